@@ -1,0 +1,387 @@
+//! The full check: everything that is stored against everything else.
+
+use crate::class::{Class, Find};
+use crate::core::Core;
+use crate::error::Result;
+use crate::evidence::Paths;
+use crate::index::{Page, PageState};
+use crate::kv::{Family, Order};
+use crate::log;
+use crate::publish;
+use crate::recovery;
+use crate::schema::{self, PageRows, Row, Settled};
+use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
+use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
+use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings};
+use sexton_proof::merkle::{self, Frontier};
+use sexton_proof::record::FileKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// Problems that a report lists; beyond it they are only counted.
+const PROBLEMS_LISTED: usize = 100;
+
+/// What the full check looked at and what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Pages with live registrations.
+    pub pages: u64,
+    /// Live registrations.
+    pub rows: u64,
+    /// Batches in the log.
+    pub batches: u64,
+    /// Tombstones in their files.
+    pub tombstones: u64,
+    /// Carries in their files.
+    pub carries: u64,
+    /// Entries of the log.
+    pub leaves: u64,
+    /// How many problems were found.
+    pub problems_found: u64,
+    /// The first hundred of them, each a sentence.
+    pub problems: Vec<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems_found == 0
+    }
+
+    fn problem(&mut self, what: String) {
+        self.problems_found += 1;
+        if self.problems.len() < PROBLEMS_LISTED {
+            self.problems.push(what);
+        }
+    }
+
+    fn require(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.problem(otherwise());
+        }
+    }
+}
+
+/// Checks everything; planning and committing wait meanwhile.
+pub(crate) fn check(core: &Core) -> Result<Report> {
+    let mut report = Report::default();
+    let planner = core.planner.lock();
+    let ledger = core.ledger.lock();
+    check_log(core, &ledger.log, &mut report)?;
+    let mut locators = 0;
+    let classes: Vec<_> = core.classes.read().iter().cloned().collect();
+    for class in &classes {
+        locators += check_live(core, class, &mut report)?;
+    }
+    check_locator_count(core, locators, &mut report)?;
+    check_marks(core, &mut report)?;
+    check_batches(core, ledger.log.size(), &mut report)?;
+    drop(ledger);
+    drop(planner);
+    Ok(report)
+}
+
+/// Every entry, its hash and every subtree's; the root; the recorded head and the published checkpoint.
+fn check_log(core: &Core, log: &log::Log, report: &mut Report) -> Result<()> {
+    let mut frontier = Frontier::new();
+    let mut last_logged_ms = i64::MIN;
+    for index in 0..log.size() {
+        let entry = log::entry(&*core.kv, index)?;
+        match Leaf::parse(&entry) {
+            Ok(leaf) => {
+                let logged = leaf.logged_ms();
+                report.require(logged >= last_logged_ms, || format!("log entry {index} goes back in time"));
+                last_logged_ms = logged;
+            }
+            Err(e) => report.problem(format!("log entry {index} is malformed: {e}")),
+        }
+        let mut nodes = Vec::new();
+        frontier.push(merkle::leaf_hash(&entry), &mut |level, at, hash| nodes.push((level, at, hash)));
+        for (level, at, hash) in nodes {
+            let stored = log::node(&*core.kv, level, at).ok();
+            report.require(stored == Some(hash), || format!("the stored log hash {level}/{at} is wrong"));
+        }
+    }
+    report.leaves = log.size();
+    report.require(frontier.root() == log.root(), || "the log's root is not that of its entries".into());
+    let head = publish::read_head(&*core.files)?;
+    let checkpoint = publish::read_checkpoint(&*core.files, &core.signer.verifier())?;
+    let published = checkpoint.map(|c| (c.size, c.root));
+    for (what, seen) in [("recorded head", head), ("published checkpoint", published)] {
+        if let Some((size, root)) = seen {
+            let ours = if size <= log.size() { log::root_at(&*core.kv, size).ok() } else { None };
+            report.require(ours == Some(root), || {
+                format!("the {what} of size {size} is not a prefix of the log")
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The live pages of a class: wheel and index agree, rows are gapless, bounds are what the class makes of the start,
+/// and each is found by its key. Gives how many locator entries there should be.
+fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<u64> {
+    let mut in_wheel: BTreeMap<PageId, Page> = BTreeMap::new();
+    // All shards together, so that no registration falls between looking at the wheels and at the rows.
+    let locks: Vec<_> = (0..core.index.shards()).map(|shard| core.index.lock(shard)).collect();
+    for shard in &locks {
+        shard.each_page(&mut |id, page| {
+            if id.class == class.id && page.rows > 0 {
+                in_wheel.insert(id, *page);
+            }
+        });
+    }
+    let pages = recovery::live_pages(&*core.kv, class.id)?;
+    for (page, rows) in &pages {
+        let known = in_wheel.remove(page).map(|page| page.rows);
+        report.require(known == Some(*rows), || {
+            format!("page {page} has {rows} rows in the index and {known:?} by the wheel")
+        });
+    }
+    for (page, state) in in_wheel {
+        // Pages reserved for a batch that is out have no rows yet.
+        report.require(state.state == PageState::InBatch, || format!("page {page} is in the wheel only"));
+    }
+    let mut locators = 0;
+    for (page, rows) in pages {
+        report.pages += 1;
+        locators += check_page(core, class, PageRows { page, rows }, report)?;
+    }
+    drop(locks);
+    Ok(locators)
+}
+
+fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -> Result<u64> {
+    let (mut expected, mut locators) = (0_u32, 0);
+    let range = schema::page_rows(page.page);
+    let mut rows = Vec::new();
+    core.kv.scan(Family::Rows(class.id), &range.start..&range.end, Order::Ascending, &mut |key, value| {
+        rows.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    for (key, value) in rows {
+        let id = schema::row_id(class.id, &key)?;
+        report.require(id.seq == expected, || format!("page {} lacks seq {expected}", page.page));
+        expected = id.seq + 1;
+        report.rows += 1;
+        let row = match Row::decode(&value) {
+            Ok(row) => row,
+            Err(e) => {
+                report.problem(format!("registration {id}: {e}"));
+                continue;
+            }
+        };
+        report.require(class.bounds(row.start_ms).ok() == Some(row.bounds()), || {
+            format!("registration {id} has bounds that its class does not give")
+        });
+        let (shard, fingerprint) = core.index.locate(row.key);
+        report.require(shard == usize::from(page.page.shard), || {
+            format!("registration {id} is in a wrong shard")
+        });
+        let marked = core.kv.get(Family::Marks, &id.to_bytes())?.is_some();
+        if class.definition.find == Find::Key && !marked {
+            locators += 1;
+            let found = core.kv.get(Family::Locator, &schema::locator_key(&fingerprint, id))?;
+            report.require(found.is_some(), || format!("registration {id} is not found by its key"));
+        }
+    }
+    Ok(locators)
+}
+
+fn check_locator_count(core: &Core, expected: u64, report: &mut Report) -> Result<()> {
+    let found = count(core, Family::Locator)?;
+    report.require(found == expected, || {
+        format!("{found} keys can be found and {expected} registrations are to be found by key")
+    });
+    Ok(())
+}
+
+fn count(core: &Core, family: Family) -> Result<u64> {
+    let mut n = 0;
+    core.kv.scan(family, &[]..&schema::successor(&[]), Order::Ascending, &mut |_, _| {
+        n += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(n)
+}
+
+/// Marks stand at live rows only, or at settled pages, where they are void.
+fn check_marks(core: &Core, report: &mut Report) -> Result<()> {
+    let mut marks = Vec::new();
+    core.kv.scan(Family::Marks, &[]..&schema::successor(&[]), Order::Ascending, &mut |key, _| {
+        marks.extend(key.try_into().ok().map(|key: &[u8; 20]| RegistrationId::from_bytes(key)));
+        ControlFlow::Continue(())
+    })?;
+    for id in marks {
+        let settled = core.kv.get(Family::Settled, &id.page.to_bytes())?.is_some();
+        let row = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some();
+        report.require(settled || row, || format!("the replaced registration {id} does not exist"));
+    }
+    Ok(())
+}
+
+/// Every batch in the log against its files, and every settled page against its batch.
+fn check_batches(core: &Core, log_size: u64, report: &mut Report) -> Result<()> {
+    let mut settled = BTreeMap::new();
+    let mut failure = None;
+    core.kv.scan(
+        Family::Settled,
+        &[]..&schema::successor(&[]),
+        Order::Ascending,
+        &mut |key, value| match (key.try_into(), Settled::decode(value)) {
+            (Ok(page), Ok(record)) => {
+                settled.insert(PageId::from_bytes(page), record);
+                ControlFlow::Continue(())
+            }
+            (_, record) => {
+                failure = Some(record);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    if let Some(record) = failure {
+        record?;
+    }
+    let mut carried_to = BTreeMap::new();
+    for index in 0..log_size {
+        match Leaf::parse(&log::entry(&*core.kv, index)?) {
+            Ok(Leaf::Batch(leaf)) => check_batch(core, index, &leaf, &mut settled, &mut carried_to, report)?,
+            Ok(Leaf::Class(leaf)) => {
+                let known = core.class(leaf.id).is_ok_and(|class| class.leaf_index == index);
+                report.require(known, || format!("the class of log entry {index} is not known"));
+            }
+            Err(_) => {}
+        }
+    }
+    for page in settled.keys() {
+        report.problem(format!("page {page} is settled but no batch in the log says so"));
+    }
+    check_destinations(core, &carried_to, report)
+}
+
+fn check_batch(
+    core: &Core,
+    index: u64,
+    leaf: &BatchLeaf,
+    settled: &mut BTreeMap<PageId, Settled>,
+    carried_to: &mut BTreeMap<PageId, u32>,
+    report: &mut Report,
+) -> Result<()> {
+    report.batches += 1;
+    let number = leaf.batch;
+    for (ordinal, line) in (0_u32..).zip(&leaf.pages) {
+        let page = PageId { class: leaf.class, slot: line.slot, shard: line.shard, part: line.part };
+        let expected = Settled { leaf: index, batch: number, ordinal };
+        report.require(settled.remove(&page) == Some(expected), || {
+            format!("page {page} of batch {number} is not settled by it alone")
+        });
+    }
+    for to in &leaf.to {
+        let page = PageId { class: leaf.class, slot: to.slot, shard: to.shard, part: to.part };
+        let twice = carried_to.insert(page, to.seqs).is_some();
+        report.require(!twice, || format!("page {page} took what two batches carried"));
+    }
+    let paths = Paths::of(number);
+    let mut seen: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); leaf.pages.len()];
+    if let Some(bytes) = named_file(core, &paths.tombstones, leaf.tombstones, report)? {
+        check_tombstones(leaf, &bytes, &mut seen, report);
+    }
+    if let Some(reference) = leaf.carries
+        && let Some(bytes) = named_file(core, &paths.carries, reference, report)?
+    {
+        check_carries(leaf, &bytes, &mut seen, report);
+    }
+    for (line, seqs) in leaf.pages.iter().zip(&seen) {
+        let whole = seqs.len() == line.seqs as usize && seqs.last().is_none_or(|last| *last < line.seqs);
+        report.require(whole, || {
+            format!(
+                "batch {number}: {} of the {} seqs of page {}/{}/{} have evidence",
+                seqs.len(),
+                line.seqs,
+                line.slot,
+                line.shard,
+                line.part
+            )
+        });
+    }
+    let operator = core.class(leaf.class).is_ok_and(|c| c.definition.openings == Openings::Operator);
+    if operator {
+        let bytes = core.files.read(&paths.openings)?.unwrap_or_default();
+        let n = OpeningsFile::parse(&bytes).ok().map(|file| file.header().n);
+        report.require(n == Some(leaf.tombstones.n), || {
+            format!("{} holds {n:?} openings for {} tombstones", paths.openings, leaf.tombstones.n)
+        });
+    }
+    Ok(())
+}
+
+fn named_file(core: &Core, path: &str, reference: FileRef, report: &mut Report) -> Result<Option<Vec<u8>>> {
+    let Some(bytes) = core.files.read(path)? else {
+        report.problem(format!("{path} is missing"));
+        return Ok(None);
+    };
+    let root = file::root(&bytes);
+    report.require(root == reference.root, || format!("{path} has another BLAKE3 hash than its leaf says"));
+    Ok((root == reference.root).then_some(bytes))
+}
+
+fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], report: &mut Report) {
+    let number = leaf.batch;
+    match EvidenceFile::parse(bytes, FileKind::Tombstones) {
+        Ok(file) => {
+            let floor = leaf.floor_max_ms.unwrap_or(NO_FLOOR);
+            let mut early = 0_u64;
+            for tombstone in file.tombstones() {
+                report.tombstones += 1;
+                early += u64::from(tombstone.time_ms < floor);
+                let in_time = (leaf.started_ms..=leaf.finished_ms).contains(&tombstone.time_ms);
+                report.require(in_time, || format!("batch {number}: a tombstone is not of the batch's time"));
+                let new =
+                    seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));
+                report.require(new, || format!("batch {number}: a seq has two records"));
+            }
+            // A slot begins after every floor in it, so no deletion comes before the latest of them.
+            report.require(early == 0, || {
+                format!("batch {number}: {early} tombstones before the latest floor")
+            });
+            report.require(file.header().n == leaf.tombstones.n, || {
+                format!("batch {number}: n differs from the leaf")
+            });
+        }
+        Err(e) => report.problem(format!("batch {number}: its tombstones are malformed: {e}")),
+    }
+}
+
+fn check_carries(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], report: &mut Report) {
+    let number = leaf.batch;
+    match EvidenceFile::parse(bytes, FileKind::Carries) {
+        Ok(file) => {
+            let mut filled: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); leaf.to.len()];
+            for carry in file.carries() {
+                report.carries += 1;
+                let new = seen.get_mut(carry.page as usize).is_some_and(|seqs| seqs.insert(carry.seq));
+                report.require(new, || format!("batch {number}: a seq has two records"));
+                let fits =
+                    filled.get_mut(carry.to_page as usize).is_some_and(|seqs| seqs.insert(carry.to_seq));
+                report
+                    .require(fits, || format!("batch {number}: a carry goes where another went or nowhere"));
+            }
+            let whole = leaf.to.iter().zip(&filled).all(|(to, seqs)| seqs.len() == to.seqs as usize);
+            report
+                .require(whole, || format!("batch {number}: a page that took carries is not filled by them"));
+        }
+        Err(e) => report.problem(format!("batch {number}: its carries are malformed: {e}")),
+    }
+}
+
+/// Each page that took carries lives with as many rows, or is settled.
+fn check_destinations(core: &Core, carried_to: &BTreeMap<PageId, u32>, report: &mut Report) -> Result<()> {
+    for (page, seqs) in carried_to {
+        let live = core.index.lock(page.shard.into()).page_mut(*page).map(|found| found.rows);
+        let settled = core.kv.get(Family::Settled, &page.to_bytes())?.is_some();
+        report.require(settled || live == Some(*seqs), || {
+            format!("page {page} took {seqs} registrations and is neither settled nor has as many")
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! THE atomic step: in one durable write the pages are settled, their rows go, what lives on appears where it went,
+//! the log gets its leaf and the intent is cleared. Before it nothing has ended; after it everything has.
+
+use crate::class::{Class, Find};
+use crate::core::{Core, Ledger};
+use crate::error::{Error, Result};
+use crate::evidence::{Evidence, Fate};
+use crate::kv::{Family, WriteSet};
+use crate::plan::{self, Planned};
+use crate::publish;
+use crate::schema::{self, PageRows, Row, Settled};
+use parking_lot::Mutex;
+use sexton_proof::record::Cause;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Evidence waiting for a commit, and where its result is put.
+type Waiting = (Evidence, Arc<Mutex<Option<Result<u64>>>>);
+
+/// Takes evidence whose files are durable to its commit. Whoever gets the ledger first commits all that wait with
+/// one fsync.
+#[derive(Default)]
+pub(crate) struct Committer(Mutex<Vec<Waiting>>);
+
+impl Committer {
+    /// Commits and publishes. Gives the index of the batch's leaf. After `Ok` the end of these objects survives the
+    /// loss of power. After `Err` the engine is poisoned and it is unknown whether it does; recovery finds out.
+    pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
+        let result = Arc::new(Mutex::new(None));
+        self.0.lock().push((evidence, Arc::clone(&result)));
+        let mut ledger = core.ledger.lock();
+        if let Some(done) = result.lock().take() {
+            return done;
+        }
+        let group = std::mem::take(&mut *self.0.lock());
+        match commit_group(core, &mut ledger, &group, now_ms) {
+            Ok(first) => {
+                for (index, (_, slot)) in (first..).zip(&group) {
+                    *slot.lock() = Some(Ok(index));
+                }
+            }
+            Err(error) => {
+                core.writer.poison(&error);
+                for (_, slot) in &group {
+                    *slot.lock() = Some(core.writer.check().map(|()| 0));
+                }
+                return Err(error);
+            }
+        }
+        publish::publish_or_warn(core, &mut ledger);
+        let done = result.lock().take();
+        done.unwrap_or_else(|| Err(Error::internal("a commit was left without a result")))
+    }
+}
+
+fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64) -> Result<u64> {
+    let mut log = ledger.log.clone();
+    let first = log.size();
+    let mut counts = ledger.counts.clone();
+    let mut set = WriteSet::default();
+    // Registrations that replace a carried row must either see it where it was or where it went: their shards wait
+    // from looking at the marks to the write. The fsync happens after that.
+    let carried: BTreeSet<u16> = group.iter().flat_map(|(e, _)| e.to()).map(|to| to.page.shard).collect();
+    let locks: Vec<_> = carried.iter().map(|shard| core.index.lock((*shard).into())).collect();
+    for (evidence, _) in group {
+        let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
+        let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
+        stage_settled(&mut set, evidence, leaf);
+        stage_locators(&mut set, evidence);
+        stage_carried(core, &mut set, evidence)?;
+        let total = counts.entry(evidence.batch.class.id).or_default();
+        total.add(evidence.counts);
+        set.put(Family::Meta, &schema::counts_key(evidence.batch.class.id), &total.encode());
+        set.delete(Family::Meta, &schema::intent_key(evidence.batch.number()));
+    }
+    // One atomic write. A crash before it leaves intent and files: recovery commits them. A crash after it, or
+    // between it and the fsync, leaves all of it or nothing of it. In neither case is a row gone without its
+    // tombstone, for row, settled record and leaf are in the same write and the files were durable before.
+    let ticket = core.writer.write(set)?;
+    drop(locks);
+    core.writer.sync(ticket)?;
+    ledger.log = log;
+    ledger.counts = counts;
+    for (evidence, _) in group {
+        core.index.settle(&evidence.batch.intent.pages);
+        core.index.close(&evidence.to());
+    }
+    Ok(first)
+}
+
+fn stage_settled(set: &mut WriteSet, evidence: &Evidence, leaf: u64) {
+    let intent = &evidence.batch.intent;
+    for (ordinal, PageRows { page, .. }) in (0_u32..).zip(&intent.pages) {
+        let settled = Settled { leaf, batch: intent.batch, ordinal };
+        set.put(Family::Settled, &page.to_bytes(), &settled.encode());
+        let (rows, marks) = (schema::page_rows(*page), schema::page_registrations(*page));
+        set.delete_range(Family::Rows(page.class), &rows.start..&rows.end);
+        set.delete_range(Family::Marks, &marks.start..&marks.end);
+        set.delete(Family::Meta, &schema::carried_page_key(*page));
+    }
+}
+
+/// Each registration has a locator entry of its own, so removing one can never remove a newer one's. Of a replaced
+/// row it went with the replacement.
+fn stage_locators(set: &mut WriteSet, evidence: &Evidence) {
+    let batch = &evidence.batch;
+    for (planned, fingerprint) in batch.rows.iter().zip(&evidence.fingerprints) {
+        if planned.plan != Planned::Replaced {
+            set.delete(Family::Locator, &schema::locator_key(fingerprint, batch.id(planned)));
+        }
+    }
+}
+
+fn stage_carried(core: &Core, set: &mut WriteSet, evidence: &Evidence) -> Result<()> {
+    let batch = &evidence.batch;
+    for (at, id) in evidence.carried() {
+        let planned = &batch.rows[at];
+        let row = carried_row(batch.row(planned), evidence.fates[at]);
+        set.put_with(Family::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
+        if batch.class.definition.find != Find::Key {
+            continue;
+        }
+        if plan::is_replaced(core, batch.id(planned))? {
+            // Replaced while the batch was out: it lives on as a replaced one and ends as such.
+            set.put(Family::Marks, &id.to_bytes(), &[1]);
+        } else if let Some(fingerprint) = evidence.fingerprints.get(at) {
+            set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
+        }
+    }
+    for (page, earliest_ceiling_ms) in evidence.carried_pages() {
+        set.put(Family::Meta, &schema::carried_page_key(page.page), &earliest_ceiling_ms.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// The row as it lives on: same object, same bounds, with the cause and, after an attempt, one attempt more.
+fn carried_row(row: Row<'_>, fate: Fate) -> Row<'_> {
+    match fate {
+        Fate::LivesOn { cause: Cause::Floor, .. } => Row { cause: Cause::Floor.code(), ..row },
+        Fate::LivesOn { cause, .. } => {
+            Row { cause: cause.code(), attempts: row.attempts.saturating_add(1), ..row }
+        }
+        Fate::Ends { .. } => row,
+    }
+}
+
+/// Adds a class version: its leaf, its record and its rows' family. A crash in between leaves an empty family.
+pub(crate) fn define(core: &Core, definition: &crate::class::Definition, now_ms: i64) -> Result<Arc<Class>> {
+    let mut ledger = core.ledger.lock();
+    let (id, version) = {
+        let classes = core.classes.read();
+        (classes.last_id() + 1, classes.current(&definition.name).map_or(1, |class| class.version + 1))
+    };
+    let mut log = ledger.log.clone();
+    let logged_ms = log.next_logged_ms(now_ms);
+    let leaf = definition.leaf(id, version, logged_ms);
+    let text = sexton_proof::leaf::Leaf::Class(leaf.clone())
+        .encode()
+        .map_err(|e| Error::invalid(format!("class \"{}\" cannot be logged: {e}", definition.name)))?;
+    core.kv.create_rows(id)?;
+    let mut set = WriteSet::default();
+    let index = log.append(&mut set, text.as_bytes(), logged_ms)?;
+    let record = schema::ClassRecord { leaf: index, find: definition.find };
+    set.put(Family::Meta, &schema::class_key(id), &record.encode());
+    core.writer.write_durably(set)?;
+    ledger.log = log;
+    let class = Arc::new(Class::new(&leaf, index, text.into_bytes(), definition.find)?);
+    for shard in 0..core.index.shards() {
+        core.index.lock(shard).add_class(&class, now_ms, 0);
+    }
+    core.classes.write().add(Arc::clone(&class));
+    Ok(class)
+}

@@ -1,0 +1,117 @@
+//! The pieces of an open engine, which the steps of floor 3 work on.
+
+use crate::class::Class;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Files;
+use crate::index::Index;
+use crate::keyring::KeyRing;
+use crate::kv::Kv;
+use crate::log::Log;
+use crate::schema::{Counts, Intent};
+use crate::writer::Writer;
+use parking_lot::{Mutex, RwLock};
+use sexton_proof::id::ClassId;
+use sexton_proof::note::Signer;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// What every step needs.
+pub(crate) struct Core {
+    pub(crate) kv: Arc<dyn Kv>,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) writer: Writer,
+    pub(crate) index: Index,
+    pub(crate) keyring: KeyRing,
+    pub(crate) signer: Signer,
+    /// The log's origin line.
+    pub(crate) origin: String,
+    /// Grows with every opening: a store can refuse what an earlier opening still sends.
+    pub(crate) epoch: u64,
+    pub(crate) limits: Limits,
+    pub(crate) classes: RwLock<Classes>,
+    /// Held while something is appended to the log: one committer.
+    pub(crate) ledger: Mutex<Ledger>,
+    /// Held while pages are chosen: one planner. Legal holds will be placed under it.
+    pub(crate) planner: Mutex<Planner>,
+    /// Batches handed out and not yet committed.
+    pub(crate) in_flight: AtomicU64,
+    /// Why nothing may be signed or deleted, where that is so.
+    pub(crate) forked: Option<String>,
+}
+
+/// Bounds on one batch and on how many there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) batch_rows: u32,
+    pub(crate) batches_in_flight: u64,
+}
+
+/// What grows by commits.
+pub(crate) struct Ledger {
+    pub(crate) log: Log,
+    /// The size of the log that was last published.
+    pub(crate) published: u64,
+    pub(crate) counts: BTreeMap<ClassId, Counts>,
+    /// Why the last publication failed, where it did.
+    pub(crate) publish_error: Option<String>,
+}
+
+/// What grows by plans.
+pub(crate) struct Planner {
+    /// The number of the last batch.
+    pub(crate) last_batch: u64,
+    /// Intents of an earlier opening that were not committed, to be handed over again.
+    pub(crate) unfinished: VecDeque<Intent>,
+}
+
+/// The class versions of the engine.
+#[derive(Default)]
+pub(crate) struct Classes {
+    by_id: BTreeMap<ClassId, Arc<Class>>,
+    /// The version that new registrations of a name fall under.
+    current: BTreeMap<String, ClassId>,
+}
+
+impl Classes {
+    pub(crate) fn add(&mut self, class: Arc<Class>) {
+        self.current.insert(class.definition.name.clone(), class.id);
+        self.by_id.insert(class.id, class);
+    }
+
+    pub(crate) fn current(&self, name: &str) -> Option<&Arc<Class>> {
+        self.by_id.get(self.current.get(name)?)
+    }
+
+    pub(crate) fn by_id(&self, id: ClassId) -> Result<&Arc<Class>> {
+        self.by_id
+            .get(&id)
+            .ok_or_else(|| Error::corrupt(format!("class {id} is not known; restore a backup")))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Class>> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn last_id(&self) -> ClassId {
+        self.by_id.last_key_value().map_or(0, |(id, _)| *id)
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.current.keys().map(String::as_str).collect()
+    }
+}
+
+impl Core {
+    /// Refuses where writing, signing or deleting must not go on.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match &self.forked {
+            Some(why) => Err(Error::new(ErrorKind::Forked, why.clone())),
+            None => self.writer.check(),
+        }
+    }
+
+    pub(crate) fn class(&self, id: ClassId) -> Result<Arc<Class>> {
+        self.classes.read().by_id(id).cloned()
+    }
+}

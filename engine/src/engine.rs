@@ -1,0 +1,280 @@
+//! The public operations. The only place, beside the worker, that reads the clock.
+
+use crate::check::{self, Report};
+use crate::clock::{Clock, SystemClock};
+use crate::commit::Committer;
+use crate::core::Core;
+use crate::entropy::OsEntropy;
+use crate::error::{Error, ErrorKind, Result};
+use crate::evidence::{self, Outcome};
+use crate::files::disk::DiskFiles;
+use crate::kv::rocks::RocksKv;
+use crate::options::Options;
+use crate::plan::{self, Batch};
+use crate::publish;
+use crate::receipts::{Opener, Receipts};
+use crate::reclaim;
+use crate::recovery::{self, Seams};
+use crate::register::{self, Durability, Registered, Registration};
+use crate::status::{self, Status};
+use crate::store::{Answer, Store};
+use sexton_proof::id::RegistrationId;
+use sexton_proof::note::Verifier;
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Objects handed to a store at once by [`Engine::enforce`] and the workers.
+pub(crate) const PART_OBJECTS: usize = 1_000;
+
+/// An open engine. All its operations may be called from many threads at once.
+pub struct Engine {
+    core: Core,
+    committer: Committer,
+    receipts: Receipts,
+    clock: Arc<dyn Clock>,
+    /// The latest instant seen: within one opening time never goes back, whatever the clock does.
+    latest_ms: AtomicI64,
+    /// Held as long as the engine is open, so that no second process opens the folder.
+    _lock: Option<File>,
+}
+
+/// What [`Engine::enforce`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enforced {
+    /// Batches committed.
+    pub batches: u64,
+    /// Objects handed to the store.
+    pub objects: u64,
+}
+
+impl Engine {
+    /// Opens the engine in `folder`, making a new one where the folder is missing or empty, and finishes what a
+    /// crash interrupted.
+    ///
+    /// The folder holds `index/` (RocksDB), `keys/` and `openings/` (private; keep `keys/` out of the backups of
+    /// the rest), `head`, and the public `log/` and `tombstones/`.
+    ///
+    /// # Errors
+    /// `Busy` where another process has it open; `Invalid` where the options do not fit; `Corrupt` where its files
+    /// contradict themselves; `Io` where they cannot be read or written. A folder whose log is not the published
+    /// one opens, in [`State::Forked`](crate::State::Forked).
+    pub fn open(folder: &Path, options: &Options) -> Result<Engine> {
+        Engine::open_with_clock(folder, options, Arc::new(SystemClock))
+    }
+
+    /// The same with another clock than the machine's.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with_clock(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(format!("cannot make the data folder {}", folder.display()), e))?;
+        let lock = lock(folder)?;
+        let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
+        let seams = Seams { kv, files: Arc::new(DiskFiles::new(folder)), entropy: Arc::new(OsEntropy) };
+        Engine::open_over(seams, options, clock, Some(lock))
+    }
+
+    /// Opens an engine over seams of the caller's: an index in memory, files in memory, known secrets.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with_seams(seams: Seams, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
+        Engine::open_over(seams, options, clock, None)
+    }
+
+    fn open_over(
+        seams: Seams,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        lock: Option<File>,
+    ) -> Result<Engine> {
+        let now_ms = clock.now_ms();
+        let core = recovery::recover(seams, options, now_ms)?;
+        Ok(Engine {
+            core,
+            committer: Committer::default(),
+            receipts: Receipts::default(),
+            clock,
+            latest_ms: AtomicI64::new(now_ms),
+            _lock: lock,
+        })
+    }
+
+    /// Now, by the engine's clock; never earlier than it was before.
+    pub fn now_ms(&self) -> i64 {
+        let now = self.clock.now_ms();
+        self.latest_ms.fetch_max(now, Ordering::SeqCst).max(now)
+    }
+
+    /// Registers all of `items` or, where one of them is invalid, none; answers in their order.
+    ///
+    /// After `Ok` with [`Durability::Synced`] they survive the loss of power, with [`Durability::Buffered`] the end of
+    /// the process. After `Err` of the kind `Invalid` nothing was applied; after another `Err` it is unknown which
+    /// were, and registering the same again is safe where the class finds by key and the version is not empty.
+    ///
+    /// # Errors
+    /// `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`, `Full`.
+    pub fn register(&self, items: &[Registration<'_>], durability: Durability) -> Result<Vec<Registered>> {
+        register::register(&self.core, items, durability, self.now_ms())
+    }
+
+    /// The live registration of a key, where its class finds by key.
+    ///
+    /// # Errors
+    /// Where the index cannot be read.
+    pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
+        let (shard, fingerprint) = self.core.index.locate(key);
+        let mut shard = self.core.index.lock(shard);
+        register::find(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
+    }
+
+    /// The next batch that is due. `None` where nothing is, or as many batches are out as may be.
+    ///
+    /// Its intent is durable before it is returned: if the process dies, the same objects come again.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
+    pub fn next_batch(&self) -> Result<Option<Batch>> {
+        plan::next_batch(&self.core, self.now_ms())
+    }
+
+    /// When the next batch is due at the earliest, Unix ms; in the past where something is due already. `None` where
+    /// nothing is registered.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.core.index.next_slot().map(|slot| i64::try_from(slot).unwrap_or(i64::MAX))
+    }
+
+    /// Takes a batch back with an outcome for each of [`Batch::objects`], in their order, writes the evidence,
+    /// commits and publishes. A wrong number of outcomes counts as failed for all. Gives the index of the log entry.
+    ///
+    /// After `Ok` what was deleted has its tombstone, what was not is owed and will be tried again, and both survive
+    /// the loss of power. After `Err` the engine is poisoned; reopening it finds out how far it came.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
+    #[expect(clippy::needless_pass_by_value, reason = "a batch that was handed back must not be used again")]
+    pub fn complete(&self, batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+        let committed = self.settle(batch, &outcomes);
+        self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if let Err(error) = &committed {
+            // The objects may be deleted and their evidence half written: only recovery can tell.
+            self.core.writer.poison(error);
+        }
+        committed
+    }
+
+    fn settle(&self, batch: Batch, outcomes: &[Outcome]) -> Result<u64> {
+        self.core.check_writable()?;
+        let fates = evidence::fates(&self.core, &batch, outcomes, self.now_ms())?;
+        let mut evidence = evidence::build(&self.core, batch, fates)?;
+        evidence.write_files(&self.core)?;
+        self.committer.commit(&self.core, evidence, self.now_ms())
+    }
+
+    /// Deletes from `store` everything that is due now, in this thread.
+    ///
+    /// # Errors
+    /// As [`Engine::next_batch`] and [`Engine::complete`].
+    pub fn enforce(&self, store: &dyn Store) -> Result<Enforced> {
+        let mut done = Enforced::default();
+        while let Some(batch) = self.next_batch()? {
+            done.objects += batch.len() as u64;
+            done.batches += 1;
+            let outcomes = self.delete(&batch, store);
+            self.complete(batch, outcomes)?;
+        }
+        Ok(done)
+    }
+
+    /// Has the store delete a batch, part by part.
+    pub(crate) fn delete(&self, batch: &Batch, store: &dyn Store) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for part in batch.parts(PART_OBJECTS) {
+            let answers = part.request(|request| store.delete(request));
+            let at_ms = self.now_ms();
+            if answers.len() == part.len() {
+                outcomes.extend(answers.into_iter().map(|answer| Outcome { answer, at_ms }));
+            } else {
+                let why = format!("the store gave {} answers for {} objects", answers.len(), part.len());
+                let failed = || Outcome { answer: Answer::Failed(why.as_str().into()), at_ms };
+                outcomes.extend((0..part.len()).map(|_| failed()));
+            }
+        }
+        outcomes
+    }
+
+    /// The receipt for a registration that has ended: the text of a C2SP tlog-proof file, which `sexton verify`
+    /// checks offline.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such registration, it has not ended, or nothing opens it any more; `Invalid`
+    /// where `opener` does not open it; `Busy` where its log entry is not published yet; `Corrupt`, `Io`.
+    pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
+        self.receipts.make(&self.core, id, opener)
+    }
+
+    /// What the engine is doing.
+    ///
+    /// # Errors
+    /// Where the index cannot be read.
+    pub fn status(&self) -> Result<Status> {
+        status::status(&self.core, self.now_ms())
+    }
+
+    /// Checks everything that is stored against everything else: rows, pages, wheels, evidence, log, what is
+    /// published. Reads all of it; what it finds stands in the report.
+    ///
+    /// # Errors
+    /// Only where something cannot be read at all.
+    pub fn check(&self) -> Result<Report> {
+        check::check(&self.core)
+    }
+
+    /// Publishes the log, where an earlier attempt failed.
+    ///
+    /// # Errors
+    /// `Forked`, or where files cannot be written.
+    pub fn publish(&self) -> Result<()> {
+        self.core.check_writable()?;
+        publish::publish(&self.core, &mut self.core.ledger.lock())
+    }
+
+    /// Gives back the disk space of what has ended. Costs little; safe at any time.
+    ///
+    /// # Errors
+    /// Where the index cannot do it.
+    pub fn reclaim(&self) -> Result<()> {
+        reclaim::reclaim(&self.core, self.now_ms())
+    }
+
+    /// The key with which the log is verified, as it stands in a policy (`log <key>`).
+    pub fn log_key(&self) -> Verifier {
+        self.core.signer.verifier()
+    }
+
+    /// A tlog-policy that trusts this log and asks for no witnesses.
+    pub fn policy(&self) -> String {
+        format!("log {}\nquorum none\n", self.log_key())
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Busy,
+            format!("the data folder {} is open in another process", folder.display()),
+        )),
+        Err(TryLockError::Error(e)) => Err(Error::io(format!("cannot lock {}", path.display()), e)),
+    }
+}

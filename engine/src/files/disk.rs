@@ -1,0 +1,83 @@
+//! Files in a folder: written to a temporary name, fsynced, renamed, the folder fsynced.
+
+use super::{Access, Files};
+use crate::error::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Files under a folder of a file system that keeps what was fsynced.
+pub struct DiskFiles {
+    root: PathBuf,
+    /// Folders known to exist durably, so that they are made and fsynced once.
+    folders: Mutex<HashSet<PathBuf>>,
+    temporary: AtomicU64,
+}
+
+impl DiskFiles {
+    /// Files under `root`, which exists.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        DiskFiles { root: root.into(), folders: Mutex::default(), temporary: AtomicU64::new(0) }
+    }
+
+    fn make_folder(&self, folder: &Path, access: Access) -> Result<()> {
+        if folder == self.root || self.folders.lock().contains(folder) {
+            return Ok(());
+        }
+        let parent = folder.parent().unwrap_or(&self.root);
+        self.make_folder(parent, access)?;
+        let mode = if access == Access::Private { 0o700 } else { 0o755 };
+        match DirBuilder::new().mode(mode).create(folder) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(format!("cannot make the folder {}", folder.display()), e)),
+        }
+        sync_folder(parent)?;
+        self.folders.lock().insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn write_temporary(&self, path: &Path, bytes: &[u8], access: Access) -> std::io::Result<()> {
+        let mode = if access == Access::Private { 0o600 } else { 0o644 };
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| Error::io(format!("cannot fsync the folder {}", folder.display()), e))
+}
+
+impl Files for DiskFiles {
+    #[expect(clippy::disallowed_methods, reason = "this is the durable replace that others are sent to")]
+    fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()> {
+        let target = self.root.join(path);
+        let folder = target.parent().unwrap_or(&self.root);
+        self.make_folder(folder, access)?;
+        // A number of our own: two threads may replace the same file. What a crash leaves behind under such a name
+        // is overwritten when the number comes again, and nobody reads it.
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed) % 64;
+        let temporary = folder.join(format!(".tmp-{number}"));
+        self.write_temporary(&temporary, bytes, access)
+            .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
+        fs::rename(&temporary, &target)
+            .map_err(|e| Error::io(format!("cannot rename to {}", target.display()), e))?;
+        sync_folder(folder)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let target = self.root.join(path);
+        match fs::read(&target) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(format!("cannot read {}", target.display()), e)),
+        }
+    }
+}

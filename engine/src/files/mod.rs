@@ -1,0 +1,26 @@
+//! The seam to the files beside the index: evidence, published tiles, keys, the head. Every one of them is written
+//! whole and replaced atomically, so the seam is three calls.
+
+use crate::error::Result;
+
+pub mod disk;
+pub mod memory;
+
+/// Whether only the owner may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody may read it: what is published.
+    Public,
+    /// Only the owner may read it (mode 0600 in folders of mode 0700): keys and openings.
+    Private,
+}
+
+/// Files under one root, named by relative paths with `/` between their parts.
+pub trait Files: Send + Sync {
+    /// Puts `bytes` under `path`, creating folders as needed. After `Ok` the whole content survives the loss of
+    /// power. After `Err` either the old content is there or the new, never a mixture.
+    fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
+
+    /// The content under `path`, `None` where there is no such file.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+}

@@ -1,0 +1,314 @@
+//! Shards, wheels and pages: where a registration goes and which pages are due. The wheels hold counts, never
+//! objects, and can be rebuilt from the rows: they are a hint, the index is the truth.
+
+use crate::class::Class;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::{Family, Kv, Order};
+use crate::schema::{self, FINGERPRINT_BYTES, PageRows};
+use crate::wheel::Wheel;
+use parking_lot::{Mutex, MutexGuard};
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Rows of a page; what comes later in the same slot and shard goes to the next part.
+pub(crate) const PAGE_ROWS_MAX: u32 = 65_536;
+
+/// What may happen to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageState {
+    /// Takes registrations.
+    Open,
+    /// Takes none, waits for its slot.
+    Closed,
+    /// Belongs to a batch: on its way to deletion, or reserved for what a batch carries.
+    InBatch,
+}
+
+/// What the wheel knows of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) part: u16,
+    pub(crate) rows: u32,
+    pub(crate) state: PageState,
+    /// No row's ceiling is earlier: by the slot's geometry, or as recorded when the page was carried here.
+    pub(crate) earliest_ceiling_ms: i64,
+}
+
+/// One class's pages in a shard.
+struct ClassPages {
+    wheel: Wheel<Vec<Page>>,
+    /// No page of a later slot was ever settled; a new page up to here must look which parts were used.
+    settled_to: u64,
+    /// No new page begins before this instant: what lies before it and is not in the wheel is being reclaimed.
+    reclaimed_to: u64,
+}
+
+/// A fixed fraction of the keys: own wheels and lock, so that cores do not meet.
+pub(crate) struct Shard {
+    number: u16,
+    classes: BTreeMap<ClassId, ClassPages>,
+}
+
+/// All shards.
+pub(crate) struct Index {
+    shards: Vec<Mutex<Shard>>,
+    secret: [u8; 32],
+}
+
+/// A page that is due, as a candidate for a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DuePage {
+    pub(crate) page: PageId,
+    pub(crate) earliest_ceiling_ms: i64,
+}
+
+impl Index {
+    pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
+        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new() });
+        Index { shards: (0..shards).map(shard).collect(), secret }
+    }
+
+    /// The shard of an object's key and the fingerprint under which its registration is found, both from one hash
+    /// under the engine's secret: nobody outside can aim at a shard or recognise a key.
+    pub(crate) fn locate(&self, key: &[u8]) -> (usize, [u8; FINGERPRINT_BYTES]) {
+        let hash = blake3::keyed_hash(&self.secret, key);
+        let (fingerprint, rest) = hash.as_bytes().split_at(FINGERPRINT_BYTES);
+        let number = rest.iter().take(4).fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
+        let mut out = [0; FINGERPRINT_BYTES];
+        out.copy_from_slice(fingerprint);
+        (number % self.shards.len(), out)
+    }
+
+    pub(crate) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        self.shards[shard].lock()
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The beginning of the earliest slot with something in it.
+    pub(crate) fn next_slot(&self) -> Option<u64> {
+        self.shards.iter().filter_map(|shard| shard.lock().next_slot()).min()
+    }
+
+    /// Up to `limit` due pages of each class and shard, earliest slots first.
+    pub(crate) fn due(&self, now_ms: i64, limit: usize) -> Vec<DuePage> {
+        let mut due = Vec::new();
+        for shard in &self.shards {
+            shard.lock().due(now_ms, limit, &mut due);
+        }
+        due
+    }
+
+    /// Takes the pages into a batch: from here on they take no rows. Gives each with its rows.
+    pub(crate) fn take(&self, pages: &[PageId]) -> Vec<PageRows> {
+        let take = |page: &PageId| {
+            let mut shard = self.lock(page.shard.into());
+            let found = shard.page_mut(*page)?;
+            found.state = PageState::InBatch;
+            Some(PageRows { page: *page, rows: found.rows })
+        };
+        pages.iter().filter_map(take).collect()
+    }
+
+    /// Takes pages out of the wheels: they are settled.
+    pub(crate) fn settle(&self, pages: &[PageRows]) {
+        for PageRows { page, .. } in pages {
+            self.lock(page.shard.into()).settle(*page);
+        }
+    }
+
+    /// Lets carried pages wait for their slot.
+    pub(crate) fn close(&self, pages: &[PageRows]) {
+        for PageRows { page, .. } in pages {
+            if let Some(found) = self.lock(page.shard.into()).page_mut(*page) {
+                found.state = PageState::Closed;
+            }
+        }
+    }
+
+    /// From here on no new page of `class` begins before `slot`; gives those that do, in ascending order.
+    pub(crate) fn fence(&self, class: ClassId, slot: u64) -> Result<Vec<PageId>> {
+        let mut pages = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let number = shard.number;
+            let found = shard.class(class)?;
+            found.reclaimed_to = found.reclaimed_to.max(slot);
+            for (begins, parts) in found.wheel.iter().filter(|(begins, _)| *begins < slot) {
+                pages.extend(parts.iter().map(|p| PageId {
+                    class,
+                    slot: begins,
+                    shard: number,
+                    part: p.part,
+                }));
+            }
+        }
+        pages.sort_unstable();
+        Ok(pages)
+    }
+
+    /// Calls `visit` for every page in the wheels.
+    pub(crate) fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page)) {
+        for shard in &self.shards {
+            shard.lock().each_page(visit);
+        }
+    }
+}
+
+impl Shard {
+    /// Readies the shard for a class version whose last settled slot is `settled_to`.
+    pub(crate) fn add_class(&mut self, class: &Class, now_ms: i64, settled_to: u64) {
+        let wheel = Wheel::new(class.definition.slot_ms, u64::try_from(now_ms).unwrap_or(0));
+        self.classes.entry(class.id).or_insert(ClassPages { wheel, settled_to, reclaimed_to: 0 });
+    }
+
+    /// Puts a page back that was found in the index.
+    pub(crate) fn restore(&mut self, id: PageId, page: Page) -> Result<()> {
+        let parts = self.class(id.class)?.wheel.entry(id.slot, Vec::new);
+        parts.push(page);
+        Ok(())
+    }
+
+    /// The id for the next registration of `class` in `slot`, or in a later slot where this one is full.
+    pub(crate) fn next_id(&mut self, kv: &dyn Kv, class: &Class, mut slot: u64) -> Result<RegistrationId> {
+        loop {
+            if let Some(page) = self.open_page(kv, class, slot)? {
+                let found =
+                    self.page_mut(page).ok_or_else(|| Error::internal("a page vanished from its wheel"))?;
+                let seq = found.rows;
+                found.rows += 1;
+                if found.rows >= PAGE_ROWS_MAX {
+                    found.state = PageState::Closed;
+                }
+                return Ok(RegistrationId { page, seq });
+            }
+            // What lies there is being reclaimed, or all its 65,536 parts of 65,536 rows are used: later, never lost.
+            slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
+        }
+    }
+
+    fn open_page(&mut self, kv: &dyn Kv, class: &Class, slot: u64) -> Result<Option<PageId>> {
+        let shard = self.number;
+        let id = |part| PageId { class: class.id, slot, shard, part };
+        if let Some(last) = self.class(class.id)?.wheel.get(slot).and_then(|parts| parts.last())
+            && last.state == PageState::Open
+        {
+            return Ok(Some(id(last.part)));
+        }
+        let Some(part) = self.next_part(kv, id(0))? else { return Ok(None) };
+        let page = Page {
+            part,
+            rows: 0,
+            state: PageState::Open,
+            earliest_ceiling_ms: class.earliest_ceiling_ms(slot),
+        };
+        self.restore(id(part), page)?;
+        Ok(Some(id(part)))
+    }
+
+    /// A page of its own for `rows` carried registrations: nobody else ever gets a seq in it, so a batch that dies
+    /// before its commit leaves no gap.
+    pub(crate) fn reserve(
+        &mut self,
+        kv: &dyn Kv,
+        class: &Class,
+        mut slot: u64,
+        rows: u32,
+        earliest_ceiling_ms: i64,
+    ) -> Result<PageId> {
+        loop {
+            let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
+            if let Some(part) = self.next_part(kv, first)? {
+                let id = PageId { part, ..first };
+                self.restore(id, Page { part, rows, state: PageState::InBatch, earliest_ceiling_ms })?;
+                return Ok(id);
+            }
+            slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
+        }
+    }
+
+    /// The first part of a slot that no page ever had: behind those in the wheel and those settled. Rows under a
+    /// settled page's id would be void for every reader, so a part is never used twice, whatever the clock does.
+    /// `None` where the slot takes no new page.
+    fn next_part(&mut self, kv: &dyn Kv, page: PageId) -> Result<Option<u16>> {
+        let pages = self.class(page.class)?;
+        if page.slot < pages.reclaimed_to {
+            return Ok(None);
+        }
+        let in_wheel = pages.wheel.get(page.slot).and_then(|parts| parts.iter().map(|p| p.part).max());
+        let mut settled = None;
+        if page.slot <= pages.settled_to {
+            let range = schema::settled_parts(page);
+            kv.scan(Family::Settled, &range.start..&range.end, Order::Descending, &mut |key, _| {
+                settled = key.last_chunk().map(|part| u16::from_be_bytes(*part));
+                ControlFlow::Break(())
+            })?;
+        }
+        match in_wheel.max(settled) {
+            None => Ok(Some(0)),
+            Some(last) => Ok(last.checked_add(1)),
+        }
+    }
+
+    fn class(&mut self, class: ClassId) -> Result<&mut ClassPages> {
+        self.classes
+            .get_mut(&class)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("class {class} has no wheel")))
+    }
+
+    /// The page in the wheel; `None` where it is settled or never was.
+    pub(crate) fn page_mut(&mut self, page: PageId) -> Option<&mut Page> {
+        let parts = self.classes.get_mut(&page.class)?.wheel.get_mut(page.slot)?;
+        parts.iter_mut().find(|p| p.part == page.part)
+    }
+
+    fn next_slot(&self) -> Option<u64> {
+        self.classes.values().filter_map(|pages| pages.wheel.first()).min()
+    }
+
+    /// Calls `visit` for every page of the shard.
+    pub(crate) fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page)) {
+        for (class, pages) in &self.classes {
+            for (slot, parts) in pages.wheel.iter() {
+                for page in parts {
+                    visit(PageId { class: *class, slot, shard: self.number, part: page.part }, page);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, page: PageId) {
+        let Some(pages) = self.classes.get_mut(&page.class) else { return };
+        pages.settled_to = pages.settled_to.max(page.slot);
+        if let Some(parts) = pages.wheel.get_mut(page.slot) {
+            parts.retain(|p| p.part != page.part);
+            if parts.is_empty() {
+                pages.wheel.remove(page.slot);
+            }
+        }
+    }
+
+    fn due(&mut self, now_ms: i64, limit: usize, out: &mut Vec<DuePage>) {
+        let Ok(now) = u64::try_from(now_ms) else { return };
+        for (class, pages) in &mut self.classes {
+            pages.wheel.turn(now);
+            let mut left = limit;
+            for slot in pages.wheel.due(now) {
+                let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
+                for page in parts.iter().filter(|p| p.state != PageState::InBatch && p.rows > 0) {
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                    out.push(DuePage {
+                        page: PageId { class: *class, slot, shard: self.number, part: page.part },
+                        earliest_ceiling_ms: page.earliest_ceiling_ms,
+                    });
+                }
+            }
+        }
+    }
+}

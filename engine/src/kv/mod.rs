@@ -1,0 +1,158 @@
+//! The seam to the ordered store that holds the index. It stays narrow, so that a second one is a page long and
+//! every fault can be played on it: get, multi-get, range scan over a snapshot, atomic write, sync.
+
+use crate::error::Result;
+use sexton_proof::id::ClassId;
+use std::ops::{ControlFlow, Range};
+
+pub mod memory;
+pub mod rocks;
+
+/// A separate ordered key space of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Shape, counters, classes, intents, records of carried pages.
+    Meta,
+    /// Entries of the transparency log and the hashes of its complete subtrees.
+    Log,
+    /// One record per settled page.
+    Settled,
+    /// Rows that a newer registration replaced before their page settled.
+    Marks,
+    /// From the keyed hash of an object's key to its registration.
+    Locator,
+    /// The rows of one class version.
+    Rows(ClassId),
+}
+
+/// The direction of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// From the first key of the range.
+    Ascending,
+    /// From the last key of the range.
+    Descending,
+}
+
+/// What a scan calls for each entry; `Break` ends it.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// An ordered store of bytes.
+pub trait Kv: Send + Sync {
+    /// The value under `key`.
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The values under `keys`, in their order.
+    fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
+
+    /// Calls `visit` for the entries of `range`, over one consistent view.
+    fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()>;
+
+    /// Applies the whole set or nothing. After `Ok` it is visible to every reader and survives the end of the
+    /// process; it survives the loss of power after the next [`Kv::sync`]. After `Err` it is unknown whether it
+    /// was applied.
+    fn write(&self, set: WriteSet) -> Result<()>;
+
+    /// After `Ok` every earlier write survives the loss of power. After `Err` that is unknown.
+    fn sync(&self) -> Result<()>;
+
+    /// Makes room for the rows of a class version. Doing it again is fine.
+    fn create_rows(&self, class: ClassId) -> Result<()>;
+
+    /// Gives back the disk space of key ranges whose content is void for every reader. It may leave some of it,
+    /// and it may bring back entries of these very ranges that a range deletion had hidden.
+    fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
+}
+
+/// One change of a [`WriteSet`].
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// Set the value under a key.
+    Put(&'a [u8], &'a [u8]),
+    /// Remove a key.
+    Delete(&'a [u8]),
+    /// Remove every key from the first, included, to the second, excluded.
+    DeleteRange(&'a [u8], &'a [u8]),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Put,
+    Delete,
+    DeleteRange,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Op {
+    family: Family,
+    kind: Kind,
+    begin: usize,
+    middle: usize,
+    end: usize,
+}
+
+/// Changes to be applied together. All bytes lie in one buffer: staging a row costs no allocation of its own.
+#[derive(Clone, Debug, Default)]
+pub struct WriteSet {
+    bytes: Vec<u8>,
+    ops: Vec<Op>,
+}
+
+impl WriteSet {
+    /// An empty set with room for `changes` of together `bytes`.
+    pub fn with_capacity(changes: usize, bytes: usize) -> Self {
+        WriteSet { bytes: Vec::with_capacity(bytes), ops: Vec::with_capacity(changes) }
+    }
+
+    /// Stages setting `key` to `value`.
+    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.stage(family, Kind::Put, key, |bytes| bytes.extend_from_slice(value));
+    }
+
+    /// Stages setting `key` to what `write` appends to the buffer.
+    pub fn put_with(&mut self, family: Family, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.stage(family, Kind::Put, key, write);
+    }
+
+    /// Stages removing `key`.
+    pub fn delete(&mut self, family: Family, key: &[u8]) {
+        self.stage(family, Kind::Delete, key, |_| ());
+    }
+
+    /// Stages removing all of `range`.
+    pub fn delete_range(&mut self, family: Family, range: Range<&[u8]>) {
+        self.stage(family, Kind::DeleteRange, range.start, |bytes| bytes.extend_from_slice(range.end));
+    }
+
+    /// How many changes are staged.
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Whether nothing is staged.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// The changes in the order of staging.
+    pub fn changes(&self) -> impl Iterator<Item = (Family, Change<'_>)> {
+        self.ops.iter().map(|op| {
+            let key = &self.bytes[op.begin..op.middle];
+            let rest = &self.bytes[op.middle..op.end];
+            let change = match op.kind {
+                Kind::Put => Change::Put(key, rest),
+                Kind::Delete => Change::Delete(key),
+                Kind::DeleteRange => Change::DeleteRange(key, rest),
+            };
+            (op.family, change)
+        })
+    }
+
+    fn stage(&mut self, family: Family, kind: Kind, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let middle = self.bytes.len();
+        write(&mut self.bytes);
+        self.ops.push(Op { family, kind, begin, middle, end: self.bytes.len() });
+    }
+}

@@ -1,0 +1,79 @@
+//! Sexton keeps time over stored objects, deletes each one inside the window that was promised for it, and leaves a
+//! tombstone that anybody can check.
+//!
+//! ```
+//! use sexton::{Durability, Engine, Opener, Options, Registration, VirtualClock};
+//! use sexton::store::{Answer, Store, SubBatch};
+//! use std::sync::Arc;
+//!
+//! struct Nothing; // stands for the place where the objects live
+//! impl Store for Nothing {
+//!     fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+//!         part.objects.iter().map(|_| Answer::Deleted).collect()
+//!     }
+//! }
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+//! let engine = Engine::open_with_clock(folder, &Options::new("example.com/uploads"), clock.clone())?;
+//! let upload = Registration { start_ms: Some(clock_now(&engine)), ..Registration::new("upload-3h", b"cat.jpg") };
+//! let registered = engine.register(&[upload], Durability::Synced)?;
+//!
+//! clock.advance(3 * 3_600_000);
+//! engine.enforce(&Nothing)?;
+//! let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
+//!
+//! let policy = sexton_proof::policy::Policy::parse(engine.policy())?;
+//! let verdict = sexton_proof::receipt::verify(receipt.as_bytes(), &policy)?;
+//! assert_eq!(verdict.outcome(), sexton_proof::receipt::Outcome::Kept);
+//! # fn clock_now(engine: &Engine) -> i64 { engine.now_ms() }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod check;
+mod class;
+mod clock;
+mod commit;
+mod core;
+mod engine;
+mod entropy;
+mod error;
+mod evidence;
+pub mod fault;
+pub mod files;
+mod index;
+mod keyring;
+pub mod kv;
+mod log;
+mod options;
+mod plan;
+mod publish;
+mod receipts;
+mod reclaim;
+mod recovery;
+mod register;
+mod schema;
+mod status;
+pub mod store;
+mod wheel;
+mod worker;
+mod writer;
+
+pub use check::Report;
+pub use class::{ClassSet, Definition, Find, SLOT_MIN_MS, START_AHEAD_MAX_MS, START_MIN_MS};
+pub use clock::{Clock, FastForwardClock, SystemClock, VirtualClock};
+pub use engine::{Enforced, Engine};
+pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use error::{Error, ErrorKind, Result};
+pub use evidence::Outcome;
+pub use options::{Options, SHARDS_MAX};
+pub use plan::{Batch, Object, Part};
+pub use receipts::Opener;
+pub use recovery::Seams;
+pub use register::{Durability, Earlier, REGISTER_MAX, Registered, Registration, SUBJECT_MAX_BYTES};
+pub use schema::Counts;
+pub use sexton_proof::id::{RegistrationId, SIZE_UNKNOWN};
+pub use status::{ClassStatus, State, Status};
+pub use wheel::Wheel;
+pub use worker::{Worker, WorkerOptions};

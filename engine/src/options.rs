@@ -1,0 +1,94 @@
+//! What can be set when an engine is opened. Every bound is stated and settable.
+
+use crate::class::ClassSet;
+use crate::error::{Error, Result};
+use crate::kv::rocks::RocksOptions;
+use sexton_proof::id::ORIGIN_MAX_BYTES;
+
+/// Most shards: a batch leaf must be able to name a page in each.
+pub const SHARDS_MAX: u16 = 32;
+const SHARDS_DEFAULT: u16 = 4;
+
+/// How to open an engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The log's origin line: a name for this engine that nobody else uses, like `example.com/uploads`. Needed when
+    /// the data folder is new; afterwards stored, and another one is refused.
+    pub origin: Option<String>,
+    /// Shards, 1 to 32; four where none are given. Stored when the data folder is new; afterwards another number is
+    /// refused.
+    pub shards: Option<u16>,
+    /// The classes. One whose definition differs from the stored one becomes a new version of it; objects
+    /// registered before keep theirs.
+    pub classes: ClassSet,
+    /// Objects of a batch (at least those of one page, which are up to 65,536).
+    pub batch_rows: u32,
+    /// Batches handed out and not yet committed; beyond it none is handed out.
+    pub batches_in_flight: u64,
+    /// What RocksDB may use.
+    pub rocks: RocksOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            origin: None,
+            shards: None,
+            classes: ClassSet::default(),
+            batch_rows: 65_536,
+            batches_in_flight: 8,
+            rocks: RocksOptions::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults, with the origin of a new engine.
+    pub fn new(origin: impl Into<String>) -> Self {
+        Options { origin: Some(origin.into()), ..Options::default() }
+    }
+
+    /// What a new data folder gets: its origin and shards.
+    pub(crate) fn new_shape(&self) -> Result<(String, u16)> {
+        let Some(origin) = &self.origin else {
+            return Err(Error::invalid(
+                "a new data folder needs an origin for its log, like example.com/uploads",
+            ));
+        };
+        sexton_proof::note::check_name(origin)
+            .map_err(|e| Error::invalid(format!("origin {origin:?} cannot be used: {e}")))?;
+        if origin.len() > ORIGIN_MAX_BYTES {
+            return Err(Error::invalid(format!(
+                "origin of {} bytes; 1 to {ORIGIN_MAX_BYTES} are allowed",
+                origin.len()
+            )));
+        }
+        let shards = self.shards.unwrap_or(SHARDS_DEFAULT);
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            return Err(Error::invalid(format!("{shards} shards; 1 to {SHARDS_MAX} are allowed")));
+        }
+        Ok((origin.clone(), shards))
+    }
+
+    /// Refuses to reopen under another shape than the stored one.
+    pub(crate) fn check_shape(&self, origin: &str, shards: u16) -> Result<()> {
+        if let Some(other) = self.origin.as_deref().filter(|other| *other != origin) {
+            return Err(Error::invalid(format!(
+                "the data folder has the origin {origin:?}, not {other:?}; it cannot change"
+            )));
+        }
+        if let Some(other) = self.shards.filter(|other| *other != shards) {
+            return Err(Error::invalid(format!(
+                "the data folder has {shards} shards, not {other}; that cannot change"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_limits(&self) -> Result<()> {
+        if self.batch_rows == 0 || self.batches_in_flight == 0 {
+            return Err(Error::invalid("batch_rows and batches_in_flight must be at least 1"));
+        }
+        Ok(())
+    }
+}

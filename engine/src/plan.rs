@@ -1,0 +1,354 @@
+//! Planning: due pages are closed, an intent is made durable, and the truth of every row is read again.
+
+use crate::class::Class;
+use crate::core::{Core, Planner};
+use crate::error::{Error, Result};
+use crate::index::DuePage;
+use crate::kv::{Family, Order, WriteSet};
+use crate::schema::{self, Intent, PageRows, Row};
+use crate::store::{Request, SubBatch};
+use sexton_proof::id::{PageId, RegistrationId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Pages of a batch: its leaf has a line for each and must stay below 60,000 bytes.
+pub(crate) const BATCH_PAGES_MAX: usize = 384;
+
+/// Due objects of one class on their way through deletion together. The caller deletes the objects of
+/// [`Batch::objects`] and hands the batch back with an outcome for each. A batch that is never handed back comes
+/// again when the engine is next opened.
+pub struct Batch {
+    pub(crate) intent: Intent,
+    pub(crate) class: Arc<Class>,
+    pub(crate) epoch: u64,
+    /// Whether an earlier opening may have handed these objects to the store already.
+    pub(crate) again: bool,
+    /// The bytes of all rows, one after the other.
+    pub(crate) bytes: Vec<u8>,
+    /// The rows, in the order of page and seq.
+    pub(crate) rows: Vec<PlannedRow>,
+    /// Of those, the ones the store is asked to delete.
+    asked: Vec<u32>,
+}
+
+/// One row of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedRow {
+    /// Place of its page in the intent.
+    pub(crate) page: u32,
+    pub(crate) seq: u32,
+    pub(crate) bytes: Range<usize>,
+    pub(crate) plan: Planned,
+}
+
+/// What planning found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planned {
+    /// The store is asked to delete it.
+    Delete,
+    /// A newer registration of its key took its place: the object there is not this one any more.
+    Replaced,
+    /// Its floor has not passed: it is kept.
+    BeforeFloor,
+}
+
+/// An object that the store is to delete.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a> {
+    /// Its registration.
+    pub id: RegistrationId,
+    /// What it is stored under.
+    pub key: &'a [u8],
+    /// What the store recognises it by.
+    pub version: &'a [u8],
+    /// Its digest, or empty.
+    pub digest: &'a [u8],
+    /// Its size, [`sexton_proof::id::SIZE_UNKNOWN`] where not known.
+    pub size_bytes: u64,
+    /// Promised floor, [`sexton_proof::id::NO_FLOOR`] where there is none.
+    pub floor_ms: i64,
+    /// Promised ceiling, [`sexton_proof::id::NO_CEILING`] where there is none.
+    pub ceiling_ms: i64,
+}
+
+impl Batch {
+    /// The batch's number: the same when it comes again after a crash.
+    pub fn number(&self) -> u64 {
+        self.intent.batch
+    }
+
+    /// The class all its objects fall under.
+    pub fn class(&self) -> &str {
+        &self.class.definition.name
+    }
+
+    /// How many objects are to be deleted.
+    pub fn len(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Whether nothing is to be deleted; it is still to be handed back, without outcomes.
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// The objects to be deleted, in the order in which outcomes are expected.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
+        self.asked.iter().map(|&at| self.object(&self.rows[at as usize]))
+    }
+
+    /// The same in parts of at most `max` objects, as a [`crate::Store`] takes them.
+    pub fn parts(&self, max: usize) -> impl Iterator<Item = Part<'_>> {
+        self.asked.chunks(max.max(1)).map(|part| Part { batch: self, part })
+    }
+
+    pub(crate) fn row(&self, row: &PlannedRow) -> Row<'_> {
+        // Decoded once already when it was planned, so this cannot fail; a row of nothing would stop the commit.
+        Row::decode(&self.bytes[row.bytes.clone()]).unwrap_or(EMPTY)
+    }
+
+    pub(crate) fn page(&self, row: &PlannedRow) -> PageId {
+        self.intent.pages[row.page as usize].page
+    }
+
+    pub(crate) fn id(&self, row: &PlannedRow) -> RegistrationId {
+        RegistrationId { page: self.page(row), seq: row.seq }
+    }
+
+    fn object(&self, planned: &PlannedRow) -> Object<'_> {
+        let row = self.row(planned);
+        Object {
+            id: self.id(planned),
+            key: row.key,
+            version: row.version,
+            digest: row.digest,
+            size_bytes: row.size_bytes,
+            floor_ms: row.floor_ms,
+            ceiling_ms: row.ceiling_ms,
+        }
+    }
+}
+
+const EMPTY: Row<'static> = Row {
+    cause: 0,
+    attempts: 0,
+    start_ms: 0,
+    floor_ms: 0,
+    ceiling_ms: 0,
+    size_bytes: 0,
+    key: &[],
+    version: &[],
+    digest: &[],
+    subject: &[],
+};
+
+/// Some objects of a batch, to be handed to a store together.
+pub struct Part<'a> {
+    batch: &'a Batch,
+    part: &'a [u32],
+}
+
+impl Part<'_> {
+    /// How many objects.
+    pub fn len(&self) -> usize {
+        self.part.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.part.is_empty()
+    }
+
+    /// Calls `delete` with the request for these objects.
+    pub fn request<T>(&self, delete: impl FnOnce(&SubBatch<'_>) -> T) -> T {
+        let batch = self.batch;
+        let request = |&at: &u32| {
+            let row = batch.row(&batch.rows[at as usize]);
+            Request { key: row.key, version: row.version, digest: row.digest, size_bytes: row.size_bytes }
+        };
+        let objects: Vec<Request<'_>> = self.part.iter().map(request).collect();
+        delete(&SubBatch {
+            batch: batch.number(),
+            class: batch.class(),
+            attempt: if batch.again { 2 } else { 1 },
+            epoch: batch.epoch,
+            objects: &objects,
+        })
+    }
+}
+
+/// The next batch due at `now_ms`: one left over by an earlier opening, else the due pages of the class whose
+/// ceiling is nearest. `None` where nothing is due, or as many batches are out as may be: a due page then waits in
+/// its wheel and is never dropped.
+pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
+    core.check_writable()?;
+    let mut planner = core.planner.lock();
+    if core.in_flight.load(Ordering::SeqCst) >= core.limits.batches_in_flight {
+        return Ok(None);
+    }
+    if let Some(intent) = planner.unfinished.pop_front() {
+        // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
+        core.in_flight.fetch_add(1, Ordering::SeqCst);
+        drop(planner);
+        return read(core, intent, true, now_ms).map(Some);
+    }
+    let pages = choose(core.index.due(now_ms, BATCH_PAGES_MAX));
+    let Some(class) = pages.first().map(|page| page.class) else { return Ok(None) };
+    let intent = intend(core, &mut planner, class, &pages, now_ms)?;
+    drop(planner);
+    core.in_flight.fetch_add(1, Ordering::SeqCst);
+    read(core, intent, false, now_ms).map(Some)
+}
+
+/// The pages of the class with the earliest ceiling, earliest ceilings first, as many as a leaf can name.
+fn choose(mut due: Vec<DuePage>) -> Vec<PageId> {
+    due.sort_unstable_by_key(|page| (page.earliest_ceiling_ms, page.page));
+    let Some(class) = due.first().map(|first| first.page.class) else { return Vec::new() };
+    due.iter().map(|page| page.page).filter(|page| page.class == class).take(BATCH_PAGES_MAX).collect()
+}
+
+/// Closes the pages and makes the intent durable. A crash before the intent is durable leaves the pages as they
+/// were, and nothing was handed over; a crash after it finds the intent and hands the same objects over again.
+fn intend(core: &Core, planner: &mut Planner, class: u32, pages: &[PageId], now_ms: i64) -> Result<Intent> {
+    let mut taken = core.index.take(&within_row_limit(core, pages));
+    taken.sort_unstable_by_key(|page| page.page);
+    let intent =
+        Intent { batch: planner.last_batch + 1, class, started_ms: now_ms, pages: taken, to: Vec::new() };
+    let mut set = WriteSet::default();
+    set.put(Family::Meta, &schema::intent_key(intent.batch), &intent.encode());
+    set.put(Family::Meta, schema::BATCH, &intent.batch.to_be_bytes());
+    // This fsync also makes durable every row of these pages that still waited for its own.
+    core.writer.write_durably(set)?;
+    planner.last_batch = intent.batch;
+    Ok(intent)
+}
+
+/// As many of the pages, from the front, as keep the batch within its rows; at least one.
+fn within_row_limit(core: &Core, pages: &[PageId]) -> Vec<PageId> {
+    let mut rows = 0_u32;
+    let mut kept = Vec::new();
+    for page in pages {
+        let more = core.index.lock(page.shard.into()).page_mut(*page).map_or(0, |p| p.rows);
+        rows = rows.saturating_add(more);
+        if rows > core.limits.batch_rows && !kept.is_empty() {
+            break;
+        }
+        kept.push(*page);
+    }
+    kept
+}
+
+/// Reads the rows of an intent and what became of them since they were written.
+pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
+    let class = core.class(intent.class)?;
+    let total: u64 = intent.pages.iter().map(|page| u64::from(page.rows)).sum();
+    let rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
+    let mut batch =
+        Batch { intent, class, epoch: core.epoch, again, bytes: Vec::new(), rows, asked: Vec::new() };
+    for ordinal in 0..batch.intent.pages.len() {
+        read_page(core, &mut batch, ordinal, now_ms)?;
+    }
+    let asked = |(at, row): (usize, &PlannedRow)| {
+        (row.plan == Planned::Delete).then(|| u32::try_from(at).unwrap_or(u32::MAX))
+    };
+    batch.asked = batch.rows.iter().enumerate().filter_map(asked).collect();
+    Ok(batch)
+}
+
+fn read_page(core: &Core, batch: &mut Batch, ordinal: usize, now_ms: i64) -> Result<()> {
+    let PageRows { page, rows } = batch.intent.pages[ordinal];
+    let replaced = replaced(core, page)?;
+    let range = schema::page_rows(page);
+    let (mut expected, mut failure) = (0_u32, None);
+    core.kv.scan(
+        Family::Rows(page.class),
+        &range.start..&range.end,
+        Order::Ascending,
+        &mut |key, value| match planned(page, ordinal, expected, key, value, &replaced, now_ms) {
+            Ok(plan) => {
+                let begin = batch.bytes.len();
+                batch.bytes.extend_from_slice(value);
+                let page = u32::try_from(ordinal).unwrap_or(u32::MAX);
+                let bytes = begin..batch.bytes.len();
+                batch.rows.push(PlannedRow { page, seq: expected, bytes, plan });
+                expected += 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    match failure {
+        Some(error) => Err(error),
+        None if expected != rows => Err(Error::corrupt(format!(
+            "page {page} has {expected} rows in the index and {rows} by the wheel; run the full check"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn planned(
+    page: PageId,
+    ordinal: usize,
+    expected: u32,
+    key: &[u8],
+    value: &[u8],
+    replaced: &BTreeSet<u32>,
+    now_ms: i64,
+) -> Result<Planned> {
+    let id = schema::row_id(page.class, key)?;
+    if id != (RegistrationId { page, seq: expected }) {
+        return Err(Error::corrupt(format!(
+            "page {ordinal} of the batch lacks seq {expected}: found {id}; run the full check"
+        )));
+    }
+    let row = Row::decode(value)?;
+    Ok(match () {
+        () if replaced.contains(&expected) => Planned::Replaced,
+        // The slot begins after every floor in it, so this never happens while the clock is right.
+        () if row.floor_ms > now_ms => Planned::BeforeFloor,
+        () => Planned::Delete,
+    })
+}
+
+/// The seqs of a page that newer registrations replaced.
+fn replaced(core: &Core, page: PageId) -> Result<BTreeSet<u32>> {
+    let mut seqs = BTreeSet::new();
+    let range = schema::page_registrations(page);
+    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, _| {
+        seqs.extend(key.last_chunk().map(|seq| u32::from_be_bytes(*seq)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(seqs)
+}
+
+/// Whether a newer registration replaced this one.
+pub(crate) fn is_replaced(core: &Core, id: RegistrationId) -> Result<bool> {
+    Ok(core.kv.get(Family::Marks, &id.to_bytes())?.is_some())
+}
+
+/// The instants at which a failed deletion is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pub(crate) first_ms: i64,
+    pub(crate) max_ms: i64,
+}
+
+impl Backoff {
+    /// One second, doubling to an hour.
+    pub(crate) const DEFAULT: Backoff = Backoff { first_ms: 1_000, max_ms: 3_600_000 };
+
+    /// The slot for the next attempt after `attempts` that failed, the last at `now_ms`: a whole second.
+    pub(crate) fn slot(self, attempts: u8, now_ms: i64) -> u64 {
+        let doubled = self.first_ms.saturating_mul(1 << attempts.saturating_sub(1).min(30));
+        let at = now_ms.saturating_add(doubled.min(self.max_ms));
+        u64::try_from(at).unwrap_or(0).div_ceil(1_000) * 1_000
+    }
+}
+
+/// Rows that go on living, by the slot and shard they go to.
+pub(crate) type CarryGroups = BTreeMap<(u64, u16), Vec<usize>>;

@@ -1,0 +1,99 @@
+//! Publishing: the head is recorded outside the index, then signed, then tiles and, last, the checkpoint appear.
+
+use crate::core::{Core, Ledger};
+use crate::error::{Error, Result};
+use crate::files::{Access, Files};
+use crate::kv::Kv;
+use crate::log;
+use sexton_proof::checkpoint::Checkpoint;
+use sexton_proof::merkle::Hash;
+use sexton_proof::note::{Note, Verifier};
+use sexton_proof::tile::{self, BundleId, TileId};
+
+/// Where the recorded head lies under the data folder.
+pub(crate) const HEAD: &str = "head";
+/// Where the checkpoint lies under the data folder.
+pub(crate) const CHECKPOINT: &str = "log/checkpoint";
+const TITLE: &str = "sexton head v0";
+
+/// Publishes; where that fails the deletion stands, the log is published with the next one, and it is said loudly.
+pub(crate) fn publish_or_warn(core: &Core, ledger: &mut Ledger) {
+    ledger.publish_error = publish(core, ledger).err().map(|error| {
+        tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
+        error.to_string()
+    });
+}
+
+/// Brings what is published up to the log. Doing it again is fine: the same log gives the same bytes.
+pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
+    let (size, root) = (ledger.log.size(), ledger.log.root());
+    if size == ledger.published || core.forked.is_some() {
+        return Ok(());
+    }
+    // Recorded before it is signed: whoever restores an older index is found out even if the checkpoint was never
+    // published, so no two histories get a signature. A crash here leaves a head that the log has as a prefix.
+    core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;
+    let text = Checkpoint { origin: core.origin.clone(), size, root }.to_text();
+    let signed = format!("{text}\n{}", core.signer.sign(&text));
+    for id in tile::tiles_to_publish(ledger.published, size) {
+        core.files.replace(&format!("log/{}", id.path()), &tile_bytes(&*core.kv, id)?, Access::Public)?;
+    }
+    for id in tile::bundles_to_publish(ledger.published, size) {
+        core.files.replace(&format!("log/{}", id.path()), &bundle_bytes(&*core.kv, id)?, Access::Public)?;
+    }
+    // Last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that
+    // nobody asks for yet and that come out the same next time.
+    core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
+    ledger.published = size;
+    Ok(())
+}
+
+fn tile_bytes(kv: &dyn Kv, id: TileId) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(32 * usize::from(id.width));
+    for at in 0..u64::from(id.width) {
+        bytes.extend_from_slice(&log::node(kv, id.level * 8, id.index * 256 + at)?);
+    }
+    Ok(bytes)
+}
+
+fn bundle_bytes(kv: &dyn Kv, id: BundleId) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for at in 0..u64::from(id.width) {
+        let entry = log::entry(kv, id.index * 256 + at)?;
+        tile::push_entry(&mut bytes, &entry).map_err(|e| Error::internal(e.to_string()))?;
+    }
+    Ok(bytes)
+}
+
+fn head_text(size: u64, root: &Hash) -> String {
+    let body = format!("{TITLE}\nsize {size}\nroot {}\n", hex::encode(root));
+    let check = blake3::hash(body.as_bytes()).to_hex();
+    format!("{body}check {check}\n")
+}
+
+/// The recorded head.
+pub(crate) fn read_head(files: &dyn Files) -> Result<Option<(u64, Hash)>> {
+    let Some(bytes) = files.read(HEAD)? else { return Ok(None) };
+    let malformed = || Error::corrupt(format!("the file {HEAD} is malformed; restore its own backup"));
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
+    let mut lines = text.lines().skip(1);
+    let size = lines.next().and_then(|l| l.strip_prefix("size ")?.parse().ok()).ok_or_else(malformed)?;
+    let mut root = [0; 32];
+    lines
+        .next()
+        .and_then(|line| hex::decode_to_slice(line.strip_prefix("root ")?, &mut root).ok())
+        .ok_or_else(malformed)?;
+    if text != head_text(size, &root) {
+        return Err(malformed());
+    }
+    Ok(Some((size, root)))
+}
+
+/// The published checkpoint, if it is there and signed with our key.
+pub(crate) fn read_checkpoint(files: &dyn Files, key: &Verifier) -> Result<Option<Checkpoint>> {
+    let Some(bytes) = files.read(CHECKPOINT)? else { return Ok(None) };
+    let malformed = |why: String| Error::corrupt(format!("the published {CHECKPOINT} is not ours: {why}"));
+    let note = Note::parse(&bytes).map_err(|e| malformed(e.to_string()))?;
+    note.verify(&[key]).map_err(|e| malformed(e.to_string()))?;
+    Checkpoint::parse(note.text()).map(Some).map_err(|e| malformed(e.to_string()))
+}

@@ -1,0 +1,365 @@
+//! Registering: checked as a whole, numbered and written under the shard's lock, then one fsync for all who wait.
+
+use crate::class::Class;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::index::Shard;
+use crate::kv::{Family, Order, WriteSet};
+use crate::schema::{self, FINGERPRINT_BYTES, Row};
+use crate::writer::Ticket;
+use sexton_proof::commitment::{self, Descriptor, Opening};
+use sexton_proof::id::{DIGEST_MAX_BYTES, KEY_MAX_BYTES, RegistrationId, SIZE_UNKNOWN, VERSION_MAX_BYTES};
+use sexton_proof::leaf::Openings;
+use sexton_proof::window::Bounds;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Longest subject, in bytes.
+pub const SUBJECT_MAX_BYTES: usize = 255;
+/// Most registrations in one call.
+pub const REGISTER_MAX: usize = 100_000;
+const MARK_REPLACED: &[u8] = &[1];
+
+/// An object to be registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Registration<'a> {
+    /// What the host knows the object by: 1 to 1024 bytes. One live registration per key, where the class finds by
+    /// key.
+    pub key: &'a [u8],
+    /// The class it falls under.
+    pub class: &'a str,
+    /// What the store recognises this very object by: at most 64 bytes, empty where it has nothing of the kind.
+    pub version: &'a [u8],
+    /// The instant the promise counts from, Unix ms. Where none is given the class's rule applies: the instant of
+    /// registration, or open until `max_open` has passed.
+    pub start_ms: Option<i64>,
+    /// A digest of the content, at most 64 bytes, or empty.
+    pub digest: &'a [u8],
+    /// Size of the object, [`SIZE_UNKNOWN`] where not known.
+    pub size_bytes: u64,
+    /// Whose data it is: at most 255 bytes, or empty. Stays in the index, goes into no evidence.
+    pub subject: &'a [u8],
+}
+
+impl<'a> Registration<'a> {
+    /// An object of `class` with nothing said beyond its key.
+    pub fn new(class: &'a str, key: &'a [u8]) -> Self {
+        Registration {
+            key,
+            class,
+            version: &[],
+            start_ms: None,
+            digest: &[],
+            size_bytes: SIZE_UNKNOWN,
+            subject: &[],
+        }
+    }
+}
+
+/// When a registering call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After an fsync, shared with everybody who waits at that moment: what was answered survives the loss of power.
+    Synced,
+    /// At once: survives the end of the process, and the loss of power only once a later call was synced. What is
+    /// lost so was never registered, and its registration id may be given again.
+    Buffered,
+}
+
+/// The answer to one registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The registration id: keep it to ask for a receipt.
+    pub id: RegistrationId,
+    /// What happened to an earlier live registration of the key.
+    pub earlier: Earlier,
+    /// Where the class says `openings = "ticket"`: what opens the commitment. Nobody else keeps it.
+    pub ticket: Option<Vec<u8>>,
+}
+
+/// An earlier live registration of the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// There was none, or the class does not find by key.
+    None,
+    /// It is replaced: its object is not deleted on its time any more.
+    Replaced(RegistrationId),
+    /// It is this very object (same key, version and class), so nothing was registered again: a safe retry.
+    Same,
+}
+
+struct Prepared {
+    class: Arc<Class>,
+    start_ms: i64,
+    bounds: Bounds,
+    slot: u64,
+    shard: usize,
+    fingerprint: [u8; FINGERPRINT_BYTES],
+}
+
+/// Registers all of `items` or, where one of them is invalid, none.
+pub(crate) fn register(
+    core: &Core,
+    items: &[Registration<'_>],
+    durability: Durability,
+    now_ms: i64,
+) -> Result<Vec<Registered>> {
+    core.check_writable()?;
+    if items.len() > REGISTER_MAX {
+        return Err(Error::invalid(format!(
+            "{} registrations in one call; {REGISTER_MAX} is the limit",
+            items.len()
+        )));
+    }
+    let prepared = prepare_all(core, items, now_ms)?;
+    let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.index.shards()];
+    for (at, one) in prepared.iter().enumerate() {
+        by_shard[one.shard].push(at);
+    }
+    let mut answers: Vec<Option<Registered>> = vec![None; items.len()];
+    let mut last = None;
+    for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+        last = write_shard(core, shard, members, items, &prepared, &mut answers)?.or(last);
+    }
+    if let (Some(ticket), Durability::Synced) = (last, durability) {
+        core.writer.sync(ticket)?;
+    }
+    answers
+        .into_iter()
+        .zip(items.iter().zip(&prepared))
+        .map(|(answer, (item, one))| {
+            let answer =
+                answer.ok_or_else(|| Error::internal("a registration was left without an answer"))?;
+            with_ticket(core, answer, item, one)
+        })
+        .collect()
+}
+
+fn prepare_all(core: &Core, items: &[Registration<'_>], now_ms: i64) -> Result<Vec<Prepared>> {
+    let classes = core.classes.read();
+    let mut prepared = Vec::with_capacity(items.len());
+    let mut class: Option<&Arc<Class>> = None;
+    for (at, item) in items.iter().enumerate() {
+        let place = |e: Error| match items.len() {
+            1 => e,
+            n => Error::new(e.kind(), format!("registration {} of {n}: {}", at + 1, e.message())),
+        };
+        if class.is_none_or(|c| c.definition.name != item.class) {
+            class = Some(classes.current(item.class).ok_or_else(|| {
+                let known = classes.names().join(", ");
+                place(Error::invalid(format!("unknown class {:?}; known are: {known}", item.class)))
+            })?);
+        }
+        let Some(class) = class else { continue };
+        prepared.push(prepare(core, class, item, now_ms).map_err(place)?);
+    }
+    drop(classes);
+    // The keys that will blind these rows are durable before the rows are, so that no row is ever without one.
+    let mut last = None;
+    for one in &prepared {
+        if last != Some((one.class.id, one.slot)) {
+            last = Some((one.class.id, one.slot));
+            core.keyring.get_or_create(one.class.id, one.slot)?;
+        }
+    }
+    Ok(prepared)
+}
+
+fn prepare(core: &Core, class: &Arc<Class>, item: &Registration<'_>, now_ms: i64) -> Result<Prepared> {
+    check_length("key", item.key, 1, KEY_MAX_BYTES)?;
+    check_length("version", item.version, 0, VERSION_MAX_BYTES)?;
+    check_length("digest", item.digest, 0, DIGEST_MAX_BYTES)?;
+    check_length("subject", item.subject, 0, SUBJECT_MAX_BYTES)?;
+    let start_ms = class.start_ms(item.start_ms, now_ms)?;
+    let bounds = class.bounds(start_ms)?;
+    let slot = class.slot(bounds, now_ms);
+    let (shard, fingerprint) = core.index.locate(item.key);
+    Ok(Prepared { class: Arc::clone(class), start_ms, bounds, slot, shard, fingerprint })
+}
+
+fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {
+    if (min..=max).contains(&bytes.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{what} of {} bytes; {min} to {max} are allowed", bytes.len())))
+}
+
+/// Numbers and writes the members of one shard. Under its lock a seq is taken and its row written, so the order of
+/// writing is the order of seqs, and a crash can only lose the last of them, which nobody was told of.
+fn write_shard(
+    core: &Core,
+    number: usize,
+    members: &[usize],
+    items: &[Registration<'_>],
+    prepared: &[Prepared],
+    answers: &mut [Option<Registered>],
+) -> Result<Option<Ticket>> {
+    let bytes = members.iter().map(|&at| items[at].key.len() + 160).sum();
+    let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
+    // Keys that come more than once in this call: the index does not show the first ones yet.
+    let mut staged = HashMap::new();
+    let mut shard = core.index.lock(number);
+    for &at in members {
+        let (item, one) = (&items[at], &prepared[at]);
+        let by_key = one.class.definition.find == crate::class::Find::Key;
+        let mut earlier = Earlier::None;
+        if by_key {
+            let live = match staged.get(item.key) {
+                Some((id, first)) => Some((*id, is_same(&items[*first], item))),
+                None => find(core, &mut shard, &one.fingerprint, item.key, |id, row| {
+                    Found::compare(core, id, row, item)
+                })?
+                .map(|found| (found.id, found.same)),
+            };
+            match live {
+                Some((id, true)) => {
+                    answers[at] = Some(Registered { id, earlier: Earlier::Same, ticket: None });
+                    continue;
+                }
+                Some((id, false)) => {
+                    set.put(Family::Marks, &id.to_bytes(), MARK_REPLACED);
+                    set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
+                    earlier = Earlier::Replaced(id);
+                }
+                None => {}
+            }
+        }
+        let id = shard.next_id(&*core.kv, &one.class, one.slot)?;
+        set.put_with(Family::Rows(one.class.id), &schema::row_key(id), |out| row(item, one).encode_into(out));
+        if by_key {
+            set.put(Family::Locator, &schema::locator_key(&one.fingerprint, id), &[]);
+            staged.insert(item.key, (id, at));
+        }
+        answers[at] = Some(Registered { id, earlier, ticket: None });
+    }
+    if set.is_empty() {
+        return Ok(None);
+    }
+    core.writer.write(set).map(Some)
+}
+
+fn row<'a>(item: &Registration<'a>, one: &Prepared) -> Row<'a> {
+    Row {
+        cause: 0,
+        attempts: 0,
+        start_ms: one.start_ms,
+        floor_ms: one.bounds.floor_ms,
+        ceiling_ms: one.bounds.ceiling_ms,
+        size_bytes: item.size_bytes,
+        key: item.key,
+        version: item.version,
+        digest: item.digest,
+        subject: item.subject,
+    }
+}
+
+/// The same object again, so that a host may repeat a call whose answer it did not get. Without a version nothing
+/// tells a repeated call from an overwritten object, which must not go on its predecessor's time.
+fn is_same(earlier: &Registration<'_>, item: &Registration<'_>) -> bool {
+    !item.version.is_empty()
+        && earlier.version == item.version
+        && earlier.class == item.class
+        && (item.start_ms.is_none() || item.start_ms == earlier.start_ms)
+}
+
+struct Found {
+    id: RegistrationId,
+    same: bool,
+}
+
+impl Found {
+    fn compare(core: &Core, id: RegistrationId, row: &Row<'_>, item: &Registration<'_>) -> Result<Found> {
+        let class = core.class(id.page.class)?;
+        let earlier = Registration {
+            class: &class.definition.name,
+            version: row.version,
+            start_ms: Some(row.start_ms),
+            ..*item
+        };
+        Ok(Found { id, same: is_same(&earlier, item) })
+    }
+}
+
+/// The live registration of a key, looked at under its shard's lock.
+pub(crate) fn find<T>(
+    core: &Core,
+    shard: &mut Shard,
+    fingerprint: &[u8; FINGERPRINT_BYTES],
+    key: &[u8],
+    mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut candidates = Vec::new();
+    let range = schema::prefix(fingerprint);
+    core.kv.scan(Family::Locator, &range.start..&range.end, Order::Ascending, &mut |entry, _| {
+        candidates.extend(entry.last_chunk().map(RegistrationId::from_bytes));
+        ControlFlow::Continue(())
+    })?;
+    for id in candidates {
+        // A page that is not in the wheel is settled, and its rows are void whatever the files still hold.
+        if shard.page_mut(id.page).is_none_or(|page| id.seq >= page.rows) {
+            continue;
+        }
+        if let Some(bytes) = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))? {
+            let row = Row::decode(&bytes)?;
+            if row.key == key {
+                return look(id, &row).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn with_ticket(
+    core: &Core,
+    answer: Registered,
+    item: &Registration<'_>,
+    one: &Prepared,
+) -> Result<Registered> {
+    if one.class.definition.openings != Openings::Ticket {
+        return Ok(answer);
+    }
+    if answer.earlier == Earlier::Same {
+        let ticket = ticket_of_live(core, answer.id)?;
+        return Ok(Registered { ticket, ..answer });
+    }
+    let ticket = opening(core, &one.class, answer.id, &row(item, one))?.encode();
+    Ok(Registered { ticket: Some(ticket), ..answer })
+}
+
+fn ticket_of_live(core: &Core, id: RegistrationId) -> Result<Option<Vec<u8>>> {
+    let Some(bytes) = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))? else {
+        return Ok(None);
+    };
+    let class = core.class(id.page.class)?;
+    Ok(Some(opening(core, &class, id, &Row::decode(&bytes)?)?.encode()))
+}
+
+/// What opens the commitment of a registration.
+pub(crate) fn opening(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Opening> {
+    let k = core.keyring.get_or_create(class.id, id.page.slot)?;
+    let mut descriptor = Vec::new();
+    descriptor_of(core, class, id, row).encode_into(&mut descriptor);
+    Ok(row.opening(commitment::blinding(&k, &id, &descriptor)))
+}
+
+/// What the commitment of a registration commits to.
+pub(crate) fn descriptor_of<'a>(
+    core: &'a Core,
+    class: &Class,
+    id: RegistrationId,
+    row: &Row<'a>,
+) -> Descriptor<'a> {
+    Descriptor {
+        origin: &core.origin,
+        id,
+        key: row.key,
+        version: row.version,
+        start_ms: row.start_ms,
+        floor_ms: row.floor_ms,
+        ceiling_ms: row.ceiling_ms,
+        digest: row.digest,
+        size_bytes: row.size_bytes,
+        class_leaf: class.leaf_hash,
+    }
+}

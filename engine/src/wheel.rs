@@ -1,0 +1,239 @@
+//! One ring of slots with an occupancy bitmap, and an overflow map for what lies beyond it.
+//!
+//! A pure structure: instants go in, no clock inside. Geometry: the ring covers [`RING_SLOTS`] slots of `slot_ms`
+//! from the wheel's position on, position and beginning of a slot being multiples of `slot_ms`. A slot that begins
+//! elsewhere (retries, objects already overdue when they were registered), before the position or beyond the ring
+//! lives in the overflow map, ordered. Turning the wheel brings slots from there into the ring.
+//! (After Varghese and Lauck, *Hashed and hierarchical timing wheels*, 1987; the bitmap as in tokio's timer.)
+
+use std::collections::BTreeMap;
+
+/// Slots in the ring: with the built-in classes the whole life of an object fits in.
+pub(crate) const RING_SLOTS: usize = 1024;
+const WORDS: usize = RING_SLOTS / 64;
+
+/// Slots with something in them, found in order of their beginning. `T` is what a slot holds.
+#[derive(Debug)]
+pub struct Wheel<T> {
+    slot_ms: u64,
+    /// The number of the first slot the ring covers: its beginning divided by `slot_ms`.
+    position: u64,
+    ring: Vec<Option<T>>,
+    occupied: [u64; WORDS],
+    overflow: BTreeMap<u64, T>,
+}
+
+impl<T> Wheel<T> {
+    /// An empty wheel of slots of `slot_ms` (at least 1), standing at `now_ms`.
+    pub fn new(slot_ms: u64, now_ms: u64) -> Self {
+        let slot_ms = slot_ms.max(1);
+        Wheel {
+            slot_ms,
+            position: now_ms / slot_ms,
+            ring: (0..RING_SLOTS).map(|_| None).collect(),
+            occupied: [0; WORDS],
+            overflow: BTreeMap::new(),
+        }
+    }
+
+    /// The place in the ring of the slot that begins at `slot`, if the ring covers it.
+    fn place(&self, slot: u64) -> Option<usize> {
+        if !slot.is_multiple_of(self.slot_ms) {
+            return None;
+        }
+        let ahead = (slot / self.slot_ms).checked_sub(self.position)?;
+        (ahead < RING_SLOTS as u64).then(|| ring_index(slot / self.slot_ms))
+    }
+
+    /// What the slot that begins at `slot` holds.
+    pub fn get(&self, slot: u64) -> Option<&T> {
+        match self.place(slot) {
+            Some(place) => self.ring[place].as_ref(),
+            None => self.overflow.get(&slot),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, slot: u64) -> Option<&mut T> {
+        match self.place(slot) {
+            Some(place) => self.ring[place].as_mut(),
+            None => self.overflow.get_mut(&slot),
+        }
+    }
+
+    /// The slot's content, made by `new` where the slot was empty.
+    pub fn entry(&mut self, slot: u64, new: impl FnOnce() -> T) -> &mut T {
+        match self.place(slot) {
+            Some(place) => {
+                self.occupied[place / 64] |= 1 << (place % 64);
+                self.ring[place].get_or_insert_with(new)
+            }
+            None => self.overflow.entry(slot).or_insert_with(new),
+        }
+    }
+
+    /// Empties a slot.
+    pub fn remove(&mut self, slot: u64) -> Option<T> {
+        match self.place(slot) {
+            Some(place) => {
+                self.occupied[place / 64] &= !(1 << (place % 64));
+                self.ring[place].take()
+            }
+            None => self.overflow.remove(&slot),
+        }
+    }
+
+    /// The beginning of the earliest occupied slot.
+    pub fn first(&self) -> Option<u64> {
+        let ring = self.first_in_ring();
+        let overflow = self.overflow.keys().next().copied();
+        match (ring, overflow) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn first_in_ring(&self) -> Option<u64> {
+        let start = ring_index(self.position);
+        // The word with the position in it is looked at twice: first what lies at or behind the position, at the
+        // end what lies before it, which is a whole turn later.
+        for step in 0..=WORDS {
+            let word = (start / 64 + step) % WORDS;
+            let mut bits = self.occupied[word];
+            if step == 0 {
+                bits &= u64::MAX << (start % 64);
+            } else if step == WORDS {
+                bits &= !(u64::MAX << (start % 64));
+            }
+            if bits != 0 {
+                let place = word * 64 + bits.trailing_zeros() as usize;
+                let ahead = (place + RING_SLOTS - start) % RING_SLOTS;
+                return Some((self.position + ahead as u64) * self.slot_ms);
+            }
+        }
+        None
+    }
+
+    /// Turns to `now_ms`, never back and never past an occupied slot of the ring, and takes in from the overflow
+    /// what the ring now covers.
+    pub fn turn(&mut self, now_ms: u64) {
+        let mut to = now_ms / self.slot_ms;
+        if let Some(first) = self.first_in_ring() {
+            to = to.min(first / self.slot_ms);
+        }
+        if to <= self.position {
+            return;
+        }
+        self.position = to;
+        let end = to.saturating_add(RING_SLOTS as u64).saturating_mul(self.slot_ms);
+        let covered: Vec<u64> = self
+            .overflow
+            .range(to.saturating_mul(self.slot_ms)..end)
+            .map(|(slot, _)| *slot)
+            .filter(|slot| slot.is_multiple_of(self.slot_ms))
+            .collect();
+        for slot in covered {
+            if let (Some(content), Some(place)) = (self.overflow.remove(&slot), self.place(slot)) {
+                self.occupied[place / 64] |= 1 << (place % 64);
+                self.ring[place] = Some(content);
+            }
+        }
+    }
+
+    /// All occupied slots and their content, those of the ring first; in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        let start = ring_index(self.position);
+        let ring = self.ring.iter().enumerate().filter_map(move |(place, content)| {
+            let ahead = (place + RING_SLOTS - start) % RING_SLOTS;
+            content.as_ref().map(|c| ((self.position + ahead as u64) * self.slot_ms, c))
+        });
+        ring.chain(self.overflow.iter().map(|(slot, content)| (*slot, content)))
+    }
+
+    /// Occupied slots that begin at or before `now_ms`, earliest first.
+    pub fn due(&self, now_ms: u64) -> Vec<u64> {
+        let mut slots: Vec<u64> = self.overflow.range(..=now_ms).map(|(slot, _)| *slot).collect();
+        if self.first_in_ring().is_some_and(|first| first <= now_ms) {
+            let last = (now_ms / self.slot_ms).min(self.position + RING_SLOTS as u64 - 1);
+            let ring = (self.position..=last).filter(|&n| self.ring[ring_index(n)].is_some());
+            slots.extend(ring.map(|n| n * self.slot_ms));
+        }
+        slots.sort_unstable();
+        slots
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is below RING_SLOTS")]
+fn ring_index(number: u64) -> usize {
+    (number % RING_SLOTS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn slots_come_in_order_of_their_beginning_wherever_they_live() {
+        let mut wheel = Wheel::new(1000, 5_000);
+        for slot in [5_000, 5_500, 2_000, 6_000, 5_000 + 1024 * 1000, 1_000_000_000] {
+            wheel.entry(slot, || slot);
+        }
+        let mut seen = Vec::new();
+        while let Some(first) = wheel.first() {
+            assert_eq!(wheel.remove(first), Some(first));
+            seen.push(first);
+        }
+        assert_eq!(seen, [2_000, 5_000, 5_500, 6_000, 1_029_000, 1_000_000_000]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(u64),
+        Take,
+        Turn(u64),
+        Drop(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        // Times around several turns of a ring of 10 ms slots, some of them not aligned.
+        prop_oneof![
+            (0u64..60_000).prop_map(Step::Put),
+            (0u64..6_000).prop_map(|n| Step::Put(n * 10)),
+            Just(Step::Take),
+            (0u64..60_000).prop_map(Step::Turn),
+            (0u64..6_000).prop_map(|n| Step::Drop(n * 10)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_wheel_is_an_ordered_map(start in 0u64..30_000, steps in proptest::collection::vec(step(), 1..400)) {
+            let mut wheel = Wheel::new(10, start);
+            let mut model = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Put(slot) => {
+                        *wheel.entry(slot, || 0) += 1;
+                        *model.entry(slot).or_insert(0) += 1;
+                    }
+                    Step::Take => {
+                        let first = model.keys().next().copied();
+                        prop_assert_eq!(wheel.first(), first);
+                        if let Some(first) = first {
+                            prop_assert_eq!(wheel.remove(first), model.remove(&first));
+                        }
+                    }
+                    Step::Turn(now) => wheel.turn(now),
+                    Step::Drop(slot) => prop_assert_eq!(wheel.remove(slot), model.remove(&slot)),
+                }
+                let mut all: Vec<(u64, i32)> = wheel.iter().map(|(s, c)| (s, *c)).collect();
+                all.sort_unstable();
+                let expected: Vec<(u64, i32)> = model.iter().map(|(s, c)| (*s, *c)).collect();
+                prop_assert_eq!(all, expected);
+                let due: Vec<u64> = model.range(..=20_000).map(|(s, _)| *s).collect();
+                prop_assert_eq!(wheel.due(20_000), due);
+            }
+        }
+    }
+}

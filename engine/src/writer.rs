@@ -1,0 +1,112 @@
+//! The one door to writing the index: order, group fsync, and the poison after a failure.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kv::{Kv, WriteSet};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+
+/// Writes and fsyncs for everybody; callers that wait at the same time share one fsync.
+pub(crate) struct Writer {
+    kv: Arc<dyn Kv>,
+    state: Mutex<State>,
+    synced: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Writes applied so far.
+    written: u64,
+    /// Of those, the first so many survive the loss of power.
+    durable: u64,
+    syncing: bool,
+    /// What failed, once something did. What is on disk is then unknown: a failed fsync may have dropped the pages
+    /// it could not write, and a second one would report success (as PostgreSQL learnt in 2018). So the engine
+    /// stops, and reopening looks at what is really there.
+    poison: Option<String>,
+}
+
+/// The number of a write, to wait for its durability.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket(u64);
+
+impl Writer {
+    pub(crate) fn new(kv: Arc<dyn Kv>) -> Self {
+        Writer { kv, state: Mutex::default(), synced: Condvar::new() }
+    }
+
+    /// Refuses where an earlier failure makes what is on disk unknown.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.state.lock().poison {
+            Some(why) => Err(poisoned(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops all writing: something on the way to durability failed.
+    pub(crate) fn poison(&self, error: &Error) {
+        let mut state = self.state.lock();
+        if state.poison.is_none() {
+            tracing::error!(%error, "writing stops until the engine is reopened");
+            state.poison = Some(error.to_string());
+        }
+        self.synced.notify_all();
+    }
+
+    /// What poisoned it.
+    pub(crate) fn poisoned(&self) -> Option<String> {
+        self.state.lock().poison.clone()
+    }
+
+    /// Applies `set`: visible at once, durable after [`Writer::sync`].
+    pub(crate) fn write(&self, set: WriteSet) -> Result<Ticket> {
+        self.check()?;
+        self.kv.write(set).inspect_err(|e| self.poison(e))?;
+        let mut state = self.state.lock();
+        state.written += 1;
+        Ok(Ticket(state.written))
+    }
+
+    /// Returns once the write of this ticket, and all before it, survive the loss of power.
+    pub(crate) fn sync(&self, ticket: Ticket) -> Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(why) = &state.poison {
+                return Err(poisoned(why));
+            }
+            if state.durable >= ticket.0 {
+                return Ok(());
+            }
+            if state.syncing {
+                // Somebody else's fsync is under way. It may have begun before our write, so look again after it.
+                self.synced.wait(&mut state);
+                continue;
+            }
+            state.syncing = true;
+            let covered = state.written;
+            drop(state);
+            let result = self.kv.sync();
+            if let Err(error) = &result {
+                self.poison(error);
+            }
+            state = self.state.lock();
+            state.syncing = false;
+            if result.is_ok() {
+                state.durable = state.durable.max(covered);
+            }
+            self.synced.notify_all();
+        }
+    }
+
+    /// Both in one.
+    pub(crate) fn write_durably(&self, set: WriteSet) -> Result<()> {
+        let ticket = self.write(set)?;
+        self.sync(ticket)
+    }
+}
+
+fn poisoned(why: &str) -> Error {
+    Error::new(
+        ErrorKind::Poisoned,
+        format!("an earlier write failed ({why}); close the engine and open it again"),
+    )
+}

@@ -1,0 +1,322 @@
+//! The blinded commitment to one registration, and the opening that rebuilds it (`docs/format.md` §2, §5, §6).
+
+use std::sync::LazyLock;
+
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
+
+use crate::id::{
+    DIGEST_MAX_BYTES, KEY_MAX_BYTES, LimitError, ORIGIN_MAX_BYTES, RegistrationId, VERSION_MAX_BYTES, limit,
+};
+
+/// Key derivation context of a commitment.
+pub const COMMITMENT_CONTEXT: &str = "sexton v1 commitment";
+/// Key derivation context of the key that seals an opening.
+pub const OPENING_CONTEXT: &str = "sexton v1 opening";
+
+// Hashing the context costs as much as hashing a short descriptor, so each is hashed once per process.
+static COMMITMENT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(COMMITMENT_CONTEXT));
+static OPENING_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(OPENING_CONTEXT));
+
+/// Everything that a commitment commits to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor<'a> {
+    /// Origin line of the log, 1 to [`ORIGIN_MAX_BYTES`] bytes.
+    pub origin: &'a str,
+    /// Page and seq of the registration.
+    pub id: RegistrationId,
+    /// Key of the object, 1 to [`KEY_MAX_BYTES`] bytes.
+    pub key: &'a [u8],
+    /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
+    pub version: &'a [u8],
+    /// The instant from which the promise counts, Unix milliseconds.
+    pub start_ms: i64,
+    /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
+    pub floor_ms: i64,
+    /// Latest instant of deletion, Unix milliseconds, or [`crate::id::NO_CEILING`].
+    pub ceiling_ms: i64,
+    /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes, empty where the host gave none.
+    pub digest: &'a [u8],
+    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
+    pub size_bytes: u64,
+    /// RFC 6962 leaf hash of the leaf that defined the class version.
+    pub class_leaf: [u8; 32],
+}
+
+impl Descriptor<'_> {
+    /// Appends the descriptor's bytes to `out` and allocates nothing else.
+    ///
+    /// Fields are taken to be within their limits: registration refuses others, and so does [`Descriptor::check`].
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        out.reserve(
+            2 + self.origin.len()
+                + 20
+                + 2
+                + self.key.len()
+                + 1
+                + self.version.len()
+                + 24
+                + 1
+                + self.digest.len()
+                + 40,
+        );
+        put_bytes16(out, self.origin.as_bytes());
+        out.extend_from_slice(&self.id.to_bytes());
+        put_bytes16(out, self.key);
+        put_bytes8(out, self.version);
+        out.extend_from_slice(&self.start_ms.to_be_bytes());
+        out.extend_from_slice(&self.floor_ms.to_be_bytes());
+        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
+        put_bytes8(out, self.digest);
+        out.extend_from_slice(&self.size_bytes.to_be_bytes());
+        out.extend_from_slice(&self.class_leaf);
+    }
+
+    /// Refuses fields outside their limits.
+    ///
+    /// # Errors
+    /// The first field that is too long or too short.
+    pub fn check(&self) -> Result<(), LimitError> {
+        limit("origin", self.origin.len(), 1, ORIGIN_MAX_BYTES)?;
+        limit("key", self.key.len(), 1, KEY_MAX_BYTES)?;
+        limit("version", self.version.len(), 0, VERSION_MAX_BYTES)?;
+        limit("digest", self.digest.len(), 0, DIGEST_MAX_BYTES)
+    }
+}
+
+/// The value that hides what a commitment commits to: a keyed hash under `k`, the random key of the class and month.
+#[must_use]
+pub fn blinding(k: &[u8; 32], id: &RegistrationId, descriptor: &[u8]) -> [u8; 32] {
+    let mut input = [0; RegistrationId::BYTES + 32];
+    input[..RegistrationId::BYTES].copy_from_slice(&id.to_bytes());
+    input[RegistrationId::BYTES..].copy_from_slice(blake3::hash(descriptor).as_bytes());
+    *blake3::keyed_hash(k, &input).as_bytes()
+}
+
+/// The commitment to `descriptor` (as [`Descriptor::encode_into`] writes it) blinded by `r`.
+#[must_use]
+pub fn commit(r: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_from_context_key(&COMMITMENT_KEY);
+    hasher.update(r).update(descriptor);
+    *hasher.finalize().as_bytes()
+}
+
+/// The key that seals the opening of one registration: of use only to one who has `k` and knows the object's `key`.
+#[must_use]
+pub fn opening_key(k: &[u8; 32], id: &RegistrationId, key: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_from_context_key(&OPENING_KEY);
+    hasher.update(k).update(&id.to_bytes()).update(key);
+    *hasher.finalize().as_bytes()
+}
+
+/// What rebuilds the descriptor of one tombstone, beside what the log and the file say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The blinding value.
+    pub r: [u8; 32],
+    /// Key of the object, 1 to [`KEY_MAX_BYTES`] bytes.
+    pub key: Vec<u8>,
+    /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
+    pub version: Vec<u8>,
+    /// The instant from which the promise counts, Unix milliseconds.
+    pub start_ms: i64,
+    /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
+    pub floor_ms: i64,
+    /// Latest instant of deletion, Unix milliseconds, or [`crate::id::NO_CEILING`].
+    pub ceiling_ms: i64,
+    /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes.
+    pub digest: Vec<u8>,
+    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
+    pub size_bytes: u64,
+}
+
+impl Opening {
+    /// The opening as a receipt carries it. Fields outside their limits give bytes that [`Opening::decode`] refuses.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(68 + self.key.len() + self.version.len() + self.digest.len());
+        out.extend_from_slice(&self.r);
+        put_bytes16(&mut out, &self.key);
+        self.put_rest(&mut out);
+        out
+    }
+
+    /// The opening without its key, as an openings file seals it.
+    #[must_use]
+    pub fn encode_without_key(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(66 + self.version.len() + self.digest.len());
+        out.extend_from_slice(&self.r);
+        self.put_rest(&mut out);
+        out
+    }
+
+    fn put_rest(&self, out: &mut Vec<u8>) {
+        put_bytes8(out, &self.version);
+        out.extend_from_slice(&self.start_ms.to_be_bytes());
+        out.extend_from_slice(&self.floor_ms.to_be_bytes());
+        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
+        put_bytes8(out, &self.digest);
+        out.extend_from_slice(&self.size_bytes.to_be_bytes());
+    }
+
+    /// Reads what [`Opening::encode`] writes, and nothing else.
+    ///
+    /// # Errors
+    /// Bytes that end early or go on too long, and fields outside their limits.
+    pub fn decode(bytes: &[u8]) -> Result<Self, OpeningError> {
+        let mut cursor = Cursor::new(bytes);
+        let r = cursor.array("r")?;
+        let length = cursor.u16("length of key")?;
+        let key = cursor.take("key", usize::from(length))?;
+        Self::rest(cursor, r, key)
+    }
+
+    /// Reads what [`Opening::encode_without_key`] writes, and nothing else; `key` is the object's.
+    ///
+    /// # Errors
+    /// As [`Opening::decode`].
+    pub fn decode_without_key(bytes: &[u8], key: &[u8]) -> Result<Self, OpeningError> {
+        let mut cursor = Cursor::new(bytes);
+        let r = cursor.array("r")?;
+        Self::rest(cursor, r, key)
+    }
+
+    fn rest(mut cursor: Cursor<'_>, r: [u8; 32], key: &[u8]) -> Result<Self, OpeningError> {
+        limit("key", key.len(), 1, KEY_MAX_BYTES)?;
+        let length = cursor.u8("length of version")?;
+        let version = cursor.take("version", usize::from(length))?;
+        limit("version", version.len(), 0, VERSION_MAX_BYTES)?;
+        let start_ms = i64::from_be_bytes(cursor.array("start")?);
+        let floor_ms = i64::from_be_bytes(cursor.array("floor")?);
+        let ceiling_ms = i64::from_be_bytes(cursor.array("ceiling")?);
+        let length = cursor.u8("length of digest")?;
+        let digest = cursor.take("digest", usize::from(length))?;
+        limit("digest", digest.len(), 0, DIGEST_MAX_BYTES)?;
+        let size_bytes = u64::from_be_bytes(cursor.array("size")?);
+        cursor.end()?;
+        let (key, version, digest) = (key.to_vec(), version.to_vec(), digest.to_vec());
+        Ok(Self { r, key, version, start_ms, floor_ms, ceiling_ms, digest, size_bytes })
+    }
+
+    /// The descriptor of this opening for the registration `id` in the log `origin`.
+    #[must_use]
+    pub fn descriptor<'a>(
+        &'a self,
+        origin: &'a str,
+        id: RegistrationId,
+        class_leaf: [u8; 32],
+    ) -> Descriptor<'a> {
+        Descriptor {
+            origin,
+            id,
+            key: &self.key,
+            version: &self.version,
+            start_ms: self.start_ms,
+            floor_ms: self.floor_ms,
+            ceiling_ms: self.ceiling_ms,
+            digest: &self.digest,
+            size_bytes: self.size_bytes,
+            class_leaf,
+        }
+    }
+}
+
+/// Bytes that are not an opening.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpeningError {
+    /// The bytes end within a field, or go on after the last.
+    #[error("opening: {0}")]
+    Layout(#[from] LayoutError),
+    /// A field is too long or too short.
+    #[error("opening: {0}")]
+    Limit(#[from] LimitError),
+}
+
+/// Bytes that end too early or too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// A field is cut off.
+    #[error("{field} takes {needed} bytes, {left} are left")]
+    Short {
+        /// Name of the field.
+        field: &'static str,
+        /// Bytes that the field takes.
+        needed: usize,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// There are bytes after the last field.
+    #[error("{surplus} bytes after the last field, allowed are none")]
+    Surplus {
+        /// How many.
+        surplus: usize,
+    },
+}
+
+/// Reads fields from the front of a byte string.
+pub(crate) struct Cursor<'a> {
+    left: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { left: bytes }
+    }
+
+    pub(crate) fn take(&mut self, field: &'static str, needed: usize) -> Result<&'a [u8], LayoutError> {
+        let left = self.left.len();
+        let (taken, rest) =
+            self.left.split_at_checked(needed).ok_or(LayoutError::Short { field, needed, left })?;
+        self.left = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], LayoutError> {
+        let left = self.left.len();
+        let (taken, rest) =
+            self.left.split_first_chunk().ok_or(LayoutError::Short { field, needed: N, left })?;
+        self.left = rest;
+        Ok(*taken)
+    }
+
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, LayoutError> {
+        self.array(field).map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, LayoutError> {
+        self.array(field).map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, LayoutError> {
+        self.array(field).map(u32::from_be_bytes)
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.left
+    }
+
+    fn end(&self) -> Result<(), LayoutError> {
+        if !self.left.is_empty() {
+            return Err(LayoutError::Surplus { surplus: self.left.len() });
+        }
+        Ok(())
+    }
+}
+
+/// A u8 length and the bytes. A length beyond u8 is written as 255, which every reader here refuses.
+fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(bytes);
+}
+
+/// A u16 length and the bytes. A length beyond u16 is written as 65,535, which every reader here refuses.
+pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+#[path = "commitment_tests.rs"]
+mod tests;

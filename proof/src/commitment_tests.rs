@@ -1,0 +1,295 @@
+use super::*;
+use crate::id::vectors::Vectors;
+use crate::id::{NO_CEILING, NO_FLOOR, PageId, SIZE_UNKNOWN};
+use proptest::prelude::*;
+
+fn id() -> RegistrationId {
+    let page = PageId { class: 3, slot: 1_700_000_000_000, shard: 7, part: 1 };
+    RegistrationId { page, seq: 4_711 }
+}
+
+fn typical() -> Opening {
+    Opening {
+        r: [9; 32],
+        key: b"uploads/2025/03/14/4711.bin".to_vec(),
+        version: b"v1".to_vec(),
+        start_ms: 1_700_000_000_123,
+        floor_ms: NO_FLOOR,
+        ceiling_ms: 1_700_010_800_123,
+        digest: vec![0xd1; 32],
+        size_bytes: 600,
+    }
+}
+
+fn smallest() -> Opening {
+    Opening {
+        r: [0; 32],
+        key: vec![0],
+        version: Vec::new(),
+        start_ms: 0,
+        floor_ms: 0,
+        ceiling_ms: NO_CEILING,
+        digest: Vec::new(),
+        size_bytes: 0,
+    }
+}
+
+fn largest() -> Opening {
+    Opening {
+        r: [255; 32],
+        key: (0..KEY_MAX_BYTES).map(|i| u8::try_from(i % 251).unwrap()).collect(),
+        version: vec![2; VERSION_MAX_BYTES],
+        start_ms: i64::MIN,
+        floor_ms: i64::MAX,
+        ceiling_ms: i64::MIN,
+        digest: vec![3; DIGEST_MAX_BYTES],
+        size_bytes: SIZE_UNKNOWN,
+    }
+}
+
+fn any_opening() -> impl Strategy<Value = Opening> {
+    let bytes = |min: usize, max: usize| proptest::collection::vec(any::<u8>(), min..=max);
+    let parts = (any::<[u8; 32]>(), bytes(1, 90), bytes(0, 64), bytes(0, 64));
+    (parts, any::<(i64, i64, i64, u64)>()).prop_map(|((r, key, version, digest), times)| {
+        let (start_ms, floor_ms, ceiling_ms, size_bytes) = times;
+        Opening { r, key, version, start_ms, floor_ms, ceiling_ms, digest, size_bytes }
+    })
+}
+
+/// The descriptor as §2 has it, by plain concatenation.
+fn naive_descriptor(d: &Descriptor<'_>) -> Vec<u8> {
+    let length16 = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
+    let length8 = |bytes: &[u8]| vec![u8::try_from(bytes.len()).unwrap()];
+    [
+        length16(d.origin.as_bytes()),
+        d.origin.as_bytes().to_vec(),
+        d.id.page.class.to_be_bytes().to_vec(),
+        d.id.page.slot.to_be_bytes().to_vec(),
+        d.id.page.shard.to_be_bytes().to_vec(),
+        d.id.page.part.to_be_bytes().to_vec(),
+        d.id.seq.to_be_bytes().to_vec(),
+        length16(d.key),
+        d.key.to_vec(),
+        length8(d.version),
+        d.version.to_vec(),
+        d.start_ms.to_be_bytes().to_vec(),
+        d.floor_ms.to_be_bytes().to_vec(),
+        d.ceiling_ms.to_be_bytes().to_vec(),
+        length8(d.digest),
+        d.digest.to_vec(),
+        d.size_bytes.to_be_bytes().to_vec(),
+        d.class_leaf.to_vec(),
+    ]
+    .concat()
+}
+
+fn naive_commit(r: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
+    blake3::derive_key("sexton v1 commitment", &[r, descriptor].concat())
+}
+
+fn naive_blinding(k: &[u8; 32], id: &RegistrationId, descriptor: &[u8]) -> [u8; 32] {
+    let input =
+        [id.page.to_bytes().as_slice(), &id.seq.to_be_bytes(), blake3::hash(descriptor).as_bytes()].concat();
+    *blake3::keyed_hash(k, &input).as_bytes()
+}
+
+fn naive_opening_key(k: &[u8; 32], id: &RegistrationId, key: &[u8]) -> [u8; 32] {
+    let input = [k.as_slice(), &id.page.to_bytes(), &id.seq.to_be_bytes(), key].concat();
+    blake3::derive_key("sexton v1 opening", &input)
+}
+
+#[test]
+fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
+    let longest_origin = "o".repeat(ORIGIN_MAX_BYTES);
+    let cases = [
+        ("typical", "sexton.example/log", typical()),
+        ("smallest", "s", smallest()),
+        ("largest", longest_origin.as_str(), largest()),
+    ];
+    let mut vectors = Vectors::default();
+    for (name, origin, opening) in cases {
+        let (id, k, class_leaf) = (id(), [7; 32], [5; 32]);
+        let descriptor = opening.descriptor(origin, id, class_leaf);
+        assert_eq!(descriptor.check(), Ok(()));
+        let bytes = naive_descriptor(&descriptor);
+        let r = naive_blinding(&k, &id, &bytes);
+        vectors.put(format!("{name}.origin"), origin);
+        vectors.put(format!("{name}.registration_id"), id.to_bytes());
+        vectors.put(format!("{name}.opening"), opening.encode());
+        vectors.put(format!("{name}.opening_without_key"), opening.encode_without_key());
+        vectors.put(format!("{name}.class_leaf"), class_leaf);
+        vectors.put(format!("{name}.descriptor"), &bytes);
+        vectors.put(format!("{name}.k"), k);
+        vectors.put(format!("{name}.blinding"), r);
+        vectors.put(format!("{name}.commitment"), naive_commit(&r, &bytes));
+        vectors.put(format!("{name}.opening_key"), naive_opening_key(&k, &id, &opening.key));
+    }
+    for (name, bytes) in bad_openings() {
+        vectors.put(format!("reject.{name}"), bytes);
+    }
+    let stored =
+        vectors.check_against("commitment.txt", "Commitments and openings, docs/format.md sections 2, 5, 6.");
+
+    for name in ["typical", "smallest", "largest"] {
+        let get = |field: &str| stored.get(&format!("{name}.{field}")).to_vec();
+        let array = |field: &str| <[u8; 32]>::try_from(get(field)).unwrap();
+        let id = RegistrationId::from_bytes(get("registration_id").as_slice().try_into().unwrap());
+        let opening = Opening::decode(&get("opening")).unwrap();
+        let origin = String::from_utf8(get("origin")).unwrap();
+        let mut out = vec![1, 2, 3];
+        opening.descriptor(&origin, id, array("class_leaf")).encode_into(&mut out);
+        assert_eq!(out[..3], [1, 2, 3], "the descriptor is appended");
+        assert_eq!(out[3..], get("descriptor"));
+        let r = blinding(&array("k"), &id, &out[3..]);
+        assert_eq!(r, array("blinding"));
+        assert_eq!(commit(&r, &out[3..]), array("commitment"));
+        assert_eq!(opening_key(&array("k"), &id, &opening.key), array("opening_key"));
+        assert_eq!(Opening::decode_without_key(&get("opening_without_key"), &opening.key), Ok(opening));
+    }
+    for (name, bytes) in stored.all("reject.") {
+        assert!(Opening::decode(bytes).is_err(), "{name}");
+    }
+}
+
+fn bad_openings() -> Vec<(&'static str, Vec<u8>)> {
+    let good = typical();
+    let without = |key: Vec<u8>| Opening { key, ..good.clone() }.encode();
+    let bytes = good.encode();
+    vec![
+        ("empty", Vec::new()),
+        ("cut", bytes[..bytes.len() - 1].to_vec()),
+        ("surplus", [bytes.as_slice(), &[0]].concat()),
+        ("no_key", without(Vec::new())),
+        ("long_key", without(vec![1; KEY_MAX_BYTES + 1])),
+        ("long_version", Opening { version: vec![1; VERSION_MAX_BYTES + 1], ..good.clone() }.encode()),
+        ("long_digest", Opening { digest: vec![1; DIGEST_MAX_BYTES + 1], ..good.clone() }.encode()),
+    ]
+}
+
+#[test]
+fn an_opening_outside_its_limits_is_written_as_bytes_that_are_refused() {
+    for length in [65, 255, 256, 300, 65_535, 65_536, 70_000] {
+        for part in 0..3 {
+            let mut opening = typical();
+            let field = match part {
+                0 => &mut opening.key,
+                1 => &mut opening.version,
+                _ => &mut opening.digest,
+            };
+            *field = vec![0; length];
+            let in_limits = part == 0 && length <= KEY_MAX_BYTES;
+            assert_eq!(
+                Opening::decode(&opening.encode()).is_ok(),
+                in_limits,
+                "part {part} of {length} bytes"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_descriptor_outside_its_limits_is_named() {
+    let opening = largest();
+    let long = "o".repeat(ORIGIN_MAX_BYTES + 1);
+    let descriptor = opening.descriptor(&long, id(), [0; 32]);
+    assert_eq!(descriptor.check().unwrap_err().to_string(), "origin has 256 bytes, allowed are 1 to 255");
+    assert_eq!(Descriptor { origin: "", ..descriptor }.check().unwrap_err().length, 0);
+    let ok = Descriptor { origin: "o", ..descriptor };
+    assert_eq!(Descriptor { key: &[], ..ok }.check().unwrap_err().field, "key");
+    assert_eq!(Descriptor { version: &[0; 65], ..ok }.check().unwrap_err().field, "version");
+    assert_eq!(Descriptor { digest: &[0; 65], ..ok }.check().unwrap_err().field, "digest");
+}
+
+#[test]
+fn encoding_into_a_vector_with_room_does_not_allocate() {
+    let opening = largest();
+    let mut out = Vec::with_capacity(1600);
+    let room = out.as_ptr();
+    opening.descriptor(&"o".repeat(255), id(), [0; 32]).encode_into(&mut out);
+    assert_eq!(out.as_ptr(), room);
+    assert_eq!(out.len(), 2 + 255 + 20 + 2 + 1024 + 1 + 64 + 24 + 1 + 64 + 8 + 32);
+}
+
+#[test]
+fn every_field_of_the_descriptor_changes_the_commitment() {
+    let opening = typical();
+    let base = opening.descriptor("log", id(), [0; 32]);
+    let page = id().page;
+    let other = |page, seq| Descriptor { id: RegistrationId { page, seq }, ..base };
+    let changed = [
+        Descriptor { origin: "loh", ..base },
+        other(PageId { class: 4, ..page }, 4_711),
+        other(PageId { slot: 0, ..page }, 4_711),
+        other(PageId { shard: 8, ..page }, 4_711),
+        other(PageId { part: 2, ..page }, 4_711),
+        other(page, 4_712),
+        Descriptor { key: b"k", ..base },
+        Descriptor { version: b"", ..base },
+        Descriptor { start_ms: 0, ..base },
+        Descriptor { floor_ms: 0, ..base },
+        Descriptor { ceiling_ms: 0, ..base },
+        Descriptor { digest: b"", ..base },
+        Descriptor { size_bytes: 601, ..base },
+        Descriptor { class_leaf: [1; 32], ..base },
+    ];
+    let of = |descriptor: &Descriptor<'_>| {
+        let mut out = Vec::new();
+        descriptor.encode_into(&mut out);
+        (commit(&[1; 32], &out), blinding(&[1; 32], &descriptor.id, &out))
+    };
+    let mut seen = std::collections::HashSet::from([of(&base).0, of(&base).1]);
+    for descriptor in &changed {
+        let (commitment, r) = of(descriptor);
+        assert!(seen.insert(commitment) && seen.insert(r), "{descriptor:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn commitments_agree_with_a_naive_reference(
+        opening in any_opening(),
+        origin in "\\PC{1,60}",
+        bytes: [u8; 20],
+        k: [u8; 32],
+        class_leaf: [u8; 32],
+    ) {
+        let id = RegistrationId::from_bytes(&bytes);
+        let descriptor = opening.descriptor(&origin, id, class_leaf);
+        let mut out = Vec::new();
+        descriptor.encode_into(&mut out);
+        prop_assert_eq!(&out, &naive_descriptor(&descriptor));
+        prop_assert_eq!(blinding(&k, &id, &out), naive_blinding(&k, &id, &out));
+        prop_assert_eq!(commit(&opening.r, &out), naive_commit(&opening.r, &out));
+        prop_assert_eq!(opening_key(&k, &id, &opening.key), naive_opening_key(&k, &id, &opening.key));
+    }
+
+    #[test]
+    fn an_opening_is_read_as_it_was_written(opening in any_opening()) {
+        prop_assert_eq!(Opening::decode(&opening.encode()), Ok(opening.clone()));
+        let short = opening.encode_without_key();
+        prop_assert_eq!(Opening::decode_without_key(&short, &opening.key), Ok(opening));
+    }
+
+    #[test]
+    fn an_opening_that_is_accepted_is_written_the_same(
+        opening in any_opening(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        noise in proptest::collection::vec(any::<u8>(), 0..200),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = opening.encode();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(cut.index(2 * bytes.len()));
+        for bytes in [bytes, noise] {
+            if let Ok(read) = Opening::decode(&bytes) {
+                prop_assert_eq!(read.encode(), bytes.clone());
+            }
+            if let Ok(read) = Opening::decode_without_key(&bytes, b"key") {
+                prop_assert_eq!(read.encode_without_key(), bytes);
+            }
+        }
+    }
+}

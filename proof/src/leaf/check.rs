@@ -1,0 +1,126 @@
+//! The rules that the values of a leaf keep.
+
+use super::{BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, LeafError, StartRule, TOOL_MAX_BYTES};
+use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
+use crate::window::ZONE_MAX_BYTES;
+
+/// Refuses values that break a rule.
+fn rule(
+    holds: bool,
+    name: impl Into<String>,
+    expected: impl Into<String>,
+    found: impl std::fmt::Display,
+) -> Result<(), LeafError> {
+    if holds {
+        return Ok(());
+    }
+    Err(LeafError::Rule { name: name.into(), expected: expected.into(), found: excerpt(&found.to_string()) })
+}
+
+fn charset(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> bool {
+    (1..=max).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
+    let name = charset(&leaf.name, CLASS_NAME_MAX_BYTES, |b| {
+        b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)
+    }) && leaf.name.starts_with(|c: char| c.is_ascii_lowercase());
+    rule(name, "class", "1 to 64 of a-z 0-9 - . _, beginning with a letter", &leaf.name)?;
+    rule(leaf.id >= 1, "id", "at least 1", leaf.id)?;
+    rule(leaf.version >= 1, "version", "at least 1", leaf.version)?;
+    for (name, span) in [("keep", leaf.keep), ("within", leaf.within), ("max_open", leaf.max_open)] {
+        if let Some(span) = span {
+            rule(span.check().is_ok(), name, "a number from 1 to 1000000", span)?;
+        }
+    }
+    rule(leaf.keep.or(leaf.within).is_some(), "within", "at least one of keep and within", "neither")?;
+    let zone = charset(&leaf.zone, ZONE_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
+        && leaf.zone.starts_with(|c: char| c.is_ascii_alphabetic());
+    rule(zone, "zone", "an IANA name", &leaf.zone)?;
+    if let Some(span) = leaf.max_open {
+        rule(leaf.start == StartRule::Explicit, "max_open", "no such line, as start is not explicit", span)?;
+        rule(span.exact_ms().is_some(), "max_open", "a span in s, m, h, d or w", span)?;
+    }
+    rule(leaf.slot_ms >= 1, "slot", "at least 1", leaf.slot_ms)
+}
+
+pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
+    rule(leaf.batch >= 1, "batch", "at least 1", leaf.batch)?;
+    rule(leaf.class >= 1, "class", "at least 1", leaf.class)?;
+    check_pages(leaf)?;
+    let ended: u64 = leaf.pages.iter().map(|page| u64::from(page.tombstones)).sum();
+    rule(
+        ended == u64::from(leaf.tombstones.n),
+        "tombstones",
+        format!("{ended}, as the pages say"),
+        leaf.tombstones.n,
+    )?;
+    let carried: u64 = leaf.pages.iter().map(|page| u64::from(page.carries)).sum();
+    let listed = leaf.carries.map_or(0, |file| file.n);
+    rule(carried == u64::from(listed), "carries", format!("{carried}, as the pages say"), listed)?;
+    rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line where nothing is carried", 0)?;
+    let arrived: u64 = leaf.to.iter().map(|page| u64::from(page.seqs)).sum();
+    rule(arrived == carried, "to", format!("{carried} in all, as were carried"), arrived)?;
+
+    if let Some(ms) = leaf.floor_max_ms {
+        rule(ended > 0 && ms != NO_FLOOR, "floor_max", "no such line where no tombstone has a floor", ms)?;
+    }
+    if let Some(ms) = leaf.ceiling_min_ms {
+        rule(
+            ended > 0 && ms != NO_CEILING,
+            "ceiling_min",
+            "no such line where no tombstone has a ceiling",
+            ms,
+        )?;
+    }
+    let BatchLeaf { started_ms, finished_ms, logged_ms, .. } = *leaf;
+    rule(
+        started_ms <= finished_ms,
+        "finished",
+        format!("at least {started_ms}, when it started"),
+        finished_ms,
+    )?;
+    rule(finished_ms <= logged_ms, "logged", format!("at least {finished_ms}, when it finished"), logged_ms)?;
+    let tool = charset(&leaf.tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
+    rule(tool, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", &leaf.tool)
+}
+
+fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {
+    rule(!leaf.pages.is_empty(), "page", "at least one page", "none")?;
+    let mut last = None;
+    for (at, page) in leaf.pages.iter().enumerate() {
+        let name = || format!("page {at}");
+        let place = (page.slot, page.shard, page.part);
+        let sum = u64::from(page.tombstones) + u64::from(page.carries);
+        rule(
+            last < Some(place),
+            name(),
+            "slot, shard, part after those of the line before",
+            format!("{place:?}"),
+        )?;
+        rule(page.seqs >= 1, name(), "at least 1 in seqs", page.seqs)?;
+        rule(
+            u64::from(page.seqs) == sum,
+            name(),
+            format!("{sum} in seqs, tombstones and carries"),
+            page.seqs,
+        )?;
+        last = Some(place);
+    }
+    let mut last = None;
+    for (at, page) in leaf.to.iter().enumerate() {
+        let name = || format!("to {at}");
+        let place = (page.slot, page.shard, page.part);
+        rule(
+            last < Some(place),
+            name(),
+            "slot, shard, part after those of the line before",
+            format!("{place:?}"),
+        )?;
+        rule(page.seqs >= 1, name(), "at least 1 in seqs", page.seqs)?;
+        let own = leaf.pages.binary_search_by_key(&place, |page| (page.slot, page.shard, page.part));
+        rule(own.is_err(), name(), "a page that the batch does not settle", format!("{place:?}"))?;
+        last = Some(place);
+    }
+    Ok(())
+}

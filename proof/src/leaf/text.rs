@@ -1,0 +1,209 @@
+//! Leaves as text: reading line by line, and writing.
+
+use std::fmt::Write as _;
+
+use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, FileRef, LeafError, Openings};
+use super::{PageLine, StartRule, ToLine};
+use crate::id::{excerpt, parse_hex};
+use crate::window::{Span, decimal};
+
+/// The lines of a leaf. A last line without LF is not a line.
+pub(super) struct Lines<'a> {
+    rest: &'a str,
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { rest: text, line: 0 }
+    }
+
+    /// Refuses what is left.
+    pub(super) fn end(&mut self) -> Result<(), LeafError> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        let found = self.next();
+        Err(self.wrong("the end of the leaf", found))
+    }
+
+    pub(super) fn next(&mut self) -> Option<&'a str> {
+        self.line += 1;
+        let (line, rest) = self.rest.split_once('\n')?;
+        self.rest = rest;
+        Some(line)
+    }
+
+    pub(super) fn wrong(&self, expected: impl Into<String>, found: Option<&str>) -> LeafError {
+        let found = excerpt(found.unwrap_or(self.rest));
+        LeafError::Line { line: self.line, expected: expected.into(), found }
+    }
+
+    /// The value of the next line, which must be called `name`, as `read` reads it.
+    fn value<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<T, LeafError> {
+        let line = self.next();
+        line.and_then(|line| line.strip_prefix(name)?.strip_prefix(' '))
+            .and_then(read)
+            .ok_or_else(|| self.wrong(format!("`{name} {expected}`"), line))
+    }
+
+    /// The same for a line that may be missing.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, LeafError> {
+        match self.rest.strip_prefix(name) {
+            Some(value) if value.starts_with(' ') => self.value(name, expected, read).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError> {
+    Ok(ClassLeaf {
+        logged_ms: lines.value("logged", "<ms>", instant)?,
+        name: lines.value("class", "<name>", owned)?,
+        id: lines.value("id", "<u32>", number)?,
+        version: lines.value("version", "<u32>", number)?,
+        keep: lines.optional("keep", "<span>", span)?,
+        within: lines.optional("within", "<span>", span)?,
+        zone: lines.value("zone", "<IANA name>", owned)?,
+        start: lines.value("start", StartRule::EXPECTED, StartRule::from_name)?,
+        max_open: lines.optional("max_open", "<span>", span)?,
+        slot_ms: lines.value("slot", "<ms>", decimal)?,
+        lead_ms: lines.value("lead", "<ms>", decimal)?,
+        disposition: lines.value("disposition", Disposition::EXPECTED, Disposition::from_name)?,
+        openings: lines.value("openings", Openings::EXPECTED, Openings::from_name)?,
+    })
+}
+
+pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError> {
+    let hash = "<64 digits of lower-case hex>";
+    let file_ref = "<n> <64 digits of lower-case hex>";
+    let logged_ms = lines.value("logged", "<ms>", instant)?;
+    let batch = lines.value("batch", "<u64>", decimal)?;
+    let class = lines.value("class", "<u32>", number)?;
+    let class_leaf = lines.value("class_leaf", hash, parse_hex)?;
+    let mut pages = Vec::new();
+    while let Some(page) =
+        lines.optional("page", "<slot> <shard> <part> <seqs> <tombstones> <carries>", page_line)?
+    {
+        pages.push(page);
+    }
+    let mut to = Vec::new();
+    while let Some(page) = lines.optional("to", "<slot> <shard> <part> <seqs>", to_line)? {
+        to.push(page);
+    }
+    Ok(BatchLeaf {
+        logged_ms,
+        batch,
+        class,
+        class_leaf,
+        pages,
+        to,
+        tombstones: lines.value("tombstones", file_ref, file)?,
+        carries: lines.optional("carries", file_ref, file)?,
+        floor_max_ms: lines.optional("floor_max", "<ms>", instant)?,
+        ceiling_min_ms: lines.optional("ceiling_min", "<ms>", instant)?,
+        started_ms: lines.value("started", "<ms>", instant)?,
+        finished_ms: lines.value("finished", "<ms>", instant)?,
+        tool: lines.value("tool", "<text>", owned)?,
+    })
+}
+
+// The result is an Option because `Lines` reads every value by such a function; `check` refuses what is wrong.
+fn owned(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+fn number<T: TryFrom<u64>>(value: &str) -> Option<T> {
+    T::try_from(decimal(value)?).ok()
+}
+
+/// A signed decimal number; zero has no sign.
+fn instant(value: &str) -> Option<i64> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    decimal(digits)?;
+    if value == "-0" { None } else { value.parse().ok() }
+}
+
+fn span(value: &str) -> Option<Span> {
+    value.parse().ok()
+}
+
+fn words<const N: usize>(value: &str) -> Option<[&str; N]> {
+    let mut out = [""; N];
+    let mut words = value.split(' ');
+    for word in &mut out {
+        *word = words.next()?;
+    }
+    words.next().is_none().then_some(out)
+}
+
+fn page_line(value: &str) -> Option<PageLine> {
+    let [slot, shard, part, seqs, tombstones, carries] = words(value)?;
+    Some(PageLine {
+        slot: decimal(slot)?,
+        shard: number(shard)?,
+        part: number(part)?,
+        seqs: number(seqs)?,
+        tombstones: number(tombstones)?,
+        carries: number(carries)?,
+    })
+}
+
+fn to_line(value: &str) -> Option<ToLine> {
+    let [slot, shard, part, seqs] = words(value)?;
+    Some(ToLine { slot: decimal(slot)?, shard: number(shard)?, part: number(part)?, seqs: number(seqs)? })
+}
+
+fn file(value: &str) -> Option<FileRef> {
+    let [n, root] = words(value)?;
+    Some(FileRef { n: number(n)?, root: parse_hex(root)? })
+}
+
+pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Result {
+    writeln!(out, "{CLASS_KIND}\nlogged {}\nclass {}\nid {}", leaf.logged_ms, leaf.name, leaf.id)?;
+    writeln!(out, "version {}", leaf.version)?;
+    if let Some(span) = leaf.keep {
+        writeln!(out, "keep {span}")?;
+    }
+    if let Some(span) = leaf.within {
+        writeln!(out, "within {span}")?;
+    }
+    writeln!(out, "zone {}\nstart {}", leaf.zone, leaf.start.name())?;
+    if let Some(span) = leaf.max_open {
+        writeln!(out, "max_open {span}")?;
+    }
+    writeln!(out, "slot {}\nlead {}", leaf.slot_ms, leaf.lead_ms)?;
+    writeln!(out, "disposition {}\nopenings {}", leaf.disposition.name(), leaf.openings.name())
+}
+
+pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Result {
+    writeln!(out, "{BATCH_KIND}\nlogged {}\nbatch {}\nclass {}", leaf.logged_ms, leaf.batch, leaf.class)?;
+    writeln!(out, "class_leaf {}", hex::encode(leaf.class_leaf))?;
+    for PageLine { slot, shard, part, seqs, tombstones, carries } in &leaf.pages {
+        writeln!(out, "page {slot} {shard} {part} {seqs} {tombstones} {carries}")?;
+    }
+    for ToLine { slot, shard, part, seqs } in &leaf.to {
+        writeln!(out, "to {slot} {shard} {part} {seqs}")?;
+    }
+    writeln!(out, "tombstones {} {}", leaf.tombstones.n, hex::encode(leaf.tombstones.root))?;
+    if let Some(file) = leaf.carries {
+        writeln!(out, "carries {} {}", file.n, hex::encode(file.root))?;
+    }
+    if let Some(ms) = leaf.floor_max_ms {
+        writeln!(out, "floor_max {ms}")?;
+    }
+    if let Some(ms) = leaf.ceiling_min_ms {
+        writeln!(out, "ceiling_min {ms}")?;
+    }
+    writeln!(out, "started {}\nfinished {}\ntool {}", leaf.started_ms, leaf.finished_ms, leaf.tool)
+}

@@ -1,0 +1,403 @@
+use super::*;
+use crate::id::vectors::Vectors;
+use proptest::prelude::*;
+
+fn class() -> ClassLeaf {
+    ClassLeaf {
+        logged_ms: 1_700_000_000_000,
+        name: "upload-3h".into(),
+        id: 1,
+        version: 1,
+        keep: None,
+        within: Some("3h".parse().unwrap()),
+        zone: "UTC".into(),
+        start: StartRule::Explicit,
+        max_open: Some("24h".parse().unwrap()),
+        slot_ms: 60_000,
+        lead_ms: 30_000,
+        disposition: Disposition::Delete,
+        openings: Openings::Operator,
+    }
+}
+
+fn log_class() -> ClassLeaf {
+    ClassLeaf {
+        name: "log-6mo".into(),
+        id: 2,
+        keep: Some("6mo".parse().unwrap()),
+        within: Some("7mo".parse().unwrap()),
+        zone: "Europe/Berlin".into(),
+        start: StartRule::Registered,
+        max_open: None,
+        openings: Openings::Ticket,
+        ..class()
+    }
+}
+
+fn batch() -> BatchLeaf {
+    BatchLeaf {
+        logged_ms: 1_700_010_000_300,
+        batch: 17,
+        class: 2,
+        class_leaf: [0xab; 32],
+        pages: vec![
+            PageLine { slot: 1_700_010_000_000, shard: 0, part: 0, seqs: 5, tombstones: 3, carries: 2 },
+            PageLine { slot: 1_700_010_000_000, shard: 1, part: 0, seqs: 4, tombstones: 4, carries: 0 },
+        ],
+        to: vec![ToLine { slot: 1_700_010_060_000, shard: 0, part: 3, seqs: 2 }],
+        tombstones: FileRef { n: 7, root: [0x70; 32] },
+        carries: Some(FileRef { n: 2, root: [0xca; 32] }),
+        floor_max_ms: Some(1_700_009_999_999),
+        ceiling_min_ms: Some(1_700_020_000_000),
+        started_ms: 1_700_010_000_100,
+        finished_ms: 1_700_010_000_200,
+        tool: "sexton/0.1.0".into(),
+    }
+}
+
+fn small_batch() -> BatchLeaf {
+    let page = PageLine { slot: 0, shard: 0, part: 0, seqs: 1, tombstones: 1, carries: 0 };
+    BatchLeaf {
+        pages: vec![page],
+        to: Vec::new(),
+        tombstones: FileRef { n: 1, root: [0; 32] },
+        carries: None,
+        floor_max_ms: None,
+        ceiling_min_ms: None,
+        ..batch()
+    }
+}
+
+const CLASS_TEXT: &str = "\
+sexton/v0 class
+logged 1700000000000
+class upload-3h
+id 1
+version 1
+within 3h
+zone UTC
+start explicit
+max_open 24h
+slot 60000
+lead 30000
+disposition delete
+openings operator
+";
+
+const BATCH_TEXT: &str = "\
+sexton/v0 batch
+logged 1700010000300
+batch 17
+class 2
+class_leaf abababababababababababababababababababababababababababababababab
+page 1700010000000 0 0 5 3 2
+page 1700010000000 1 0 4 4 0
+to 1700010060000 0 3 2
+tombstones 7 7070707070707070707070707070707070707070707070707070707070707070
+carries 2 cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca
+floor_max 1700009999999
+ceiling_min 1700020000000
+started 1700010000100
+finished 1700010000200
+tool sexton/0.1.0
+";
+
+#[test]
+fn leaves_are_the_lines_of_the_format() {
+    assert_eq!(Leaf::Class(class()).to_text(), CLASS_TEXT);
+    assert_eq!(Leaf::parse(CLASS_TEXT.as_bytes()), Ok(Leaf::Class(class())));
+    assert_eq!(Leaf::Batch(batch()).to_text(), BATCH_TEXT);
+    assert_eq!(Leaf::parse(BATCH_TEXT.as_bytes()), Ok(Leaf::Batch(batch())));
+    assert_eq!(Leaf::Batch(batch()).logged_ms(), 1_700_010_000_300);
+    assert_eq!(batch().page_id(1).map(|page| (page.class, page.shard)), Some((2, 1)));
+    assert_eq!(batch().page_id(2), None);
+}
+
+#[test]
+fn every_optional_line_may_be_missing() {
+    for leaf in [
+        Leaf::Class(log_class()),
+        Leaf::Batch(small_batch()),
+        Leaf::Class(ClassLeaf { max_open: None, ..class() }),
+    ] {
+        assert_eq!(Leaf::parse(leaf.encode().unwrap().as_bytes()), Ok(leaf));
+    }
+}
+
+/// Texts that are refused: name and text.
+fn refused_texts() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (kind, text) in [("class", CLASS_TEXT), ("batch", BATCH_TEXT)] {
+        let mut put = |name: &str, text: String| all.push((format!("{kind}.{name}"), text));
+        put("no_last_lf", text[..text.len() - 1].into());
+        put("surplus_line", format!("{text}\n"));
+        put("surplus_text", format!("{text}x"));
+        put("other_version", text.replace("v0", "v1"));
+        put("crlf", text.replace('\n', "\r\n"));
+        put("capital_name", text.replace("logged", "Logged"));
+        put("two_spaces", text.replace("logged ", "logged  "));
+        put("tab", text.replace("logged ", "logged\t"));
+        put("plus", text.replace("logged ", "logged +"));
+        put("leading_zero", text.replace("logged ", "logged 0"));
+        put("value_missing", text.replace("logged 1", "logged \n1"));
+        put("space_behind", text.replace("00\n", "00 \n"));
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 1..lines.len() {
+            let mut swapped = lines.clone();
+            swapped.swap(at - 1, at);
+            put(&format!("swapped_{at}"), swapped.join("\n") + "\n");
+        }
+    }
+    let mut put = |name: &str, from: &str, to: &str| {
+        let text = if CLASS_TEXT.contains(from) { CLASS_TEXT } else { BATCH_TEXT };
+        assert!(text.contains(from), "{name}");
+        all.push((name.to_owned(), text.replace(from, to)));
+    };
+    put("class_name_empty", "class upload-3h", "class ");
+    put("class_name_capital", "class upload-3h", "class Upload");
+    put("class_name_digit_first", "class upload-3h", "class 3h");
+    put("class_id_zero", "id 1", "id 0");
+    put("class_id_u32", "id 1", "id 4294967296");
+    put("class_version_zero", "version 1", "version 0");
+    put("class_no_promise", "within 3h\n", "");
+    put("class_span_unit", "within 3h", "within 3wd");
+    put("class_zone", "zone UTC", "zone U TC");
+    put("class_zone_unicode", "zone UTC", "zone ÜTC");
+    put("class_start", "start explicit", "start implied");
+    put("class_max_open_registered", "start explicit", "start registered");
+    put("class_max_open_calendar", "max_open 24h", "max_open 1mo");
+    put("class_slot_zero", "slot 60000", "slot 0");
+    put("class_disposition", "disposition delete", "disposition anonymise");
+    put("class_openings", "openings operator", "openings none");
+    put("batch_zero", "batch 17", "batch 0");
+    put("batch_class_zero", "class 2\n", "class 0\n");
+    put("batch_hash_capital", "class_leaf ab", "class_leaf AB");
+    put("batch_hash_short", "class_leaf ab", "class_leaf ");
+    put("batch_no_page", "page 1700010000000 0 0 5 3 2\npage 1700010000000 1 0 4 4 0\n", "");
+    put("batch_page_twice", "page 1700010000000 1 0 4 4 0", "page 1700010000000 0 0 4 4 0");
+    put("batch_page_order", "page 1700010000000 1 0 4 4 0", "page 1700000000000 1 0 4 4 0");
+    put("batch_page_sum", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 5 4 0");
+    put("batch_page_empty", "to 17000", "page 1700010000000 2 0 0 0 0\nto 17000");
+    put("batch_page_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4");
+    put("batch_page_more_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4 0 0");
+    put("batch_shard_u16", "page 1700010000000 1 0 4 4 0", "page 1700010000000 65536 0 4 4 0");
+    put("batch_to_sum", "to 1700010060000 0 3 2", "to 1700010060000 0 3 1");
+    put("batch_to_missing", "to 1700010060000 0 3 2\n", "");
+    put("batch_to_own_page", "to 1700010060000 0 3 2", "to 1700010000000 1 0 2");
+    put("batch_to_empty", "to 1700010060000 0 3 2", "to 1700010060000 0 3 2\nto 1700010060000 0 4 0");
+    put("batch_tombstones_sum", "tombstones 7", "tombstones 8");
+    put("batch_carries_sum", "carries 2", "carries 1");
+    put("batch_started_late", "started 1700010000100", "started 1700010000201");
+    put("batch_finished_late", "finished 1700010000200", "finished 1700010000301");
+    put("batch_floor_none", "floor_max 1700009999999", "floor_max -9223372036854775808");
+    put("batch_ceiling_none", "ceiling_min 1700020000000", "ceiling_min 9223372036854775807");
+    put("batch_minus_zero", "started 1700010000100", "started -0");
+    put("batch_tool_empty", "tool sexton/0.1.0", "tool ");
+    put("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0");
+    put("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65)));
+    put("batch_carries_zero", "to 1700010060000 0 3 2\n", "to 1700010060000 0 3 2\nto 1700010060001 0 3 0\n");
+    all
+}
+
+#[test]
+fn leaves_are_those_of_the_vectors() {
+    let leaves =
+        [Leaf::Class(class()), Leaf::Class(log_class()), Leaf::Batch(batch()), Leaf::Batch(small_batch())];
+    let mut vectors = Vectors::default();
+    for (name, leaf) in ["class.upload", "class.log", "batch.full", "batch.small"].into_iter().zip(&leaves) {
+        vectors.put(format!("leaf.{name}"), leaf.to_text());
+        vectors.put(format!("hash.{name}"), crate::merkle::leaf_hash(leaf.to_text().as_bytes()));
+    }
+    for (name, text) in refused_texts() {
+        vectors.put(format!("reject.{name}"), text);
+    }
+    let stored = vectors.check_against("leaf.txt", "Leaves and their hashes, docs/format.md section 4.");
+    for ((name, text), leaf) in stored.all("leaf.").into_iter().zip(leaves) {
+        assert_eq!(Leaf::parse(text), Ok(leaf), "{name}");
+        assert_eq!(stored.get(&name.replace("leaf.", "hash.")), crate::merkle::leaf_hash(text));
+    }
+    for (name, text) in stored.all("reject.") {
+        let error = Leaf::parse(text).expect_err(name);
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+#[test]
+fn an_error_names_the_line_and_what_was_expected() {
+    let error = |text: &str| Leaf::parse(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error(""), "line 1 of the leaf: expected `sexton/v0 class` or `sexton/v0 batch`, found \"\"");
+    assert_eq!(
+        error(&CLASS_TEXT.replace("slot 60000", "slot 6x")),
+        "line 10 of the leaf: expected `slot <ms>`, found \"slot 6x\""
+    );
+    assert_eq!(
+        error(&BATCH_TEXT.replace("tombstones 7", "tombstones 8")),
+        "`tombstones` line of the leaf: expected 7, as the pages say, found 8"
+    );
+    assert_eq!(
+        error(&BATCH_TEXT.replace("0 5 3 2", "0 6 3 2")),
+        "`page 0` line of the leaf: expected 5 in seqs, tombstones and carries, found 6"
+    );
+    assert_eq!(
+        error("sexton/v0 seal\n"),
+        "line 1 of the leaf: expected `sexton/v0 class` or `sexton/v0 batch`, found \"sexton/v0 seal\""
+    );
+    assert_eq!(
+        error(&CLASS_TEXT.replace("start explicit", "start x")),
+        "line 8 of the leaf: expected `start explicit|registered`, found \"start x\""
+    );
+}
+
+#[test]
+fn a_leaf_has_at_most_its_limit_of_bytes() {
+    let page = |part: u16| PageLine {
+        slot: 10_000_000_000,
+        shard: 10_000,
+        part,
+        seqs: 1,
+        tombstones: 1,
+        carries: 0,
+    };
+    let with = |pages: u16, tool: usize| {
+        let pages: Vec<PageLine> = (10_000..10_000 + pages).map(page).collect();
+        let tombstones = FileRef { n: u32::try_from(pages.len()).unwrap(), root: [0; 32] };
+        let tool = "t".repeat(tool);
+        Leaf::Batch(BatchLeaf { pages, tombstones, tool, ..small_batch() })
+    };
+    let line = "page 10000000000 10000 10000 1 1 0\n".len();
+    let fits = u16::try_from((LEAF_MAX_BYTES - with(0, 1).to_text().len()) / line).unwrap();
+    let rest = LEAF_MAX_BYTES - with(fits, 1).to_text().len();
+    // 1 to 64 characters of the tool's name reach the limit exactly, the number of tombstones being longer now.
+    let full = with(fits, 1 + rest);
+    assert_eq!(full.to_text().len(), LEAF_MAX_BYTES);
+    assert_eq!(Leaf::parse(full.encode().unwrap().as_bytes()), Ok(full));
+    let beyond = with(fits, 2 + rest);
+    assert_eq!(beyond.encode(), Err(LeafError::Length { found: LEAF_MAX_BYTES + 1 }));
+    assert_eq!(
+        Leaf::parse(beyond.to_text().as_bytes()),
+        Err(LeafError::Length { found: LEAF_MAX_BYTES + 1 })
+    );
+    assert_eq!(Leaf::parse(b"sexton/v0 class\nlogged 1\nclass \xff\n"), Err(LeafError::Utf8 { at: 31 }));
+}
+
+#[test]
+fn sums_of_pages_do_not_overflow() {
+    let page = |part| PageLine { slot: 0, shard: 0, part, seqs: u32::MAX, tombstones: u32::MAX, carries: 0 };
+    let leaf = BatchLeaf {
+        pages: (0..1000).map(page).collect(),
+        tombstones: FileRef { n: u32::MAX, root: [0; 32] },
+        ..small_batch()
+    };
+    let error = Leaf::Batch(leaf).check().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`tombstones` line of the leaf: expected 4294967295000, as the pages say, found 4294967295"
+    );
+    let page =
+        PageLine { slot: 0, shard: 0, part: 0, seqs: u32::MAX, tombstones: u32::MAX, carries: u32::MAX };
+    assert!(Leaf::Batch(BatchLeaf { pages: vec![page], ..small_batch() }).check().is_err());
+}
+
+#[test]
+fn a_batch_that_only_carried_has_no_bounds() {
+    let page = PageLine { slot: 5, shard: 0, part: 0, seqs: 2, tombstones: 0, carries: 2 };
+    let leaf = BatchLeaf {
+        pages: vec![page],
+        tombstones: FileRef { n: 0, root: [0; 32] },
+        floor_max_ms: None,
+        ceiling_min_ms: None,
+        ..batch()
+    };
+    assert_eq!(Leaf::Batch(leaf.clone()).check(), Ok(()));
+    assert!(Leaf::Batch(BatchLeaf { floor_max_ms: Some(0), ..leaf.clone() }).check().is_err());
+    assert!(Leaf::Batch(BatchLeaf { ceiling_min_ms: Some(0), ..leaf }).check().is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_leaf_that_is_accepted_is_written_the_same(
+        base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT)],
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), "[ -~\n]"), 0..3),
+        drop_line in any::<prop::sample::Index>(),
+        dropped: bool,
+        noise in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let mut text = base.to_owned();
+        for (at, value) in changes {
+            let at = at.index(text.len());
+            text.replace_range(at..=at, &value);
+        }
+        if dropped {
+            let lines = text.split_inclusive('\n').count();
+            let skip = drop_line.index(lines);
+            text = text.split_inclusive('\n').enumerate().filter(|(at, _)| *at != skip).map(|(_, line)| line).collect();
+        }
+        for bytes in [text.into_bytes(), noise] {
+            if let Ok(leaf) = Leaf::parse(&bytes) {
+                prop_assert_eq!(leaf.to_text().into_bytes(), bytes);
+                prop_assert_eq!(leaf.check(), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_class_leaf_is_accepted_exactly_if_it_checks(
+        name in "[a-z][a-z0-9._-]{0,10}|.{0,10}",
+        id in 0u32..3,
+        keep in proptest::option::of(0u32..4),
+        within in proptest::option::of(0u32..4),
+        zone in "[A-Za-z]{1,10}/[A-Za-z_]{1,10}|.{0,10}",
+        registered: bool,
+        logged_ms: i64,
+        slot_ms in 0u64..3,
+        lead_ms: u64,
+    ) {
+        let span = |count| Span { count, unit: crate::window::Unit::Years };
+        let leaf = Leaf::Class(ClassLeaf {
+            logged_ms,
+            name,
+            id,
+            keep: keep.map(span),
+            within: within.map(span),
+            zone,
+            start: if registered { StartRule::Registered } else { StartRule::Explicit },
+            slot_ms,
+            lead_ms,
+            ..class()
+        });
+        let read = Leaf::parse(leaf.to_text().as_bytes());
+        prop_assert_eq!(read.is_ok(), leaf.check().is_ok());
+        prop_assert!(read.is_err() || read == Ok(leaf));
+    }
+
+    #[test]
+    fn a_batch_leaf_is_accepted_exactly_if_it_checks(
+        lines in proptest::collection::vec((0u64..3, 0u16..2, 0u32..3, 0u32..3), 0..4),
+        off in prop_oneof![4 => Just(0u32), 1 => 1u32..3],
+        times in (0i64..4, 0i64..4, 0i64..4),
+        floor_max_ms in proptest::option::of(prop_oneof![Just(i64::MIN), any::<i64>()]),
+        tool in "[a-zA-Z0-9/._-]{1,12}|.{0,12}",
+    ) {
+        let pages: Vec<PageLine> = lines.into_iter().map(|(slot, shard, tombstones, carries)| {
+            PageLine { slot, shard, part: 0, seqs: tombstones + carries + off, tombstones, carries }
+        }).collect();
+        let ended = pages.iter().map(|page| page.tombstones).sum();
+        let carried = pages.iter().map(|page| page.carries).sum();
+        let leaf = Leaf::Batch(BatchLeaf {
+            to: (carried > 0).then_some(ToLine { slot: 9, shard: 0, part: 0, seqs: carried }).into_iter().collect(),
+            tombstones: FileRef { n: ended, root: [1; 32] },
+            carries: (carried > 0).then_some(FileRef { n: carried, root: [2; 32] }),
+            pages,
+            floor_max_ms,
+            ceiling_min_ms: None,
+            started_ms: times.0,
+            finished_ms: times.1,
+            logged_ms: times.2,
+            tool,
+            ..batch()
+        });
+        let read = Leaf::parse(leaf.to_text().as_bytes());
+        prop_assert_eq!(read.is_ok(), leaf.check().is_ok());
+        prop_assert!(read.is_err() || read == Ok(leaf));
+    }
+}

@@ -1,0 +1,476 @@
+//! Receipts: the file for somebody who wants proof for one object, and its verification (`docs/format.md` §5).
+
+mod error;
+
+pub use self::error::{ReceiptError, VerifyError};
+
+use crate::commitment::{Cursor, Opening, commit, put_bytes16};
+use crate::file::{CHUNK_BYTES, ChunkProof, SIBLINGS_MAX};
+use crate::id::{NO_CEILING, NO_FLOOR, ORIGIN_MAX_BYTES, RegistrationId, limit};
+use crate::leaf::{BatchLeaf, ClassLeaf, LEAF_MAX_BYTES, Leaf};
+use crate::merkle::{Hash, leaf_hash, verify_inclusion};
+use crate::policy::{Policy, VerifiedCheckpoint};
+use crate::record::{Method, RECORD_BYTES, Reason, Tombstone};
+use crate::tlog_proof::TlogProof;
+use crate::window::{Span, Window};
+
+/// The first line of a receipt's extra data.
+pub const EXTRA_FIRST_LINE: &[u8; 18] = b"sexton receipt v0\n";
+/// Longest receipt in bytes. A longer one cannot be valid: its parts have limits that add up to less.
+pub const RECEIPT_MAX_BYTES: usize = 2 << 20;
+
+/// What a valid receipt does not prove. These sentences belong beside every green result.
+pub const DOES_NOT_PROVE: [&str; 4] = [
+    "It does not prove that every object was registered.",
+    "It does not prove that no other copy of the object existed, or exists.",
+    "It does not prove that the storage medium holds no remnant of the object.",
+    "It does not prove that a time is true beyond what witnesses saw when they cosigned the checkpoint.",
+];
+
+/// What a receipt carries beside the proof of inclusion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The batch leaf, as it was logged.
+    pub batch_leaf: Vec<u8>,
+    /// The leaf that defined the class version, as it was logged.
+    pub class_leaf: Vec<u8>,
+    /// The proof of the tombstone in the batch's file.
+    pub proof: ChunkProof,
+    /// What rebuilds the commitment in the tombstone.
+    pub opening: Opening,
+}
+
+impl Receipt {
+    /// The extra data of the tlog-proof. Parts outside their limits give bytes that [`Receipt::decode_extra`] refuses.
+    #[must_use]
+    pub fn encode_extra(&self) -> Vec<u8> {
+        let mut out = EXTRA_FIRST_LINE.to_vec();
+        for leaf in [&self.batch_leaf, &self.class_leaf] {
+            out.extend_from_slice(&u32::try_from(leaf.len()).unwrap_or(u32::MAX).to_be_bytes());
+            out.extend_from_slice(leaf);
+        }
+        out.extend_from_slice(&self.proof.record.to_be_bytes());
+        put_bytes16(&mut out, &self.proof.chunk);
+        out.push(u8::try_from(self.proof.siblings.len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(self.proof.siblings.as_flattened());
+        out.extend_from_slice(&self.opening.encode());
+        out
+    }
+
+    /// Reads what [`Receipt::encode_extra`] writes, and nothing else. Verifies nothing.
+    ///
+    /// # Errors
+    /// Another first line, bytes that end early or go on too long, parts outside their limits.
+    pub fn decode_extra(extra: &[u8]) -> Result<Self, ReceiptError> {
+        let Parts { batch_leaf, class_leaf, proof, opening } = Parts::decode(extra)?;
+        Ok(Self { batch_leaf: batch_leaf.to_vec(), class_leaf: class_leaf.to_vec(), proof, opening })
+    }
+
+    /// The receipt file: `index` and `hashes` prove the batch leaf in the tree of the signed `checkpoint`.
+    #[must_use]
+    pub fn to_tlog_proof(&self, index: u64, hashes: &[Hash], checkpoint: &str) -> String {
+        let extra = Some(self.encode_extra());
+        TlogProof { extra, index, hashes: hashes.to_vec(), checkpoint: checkpoint.to_owned() }.to_text()
+    }
+}
+
+/// A receipt whose leaves are borrowed: when many are verified, nearly all carry the same ones.
+struct Parts<'a> {
+    batch_leaf: &'a [u8],
+    class_leaf: &'a [u8],
+    proof: ChunkProof,
+    opening: Opening,
+}
+
+impl<'a> Parts<'a> {
+    fn decode(extra: &'a [u8]) -> Result<Self, ReceiptError> {
+        let mut cursor = Cursor::new(extra);
+        if cursor.array("first line")? != *EXTRA_FIRST_LINE {
+            return Err(ReceiptError::FirstLine);
+        }
+        let batch_leaf = leaf(&mut cursor, "batch leaf")?;
+        let class_leaf = leaf(&mut cursor, "class leaf")?;
+        let record = cursor.u32("record index")?;
+        let length = cursor.u16("length of chunk")?;
+        let chunk = cursor.take("chunk", usize::from(length))?;
+        limit("chunk", chunk.len(), RECORD_BYTES, CHUNK_BYTES)?;
+        let count = usize::from(cursor.u8("number of chaining values")?);
+        limit("chaining values", 32 * count, 0, 32 * SIBLINGS_MAX)?;
+        let mut siblings = Vec::with_capacity(count);
+        for _ in 0..count {
+            siblings.push(cursor.array("chaining value")?);
+        }
+        let opening = Opening::decode(cursor.rest())?;
+        let proof = ChunkProof { record, chunk: chunk.to_vec(), siblings };
+        Ok(Self { batch_leaf, class_leaf, proof, opening })
+    }
+}
+
+fn leaf<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<&'a [u8], ReceiptError> {
+    let length = usize::try_from(cursor.u32(field)?).unwrap_or(usize::MAX);
+    limit(field, length, 1, LEAF_MAX_BYTES)?;
+    Ok(cursor.take(field, length)?)
+}
+
+/// How the promise fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Deleted, not before the floor and not after the ceiling.
+    Kept,
+    /// Deleted before the floor.
+    Early {
+        /// By how much.
+        by_ms: u64,
+    },
+    /// Deleted after the ceiling.
+    Late {
+        /// By how much.
+        by_ms: u64,
+    },
+    /// The registration ended, but not by a deletion of ours.
+    NotADeletion(Method),
+}
+
+/// What an authentic receipt says. Instants are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Origin line of the log.
+    pub origin: String,
+    /// Leaves under the checkpoint.
+    pub tree_size: u64,
+    /// Index of the batch leaf, from 0.
+    pub leaf_index: u64,
+    /// Name of the class.
+    pub class_name: String,
+    /// Version of the class, per name.
+    pub class_version: u32,
+    /// The promised floor, counted from the start.
+    pub keep: Option<Span>,
+    /// The promised ceiling, counted from the start.
+    pub within: Option<Span>,
+    /// Zone in which calendar spans count.
+    pub zone: String,
+    /// Number of the batch.
+    pub batch: u64,
+    /// The registration that ended.
+    pub id: RegistrationId,
+    /// Key of the object.
+    pub key: Vec<u8>,
+    /// Version of the object, may be empty.
+    pub version: Vec<u8>,
+    /// Digest of the object, empty where the host gave none.
+    pub digest: Vec<u8>,
+    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
+    pub size_bytes: u64,
+    /// The instant from which the promise counts.
+    pub start_ms: i64,
+    /// The promised floor, or [`NO_FLOOR`].
+    pub floor_ms: i64,
+    /// The promised ceiling, or [`NO_CEILING`].
+    pub ceiling_ms: i64,
+    /// When the end was known.
+    pub time_ms: i64,
+    /// How the registration ended.
+    pub method: Method,
+    /// Why it ended.
+    pub reason: Reason,
+    /// When the batch was logged.
+    pub logged_ms: i64,
+    /// The tool that the batch leaf names.
+    pub tool: String,
+    /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
+    pub cosignatures: Vec<(String, u64)>,
+    /// Whether the policy's quorum cosigned; always true, as a receipt without it is refused.
+    pub quorum_met: bool,
+    /// Whether the policy requires a quorum at all. Where it does not, nobody but the operator vouches for times.
+    pub quorum_required: bool,
+}
+
+impl Verdict {
+    /// How the promise fared.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.method {
+            Method::Absent | Method::Replaced => Outcome::NotADeletion(self.method),
+            Method::Deleted | Method::AbsentAfterIntent if self.time_ms < self.floor_ms => {
+                Outcome::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
+            }
+            Method::Deleted | Method::AbsentAfterIntent if self.time_ms > self.ceiling_ms => {
+                Outcome::Late { by_ms: self.time_ms.abs_diff(self.ceiling_ms) }
+            }
+            Method::Deleted | Method::AbsentAfterIntent => Outcome::Kept,
+        }
+    }
+}
+
+/// Verifies one receipt; for many use a [`Verifier`].
+///
+/// # Errors
+/// The first check of `docs/format.md` §5 that fails.
+pub fn verify(receipt_file: &[u8], policy: &Policy) -> Result<Verdict, VerifyError> {
+    Verifier::new(policy).verify(receipt_file)
+}
+
+/// Verifies receipts under one policy, and remembers the last checkpoint, batch leaf and class leaf that passed.
+///
+/// Receipts of one batch then skip the signatures, the log's hashes and the parsing of the leaves. What is remembered is
+/// compared byte by byte, and only what passed is remembered, so that a verdict never depends on what came before.
+#[derive(Clone, Debug)]
+pub struct Verifier<'p> {
+    policy: &'p Policy,
+    checkpoint: Option<KnownCheckpoint>,
+    batch: Option<KnownBatch>,
+    class: Option<KnownClass>,
+}
+
+/// A signed checkpoint that passed check 1.
+#[derive(Clone, Debug)]
+struct KnownCheckpoint {
+    text: String,
+    verified: VerifiedCheckpoint,
+}
+
+/// A batch leaf that passed check 2 under the known checkpoint.
+#[derive(Clone, Debug)]
+struct KnownBatch {
+    index: u64,
+    hashes: Vec<Hash>,
+    text: Vec<u8>,
+    leaf: BatchLeaf,
+    /// Number of the first tombstone of each page, and the number of all.
+    firsts: Vec<u64>,
+    /// The last chunk that passed check 4.
+    chunk: Option<ChunkProof>,
+}
+
+/// A class leaf that is valid; whether it is the batch's is compared for every receipt.
+#[derive(Clone, Debug)]
+struct KnownClass {
+    text: Vec<u8>,
+    hash: Hash,
+    leaf: ClassLeaf,
+    window: Window,
+}
+
+impl<'p> Verifier<'p> {
+    /// A verifier under `policy` that remembers nothing yet.
+    #[must_use]
+    pub fn new(policy: &'p Policy) -> Self {
+        Self { policy, checkpoint: None, batch: None, class: None }
+    }
+
+    /// Verifies one receipt.
+    ///
+    /// # Errors
+    /// The first check of `docs/format.md` §5 that fails.
+    pub fn verify(&mut self, receipt_file: &[u8]) -> Result<Verdict, VerifyError> {
+        if receipt_file.len() > RECEIPT_MAX_BYTES {
+            return Err(VerifyError::Length { found: receipt_file.len() });
+        }
+        let file = TlogProof::parse(receipt_file).map_err(VerifyError::File)?;
+        let extra = file.extra.as_deref().ok_or(VerifyError::NoExtra)?;
+        let parts = Parts::decode(extra).map_err(VerifyError::Extra)?;
+
+        let known = self.checkpoint.take().filter(|known| known.text == file.checkpoint);
+        if known.is_none() {
+            // A batch is known under one checkpoint only.
+            self.batch = None;
+        }
+        let checkpoint = match known {
+            Some(known) => known,
+            None => check_checkpoint(self.policy, &file.checkpoint)?,
+        };
+        let checkpoint = self.checkpoint.insert(checkpoint);
+        let known = self.batch.take().filter(|known| {
+            known.index == file.index && known.hashes == file.hashes && known.text == parts.batch_leaf
+        });
+        let batch = match known {
+            Some(known) => known,
+            None => check_batch(&checkpoint.verified, file.index, &file.hashes, parts.batch_leaf)?,
+        };
+        let batch = self.batch.insert(batch);
+        let class = check_class(&mut self.class, &batch.leaf, parts.class_leaf)?;
+
+        let file = &batch.leaf.tombstones;
+        let record = parts.proof.verify_after(batch.chunk.as_ref(), file.n, &file.root);
+        let record = record.map_err(VerifyError::Chunk)?;
+        let (tombstone, id) = check_record(batch, parts.proof.record, &record)?;
+        batch.chunk = Some(parts.proof);
+        let origin = &checkpoint.verified.checkpoint.origin;
+        check_commitment(origin, id, &parts.opening, class.hash, &tombstone)?;
+        check_bounds(&class.window, &batch.leaf, &parts.opening)?;
+        check_time(&batch.leaf, &tombstone)?;
+        Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, parts.opening))
+    }
+}
+
+/// Check 1: the checkpoint's note under the policy.
+fn check_checkpoint(policy: &Policy, text: &str) -> Result<KnownCheckpoint, VerifyError> {
+    let verified = policy.verify(text).map_err(VerifyError::Checkpoint)?;
+    limit("origin", verified.checkpoint.origin.len(), 1, ORIGIN_MAX_BYTES).map_err(VerifyError::Origin)?;
+    if !verified.quorum_met {
+        return Err(VerifyError::Quorum {
+            expected: policy.quorum().unwrap_or_default().to_owned(),
+            found: verified.cosignatures.into_iter().map(|(name, _)| name).collect(),
+        });
+    }
+    Ok(KnownCheckpoint { text: text.to_owned(), verified })
+}
+
+/// Check 2: the inclusion of the batch leaf.
+fn check_batch(
+    checkpoint: &VerifiedCheckpoint,
+    index: u64,
+    hashes: &[Hash],
+    text: &[u8],
+) -> Result<KnownBatch, VerifyError> {
+    let head = &checkpoint.checkpoint;
+    verify_inclusion(index, head.size, &leaf_hash(text), hashes, &head.root)
+        .map_err(VerifyError::Inclusion)?;
+    let Leaf::Batch(leaf) = Leaf::parse(text).map_err(VerifyError::BatchLeaf)? else {
+        return Err(VerifyError::NotBatch);
+    };
+    let mut firsts = vec![0];
+    let mut end = 0;
+    for page in &leaf.pages {
+        end += u64::from(page.tombstones);
+        firsts.push(end);
+    }
+    Ok(KnownBatch { index, hashes: hashes.to_vec(), text: text.to_vec(), leaf, firsts, chunk: None })
+}
+
+/// Check 3: the class leaf's hash and id are those that the batch leaf names.
+fn check_class<'a>(
+    known: &'a mut Option<KnownClass>,
+    batch: &BatchLeaf,
+    text: &[u8],
+) -> Result<&'a KnownClass, VerifyError> {
+    let same = known.take().filter(|known| known.text == text);
+    let hash = same.as_ref().map_or_else(|| leaf_hash(text), |known| known.hash);
+    if hash != batch.class_leaf {
+        return Err(VerifyError::ClassHash { expected: batch.class_leaf, found: hash });
+    }
+    let class = match same {
+        Some(known) => known,
+        None => {
+            let Leaf::Class(leaf) = Leaf::parse(text).map_err(VerifyError::ClassLeaf)? else {
+                return Err(VerifyError::NotClass);
+            };
+            let window = Window::new(leaf.keep, leaf.within, &leaf.zone).map_err(VerifyError::Class)?;
+            KnownClass { text: text.to_vec(), hash, leaf, window }
+        }
+    };
+    if class.leaf.id != batch.class {
+        return Err(VerifyError::ClassId { expected: batch.class, found: class.leaf.id });
+    }
+    Ok(known.insert(class))
+}
+
+/// Check 5: the record is a tombstone and lies within its page, by its seq and by its place in the file.
+fn check_record(
+    batch: &KnownBatch,
+    record: u32,
+    bytes: &[u8; RECORD_BYTES],
+) -> Result<(Tombstone, RegistrationId), VerifyError> {
+    let tombstone = Tombstone::from_bytes(bytes).map_err(VerifyError::Record)?;
+    let page = usize::try_from(tombstone.page).unwrap_or(usize::MAX);
+    let (Some(line), Some(id)) = (batch.leaf.pages.get(page), batch.leaf.page_id(tombstone.page)) else {
+        return Err(VerifyError::Page { expected: batch.leaf.pages.len(), found: tombstone.page });
+    };
+    if tombstone.seq >= line.seqs {
+        return Err(VerifyError::Seq { expected: line.seqs, found: tombstone.seq });
+    }
+    let first = batch.firsts.get(page).copied().unwrap_or_default();
+    let end = first + u64::from(line.tombstones);
+    if !(first..end).contains(&u64::from(record)) {
+        return Err(VerifyError::Position { first, end, found: record });
+    }
+    Ok((tombstone, RegistrationId { page: id, seq: tombstone.seq }))
+}
+
+/// Check 6: the opening gives the commitment in the record.
+fn check_commitment(
+    origin: &str,
+    id: RegistrationId,
+    opening: &Opening,
+    class_leaf: Hash,
+    tombstone: &Tombstone,
+) -> Result<(), VerifyError> {
+    let mut descriptor = Vec::new();
+    opening.descriptor(origin, id, class_leaf).encode_into(&mut descriptor);
+    let found = commit(&opening.r, &descriptor);
+    if found != tombstone.commitment {
+        return Err(VerifyError::Commitment { expected: tombstone.commitment, found });
+    }
+    Ok(())
+}
+
+/// Check 7: floor and ceiling are what the class makes of the start, and within what the batch leaf states.
+fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening) -> Result<(), VerifyError> {
+    let bounds = window.bounds(opening.start_ms).map_err(VerifyError::Bounds)?;
+    let (floor, ceiling) = (opening.floor_ms, opening.ceiling_ms);
+    if floor != bounds.floor_ms {
+        return Err(VerifyError::Floor { expected: bounds.floor_ms, found: floor });
+    }
+    if ceiling != bounds.ceiling_ms {
+        return Err(VerifyError::Ceiling { expected: bounds.ceiling_ms, found: ceiling });
+    }
+    // A batch is of one class version, so all of its tombstones have a floor or none has; the same for ceilings.
+    if batch.floor_max_ms.map_or(floor != NO_FLOOR, |most| floor == NO_FLOOR || floor > most) {
+        return Err(VerifyError::FloorMax { expected: batch.floor_max_ms, found: floor });
+    }
+    if batch.ceiling_min_ms.map_or(ceiling != NO_CEILING, |least| ceiling == NO_CEILING || ceiling < least) {
+        return Err(VerifyError::CeilingMin { expected: batch.ceiling_min_ms, found: ceiling });
+    }
+    Ok(())
+}
+
+/// Check 8: started ≤ time ≤ finished; that finished ≤ logged is checked with the batch leaf.
+fn check_time(batch: &BatchLeaf, tombstone: &Tombstone) -> Result<(), VerifyError> {
+    let (started, finished, found) = (batch.started_ms, batch.finished_ms, tombstone.time_ms);
+    if found < started || found > finished {
+        return Err(VerifyError::Time { started, finished, found });
+    }
+    Ok(())
+}
+
+fn verdict(
+    checkpoint: &VerifiedCheckpoint,
+    batch: &KnownBatch,
+    class: &ClassLeaf,
+    tombstone: &Tombstone,
+    id: RegistrationId,
+    opening: Opening,
+) -> Verdict {
+    Verdict {
+        origin: checkpoint.checkpoint.origin.clone(),
+        tree_size: checkpoint.checkpoint.size,
+        leaf_index: batch.index,
+        class_name: class.name.clone(),
+        class_version: class.version,
+        keep: class.keep,
+        within: class.within,
+        zone: class.zone.clone(),
+        batch: batch.leaf.batch,
+        id,
+        key: opening.key,
+        version: opening.version,
+        digest: opening.digest,
+        size_bytes: opening.size_bytes,
+        start_ms: opening.start_ms,
+        floor_ms: opening.floor_ms,
+        ceiling_ms: opening.ceiling_ms,
+        time_ms: tombstone.time_ms,
+        method: tombstone.method,
+        reason: tombstone.reason,
+        logged_ms: batch.leaf.logged_ms,
+        tool: batch.leaf.tool.clone(),
+        cosignatures: checkpoint.cosignatures.clone(),
+        quorum_met: checkpoint.quorum_met,
+        quorum_required: checkpoint.quorum_required,
+    }
+}
+
+#[cfg(test)]
+#[path = "receipt_tests.rs"]
+mod tests;

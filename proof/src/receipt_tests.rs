@@ -1,0 +1,587 @@
+use super::*;
+use crate::checkpoint::Checkpoint;
+use crate::file::{ChunkTree, root};
+use crate::id::vectors::Vectors;
+use crate::leaf::{Disposition, FileRef, Openings, PageLine, StartRule};
+use crate::note::{Cosigner, Signer};
+use crate::record::{FileKind, Header};
+use proptest::prelude::*;
+
+const ORIGIN: &str = "sexton.example/log";
+const STARTED_MS: i64 = 1_717_200_000_000;
+
+/// A log of a class leaf, a batch leaf and others, every part of which can be changed before a receipt is made of it.
+#[derive(Clone)]
+struct World {
+    origin: String,
+    class: ClassLeaf,
+    batch: BatchLeaf,
+    tombstones: Vec<Tombstone>,
+    openings: Vec<Opening>,
+    /// The leaf at the batch's place instead of the batch.
+    logged: Option<Vec<u8>>,
+    /// The leaf in the receipt at the class's place instead of the class.
+    class_given: Option<Vec<u8>>,
+    /// The record at the place of tombstone 0.
+    record: Option<[u8; 64]>,
+    cosigned: bool,
+}
+
+impl World {
+    /// 50 objects of two pages, all deleted on the first of June 2024, when they were six months old.
+    fn new() -> Self {
+        let class = ClassLeaf {
+            logged_ms: 1_700_000_000_000,
+            name: "log-6mo".into(),
+            id: 3,
+            version: 2,
+            keep: Some("6mo".parse().unwrap()),
+            within: Some("7mo".parse().unwrap()),
+            zone: "Europe/Berlin".into(),
+            start: StartRule::Explicit,
+            max_open: None,
+            slot_ms: 21_600_000,
+            lead_ms: 10_800_000,
+            disposition: Disposition::Delete,
+            openings: Openings::Operator,
+        };
+        let page = |shard, n| PageLine {
+            slot: 1_717_200_000_000,
+            shard,
+            part: 0,
+            seqs: n,
+            tombstones: n,
+            carries: 0,
+        };
+        let batch = BatchLeaf {
+            logged_ms: STARTED_MS + 1000,
+            batch: 99,
+            class: 3,
+            class_leaf: [0; 32],
+            pages: vec![page(0, 20), page(4, 30)],
+            to: Vec::new(),
+            tombstones: FileRef { n: 50, root: [0; 32] },
+            carries: None,
+            floor_max_ms: None,
+            ceiling_min_ms: None,
+            started_ms: STARTED_MS,
+            finished_ms: STARTED_MS + 500,
+            tool: "sexton/0.1.0".into(),
+        };
+        let tombstone = |i: u32| Tombstone {
+            page: u32::from(i >= 20),
+            seq: if i < 20 { i } else { i - 20 },
+            commitment: [0; 32],
+            time_ms: STARTED_MS + 10 + i64::from(i),
+            reason: Reason::Due,
+            method: Method::Deleted,
+        };
+        let opening = |i: u8| Opening {
+            r: [i; 32],
+            key: format!("logs/2023-11-30/{i}.log").into_bytes(),
+            version: vec![i],
+            start_ms: 1_701_365_000_000 + i64::from(i) * 1000,
+            floor_ms: 0,
+            ceiling_ms: 0,
+            digest: vec![0xd0; 32],
+            size_bytes: 1000,
+        };
+        let mut world = Self {
+            origin: ORIGIN.into(),
+            class,
+            batch,
+            tombstones: (0..50).map(tombstone).collect(),
+            openings: (0..50).map(opening).collect(),
+            logged: None,
+            class_given: None,
+            record: None,
+            cosigned: true,
+        };
+        world.promise();
+        world.seal();
+        world
+    }
+
+    /// Bounds by the class's promise.
+    fn promise(&mut self) {
+        let window = Window::new(self.class.keep, self.class.within, &self.class.zone).unwrap();
+        for opening in &mut self.openings {
+            let bounds = window.bounds(opening.start_ms).unwrap();
+            (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+        }
+        let floors = self.openings.iter().map(|opening| opening.floor_ms);
+        self.batch.floor_max_ms = floors.max().filter(|floor| *floor != NO_FLOOR);
+        let ceilings = self.openings.iter().map(|opening| opening.ceiling_ms);
+        self.batch.ceiling_min_ms = ceilings.min().filter(|ceiling| *ceiling != NO_CEILING);
+    }
+
+    fn class_text(&self) -> Vec<u8> {
+        Leaf::Class(self.class.clone()).to_text().into_bytes()
+    }
+
+    /// Commitments by the openings, and the class leaf's hash.
+    fn seal(&mut self) {
+        self.batch.class_leaf = leaf_hash(&self.class_text());
+        for (tombstone, opening) in self.tombstones.iter_mut().zip(&self.openings) {
+            let page = self.batch.page_id(tombstone.page).unwrap();
+            let id = RegistrationId { page, seq: tombstone.seq };
+            let mut descriptor = Vec::new();
+            opening.descriptor(&self.origin, id, self.batch.class_leaf).encode_into(&mut descriptor);
+            tombstone.commitment = commit(&opening.r, &descriptor);
+        }
+    }
+
+    fn file(&self) -> Vec<u8> {
+        let n = u32::try_from(self.tombstones.len()).unwrap();
+        let mut file = Header { kind: FileKind::Tombstones, batch: self.batch.batch, n }.to_bytes().to_vec();
+        file.extend(self.tombstones.iter().flat_map(Tombstone::to_bytes));
+        if let Some(record) = self.record {
+            file[64..128].copy_from_slice(&record);
+        }
+        file
+    }
+
+    fn receipt(&self, record: u32) -> String {
+        let file = self.file();
+        let batch = BatchLeaf {
+            tombstones: FileRef { n: self.batch.tombstones.n, root: root(&file) },
+            ..self.batch.clone()
+        };
+        let batch_leaf = self.logged.clone().unwrap_or_else(|| Leaf::Batch(batch).to_text().into_bytes());
+        let leaves: Vec<Vec<u8>> =
+            (0..7u8).map(|at| if at == 4 { batch_leaf.clone() } else { vec![at] }).collect();
+        let (root, hashes) = naive_tree(&leaves, 4);
+        let text = Checkpoint { origin: self.origin.clone(), size: 7, root }.to_text();
+        let mut checkpoint = format!("{text}\n{}", signer(&self.origin).sign(&text));
+        if self.cosigned {
+            checkpoint += &witness().cosign(1_717_200_100, &text);
+        }
+        let class_leaf = self.class_given.clone().unwrap_or_else(|| self.class_text());
+        let proof = ChunkTree::new(&file).unwrap().prove(&file, record).unwrap();
+        let opening = self.openings[usize::try_from(record).unwrap()].clone();
+        Receipt { batch_leaf, class_leaf, proof, opening }.to_tlog_proof(4, &hashes, &checkpoint)
+    }
+
+    fn verify(&self, record: u32) -> Result<Verdict, VerifyError> {
+        verify(self.receipt(record).as_bytes(), &policy())
+    }
+}
+
+fn signer(origin: &str) -> Signer {
+    Signer::generate(origin, [1; 32]).unwrap()
+}
+
+fn witness() -> Cosigner {
+    Cosigner::generate("witness.example/w1", [2; 32]).unwrap()
+}
+
+fn policy_text() -> String {
+    format!("log {}\nwitness w1 {}\nquorum w1\n", signer(ORIGIN).verifier(), witness().verifier())
+}
+
+fn policy() -> Policy {
+    Policy::parse(policy_text()).unwrap()
+}
+
+/// Root and inclusion proof by the recursive definitions of RFC 6962 §2.1.
+fn naive_tree(leaves: &[Vec<u8>], index: usize) -> (Hash, Vec<Hash>) {
+    if let [leaf] = leaves {
+        return (leaf_hash(leaf), Vec::new());
+    }
+    let mut split = 1;
+    while split * 2 < leaves.len() {
+        split *= 2;
+    }
+    let (left, right) = leaves.split_at(split);
+    let (left_root, left_path) = naive_tree(left, if index < split { index } else { 0 });
+    let (right_root, right_path) = naive_tree(right, index.saturating_sub(split));
+    let root = crate::merkle::node_hash(&left_root, &right_root);
+    let (mut path, sibling) = if index < split { (left_path, right_root) } else { (right_path, left_root) };
+    path.push(sibling);
+    (root, path)
+}
+
+#[test]
+fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done() {
+    let world = World::new();
+    for record in 0..50 {
+        let verdict = world.verify(record).unwrap();
+        let at = usize::try_from(record).unwrap();
+        assert_eq!(verdict.key, world.openings[at].key);
+        assert_eq!(verdict.id.seq, world.tombstones[at].seq);
+        assert_eq!(verdict.time_ms, world.tombstones[at].time_ms);
+        assert_eq!(verdict.outcome(), Outcome::Kept);
+    }
+    let verdict = world.verify(49).unwrap();
+    assert_eq!(verdict.origin, ORIGIN);
+    assert_eq!((verdict.tree_size, verdict.leaf_index, verdict.batch), (7, 4, 99));
+    assert_eq!((verdict.class_name.as_str(), verdict.class_version), ("log-6mo", 2));
+    assert_eq!((verdict.keep, verdict.within), (world.class.keep, world.class.within));
+    assert_eq!((verdict.id.page.class, verdict.id.page.shard), (3, 4));
+    assert_eq!((verdict.method, verdict.reason), (Method::Deleted, Reason::Due));
+    assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
+    assert!(verdict.quorum_met && verdict.quorum_required);
+    assert_eq!(verdict.floor_ms, world.openings[49].floor_ms);
+    assert_eq!(DOES_NOT_PROVE.len(), 4);
+}
+
+#[test]
+fn outcomes_name_what_became_of_the_promise() {
+    let mut verdict = World::new().verify(0).unwrap();
+    let (floor, ceiling) = (verdict.floor_ms, verdict.ceiling_ms);
+    for (time, expected) in [
+        (floor, Outcome::Kept),
+        (ceiling, Outcome::Kept),
+        (floor - 1, Outcome::Early { by_ms: 1 }),
+        (ceiling + 5, Outcome::Late { by_ms: 5 }),
+        (i64::MIN, Outcome::Early { by_ms: floor.abs_diff(i64::MIN) }),
+    ] {
+        verdict.time_ms = time;
+        for method in [Method::Deleted, Method::AbsentAfterIntent] {
+            verdict.method = method;
+            assert_eq!(verdict.outcome(), expected);
+        }
+        for method in [Method::Absent, Method::Replaced] {
+            verdict.method = method;
+            assert_eq!(verdict.outcome(), Outcome::NotADeletion(method));
+        }
+    }
+    (verdict.floor_ms, verdict.ceiling_ms, verdict.method) = (NO_FLOOR, NO_CEILING, Method::Deleted);
+    for time in [i64::MIN, 0, i64::MAX] {
+        verdict.time_ms = time;
+        assert_eq!(verdict.outcome(), Outcome::Kept);
+    }
+}
+
+/// Receipts that fail one check each, everything else about them being consistent, with the error's variant.
+fn failing() -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    let mut put = |name, record, change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        change(&mut world);
+        all.push((name, world.receipt(record)));
+    };
+    put("Checkpoint", 0, &|world| {
+        world.origin = "sexton.example/other".into();
+        world.seal();
+    });
+    put("Quorum", 0, &|world| world.cosigned = false);
+    put("BatchLeaf", 0, &|world| world.batch.finished_ms = world.batch.logged_ms + 1);
+    put("NotBatch", 0, &|world| world.logged = Some(world.class_text()));
+    put("ClassHash", 0, &|world| world.class.lead_ms += 1);
+    put("ClassLeaf", 0, &|world| {
+        world.class.id = 0;
+        world.seal();
+    });
+    put("NotClass", 0, &|world| {
+        let text = Leaf::Batch(world.batch.clone()).to_text().into_bytes();
+        world.batch.class_leaf = leaf_hash(&text);
+        world.class_given = Some(text);
+    });
+    put("ClassId", 0, &|world| {
+        world.class.id = 4;
+        world.seal();
+    });
+    put("Class", 0, &|world| {
+        world.class.zone = "Europe/Nowhere".into();
+        world.seal();
+    });
+    // A file of another length: the last chunk is too short, and beside the first there are too few chaining values.
+    for (record, n) in [(49, 60), (0, 70)] {
+        put("Chunk", record, &|world| {
+            world.batch.tombstones.n = n;
+            (world.batch.pages[1].seqs, world.batch.pages[1].tombstones) = (n - 20, n - 20);
+        });
+    }
+    put("Record", 0, &|world| {
+        let mut record = world.tombstones[0].to_bytes();
+        record[49] = 5;
+        world.record = Some(record);
+    });
+    put("Page", 49, &|world| world.tombstones[49].page = 2);
+    put("Seq", 49, &|world| world.tombstones[49].seq = 30);
+    put("Position", 19, &|world| world.tombstones[19].page = 1);
+    put("Commitment", 3, &|world| world.openings[3].size_bytes += 1);
+    put("Bounds", 3, &|world| {
+        world.openings[3].start_ms = i64::MAX;
+        world.seal();
+    });
+    put("Floor", 3, &|world| {
+        world.openings[3].floor_ms -= 1;
+        world.seal();
+    });
+    put("Ceiling", 3, &|world| {
+        world.openings[3].ceiling_ms += 1;
+        world.seal();
+    });
+    put("FloorMax", 3, &|world| world.batch.floor_max_ms = Some(world.openings[3].floor_ms - 1));
+    put("FloorMax", 3, &|world| world.batch.floor_max_ms = None);
+    put("FloorMax", 3, &|world| {
+        world.class.keep = None;
+        world.promise();
+        world.batch.floor_max_ms = Some(0);
+        world.seal();
+    });
+    put("CeilingMin", 3, &|world| world.batch.ceiling_min_ms = Some(world.openings[3].ceiling_ms + 1));
+    put("CeilingMin", 3, &|world| world.batch.ceiling_min_ms = None);
+    put("CeilingMin", 3, &|world| {
+        world.class.within = None;
+        world.promise();
+        world.batch.ceiling_min_ms = Some(0);
+        world.seal();
+    });
+    put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.started_ms - 1);
+    put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.finished_ms + 1);
+    all.extend(failing_files());
+    all
+}
+
+/// Files that fail before the checks, or by what holds them together.
+fn failing_files() -> Vec<(&'static str, String)> {
+    let good = World::new().receipt(0);
+    let file = TlogProof::parse(good.as_bytes()).unwrap();
+    let with = |extra: Option<Vec<u8>>| TlogProof { extra, ..file.clone() }.to_text();
+    let extra = file.extra.clone().unwrap();
+    let receipt = Receipt::decode_extra(&extra).unwrap();
+    let mut surplus = extra.clone();
+    surplus.push(0);
+    let mut first_line = extra.clone();
+    first_line[16] = b'1';
+    let long_leaf = Receipt { batch_leaf: vec![b'a'; LEAF_MAX_BYTES + 1], ..receipt.clone() };
+    let mut many = receipt.clone();
+    many.proof.siblings = vec![[0; 32]; SIBLINGS_MAX + 1];
+    let mut big_chunk = receipt;
+    big_chunk.proof.chunk.push(0);
+    let mut shift = file.clone();
+    shift.index = 5;
+    let mut short = file.clone();
+    short.hashes.pop();
+    vec![
+        ("File", String::new()),
+        ("File", good.replace("tlog-proof@v1", "tlog-proof@v2")),
+        ("NoExtra", with(None)),
+        ("Extra", with(Some(surplus))),
+        ("Extra", with(Some(first_line))),
+        ("Extra", with(Some(extra[..extra.len() - 1].to_vec()))),
+        ("Extra", with(Some(long_leaf.encode_extra()))),
+        ("Extra", with(Some(many.encode_extra()))),
+        ("Extra", with(Some(big_chunk.encode_extra()))),
+        ("Inclusion", shift.to_text()),
+        ("Inclusion", short.to_text()),
+    ]
+}
+
+/// Name of an error's variant.
+fn variant(error: &VerifyError) -> String {
+    format!("{error:?}").split([' ', '(', '{']).next().unwrap().to_owned()
+}
+
+#[test]
+fn every_check_refuses_a_receipt_that_is_right_in_all_else() {
+    for (name, receipt) in failing() {
+        let error = verify(receipt.as_bytes(), &policy()).expect_err(name);
+        assert_eq!(variant(&error), name, "{error}");
+        assert!(!error.to_string().is_empty());
+    }
+    let long = vec![b'a'; RECEIPT_MAX_BYTES + 1];
+    assert_eq!(verify(&long, &policy()), Err(VerifyError::Length { found: RECEIPT_MAX_BYTES + 1 }));
+}
+
+#[test]
+fn an_error_carries_what_was_expected_and_what_was_found() {
+    let mut world = World::new();
+    world.tombstones[3].time_ms = 5;
+    let error = world.verify(3).unwrap_err();
+    assert_eq!(error, VerifyError::Time { started: STARTED_MS, finished: STARTED_MS + 500, found: 5 });
+    let mut world = World::new();
+    let expected = world.openings[3].floor_ms;
+    world.openings[3].floor_ms = 7;
+    world.seal();
+    assert_eq!(world.verify(3), Err(VerifyError::Floor { expected, found: 7 }));
+    let mut world = World::new();
+    world.cosigned = false;
+    assert_eq!(world.verify(3), Err(VerifyError::Quorum { expected: "w1".into(), found: Vec::new() }));
+}
+
+#[test]
+fn a_policy_that_requires_no_quorum_takes_a_checkpoint_without_witnesses() {
+    let policy = Policy::parse(format!("log {}\nquorum none\n", signer(ORIGIN).verifier())).unwrap();
+    let mut world = World::new();
+    world.cosigned = false;
+    let verdict = verify(world.receipt(0).as_bytes(), &policy).unwrap();
+    assert!(verdict.quorum_met && !verdict.quorum_required && verdict.cosignatures.is_empty());
+}
+
+#[test]
+fn classes_with_one_bound_or_none_in_the_calendar_are_verified() {
+    for (keep, within) in [(None, Some("3h")), (Some("30d"), None), (Some("1s"), Some("2y"))] {
+        let mut world = World::new();
+        world.class.keep = keep.map(|span| span.parse().unwrap());
+        world.class.within = within.map(|span| span.parse().unwrap());
+        world.promise();
+        world.seal();
+        let verdict = world.verify(7).unwrap();
+        assert_eq!(verdict.floor_ms == NO_FLOOR, keep.is_none());
+        assert_eq!(verdict.ceiling_ms == NO_CEILING, within.is_none());
+        let late = matches!(verdict.outcome(), Outcome::Late { .. });
+        assert_eq!(late, within == Some("3h"));
+    }
+}
+
+#[test]
+fn every_changed_byte_of_a_receipt_is_refused_or_changes_nothing_claimed() {
+    let (policy, good) = (policy(), World::new().receipt(17).into_bytes());
+    let verdict = verify(&good, &policy).unwrap();
+    let mut remembering = Verifier::new(&policy);
+    let mut unclaimed = 0;
+    for at in 0..good.len() {
+        for change in [1, 0x20] {
+            let mut file = good.clone();
+            file[at] ^= change;
+            assert!(remembering.verify(&good).is_ok());
+            let result = verify(&file, &policy);
+            assert_eq!(remembering.verify(&file), result, "byte {at}");
+            if let Ok(found) = result {
+                assert_eq!(found, verdict, "byte {at}");
+                unclaimed += 1;
+            }
+        }
+    }
+    assert_eq!(unclaimed, 0, "no byte of this receipt is without meaning");
+}
+
+#[test]
+fn every_changed_byte_of_the_extra_data_is_refused() {
+    let (policy, good) = (policy(), World::new().receipt(17));
+    let file = TlogProof::parse(good.as_bytes()).unwrap();
+    let extra = file.extra.clone().unwrap();
+    let mut verifier = Verifier::new(&policy);
+    for at in 0..extra.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut extra = extra.clone();
+            extra[at] ^= change;
+            let changed = TlogProof { extra: Some(extra), ..file.clone() }.to_text();
+            assert!(verifier.verify(changed.as_bytes()).is_err(), "byte {at}");
+        }
+    }
+    for length in 0..extra.len() {
+        assert!(Receipt::decode_extra(&extra[..length]).is_err());
+    }
+}
+
+#[test]
+fn receipts_are_those_of_the_vectors() {
+    let mut vectors = Vectors::default();
+    vectors.put("policy", policy_text());
+    let world = World::new();
+    for record in [0, 17, 49] {
+        vectors.put(format!("receipt.{record}"), world.receipt(record));
+        let verdict = world.verify(record).unwrap();
+        vectors.put(format!("verdict.{record}.registration_id"), verdict.id.to_bytes());
+        vectors.put(format!("verdict.{record}.key"), &verdict.key);
+        vectors.put(format!("verdict.{record}.time"), verdict.time_ms.to_be_bytes());
+        vectors.put(format!("verdict.{record}.floor"), verdict.floor_ms.to_be_bytes());
+        vectors.put(format!("verdict.{record}.ceiling"), verdict.ceiling_ms.to_be_bytes());
+    }
+    for (number, (name, receipt)) in failing().into_iter().enumerate() {
+        // The length limits are tested above; a vector of them would be long.
+        if receipt.len() < 10_000 {
+            vectors.put(format!("reject.{name}.{number}"), receipt);
+        }
+    }
+    let about =
+        "Receipts under a policy, docs/format.md section 5; a rejected one names the check that fails.";
+    let stored = vectors.check_against("receipt.txt", about);
+
+    let policy = Policy::parse(stored.get("policy")).unwrap();
+    let mut verifier = Verifier::new(&policy);
+    for (name, receipt) in stored.all("receipt.") {
+        let verdict = verifier.verify(receipt).unwrap();
+        let get = |field: &str| stored.get(&format!("{}.{field}", name.replace("receipt", "verdict")));
+        assert_eq!(verdict.id.to_bytes(), get("registration_id"));
+        assert_eq!(verdict.key, get("key"));
+        assert_eq!(verdict.time_ms.to_be_bytes(), get("time"));
+        assert_eq!(verdict.floor_ms.to_be_bytes(), get("floor"));
+        assert_eq!(verdict.ceiling_ms.to_be_bytes(), get("ceiling"));
+        assert_eq!(verdict.outcome(), Outcome::Kept);
+    }
+    for (name, receipt) in stored.all("reject.") {
+        let error = verifier.verify(receipt).expect_err(name);
+        assert_eq!(Some(variant(&error).as_str()), name.split('.').nth(1));
+    }
+}
+
+fn history() -> Vec<String> {
+    let mut files: Vec<String> =
+        [0, 1, 20, 49].into_iter().map(|record| World::new().receipt(record)).collect();
+    let mut other = World::new();
+    other.batch.batch = 100;
+    other.batch.logged_ms += 1;
+    files.extend([0, 1, 49].into_iter().map(|record| other.receipt(record)));
+    other.class.version = 3;
+    other.seal();
+    files.push(other.receipt(0));
+    // The same checkpoint with a signature that is not known, which is another text.
+    let unknown = format!("\u{2014} somebody.example {}\n", "A".repeat(64));
+    files.push(files[0].clone() + &unknown);
+    files.extend(failing().into_iter().map(|(_, file)| file));
+    files
+}
+
+#[test]
+fn what_a_verifier_remembers_never_changes_a_verdict() {
+    let (policy, files) = (policy(), history());
+    let fresh: Vec<_> = files.iter().map(|file| verify(file.as_bytes(), &policy)).collect();
+    // Every receipt after every other, so that each is judged with each other's leaves remembered.
+    let mut verifier = Verifier::new(&policy);
+    for (first, expected_first) in files.iter().zip(&fresh) {
+        for (second, expected_second) in files.iter().zip(&fresh) {
+            assert_eq!(&verifier.verify(first.as_bytes()), expected_first);
+            assert_eq!(&verifier.verify(second.as_bytes()), expected_second);
+        }
+    }
+    assert!(fresh[8].is_ok(), "an unknown signature is no obstacle");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn extra_data_that_are_accepted_are_written_the_same(
+        batch_leaf in proptest::collection::vec(any::<u8>(), 0..40),
+        record: u32,
+        chunk in proptest::collection::vec(any::<u8>(), 60..70),
+        siblings in proptest::collection::vec(any::<[u8; 32]>(), 0..31),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        cut in any::<prop::sample::Index>(),
+        noise in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let opening = World::new().openings[0].clone();
+        let proof = ChunkProof { record, chunk, siblings };
+        let receipt = Receipt { class_leaf: batch_leaf.clone(), batch_leaf, proof, opening };
+        let mut bytes = receipt.encode_extra();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(cut.index(4 * bytes.len()));
+        let with_line = [EXTRA_FIRST_LINE.as_slice(), &noise].concat();
+        for bytes in [bytes, noise, with_line] {
+            if let Ok(read) = Receipt::decode_extra(&bytes) {
+                prop_assert_eq!(read.encode_extra(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_files_never_panic_and_are_never_authentic(
+        noise in proptest::collection::vec(any::<u8>(), 0..600),
+        from in any::<prop::sample::Index>(),
+    ) {
+        let (policy, good) = (policy(), World::new().receipt(1).into_bytes());
+        let at = from.index(good.len());
+        let patched = [&good[..at], noise.as_slice(), &good[at..]].concat();
+        prop_assert!(verify(&noise, &policy).is_err());
+        prop_assert!(noise.is_empty() || verify(&patched, &policy).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+use super::*;
+use crate::id::vectors::Vectors;
+use proptest::prelude::*;
+
+fn tombstone() -> Tombstone {
+    Tombstone {
+        page: 0x0102_0304,
+        seq: 0x0506_0708,
+        commitment: [0xcc; 32],
+        time_ms: 0x1112_1314_1516_1718,
+        reason: Reason::Due,
+        method: Method::Deleted,
+    }
+}
+
+fn carry() -> Carry {
+    Carry {
+        page: 0x0102_0304,
+        seq: 0x0506_0708,
+        commitment: [0xcc; 32],
+        time_ms: -1,
+        cause: Cause::Failed,
+        to_page: 0x2122_2324,
+        to_seq: 0x2526_2728,
+    }
+}
+
+fn header() -> Header {
+    Header { kind: FileKind::Tombstones, batch: 1_234_067, n: 17 }
+}
+
+fn changed(bytes: [u8; 64], at: usize, value: u8) -> [u8; 64] {
+    let mut bytes = bytes;
+    bytes[at] = value;
+    bytes
+}
+
+#[test]
+fn records_are_those_of_the_vectors() {
+    let mut vectors = Vectors::default();
+    for method in Method::ALL {
+        vectors.put(format!("tombstone.{method}"), Tombstone { method: *method, ..tombstone() }.to_bytes());
+    }
+    for cause in Cause::ALL {
+        vectors.put(format!("carry.{cause}"), Carry { cause: *cause, ..carry() }.to_bytes());
+    }
+    for kind in FileKind::ALL {
+        vectors.put(format!("header.{kind}"), Header { kind: *kind, ..header() }.to_bytes());
+    }
+    vectors.put("header.largest", Header { batch: u64::MAX, n: u32::MAX, ..header() }.to_bytes());
+    for (at, value) in [(48, 0), (48, 2), (49, 0), (49, 5), (50, 1), (51, 1), (52, 1), (63, 1)] {
+        vectors.put(format!("reject.tombstone.{at}.{value}"), changed(tombstone().to_bytes(), at, value));
+    }
+    for (at, value) in [(48, 0), (48, 5), (49, 1), (50, 1), (51, 1), (60, 1), (63, 1)] {
+        vectors.put(format!("reject.carry.{at}.{value}"), changed(carry().to_bytes(), at, value));
+    }
+    for (at, value) in [
+        (0, b'S'),
+        (7, 1),
+        (8, 0),
+        (8, 3),
+        (8, 5),
+        (9, 1),
+        (10, 1),
+        (15, 1),
+        (24, 1),
+        (27, 1),
+        (32, 1),
+        (63, 1),
+    ] {
+        vectors.put(format!("reject.header.{at}.{value}"), changed(header().to_bytes(), at, value));
+    }
+    vectors.put("reject.header.batch.0", Header { batch: 0, ..header() }.to_bytes());
+    let stored = vectors.check_against("record.txt", "Records of evidence files, docs/format.md section 3.");
+
+    for (name, bytes) in stored.all("tombstone.") {
+        let read = Tombstone::from_bytes(bytes.try_into().unwrap()).unwrap();
+        assert_eq!(name, format!("tombstone.{}", read.method));
+        assert_eq!(read, Tombstone { method: read.method, ..tombstone() });
+    }
+    for (name, bytes) in stored.all("carry.") {
+        let read = Carry::from_bytes(bytes.try_into().unwrap()).unwrap();
+        assert_eq!(name, format!("carry.{}", read.cause));
+        assert_eq!(read, Carry { cause: read.cause, ..carry() });
+    }
+    for (name, bytes) in stored.all("header.") {
+        assert!(Header::from_bytes(bytes.try_into().unwrap()).is_ok(), "{name}");
+    }
+    for (name, bytes) in stored.all("reject.") {
+        let bytes = bytes.try_into().unwrap();
+        let accepted = match name.split('.').nth(1) {
+            Some("tombstone") => Tombstone::from_bytes(bytes).is_ok(),
+            Some("carry") => Carry::from_bytes(bytes).is_ok(),
+            _ => Header::from_bytes(bytes).is_ok(),
+        };
+        assert!(!accepted, "{name}");
+    }
+}
+
+#[test]
+fn the_bytes_of_a_tombstone_are_those_of_the_format() {
+    let expected = [
+        "01020304 05060708",
+        "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+        "1112131415161718 01 01 0000 000000000000000000000000",
+    ];
+    assert_eq!(hex::encode(tombstone().to_bytes()), expected.concat().replace(' ', ""));
+}
+
+#[test]
+fn the_bytes_of_a_carry_are_those_of_the_format() {
+    let expected = [
+        "01020304 05060708",
+        "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+        "ffffffffffffffff 01 00 0000 21222324 25262728 00000000",
+    ];
+    assert_eq!(hex::encode(carry().to_bytes()), expected.concat().replace(' ', ""));
+}
+
+#[test]
+fn the_bytes_of_a_header_are_those_of_the_format() {
+    let expected =
+        ["736578746f6e0000 01 00 000000000000", "000000000012d493 0000000000000011", &"00".repeat(32)];
+    assert_eq!(hex::encode(header().to_bytes()), expected.concat().replace(' ', ""));
+}
+
+#[test]
+fn codes_and_names_are_those_of_the_format() {
+    for code in 0..=u8::MAX {
+        let method =
+            ["deleted", "absent", "absent-after-intent", "replaced"].get(usize::from(code).wrapping_sub(1));
+        assert_eq!(Method::from_code(code).map(Method::name), method.copied());
+        let cause = ["failed", "refused", "changed", "floor"].get(usize::from(code).wrapping_sub(1));
+        assert_eq!(Cause::from_code(code).map(Cause::name), cause.copied());
+        assert_eq!(Reason::from_code(code).map(Reason::name), (code == 1).then_some("due"));
+        assert_eq!(FileKind::from_code(code).is_some(), [1, 2, 4].contains(&code));
+        assert!(Method::from_code(code).is_none_or(|method| method.code() == code));
+        assert!(Cause::from_code(code).is_none_or(|cause| cause.code() == code));
+        assert!(FileKind::from_code(code).is_none_or(|kind| kind.code() == code));
+    }
+}
+
+#[test]
+fn every_other_byte_where_zero_is_due_is_refused() {
+    for at in 50..64 {
+        let error = Tombstone::from_bytes(&changed(tombstone().to_bytes(), at, 9)).unwrap_err();
+        assert_eq!(error, RecordError::NotZero { at, found: 9 });
+        let zero_due = !(52..60).contains(&at);
+        assert_eq!(Carry::from_bytes(&changed(carry().to_bytes(), at, 9)).is_err(), zero_due, "byte {at}");
+    }
+    for at in 0..64 {
+        let header = Header::from_bytes(&changed(header().to_bytes(), at, 255));
+        let free = (16..24).contains(&at) || (28..32).contains(&at);
+        assert_eq!(header.is_ok(), free, "byte {at}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_is_written_the_same(
+        kind in 0..4,
+        front: [u8; 32],
+        back in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..6], 32),
+        noise in any::<(u8, u8)>(),
+    ) {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&front);
+        bytes[32..].copy_from_slice(&back);
+        bytes[usize::from(noise.0 % 64)] = noise.1;
+        match kind {
+            0 => bytes[48..].copy_from_slice(&tombstone().to_bytes()[48..]),
+            1 => bytes[48..].copy_from_slice(&carry().to_bytes()[48..]),
+            2 => bytes = changed(header().to_bytes(), usize::from(noise.0 % 64), noise.1),
+            _ => {}
+        }
+        if let Ok(read) = Tombstone::from_bytes(&bytes) {
+            prop_assert_eq!(read.to_bytes(), bytes);
+        }
+        if let Ok(read) = Carry::from_bytes(&bytes) {
+            prop_assert_eq!(read.to_bytes(), bytes);
+        }
+        if let Ok(read) = Header::from_bytes(&bytes) {
+            prop_assert_eq!(read.to_bytes(), bytes);
+        }
+    }
+}

@@ -1,0 +1,378 @@
+use super::calendar::CYCLE_DAYS;
+use super::*;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn span(text: &str) -> Span {
+    text.parse().unwrap()
+}
+
+fn keep(text: &str, zone: &str) -> Window {
+    Window::new(Some(span(text)), None, zone).unwrap()
+}
+
+fn within(text: &str, zone: &str) -> Window {
+    Window::new(None, Some(span(text)), zone).unwrap()
+}
+
+fn utc(text: &str) -> i64 {
+    text.parse::<DateTime>().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond()
+}
+
+/// An instant such as `2025-03-01T12:00[Europe/Berlin]`.
+fn at(text: &str) -> i64 {
+    text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
+}
+
+fn floor(window: &Window, start_ms: i64) -> i64 {
+    window.bounds(start_ms).unwrap().floor_ms
+}
+
+#[test]
+fn spans_have_one_spelling() {
+    for good in ["1s", "90m", "3h", "73h", "720h", "30d", "2w", "6mo", "1y", "1000000y", "10s"] {
+        assert_eq!(span(good).to_string(), good);
+    }
+    let bad = [
+        "",
+        "h",
+        "3",
+        "0h",
+        "00h",
+        "03h",
+        "+3h",
+        "-3h",
+        " 3h",
+        "3h ",
+        "3 h",
+        "3H",
+        "3hh",
+        "3M",
+        "3min",
+        "3.5h",
+        "1000001s",
+        "99999999999999999999s",
+        "3wd",
+        "3moo",
+        "3m o",
+        "٣h",
+        "3h\n",
+        "1e3s",
+    ];
+    for bad in bad {
+        assert_eq!(bad.parse::<Span>().unwrap_err().found, bad, "{bad:?}");
+    }
+    assert!(Span::new(0, Unit::Hours).is_err() && Span::new(SPAN_COUNT_MAX + 1, Unit::Hours).is_err());
+    assert_eq!(Span::new(SPAN_COUNT_MAX, Unit::Weeks).map(Span::exact_ms), Ok(Some(604_800_000_000_000)));
+    assert_eq!(
+        Unit::ALL.map(|(unit, suffix)| (unit.suffix() == suffix, Span { count: 2, unit }.exact_ms())),
+        [
+            (true, Some(2_000)),
+            (true, Some(120_000)),
+            (true, Some(2 * HOUR_MS)),
+            (true, Some(48 * HOUR_MS)),
+            (true, Some(2 * 7 * 24 * HOUR_MS)),
+            (true, None),
+            (true, None),
+        ]
+    );
+}
+
+#[test]
+fn six_months_from_the_end_of_august_end_on_the_last_day_of_february() {
+    let window = keep("6mo", "UTC");
+    for (start, end) in [
+        ("2022-08-31T23:59:59.999", "2023-02-28T23:59:59.999"),
+        ("2023-08-31T12:00", "2024-02-29T12:00"),
+        ("2023-08-30T00:00", "2024-02-29T00:00"),
+        ("2023-08-29T00:00", "2024-02-29T00:00"),
+        ("2023-08-28T00:00", "2024-02-28T00:00"),
+        ("1899-08-31T00:00", "1900-02-28T00:00"),
+        ("1999-08-31T00:00", "2000-02-29T00:00"),
+    ] {
+        assert_eq!(floor(&window, utc(start)), utc(end), "{start}");
+    }
+    assert_eq!(floor(&keep("1y", "UTC"), utc("2024-02-29T01:02:03.004")), utc("2025-02-28T01:02:03.004"));
+    assert_eq!(floor(&keep("4y", "UTC"), utc("2024-02-29T01:02:03.004")), utc("2028-02-29T01:02:03.004"));
+}
+
+#[test]
+fn exact_spans_ignore_clock_changes() {
+    let starts = [
+        "2025-03-30T01:59:59.999[Europe/Berlin]",
+        "2025-10-26T02:30+02:00[Europe/Berlin]",
+        "2025-10-26T02:30+01:00[Europe/Berlin]",
+        "2025-03-09T01:00[America/New_York]",
+        "2025-11-02T01:30-04:00[America/New_York]",
+    ];
+    for (text, hours) in [("3h", 3), ("73h", 73), ("720h", 720), ("30d", 720), ("2w", 336), ("1s", 0)] {
+        for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
+            for start in starts {
+                let (start, length) = (at(start), if hours == 0 { 1000 } else { hours * HOUR_MS });
+                let bounds = Window::new(None, Some(span(text)), zone).unwrap().bounds(start).unwrap();
+                assert_eq!(bounds, Bounds { floor_ms: NO_FLOOR, ceiling_ms: start + length });
+            }
+        }
+    }
+}
+
+#[test]
+fn months_keep_the_wall_clock_time_of_the_zone() {
+    let berlin = keep("6mo", "Europe/Berlin");
+    assert_eq!(
+        floor(&berlin, at("2025-01-15T12:00[Europe/Berlin]")),
+        at("2025-07-15T12:00[Europe/Berlin]"),
+        "an hour less in UTC"
+    );
+    // Late in the evening in UTC it is the next day, and the next month, in Berlin.
+    assert_eq!(floor(&berlin, utc("2025-08-30T22:30")), at("2026-02-28T00:30[Europe/Berlin]"));
+    assert_eq!(floor(&keep("6mo", "UTC"), utc("2025-08-30T22:30")), utc("2026-02-28T22:30"));
+}
+
+#[test]
+fn a_time_that_is_skipped_or_repeated_is_taken_by_the_earlier_offset() {
+    let berlin = keep("6mo", "Europe/Berlin");
+    // 2025-03-30 02:30 does not exist: by the offset before the gap, +01:00, it is 01:30 UTC.
+    assert_eq!(floor(&berlin, at("2024-09-30T02:30[Europe/Berlin]")), utc("2025-03-30T01:30"));
+    // 2025-10-26 02:30 is there twice: the first is 00:30 UTC.
+    assert_eq!(floor(&berlin, at("2025-04-26T02:30[Europe/Berlin]")), utc("2025-10-26T00:30"));
+    let york = keep("6mo", "America/New_York");
+    assert_eq!(floor(&york, at("2024-09-09T02:30[America/New_York]")), utc("2025-03-09T07:30"));
+    assert_eq!(floor(&york, at("2025-05-02T01:30[America/New_York]")), utc("2025-11-02T05:30"));
+    // Samoa left out the whole of 2011-12-30.
+    assert_eq!(
+        floor(&keep("6mo", "Pacific/Apia"), at("2011-06-30T12:00[Pacific/Apia]")),
+        at("2011-12-31T12:00[Pacific/Apia]")
+    );
+    // A start in the repeated hour counts by its wall-clock time, whichever of the two it is.
+    for start in ["2025-10-26T02:30+02:00[Europe/Berlin]", "2025-10-26T02:30+01:00[Europe/Berlin]"] {
+        assert_eq!(floor(&berlin, at(start)), at("2026-04-26T02:30[Europe/Berlin]"));
+    }
+}
+
+#[test]
+fn starts_in_1970_in_9999_and_before_the_epoch_are_computed_or_refused_by_name() {
+    let (exact, months) = (within("3h", "UTC"), within("6mo", "UTC"));
+    assert_eq!(exact.bounds(0).unwrap().ceiling_ms, 3 * HOUR_MS);
+    assert_eq!(months.bounds(0).unwrap().ceiling_ms, utc("1970-07-01T00:00"));
+    assert_eq!(months.bounds(-1).unwrap().ceiling_ms, utc("1970-06-30T23:59:59.999"));
+    assert_eq!(months.bounds(utc("-009999-12-31T00:00")).unwrap().ceiling_ms, utc("-009998-06-30T00:00"));
+    assert_eq!(months.bounds(utc("9999-06-29T00:00")).unwrap().ceiling_ms, utc("9999-12-29T00:00"));
+    assert_eq!(exact.bounds(utc("9999-12-30T00:00")).unwrap().ceiling_ms, utc("9999-12-30T03:00"));
+    let late = utc("9999-07-01T00:00");
+    for zone in ["UTC", "Europe/Berlin"] {
+        let error = within("6mo", zone).bounds(late).unwrap_err();
+        assert_eq!(error, WindowError::Range { start_ms: late, span: span("6mo") });
+        let text = "6mo after 253386403200000 ms is beyond the instants that can be computed";
+        assert_eq!(error.to_string(), text);
+        for start in
+            [i64::MIN, i64::MAX, Timestamp::MIN.as_millisecond() - 1, Timestamp::MAX.as_millisecond()]
+        {
+            assert!(within("1mo", zone).bounds(start).is_err(), "{zone} {start}");
+        }
+    }
+    assert_eq!(exact.bounds(i64::MIN).unwrap().ceiling_ms, i64::MIN + 3 * HOUR_MS);
+    assert_eq!(exact.bounds(i64::MAX - 3 * HOUR_MS - 1).unwrap().ceiling_ms, i64::MAX - 1);
+    for start in [i64::MAX, i64::MAX - 3 * HOUR_MS + 1, i64::MAX - 3 * HOUR_MS] {
+        assert!(exact.bounds(start).is_err(), "the sentinel for no ceiling is not an instant");
+    }
+    assert!(keep("1000000w", "UTC").bounds(i64::MAX).is_err());
+}
+
+#[test]
+fn a_window_that_cannot_be_is_refused_by_name() {
+    let refused = |keep: Option<&str>, within: Option<&str>, zone: &str| {
+        Window::new(keep.map(span), within.map(span), zone).unwrap_err().to_string()
+    };
+    assert_eq!(refused(None, None, "UTC"), "a class states at least one of keep and within");
+    for zone in [
+        "",
+        "utc",
+        "europe/berlin",
+        "Europe/berlin",
+        "Berlin",
+        "Etc/Unknown",
+        "+01:00",
+        "CET-1",
+        &"x".repeat(999),
+    ] {
+        assert!(refused(None, Some("3h"), zone).starts_with("unknown time zone"), "{zone}");
+    }
+    assert!(refused(Some("239977mo"), None, "UTC").contains("239976 months"));
+    assert!(refused(None, Some("19999y"), "Europe/Berlin").contains("239976 months"));
+    for (keep, within) in
+        [("3h", "3h"), ("4h", "3h"), ("6mo", "6mo"), ("30d", "1mo"), ("1mo", "31d"), ("1y", "365d")]
+    {
+        assert!(refused(Some(keep), Some(within), "UTC").contains("expected at least 1"), "{keep} {within}");
+    }
+    let zero = Span { count: 0, unit: Unit::Hours };
+    assert!(matches!(Window::new(Some(zero), None, "UTC"), Err(WindowError::Count(_))));
+    assert!(Window::new(Some(span("3h")), Some(span("10801s")), "UTC").is_ok());
+    assert!(Window::new(Some(span("27d")), Some(span("1mo")), "UTC").is_ok());
+}
+
+#[test]
+fn zones_are_those_of_the_compiled_in_database() {
+    for zone in [
+        "UTC",
+        "Etc/UTC",
+        "Europe/Berlin",
+        "America/Port-au-Prince",
+        "Etc/GMT+5",
+        "EST5EDT",
+        "Asia/Kathmandu",
+    ] {
+        assert!(Window::new(Some(span("6mo")), None, zone).is_ok(), "{zone}");
+    }
+}
+
+/// Bounds as jiff's own calendar arithmetic has them.
+fn by_jiff(start_ms: i64, span: Span, zone: &TimeZone) -> Option<i64> {
+    let start = Timestamp::from_millisecond(start_ms).ok()?.to_zoned(zone.clone());
+    let step = match span.unit {
+        Unit::Months => jiff::Span::new().try_months(span.count).ok()?,
+        _ => jiff::Span::new().try_years(span.count).ok()?,
+    };
+    Some(start.checked_add(step).ok()?.timestamp().as_millisecond())
+}
+
+#[test]
+fn the_calendar_agrees_with_jiff_on_every_day_of_eight_hundred_years() {
+    let window = keep("6mo", "UTC");
+    for day in -150_000..150_000i64 {
+        let start = day * DAY_MS + (day.rem_euclid(DAY_MS / 1000)) * 997;
+        assert_eq!(Some(floor(&window, start)), by_jiff(start, span("6mo"), &TimeZone::UTC), "{start}");
+    }
+}
+
+#[test]
+fn the_calendar_agrees_with_jiff_at_the_ends_of_its_range() {
+    let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+    for text in ["1mo", "6mo", "1y", "9998y", "19997y", "19998y"] {
+        for edge in [first, last, last - 31 * DAY_MS, last - 181 * DAY_MS, last - 365 * DAY_MS, 0] {
+            for offset in -2000..2000i64 {
+                let start = edge + offset * 1_800_000 + offset.signum();
+                let ours = keep(text, "UTC").bounds(start).ok().map(|bounds| bounds.floor_ms);
+                assert_eq!(ours, by_jiff(start, span(text), &TimeZone::UTC), "{start} {text}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn bounds_agree_with_jiff_in_every_zone(
+        start in prop_oneof![-4_000_000_000_000i64..8_000_000_000_000, -370_000_000_000_000i64..260_000_000_000_000],
+        count in prop_oneof![1u32..30, 1u32..200_000],
+        unit in prop_oneof![Just(Unit::Months), Just(Unit::Years)],
+        zone in prop_oneof![
+            Just("UTC"), Just("Europe/Berlin"), Just("America/New_York"), Just("Australia/Lord_Howe"),
+            Just("Africa/Casablanca"), Just("Pacific/Apia"), Just("Asia/Kolkata")
+        ],
+    ) {
+        let span = Span { count, unit };
+        let Ok(window) = Window::new(Some(span), None, zone) else {
+            prop_assert!(unit == Unit::Years && count > 19_998);
+            return Ok(());
+        };
+        let ours = window.bounds(start).ok().map(|bounds| bounds.floor_ms);
+        prop_assert_eq!(ours, by_jiff(start, span, &TimeZone::get(zone).unwrap()));
+    }
+
+    #[test]
+    fn accepted_spans_are_written_the_same(text in "[0-9]{0,8}[a-z]{0,3}|.{0,10}") {
+        if let Ok(span) = text.parse::<Span>() {
+            prop_assert_eq!(span.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn arbitrary_windows_and_starts_never_panic(
+        keep in proptest::option::of((0u32..2_000_000, 0usize..7)),
+        within in proptest::option::of((0u32..2_000_000, 0usize..7)),
+        start: i64,
+        zone in "UTC|Europe/Berlin|.{0,20}",
+    ) {
+        let span = |(count, unit): (u32, usize)| Span { count, unit: Unit::ALL[unit].0 };
+        if let Ok(window) = Window::new(keep.map(span), within.map(span), &zone)
+            && let Ok(bounds) = window.bounds(start)
+        {
+            prop_assert!(bounds.floor_ms < bounds.ceiling_ms);
+            prop_assert_eq!(bounds.floor_ms == NO_FLOOR, keep.is_none());
+            prop_assert_eq!(bounds.ceiling_ms == NO_CEILING, within.is_none());
+        }
+    }
+}
+
+/// Least ceiling − floor, or ceiling − start, over the given starts.
+fn swept(window: &Window, starts: impl Iterator<Item = i64>) -> i64 {
+    let width = |start: i64| {
+        let bounds = window.bounds(start).unwrap();
+        bounds.ceiling_ms - if window.keep.is_some() { bounds.floor_ms } else { start }
+    };
+    starts.map(width).min().unwrap()
+}
+
+#[test]
+fn no_start_in_eight_years_has_a_narrower_window_than_the_tightest() {
+    let from = utc("2023-01-01T00:00");
+    let starts = |step: i64| (0..8 * 366 * DAY_MS / step).map(move |i| from + i * step);
+    let cases = [
+        (None, "6mo"),
+        (None, "1mo"),
+        (None, "2mo"),
+        (None, "1y"),
+        (None, "3y"),
+        (None, "11mo"),
+        (None, "3h"),
+        (Some("6mo"), "7mo"),
+        (Some("6mo"), "1y"),
+        (Some("11mo"), "1y"),
+        (Some("30d"), "3mo"),
+        (Some("6mo"), "200d"),
+        (Some("1mo"), "40d"),
+        (Some("3h"), "4h"),
+    ];
+    for (keep, within) in cases {
+        let window = |zone| Window::new(keep.map(span), Some(span(within)), zone).unwrap();
+        let (utc, berlin) = (window("UTC"), window("Europe/Berlin"));
+        // Half past two is where Berlin's clocks change.
+        let least_utc = swept(&utc, starts(DAY_MS));
+        let least_berlin = swept(&berlin, starts(HOUR_MS / 2));
+        assert_eq!(utc.tightest_ms(), least_utc, "{keep:?} {within}: exact in UTC");
+        assert!(berlin.tightest_ms() <= least_berlin, "{keep:?} {within}");
+        // Berlin has had offsets from +0:53:28 to +3:00.
+        let calendar = [keep, Some(within)].into_iter().flatten().any(|text| span(text).exact_ms().is_none());
+        let spread = if calendar { 3 * HOUR_MS - (53 * 60 + 28) * 1000 } else { 0 };
+        assert_eq!(berlin.tightest_ms(), utc.tightest_ms() - spread);
+        assert!(least_berlin - berlin.tightest_ms() <= 3 * HOUR_MS);
+    }
+    assert_eq!(within("6mo", "UTC").tightest_ms(), 181 * DAY_MS);
+    assert_eq!(within("1mo", "UTC").tightest_ms(), 28 * DAY_MS);
+    assert_eq!(within("1y", "UTC").tightest_ms(), 365 * DAY_MS);
+    assert_eq!(within("3h", "Europe/Berlin").tightest_ms(), 3 * HOUR_MS);
+    assert_eq!(keep("6mo", "UTC").tightest_ms(), i64::MAX, "no ceiling, no bound");
+}
+
+#[test]
+fn the_tightest_of_long_spans_looks_beyond_the_years_of_the_sweep() {
+    // From 1896 to 1904 there was no leap year: eight years have the least days there.
+    let eight = within("8y", "UTC");
+    assert_eq!(eight.tightest_ms(), (8 * 365 + 1) * DAY_MS);
+    let start = utc("1896-03-01T00:00");
+    assert_eq!(eight.bounds(start).unwrap().ceiling_ms - start, eight.tightest_ms());
+    assert_eq!(within("7y", "UTC").tightest_ms(), 7 * 365 * DAY_MS);
+    assert_eq!(within("400y", "UTC").tightest_ms(), CYCLE_DAYS * DAY_MS, "the calendar repeats");
+}
+
+#[test]
+fn spread_covers_zones_that_crossed_the_date_line() {
+    let apia = within("1mo", "Pacific/Apia");
+    assert!(within("1mo", "UTC").tightest_ms() - apia.tightest_ms() >= 24 * HOUR_MS);
+    let from = utc("2011-01-01T00:00");
+    assert!(apia.tightest_ms() <= swept(&apia, (0..24 * 730).map(|hour| from + hour * HOUR_MS)));
+}

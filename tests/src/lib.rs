@@ -1,0 +1,163 @@
+//! What the tests that cross crates share: an engine over memory, and a store that is a map.
+
+use parking_lot::Mutex;
+use sexton::fault::Faults;
+use sexton::files::memory::MemoryFiles;
+use sexton::kv::memory::MemoryKv;
+use sexton::store::{Answer, Store, SubBatch};
+use sexton::{Clock, Engine, Options, Result, Seams, SeededEntropy, VirtualClock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// 2026-01-01T00:00:00Z.
+pub const NEW_YEAR_MS: i64 = 1_767_225_600_000;
+/// An hour.
+pub const HOUR_MS: i64 = 3_600_000;
+/// The origin of every engine in the tests.
+pub const ORIGIN: &str = "sexton.test/log";
+
+/// A machine that can be switched off and on: index, files, faults, clock and the objects, all in memory.
+#[derive(Clone)]
+pub struct Machine {
+    /// Which write goes wrong.
+    pub faults: Faults,
+    /// The index.
+    pub kv: MemoryKv,
+    /// The files beside it.
+    pub files: MemoryFiles,
+    /// Its clock.
+    pub clock: Arc<VirtualClock>,
+    /// The objects.
+    pub store: Arc<MapStore>,
+    /// How the engine is opened.
+    pub options: Options,
+}
+
+impl Machine {
+    /// A new machine at the beginning of 2026.
+    pub fn new() -> Self {
+        let faults = Faults::none();
+        Machine {
+            kv: MemoryKv::new(faults.clone()),
+            files: MemoryFiles::new(faults.clone()),
+            faults,
+            clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
+            store: Arc::default(),
+            options: Options::new(ORIGIN),
+        }
+    }
+
+    /// Opens the engine on it.
+    pub fn open(&self) -> Result<Engine> {
+        self.open_seeded(7)
+    }
+
+    /// The same with other secrets.
+    pub fn open_seeded(&self, seed: u64) -> Result<Engine> {
+        let seams = Seams {
+            kv: Arc::new(self.kv.clone()),
+            files: Arc::new(self.files.clone()),
+            entropy: Arc::new(SeededEntropy::new(seed)),
+        };
+        Engine::open_with_seams(seams, &self.options, Arc::clone(&self.clock) as Arc<dyn Clock>)
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine::new()
+    }
+}
+
+/// How a [`MapStore`] answers for a key, other than by deleting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It fails.
+    Fails,
+    /// It refuses.
+    Refuses,
+}
+
+/// Objects in a map from key to version, and every deletion with its instant.
+#[derive(Default)]
+pub struct MapStore {
+    state: Mutex<MapState>,
+}
+
+#[derive(Default)]
+struct MapState {
+    objects: BTreeMap<Vec<u8>, Vec<u8>>,
+    moods: BTreeMap<Vec<u8>, Mood>,
+    asked: u64,
+    deleted: Vec<Vec<u8>>,
+}
+
+impl MapStore {
+    /// Stores an object.
+    pub fn put(&self, key: &[u8], version: &[u8]) {
+        self.state.lock().objects.insert(key.to_vec(), version.to_vec());
+    }
+
+    /// Removes an object behind the engine's back.
+    pub fn remove(&self, key: &[u8]) {
+        self.state.lock().objects.remove(key);
+    }
+
+    /// Whether an object is there.
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.state.lock().objects.contains_key(key)
+    }
+
+    /// How many objects are there.
+    pub fn len(&self) -> usize {
+        self.state.lock().objects.len()
+    }
+
+    /// Whether none is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// From here on it answers so for this key; `None`: it deletes.
+    pub fn set_mood(&self, key: &[u8], mood: Option<Mood>) {
+        let mut state = self.state.lock();
+        match mood {
+            Some(mood) => state.moods.insert(key.to_vec(), mood),
+            None => state.moods.remove(key),
+        };
+    }
+
+    /// The keys deleted so far, in order.
+    pub fn deleted(&self) -> Vec<Vec<u8>> {
+        self.state.lock().deleted.clone()
+    }
+
+    /// How many objects it was asked to delete.
+    pub fn asked(&self) -> u64 {
+        self.state.lock().asked
+    }
+}
+
+impl Store for MapStore {
+    fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+        let mut state = self.state.lock();
+        let answer = |request: &sexton::store::Request<'_>| {
+            state.asked += 1;
+            match state.moods.get(request.key) {
+                Some(Mood::Fails) => return Answer::Failed("it is broken".into()),
+                Some(Mood::Refuses) => return Answer::Refused("it is held".into()),
+                None => {}
+            }
+            match state.objects.get(request.key).map(|version| version == request.version) {
+                None => Answer::Absent,
+                Some(false) => Answer::Changed,
+                Some(true) => {
+                    state.objects.remove(request.key);
+                    state.deleted.push(request.key.to_vec());
+                    Answer::Deleted
+                }
+            }
+        };
+        part.objects.iter().map(answer).collect()
+    }
+}

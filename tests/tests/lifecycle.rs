@@ -1,0 +1,209 @@
+//! The life of objects on an engine in memory, from registration to a receipt that verifies.
+
+use sexton::{ClassSet, Durability, Earlier, Engine, ErrorKind, Opener, Registration, RegistrationId};
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt::{self, Outcome, Verdict};
+use sexton_proof::record::Method;
+use sexton_tests::{HOUR_MS, Machine, Mood, NEW_YEAR_MS};
+
+fn upload<'a>(key: &'a [u8], version: &'a [u8], start_ms: i64) -> Registration<'a> {
+    Registration { version, start_ms: Some(start_ms), ..Registration::new("upload-3h", key) }
+}
+
+fn register(engine: &Engine, item: Registration<'_>) -> RegistrationId {
+    engine.register(&[item], Durability::Synced).unwrap()[0].id
+}
+
+fn verdict(engine: &Engine, id: RegistrationId, key: &[u8]) -> Verdict {
+    let receipt = engine.receipt(id, Opener::Key(key)).unwrap();
+    let policy = Policy::parse(engine.policy()).unwrap();
+    receipt::verify(receipt.as_bytes(), &policy).unwrap()
+}
+
+fn assert_sound(engine: &Engine) {
+    let report = engine.check().unwrap();
+    assert!(report.is_sound(), "{:#?}", report.problems);
+}
+
+#[test]
+fn an_upload_is_gone_within_three_hours_and_its_receipt_verifies() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"cat.jpg", b"v1");
+    let id = register(&engine, upload(b"cat.jpg", b"v1", NEW_YEAR_MS));
+    assert_eq!(engine.find(b"cat.jpg").unwrap(), Some(id));
+
+    machine.clock.advance(2 * HOUR_MS);
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 0);
+    assert_eq!(engine.receipt(id, Opener::Key(b"cat.jpg")).unwrap_err().kind(), ErrorKind::NotFound);
+
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 1);
+    assert!(machine.store.is_empty());
+    let verdict = verdict(&engine, id, b"cat.jpg");
+    assert_eq!(verdict.outcome(), Outcome::Kept);
+    assert_eq!(verdict.method, Method::Deleted);
+    assert_eq!(engine.find(b"cat.jpg").unwrap(), None);
+    assert_sound(&engine);
+    assert_sound(&machine.open().unwrap());
+}
+
+#[test]
+fn an_object_that_is_gone_already_becomes_absent() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.clock.advance(3 * HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    assert_eq!(verdict(&engine, id, b"a").outcome(), Outcome::NotADeletion(Method::Absent));
+    assert_sound(&engine);
+}
+
+#[test]
+fn an_object_registered_again_goes_on_its_own_time_and_not_on_its_predecessors() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.clock.advance(HOUR_MS);
+    machine.store.put(b"a", b"v2");
+    let again = engine.register(&[upload(b"a", b"v2", NEW_YEAR_MS + HOUR_MS)], Durability::Synced).unwrap();
+    assert_eq!(again[0].earlier, Earlier::Replaced(first));
+    assert_eq!(engine.find(b"a").unwrap(), Some(again[0].id));
+
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.has(b"a"));
+    assert_eq!(verdict(&engine, first, b"a").outcome(), Outcome::NotADeletion(Method::Replaced));
+    assert_sound(&engine);
+
+    machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    assert!(!machine.store.has(b"a"));
+    assert_eq!(verdict(&engine, again[0].id, b"a").outcome(), Outcome::Kept);
+    assert_sound(&engine);
+}
+
+#[test]
+fn the_same_object_registered_again_is_answered_as_already_done() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let item = upload(b"a", b"v1", NEW_YEAR_MS);
+    let first = register(&engine, item);
+    for again in engine.register(&[item, item], Durability::Synced).unwrap() {
+        assert_eq!((again.id, again.earlier), (first, Earlier::Same));
+    }
+    let within = engine.register(&[upload(b"b", b"v1", NEW_YEAR_MS); 2], Durability::Synced).unwrap();
+    assert_eq!(within[0].id, within[1].id);
+    assert_eq!(within[1].earlier, Earlier::Same);
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 2);
+    assert_sound(&engine);
+}
+
+#[test]
+fn an_overwritten_object_survives_its_old_time_and_is_shown_overdue() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.store.put(b"a", b"v2");
+    machine.clock.advance(3 * HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    machine.clock.advance(1);
+    let status = engine.status().unwrap().classes["upload-3h"];
+    assert!(machine.store.has(b"a"));
+    assert_eq!((status.live, status.overdue), (1, 1));
+    assert_eq!(status.oldest_overdue_ms, Some(NEW_YEAR_MS + 3 * HOUR_MS));
+    assert_sound(&engine);
+    assert_sound(&machine.open().unwrap());
+}
+
+#[test]
+fn what_the_store_cannot_delete_stays_owed_is_tried_again_with_back_off_and_then_has_one_tombstone() {
+    for mood in [Mood::Fails, Mood::Refuses] {
+        let machine = Machine::new();
+        let engine = machine.open().unwrap();
+        machine.store.put(b"a", b"v1");
+        machine.store.set_mood(b"a", Some(mood));
+        let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+        machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+        let mut asked_at = Vec::new();
+        for _ in 0..600 {
+            let asked = machine.store.asked();
+            engine.enforce(&*machine.store).unwrap();
+            if machine.store.asked() > asked {
+                asked_at.push(engine.now_ms());
+            }
+            machine.clock.advance(1_000);
+        }
+        let waits: Vec<i64> = asked_at.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+        assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
+        assert_sound(&engine);
+
+        // A crash in between forgets neither the object nor how often it was tried.
+        drop(engine);
+        let engine = machine.open().unwrap();
+        assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
+        machine.store.set_mood(b"a", None);
+        machine.clock.advance(512_000);
+        engine.enforce(&*machine.store).unwrap();
+        let verdict = verdict(&engine, id, b"a");
+        assert!(matches!(verdict.outcome(), Outcome::Late { by_ms } if by_ms > 0), "{:?}", verdict.outcome());
+        assert_eq!(engine.status().unwrap().classes["upload-3h"].ended.late, 1);
+        assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0);
+        assert_sound(&engine);
+    }
+}
+
+#[test]
+fn one_key_in_many_classes_and_slots_ends_with_exactly_one_record_each() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let keys: Vec<String> = (0..2_000).map(|n| format!("object/{n}")).collect();
+    let classes = ["upload-3h", "log-73h", "data-30d", "log-6mo"];
+    let items: Vec<Registration<'_>> = (0_i64..)
+        .zip(&keys)
+        .zip(classes.iter().cycle())
+        .map(|((n, key), class)| Registration {
+            version: b"1",
+            start_ms: Some(NEW_YEAR_MS - n * 1_009),
+            ..Registration::new(class, key.as_bytes())
+        })
+        .collect();
+    for key in &keys {
+        machine.store.put(key.as_bytes(), b"1");
+    }
+    let registered = engine.register(&items, Durability::Synced).unwrap();
+    while let Some(next_ms) = engine.next_due_ms() {
+        machine.clock.set(next_ms.max(engine.now_ms()));
+        engine.enforce(&*machine.store).unwrap();
+    }
+    assert!(machine.store.is_empty());
+    for class in engine.status().unwrap().classes.values() {
+        assert_eq!((class.live, class.ended.deleted, class.ended.early, class.ended.late), (0, 500, 0, 0));
+    }
+    for (one, key) in registered.iter().zip(&keys) {
+        assert_eq!(verdict(&engine, one.id, key.as_bytes()).outcome(), Outcome::Kept);
+    }
+    assert_sound(&engine);
+    assert_sound(&machine.open().unwrap());
+}
+
+#[test]
+fn a_ticket_opens_what_the_operator_cannot() {
+    let mut machine = Machine::new();
+    machine.options.classes =
+        ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"a", b"1");
+    let item = Registration { version: b"1", ..Registration::new("t", b"a") };
+    let one = engine.register(&[item], Durability::Synced).unwrap().remove(0);
+    let ticket = one.ticket.unwrap();
+    assert_eq!(engine.register(&[item], Durability::Synced).unwrap()[0].ticket.as_ref(), Some(&ticket));
+    machine.clock.advance(HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    assert_eq!(engine.receipt(one.id, Opener::Key(b"a")).unwrap_err().kind(), ErrorKind::NotFound);
+    let receipt = engine.receipt(one.id, Opener::Ticket(&ticket)).unwrap();
+    let policy = Policy::parse(engine.policy()).unwrap();
+    assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().outcome(), Outcome::Kept);
+    assert_sound(&engine);
+}

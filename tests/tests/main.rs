@@ -1,0 +1,6 @@
+//! The tests that cross crates, in one binary: each links RocksDB.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod faults;
+mod lifecycle;
