@@ -255,7 +255,7 @@ fn records(
         let (row, id, k) = (batch.row(planned), batch.id(planned), &keys[planned.page as usize]);
         descriptor.clear();
         descriptor_of(core, class, id, &row).encode_into(&mut descriptor);
-        let r = commitment::blinding(k, &id, &descriptor);
+        let r = commitment::blinding(k, &descriptor);
         let commitment = commitment::commit(&r, &descriptor);
         let (page, seq) = (planned.page, planned.seq);
         match fates[at] {

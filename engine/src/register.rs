@@ -340,7 +340,7 @@ pub(crate) fn opening(core: &Core, class: &Class, id: RegistrationId, row: &Row<
     let k = core.keyring.get_or_create(class.id, id.page.slot)?;
     let mut descriptor = Vec::new();
     descriptor_of(core, class, id, row).encode_into(&mut descriptor);
-    Ok(row.opening(commitment::blinding(&k, &id, &descriptor)))
+    Ok(row.opening(commitment::blinding(&k, &descriptor)))
 }
 
 /// What the commitment of a registration commits to.

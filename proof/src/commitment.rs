@@ -84,12 +84,10 @@ impl Descriptor<'_> {
 }
 
 /// The value that hides what a commitment commits to: a keyed hash under `k`, the random key of the class and month.
+/// It differs for every registration, since the descriptor names page and seq.
 #[must_use]
-pub fn blinding(k: &[u8; 32], id: &RegistrationId, descriptor: &[u8]) -> [u8; 32] {
-    let mut input = [0; RegistrationId::BYTES + 32];
-    input[..RegistrationId::BYTES].copy_from_slice(&id.to_bytes());
-    input[RegistrationId::BYTES..].copy_from_slice(blake3::hash(descriptor).as_bytes());
-    *blake3::keyed_hash(k, &input).as_bytes()
+pub fn blinding(k: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
+    *blake3::keyed_hash(k, descriptor).as_bytes()
 }
 
 /// The commitment to `descriptor` (as [`Descriptor::encode_into`] writes it) blinded by `r`.

@@ -148,6 +148,13 @@ fn refused_texts() -> Vec<(String, String)> {
             put(&format!("swapped_{at}"), swapped.join("\n") + "\n");
         }
     }
+    all.extend(refused_values());
+    all
+}
+
+/// Texts that are refused for one value.
+fn refused_values() -> Vec<(String, String)> {
+    let mut all = Vec::new();
     let mut put = |name: &str, from: &str, to: &str| {
         let text = if CLASS_TEXT.contains(from) { CLASS_TEXT } else { BATCH_TEXT };
         assert!(text.contains(from), "{name}");

@@ -300,20 +300,15 @@ impl<'p> Verifier<'p> {
         check_commitment(origin, id, &parts.opening, class.hash, &tombstone)?;
         check_bounds(&class.window, &batch.leaf, &parts.opening)?;
         check_time(&batch.leaf, &tombstone)?;
+        check_quorum(self.policy, &checkpoint.verified)?;
         Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, parts.opening))
     }
 }
 
-/// Check 1: the checkpoint's note under the policy.
+/// Check 1: the checkpoint's note under the policy, its quorum left for the end.
 fn check_checkpoint(policy: &Policy, text: &str) -> Result<KnownCheckpoint, VerifyError> {
     let verified = policy.verify(text).map_err(VerifyError::Checkpoint)?;
     limit("origin", verified.checkpoint.origin.len(), 1, ORIGIN_MAX_BYTES).map_err(VerifyError::Origin)?;
-    if !verified.quorum_met {
-        return Err(VerifyError::Quorum {
-            expected: policy.quorum().unwrap_or_default().to_owned(),
-            found: verified.cosignatures.into_iter().map(|(name, _)| name).collect(),
-        });
-    }
     Ok(KnownCheckpoint { text: text.to_owned(), verified })
 }
 
@@ -432,6 +427,18 @@ fn check_time(batch: &BatchLeaf, tombstone: &Tombstone) -> Result<(), VerifyErro
         return Err(VerifyError::Time { started, finished, found });
     }
     Ok(())
+}
+
+/// The quorum of check 1, looked at last: a receipt that fails it alone is authentic but not witnessed as the policy
+/// asks, and the caller can tell.
+fn check_quorum(policy: &Policy, verified: &VerifiedCheckpoint) -> Result<(), VerifyError> {
+    if verified.quorum_met {
+        return Ok(());
+    }
+    Err(VerifyError::Quorum {
+        expected: policy.quorum().unwrap_or_default().to_owned(),
+        found: verified.cosignatures.iter().map(|(name, _)| name.clone()).collect(),
+    })
 }
 
 fn verdict(

@@ -298,6 +298,19 @@ fn failing() -> Vec<(&'static str, String)> {
         record[49] = 5;
         world.record = Some(record);
     });
+    all.extend(failing_tombstones());
+    all.extend(failing_files());
+    all
+}
+
+/// Receipts whose tombstone or opening is not as it must be.
+fn failing_tombstones() -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    let mut put = |name, record, change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        change(&mut world);
+        all.push((name, world.receipt(record)));
+    };
     put("Page", 49, &|world| world.tombstones[49].page = 2);
     put("Seq", 49, &|world| world.tombstones[49].seq = 30);
     put("Position", 19, &|world| world.tombstones[19].page = 1);
@@ -332,7 +345,6 @@ fn failing() -> Vec<(&'static str, String)> {
     });
     put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.started_ms - 1);
     put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.finished_ms + 1);
-    all.extend(failing_files());
     all
 }
 

@@ -5,3 +5,5 @@
 mod faults;
 mod lifecycle;
 mod model;
+mod rocks;
+mod tidy;

@@ -1,0 +1,53 @@
+//! The engine on real RocksDB, whose options are made small so that files come and go by the dozen.
+
+mod revived;
+
+use sexton::files::disk::DiskFiles;
+use sexton::kv::rocks::{RocksKv, RocksOptions};
+use sexton::{ClassSet, Clock, Engine, Options, OsEntropy, Seams, VirtualClock};
+use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A class of small slots: a minute to live, in slots of a second.
+const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
+/// The number of the first class an engine defines.
+const FIRST_CLASS: u32 = 1;
+
+/// A folder, a clock and objects in a map; the engine over it is opened and closed at will.
+struct Bench {
+    folder: TempDir,
+    clock: Arc<VirtualClock>,
+    store: Arc<MapStore>,
+    options: Options,
+}
+
+impl Bench {
+    fn new(classes: &str) -> Self {
+        let mut options = Options::new(ORIGIN);
+        options.classes = ClassSet::from_toml(classes).unwrap();
+        options.shards = Some(2);
+        options.rocks = RocksOptions {
+            write_buffer_bytes: 256 << 10,
+            file_bytes: 64 << 10,
+            wal_bytes: 4 << 20,
+            ..RocksOptions::default()
+        };
+        Bench {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
+            store: Arc::default(),
+            options,
+        }
+    }
+
+    /// Opens the engine, and keeps a hand on its index.
+    fn open(&self) -> (Engine, Arc<RocksKv>) {
+        let index = self.folder.path().join("index");
+        let kv = Arc::new(RocksKv::open(&index, &self.options.rocks).unwrap());
+        let files = Arc::new(DiskFiles::new(self.folder.path()));
+        let seams = Seams { kv: kv.clone(), files, entropy: Arc::new(OsEntropy) };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        (Engine::open_with_seams(seams, &self.options, clock).unwrap(), kv)
+    }
+}
