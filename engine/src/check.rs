@@ -15,6 +15,7 @@ use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings};
 use sexton_proof::merkle::{self, Frontier};
 use sexton_proof::record::FileKind;
+use sexton_proof::tile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -115,6 +116,23 @@ fn check_log(core: &Core, log: &log::Log, report: &mut Report) -> Result<()> {
             });
         }
     }
+    check_tiles(core, published.map_or(0, |(size, _)| size.min(log.size())), report)
+}
+
+/// The tiles and bundles that readers of the published checkpoint need.
+fn check_tiles(core: &Core, published: u64, report: &mut Report) -> Result<()> {
+    let mut compare = |path: String, expected: Vec<u8>| -> Result<()> {
+        let path = format!("log/{path}");
+        let same = core.files.read(&path)?.is_some_and(|bytes| bytes == expected);
+        report.require(same, || format!("{path} is missing or is not what the log holds"));
+        Ok(())
+    };
+    for id in tile::tiles_to_publish(0, published) {
+        compare(id.path(), publish::tile_bytes(&*core.kv, id)?)?;
+    }
+    for id in tile::bundles_to_publish(0, published) {
+        compare(id.path(), publish::bundle_bytes(&*core.kv, id)?)?;
+    }
     Ok(())
 }
 
@@ -139,8 +157,7 @@ fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<u64> {
         });
     }
     for (page, state) in in_wheel {
-        // Pages reserved for a batch that is out have no rows yet.
-        report.require(state.state == PageState::InBatch, || format!("page {page} is in the wheel only"));
+        report.require(state.state == PageState::Reserved, || format!("page {page} is in the wheel only"));
     }
     let mut locators = 0;
     for (page, rows) in pages {

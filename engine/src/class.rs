@@ -198,7 +198,7 @@ fn define(name: &str, entry: &ClassEntry) -> Result<Definition> {
     let within = span("within", &entry.within)?;
     let zone = entry.zone.clone().unwrap_or_else(|| "UTC".into());
     let window = Window::new(keep, within, &zone).map_err(|e| refuse(e.to_string()))?;
-    let (slot_default, lead_default) = default_geometry(&window);
+    let (slot_default, lead_default) = default_geometry(keep, within, &window);
     let exact = |field: &str, text: &Option<String>, default: u64| -> Result<u64> {
         let Some(span) = span(field, text)? else { return Ok(default) };
         span.exact_ms()
@@ -258,12 +258,19 @@ fn choose<T: Copy>(
     })
 }
 
-/// Slot and lead in ms for a window: about a hundredth of it, in round steps.
-fn default_geometry(window: &Window) -> (u64, u64) {
+/// Slot and lead in ms: by how long objects are kept, or by how wide the window is where that would not fit.
+fn default_geometry(keep: Option<Span>, within: Option<Span>, window: &Window) -> (u64, u64) {
+    let length = Window::new(None, keep.or(within), "UTC").map_or(0, |kept| kept.tightest_ms());
+    let room = u64::try_from(window.tightest_ms()).unwrap_or(0);
+    let by_length = geometry_of(u64::try_from(length).unwrap_or(0));
+    if by_length.0 + by_length.1 <= room { by_length } else { geometry_of(room) }
+}
+
+/// About a hundredth of a span for a slot, in round steps, and half of that for the lead.
+fn geometry_of(ms: u64) -> (u64, u64) {
     const MINUTE: u64 = 60_000;
-    let hours = u64::try_from(window.tightest_ms()).unwrap_or(0) / (60 * MINUTE);
-    match hours {
-        0..=2 => (1_000, 1_000),
+    match ms / (60 * MINUTE) {
+        0..=2 => (SLOT_MIN_MS, SLOT_MIN_MS),
         3..=47 => (MINUTE, MINUTE / 2),
         48..=119 => (10 * MINUTE, 5 * MINUTE),
         120..=1_000 => (60 * MINUTE, 30 * MINUTE),
@@ -415,4 +422,80 @@ fn check_start(start_ms: i64, now_ms: i64) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn class(definition: &Definition) -> Class {
+        let leaf = definition.leaf(1, 1, 0);
+        let bytes = sexton_proof::leaf::Leaf::Class(leaf.clone()).encode().unwrap().into_bytes();
+        Class::new(&leaf, 0, bytes, definition.find).unwrap()
+    }
+
+    fn built_in(name: &str) -> Class {
+        class(ClassSet::built_in().iter().find(|definition| definition.name == name).unwrap())
+    }
+
+    fn ms(text: &str) -> i64 {
+        text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    }
+
+    #[test]
+    fn the_four_built_in_classes_have_the_promises_and_slots_of_the_policies() {
+        let classes = ClassSet::built_in();
+        let shape = |c: &Definition| {
+            let span = |span: Option<Span>| span.map(|s| s.to_string()).unwrap_or_default();
+            (c.name.clone(), span(c.keep), span(c.within), c.slot_ms / 1_000)
+        };
+        let shapes: Vec<_> = classes.iter().map(shape).collect();
+        let expected = [
+            ("data-30d", "", "30d", 3_600),
+            ("log-6mo", "6mo", "27w", 21_600),
+            ("log-73h", "", "73h", 600),
+            ("upload-3h", "", "3h", 60),
+        ];
+        assert_eq!(
+            shapes,
+            expected.map(|(name, keep, within, slot)| (name.into(), keep.into(), within.into(), slot))
+        );
+    }
+
+    #[test]
+    fn six_months_from_the_end_of_august_end_on_the_last_day_of_february() {
+        let class = built_in("log-6mo");
+        for (start, floor) in [
+            ("2026-08-31T12:00:00Z", "2027-02-28T12:00:00Z"),
+            ("2027-08-31T12:00:00Z", "2028-02-29T12:00:00Z"),
+            ("2026-03-01T00:00:00Z", "2026-09-01T00:00:00Z"),
+        ] {
+            assert_eq!(class.bounds(ms(start)).unwrap().floor_ms, ms(floor));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_scheduled_early_and_nothing_so_late_that_no_lead_is_left(
+            number in 0_usize..4,
+            start_ms in START_MIN_MS..4_102_444_800_000,
+            age_ms in 0_i64..400 * 86_400_000,
+        ) {
+            let classes = ClassSet::built_in();
+            let class = class(classes.iter().nth(number).unwrap());
+            let bounds = class.bounds(start_ms).unwrap();
+            let now_ms = start_ms + age_ms;
+            let slot = i64::try_from(class.slot(bounds, now_ms)).unwrap();
+            let (width, lead) = (class.definition.slot_ms as i64, class.definition.lead_ms as i64);
+            prop_assert!(slot >= bounds.floor_ms);
+            if slot % width == 0 && slot > now_ms {
+                prop_assert!(slot + lead <= bounds.ceiling_ms);
+                prop_assert!(bounds.ceiling_ms >= class.earliest_ceiling_ms(slot as u64));
+            } else {
+                // Its slot has begun already: now is the time.
+                prop_assert!(slot <= now_ms && now_ms - slot < 1_000);
+            }
+        }
+    }
 }

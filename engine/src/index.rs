@@ -21,8 +21,10 @@ pub(crate) enum PageState {
     Open,
     /// Takes none, waits for its slot.
     Closed,
-    /// Belongs to a batch: on its way to deletion, or reserved for what a batch carries.
+    /// Belongs to a batch, on its way to its end.
     InBatch,
+    /// Is to take what a batch carries; its rows come with that batch's commit.
+    Reserved,
 }
 
 /// What the wheel knows of a page.
@@ -33,6 +35,12 @@ pub(crate) struct Page {
     pub(crate) state: PageState,
     /// No row's ceiling is earlier: by the slot's geometry, or as recorded when the page was carried here.
     pub(crate) earliest_ceiling_ms: i64,
+}
+
+impl Page {
+    fn is_plannable(&self) -> bool {
+        matches!(self.state, PageState::Open | PageState::Closed) && self.rows > 0
+    }
 }
 
 /// One class's pages in a shard.
@@ -223,7 +231,7 @@ impl Shard {
             let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
             if let Some(part) = self.next_part(kv, first)? {
                 let id = PageId { part, ..first };
-                self.restore(id, Page { part, rows, state: PageState::InBatch, earliest_ceiling_ms })?;
+                self.restore(id, Page { part, rows, state: PageState::Reserved, earliest_ceiling_ms })?;
                 return Ok(id);
             }
             slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
@@ -298,7 +306,7 @@ impl Shard {
             let mut left = limit;
             for slot in pages.wheel.due(now) {
                 let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
-                for page in parts.iter().filter(|p| p.state != PageState::InBatch && p.rows > 0) {
+                for page in parts.iter().filter(|p| p.is_plannable()) {
                     if left == 0 {
                         break;
                     }

@@ -190,16 +190,23 @@ pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
     }
     if let Some(intent) = planner.unfinished.pop_front() {
         // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
-        core.in_flight.fetch_add(1, Ordering::SeqCst);
         drop(planner);
-        return read(core, intent, true, now_ms).map(Some);
+        return hand_out(core, intent, true, now_ms).map(Some);
     }
     let pages = choose(core.index.due(now_ms, BATCH_PAGES_MAX));
     let Some(class) = pages.first().map(|page| page.class) else { return Ok(None) };
     let intent = intend(core, &mut planner, class, &pages, now_ms)?;
     drop(planner);
+    hand_out(core, intent, false, now_ms).map(Some)
+}
+
+fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
     core.in_flight.fetch_add(1, Ordering::SeqCst);
-    read(core, intent, false, now_ms).map(Some)
+    read(core, intent, again, now_ms).inspect_err(|error| {
+        // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.
+        core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        core.writer.poison(error);
+    })
 }
 
 /// The pages of the class with the earliest ceiling, earliest ceilings first, as many as a leaf can name.

@@ -36,10 +36,10 @@ pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
     let text = Checkpoint { origin: core.origin.clone(), size, root }.to_text();
     let signed = format!("{text}\n{}", core.signer.sign(&text));
     for id in tile::tiles_to_publish(ledger.published, size) {
-        core.files.replace(&format!("log/{}", id.path()), &tile_bytes(&*core.kv, id)?, Access::Public)?;
+        publish_part(core, &id.path(), id.width, &tile_bytes(&*core.kv, id)?)?;
     }
     for id in tile::bundles_to_publish(ledger.published, size) {
-        core.files.replace(&format!("log/{}", id.path()), &bundle_bytes(&*core.kv, id)?, Access::Public)?;
+        publish_part(core, &id.path(), id.width, &bundle_bytes(&*core.kv, id)?)?;
     }
     // Last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that
     // nobody asks for yet and that come out the same next time.
@@ -48,7 +48,17 @@ pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-fn tile_bytes(kv: &dyn Kv, id: TileId) -> Result<Vec<u8>> {
+/// Puts a tile or bundle in its place. The narrower ones that a full one makes superfluous go: whoever still needs one
+/// finds its content at the beginning of the full one.
+fn publish_part(core: &Core, path: &str, width: u16, bytes: &[u8]) -> Result<()> {
+    core.files.replace(&format!("log/{path}"), bytes, Access::Public)?;
+    if width == tile::WIDTH_FULL {
+        core.files.remove_folder(&format!("log/{path}.p"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn tile_bytes(kv: &dyn Kv, id: TileId) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(32 * usize::from(id.width));
     for at in 0..u64::from(id.width) {
         bytes.extend_from_slice(&log::node(kv, id.level * 8, id.index * 256 + at)?);
@@ -56,7 +66,7 @@ fn tile_bytes(kv: &dyn Kv, id: TileId) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn bundle_bytes(kv: &dyn Kv, id: BundleId) -> Result<Vec<u8>> {
+pub(crate) fn bundle_bytes(kv: &dyn Kv, id: BundleId) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for at in 0..u64::from(id.width) {
         let entry = log::entry(kv, id.index * 256 + at)?;

@@ -322,7 +322,7 @@ fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
         match from_files(core, &intent, now_ms)? {
             Some(evidence) => {
                 for to in evidence.to() {
-                    let state = PageState::InBatch;
+                    let state = PageState::Reserved;
                     let page =
                         Page { part: to.page.part, rows: to.rows, state, earliest_ceiling_ms: i64::MIN };
                     core.index.lock(to.page.shard.into()).restore(to.page, page)?;

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::Result;
+use crate::index::PageState;
 use crate::kv::{Family, Order};
 use crate::schema::{self, Counts, Row};
 use sexton_proof::id::{ClassId, PageId};
@@ -73,6 +74,9 @@ pub(crate) fn status(core: &Core, now_ms: i64) -> Result<Status> {
     let mut suspects: Vec<PageId> = Vec::new();
     let now = u64::try_from(now_ms).unwrap_or(0);
     core.index.each_page(&mut |id, page| {
+        if page.state == PageState::Reserved {
+            return; // Its rows are still where they come from.
+        }
         let class = by_class.entry(id.class).or_default();
         class.live += u64::from(page.rows);
         if id.slot <= now {

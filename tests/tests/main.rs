@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod faults;
+mod input;
 mod lifecycle;
 mod model;
+mod public;
 mod rocks;
 mod tidy;

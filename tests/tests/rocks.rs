@@ -1,5 +1,6 @@
 //! The engine on real RocksDB, whose options are made small so that files come and go by the dozen.
 
+mod race;
 mod revived;
 
 use sexton::files::disk::DiskFiles;

@@ -60,8 +60,11 @@ fn module(path: &Path) -> String {
 
 #[test]
 fn imports_inside_the_engine_go_down_only() {
-    let floors: BTreeMap<&str, usize> =
-        FLOORS.iter().enumerate().flat_map(|(floor, names)| names.iter().map(move |name| (*name, floor))).collect();
+    let floors: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, names)| names.iter().map(move |name| (*name, floor)))
+        .collect();
     for (path, text) in rust_files("engine/src") {
         let own = module(&path);
         if own == "lib" {
@@ -82,19 +85,21 @@ fn no_two_modules_of_the_engine_use_each_other() {
     let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, text) in rust_files("engine/src") {
         let code = code(&text);
-        let names = code.split("crate::").skip(1).map(|used| {
-            used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>()
-        });
+        let names = code
+            .split("crate::")
+            .skip(1)
+            .map(|used| used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>());
         uses.entry(module(&path)).or_default().extend(names);
     }
     fn reaches(uses: &BTreeMap<String, Vec<String>>, from: &str, to: &str, seen: &mut Vec<String>) -> bool {
         uses.get(from).is_some_and(|used| {
             used.iter().any(|next| {
                 next != from
-                    && (next == to || !seen.contains(next) && {
-                        seen.push(next.clone());
-                        reaches(uses, next, to, seen)
-                    })
+                    && (next == to
+                        || !seen.contains(next) && {
+                            seen.push(next.clone());
+                            reaches(uses, next, to, seen)
+                        })
             })
         })
     }
@@ -111,7 +116,10 @@ fn only_one_file_names_rocksdb_one_door_writes_the_index_and_only_floor_five_rea
             assert!(!code.contains("rocksdb::"), "{name} names rocksdb");
         }
         if name != "engine/src/writer.rs" && !name.starts_with("engine/src/kv/") {
-            assert!(!code.contains("kv.write(") && !code.contains("kv.sync("), "{name} writes past the writer");
+            assert!(
+                !code.contains("kv.write(") && !code.contains("kv.sync("),
+                "{name} writes past the writer"
+            );
         }
         if !["engine/src/engine.rs", "engine/src/clock.rs"].contains(&name.as_str()) {
             assert!(!code.contains(".now_ms()") || name == "engine/src/worker.rs", "{name} reads the clock");

@@ -72,6 +72,17 @@ impl Files for DiskFiles {
         sync_folder(folder)
     }
 
+    fn remove_folder(&self, path: &str) -> Result<()> {
+        let target = self.root.join(path);
+        self.folders.lock().remove(&target);
+        match fs::remove_dir_all(&target) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io(format!("cannot remove {}", target.display()), e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let target = self.root.join(path);
         match fs::read(&target) {

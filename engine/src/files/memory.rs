@@ -45,6 +45,12 @@ impl Files for MemoryFiles {
         }
     }
 
+    fn remove_folder(&self, path: &str) -> Result<()> {
+        let prefix = format!("{path}/");
+        self.files.lock().retain(|path, _| !path.starts_with(&prefix));
+        Ok(())
+    }
+
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.files.lock().get(path).cloned())
     }

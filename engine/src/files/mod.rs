@@ -21,6 +21,9 @@ pub trait Files: Send + Sync {
     /// power. After `Err` either the old content is there or the new, never a mixture.
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
 
+    /// Removes the folder `path` and the files in it, if it is there. What this leaves behind does no harm.
+    fn remove_folder(&self, path: &str) -> Result<()>;
+
     /// The content under `path`, `None` where there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
 }

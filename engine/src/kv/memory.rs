@@ -74,10 +74,6 @@ impl Kv for MemoryKv {
         Ok(self.state.lock().live.get(&family).and_then(|map| map.get(key)).cloned())
     }
 
-    fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        keys.iter().map(|key| self.get(family, key)).collect()
-    }
-
     fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()> {
         if range.start >= range.end {
             return Ok(());

@@ -1,5 +1,5 @@
 //! The seam to the ordered store that holds the index. It stays narrow, so that a second one is a page long and
-//! every fault can be played on it: get, multi-get, range scan over a snapshot, atomic write, sync.
+//! every fault can be played on it: get, range scan over a snapshot, atomic write, sync.
 
 use crate::error::Result;
 use sexton_proof::id::ClassId;
@@ -41,9 +41,6 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 pub trait Kv: Send + Sync {
     /// The value under `key`.
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
-
-    /// The values under `keys`, in their order.
-    fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
 
     /// Calls `visit` for the entries of `range`, over one consistent view.
     fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()>;

@@ -67,6 +67,18 @@ fn name(family: Family) -> String {
     }
 }
 
+/// A key before `to` with none of ours between them; `None` where nothing comes before. DeleteFilesInRange takes the
+/// end of its range along: given the first row of a page that lives, it drops the file that this row is the last of.
+fn last_before(to: &[u8]) -> Option<Vec<u8>> {
+    let (last, head) = to.split_last()?;
+    let mut before = head.to_vec();
+    if let Some(smaller) = last.checked_sub(1) {
+        before.push(smaller);
+        before.extend_from_slice(&[0xff; 32]);
+    }
+    Some(before)
+}
+
 fn database_options(options: &RocksOptions) -> Options {
     let mut db = Options::default();
     db.create_if_missing(true);
@@ -93,6 +105,8 @@ fn family_options(options: &RocksOptions) -> Options {
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size(options.write_buffer_bytes);
     family.set_max_write_buffer_number(3);
+    // The first sorted level as large as level 0 when it is compacted: four buffers, as RocksDB's own defaults have it.
+    family.set_max_bytes_for_level_base(4 * options.write_buffer_bytes as u64);
     family.set_target_file_size_base(options.file_bytes);
     family
 }
@@ -131,15 +145,6 @@ impl RocksKv {
 impl Kv for RocksKv {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.db.get_cf(&self.family(family)?, key).map_err(|e| failed("be read", e))
-    }
-
-    fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        let handle = self.family(family)?;
-        self.db
-            .batched_multi_get_cf(&handle, keys, false)
-            .into_iter()
-            .map(|found| found.map(|value| value.map(|v| v.to_vec())).map_err(|e| failed("be read", e)))
-            .collect()
     }
 
     fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()> {
@@ -201,8 +206,9 @@ impl Kv for RocksKv {
     fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
         let handle = self.family(family)?;
         for (from, to) in ranges {
+            let Some(last) = last_before(to).filter(|last| from <= last) else { continue };
             self.db
-                .delete_file_in_range_cf(&handle, from, to)
+                .delete_file_in_range_cf(&handle, from, &last)
                 .map_err(|e| failed("drop the files of settled pages", e))?;
         }
         Ok(())
