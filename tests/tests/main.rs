@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod concurrent;
 mod faults;
 mod input;
 mod lifecycle;
 mod model;
 mod public;
+mod readme;
 mod rocks;
 mod tidy;

@@ -34,7 +34,10 @@ fn reclaiming_up_to_a_live_page_never_takes_its_first_row_along() {
     for (at, key) in keys.iter().enumerate() {
         bench.clock.set(engine.next_due_ms().unwrap());
         engine.reclaim().unwrap();
-        assert!(engine.find(key.as_bytes()).unwrap().is_some(), "{at} slots ended, and the next lost its first row");
+        assert!(
+            engine.find(key.as_bytes()).unwrap().is_some(),
+            "{at} slots ended, and the next lost its first row"
+        );
         engine.enforce(&*bench.store).unwrap();
         assert!(!bench.store.has(key.as_bytes()));
     }

@@ -1,0 +1,26 @@
+//! The quickstart of the README, word for word.
+#![allow(clippy::print_stdout, reason = "it shows what it got")]
+
+use sexton::store::dir::{DirStore, Identity};
+use sexton::{Durability, Engine, Opener, Options, Registration};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all("uploads")?;
+    std::fs::File::create("uploads/cat.jpg")?;
+    let store = DirStore::open("uploads".as_ref())?;
+    let engine = Engine::open("sexton-data".as_ref(), &Options::new("example.com/uploads"))?;
+
+    let file = store.identify(b"cat.jpg", Identity::Exact)?.ok_or("no such file")?;
+    let four_hours_ago = engine.now_ms() - 4 * 3_600_000;
+    let upload = Registration {
+        version: &file.version,
+        start_ms: Some(four_hours_ago),
+        ..Registration::new("upload-3h", b"cat.jpg")
+    };
+    let registered = engine.register(&[upload], Durability::Synced)?;
+
+    engine.enforce(&store)?; // or Worker::start, which goes on by itself
+    let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
+    println!("{receipt}"); // `sexton verify` says: authentic, and deleted an hour too late
+    Ok(())
+}
