@@ -1,5 +1,6 @@
 //! The life of objects on an engine in memory, from registration to a receipt that verifies.
 
+use sexton::store::Answer;
 use sexton::{ClassSet, Durability, Earlier, Engine, ErrorKind, Opener, Registration, RegistrationId};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Outcome, Verdict};
@@ -205,5 +206,105 @@ fn a_ticket_opens_what_the_operator_cannot() {
     let receipt = engine.receipt(one.id, Opener::Ticket(&ticket)).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
     assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().outcome(), Outcome::Kept);
+    assert_sound(&engine);
+}
+
+#[test]
+fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store_answers() {
+    for answer in [Answer::Failed("no".into()), Answer::Changed, Answer::Absent, Answer::Deleted] {
+        let machine = Machine::new();
+        let engine = machine.open().unwrap();
+        let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+        machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+        let batch = engine.next_batch().unwrap().unwrap();
+        assert_eq!(batch.objects().map(|object| object.id).collect::<Vec<_>>(), [first]);
+
+        machine.store.put(b"a", b"v2");
+        let now_ms = engine.now_ms();
+        let second = engine.register(&[upload(b"a", b"v2", now_ms)], Durability::Synced).unwrap().remove(0);
+        assert_eq!(second.earlier, Earlier::Replaced(first));
+        let outcome = sexton::Outcome { answer: answer.clone(), at_ms: now_ms };
+        engine.complete(batch, vec![outcome]).unwrap();
+        assert_sound(&engine);
+        assert_eq!(engine.find(b"a").unwrap(), Some(second.id));
+
+        // A failure is carried, and ends as replaced without the store being asked again.
+        machine.clock.advance(10_000);
+        engine.enforce(&*machine.store).unwrap();
+        assert_eq!(machine.store.asked(), 0);
+        let method = verdict(&engine, first, b"a").method;
+        let expected = match answer {
+            Answer::Absent => Method::Absent,
+            Answer::Deleted => Method::Deleted,
+            _ => Method::Replaced,
+        };
+        assert_eq!(method, expected, "{answer:?}");
+        machine.clock.set(now_ms + 3 * HOUR_MS);
+        engine.enforce(&*machine.store).unwrap();
+        assert!(machine.store.is_empty());
+        assert_eq!(verdict(&engine, second.id, b"a").outcome(), Outcome::Kept);
+        assert_sound(&engine);
+    }
+}
+
+#[test]
+fn a_wrong_number_of_outcomes_counts_as_failed_and_the_objects_stay_owed() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"a", b"v1");
+    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    let batch = engine.next_batch().unwrap().unwrap();
+    engine.complete(batch, Vec::new()).unwrap();
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 1);
+    machine.clock.advance(1_000);
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.is_empty());
+    assert_sound(&engine);
+}
+
+#[test]
+fn no_more_batches_are_out_than_may_be_and_what_is_due_then_waits() {
+    let mut machine = Machine::new();
+    machine.options.batches_in_flight = 2;
+    machine.options.batch_rows = 1;
+    machine.options.shards = Some(8);
+    let engine = machine.open().unwrap();
+    let keys: Vec<String> = (0..64).map(|n| n.to_string()).collect();
+    for key in &keys {
+        register(&engine, upload(key.as_bytes(), b"1", NEW_YEAR_MS));
+        machine.store.put(key.as_bytes(), b"1");
+    }
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    let out = [engine.next_batch().unwrap().unwrap(), engine.next_batch().unwrap().unwrap()];
+    assert!(engine.next_batch().unwrap().is_none());
+    assert_eq!(engine.status().unwrap().batches_in_flight, 2);
+    for batch in out {
+        engine.complete(batch, Vec::new()).unwrap();
+    }
+    machine.clock.advance(1_000);
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.is_empty());
+    assert_sound(&engine);
+}
+
+#[test]
+fn a_batch_that_was_out_when_the_process_ended_comes_again_and_what_is_gone_is_known_to_be_ours() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"a", b"v1");
+    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    let batch = engine.next_batch().unwrap().unwrap();
+    let number = batch.number();
+    machine.store.remove(b"a"); // the store had deleted it, and the process ended before it was handed back
+    drop((batch, engine));
+    let engine = machine.open().unwrap();
+    let batch = engine.next_batch().unwrap().unwrap();
+    assert_eq!(batch.number(), number);
+    let outcome = sexton::Outcome { answer: Answer::Absent, at_ms: engine.now_ms() };
+    engine.complete(batch, vec![outcome]).unwrap();
+    let verdict = verdict(&engine, id, b"a");
+    assert_eq!((verdict.outcome(), verdict.method), (Outcome::Kept, Method::AbsentAfterIntent));
     assert_sound(&engine);
 }
