@@ -45,6 +45,7 @@ pub(crate) struct Core {
 pub(crate) struct Limits {
     pub(crate) batch_rows: u32,
     pub(crate) batches_in_flight: u64,
+    pub(crate) disk_reserve_bytes: u64,
 }
 
 /// What grows by commits.
@@ -109,6 +110,20 @@ impl Core {
             Some(why) => Err(Error::new(ErrorKind::Forked, why.clone())),
             None => self.writer.check(),
         }
+    }
+
+    /// Refuses where taking more in would use up the room that deleting needs.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        let (free, reserve) = (self.files.free_bytes()?, self.limits.disk_reserve_bytes);
+        if free >= reserve {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Full,
+            format!(
+                "the disk has {free} bytes free and {reserve} are kept for deleting; free some, or add disk"
+            ),
+        ))
     }
 
     pub(crate) fn class(&self, id: ClassId) -> Result<Arc<Class>> {

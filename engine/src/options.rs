@@ -25,6 +25,9 @@ pub struct Options {
     pub batch_rows: u32,
     /// Batches handed out and not yet committed; beyond it none is handed out.
     pub batches_in_flight: u64,
+    /// Free disk space below which registrations are refused (`Full`), so that there is room for deleting, which
+    /// writes evidence before it frees anything. Registering resumes by itself once there is more.
+    pub disk_reserve_bytes: u64,
     /// What RocksDB may use.
     pub rocks: RocksOptions,
 }
@@ -37,6 +40,7 @@ impl Default for Options {
             classes: ClassSet::default(),
             batch_rows: 65_536,
             batches_in_flight: 8,
+            disk_reserve_bytes: 256 << 20,
             rocks: RocksOptions::default(),
         }
     }

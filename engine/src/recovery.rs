@@ -82,7 +82,11 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     }
     let planner = load_planner(&*kv, &index)?;
     let published = checkpoint.map_or(0, |c| c.size);
-    let limits = Limits { batch_rows: options.batch_rows, batches_in_flight: options.batches_in_flight };
+    let limits = Limits {
+        batch_rows: options.batch_rows,
+        batches_in_flight: options.batches_in_flight,
+        disk_reserve_bytes: options.disk_reserve_bytes,
+    };
     Ok(Core {
         kv,
         files,

@@ -106,6 +106,7 @@ pub(crate) fn register(
     now_ms: i64,
 ) -> Result<Vec<Registered>> {
     core.check_writable()?;
+    core.check_room()?;
     if items.len() > REGISTER_MAX {
         return Err(Error::invalid(format!(
             "{} registrations in one call; {REGISTER_MAX} is the limit",

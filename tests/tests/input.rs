@@ -157,3 +157,21 @@ fn asking_for_what_does_not_exist_is_answered_so() {
     assert_eq!(engine.next_due_ms(), None);
     assert!(engine.next_batch().unwrap().is_none());
 }
+
+#[test]
+fn a_nearly_full_disk_refuses_registrations_goes_on_deleting_and_resumes_by_itself() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"a", b"1");
+    let item = Registration { version: b"1", ..Registration::new("log-73h", b"a") };
+    engine.register(&[item], Durability::Synced).unwrap();
+    machine.files.set_free_bytes(1_000_000);
+    let error = engine.register(&[Registration::new("log-73h", b"b")], Durability::Synced).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert!(error.to_string().contains("1000000 bytes free and 268435456 are kept"), "{error}");
+    machine.clock.advance(73 * 3_600_000);
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.is_empty());
+    machine.files.set_free_bytes(1 << 30);
+    engine.register(&[Registration::new("log-73h", b"b")], Durability::Synced).unwrap();
+}

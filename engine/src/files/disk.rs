@@ -83,6 +83,12 @@ impl Files for DiskFiles {
         }
     }
 
+    fn free_bytes(&self) -> Result<u64> {
+        let space = rustix::fs::statvfs(&self.root)
+            .map_err(|e| Error::io(format!("cannot ask how full {} is", self.root.display()), e.into()))?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let target = self.root.join(path);
         match fs::read(&target) {

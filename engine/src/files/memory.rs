@@ -6,18 +6,26 @@ use crate::fault::{Faults, Outcome};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Files in memory. Clones share their content.
 #[derive(Clone, Default)]
 pub struct MemoryFiles {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// What is taken of a file system of 2^64 − 1 bytes.
+    taken_bytes: Arc<AtomicU64>,
     faults: Faults,
 }
 
 impl MemoryFiles {
     /// No files yet; replacing asks `faults` how it goes.
     pub fn new(faults: Faults) -> Self {
-        MemoryFiles { files: Arc::default(), faults }
+        MemoryFiles { files: Arc::default(), taken_bytes: Arc::default(), faults }
+    }
+
+    /// From here on there is room for so many bytes.
+    pub fn set_free_bytes(&self, bytes: u64) {
+        self.taken_bytes.store(u64::MAX - bytes, Ordering::SeqCst);
     }
 
     /// Every path and its content.
@@ -49,6 +57,10 @@ impl Files for MemoryFiles {
         let prefix = format!("{path}/");
         self.files.lock().retain(|path, _| !path.starts_with(&prefix));
         Ok(())
+    }
+
+    fn free_bytes(&self) -> Result<u64> {
+        Ok(u64::MAX - self.taken_bytes.load(Ordering::SeqCst))
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {

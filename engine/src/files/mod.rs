@@ -1,5 +1,5 @@
 //! The seam to the files beside the index: evidence, published tiles, keys, the head. Every one of them is written
-//! whole and replaced atomically, so the seam is three calls.
+//! whole and replaced atomically, so the seam is narrow.
 
 use crate::error::Result;
 
@@ -23,6 +23,9 @@ pub trait Files: Send + Sync {
 
     /// Removes the folder `path` and the files in it, if it is there. What this leaves behind does no harm.
     fn remove_folder(&self, path: &str) -> Result<()>;
+
+    /// How many bytes the file system they lie on can still take.
+    fn free_bytes(&self) -> Result<u64>;
 
     /// The content under `path`, `None` where there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
