@@ -93,9 +93,12 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, leaf: u64) {
     for (ordinal, PageRows { page, .. }) in (0_u32..).zip(&intent.pages) {
         let settled = Settled { leaf, batch: intent.batch, ordinal };
         set.put(Family::Settled, &page.to_bytes(), &settled.encode());
-        let (rows, marks) = (schema::page_rows(*page), schema::page_registrations(*page));
+        let rows = schema::page_rows(*page);
         set.delete_range(Family::Rows(page.class), &rows.start..&rows.end);
-        set.delete_range(Family::Marks, &marks.start..&marks.end);
+        if evidence.batch.class.definition.find == Find::Key {
+            let marks = schema::page_registrations(*page);
+            set.delete_range(Family::Marks, &marks.start..&marks.end);
+        }
         set.delete(Family::Meta, &schema::carried_page_key(*page));
     }
 }

@@ -6,7 +6,7 @@
 use crate::class::Find;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::files::Access;
+use crate::files::{Access, NewFile};
 use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
 use crate::plan::{self, Backoff, Batch, CarryGroups, Planned, PlannedRow};
@@ -200,7 +200,7 @@ fn assemble(core: &Core, batch: Batch, fates: Vec<Fate>, destinations: Vec<Desti
         goes_to
             .extend(destination.rows.iter().enumerate().map(|(seq, at)| (*at, (count(ordinal), count(seq)))));
     }
-    let pieces: Vec<Piece> = batch
+    let mut pieces: Vec<Piece> = batch
         .rows
         .par_chunks(TASK_ROWS)
         .enumerate()
@@ -209,7 +209,7 @@ fn assemble(core: &Core, batch: Batch, fates: Vec<Fate>, destinations: Vec<Desti
     let mut summary = Summary::of(&batch, &fates);
     summary.counts.carried = goes_to.len() as u64;
     let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
-        let sealed: Vec<Vec<u8>> = pieces.iter().flat_map(|piece| piece.sealed.iter().cloned()).collect();
+        let sealed: Vec<Vec<u8>> = pieces.iter_mut().flat_map(|p| std::mem::take(&mut p.sealed)).collect();
         file::openings_file(batch.number(), &sealed)
     });
     Ok(Evidence {
@@ -403,23 +403,24 @@ impl Evidence {
         self.destinations.iter().map(|d| (d.page, d.earliest_ceiling_ms))
     }
 
-    /// Makes the files durable, the tombstones last: where they are there, everything is. A crash before that
-    /// loses nothing, for the intent stands and the store is asked again; a crash after it finds files that match
-    /// the intent and goes on to the commit without asking.
+    /// Makes the files durable. A crash before all of them are loses nothing, for the intent stands and the store is
+    /// asked again; a crash after it finds files that match the intent and goes on to the commit without asking.
     pub(crate) fn write_files(&mut self, core: &Core) -> Result<()> {
         let paths = Paths::of(self.batch.number());
+        let public = |path: String, bytes| NewFile { path, bytes, access: Access::Public };
+        let mut files = vec![public(paths.tombstones, &self.tombstones)];
         if self.has_carries() {
             // The reserved pages go on record before files that name them, so that recovery can resolve them.
             self.batch.intent.to = self.to();
             let mut set = WriteSet::default();
             set.put(Family::Meta, &schema::intent_key(self.batch.number()), &self.batch.intent.encode());
             core.writer.write_durably(set)?;
-            core.files.replace(&paths.carries, &self.carries, Access::Public)?;
+            files.push(public(paths.carries, &self.carries));
         }
         if let Some(openings) = &self.openings {
-            core.files.replace(&paths.openings, openings, Access::Private)?;
+            files.push(NewFile { path: paths.openings, bytes: openings, access: Access::Private });
         }
-        core.files.replace(&paths.tombstones, &self.tombstones, Access::Public)
+        core.files.replace_all(&files)
     }
 
     /// Whether these are the files of this evidence.

@@ -305,6 +305,9 @@ impl Shard {
             pages.wheel.turn(now);
             let mut left = limit;
             for slot in pages.wheel.due(now) {
+                if left == 0 {
+                    break;
+                }
                 let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
                 for page in parts.iter().filter(|p| p.is_plannable()) {
                     if left == 0 {

@@ -1,6 +1,6 @@
 //! Planning: due pages are closed, an intent is made durable, and the truth of every row is read again.
 
-use crate::class::Class;
+use crate::class::{Class, Find};
 use crate::core::{Core, Planner};
 use crate::error::{Error, Result};
 use crate::index::DuePage;
@@ -254,8 +254,9 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
     let rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
     let mut batch =
         Batch { intent, class, epoch: core.epoch, again, bytes: Vec::new(), rows, asked: Vec::new() };
+    let replaced = replaced(core, &batch)?;
     for ordinal in 0..batch.intent.pages.len() {
-        read_page(core, &mut batch, ordinal, now_ms)?;
+        read_page(core, &mut batch, ordinal, &replaced, now_ms)?;
     }
     let asked = |(at, row): (usize, &PlannedRow)| {
         (row.plan == Planned::Delete).then(|| u32::try_from(at).unwrap_or(u32::MAX))
@@ -264,16 +265,21 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
     Ok(batch)
 }
 
-fn read_page(core: &Core, batch: &mut Batch, ordinal: usize, now_ms: i64) -> Result<()> {
+fn read_page(
+    core: &Core,
+    batch: &mut Batch,
+    ordinal: usize,
+    replaced: &BTreeSet<RegistrationId>,
+    now_ms: i64,
+) -> Result<()> {
     let PageRows { page, rows } = batch.intent.pages[ordinal];
-    let replaced = replaced(core, page)?;
     let range = schema::page_rows(page);
     let (mut expected, mut failure) = (0_u32, None);
     core.kv.scan(
         Family::Rows(page.class),
         &range.start..&range.end,
         Order::Ascending,
-        &mut |key, value| match planned(page, ordinal, expected, key, value, &replaced, now_ms) {
+        &mut |key, value| match planned(page, ordinal, expected, key, value, replaced, now_ms) {
             Ok(plan) => {
                 let begin = batch.bytes.len();
                 batch.bytes.extend_from_slice(value);
@@ -304,7 +310,7 @@ fn planned(
     expected: u32,
     key: &[u8],
     value: &[u8],
-    replaced: &BTreeSet<u32>,
+    replaced: &BTreeSet<RegistrationId>,
     now_ms: i64,
 ) -> Result<Planned> {
     let id = schema::row_id(page.class, key)?;
@@ -315,22 +321,30 @@ fn planned(
     }
     let row = Row::decode(value)?;
     Ok(match () {
-        () if replaced.contains(&expected) => Planned::Replaced,
+        () if replaced.contains(&id) => Planned::Replaced,
         // The slot begins after every floor in it, so this never happens while the clock is right.
         () if row.floor_ms > now_ms => Planned::BeforeFloor,
         () => Planned::Delete,
     })
 }
 
-/// The seqs of a page that newer registrations replaced.
-fn replaced(core: &Core, page: PageId) -> Result<BTreeSet<u32>> {
-    let mut seqs = BTreeSet::new();
-    let range = schema::page_registrations(page);
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, _| {
-        seqs.extend(key.last_chunk().map(|seq| u32::from_be_bytes(*seq)));
-        ControlFlow::Continue(())
-    })?;
-    Ok(seqs)
+/// The registrations that newer ones replaced, of all pages from the batch's first to its last: one scan, where one
+/// for each page would cost more than its few rows. Only what is found by key can be replaced.
+fn replaced(core: &Core, batch: &Batch) -> Result<BTreeSet<RegistrationId>> {
+    let mut ids = BTreeSet::new();
+    let (first, last) = match batch.intent.pages.as_slice() {
+        [first, .., last] => (first.page, last.page),
+        [only] => (only.page, only.page),
+        [] => return Ok(ids),
+    };
+    if batch.class.definition.find == Find::Key {
+        let (from, to) = (schema::page_registrations(first).start, schema::page_registrations(last).end);
+        core.kv.scan(Family::Marks, &from..&to, Order::Ascending, &mut |key, _| {
+            ids.extend(key.as_array().map(RegistrationId::from_bytes));
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(ids)
 }
 
 /// Whether a newer registration replaced this one.

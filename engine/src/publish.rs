@@ -2,7 +2,7 @@
 
 use crate::core::{Core, Ledger};
 use crate::error::{Error, Result};
-use crate::files::{Access, Files};
+use crate::files::{Access, Files, NewFile};
 use crate::kv::Kv;
 use crate::log;
 use sexton_proof::checkpoint::Checkpoint;
@@ -35,12 +35,7 @@ pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
     core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;
     let text = Checkpoint { origin: core.origin.clone(), size, root }.to_text();
     let signed = format!("{text}\n{}", core.signer.sign(&text));
-    for id in tile::tiles_to_publish(ledger.published, size) {
-        publish_part(core, &id.path(), id.width, &tile_bytes(&*core.kv, id)?)?;
-    }
-    for id in tile::bundles_to_publish(ledger.published, size) {
-        publish_part(core, &id.path(), id.width, &bundle_bytes(&*core.kv, id)?)?;
-    }
+    publish_tiles(core, ledger.published, size)?;
     // Last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that
     // nobody asks for yet and that come out the same next time.
     core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
@@ -48,12 +43,23 @@ pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Puts a tile or bundle in its place. The narrower ones that a full one makes superfluous go: whoever still needs one
-/// finds its content at the beginning of the full one.
-fn publish_part(core: &Core, path: &str, width: u16, bytes: &[u8]) -> Result<()> {
-    core.files.replace(&format!("log/{path}"), bytes, Access::Public)?;
-    if width == tile::WIDTH_FULL {
-        core.files.remove_folder(&format!("log/{path}.p"))?;
+/// Puts tiles and bundles in their place. The narrower ones that a full one makes superfluous go: whoever still needs
+/// one finds its content at the beginning of the full one.
+fn publish_tiles(core: &Core, from: u64, to: u64) -> Result<()> {
+    let mut parts = Vec::new();
+    for id in tile::tiles_to_publish(from, to) {
+        parts.push((format!("log/{}", id.path()), id.width, tile_bytes(&*core.kv, id)?));
+    }
+    for id in tile::bundles_to_publish(from, to) {
+        parts.push((format!("log/{}", id.path()), id.width, bundle_bytes(&*core.kv, id)?));
+    }
+    let files: Vec<NewFile<'_>> = parts
+        .iter()
+        .map(|(path, _, bytes)| NewFile { path: path.clone(), bytes, access: Access::Public })
+        .collect();
+    core.files.replace_all(&files)?;
+    for (path, _, _) in parts.iter().filter(|(_, width, _)| *width == tile::WIDTH_FULL) {
+        core.files.remove_folder(&format!("{path}.p"))?;
     }
     Ok(())
 }

@@ -342,7 +342,6 @@ fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
 /// The evidence of an intent whose files were finished before the crash.
 fn from_files(core: &Core, intent: &Intent, now_ms: i64) -> Result<Option<Evidence>> {
     let paths = Paths::of(intent.batch);
-    // The tombstones were written last: without them the rest does not count.
     let Some(tombstones) = core.files.read(&paths.tombstones)? else { return Ok(None) };
     let carries = core.files.read(&paths.carries)?.filter(|_| !intent.to.is_empty());
     let openings = core.files.read(&paths.openings)?;

@@ -198,9 +198,33 @@ fn write_shard(
 ) -> Result<Option<Ticket>> {
     let bytes = members.iter().map(|&at| items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
-    // Keys that come more than once in this call: the index does not show the first ones yet.
-    let mut staged = HashMap::new();
     let mut shard = core.index.lock(number);
+    let relies = stage(core, &mut shard, members, items, prepared, answers, &mut set).inspect_err(|error| {
+        // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
+        if !set.is_empty() {
+            core.writer.poison(error);
+        }
+    })?;
+    if !set.is_empty() {
+        return core.writer.write(set).map(Some);
+    }
+    // The row that a retry found may have been buffered, or its fsync may still be under way.
+    Ok(relies.then(|| core.writer.so_far()))
+}
+
+/// Stages rows for the members and answers them; whether an answer relies on a row written before.
+fn stage<'a>(
+    core: &Core,
+    shard: &mut Shard,
+    members: &[usize],
+    items: &[Registration<'a>],
+    prepared: &[Prepared],
+    answers: &mut [Option<Registered>],
+    set: &mut WriteSet,
+) -> Result<bool> {
+    let mut relies = false;
+    // Keys that come more than once in this call: the index does not show the first ones yet.
+    let mut staged: HashMap<&'a [u8], (RegistrationId, usize)> = HashMap::new();
     for &at in members {
         let (item, one) = (&items[at], &prepared[at]);
         let by_key = one.class.definition.find == crate::class::Find::Key;
@@ -208,7 +232,7 @@ fn write_shard(
         if by_key {
             let live = match staged.get(item.key) {
                 Some((id, first)) => Some((*id, is_same(&items[*first], item))),
-                None => find(core, &mut shard, &one.fingerprint, item.key, |id, row| {
+                None => find(core, shard, &one.fingerprint, item.key, |id, row| {
                     Found::compare(core, id, row, item)
                 })?
                 .map(|found| (found.id, found.same)),
@@ -216,6 +240,7 @@ fn write_shard(
             match live {
                 Some((id, true)) => {
                     answers[at] = Some(Registered { id, earlier: Earlier::Same, ticket: None });
+                    relies = true;
                     continue;
                 }
                 Some((id, false)) => {
@@ -234,10 +259,7 @@ fn write_shard(
         }
         answers[at] = Some(Registered { id, earlier, ticket: None });
     }
-    if set.is_empty() {
-        return Ok(None);
-    }
-    core.writer.write(set).map(Some)
+    Ok(relies)
 }
 
 fn row<'a>(item: &Registration<'a>, one: &Prepared) -> Row<'a> {

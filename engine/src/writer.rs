@@ -66,6 +66,11 @@ impl Writer {
         Ok(Ticket(state.written))
     }
 
+    /// The ticket of the last write: for who relies on what somebody else wrote.
+    pub(crate) fn so_far(&self) -> Ticket {
+        Ticket(self.state.lock().written)
+    }
+
     /// Returns once the write of this ticket, and all before it, survive the loss of power.
     pub(crate) fn sync(&self, ticket: Ticket) -> Result<()> {
         let mut state = self.state.lock();

@@ -1,9 +1,10 @@
 //! Files in a folder: written to a temporary name, fsynced, renamed, the folder fsynced.
 
-use super::{Access, Files};
+use super::{Access, Files, NewFile};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use rayon::prelude::*;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -41,12 +42,31 @@ impl DiskFiles {
         Ok(())
     }
 
+    /// Writes a file durably under a temporary name; gives that name and the final one.
+    fn stage(&self, file: &NewFile<'_>) -> Result<(PathBuf, PathBuf)> {
+        let target = self.root.join(&file.path);
+        let folder = target.parent().unwrap_or(&self.root);
+        self.make_folder(folder, file.access)?;
+        // A number of its own: many are staged at once. What a crash leaves behind under such a name
+        // is overwritten when the number comes again, and nobody reads it.
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let temporary = folder.join(format!(".tmp-{number}"));
+        self.write_temporary(&temporary, file.bytes, file.access)
+            .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
+        Ok((temporary, target))
+    }
+
     fn write_temporary(&self, path: &Path, bytes: &[u8], access: Access) -> std::io::Result<()> {
         let mode = if access == Access::Private { 0o600 } else { 0o644 };
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the durable replace that others are sent to")]
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| Error::io(format!("cannot rename to {}", to.display()), e))
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
@@ -56,20 +76,20 @@ fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 impl Files for DiskFiles {
-    #[expect(clippy::disallowed_methods, reason = "this is the durable replace that others are sent to")]
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()> {
-        let target = self.root.join(path);
-        let folder = target.parent().unwrap_or(&self.root);
-        self.make_folder(folder, access)?;
-        // A number of our own: two threads may replace the same file. What a crash leaves behind under such a name
-        // is overwritten when the number comes again, and nobody reads it.
-        let number = self.temporary.fetch_add(1, Ordering::Relaxed) % 64;
-        let temporary = folder.join(format!(".tmp-{number}"));
-        self.write_temporary(&temporary, bytes, access)
-            .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
-        fs::rename(&temporary, &target)
-            .map_err(|e| Error::io(format!("cannot rename to {}", target.display()), e))?;
-        sync_folder(folder)
+        self.replace_all(&[NewFile { path: path.to_owned(), bytes, access }])
+    }
+
+    /// Writes and fsyncs all files, then renames all, then fsyncs each folder once. Fsyncs run side by side: the file
+    /// system takes them to the disk together.
+    fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        let staged: Vec<(PathBuf, PathBuf)> =
+            files.par_iter().map(|file| self.stage(file)).collect::<Result<_>>()?;
+        for (temporary, target) in &staged {
+            rename(temporary, target)?;
+        }
+        let folders: BTreeSet<&Path> = staged.iter().filter_map(|(_, target)| target.parent()).collect();
+        folders.into_par_iter().try_for_each(sync_folder)
     }
 
     fn remove_folder(&self, path: &str) -> Result<()> {

@@ -15,11 +15,28 @@ pub enum Access {
     Private,
 }
 
+/// A file to be put in its place.
+#[derive(Clone, Debug)]
+pub struct NewFile<'a> {
+    /// Where it goes.
+    pub path: String,
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// Who may read it.
+    pub access: Access,
+}
+
 /// Files under one root, named by relative paths with `/` between their parts.
 pub trait Files: Send + Sync {
     /// Puts `bytes` under `path`, creating folders as needed. After `Ok` the whole content survives the loss of
     /// power. After `Err` either the old content is there or the new, never a mixture.
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
+
+    /// The same for several files, in no particular order: after `Err` each is old or new. One wait for the disk
+    /// serves all, where the implementation can.
+    fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        files.iter().try_for_each(|file| self.replace(&file.path, file.bytes, file.access))
+    }
 
     /// Removes the folder `path` and the files in it, if it is there. What this leaves behind does no harm.
     fn remove_folder(&self, path: &str) -> Result<()>;

@@ -37,7 +37,7 @@ const RESERVE_BYTES: u64 = 1 << 20;
 /// The open quarantine of a root; holds the lock.
 pub(super) struct Quarantine {
     pub(super) folder: OwnedFd,
-    _lock: File,
+    lock: File,
     serial: AtomicU64,
     /// Whether the reserve has been given away and should be set aside again.
     reserve_spent: AtomicBool,
@@ -77,8 +77,7 @@ impl Quarantine {
             errno => DirError::Io(sentence("opening the folder", name, errno)),
         })?;
         let lock = Self::lock(folder.as_fd())?;
-        let this =
-            Self { folder, _lock: lock, serial: AtomicU64::new(0), reserve_spent: AtomicBool::new(true) };
+        let this = Self { folder, lock, serial: AtomicU64::new(0), reserve_spent: AtomicBool::new(true) };
         this.probe(disk)?;
         this.set_reserve_aside();
         Ok(this)
@@ -244,6 +243,14 @@ impl Quarantine {
             let _ = unlinkat(&self.folder, RESERVE, AtFlags::empty());
             self.reserve_spent.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+impl Drop for Quarantine {
+    /// Lets go of the lock, not only of the descriptor: a child that another thread has just forked holds a copy of
+    /// it until it execs, and would keep the root locked that long.
+    fn drop(&mut self) {
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
