@@ -1,0 +1,399 @@
+//! What the demonstration says at its end.
+
+use super::enforce::Enforced;
+use super::names::Search;
+use super::receipts::{End, Verified};
+use super::stopwatch::Stopwatch;
+use super::{Places, Registered, spread};
+use crate::output::Output;
+use crate::show;
+use serde_json::{Value, json};
+use sexton::{ClassSet, Status};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR};
+use sexton_proof::receipt::{DOES_NOT_PROVE, Outcome};
+use sexton_proof::record::Method;
+use std::path::{Path, PathBuf};
+
+/// Median, 99th percentile and maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Quantiles {
+    p50: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl Quantiles {
+    fn of(mut values: Vec<u64>) -> Self {
+        values.sort_unstable();
+        // The smallest value that so many percent do not exceed.
+        let at =
+            |percent: usize| values.get((values.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let [p50, p99, max] = [50, 99, 100].map(|percent| at(percent).unwrap_or(0));
+        Quantiles { p50, p99, max }
+    }
+
+    fn json(self) -> Value {
+        json!({ "p50": self.p50, "p99": self.p99, "max": self.max })
+    }
+}
+
+/// One class of the table.
+#[derive(Debug)]
+pub(super) struct ClassReport {
+    class: &'static str,
+    registered: u64,
+    deleted: u64,
+    early: u64,
+    late: u64,
+    /// Tombstone time − due instant.
+    lateness_ms: Quantiles,
+    /// Tombstone time − beginning of the slot: the part of it that was work.
+    after_slot_ms: Quantiles,
+    /// What was left before the ceiling, at the least.
+    least_margin_ms: Option<i64>,
+    /// Whether the engine's own counts say the same as the receipts.
+    engine_agrees: bool,
+}
+
+impl ClassReport {
+    fn json(&self) -> Value {
+        json!({
+            "class": self.class,
+            "registered": self.registered,
+            "deleted": self.deleted,
+            "early": self.early,
+            "late": self.late,
+            "lateness_ms": self.lateness_ms.json(),
+            "after_slot_ms": self.after_slot_ms.json(),
+            "least_margin_ms": self.least_margin_ms,
+            "engine_agrees": self.engine_agrees,
+        })
+    }
+}
+
+/// The classes: registered by what was registered, the rest by the receipts that verified.
+pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &Status) -> Vec<ClassReport> {
+    let class = |class: &'static str| {
+        let registered = registered.iter().filter(|one| one.planned.class == class).count() as u64;
+        let ends: Vec<&End> = verified.ends.iter().filter(|end| end.class == class).collect();
+        let number = |is: fn(&End) -> bool| ends.iter().filter(|end| is(end)).count() as u64;
+        let slot_and_lead_ms = slot_and_lead_ms(class);
+        let since = |from: &dyn Fn(&End) -> i64| {
+            let of = |end: &&End| u64::try_from(end.time_ms.saturating_sub(from(end))).unwrap_or(0);
+            Quantiles::of(ends.iter().map(of).collect())
+        };
+        let (deleted, early, late) = (
+            number(|end| end.method == Method::Deleted),
+            number(|end| matches!(end.outcome, Outcome::Early { .. })),
+            number(|end| matches!(end.outcome, Outcome::Late { .. })),
+        );
+        let engine = status.classes.get(class).copied().unwrap_or_default();
+        let counts = engine.ended;
+        ClassReport {
+            class,
+            registered,
+            deleted,
+            early,
+            late,
+            lateness_ms: since(&|end| due_ms(end, slot_and_lead_ms)),
+            after_slot_ms: since(&|end| end.slot_ms),
+            least_margin_ms: margins(&ends).min(),
+            engine_agrees: (engine.registered(), counts.deleted, counts.early, counts.late)
+                == (registered, deleted, early, late),
+        }
+    };
+    spread::classes().map(class).collect()
+}
+
+/// Width of a slot and lead of a class, together.
+fn slot_and_lead_ms(class: &str) -> i64 {
+    let classes = ClassSet::built_in();
+    let found = classes.iter().find(|definition| definition.name == class);
+    found.map_or(0, |d| i64::try_from(d.slot_ms + d.lead_ms).unwrap_or(0))
+}
+
+/// The due instant: the floor where one is promised, else the ceiling less a slot and the lead.
+fn due_ms(end: &End, slot_and_lead_ms: i64) -> i64 {
+    if end.floor_ms == NO_FLOOR { end.ceiling_ms.saturating_sub(slot_and_lead_ms) } else { end.floor_ms }
+}
+
+fn margins<'a>(ends: &'a [&End]) -> impl Iterator<Item = i64> + 'a {
+    ends.iter().filter(|end| end.ceiling_ms != NO_CEILING).map(|end| end.ceiling_ms - end.time_ms)
+}
+
+/// Everything that is told.
+pub(super) struct Report<'a> {
+    pub(super) source: &'a Path,
+    pub(super) files: usize,
+    /// Files that are still in the store.
+    pub(super) left: usize,
+    pub(super) classes: Vec<ClassReport>,
+    pub(super) enforced: Enforced,
+    pub(super) verified: &'a Verified,
+    /// Why the changed receipt was refused, if it was.
+    pub(super) refused: Option<String>,
+    pub(super) check: sexton::Report,
+    pub(super) names: Search,
+    pub(super) watch: Stopwatch,
+    pub(super) places: &'a Places,
+}
+
+impl Report<'_> {
+    pub(super) fn is_as_promised(&self) -> bool {
+        self.complaints().is_empty()
+    }
+
+    /// What is not as it should be, each a sentence.
+    fn complaints(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut require = |holds: bool, otherwise: String| {
+            if !holds {
+                out.push(otherwise);
+            }
+        };
+        for c in &self.classes {
+            require(
+                c.deleted == c.registered,
+                format!("{}: {} of {} deleted", c.class, c.deleted, c.registered),
+            );
+            require(c.early == 0, format!("{}: {} deleted early", c.class, c.early));
+            require(c.late == 0, format!("{}: {} deleted late", c.class, c.late));
+            require(c.engine_agrees, format!("{}: the engine counts otherwise than the receipts", c.class));
+        }
+        require(self.left == 0, format!("{} files are left in the store", self.left));
+        let invalid = self.files - self.verified.valid;
+        require(invalid == 0, format!("{invalid} receipts are not valid"));
+        require(self.refused.is_some(), "the changed receipt was not refused".into());
+        require(
+            self.check.is_sound(),
+            format!("the full check found {} problems", self.check.problems_found),
+        );
+        require(self.names.found == 0, format!("names were found in public {} times", self.names.found));
+        out.extend(self.verified.problems.iter().cloned());
+        out.extend(self.check.problems.iter().cloned());
+        out
+    }
+
+    /// What to try next.
+    fn verify_command(&self) -> String {
+        let quoted = |path: &Path| shell_word(&path.to_string_lossy());
+        format!(
+            "{} verify {} --policy {}",
+            quoted(&this_command()),
+            quoted(&self.places.receipts),
+            quoted(&self.places.policy)
+        )
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let phases: serde_json::Map<String, Value> =
+            self.watch.laps().iter().map(|(name, s)| ((*name).to_owned(), json!(round(*s)))).collect();
+        let Places { root, store, log, tombstones, receipts, policy, changed } = self.places;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        json!({
+            "as_promised": self.is_as_promised(),
+            "complaints": self.complaints(),
+            "files": self.files,
+            "source": text(self.source),
+            "classes": self.classes.iter().map(ClassReport::json).collect::<Vec<_>>(),
+            "batches": self.enforced.batches,
+            "clock": { "from_ms": self.enforced.from_ms, "to_ms": self.enforced.to_ms, "winds": self.enforced.winds },
+            "receipts": {
+                "issued": self.files,
+                "valid": self.verified.valid,
+                "changed_refused": self.refused.is_some(),
+                "changed_refused_because": self.refused,
+            },
+            "check": { "sound": self.check.is_sound(), "problems": self.check.problems },
+            "names": {
+                "searched": self.names.needles,
+                "bytes_searched": self.names.bytes,
+                "found": self.names.found,
+            },
+            "seconds": round(self.watch.seconds()),
+            "phases": phases,
+            "paths": {
+                "data": text(root),
+                "store": text(store),
+                "log": text(log),
+                "tombstones": text(tombstones),
+                "receipts": text(receipts),
+                "policy": text(policy),
+                "changed": text(changed),
+            },
+            "verify": self.verify_command(),
+        })
+    }
+
+    pub(super) fn text(&self, output: &mut Output) {
+        self.table(output);
+        self.findings(output);
+        self.whereabouts(output);
+        let complaints = self.complaints();
+        if complaints.is_empty() {
+            let seconds = format!("all as promised, in {:.1} s", self.watch.seconds());
+            output.line(output.good(seconds));
+        }
+        for complaint in complaints {
+            output.line(format_args!("{} {complaint}", output.bad("not as promised:")));
+        }
+    }
+
+    fn table(&self, output: &mut Output) {
+        let row = |cells: [&str; 10]| {
+            let [class, registered, deleted, early, late, p50, p99, max, work, margin] = cells;
+            format!(
+                "{class:<10} {registered:>10} {deleted:>8} {early:>6} {late:>5}  {p50:>12} {p99:>12} {max:>12}  \
+                 {work:>8} {margin:>12}"
+            )
+        };
+        let heads = [
+            "class",
+            "registered",
+            "deleted",
+            "early",
+            "late",
+            "lateness p50",
+            "p99",
+            "max",
+            "work max",
+            "least margin",
+        ];
+        output.line(output.strong(row(heads)));
+        for c in &self.classes {
+            let [registered, deleted, early, late] =
+                [c.registered, c.deleted, c.early, c.late].map(show::count);
+            let Quantiles { p50, p99, max } = c.lateness_ms;
+            let [p50, p99, max, work] = [p50, p99, max, c.after_slot_ms.max].map(show::length);
+            let margin = c.least_margin_ms.map_or("-".into(), |ms| match u64::try_from(ms) {
+                Ok(ms) => show::length(ms),
+                Err(_) => format!("-{}", show::length(ms.unsigned_abs())),
+            });
+            output.line(row([
+                c.class,
+                &registered,
+                &deleted,
+                &early,
+                &late,
+                &p50,
+                &p99,
+                &max,
+                &work,
+                &margin,
+            ]));
+        }
+        for explanation in [
+            "lateness: from the due instant (the floor; where none is promised, the ceiling less slot and lead) to the \
+             tombstone's time",
+            "work: the part of it after the slot had begun; the rest is waiting for the slot. Least margin: what was \
+             left before the ceiling",
+        ] {
+            output.line(output.faint(explanation));
+        }
+        output.line("");
+    }
+
+    fn findings(&self, output: &mut Output) {
+        let files = show::count(self.files as u64);
+        output.line(format_args!(
+            "{files} files of {} registered; the clock went from {} to {} in {} steps; {} batches",
+            self.source.display(),
+            show::instant(self.enforced.from_ms),
+            show::instant(self.enforced.to_ms),
+            show::count(self.enforced.winds),
+            show::count(self.enforced.batches),
+        ));
+        let valid = show::count(self.verified.valid as u64);
+        output.line(format_args!(
+            "{files} receipts issued, {valid} valid; {} files left in the store",
+            self.left
+        ));
+        if let Some(why) = &self.refused {
+            output.line(format_args!("one byte of one changed: refused, {why}"));
+        }
+        output.line(format_args!(
+            "full check: {} problems in {} log entries, {} tombstones",
+            self.check.problems_found,
+            show::count(self.check.leaves),
+            show::count(self.check.tombstones),
+        ));
+        output.line(format_args!(
+            "searched {} bytes of log/ and tombstones/ for {} paths, names and digests, plain and as BLAKE3: {} found",
+            show::count(self.names.bytes),
+            show::count(self.names.needles as u64),
+            self.names.found,
+        ));
+        output.line("");
+    }
+
+    fn whereabouts(&self, output: &mut Output) {
+        let Places { store, log, tombstones, receipts, policy, changed, .. } = self.places;
+        for (path, what) in [
+            (log, "the transparency log: C2SP tiles and checkpoint (public)"),
+            (tombstones, "a file of tombstones for every batch (public)"),
+            (receipts, "a receipt for every file"),
+            (policy, "whom to believe: the log's key"),
+            (changed, "the receipt with one byte changed"),
+            (store, "where the files were; their folders are left"),
+        ] {
+            output.line(format_args!("{:<36} {what}", path.display()));
+        }
+        output.line("");
+        output.line(format_args!("verify them yourself:  {}", output.strong(self.verify_command())));
+        output.line(output.faint("What a valid receipt does not prove:"));
+        for sentence in DOES_NOT_PROVE {
+            output.line(output.faint(format_args!("  {sentence}")));
+        }
+        let phases = self.watch.laps().iter().map(|(name, s)| format!("{name} {s:.1} s")).collect::<Vec<_>>();
+        output.line(output.faint(phases.join(", ")));
+    }
+}
+
+/// This command as a shell finds it: by its name where it is on the PATH, else by its path.
+fn this_command() -> PathBuf {
+    let by_name = PathBuf::from("sexton");
+    let Ok(exe) = std::env::current_exe() else { return by_name };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(&by_name) == exe) {
+        return by_name;
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    exe.strip_prefix(here).map(Path::to_owned).unwrap_or(exe)
+}
+
+/// To milliseconds, for JSON.
+fn round(seconds: f64) -> f64 {
+    (seconds * 1_000.0).round() / 1_000.0
+}
+
+/// A word for a shell, quoted where it must be.
+fn shell_word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occurred() {
+        let of = |values: &[u64]| Quantiles::of(values.to_vec());
+        assert_eq!(of(&[]), Quantiles { p50: 0, p99: 0, max: 0 });
+        assert_eq!(of(&[7]), Quantiles { p50: 7, p99: 7, max: 7 });
+        let hundred: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(of(&hundred), Quantiles { p50: 50, p99: 99, max: 100 });
+        assert_eq!(of(&[1, 2, 3]), Quantiles { p50: 2, p99: 3, max: 3 });
+    }
+
+    #[test]
+    fn a_path_with_a_space_or_a_quote_is_one_word() {
+        assert_eq!(shell_word("a/b-1.x"), "a/b-1.x");
+        assert_eq!(shell_word("my folder"), "'my folder'");
+        assert_eq!(shell_word("it's"), "'it'\\''s'");
+    }
+}

@@ -1,0 +1,72 @@
+//! Leaves of the log.
+
+use super::sheet::{Sheet, Value};
+use super::{Inspected, Malformed};
+use sexton_proof::leaf::{BatchLeaf, ClassLeaf, FileRef, Leaf};
+use sexton_proof::merkle;
+
+pub(super) const MARK: &[u8] = b"sexton/v0 ";
+
+pub(super) fn leaf(bytes: &[u8]) -> Inspected {
+    let leaf = Leaf::parse(bytes).map_err(|e| Malformed::of("leaf")(&e))?;
+    let sheet = match &leaf {
+        Leaf::Class(leaf) => class(leaf),
+        Leaf::Batch(leaf) => batch(leaf),
+    };
+    Ok(sheet.hex("leaf_hash", &merkle::leaf_hash(bytes)))
+}
+
+fn class(leaf: &ClassLeaf) -> Sheet {
+    Sheet::of("class leaf")
+        .instant("logged_ms", leaf.logged_ms)
+        .with("class", leaf.name.as_str())
+        .with("id", leaf.id)
+        .with("version", leaf.version)
+        .with_some("keep", leaf.keep.map(|span| span.to_string()))
+        .with_some("within", leaf.within.map(|span| span.to_string()))
+        .with("zone", leaf.zone.as_str())
+        .with("start", leaf.start.name())
+        .with_some("max_open", leaf.max_open.map(|span| span.to_string()))
+        .with("slot_ms", Value::Length(leaf.slot_ms))
+        .with("lead_ms", Value::Length(leaf.lead_ms))
+        .with("disposition", leaf.disposition.name())
+        .with("openings", leaf.openings.name())
+}
+
+fn batch(leaf: &BatchLeaf) -> Sheet {
+    let pages = leaf.pages.iter().map(|page| {
+        Sheet::default()
+            .instant("slot_ms", i64::try_from(page.slot).unwrap_or(i64::MAX))
+            .with("shard", u32::from(page.shard))
+            .with("part", u32::from(page.part))
+            .with("seqs", page.seqs)
+            .with("tombstones", page.tombstones)
+            .with("carries", page.carries)
+    });
+    let to = leaf.to.iter().map(|page| {
+        Sheet::default()
+            .instant("slot_ms", i64::try_from(page.slot).unwrap_or(i64::MAX))
+            .with("shard", u32::from(page.shard))
+            .with("part", u32::from(page.part))
+            .with("seqs", page.seqs)
+    });
+    let to: Vec<Sheet> = to.collect();
+    Sheet::of("batch leaf")
+        .instant("logged_ms", leaf.logged_ms)
+        .with("batch", leaf.batch)
+        .with("class", leaf.class)
+        .hex("class_leaf", &leaf.class_leaf)
+        .with("pages", Value::Rows(pages.collect()))
+        .with_some("to", Some(to).filter(|to| !to.is_empty()).map(Value::Rows))
+        .with("tombstones", file(leaf.tombstones))
+        .with_some("carries", leaf.carries.map(file))
+        .with_some("floor_max_ms", leaf.floor_max_ms.map(|ms| Value::Instant(Some(ms))))
+        .with_some("ceiling_min_ms", leaf.ceiling_min_ms.map(|ms| Value::Instant(Some(ms))))
+        .instant("started_ms", leaf.started_ms)
+        .instant("finished_ms", leaf.finished_ms)
+        .with("tool", leaf.tool.as_str())
+}
+
+fn file(file: FileRef) -> Value {
+    Value::Sheet(Sheet::default().with("n", file.n).hex("root", &file.root))
+}

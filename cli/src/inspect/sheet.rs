@@ -1,0 +1,180 @@
+//! What is shown of a file: names and values, once for people and once as JSON.
+
+use crate::output::Output;
+use crate::show;
+use serde_json::Value as Json;
+use std::fmt::Write as _;
+
+/// Names and values in their order. In JSON the names stand as they are, for people without their unit.
+#[derive(Debug, Default)]
+pub(super) struct Sheet(Vec<(&'static str, Value)>);
+
+/// A value.
+#[derive(Debug)]
+pub(super) enum Value {
+    Text(String),
+    Number(u64),
+    Yes(bool),
+    /// Unix ms; none where there is no such bound. Its name ends in `_ms`.
+    Instant(Option<i64>),
+    /// A length of time in ms. Its name ends in `_ms`.
+    Length(u64),
+    Texts(Vec<String>),
+    /// A sheet within this one.
+    Sheet(Sheet),
+    /// Small sheets, each a line.
+    Rows(Vec<Sheet>),
+    /// Sheets one after the other.
+    Sheets(Vec<Sheet>),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Value::Number(number)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Value::Number(number.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Value::Number(number as u64)
+    }
+}
+
+impl Sheet {
+    /// A sheet that says first what the file is.
+    pub(super) fn of(format: &str) -> Self {
+        Sheet::default().with("format", format)
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    /// The same where there is a value.
+    pub(super) fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn hex(self, name: &'static str, bytes: &[u8]) -> Self {
+        self.with(name, hex::encode(bytes))
+    }
+
+    pub(super) fn instant(self, name: &'static str, ms: i64) -> Self {
+        self.with(name, Value::Instant(Some(ms)))
+    }
+
+    pub(super) fn print(&self, output: &mut Output) {
+        self.print_indented(output, 0);
+    }
+
+    fn print_indented(&self, output: &mut Output, depth: usize) {
+        let width = self.0.iter().map(|(name, _)| label(name).len()).max().unwrap_or(0);
+        let pad = "  ".repeat(depth);
+        for (name, value) in &self.0 {
+            let name = label(name);
+            match value {
+                Value::Sheet(sheet) => {
+                    output.line(output.strong(format_args!("{pad}{name}")));
+                    sheet.print_indented(output, depth + 1);
+                }
+                Value::Sheets(sheets) => {
+                    for (at, sheet) in sheets.iter().enumerate() {
+                        output.line(output.strong(format_args!("{pad}{name} {at}")));
+                        sheet.print_indented(output, depth + 1);
+                    }
+                }
+                Value::Rows(rows) => {
+                    output.line(output.strong(format_args!("{pad}{name} ({})", rows.len())));
+                    for (at, row) in rows.iter().enumerate() {
+                        output.line(format_args!("{pad}  {at:>6}  {}", row.line()));
+                    }
+                }
+                Value::Texts(texts) => {
+                    output.line(output.strong(format_args!("{pad}{name} ({})", texts.len())));
+                    for (at, text) in texts.iter().enumerate() {
+                        output.line(format_args!("{pad}  {at:>6}  {text}"));
+                    }
+                }
+                plain => output.line(format_args!("{pad}{name:width$}  {}", plain.text(true))),
+            }
+        }
+    }
+
+    /// All of it in one line.
+    fn line(&self) -> String {
+        let mut line = String::new();
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            let between = if at == 0 { "" } else { "  " };
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{between}{} {}", label(name), value.text(false));
+        }
+        line
+    }
+}
+
+/// A name for people: its unit stands in the value.
+fn label(name: &str) -> String {
+    name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
+}
+
+impl Value {
+    /// The value in one line; with `raw` an instant's number of milliseconds too.
+    fn text(&self, raw: bool) -> String {
+        match self {
+            Value::Text(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Yes(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+            Value::Instant(None) => "none".to_owned(),
+            Value::Instant(Some(ms)) if raw => format!("{} ({ms})", show::instant(*ms)),
+            Value::Instant(Some(ms)) => show::instant(*ms),
+            Value::Length(ms) => format!("{} ({ms})", show::length(*ms)),
+            Value::Texts(texts) => texts.join(" "),
+            Value::Sheet(sheet) => sheet.line(),
+            Value::Rows(all) | Value::Sheets(all) => {
+                all.iter().map(Sheet::line).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+}
+
+impl Sheet {
+    pub(super) fn json(&self) -> Json {
+        Json::Object(self.0.iter().map(|(name, value)| ((*name).to_owned(), value.json())).collect())
+    }
+}
+
+impl Value {
+    fn json(&self) -> Json {
+        match self {
+            Value::Text(text) => text.as_str().into(),
+            Value::Number(number) | Value::Length(number) => (*number).into(),
+            Value::Yes(yes) => (*yes).into(),
+            Value::Instant(ms) => (*ms).into(),
+            Value::Texts(texts) => texts.as_slice().into(),
+            Value::Sheet(sheet) => sheet.json(),
+            Value::Rows(all) | Value::Sheets(all) => all.iter().map(Sheet::json).collect(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is signed, and by whom that is believed: receipts, checkpoints, policies. Nothing is verified here.
+
+use super::sheet::{Sheet, Value};
+use super::{Inspected, Malformed, evidence, leaves};
+use crate::show;
+use sexton_proof::checkpoint::Checkpoint;
+use sexton_proof::commitment::Opening;
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::note::Note;
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt::Receipt;
+use sexton_proof::record::{RECORD_BYTES, Tombstone};
+use sexton_proof::tlog_proof::TlogProof;
+
+pub(super) const PROOF_MARK: &[u8] = b"c2sp.org/tlog-proof@";
+const UNVERIFIED: &str = "nothing here is verified; that is what `sexton verify` does";
+
+/// A receipt, or another program's tlog-proof.
+pub(super) fn proof(bytes: &[u8]) -> Inspected {
+    let proof = TlogProof::parse(bytes).map_err(|e| Malformed::of("receipt")(&e))?;
+    let format = if proof.extra.is_some() { "receipt" } else { "tlog-proof without extra data" };
+    let mut sheet = Sheet::of(format).with("note", UNVERIFIED).with("leaf_index", proof.index);
+    if let Some(extra) = &proof.extra {
+        let receipt = Receipt::decode_extra(extra).map_err(|e| Malformed::of("receipt")(&e))?;
+        let (batch, class) = (leaves::leaf(&receipt.batch_leaf)?, leaves::leaf(&receipt.class_leaf)?);
+        sheet = sheet
+            .with("object", Value::Sheet(opening(&receipt.opening)))
+            .with_some("tombstone", tombstone(&receipt).map(Value::Sheet))
+            .with("class_leaf", Value::Sheet(class))
+            .with("batch_leaf", Value::Sheet(batch))
+            .with("record", receipt.proof.record)
+            .with("chunk_bytes", receipt.proof.chunk.len())
+            .with("chaining_values", Value::Texts(receipt.proof.siblings.iter().map(hex::encode).collect()));
+    }
+    let hashes = proof.hashes.iter().map(hex::encode).collect();
+    Ok(sheet
+        .with("inclusion_hashes", Value::Texts(hashes))
+        .with("checkpoint", Value::Sheet(checkpoint(proof.checkpoint.as_bytes())?)))
+}
+
+fn opening(o: &Opening) -> Sheet {
+    let bound = |ms: i64, none: i64| Value::Instant(Some(ms).filter(|ms| *ms != none));
+    Sheet::default()
+        .with("key", show::chosen(&o.key))
+        .hex("version", &o.version)
+        .hex("digest", &o.digest)
+        .with_some("size_bytes", Some(o.size_bytes).filter(|size| *size != SIZE_UNKNOWN))
+        .instant("start_ms", o.start_ms)
+        .with("floor_ms", bound(o.floor_ms, NO_FLOOR))
+        .with("ceiling_ms", bound(o.ceiling_ms, NO_CEILING))
+        .hex("blinding", &o.r)
+}
+
+/// The tombstone in the receipt's chunk, where its number says it is.
+fn tombstone(receipt: &Receipt) -> Option<Sheet> {
+    let (records, _) = receipt.proof.chunk.as_chunks::<RECORD_BYTES>();
+    let at = usize::try_from((u64::from(receipt.proof.record) + 1) % 16).ok()?;
+    Tombstone::from_bytes(records.get(at)?).ok().map(|t| evidence::tombstone(&t))
+}
+
+/// A checkpoint, a policy, or nothing that is ours.
+pub(super) fn text(bytes: &[u8]) -> Option<Inspected> {
+    if let Ok(note) = Note::parse(bytes) {
+        // A note by somebody else may well not be a checkpoint.
+        return Checkpoint::parse(note.text()).ok().map(|_| checkpoint(bytes));
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    if is_policy_like(text) { Some(policy(bytes)) } else { None }
+}
+
+fn checkpoint(bytes: &[u8]) -> Inspected {
+    let malformed = Malformed::of("checkpoint");
+    let note = Note::parse(bytes).map_err(|e| malformed(&e))?;
+    let head = Checkpoint::parse(note.text()).map_err(|e| malformed(&e))?;
+    let signatures = note
+        .signatures()
+        .iter()
+        .map(|s| Sheet::default().with("name", s.name()).with("key_id", format!("{:08x}", s.id())));
+    Ok(Sheet::of("checkpoint")
+        .with("origin", head.origin)
+        .with("size", head.size)
+        .hex("root", &head.root)
+        .with("signatures", Value::Rows(signatures.collect())))
+}
+
+/// Whether the first line that says something has one of a policy's forms.
+fn is_policy_like(text: &str) -> bool {
+    let mut lines = text.lines().map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()));
+    lines.find_map(|mut words| {
+        let first = words.next().filter(|word| !word.starts_with('#'))?;
+        Some(matches!(first, "log" | "witness" | "group" | "quorum") && words.next().is_some())
+    }) == Some(true)
+}
+
+fn policy(bytes: &[u8]) -> Inspected {
+    let policy = Policy::parse(bytes).map_err(|e| Malformed::of("policy")(&e))?;
+    let logs = policy.logs().iter().map(|log| {
+        Sheet::default()
+            .with("origin", log.verifier.name())
+            .with("key", log.verifier.to_string())
+            .with_some("url", log.url.as_deref())
+    });
+    let witnesses = policy.witnesses().iter().map(|witness| {
+        Sheet::default()
+            .with("name", witness.name.as_str())
+            .with("key", witness.verifier.to_string())
+            .with_some("url", witness.url.as_deref())
+    });
+    let groups = policy.groups().iter().map(|group| {
+        Sheet::default()
+            .with("name", group.name.as_str())
+            .with("threshold", group.threshold)
+            .with("members", Value::Texts(group.members.clone()))
+    });
+    Ok(Sheet::of("policy")
+        .with("logs", Value::Rows(logs.collect()))
+        .with("witnesses", Value::Rows(witnesses.collect()))
+        .with("groups", Value::Rows(groups.collect()))
+        .with("quorum", policy.quorum().unwrap_or("none"))
+        .with("witnessed", Value::Yes(policy.quorum().is_some())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_known_by_its_first_line_that_is_no_comment() {
+        assert!(is_policy_like("# ours\n\n  log k u\n"));
+        assert!(is_policy_like("quorum none\n"));
+        for text in ["", "# only a comment\n", "log\n", "logs of 2026\n", "hello\nquorum none\n"] {
+            assert!(!is_policy_like(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! How values are written for people.
+
+use jiff::Timestamp;
+
+/// An instant: RFC 3339, UTC, with milliseconds.
+pub(crate) fn instant(ms: i64) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(instant) => format!("{instant:.3}"),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
+/// A length of time in its two largest units: `45 ms`, `12.3 s`, `7 min 5 s`, `49 h 12 min`, `12 d 3 h`.
+pub(crate) fn length(ms: u64) -> String {
+    const SECOND: u64 = 1_000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    match () {
+        () if ms < SECOND => format!("{ms} ms"),
+        () if ms < MINUTE => format!("{}.{} s", ms / SECOND, ms % SECOND / 100),
+        () if ms < HOUR => format!("{} min {} s", ms / MINUTE, ms % MINUTE / SECOND),
+        () if ms < 3 * DAY => format!("{} h {} min", ms / HOUR, ms % HOUR / MINUTE),
+        () => format!("{} d {} h", ms / DAY, ms % DAY / HOUR),
+    }
+}
+
+/// A number with its thousands apart: `20,000`.
+pub(crate) fn count(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number of things: `1 file`, `20,000 files`.
+pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{} {}", count(n as u64), if n == 1 { one } else { many })
+}
+
+/// Bytes that somebody chose, such as an object's key. Nothing in it can move a terminal's cursor.
+pub(crate) fn chosen(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_rfc_3339_with_milliseconds_and_impossible_ones_are_numbers() {
+        assert_eq!(instant(1_767_225_600_045), "2026-01-01T00:00:00.045Z");
+        assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(instant(i64::MAX), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn lengths_have_the_two_units_that_matter() {
+        let shown: Vec<String> =
+            [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 259_199_999, 259_200_000]
+                .map(length)
+                .into();
+        let expected = [
+            "0 ms",
+            "999 ms",
+            "1.0 s",
+            "59.9 s",
+            "1 min 0 s",
+            "59 min 59 s",
+            "1 h 0 min",
+            "71 h 59 min",
+            "3 d 0 h",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown: Vec<String> = [0_u64, 999, 1_000, 20_000, 1_234_567].map(count).into();
+        assert_eq!(shown, ["0", "999", "1,000", "20,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_key_cannot_write_to_the_terminal() {
+        assert_eq!(chosen("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
+        assert_eq!(chosen(b"a\x1b[2Jb"), "a\\x1b[2Jb");
+        assert_eq!(chosen(b"\xff\n"), "\\xff\\n");
+    }
+}

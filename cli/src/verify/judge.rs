@@ -1,0 +1,204 @@
+//! One receipt under one policy.
+
+use super::sources::{self, Source};
+use crate::output::Failure;
+use crate::show;
+use sexton_proof::policy::{Policy, PolicyError};
+use sexton_proof::receipt::{Outcome, RECEIPT_MAX_BYTES, Verdict, Verifier, VerifyError};
+use sexton_proof::record::Method;
+use sexton_proof::window::Span;
+use std::path::PathBuf;
+
+/// A receipt and what is to be thought of it.
+pub(super) struct Judged {
+    pub(super) path: PathBuf,
+    pub(super) standing: Standing,
+    /// What it says, where it is authentic, or would be if it were witnessed.
+    pub(super) verdict: Option<Box<Verdict>>,
+}
+
+impl Judged {
+    pub(super) fn code(&self) -> u8 {
+        self.standing.code()
+    }
+}
+
+/// How a receipt stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Kept,
+    NotValid { check: Option<u8>, why: String },
+    Unreadable { why: String },
+    Early { by_ms: u64 },
+    Late { by_ms: u64 },
+    Unwitnessed { why: String },
+    NotADeletion { method: Method },
+}
+
+impl Standing {
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Standing::Kept => 0,
+            Standing::NotValid { .. } => 1,
+            Standing::Unreadable { .. } => 2,
+            Standing::Early { .. } | Standing::Late { .. } => 3,
+            Standing::Unwitnessed { .. } => 4,
+            Standing::NotADeletion { .. } => 5,
+        }
+    }
+
+    /// The word for it in JSON.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Standing::Kept => "kept",
+            Standing::NotValid { .. } => "not-valid",
+            Standing::Unreadable { .. } => "unreadable",
+            Standing::Early { .. } => "early",
+            Standing::Late { .. } => "late",
+            Standing::Unwitnessed { .. } => "unwitnessed",
+            Standing::NotADeletion { .. } => "not-a-deletion",
+        }
+    }
+}
+
+impl From<Outcome> for Standing {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Kept => Standing::Kept,
+            Outcome::Early { by_ms } => Standing::Early { by_ms },
+            Outcome::Late { by_ms } => Standing::Late { by_ms },
+            Outcome::NotADeletion(method) => Standing::NotADeletion { method },
+        }
+    }
+}
+
+/// The same logs and witnesses without the quorum: see [`Judge`].
+pub(super) fn without_quorum(policy: &Policy) -> Result<Policy, PolicyError> {
+    let logs = policy.logs().iter().map(|log| format!("log {}\n", log.verifier));
+    let witnesses = policy.witnesses().iter().map(|w| format!("witness {} {}\n", w.name, w.verifier));
+    Policy::parse(logs.chain(witnesses).collect::<String>() + "quorum none\n")
+}
+
+/// Judges receipts under one policy.
+///
+/// The quorum is asked for last: everything else is verified under the same logs and witnesses without it. So a
+/// receipt that is forged *and* unwitnessed is called not valid, and of one that is only unwitnessed it can be said
+/// what it claims.
+pub(super) struct Judge<'p> {
+    policy: &'p Policy,
+    verifier: Verifier<'p>,
+    within: Option<Within>,
+}
+
+/// How soon after a deletion a cosignature must be dated to count.
+#[derive(Clone, Copy)]
+struct Within {
+    span: Span,
+    ms: i64,
+}
+
+impl<'p> Judge<'p> {
+    /// `without_quorum` is what [`without_quorum`] makes of `policy`.
+    pub(super) fn new(
+        policy: &'p Policy,
+        without_quorum: &'p Policy,
+        within: Option<Span>,
+    ) -> Result<Self, Failure> {
+        let within = within.map(|span| Within::new(span, policy)).transpose()?;
+        Ok(Judge { policy, verifier: Verifier::new(without_quorum), within })
+    }
+
+    pub(super) fn judge(&mut self, source: Source) -> Judged {
+        let Source { path, problem } = source;
+        let bytes = match problem {
+            Some(why) => Err(why),
+            None => sources::read(&path, RECEIPT_MAX_BYTES).map_err(|error| error.to_string()),
+        };
+        let (standing, verdict) = match bytes.map(|bytes| self.verifier.verify(&bytes)) {
+            Err(why) => (Standing::Unreadable { why }, None),
+            Ok(Err(error)) => (Standing::NotValid { check: check(&error), why: error.to_string() }, None),
+            Ok(Ok(verdict)) => {
+                let unwitnessed = self.unwitnessed(&verdict).map(|why| Standing::Unwitnessed { why });
+                (unwitnessed.unwrap_or_else(|| verdict.outcome().into()), Some(Box::new(verdict)))
+            }
+        };
+        Judged { path, standing, verdict }
+    }
+
+    /// Why the cosignatures are not what the policy and the caller ask for, where they are not.
+    fn unwitnessed(&self, verdict: &Verdict) -> Option<String> {
+        let quorum = self.policy.quorum()?;
+        let counting: Vec<(String, u64)> = match self.within {
+            None => verdict.cosignatures.clone(),
+            Some(within) => {
+                let latest_ms = verdict.time_ms.saturating_add(within.ms);
+                let counts = |(_, at_s): &&(String, u64)| ms_of(*at_s) <= latest_ms;
+                verdict.cosignatures.iter().filter(counts).cloned().collect()
+            }
+        };
+        if self.policy.quorum_met_by(&counting) {
+            return None;
+        }
+        let found = match verdict.cosignatures.as_slice() {
+            [] => "nobody of this policy cosigned the checkpoint".to_owned(),
+            all => {
+                let one = |(name, at_s): &(String, u64)| format!("{name} at {}", show::instant(ms_of(*at_s)));
+                format!("cosigned by {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
+            }
+        };
+        Some(match self.within {
+            None => format!("the quorum {quorum:?} is not met: {found}"),
+            Some(Within { span, .. }) => format!("the quorum {quorum:?} is not met within {span}: {found}"),
+        })
+    }
+}
+
+impl Within {
+    fn new(span: Span, policy: &Policy) -> Result<Self, Failure> {
+        // A policy without a quorum would be met by nobody's cosignature, and the question answered with yes.
+        if policy.quorum().is_none() {
+            return Err(Failure::new(
+                "--witnessed-within needs a policy with a quorum; this one says \"quorum none\"",
+            ));
+        }
+        let calendar =
+            || Failure::new(format!("--witnessed-within {span} is a calendar span; use s, m, h, d or w"));
+        Ok(Within { span, ms: span.exact_ms().ok_or_else(calendar)? })
+    }
+}
+
+/// Cosignatures are dated in Unix seconds.
+fn ms_of(at_s: u64) -> i64 {
+    i64::try_from(at_s).unwrap_or(i64::MAX).saturating_mul(1_000)
+}
+
+/// Which check of `docs/format.md` §5 failed; none where the file is not a receipt to begin with.
+fn check(error: &VerifyError) -> Option<u8> {
+    use VerifyError as E;
+    Some(match error {
+        E::Checkpoint(_) | E::Origin(_) | E::Quorum { .. } => 1,
+        E::Inclusion(_) | E::BatchLeaf(_) | E::NotBatch => 2,
+        E::ClassHash { .. } | E::ClassLeaf(_) | E::NotClass | E::ClassId { .. } | E::Class(_) => 3,
+        E::Chunk(_) => 4,
+        E::Record(_) | E::Page { .. } | E::Seq { .. } | E::Position { .. } => 5,
+        E::Commitment { .. } => 6,
+        E::Bounds(_) | E::Floor { .. } | E::Ceiling { .. } | E::FloorMax { .. } | E::CeilingMin { .. } => 7,
+        E::Time { .. } => 8,
+        _ => return None,
+    })
+}
+
+/// What each check asks, for people.
+pub(super) fn check_name(check: u8) -> &'static str {
+    match check {
+        1 => "the checkpoint under the policy",
+        2 => "the batch in the log",
+        3 => "the class",
+        4 => "the tombstone in its file",
+        5 => "the tombstone",
+        6 => "the commitment to the object",
+        7 => "the bounds of the promise",
+        _ => "the time of the deletion",
+    }
+}

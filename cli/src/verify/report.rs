@@ -1,0 +1,195 @@
+//! What `sexton verify` says.
+
+use super::Tally;
+use super::judge::{Judged, Standing, check_name};
+use crate::output::Output;
+use crate::show;
+use serde_json::{Value, json};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
+
+/// What the exit codes stand for, in a summary, the worst first.
+const KINDS: [(u8, &str); 6] = [
+    (1, "not valid"),
+    (2, "unreadable"),
+    (4, "unwitnessed"),
+    (3, "early or late"),
+    (5, "not a deletion"),
+    (0, "authentic, promise kept"),
+];
+
+pub(super) fn text(tally: &Tally, policy: &Policy, output: &mut Output) {
+    for judged in &tally.told {
+        one(judged, output);
+    }
+    let total: usize = tally.codes.iter().sum();
+    if total > 1 {
+        let kinds = KINDS.iter().filter_map(|(code, name)| {
+            let n = tally.codes.get(usize::from(*code)).copied().filter(|n| *n > 0)?;
+            Some(format!("{} {name}", show::count(n as u64)))
+        });
+        let summary = format!(
+            "{}: {}",
+            show::counted(total, "receipt", "receipts"),
+            kinds.collect::<Vec<_>>().join(", ")
+        );
+        let summary = if tally.worst() == 0 { output.good(summary) } else { output.strong(summary) };
+        output.line(summary);
+    }
+    if tally.codes.first().is_some_and(|kept| *kept > 0) {
+        output.line(output.faint("What a valid receipt does not prove:"));
+        for sentence in DOES_NOT_PROVE {
+            output.line(output.faint(format_args!("  {sentence}")));
+        }
+        if policy.quorum().is_none() {
+            let sentence =
+                "  This policy asks for no witnesses: for its times there is only the operator's word.";
+            output.line(output.faint(sentence));
+        }
+    }
+}
+
+fn one(judged: &Judged, output: &mut Output) {
+    let path = judged.path.display();
+    let head = match &judged.standing {
+        Standing::Kept => format!("{} {path}", output.good("kept:")),
+        Standing::NotValid { check: Some(check), why } => {
+            format!("{} {path}\n  check {check}, {}: {why}", output.bad("not valid:"), check_name(*check))
+        }
+        Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
+        Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
+        Standing::Early { by_ms } => {
+            format!("{} {path}\n  deleted {} before its floor", output.bad("early:"), show::length(*by_ms))
+        }
+        Standing::Late { by_ms } => {
+            format!("{} {path}\n  deleted {} after its ceiling", output.bad("late:"), show::length(*by_ms))
+        }
+        Standing::Unwitnessed { why } => {
+            format!("{} {path}\n  {why}\n  what it claims:", output.bad("unwitnessed:"))
+        }
+        Standing::NotADeletion { method } => {
+            format!("{} {path}\n  authentic, but it ended as {method}", output.strong("not a deletion:"))
+        }
+    };
+    output.line(head);
+    if let Some(verdict) = &judged.verdict {
+        said(verdict, output);
+    }
+}
+
+fn said(v: &Verdict, output: &mut Output) {
+    let mut line = |name: &str, value: String| output.line(format_args!("  {name:<9} {value}"));
+    let size = if v.size_bytes == SIZE_UNKNOWN {
+        String::new()
+    } else {
+        format!(", {} bytes", show::count(v.size_bytes))
+    };
+    line("object", format!("{}{size}", show::chosen(&v.key)));
+    line("promise", promise(v));
+    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, v.reason));
+    if v.floor_ms != NO_FLOOR {
+        line("floor", format!("{}{}", show::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
+    }
+    if v.ceiling_ms != NO_CEILING {
+        line("ceiling", format!("{}{}", show::instant(v.ceiling_ms), relation(v.time_ms, v.ceiling_ms)));
+    }
+    line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
+}
+
+fn promise(v: &Verdict) -> String {
+    let bounds = match (v.keep, v.within) {
+        (Some(keep), Some(within)) => format!("kept for {keep}, deleted within {within}"),
+        (Some(keep), None) => format!("kept for {keep}"),
+        (None, Some(within)) => format!("deleted within {within}"),
+        (None, None) => String::new(),
+    };
+    let start = show::instant(v.start_ms);
+    format!("class {} version {}: {bounds} of {start} ({})", v.class_name, v.class_version, v.zone)
+}
+
+/// Where a bound lies, seen from the end.
+fn relation(time_ms: i64, bound_ms: i64) -> String {
+    let apart = show::length(time_ms.abs_diff(bound_ms));
+    match time_ms.cmp(&bound_ms) {
+        std::cmp::Ordering::Less => format!(", {apart} later"),
+        std::cmp::Ordering::Equal => ", the same instant".into(),
+        std::cmp::Ordering::Greater => format!(", {apart} earlier"),
+    }
+}
+
+pub(super) fn json(tally: &Tally, policy: &Policy, output: &mut Output) {
+    let receipts: Vec<Value> = tally.told.iter().map(receipt).collect();
+    let [kept, not_valid, unreadable, early_or_late, unwitnessed, not_a_deletion] = tally.codes;
+    output.json(&json!({
+        "code": tally.worst(),
+        "counts": {
+            "kept": kept,
+            "not_valid": not_valid,
+            "unreadable": unreadable,
+            "early_or_late": early_or_late,
+            "unwitnessed": unwitnessed,
+            "not_a_deletion": not_a_deletion,
+        },
+        "quorum": policy.quorum(),
+        "receipts": receipts,
+        "does_not_prove": DOES_NOT_PROVE,
+    }));
+}
+
+fn receipt(judged: &Judged) -> Value {
+    let mut value = json!({
+        "receipt": judged.path.to_string_lossy(),
+        "code": judged.code(),
+        "result": judged.standing.name(),
+    });
+    let more = match &judged.standing {
+        Standing::Kept => json!({}),
+        Standing::NotValid { check, why } => json!({ "check": check, "why": why }),
+        Standing::Unreadable { why } | Standing::Unwitnessed { why } => json!({ "why": why }),
+        Standing::Early { by_ms } | Standing::Late { by_ms } => json!({ "by_ms": by_ms }),
+        Standing::NotADeletion { method } => json!({ "method": method.name() }),
+    };
+    merge(&mut value, more);
+    if let Some(verdict) = &judged.verdict {
+        merge(&mut value, json!({ "verdict": verdict_json(verdict) }));
+    }
+    value
+}
+
+fn merge(value: &mut Value, more: Value) {
+    if let (Value::Object(value), Value::Object(more)) = (value, more) {
+        value.extend(more);
+    }
+}
+
+fn verdict_json(v: &Verdict) -> Value {
+    let cosignatures: Vec<Value> =
+        v.cosignatures.iter().map(|(name, at_s)| json!({ "witness": name, "time_s": at_s })).collect();
+    json!({
+        "origin": v.origin,
+        "tree_size": v.tree_size,
+        "leaf_index": v.leaf_index,
+        "batch": v.batch,
+        "registration": v.id.to_string(),
+        "class": v.class_name,
+        "class_version": v.class_version,
+        "keep": v.keep.map(|span| span.to_string()),
+        "within": v.within.map(|span| span.to_string()),
+        "zone": v.zone,
+        "key": show::chosen(&v.key),
+        "key_hex": hex::encode(&v.key),
+        "version": hex::encode(&v.version),
+        "digest": hex::encode(&v.digest),
+        "size_bytes": Some(v.size_bytes).filter(|size| *size != SIZE_UNKNOWN),
+        "start_ms": v.start_ms,
+        "floor_ms": Some(v.floor_ms).filter(|ms| *ms != NO_FLOOR),
+        "ceiling_ms": Some(v.ceiling_ms).filter(|ms| *ms != NO_CEILING),
+        "time_ms": v.time_ms,
+        "method": v.method.name(),
+        "reason": v.reason.name(),
+        "logged_ms": v.logged_ms,
+        "tool": v.tool,
+        "cosignatures": cosignatures,
+    })
+}

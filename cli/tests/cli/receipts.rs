@@ -1,0 +1,331 @@
+//! `verify`, and what every command has in common.
+
+use crate::run::{Ran, command, sexton, write};
+use sexton::fault::Faults;
+use sexton::files::memory::MemoryFiles;
+use sexton::kv::memory::MemoryKv;
+use sexton::store::{Answer, Store, SubBatch};
+use sexton::{Clock, Durability, Engine, Opener, Options, Registration, Seams, SeededEntropy, VirtualClock};
+use sexton_proof::note::{Cosigner, Note};
+use sexton_proof::tlog_proof::TlogProof;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const NEW_YEAR_MS: i64 = 1_767_225_600_000;
+const HOUR_MS: i64 = 3_600_000;
+
+/// A store that answers for every object the same.
+struct Always(Answer);
+
+impl Store for Always {
+    fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+        vec![self.0.clone(); part.objects.len()]
+    }
+}
+
+/// A folder with receipts and policies of a small engine in memory.
+struct Bench {
+    folder: TempDir,
+    engine: Engine,
+    clock: Arc<VirtualClock>,
+    files: MemoryFiles,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(VirtualClock::new(NEW_YEAR_MS));
+        let files = MemoryFiles::new(Faults::none());
+        let seams = Seams {
+            kv: Arc::new(MemoryKv::new(Faults::none())),
+            files: Arc::new(files.clone()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        };
+        let options = Options::new("sexton.test/cli");
+        let engine = Engine::open_with_seams(seams, &options, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let bench = Bench { folder: tempfile::tempdir().unwrap(), engine, clock, files };
+        bench.put("trust.policy", bench.engine.policy());
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        write(&self.path(name), bytes);
+        self.path(name)
+    }
+
+    /// The receipt of an upload that is enforced `after_ms` its start, with this answer of the store.
+    fn receipt(&self, name: &str, answer: Answer, after_ms: i64) -> PathBuf {
+        let start_ms = self.engine.now_ms();
+        let upload = Registration {
+            version: b"1",
+            start_ms: Some(start_ms),
+            ..Registration::new("upload-3h", name.as_bytes())
+        };
+        let id = self.engine.register(&[upload], Durability::Synced).unwrap()[0].id;
+        self.clock.advance(after_ms);
+        self.engine.enforce(&Always(answer)).unwrap();
+        self.put(name, self.engine.receipt(id, Opener::Key(name.as_bytes())).unwrap())
+    }
+
+    fn kept(&self, name: &str) -> PathBuf {
+        self.receipt(name, Answer::Deleted, 3 * HOUR_MS - 30_000)
+    }
+
+    /// The receipt with a witness's cosignature of this instant under its checkpoint.
+    fn cosigned(&self, name: &str, receipt: &Path, witness: &Cosigner, at_ms: i64) -> PathBuf {
+        let mut proof = TlogProof::parse(&fs::read(receipt).unwrap()).unwrap();
+        let text = Note::parse(&proof.checkpoint).unwrap().text().to_owned();
+        proof.checkpoint += &witness.cosign(at_ms.unsigned_abs() / 1_000, &text);
+        self.put(name, proof.to_text())
+    }
+
+    fn verify(&self, receipts: &[&Path], policy: &Path, more: &[&str]) -> Ran {
+        let mut words = vec!["verify".into()];
+        words.extend(receipts.iter().map(|path| path.as_os_str().to_owned()));
+        words.extend(["--policy".into(), policy.as_os_str().to_owned()]);
+        words.extend(more.iter().map(Into::into));
+        sexton(words)
+    }
+
+    fn code(&self, receipts: &[&Path]) -> i32 {
+        self.verify(receipts, &self.path("trust.policy"), &[]).code
+    }
+}
+
+#[test]
+fn a_kept_promise_is_0_and_what_the_receipt_does_not_prove_is_said() {
+    let bench = Bench::new();
+    let receipt = bench.kept("cat.jpg.tlog-proof");
+    let ran = bench.verify(&[&receipt], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("kept:"), "{ran:?}");
+    assert!(ran.stdout.contains("2026-01-01T02:59:30.000Z"), "{ran:?}");
+    for sentence in sexton_proof::receipt::DOES_NOT_PROVE {
+        assert!(ran.stdout.contains(sentence), "{sentence:?} is not in {ran:?}");
+    }
+    let told = bench.verify(&[&receipt], &bench.path("trust.policy"), &["--json"]).json();
+    assert_eq!(told["code"], 0);
+    assert_eq!(told["receipts"][0]["result"], "kept");
+    assert_eq!(told["receipts"][0]["verdict"]["key"], "cat.jpg.tlog-proof");
+    assert_eq!(told["receipts"][0]["verdict"]["time_ms"], NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    assert_eq!(told["receipts"][0]["verdict"]["floor_ms"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_changed_byte_anywhere_is_1_and_the_check_that_failed_is_named() {
+    let bench = Bench::new();
+    let good = fs::read(bench.kept("good")).unwrap();
+    for at in (0..good.len()).step_by(good.len() / 40) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        let bad = bench.put("bad", bad);
+        let told = bench.verify(&[&bad], &bench.path("trust.policy"), &["--json"]).json();
+        assert_eq!(told["code"], 1, "byte {at}: {told}");
+        assert_eq!(told["receipts"][0]["result"], "not-valid");
+        assert!(!told["receipts"][0]["why"].as_str().unwrap().is_empty());
+    }
+    let other = Bench::new().engine.policy().replace("sexton.test/cli", "sexton.test/clj");
+    let other = bench.put("other.policy", other);
+    // Another name needs another key id, so this policy is malformed, not merely of somebody else.
+    bench.verify(&[&bench.path("good")], &other, &[]).assert_refused("cannot be used: policy line 1");
+}
+
+#[test]
+fn a_receipt_of_an_unknown_log_is_1() {
+    let bench = Bench::new();
+    let receipt = bench.kept("cat");
+    let key = sexton_proof::note::Signer::generate("somebody.else/log", [9; 32]).unwrap().verifier();
+    let policy = bench.put("else.policy", format!("log {key}\nquorum none\n"));
+    let ran = bench.verify(&[&receipt], &policy, &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("check 1, the checkpoint under the policy"), "{ran:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_2_and_the_others_are_judged_all_the_same() {
+    let bench = Bench::new();
+    let good = bench.kept("good");
+    let missing = bench.path("missing");
+    let ran = bench.verify(&[&missing, &good], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stdout.contains("unreadable:") && ran.stdout.contains("kept:"), "{ran:?}");
+    fs::create_dir(bench.path("empty")).unwrap();
+    assert_eq!(bench.code(&[&bench.path("empty")]), 2);
+    bench.verify(&[&good], &missing, &[]).assert_refused("the policy");
+    let cut = bench.put("cut.policy", "quorum none");
+    bench.verify(&[&good], &cut, &[]).assert_refused("cannot be used: policy does not end with a line feed");
+}
+
+#[test]
+fn a_late_deletion_is_3() {
+    let bench = Bench::new();
+    let late = bench.receipt("late", Answer::Deleted, 3 * HOUR_MS + 5_000);
+    let ran = bench.verify(&[&late], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("deleted 5.0 s after its ceiling"), "{ran:?}");
+    assert!(!ran.stdout.contains("does not prove"), "nothing is green here: {ran:?}");
+}
+
+#[test]
+fn a_receipt_without_the_witnesses_that_the_policy_asks_for_is_4() {
+    let bench = Bench::new();
+    let receipt = bench.kept("cat");
+    let deleted_ms = bench.engine.now_ms();
+    let witness = Cosigner::generate("witness.example/w", [3; 32]).unwrap();
+    let policy =
+        bench.engine.policy().replace("quorum none", &format!("witness w {}\nquorum w", witness.verifier()));
+    let policy = bench.put("witnessed.policy", policy);
+
+    let unwitnessed = bench.verify(&[&receipt], &policy, &[]);
+    assert_eq!(unwitnessed.code, 4, "{unwitnessed:?}");
+    assert!(unwitnessed.stdout.contains("nobody of this policy cosigned"), "{unwitnessed:?}");
+
+    let soon = bench.cosigned("soon", &receipt, &witness, deleted_ms + 60_000);
+    assert_eq!(bench.verify(&[&soon], &policy, &[]).code, 0);
+    assert_eq!(bench.verify(&[&soon], &policy, &["--witnessed-within", "1m"]).code, 0);
+    let stale = bench.verify(&[&soon], &policy, &["--witnessed-within", "59s"]);
+    assert_eq!(stale.code, 4, "{stale:?}");
+    assert!(
+        stale.stdout.contains("is not met within 59s: cosigned by w at 2026-01-01T03:00:30.000Z"),
+        "{stale:?}"
+    );
+
+    // Forged and unwitnessed is forged.
+    let mut forged = fs::read(&receipt).unwrap();
+    forged[200] ^= 1;
+    assert_eq!(bench.verify(&[&bench.put("forged", forged)], &policy, &[]).code, 1);
+}
+
+#[test]
+fn a_bound_on_witnessing_needs_a_policy_with_witnesses_and_an_exact_span() {
+    let bench = Bench::new();
+    let receipt = bench.kept("cat");
+    let bound = |policy: &Path, span: &str| bench.verify(&[&receipt], policy, &["--witnessed-within", span]);
+    bound(&bench.path("trust.policy"), "1h").assert_refused("needs a policy with a quorum");
+    let witness = Cosigner::generate("witness.example/w", [3; 32]).unwrap();
+    let policy =
+        bench.engine.policy().replace("quorum none", &format!("witness w {}\nquorum w", witness.verifier()));
+    let policy = bench.put("witnessed.policy", policy);
+    bound(&policy, "6mo").assert_refused("is a calendar span");
+    bound(&policy, "soon").assert_refused("a span is a number");
+}
+
+#[test]
+fn an_object_that_was_gone_already_is_5() {
+    let bench = Bench::new();
+    let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
+    let ran = bench.verify(&[&absent], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.contains("it ended as absent"), "{ran:?}");
+}
+
+#[test]
+fn inspect_shows_what_lives_on_and_a_leaf_on_its_own() {
+    let bench = Bench::new();
+    let upload = Registration { start_ms: Some(NEW_YEAR_MS), ..Registration::new("upload-3h", b"stubborn") };
+    bench.engine.register(&[upload], Durability::Synced).unwrap();
+    bench.clock.advance(3 * HOUR_MS - 30_000);
+    bench.engine.enforce(&Always(Answer::Failed("it is broken".into()))).unwrap();
+    let files = bench.files.all();
+    let inspect = |name: &str, bytes: &[u8]| {
+        let path = bench.put(name, bytes);
+        sexton(["inspect".as_ref(), path.as_os_str(), "--json".as_ref()]).json()
+    };
+    let carries = inspect("carries", &files["tombstones/001.carry"]);
+    assert_eq!((&carries["format"], &carries["n"]), (&"carries".into(), &1.into()));
+    assert_eq!(carries["carries"][0]["cause"], "failed");
+
+    let bundle = files.iter().rfind(|(path, _)| path.starts_with("log/tile/entries/")).unwrap().1;
+    let shown = inspect("bundle", bundle);
+    let entries = sexton_proof::tile::parse_bundle(bundle).unwrap();
+    for (at, entry) in entries.iter().enumerate() {
+        let mut leaf = inspect("leaf", entry);
+        assert_eq!(leaf, shown["entry"][at]);
+        assert_eq!(leaf["format"].take(), if at < 4 { "class leaf" } else { "batch leaf" });
+    }
+}
+
+#[test]
+fn of_several_receipts_the_worst_decides_and_a_folder_counts_as_what_is_in_it() {
+    let bench = Bench::new();
+    let kept = bench.kept("kept");
+    let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
+    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR_MS);
+    let forged = bench.put("forged", b"c2sp.org/tlog-proof@v1\n");
+    let missing = bench.path("missing");
+    assert_eq!(bench.code(&[&kept, &absent]), 5);
+    assert_eq!(bench.code(&[&kept, &absent, &late]), 3);
+    assert_eq!(bench.code(&[&kept, &absent, &late, &missing]), 2);
+    assert_eq!(bench.code(&[&kept, &absent, &late, &missing, &forged]), 1);
+
+    fs::create_dir_all(bench.path("all/below")).unwrap();
+    for n in 0..12 {
+        fs::copy(&kept, bench.path(&format!("all/below/{n}.tlog-proof"))).unwrap();
+    }
+    fs::copy(&late, bench.path("all/late.tlog-proof")).unwrap();
+    fs::copy(&forged, bench.path("all/notes.txt")).unwrap();
+    let ran = bench.verify(&[&bench.path("all")], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("13 receipts: 1 early or late, 12 authentic, promise kept"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("late.tlog-proof") && !ran.stdout.contains("below"),
+        "only the bad one: {ran:?}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let wrong: [&[&str]; 8] = [
+        &[],
+        &["bury"],
+        &["verify"],
+        &["verify", "receipt"],
+        &["verify", "--policy", "trust.policy"],
+        &["inspect"],
+        &["demo", "--files", "many"],
+        &["demo", "--files", "0"],
+    ];
+    for words in wrong {
+        let ran = sexton(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+    }
+}
+
+#[test]
+fn help_has_an_example_and_the_exit_codes_of_every_command() {
+    for name in ["demo", "verify", "inspect", "check"] {
+        let help = sexton([name, "--help"]);
+        assert_eq!(help.code, 0);
+        assert!(help.stdout.contains(&format!("Example:\n  sexton {name} ")), "{help:?}");
+        assert!(help.stdout.contains("Exit codes:\n  0  "), "{help:?}");
+    }
+    let version = sexton(["--version"]);
+    assert_eq!((version.code, version.stdout), (0, format!("sexton {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_verdict() {
+    let bench = Bench::new();
+    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR_MS);
+    let policy = bench.path("trust.policy");
+    // Far more than a pipe holds.
+    let receipts = vec![&late; 500];
+    let mut child = command()
+        .args(["verify", "--json", "--policy"])
+        .arg(&policy)
+        .args(receipts)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!(ran.status.code(), Some(3));
+    assert_eq!(String::from_utf8(ran.stderr).unwrap(), "");
+}
