@@ -199,12 +199,13 @@ fn write_shard(
     let bytes = members.iter().map(|&at| items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
     let mut shard = core.index.lock(number);
-    let relies = stage(core, &mut shard, members, items, prepared, answers, &mut set).inspect_err(|error| {
-        // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
-        if !set.is_empty() {
-            core.writer.poison(error);
-        }
-    })?;
+    let relies =
+        stage(core, &mut shard, members, items, prepared, answers, &mut set).inspect_err(|error| {
+            // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
+            if !set.is_empty() {
+                core.writer.poison(error);
+            }
+        })?;
     if !set.is_empty() {
         return core.writer.write(set).map(Some);
     }

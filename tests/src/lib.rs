@@ -1,5 +1,7 @@
 //! What the tests that cross crates share: an engine over memory, and a store that is a map.
 
+pub mod host;
+
 use parking_lot::Mutex;
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;

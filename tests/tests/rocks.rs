@@ -1,17 +1,19 @@
 //! The engine on real RocksDB, whose options are made small so that files come and go by the dozen.
 
+mod durability;
 mod race;
+mod refusals;
 mod revived;
+mod worker;
 
 use sexton::files::disk::DiskFiles;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::{ClassSet, Clock, Engine, Options, OsEntropy, Seams, VirtualClock};
+use sexton_tests::host::Dice;
 use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// A class of small slots: a minute to live, in slots of a second.
-const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
 /// The number of the first class an engine defines.
 const FIRST_CLASS: u32 = 1;
 
@@ -51,4 +53,15 @@ impl Bench {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         (Engine::open_with_seams(seams, &self.options, clock).unwrap(), kv)
     }
+}
+
+/// A key of `bytes` bytes that no compression makes smaller, so that files fill up quickly.
+fn long_key(name: &str, bytes: usize) -> String {
+    let mut key = format!("{name}/");
+    let mut dice = Dice::new(name.bytes().fold(7, |n, b| n.rotate_left(9) ^ u64::from(b)));
+    while key.len() < bytes {
+        key += &hex::encode(dice.roll().to_be_bytes());
+    }
+    key.truncate(bytes);
+    key
 }

@@ -51,9 +51,17 @@ fn failed(what: &str, error: rocksdb::Error) -> Error {
         rocksdb::ErrorKind::Corruption => ErrorKind::Corrupt,
         rocksdb::ErrorKind::Busy | rocksdb::ErrorKind::TryAgain => ErrorKind::Busy,
         _ if error.as_ref().contains("No space left") => ErrorKind::Full,
+        // Another process, or this one, has the folder open.
+        _ if error.as_ref().contains("/LOCK: ") => ErrorKind::Busy,
         _ => ErrorKind::Io,
     };
     Error::with_source(kind, format!("the index could not {what}"), error)
+}
+
+/// Whether tables or logs of writes lie in a folder.
+fn holds_data(path: &Path) -> bool {
+    let data = |name: &Path| name.extension().is_some_and(|ending| ending == "sst" || ending == "log");
+    path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.path())))
 }
 
 fn name(family: Family) -> String {
@@ -129,6 +137,12 @@ impl RocksKv {
             let there = Db::list_cf(&database, path)
                 .map_err(|e| failed(&format!("be read in {}", path.display()), e))?;
             names.extend(there.into_iter().filter(|n| n.starts_with("class-")));
+        } else if holds_data(path) {
+            // RocksDB would begin anew here and clear away what it does not know.
+            return Err(Error::corrupt(format!(
+                "the index in {} lacks its file CURRENT; put it back or restore a backup",
+                path.display()
+            )));
         }
         let descriptors = names.into_iter().map(|name| ColumnFamilyDescriptor::new(name, families.clone()));
         let db = Db::open_cf_descriptors(&database, path, descriptors)

@@ -1,0 +1,136 @@
+//! Seams that stop for good at a chosen point, and say so: whoever kills the process then knows what it was doing.
+
+use sexton::Result;
+use sexton::files::disk::DiskFiles;
+use sexton::files::{Access, Files, NewFile};
+use sexton::kv::rocks::RocksKv;
+use sexton::kv::{Change, Family, Kv, Order, Visit, WriteSet};
+use sexton_proof::id::ClassId;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// The point at which the process stops.
+pub(crate) struct Stall {
+    point: String,
+    /// How often the point is passed before.
+    passes: AtomicI64,
+    armed: AtomicBool,
+}
+
+impl Stall {
+    pub(crate) fn new(point: &str, passes: i64) -> Arc<Self> {
+        let armed = AtomicBool::new(false);
+        Arc::new(Stall { point: point.to_owned(), passes: AtomicI64::new(passes), armed })
+    }
+
+    /// From here on: opening is not stopped, or the next run would never come further than this one.
+    pub(crate) fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Passes a point, or never comes back.
+    pub(crate) fn at(&self, point: &str) {
+        let here = self.armed.load(Ordering::SeqCst) && self.point == point;
+        if here && self.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
+            crate::say("stalled");
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+pub(crate) struct StallingFiles(pub(crate) DiskFiles, pub(crate) Arc<Stall>);
+
+/// What a file is.
+fn kind_of(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or(path, |(_, ending)| ending) {
+        "tomb" => "tombstones",
+        "head" => "head",
+        "log/checkpoint" => "checkpoint",
+        _ if path.starts_with("log/tile/") => "tile",
+        _ => "other",
+    }
+}
+
+impl Files for StallingFiles {
+    fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()> {
+        self.replace_all(&[NewFile { path: path.to_owned(), bytes, access }])
+    }
+
+    fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        let Some(first) = files.first() else { return Ok(()) };
+        let kind = kind_of(&first.path);
+        self.1.at(&format!("before-{kind}"));
+        if self.1.point == "among-tombstones" && kind == "tombstones" {
+            // All files of a batch are there but the last, its openings.
+            self.0.replace_all(&files[..files.len() - 1])?;
+            self.1.at("among-tombstones");
+        }
+        self.0.replace_all(files)?;
+        self.1.at(&format!("after-{kind}"));
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<()> {
+        self.0.remove_folder(path)
+    }
+
+    fn free_bytes(&self) -> Result<u64> {
+        self.0.free_bytes()
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.0.read(path)
+    }
+}
+
+pub(crate) struct StallingKv(pub(crate) RocksKv, pub(crate) Arc<Stall>);
+
+/// What a write is part of.
+fn kind(set: &WriteSet) -> &'static str {
+    let puts = |wanted: &dyn Fn(Family, &[u8]) -> bool| {
+        set.changes().any(|(family, change)| matches!(change, Change::Put(key, _) if wanted(family, key)))
+    };
+    match () {
+        () if puts(&|family, _| family == Family::Settled) => "commit",
+        () if puts(&|family, key| family == Family::Meta && key.starts_with(b"intent/")) => "intent",
+        () if puts(&|family, _| matches!(family, Family::Rows(_))) => "rows",
+        () => "other",
+    }
+}
+
+impl Kv for StallingKv {
+    fn write(&self, set: WriteSet) -> Result<()> {
+        let kind = kind(&set);
+        self.1.at(&format!("before-{kind}"));
+        self.0.write(set)?;
+        self.1.at(&format!("after-{kind}"));
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.1.at("before-sync");
+        self.0.sync()
+    }
+
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.0.get(family, key)
+    }
+
+    fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()> {
+        self.0.scan(family, range, order, visit)
+    }
+
+    fn create_rows(&self, class: ClassId) -> Result<()> {
+        self.0.create_rows(class)
+    }
+
+    fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+        self.1.at("before-reclaim");
+        self.0.reclaim(family, ranges)?;
+        self.1.at("after-reclaim");
+        Ok(())
+    }
+}
