@@ -416,6 +416,9 @@ impl Evidence {
             set.put(Family::Meta, &schema::intent_key(self.batch.number()), &self.batch.intent.encode());
             core.writer.write_durably(set)?;
             files.push(public(paths.carries, &self.carries));
+        } else if self.batch.again {
+            // An earlier attempt may have published carries that no leaf will ever name.
+            core.files.remove(&paths.carries)?;
         }
         if let Some(openings) = &self.openings {
             files.push(NewFile { path: paths.openings, bytes: openings, access: Access::Private });

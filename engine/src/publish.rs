@@ -59,7 +59,7 @@ fn publish_tiles(core: &Core, from: u64, to: u64) -> Result<()> {
         .collect();
     core.files.replace_all(&files)?;
     for (path, _, _) in parts.iter().filter(|(_, width, _)| *width == tile::WIDTH_FULL) {
-        core.files.remove_folder(&format!("{path}.p"))?;
+        core.files.remove(&format!("{path}.p"))?;
     }
     Ok(())
 }

@@ -9,20 +9,18 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Files under a folder of a file system that keeps what was fsynced.
 pub struct DiskFiles {
     root: PathBuf,
     /// Folders known to exist durably, so that they are made and fsynced once.
     folders: Mutex<HashSet<PathBuf>>,
-    temporary: AtomicU64,
 }
 
 impl DiskFiles {
     /// Files under `root`, which exists.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        DiskFiles { root: root.into(), folders: Mutex::default(), temporary: AtomicU64::new(0) }
+        DiskFiles { root: root.into(), folders: Mutex::default() }
     }
 
     fn make_folder(&self, folder: &Path, access: Access) -> Result<()> {
@@ -47,10 +45,10 @@ impl DiskFiles {
         let target = self.root.join(&file.path);
         let folder = target.parent().unwrap_or(&self.root);
         self.make_folder(folder, file.access)?;
-        // A number of its own: many are staged at once. What a crash leaves behind under such a name
-        // is overwritten when the number comes again, and nobody reads it.
-        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".tmp-{number}"));
+        // Named after the file, so that what a crash leaves behind is overwritten when the file is next written: a
+        // key that was destroyed must not live on in a forgotten copy.
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = folder.join(format!(".tmp-{name}"));
         self.write_temporary(&temporary, file.bytes, file.access)
             .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
         Ok((temporary, target))
@@ -92,10 +90,11 @@ impl Files for DiskFiles {
         folders.into_par_iter().try_for_each(sync_folder)
     }
 
-    fn remove_folder(&self, path: &str) -> Result<()> {
+    fn remove(&self, path: &str) -> Result<()> {
         let target = self.root.join(path);
         self.folders.lock().remove(&target);
-        match fs::remove_dir_all(&target) {
+        let removed = if target.is_dir() { fs::remove_dir_all(&target) } else { fs::remove_file(&target) };
+        match removed {
             Err(e) if e.kind() != ErrorKind::NotFound => {
                 Err(Error::io(format!("cannot remove {}", target.display()), e))
             }

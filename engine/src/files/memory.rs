@@ -53,9 +53,9 @@ impl Files for MemoryFiles {
         }
     }
 
-    fn remove_folder(&self, path: &str) -> Result<()> {
+    fn remove(&self, path: &str) -> Result<()> {
         let prefix = format!("{path}/");
-        self.files.lock().retain(|path, _| !path.starts_with(&prefix));
+        self.files.lock().retain(|other, _| other != path && !other.starts_with(&prefix));
         Ok(())
     }
 

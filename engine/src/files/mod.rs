@@ -29,7 +29,8 @@ pub struct NewFile<'a> {
 /// Files under one root, named by relative paths with `/` between their parts.
 pub trait Files: Send + Sync {
     /// Puts `bytes` under `path`, creating folders as needed. After `Ok` the whole content survives the loss of
-    /// power. After `Err` either the old content is there or the new, never a mixture.
+    /// power. After `Err` either the old content is there or the new, never a mixture. One path is not replaced by
+    /// two threads at once.
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
 
     /// The same for several files, in no particular order: after `Err` each is old or new. One wait for the disk
@@ -38,8 +39,9 @@ pub trait Files: Send + Sync {
         files.iter().try_for_each(|file| self.replace(&file.path, file.bytes, file.access))
     }
 
-    /// Removes the folder `path` and the files in it, if it is there. What this leaves behind does no harm.
-    fn remove_folder(&self, path: &str) -> Result<()>;
+    /// Removes the file at `path`, or the folder with all in it, if there is one. Not durable: only for what does no
+    /// harm if it comes back.
+    fn remove(&self, path: &str) -> Result<()>;
 
     /// How many bytes the file system they lie on can still take.
     fn free_bytes(&self) -> Result<u64>;

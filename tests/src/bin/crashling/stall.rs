@@ -73,8 +73,8 @@ impl Files for StallingFiles {
         Ok(())
     }
 
-    fn remove_folder(&self, path: &str) -> Result<()> {
-        self.0.remove_folder(path)
+    fn remove(&self, path: &str) -> Result<()> {
+        self.0.remove(path)
     }
 
     fn free_bytes(&self) -> Result<u64> {
