@@ -487,11 +487,12 @@ mod tests {
             let bounds = class.bounds(start_ms).unwrap();
             let now_ms = start_ms + age_ms;
             let slot = i64::try_from(class.slot(bounds, now_ms)).unwrap();
-            let (width, lead) = (class.definition.slot_ms as i64, class.definition.lead_ms as i64);
+            let signed = |ms: u64| i64::try_from(ms).unwrap();
+            let (width, lead) = (signed(class.definition.slot_ms), signed(class.definition.lead_ms));
             prop_assert!(slot >= bounds.floor_ms);
             if slot % width == 0 && slot > now_ms {
                 prop_assert!(slot + lead <= bounds.ceiling_ms);
-                prop_assert!(bounds.ceiling_ms >= class.earliest_ceiling_ms(slot as u64));
+                prop_assert!(bounds.ceiling_ms >= class.earliest_ceiling_ms(u64::try_from(slot).unwrap()));
             } else {
                 // Its slot has begun already: now is the time.
                 prop_assert!(slot <= now_ms && now_ms - slot < 1_000);

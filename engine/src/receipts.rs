@@ -60,16 +60,18 @@ impl Receipts {
             batch.leaf.page_id(page).ok_or_else(|| Error::corrupt("the batch leaf lacks a page"))?;
         let last_id = RegistrationId { page: page_id, seq };
         let class = core.class(batch.leaf.class)?;
+        let (checkpoint, size) = published(core, batch.leaf_index)?;
+        let inclusion =
+            |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
         let receipt = Receipt {
             batch_leaf: batch.leaf_bytes.clone(),
             class_leaf: class.leaf.clone(),
+            class_index: class.leaf_index,
+            class_hashes: inclusion(class.leaf_index)?,
             proof,
             opening: open(core, &batch, record, last_id, opener)?,
         };
-        let (checkpoint, size) = published(core, batch.leaf_index)?;
-        let hashes = merkle::inclusion_proof(batch.leaf_index, size, &mut |level, at| {
-            log::node(&*core.kv, level, at)
-        })?;
+        let hashes = inclusion(batch.leaf_index)?;
         Ok(receipt.to_tlog_proof(batch.leaf_index, &hashes, &checkpoint))
     }
 

@@ -8,9 +8,9 @@ use crate::commitment::{Cursor, Opening, commit, put_bytes16};
 use crate::file::{CHUNK_BYTES, ChunkProof, SIBLINGS_MAX};
 use crate::id::{NO_CEILING, NO_FLOOR, ORIGIN_MAX_BYTES, RegistrationId, limit};
 use crate::leaf::{BatchLeaf, ClassLeaf, LEAF_MAX_BYTES, Leaf};
-use crate::merkle::{Hash, leaf_hash, verify_inclusion};
+use crate::merkle::{Hash, PROOF_HASHES_MAX, leaf_hash, verify_inclusion};
 use crate::policy::{Policy, VerifiedCheckpoint};
-use crate::record::{Method, RECORD_BYTES, Reason, Tombstone};
+use crate::record::{FileKind, Header, Method, RECORD_BYTES, Reason, Tombstone};
 use crate::tlog_proof::TlogProof;
 use crate::window::{Span, Window};
 
@@ -19,11 +19,15 @@ pub const EXTRA_FIRST_LINE: &[u8; 18] = b"sexton receipt v0\n";
 /// Longest receipt in bytes. A longer one cannot be valid: its parts have limits that add up to less.
 pub const RECEIPT_MAX_BYTES: usize = 2 << 20;
 
+/// How far a witness's clock may be behind the log's, in milliseconds.
+pub const WITNESS_SLACK_MS: i64 = 300_000;
+
 /// What a valid receipt does not prove. These sentences belong beside every green result.
-pub const DOES_NOT_PROVE: [&str; 4] = [
+pub const DOES_NOT_PROVE: [&str; 5] = [
     "It does not prove that every object was registered.",
     "It does not prove that no other copy of the object existed, or exists.",
     "It does not prove that the storage medium holds no remnant of the object.",
+    "It does not prove that the start, key, digest and size that the operator registered were the true ones.",
     "It does not prove that a time is true beyond what witnesses saw when they cosigned the checkpoint.",
 ];
 
@@ -34,6 +38,10 @@ pub struct Receipt {
     pub batch_leaf: Vec<u8>,
     /// The leaf that defined the class version, as it was logged.
     pub class_leaf: Vec<u8>,
+    /// Its index in the log, smaller than the batch leaf's.
+    pub class_index: u64,
+    /// Its proof of inclusion under the same checkpoint.
+    pub class_hashes: Vec<Hash>,
     /// The proof of the tombstone in the batch's file.
     pub proof: ChunkProof,
     /// What rebuilds the commitment in the tombstone.
@@ -49,10 +57,11 @@ impl Receipt {
             out.extend_from_slice(&u32::try_from(leaf.len()).unwrap_or(u32::MAX).to_be_bytes());
             out.extend_from_slice(leaf);
         }
+        out.extend_from_slice(&self.class_index.to_be_bytes());
+        put_hashes(&mut out, &self.class_hashes);
         out.extend_from_slice(&self.proof.record.to_be_bytes());
         put_bytes16(&mut out, &self.proof.chunk);
-        out.push(u8::try_from(self.proof.siblings.len()).unwrap_or(u8::MAX));
-        out.extend_from_slice(self.proof.siblings.as_flattened());
+        put_hashes(&mut out, &self.proof.siblings);
         out.extend_from_slice(&self.opening.encode());
         out
     }
@@ -62,8 +71,10 @@ impl Receipt {
     /// # Errors
     /// Another first line, bytes that end early or go on too long, parts outside their limits.
     pub fn decode_extra(extra: &[u8]) -> Result<Self, ReceiptError> {
-        let Parts { batch_leaf, class_leaf, proof, opening } = Parts::decode(extra)?;
-        Ok(Self { batch_leaf: batch_leaf.to_vec(), class_leaf: class_leaf.to_vec(), proof, opening })
+        let Parts { batch_leaf, class_leaf, class_index, class_hashes, proof, opening } =
+            Parts::decode(extra)?;
+        let (batch_leaf, class_leaf) = (batch_leaf.to_vec(), class_leaf.to_vec());
+        Ok(Self { batch_leaf, class_leaf, class_index, class_hashes, proof, opening })
     }
 
     /// The receipt file: `index` and `hashes` prove the batch leaf in the tree of the signed `checkpoint`.
@@ -78,6 +89,8 @@ impl Receipt {
 struct Parts<'a> {
     batch_leaf: &'a [u8],
     class_leaf: &'a [u8],
+    class_index: u64,
+    class_hashes: Vec<Hash>,
     proof: ChunkProof,
     opening: Opening,
 }
@@ -90,20 +103,32 @@ impl<'a> Parts<'a> {
         }
         let batch_leaf = leaf(&mut cursor, "batch leaf")?;
         let class_leaf = leaf(&mut cursor, "class leaf")?;
+        let class_index = u64::from_be_bytes(cursor.array("class leaf index")?);
+        let class_hashes = hashes(&mut cursor, "inclusion hashes of the class leaf", PROOF_HASHES_MAX)?;
         let record = cursor.u32("record index")?;
         let length = cursor.u16("length of chunk")?;
         let chunk = cursor.take("chunk", usize::from(length))?;
         limit("chunk", chunk.len(), RECORD_BYTES, CHUNK_BYTES)?;
-        let count = usize::from(cursor.u8("number of chaining values")?);
-        limit("chaining values", 32 * count, 0, 32 * SIBLINGS_MAX)?;
-        let mut siblings = Vec::with_capacity(count);
-        for _ in 0..count {
-            siblings.push(cursor.array("chaining value")?);
-        }
+        let siblings = hashes(&mut cursor, "chaining values", SIBLINGS_MAX)?;
         let opening = Opening::decode(cursor.rest())?;
         let proof = ChunkProof { record, chunk: chunk.to_vec(), siblings };
-        Ok(Self { batch_leaf, class_leaf, proof, opening })
+        Ok(Self { batch_leaf, class_leaf, class_index, class_hashes, proof, opening })
     }
+}
+
+fn put_hashes(out: &mut Vec<u8>, hashes: &[Hash]) {
+    out.push(u8::try_from(hashes.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(hashes.as_flattened());
+}
+
+fn hashes(cursor: &mut Cursor<'_>, field: &'static str, max: usize) -> Result<Vec<Hash>, ReceiptError> {
+    let count = usize::from(cursor.u8(field)?);
+    limit(field, 32 * count, 0, 32 * max)?;
+    let mut hashes = Vec::with_capacity(count);
+    for _ in 0..count {
+        hashes.push(cursor.array(field)?);
+    }
+    Ok(hashes)
 }
 
 fn leaf<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<&'a [u8], ReceiptError> {
@@ -243,10 +268,12 @@ struct KnownBatch {
     chunk: Option<ChunkProof>,
 }
 
-/// A class leaf that is valid; whether it is the batch's is compared for every receipt.
+/// A class leaf that is valid and in the log of the known checkpoint; whether it is the batch's is compared for every receipt.
 #[derive(Clone, Debug)]
 struct KnownClass {
     text: Vec<u8>,
+    index: u64,
+    hashes: Vec<Hash>,
     hash: Hash,
     leaf: ClassLeaf,
     window: Window,
@@ -273,8 +300,8 @@ impl<'p> Verifier<'p> {
 
         let known = self.checkpoint.take().filter(|known| known.text == file.checkpoint);
         if known.is_none() {
-            // A batch is known under one checkpoint only.
-            self.batch = None;
+            // Batch and class are known under one checkpoint only.
+            (self.batch, self.class) = (None, None);
         }
         let checkpoint = match known {
             Some(known) => known,
@@ -289,23 +316,24 @@ impl<'p> Verifier<'p> {
             None => check_batch(&checkpoint.verified, file.index, &file.hashes, parts.batch_leaf)?,
         };
         let batch = self.batch.insert(batch);
-        let class = check_class(&mut self.class, &batch.leaf, parts.class_leaf)?;
+        let class = check_class(&mut self.class, &checkpoint.verified, batch, &parts)?;
 
         let file = &batch.leaf.tombstones;
         let record = parts.proof.verify_after(batch.chunk.as_ref(), file.n, &file.root);
         let record = record.map_err(VerifyError::Chunk)?;
+        check_header(&batch.leaf, &parts.proof)?;
         let (tombstone, id) = check_record(batch, parts.proof.record, &record)?;
         batch.chunk = Some(parts.proof);
         let origin = &checkpoint.verified.checkpoint.origin;
         check_commitment(origin, id, &parts.opening, class.hash, &tombstone)?;
         check_bounds(&class.window, &batch.leaf, &parts.opening)?;
-        check_time(&batch.leaf, &tombstone)?;
-        check_quorum(self.policy, &checkpoint.verified)?;
+        check_time(&batch.leaf, &tombstone, parts.opening.start_ms)?;
+        check_quorum(self.policy, &checkpoint.verified, tombstone.time_ms)?;
         Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, parts.opening))
     }
 }
 
-/// Check 1: the checkpoint's note under the policy, its quorum left for the end.
+/// Check 1: the checkpoint's note under the policy.
 fn check_checkpoint(policy: &Policy, text: &str) -> Result<KnownCheckpoint, VerifyError> {
     let verified = policy.verify(text).map_err(VerifyError::Checkpoint)?;
     limit("origin", verified.checkpoint.origin.len(), 1, ORIGIN_MAX_BYTES).map_err(VerifyError::Origin)?;
@@ -334,13 +362,17 @@ fn check_batch(
     Ok(KnownBatch { index, hashes: hashes.to_vec(), text: text.to_vec(), leaf, firsts, chunk: None })
 }
 
-/// Check 3: the class leaf's hash and id are those that the batch leaf names.
+/// Check 3: the class leaf's hash and id are those that the batch leaf names, and it was in the log before it.
 fn check_class<'a>(
     known: &'a mut Option<KnownClass>,
-    batch: &BatchLeaf,
-    text: &[u8],
+    checkpoint: &VerifiedCheckpoint,
+    known_batch: &KnownBatch,
+    parts: &Parts<'_>,
 ) -> Result<&'a KnownClass, VerifyError> {
-    let same = known.take().filter(|known| known.text == text);
+    let (batch, text, index) = (&known_batch.leaf, parts.class_leaf, parts.class_index);
+    let same = known
+        .take()
+        .filter(|known| known.text == text && known.index == index && known.hashes == parts.class_hashes);
     let hash = same.as_ref().map_or_else(|| leaf_hash(text), |known| known.hash);
     if hash != batch.class_leaf {
         return Err(VerifyError::ClassHash { expected: batch.class_leaf, found: hash });
@@ -351,14 +383,32 @@ fn check_class<'a>(
             let Leaf::Class(leaf) = Leaf::parse(text).map_err(VerifyError::ClassLeaf)? else {
                 return Err(VerifyError::NotClass);
             };
+            let head = &checkpoint.checkpoint;
+            verify_inclusion(index, head.size, &hash, &parts.class_hashes, &head.root)
+                .map_err(VerifyError::ClassInclusion)?;
             let window = Window::new(leaf.keep, leaf.within, &leaf.zone).map_err(VerifyError::Class)?;
-            KnownClass { text: text.to_vec(), hash, leaf, window }
+            KnownClass { text: text.to_vec(), index, hashes: parts.class_hashes.clone(), hash, leaf, window }
         }
     };
     if class.leaf.id != batch.class {
         return Err(VerifyError::ClassId { expected: batch.class, found: class.leaf.id });
     }
+    if index >= known_batch.index || class.leaf.logged_ms > batch.logged_ms {
+        return Err(VerifyError::ClassLater { class: index, batch: known_batch.index });
+    }
     Ok(known.insert(class))
+}
+
+/// Check 4: where the chunk is the file's first, the header in it is that of the batch's tombstones.
+fn check_header(batch: &BatchLeaf, proof: &ChunkProof) -> Result<(), VerifyError> {
+    let in_first_chunk = RECORD_BYTES * (proof.record as usize + 1) < CHUNK_BYTES;
+    let Some(bytes) = proof.chunk.first_chunk().filter(|_| in_first_chunk) else { return Ok(()) };
+    let found = Header::from_bytes(bytes).map_err(VerifyError::Record)?;
+    let expected = Header { kind: FileKind::Tombstones, batch: batch.batch, n: batch.tombstones.n };
+    if found != expected {
+        return Err(VerifyError::Header { expected, found });
+    }
+    Ok(())
 }
 
 /// Check 5: the record is a tombstone and lies within its page, by its seq and by its place in the file.
@@ -379,6 +429,12 @@ fn check_record(
     let end = first + u64::from(line.tombstones);
     if !(first..end).contains(&u64::from(record)) {
         return Err(VerifyError::Position { first, end, found: record });
+    }
+    // Seqs ascend, so those before and behind it in the run leave it this much room; where nothing was carried, none.
+    let least = u64::from(record) - first;
+    let most = u64::from(line.seqs) - (end - u64::from(record));
+    if !(least..=most).contains(&u64::from(tombstone.seq)) {
+        return Err(VerifyError::SeqOfPosition { least, most, found: tombstone.seq });
     }
     Ok((tombstone, RegistrationId { page: id, seq: tombstone.seq }))
 }
@@ -420,24 +476,35 @@ fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening) -> Result
     Ok(())
 }
 
-/// Check 8: started ≤ time ≤ finished; that finished ≤ logged is checked with the batch leaf.
-fn check_time(batch: &BatchLeaf, tombstone: &Tombstone) -> Result<(), VerifyError> {
+/// Check 8: started ≤ time ≤ finished, and start ≤ time where the reason is that it was due; that finished ≤ logged is
+/// checked with the batch leaf.
+fn check_time(batch: &BatchLeaf, tombstone: &Tombstone, start_ms: i64) -> Result<(), VerifyError> {
     let (started, finished, found) = (batch.started_ms, batch.finished_ms, tombstone.time_ms);
     if found < started || found > finished {
         return Err(VerifyError::Time { started, finished, found });
     }
+    if tombstone.reason == Reason::Due && start_ms > found {
+        return Err(VerifyError::BeforeStart { start: start_ms, found });
+    }
     Ok(())
 }
 
-/// The quorum of check 1, looked at last: a receipt that fails it alone is authentic but not witnessed as the policy
-/// asks, and the caller can tell.
-fn check_quorum(policy: &Policy, verified: &VerifiedCheckpoint) -> Result<(), VerifyError> {
-    if verified.quorum_met {
+/// Check 9, the quorum: a receipt that fails it alone is authentic but not witnessed as the policy asks, and the caller
+/// can tell. A witness that signed before the time of the deletion proves that the statement is older than what it
+/// states, so its signature does not count.
+fn check_quorum(policy: &Policy, verified: &VerifiedCheckpoint, time_ms: i64) -> Result<(), VerifyError> {
+    let after = |unix_s: u64| {
+        let signed_ms = i64::try_from(unix_s).unwrap_or(i64::MAX).saturating_mul(1_000);
+        signed_ms.saturating_add(WITNESS_SLACK_MS) >= time_ms
+    };
+    let counted: Vec<(String, u64)> =
+        verified.cosignatures.iter().filter(|(_, unix_s)| after(*unix_s)).cloned().collect();
+    if verified.quorum_met && policy.quorum_met_by(&counted) {
         return Ok(());
     }
     Err(VerifyError::Quorum {
         expected: policy.quorum().unwrap_or_default().to_owned(),
-        found: verified.cosignatures.iter().map(|(name, _)| name.clone()).collect(),
+        found: counted.into_iter().map(|(name, _)| name).collect(),
     })
 }
 

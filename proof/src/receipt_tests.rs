@@ -22,6 +22,10 @@ struct World {
     logged: Option<Vec<u8>>,
     /// The leaf in the receipt at the class's place instead of the class.
     class_given: Option<Vec<u8>>,
+    /// The leaf in the log at the class's place instead of the class.
+    class_logged: Option<Vec<u8>>,
+    /// Where the class leaf is in the log; the batch leaf is at 4.
+    class_at: u8,
     /// The record at the place of tombstone 0.
     record: Option<[u8; 64]>,
     cosigned: bool,
@@ -94,6 +98,8 @@ impl World {
             openings: (0..50).map(opening).collect(),
             logged: None,
             class_given: None,
+            class_logged: None,
+            class_at: 1,
             record: None,
             cosigned: true,
         };
@@ -148,18 +154,29 @@ impl World {
             ..self.batch.clone()
         };
         let batch_leaf = self.logged.clone().unwrap_or_else(|| Leaf::Batch(batch).to_text().into_bytes());
-        let leaves: Vec<Vec<u8>> =
-            (0..7u8).map(|at| if at == 4 { batch_leaf.clone() } else { vec![at] }).collect();
+        let class_leaf = self.class_given.clone().unwrap_or_else(|| self.class_text());
+        let class_logged = self.class_logged.clone().unwrap_or_else(|| class_leaf.clone());
+        let leaf = |at: u8| match at {
+            4 => batch_leaf.clone(),
+            at if at == self.class_at => class_logged.clone(),
+            at => vec![at],
+        };
+        let leaves: Vec<Vec<u8>> = (0..7u8).map(leaf).collect();
         let (root, hashes) = naive_tree(&leaves, 4);
+        let (_, class_hashes) = naive_tree(&leaves, self.class_at.into());
         let text = Checkpoint { origin: self.origin.clone(), size: 7, root }.to_text();
         let mut checkpoint = format!("{text}\n{}", signer(&self.origin).sign(&text));
         if self.cosigned {
             checkpoint += &witness().cosign(1_717_200_100, &text);
         }
-        let class_leaf = self.class_given.clone().unwrap_or_else(|| self.class_text());
         let proof = ChunkTree::new(&file).unwrap().prove(&file, record).unwrap();
         let opening = self.openings[usize::try_from(record).unwrap()].clone();
-        Receipt { batch_leaf, class_leaf, proof, opening }.to_tlog_proof(4, &hashes, &checkpoint)
+        let class_index = self.class_at.into();
+        Receipt { batch_leaf, class_leaf, class_index, class_hashes, proof, opening }.to_tlog_proof(
+            4,
+            &hashes,
+            &checkpoint,
+        )
     }
 
     fn verify(&self, record: u32) -> Result<Verdict, VerifyError> {
@@ -222,7 +239,7 @@ fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done
     assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
     assert!(verdict.quorum_met && verdict.quorum_required);
     assert_eq!(verdict.floor_ms, world.openings[49].floor_ms);
-    assert_eq!(DOES_NOT_PROVE.len(), 4);
+    assert_eq!(DOES_NOT_PROVE.len(), 5);
 }
 
 #[test]
@@ -280,6 +297,24 @@ fn failing() -> Vec<(&'static str, String)> {
     });
     put("ClassId", 0, &|world| {
         world.class.id = 4;
+        world.seal();
+    });
+    put("ClassInclusion", 0, &|world| world.class_logged = Some(b"another".to_vec()));
+    put("ClassLater", 0, &|world| world.class_at = 5);
+    put("ClassLater", 0, &|world| {
+        world.class.logged_ms = world.batch.logged_ms + 1;
+        world.seal();
+    });
+    put("Quorum", 0, &|world| {
+        // All of it lies an hour after the witness's signature.
+        let later = |ms: &mut i64| *ms += 3_600_000;
+        later(&mut world.batch.started_ms);
+        later(&mut world.batch.finished_ms);
+        later(&mut world.batch.logged_ms);
+        world.tombstones.iter_mut().for_each(|tombstone| later(&mut tombstone.time_ms));
+    });
+    put("SeqOfPosition", 5, &|world| {
+        world.tombstones[5].seq = 4;
         world.seal();
     });
     put("Class", 0, &|world| {
@@ -570,7 +605,14 @@ proptest! {
     ) {
         let opening = World::new().openings[0].clone();
         let proof = ChunkProof { record, chunk, siblings };
-        let receipt = Receipt { class_leaf: batch_leaf.clone(), batch_leaf, proof, opening };
+        let receipt = Receipt {
+            class_leaf: batch_leaf.clone(),
+            class_index: 1,
+            class_hashes: vec![[7; 32]],
+            batch_leaf,
+            proof,
+            opening,
+        };
         let mut bytes = receipt.encode_extra();
         for (at, value) in changes {
             let at = at.index(bytes.len());

@@ -106,7 +106,7 @@ fn a_data_folder_keeps_its_shape() {
         assert!(error.to_string().contains(words), "{error}");
     }
     // Nothing said is what is stored.
-    Machine { options: Options::default(), ..machine.clone() }.open().unwrap();
+    Machine { options: Options::default(), ..machine }.open().unwrap();
     let new = Machine { options: Options::default(), ..Machine::new() };
     assert!(new.open().err().unwrap().to_string().contains("needs an origin"));
     for shards in [0, 33, u16::MAX] {

@@ -7,7 +7,7 @@ use crate::id::LimitError;
 use crate::leaf::LeafError;
 use crate::merkle::{Hash, MerkleError};
 use crate::policy::PolicyError;
-use crate::record::RecordError;
+use crate::record::{Header, RecordError};
 use crate::tlog_proof::TlogProofError;
 use crate::window::WindowError;
 
@@ -54,12 +54,12 @@ pub enum VerifyError {
     /// (1) The origin cannot be in a commitment.
     #[error("origin of the checkpoint: {0}")]
     Origin(#[source] LimitError),
-    /// (1) Too few witnesses of the policy cosigned the checkpoint.
+    /// (9) Too few witnesses of the policy cosigned the checkpoint, none counted that signed before the deletion.
     #[error("the cosignatures of {found:?} do not make up the quorum {expected:?}")]
     Quorum {
         /// The quorum that the policy requires.
         expected: String,
-        /// Names of the witnesses that cosigned.
+        /// Names of the witnesses that count.
         found: Vec<String>,
     },
     /// (2) The batch leaf is not in the log.
@@ -93,12 +93,31 @@ pub enum VerifyError {
         /// The class that the class leaf defines.
         found: u32,
     },
+    /// (3) The class leaf is not in the log.
+    #[error("the class leaf is not in the log: {0}")]
+    ClassInclusion(#[source] MerkleError),
+    /// (3) The class was defined after the batch.
+    #[error("the class leaf has index {class} in the log, expected one before the batch leaf's, {batch}")]
+    ClassLater {
+        /// Index of the class leaf.
+        class: u64,
+        /// Index of the batch leaf.
+        batch: u64,
+    },
     /// (3) The class's promise cannot be computed here.
     #[error("promise of the class: {0}")]
     Class(#[source] WindowError),
     /// (4) Chunk and chaining values do not give the root.
     #[error("tombstone in its file: {0}")]
     Chunk(#[source] ProofError),
+    /// (4) The file's header is another's.
+    #[error("the header of the file is {found:?}, expected {expected:?}")]
+    Header {
+        /// The header that the batch leaf implies.
+        expected: Header,
+        /// The header in the chunk.
+        found: Header,
+    },
     /// (5) The record is not a tombstone.
     #[error("tombstone: {0}")]
     Record(#[source] RecordError),
@@ -126,6 +145,16 @@ pub enum VerifyError {
         /// First record after the page.
         end: u64,
         /// Number of the record.
+        found: u32,
+    },
+    /// (5) The tombstone's seq does not fit its place among its page's.
+    #[error("the tombstone is of seq {found}, expected {least} to {most} at its place in the file")]
+    SeqOfPosition {
+        /// The smallest seq possible there.
+        least: u64,
+        /// The largest.
+        most: u64,
+        /// Seq of the tombstone.
         found: u32,
     },
     /// (6) The opening is not of this tombstone.
@@ -169,6 +198,14 @@ pub enum VerifyError {
         /// `ceiling_min` of the batch leaf.
         expected: Option<i64>,
         /// The ceiling in the opening.
+        found: i64,
+    },
+    /// (8) The object went because it was due, and that before its promise began.
+    #[error("the deletion was at {found} ms, before the start at {start} ms")]
+    BeforeStart {
+        /// The start in the opening.
+        start: i64,
+        /// The time in the tombstone.
         found: i64,
     },
     /// (8) The tombstone's time is not within the batch's.
