@@ -177,14 +177,16 @@ fn ms_of(at_s: u64) -> i64 {
 fn check(error: &VerifyError) -> Option<u8> {
     use VerifyError as E;
     Some(match error {
-        E::Checkpoint(_) | E::Origin(_) | E::Quorum { .. } => 1,
+        E::Checkpoint(_) | E::Origin(_) => 1,
         E::Inclusion(_) | E::BatchLeaf(_) | E::NotBatch => 2,
-        E::ClassHash { .. } | E::ClassLeaf(_) | E::NotClass | E::ClassId { .. } | E::Class(_) => 3,
-        E::Chunk(_) => 4,
-        E::Record(_) | E::Page { .. } | E::Seq { .. } | E::Position { .. } => 5,
+        E::ClassHash { .. } | E::ClassLeaf(_) | E::NotClass | E::ClassId { .. } => 3,
+        E::ClassInclusion(_) | E::ClassLater { .. } | E::Class(_) => 3,
+        E::Chunk(_) | E::Header { .. } => 4,
+        E::Record(_) | E::Page { .. } | E::Seq { .. } | E::Position { .. } | E::SeqOfPosition { .. } => 5,
         E::Commitment { .. } => 6,
         E::Bounds(_) | E::Floor { .. } | E::Ceiling { .. } | E::FloorMax { .. } | E::CeilingMin { .. } => 7,
-        E::Time { .. } => 8,
+        E::Time { .. } | E::BeforeStart { .. } => 8,
+        E::Quorum { .. } => 9,
         _ => return None,
     })
 }
@@ -199,6 +201,7 @@ pub(super) fn check_name(check: u8) -> &'static str {
         5 => "the tombstone",
         6 => "the commitment to the object",
         7 => "the bounds of the promise",
-        _ => "the time of the deletion",
+        8 => "the time of the deletion",
+        _ => "the quorum of witnesses",
     }
 }
