@@ -69,12 +69,11 @@ pub(crate) fn check(core: &Core) -> Result<Report> {
     let planner = core.planner.lock();
     let ledger = core.ledger.lock();
     check_log(core, &ledger.log, &mut report)?;
-    let mut locators = 0;
     let classes: Vec<_> = core.classes.read().iter().cloned().collect();
     for class in &classes {
-        locators += check_live(core, class, &mut report)?;
+        check_live(core, class, &mut report)?;
     }
-    check_locator_count(core, locators, &mut report)?;
+    check_locators(core, &mut report)?;
     check_marks(core, &mut report)?;
     check_batches(core, ledger.log.size(), &mut report)?;
     drop(ledger);
@@ -137,39 +136,43 @@ fn check_tiles(core: &Core, published: u64, report: &mut Report) -> Result<()> {
 }
 
 /// The live pages of a class: wheel and index agree, rows are gapless, bounds are what the class makes of the start,
-/// and each is found by its key. Gives how many locator entries there should be.
-fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<u64> {
-    let mut in_wheel: BTreeMap<PageId, Page> = BTreeMap::new();
-    // All shards together, so that no registration falls between looking at the wheels and at the rows.
-    let locks: Vec<_> = (0..core.index.shards()).map(|shard| core.index.lock(shard)).collect();
-    for shard in &locks {
+/// and each is found by its key. Each shard is locked for its list of pages and then for one page at a time, so that
+/// what is compared belongs together and registering goes on between.
+fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<()> {
+    for number in 0..core.index.shards() {
+        let mut in_wheel: BTreeMap<PageId, Page> = BTreeMap::new();
+        let shard = core.index.lock(number);
         shard.each_page(&mut |id, page| {
             if id.class == class.id && page.rows > 0 {
                 in_wheel.insert(id, *page);
             }
         });
+        let mut pages = recovery::live_pages(&*core.kv, class.id)?;
+        pages.retain(|(page, _)| usize::from(page.shard) == number);
+        drop(shard);
+        for (page, rows) in &pages {
+            let known = in_wheel.remove(page).map(|page| page.rows);
+            report.require(known == Some(*rows), || {
+                format!("page {page} has {rows} rows in the index and {known:?} by the wheel")
+            });
+        }
+        for (page, state) in in_wheel {
+            report
+                .require(state.state == PageState::Reserved, || format!("page {page} is in the wheel only"));
+        }
+        for (page, _) in pages {
+            let mut shard = core.index.lock(number);
+            if let Some(rows) = shard.page_mut(page).map(|found| found.rows) {
+                report.pages += 1;
+                check_page(core, class, PageRows { page, rows }, report)?;
+            }
+        }
     }
-    let pages = recovery::live_pages(&*core.kv, class.id)?;
-    for (page, rows) in &pages {
-        let known = in_wheel.remove(page).map(|page| page.rows);
-        report.require(known == Some(*rows), || {
-            format!("page {page} has {rows} rows in the index and {known:?} by the wheel")
-        });
-    }
-    for (page, state) in in_wheel {
-        report.require(state.state == PageState::Reserved, || format!("page {page} is in the wheel only"));
-    }
-    let mut locators = 0;
-    for (page, rows) in pages {
-        report.pages += 1;
-        locators += check_page(core, class, PageRows { page, rows }, report)?;
-    }
-    drop(locks);
-    Ok(locators)
+    Ok(())
 }
 
-fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -> Result<u64> {
-    let (mut expected, mut locators) = (0_u32, 0);
+fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -> Result<()> {
+    let mut expected = 0_u32;
     let range = schema::page_rows(page.page);
     let mut rows = Vec::new();
     core.kv.scan(Family::Rows(class.id), &range.start..&range.end, Order::Ascending, &mut |key, value| {
@@ -197,29 +200,39 @@ fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -
         });
         let marked = core.kv.get(Family::Marks, &id.to_bytes())?.is_some();
         if class.definition.find == Find::Key && !marked {
-            locators += 1;
             let found = core.kv.get(Family::Locator, &schema::locator_key(&fingerprint, id))?;
             report.require(found.is_some(), || format!("registration {id} is not found by its key"));
         }
     }
-    Ok(locators)
-}
-
-fn check_locator_count(core: &Core, expected: u64, report: &mut Report) -> Result<()> {
-    let found = count(core, Family::Locator)?;
-    report.require(found == expected, || {
-        format!("{found} keys can be found and {expected} registrations are to be found by key")
+    report.require(expected == page.rows, || {
+        format!("page {} has {expected} rows in the index and {} by the wheel", page.page, page.rows)
     });
     Ok(())
 }
 
-fn count(core: &Core, family: Family) -> Result<u64> {
-    let mut n = 0;
-    core.kv.scan(family, &[]..&schema::successor(&[]), Order::Ascending, &mut |_, _| {
-        n += 1;
-        ControlFlow::Continue(())
+/// Each entry by which a key is found leads to a live row; that each live row has its entry is looked at with the row.
+fn check_locators(core: &Core, report: &mut Report) -> Result<()> {
+    let mut failure = None;
+    core.kv.scan(Family::Locator, &[]..&schema::successor(&[]), Order::Ascending, &mut |key, _| {
+        let leads =
+            key.last_chunk().map(RegistrationId::from_bytes).map_or(Ok(false), |id| leads_to_live(core, id));
+        match leads {
+            Ok(leads) => {
+                report.require(leads, || format!("the entry {} finds nothing that lives", hex::encode(key)));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     })?;
-    Ok(n)
+    failure.map_or(Ok(()), Err)
+}
+
+fn leads_to_live(core: &Core, id: RegistrationId) -> Result<bool> {
+    let settled = core.kv.get(Family::Settled, &id.page.to_bytes())?.is_some();
+    Ok(!settled && core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some())
 }
 
 /// Marks stand at live rows only, or at settled pages, where they are void.

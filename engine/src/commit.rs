@@ -138,13 +138,10 @@ fn stage_carried(core: &Core, set: &mut WriteSet, evidence: &Evidence) -> Result
 
 /// The row as it lives on: same object, same bounds, with the cause and, after an attempt, one attempt more.
 fn carried_row(row: Row<'_>, fate: Fate) -> Row<'_> {
-    match fate {
-        Fate::LivesOn { cause: Cause::Floor, .. } => Row { cause: Cause::Floor.code(), ..row },
-        Fate::LivesOn { cause, .. } => {
-            Row { cause: cause.code(), attempts: row.attempts.saturating_add(1), ..row }
-        }
-        Fate::Ends { .. } => row,
-    }
+    let Fate::LivesOn { cause, .. } = fate else { return row };
+    let failed = if cause == Cause::Failed { schema::MAYBE_DELETED } else { 0 };
+    let attempts = row.attempts.saturating_add(u8::from(cause != Cause::Floor));
+    Row { cause: cause.code() | failed | row.cause & schema::MAYBE_DELETED, attempts, ..row }
 }
 
 /// Adds a class version: its leaf, its record and its rows' family. A crash in between leaves an empty family.

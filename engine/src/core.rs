@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) planner: Mutex<Planner>,
     /// Batches handed out and not yet committed.
     pub(crate) in_flight: AtomicU64,
+    /// Intents of batches that were dropped by whoever had them.
+    pub(crate) dropped: Arc<Mutex<Vec<Intent>>>,
     /// Why nothing may be signed or deleted, where that is so.
     pub(crate) forked: Option<String>,
 }

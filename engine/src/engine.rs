@@ -20,7 +20,8 @@ use crate::status::{self, Status};
 use crate::store::{Answer, Store};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -72,6 +73,7 @@ impl Engine {
         fs::create_dir_all(folder)
             .map_err(|e| Error::io(format!("cannot make the data folder {}", folder.display()), e))?;
         let lock = lock(folder)?;
+        make_private(&folder.join("index"))?;
         let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
         let seams = Seams { kv, files: Arc::new(DiskFiles::new(folder)), entropy: Arc::new(OsEntropy) };
         Engine::open_over(seams, options, clock, Some(lock))
@@ -156,7 +158,8 @@ impl Engine {
     /// # Errors
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
     #[expect(clippy::needless_pass_by_value, reason = "a batch that was handed back must not be used again")]
-    pub fn complete(&self, batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+    pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+        batch.handed_back();
         let committed = self.settle(batch, &outcomes);
         self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
         if let Err(error) = &committed {
@@ -225,7 +228,8 @@ impl Engine {
     }
 
     /// Checks everything that is stored against everything else: rows, pages, wheels, evidence, log, what is
-    /// published. Reads all of it; what it finds stands in the report.
+    /// published. Reads all of it; what it finds stands in the report. Deleting waits meanwhile, so while much is
+    /// stored and something is due soon, check a copy.
     ///
     /// # Errors
     /// Only where something cannot be read at all.
@@ -259,6 +263,13 @@ impl Engine {
     pub fn policy(&self) -> String {
         format!("log {}\nquorum none\n", self.log_key())
     }
+}
+
+/// Keys and subjects lie in the index, beside folders that are published: only the owner may look in.
+fn make_private(folder: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o700)))
+        .map_err(|e| Error::io(format!("cannot make the private folder {}", folder.display()), e))
 }
 
 fn lock(folder: &Path) -> Result<File> {

@@ -43,6 +43,14 @@ pub(crate) enum Fate {
     LivesOn { cause: Cause, time_ms: i64 },
 }
 
+impl Fate {
+    fn time_ms(self) -> i64 {
+        match self {
+            Fate::Ends { time_ms, .. } | Fate::LivesOn { time_ms, .. } => time_ms,
+        }
+    }
+}
+
 /// A page that carried rows go to, and which rows of the batch.
 struct Destination {
     page: PageRows,
@@ -80,7 +88,8 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
     }
     let mut answers = outcomes.iter();
     let mut fate = |row: &PlannedRow| -> Result<Fate> {
-        let known = |at_ms: i64| at_ms.max(batch.intent.started_ms);
+        // A deletion is never later than its report, nor earlier than its plan, whatever a host or a clock says.
+        let known = |at_ms: i64| at_ms.min(now_ms).max(batch.intent.started_ms);
         Ok(match row.plan {
             Planned::Replaced => Fate::Ends { method: Method::Replaced, time_ms: known(now_ms) },
             Planned::BeforeFloor => Fate::LivesOn { cause: Cause::Floor, time_ms: known(now_ms) },
@@ -99,7 +108,7 @@ fn answered(core: &Core, batch: &Batch, row: &PlannedRow, answer: &Answer, time_
     };
     Ok(match answer {
         Answer::Deleted => Fate::Ends { method: Method::Deleted, time_ms },
-        Answer::Absent if batch.again || batch.row(row).attempts > 0 => {
+        Answer::Absent if batch.again || batch.row(row).maybe_deleted() => {
             Fate::Ends { method: Method::AbsentAfterIntent, time_ms }
         }
         Answer::Absent => Fate::Ends { method: Method::Absent, time_ms },
@@ -155,14 +164,21 @@ pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Vec<Fate>) -> Result<Opt
     assemble(core, batch, fates, destinations).map(Some)
 }
 
+/// The carried rows by where they go. All wait from the same instant on, the batch's last, so that there are few
+/// groups (a delay for each number of attempts, a shard each) however long the batch took: its leaf names them all.
 fn carry_groups(batch: &Batch, fates: &[Fate]) -> CarryGroups {
+    let before_floor = batch.rows.iter().zip(fates).filter_map(|(row, fate)| match fate {
+        Fate::LivesOn { cause: Cause::Floor, .. } => Some(batch.row(row)),
+        _ => None,
+    });
+    let last_ms = fates.iter().map(|fate| fate.time_ms()).max().unwrap_or(batch.intent.started_ms);
+    let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last_ms)).max().unwrap_or(0);
     let mut groups = BTreeMap::new();
     for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
-        let Fate::LivesOn { cause, time_ms } = *fate else { continue };
-        let row = batch.row(planned);
+        let Fate::LivesOn { cause, .. } = *fate else { continue };
         let slot = match cause {
-            Cause::Floor => batch.class.slot(row.bounds(), time_ms),
-            _ => Backoff::DEFAULT.slot(row.attempts.saturating_add(1), time_ms),
+            Cause::Floor => after_floors,
+            _ => Backoff::DEFAULT.slot(batch.row(planned).attempts.saturating_add(1), last_ms),
         };
         groups.entry((slot, batch.page(planned).shard)).or_insert_with(Vec::new).push(at);
     }
@@ -346,7 +362,8 @@ impl Summary {
         match method {
             Method::Deleted => {
                 counts.deleted += 1;
-                counts.deleted_bytes += if row.size_bytes == SIZE_UNKNOWN { 0 } else { row.size_bytes };
+                let known_bytes = if row.size_bytes == SIZE_UNKNOWN { 0 } else { row.size_bytes };
+                counts.deleted_bytes = counts.deleted_bytes.saturating_add(known_bytes);
             }
             Method::Absent => counts.absent += 1,
             Method::AbsentAfterIntent => counts.absent_after_intent += 1,
@@ -406,6 +423,8 @@ impl Evidence {
     /// Makes the files durable. A crash before all of them are loses nothing, for the intent stands and the store is
     /// asked again; a crash after it finds files that match the intent and goes on to the commit without asking.
     pub(crate) fn write_files(&mut self, core: &Core) -> Result<()> {
+        // A leaf that could not be logged must not get as far as files that recovery would take up again.
+        self.leaf(self.finished_ms)?;
         let paths = Paths::of(self.batch.number());
         let public = |path: String, bytes| NewFile { path, bytes, access: Access::Public };
         let mut files = vec![public(paths.tombstones, &self.tombstones)];

@@ -181,13 +181,21 @@ impl Shard {
     }
 
     /// The id for the next registration of `class` in `slot`, or in a later slot where this one is full.
-    pub(crate) fn next_id(&mut self, kv: &dyn Kv, class: &Class, mut slot: u64) -> Result<RegistrationId> {
+    pub(crate) fn next_id(
+        &mut self,
+        kv: &dyn Kv,
+        class: &Class,
+        mut slot: u64,
+        ceiling_ms: i64,
+    ) -> Result<RegistrationId> {
         loop {
             if let Some(page) = self.open_page(kv, class, slot)? {
                 let found =
                     self.page_mut(page).ok_or_else(|| Error::internal("a page vanished from its wheel"))?;
                 let seq = found.rows;
                 found.rows += 1;
+                // An object that was overdue when it was registered has a ceiling that its slot does not tell.
+                found.earliest_ceiling_ms = found.earliest_ceiling_ms.min(ceiling_ms);
                 if found.rows >= PAGE_ROWS_MAX {
                     found.state = PageState::Closed;
                 }

@@ -7,6 +7,7 @@ use crate::index::DuePage;
 use crate::kv::{Family, Order, WriteSet};
 use crate::schema::{self, Intent, PageRows, Row};
 use crate::store::{Request, SubBatch};
+use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
@@ -17,8 +18,7 @@ use std::sync::atomic::Ordering;
 pub(crate) const BATCH_PAGES_MAX: usize = 384;
 
 /// Due objects of one class on their way through deletion together. The caller deletes the objects of
-/// [`Batch::objects`] and hands the batch back with an outcome for each. A batch that is never handed back comes
-/// again when the engine is next opened.
+/// [`Batch::objects`] and hands the batch back with an outcome for each. One that is dropped is handed out again.
 pub struct Batch {
     pub(crate) intent: Intent,
     pub(crate) class: Arc<Class>,
@@ -31,6 +31,17 @@ pub struct Batch {
     pub(crate) rows: Vec<PlannedRow>,
     /// Of those, the ones the store is asked to delete.
     asked: Vec<u32>,
+    /// Where its intent goes if nobody hands it back.
+    dropped: Option<Arc<Mutex<Vec<Intent>>>>,
+}
+
+impl Drop for Batch {
+    /// A batch that is lost on the way, in a panic perhaps, is handed out again.
+    fn drop(&mut self) {
+        if let Some(dropped) = self.dropped.take() {
+            dropped.lock().push(self.intent.clone());
+        }
+    }
 }
 
 /// One row of a batch.
@@ -74,6 +85,11 @@ pub struct Object<'a> {
 }
 
 impl Batch {
+    /// From here on the engine answers for it.
+    pub(crate) fn handed_back(&mut self) {
+        self.dropped = None;
+    }
+
     /// The batch's number: the same when it comes again after a crash.
     pub fn number(&self) -> u64 {
         self.intent.batch
@@ -185,6 +201,14 @@ impl Part<'_> {
 pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
     core.check_writable()?;
     let mut planner = core.planner.lock();
+    for intent in core.dropped.lock().drain(..) {
+        tracing::warn!(
+            batch = intent.batch,
+            "a batch was dropped and not handed back; it is handed out again"
+        );
+        core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        planner.unfinished.push_back(intent);
+    }
     if core.in_flight.load(Ordering::SeqCst) >= core.limits.batches_in_flight {
         return Ok(None);
     }
@@ -202,7 +226,11 @@ pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
 
 fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
     core.in_flight.fetch_add(1, Ordering::SeqCst);
-    read(core, intent, again, now_ms).inspect_err(|error| {
+    let batch = read(core, intent, again, now_ms).map(|mut batch| {
+        batch.dropped = Some(Arc::clone(&core.dropped));
+        batch
+    });
+    batch.inspect_err(|error| {
         // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.
         core.in_flight.fetch_sub(1, Ordering::SeqCst);
         core.writer.poison(error);
@@ -252,8 +280,16 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
     let class = core.class(intent.class)?;
     let total: u64 = intent.pages.iter().map(|page| u64::from(page.rows)).sum();
     let rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
-    let mut batch =
-        Batch { intent, class, epoch: core.epoch, again, bytes: Vec::new(), rows, asked: Vec::new() };
+    let mut batch = Batch {
+        intent,
+        class,
+        epoch: core.epoch,
+        again,
+        bytes: Vec::new(),
+        rows,
+        asked: Vec::new(),
+        dropped: None,
+    };
     let replaced = replaced(core, &batch)?;
     for ordinal in 0..batch.intent.pages.len() {
         read_page(core, &mut batch, ordinal, &replaced, now_ms)?;
@@ -328,19 +364,25 @@ fn planned(
     })
 }
 
-/// The registrations that newer ones replaced, of all pages from the batch's first to its last: one scan, where one
-/// for each page would cost more than its few rows. Only what is found by key can be replaced.
+/// The registrations of the batch that newer ones replaced: one scan for each run of neighbouring slots, where one for
+/// each page would cost more than its few rows. Only what is found by key can be replaced.
 fn replaced(core: &Core, batch: &Batch) -> Result<BTreeSet<RegistrationId>> {
     let mut ids = BTreeSet::new();
-    let (first, last) = match batch.intent.pages.as_slice() {
-        [first, .., last] => (first.page, last.page),
-        [only] => (only.page, only.page),
-        [] => return Ok(ids),
-    };
-    if batch.class.definition.find == Find::Key {
-        let (from, to) = (schema::page_registrations(first).start, schema::page_registrations(last).end);
+    if batch.class.definition.find != Find::Key {
+        return Ok(ids);
+    }
+    let pages = &batch.intent.pages;
+    let slot_ms = batch.class.definition.slot_ms;
+    for run in pages.chunk_by(|a, b| b.page.slot - a.page.slot <= slot_ms) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let (from, to) =
+            (schema::page_registrations(first.page).start, schema::page_registrations(last.page).end);
         core.kv.scan(Family::Marks, &from..&to, Order::Ascending, &mut |key, _| {
-            ids.extend(key.as_array().map(RegistrationId::from_bytes));
+            if let Some(id) = key.as_array().map(RegistrationId::from_bytes)
+                && pages.binary_search_by_key(&id.page, |page| page.page).is_ok()
+            {
+                ids.insert(id);
+            }
             ControlFlow::Continue(())
         })?;
     }

@@ -3,13 +3,14 @@
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{self, Paths};
+use crate::keyring::Key;
 use crate::kv::Family;
 use crate::log;
 use crate::publish::CHECKPOINT;
 use crate::schema::{self, Row, Settled};
 use parking_lot::Mutex;
 use sexton_proof::checkpoint::Checkpoint;
-use sexton_proof::commitment::Opening;
+use sexton_proof::commitment::{self, Opening};
 use sexton_proof::file::{ChunkTree, EvidenceFile, OpeningsFile};
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::{BatchLeaf, Leaf};
@@ -152,12 +153,39 @@ fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<E
     })
 }
 
+/// The opening of a registration's commitment, which fits the tombstone or is refused.
 fn open(
     core: &Core,
     batch: &BatchFiles,
     record: u32,
     id: RegistrationId,
     opener: Opener<'_>,
+) -> Result<Opening> {
+    let k = core.keyring.get(id.page.class, id.page.slot)?;
+    let mut opening = unopened(batch, record, id, opener, k.as_ref())?;
+    let mut descriptor = Vec::new();
+    opening.descriptor(&core.origin, id, batch.leaf.class_leaf).encode_into(&mut descriptor);
+    if let Some(k) = &k {
+        // A ticket is of the page that the object was registered in; carried, it is blinded anew.
+        opening.r = commitment::blinding(k, &descriptor);
+    }
+    let tombstone = EvidenceFile::parse(&batch.tombstones, FileKind::Tombstones)
+        .map_err(|e| Error::corrupt(e.to_string()))?
+        .tombstones()
+        .nth(record as usize);
+    if tombstone.is_some_and(|tombstone| tombstone.commitment == commitment::commit(&opening.r, &descriptor))
+    {
+        return Ok(opening);
+    }
+    Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))
+}
+
+fn unopened(
+    batch: &BatchFiles,
+    record: u32,
+    id: RegistrationId,
+    opener: Opener<'_>,
+    k: Option<&Key>,
 ) -> Result<Opening> {
     match opener {
         Opener::Ticket(ticket) => {
@@ -172,10 +200,10 @@ fn open(
             })?;
             let file = OpeningsFile::parse(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
             let sealed = file.get(record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
-            let k = core.keyring.get(id.page.class, id.page.slot)?.ok_or_else(|| {
+            let k = k.ok_or_else(|| {
                 Error::not_found("the key of that month is destroyed: no receipt can be made any more")
             })?;
-            evidence::unseal(&k, id, key, sealed).ok_or_else(|| {
+            evidence::unseal(k, id, key, sealed).ok_or_else(|| {
                 Error::invalid(format!("registration {id} is not that of an object with this key"))
             })
         }

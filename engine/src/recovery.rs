@@ -1,7 +1,7 @@
 //! Opening: the pieces are put together from what is on disk, and what a crash interrupted is finished by the same
 //! steps that would have finished it.
 
-use crate::class::Class;
+use crate::class::{Class, Definition};
 use crate::commit::{self, Committer};
 use crate::core::{Classes, Core, Ledger, Limits, Planner};
 use crate::entropy::Entropy;
@@ -101,6 +101,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         ledger: Mutex::new(Ledger { log, published, counts, publish_error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
+        dropped: Arc::default(),
         forked,
     })
 }
@@ -230,6 +231,7 @@ fn load_classes(kv: &dyn Kv) -> Result<(Classes, BTreeMap<ClassId, Counts>)> {
 /// Rebuilds the wheels of a class from its rows: two look-ups a page, whatever it holds.
 fn restore_pages(kv: &dyn Kv, index: &Index, class: &Class, now_ms: i64) -> Result<()> {
     let settled_to = last_settled_slot(kv, class.id)?;
+    let now = u64::try_from(now_ms).unwrap_or(0);
     for shard in 0..index.shards() {
         index.lock(shard).add_class(class, now_ms, settled_to);
     }
@@ -243,6 +245,8 @@ fn restore_pages(kv: &dyn Kv, index: &Index, class: &Class, now_ms: i64) -> Resu
             Some(Err(_)) => {
                 return Err(Error::corrupt(format!("the record of carried page {page} is malformed")));
             }
+            // Where objects may have been overdue already when they were registered, the slot does not tell.
+            None if page.slot % class.definition.slot_ms != 0 || page.slot <= now => i64::MIN,
             None => class.earliest_ceiling_ms(page.slot),
         };
         let full = rows >= PAGE_ROWS_MAX || carried.is_some();
@@ -311,12 +315,32 @@ fn load_planner(kv: &dyn Kv, index: &Index) -> Result<Planner> {
 
 fn define_classes(core: &Core, options: &Options, now_ms: i64) -> Result<()> {
     for definition in options.classes.iter() {
-        let same = core.classes.read().current(&definition.name).is_some_and(|c| c.definition == *definition);
-        if !same {
+        let current = core.classes.read().current(&definition.name).cloned();
+        if let Some(class) = &current {
+            check_find(core, class, definition)?;
+        }
+        if current.is_none_or(|class| class.definition != *definition) {
             commit::define(core, definition, now_ms)?;
         }
     }
     Ok(())
+}
+
+/// Refuses to change how a class finds while objects live that were registered the other way: those registered with
+/// `none` could not be found and replaced by those with `key`, and the other way round nobody would look.
+fn check_find(core: &Core, class: &Class, definition: &Definition) -> Result<()> {
+    let mut live = 0_u64;
+    core.index.each_page(&mut |page, found| {
+        live += if page.class == class.id { u64::from(found.rows) } else { 0 };
+    });
+    let (was, is) = (class.definition.find.name(), definition.find.name());
+    if was == is || live == 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "class \"{}\" has find = \"{was}\" and {live} live objects; find = \"{is}\" needs a class of another name",
+        definition.name
+    )))
 }
 
 /// Commits the batches whose files were finished; the others stay with the planner, to be handed over again.

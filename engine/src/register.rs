@@ -3,7 +3,7 @@
 use crate::class::Class;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::index::Shard;
+use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
 use crate::schema::{self, FINGERPRINT_BYTES, Row};
 use crate::writer::Ticket;
@@ -85,6 +85,9 @@ pub enum Earlier {
     None,
     /// It is replaced: its object is not deleted on its time any more.
     Replaced(RegistrationId),
+    /// It is on its way to deletion already, so its object may still go on the earlier time. The new registration
+    /// stands. A store that keeps versions apart deletes the earlier object only.
+    TooLate(RegistrationId),
     /// It is this very object (same key, version and class), so nothing was registered again: a safe retry.
     Same,
 }
@@ -247,12 +250,14 @@ fn stage<'a>(
                 Some((id, false)) => {
                     set.put(Family::Marks, &id.to_bytes(), MARK_REPLACED);
                     set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
-                    earlier = Earlier::Replaced(id);
+                    let in_batch =
+                        shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);
+                    earlier = if in_batch { Earlier::TooLate(id) } else { Earlier::Replaced(id) };
                 }
                 None => {}
             }
         }
-        let id = shard.next_id(&*core.kv, &one.class, one.slot)?;
+        let id = shard.next_id(&*core.kv, &one.class, one.slot, one.bounds.ceiling_ms)?;
         set.put_with(Family::Rows(one.class.id), &schema::row_key(id), |out| row(item, one).encode_into(out));
         if by_key {
             set.put(Family::Locator, &schema::locator_key(&one.fingerprint, id), &[]);

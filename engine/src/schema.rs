@@ -12,10 +12,13 @@ use std::ops::Range;
 /// Bytes of a row's key: the registration id without its class, which is the family.
 pub(crate) const ROW_KEY_BYTES: usize = 16;
 
+/// In a row's cause: an attempt failed in a way that leaves open whether the store deleted the object.
+pub(crate) const MAYBE_DELETED: u8 = 0x80;
+
 /// What is known of one live object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
-    /// 0 for a registration; else the code of the cause for which it was carried here.
+    /// 0 for a registration; else the code of the cause for which it was carried here, with [`MAYBE_DELETED`].
     pub(crate) cause: u8,
     /// Deletions tried so far.
     pub(crate) attempts: u8,
@@ -85,6 +88,11 @@ impl<'a> Row<'a> {
         let mut reader = Reader(bytes);
         Self::read(&mut reader)
             .ok_or_else(|| Error::corrupt("a row is cut short or too long; restore a backup"))
+    }
+
+    /// Whether an earlier attempt of ours may have deleted it.
+    pub(crate) fn maybe_deleted(&self) -> bool {
+        self.cause & MAYBE_DELETED != 0
     }
 
     pub(crate) fn bounds(&self) -> Bounds {

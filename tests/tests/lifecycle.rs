@@ -222,7 +222,7 @@ fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store
         machine.store.put(b"a", b"v2");
         let now_ms = engine.now_ms();
         let second = engine.register(&[upload(b"a", b"v2", now_ms)], Durability::Synced).unwrap().remove(0);
-        assert_eq!(second.earlier, Earlier::Replaced(first));
+        assert_eq!(second.earlier, Earlier::TooLate(first));
         let outcome = sexton::Outcome { answer: answer.clone(), at_ms: now_ms };
         engine.complete(batch, vec![outcome]).unwrap();
         assert_sound(&engine);
@@ -245,6 +245,92 @@ fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store
         assert_eq!(verdict(&engine, second.id, b"a").outcome(), Outcome::Kept);
         assert_sound(&engine);
     }
+}
+
+#[test]
+fn a_ticket_opens_a_registration_that_was_carried_and_no_other() {
+    let mut machine = Machine::new();
+    machine.options.classes =
+        ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
+    let engine = machine.open().unwrap();
+    let item = |key: &'static [u8]| Registration { version: b"1", ..Registration::new("t", key) };
+    let both = engine.register(&[item(b"a"), item(b"b")], Durability::Synced).unwrap();
+    let ticket = |at: usize| both[at].ticket.as_deref().unwrap();
+    for key in [b"a", b"b"] {
+        machine.store.put(key, b"1");
+        machine.store.set_mood(key, Some(Mood::Fails));
+    }
+    machine.clock.advance(HOUR_MS - 1_000);
+    engine.enforce(&*machine.store).unwrap();
+    for key in [b"a", b"b"] {
+        machine.store.set_mood(key, None);
+    }
+    machine.clock.advance(1_000);
+    engine.enforce(&*machine.store).unwrap();
+    let policy = Policy::parse(engine.policy()).unwrap();
+    for at in [0, 1] {
+        let receipt = engine.receipt(both[at].id, Opener::Ticket(ticket(at))).unwrap();
+        assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().outcome(), Outcome::Kept);
+        let foreign = engine.receipt(both[at].id, Opener::Ticket(ticket(1 - at))).unwrap_err();
+        assert_eq!(foreign.kind(), ErrorKind::Invalid);
+    }
+    assert_sound(&engine);
+}
+
+#[test]
+fn a_batch_that_is_dropped_is_handed_out_again() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    machine.store.put(b"a", b"v1");
+    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    for _ in 0..20 {
+        drop(engine.next_batch().unwrap().unwrap());
+    }
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.is_empty());
+    assert_eq!(engine.status().unwrap().batches_in_flight, 0);
+    assert_sound(&engine);
+}
+
+#[test]
+fn absurd_instants_and_sizes_of_a_host_do_no_harm() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let big =
+        |key: &'static [u8]| Registration { size_bytes: u64::MAX - 1, ..upload(key, b"1", NEW_YEAR_MS) };
+    engine.register(&[big(b"a"), big(b"b"), big(b"c")], Durability::Synced).unwrap();
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    while let Some(batch) = engine.next_batch().unwrap() {
+        let answers = [Answer::Deleted, Answer::Failed("slow".into())].into_iter().cycle();
+        let outcomes = answers.map(|answer| sexton::Outcome { answer, at_ms: i64::MAX }).take(batch.len());
+        engine.complete(batch, outcomes.collect()).unwrap();
+    }
+    assert!(engine.next_due_ms().is_none_or(|due_ms| due_ms < engine.now_ms() + HOUR_MS));
+    assert_sound(&engine);
+    machine.clock.advance(HOUR_MS);
+    engine.enforce(&*machine.store).unwrap();
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0);
+}
+
+#[test]
+fn a_batch_whose_failures_took_an_hour_is_carried_to_few_pages() {
+    let mut machine = Machine::new();
+    machine.options.shards = Some(32);
+    let engine = machine.open().unwrap();
+    let keys: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    let items: Vec<Registration<'_>> =
+        keys.iter().map(|key| upload(key.as_bytes(), b"1", NEW_YEAR_MS)).collect();
+    engine.register(&items, Durability::Synced).unwrap();
+    machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
+    let batch = engine.next_batch().unwrap().unwrap();
+    machine.clock.advance(HOUR_MS);
+    let begin_ms = engine.now_ms() - HOUR_MS;
+    let failed = |at_ms| sexton::Outcome { answer: Answer::Failed("timed out".into()), at_ms };
+    let n = i64::try_from(batch.len()).unwrap();
+    engine.complete(batch, (0..n).map(|at| failed(begin_ms + at * HOUR_MS / n)).collect()).unwrap();
+    assert_sound(&engine);
+    assert_sound(&machine.open().unwrap());
 }
 
 #[test]

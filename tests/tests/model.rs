@@ -71,6 +71,8 @@ struct Item {
     start_ms: i64,
     slot_ms: i64,
     attempts: u32,
+    /// A failed attempt may have deleted it; a refused one, or one that found another object, did not.
+    failed: bool,
     replaced: bool,
     end: Option<(Method, i64)>,
 }
@@ -104,11 +106,12 @@ impl Model {
             };
             if item.replaced {
                 item.end = Some((Method::Replaced, now_ms));
-            } else if self.moods.contains_key(&item.key) {
+            } else if let Some(mood) = self.moods.get(&item.key) {
+                item.failed |= *mood == Mood::Fails;
                 carry(item);
             } else {
                 match self.objects.get(&item.key) {
-                    None if item.attempts > 0 => item.end = Some((Method::AbsentAfterIntent, now_ms)),
+                    None if item.failed => item.end = Some((Method::AbsentAfterIntent, now_ms)),
                     None => item.end = Some((Method::Absent, now_ms)),
                     Some(version) if *version != item.version => carry(item),
                     Some(_) => {
@@ -173,7 +176,7 @@ impl Run {
         }
         assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
         let slot_ms = slot_of(class, start_ms, now_ms);
-        let (attempts, replaced, end) = (0, false, None);
+        let (attempts, failed, replaced, end) = (0, false, false, None);
         self.model.items.push(Item {
             id: answer.id,
             key,
@@ -182,6 +185,7 @@ impl Run {
             start_ms,
             slot_ms,
             attempts,
+            failed,
             replaced,
             end,
         });
