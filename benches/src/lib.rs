@@ -1,1 +1,241 @@
-//! placeholder
+//! What the benchmarks share: objects to register, an engine to register them in, a store that answers at once, and
+//! the bare sketch that the engine is held against.
+
+use sexton::store::{Answer, Store, SubBatch};
+use sexton::{ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
+use sexton_proof::leaf::Openings;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub mod bare;
+
+/// Any error: a benchmark has nothing to do but to stop.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// A result with it.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Objects per registering call, each call with an fsync of its own.
+pub const CALL: usize = 1_000;
+/// Classes that the objects are spread over.
+pub const CLASSES: usize = 4;
+/// Threads that register and enforce.
+pub const THREADS: usize = 2;
+/// Shards, as the engine has them by default.
+pub const SHARDS: usize = 4;
+/// Width of a slot.
+pub const SLOT_MS: i64 = 60_000;
+/// Bytes of a row's value in the index, in the engine as in the bare sketch.
+pub const ROW_BYTES: usize = ROW_HEAD_BYTES + OBJECT_BYTES;
+
+/// Bytes of a row before what the host gave: cause, attempts, three instants, size, three lengths.
+const ROW_HEAD_BYTES: usize = 37;
+const KEY_BYTES: usize = 35;
+const VERSION_BYTES: usize = 8;
+const DIGEST_BYTES: usize = 32;
+const OBJECT_BYTES: usize = KEY_BYTES + VERSION_BYTES + DIGEST_BYTES;
+/// 2026-01-01T00:00:00Z, when everything is registered.
+const REGISTERED_MS: i64 = 1_767_225_600_000;
+const WITHIN_MS: i64 = 30 * 86_400_000;
+const LEAD_MS: i64 = 30_000;
+const NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
+
+/// Objects of four classes, the same number in every slot, registered in the order of their slots.
+pub struct Workload {
+    /// Objects that fall due in one slot of a class.
+    pub per_slot: usize,
+    calls: usize,
+    /// Key, version and digest of each object, one after the other.
+    bytes: Vec<u8>,
+}
+
+impl Workload {
+    /// `objects` of them, rounded up to whole calls for every class.
+    pub fn new(objects: usize, per_slot: usize) -> Self {
+        let calls = objects.div_ceil(CALL * CLASSES) * CLASSES;
+        let mut bytes = Vec::with_capacity(calls * CALL * OBJECT_BYTES);
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for object in 0..calls * CALL {
+            bytes.extend_from_slice(format!("bucket-{:04}/", object % 997).as_bytes());
+            for _ in 0..8 {
+                // xorshift64: bytes that do not compress, the same in every run.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                bytes.extend_from_slice(&random.to_be_bytes());
+            }
+            bytes.truncate((object + 1) * OBJECT_BYTES);
+        }
+        Workload { per_slot, calls, bytes }
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.calls * CALL
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.calls == 0
+    }
+
+    /// Slots of each class.
+    pub fn slots(&self) -> usize {
+        (self.len() / CLASSES).div_ceil(self.per_slot)
+    }
+
+    /// The class of a call, and the places within the class of the objects it registers.
+    fn call(&self, call: usize) -> (usize, Range<usize>) {
+        let first = call / CLASSES * CALL;
+        (call % CLASSES, first..first + CALL)
+    }
+
+    fn object(&self, class: usize, place: usize) -> &[u8] {
+        let at = (class * self.len() / CLASSES + place) * OBJECT_BYTES;
+        &self.bytes[at..at + OBJECT_BYTES]
+    }
+
+    fn start_ms(&self, place: usize) -> i64 {
+        // Somewhere within the slot before, so that the object falls into its own.
+        let slot = i64::try_from(place / self.per_slot).unwrap_or(i64::MAX);
+        let within = i64::try_from(place).unwrap_or(0) * 7_919 % SLOT_MS;
+        REGISTERED_MS + SLOT_MS + LEAD_MS + slot * SLOT_MS - within
+    }
+
+    fn registrations(&self, call: usize) -> Vec<Registration<'_>> {
+        let (class, places) = self.call(call);
+        let registration = |place| {
+            let (key, rest) = self.object(class, place).split_at(KEY_BYTES);
+            let (version, digest) = rest.split_at(VERSION_BYTES);
+            let start_ms = Some(self.start_ms(place));
+            Registration {
+                version,
+                digest,
+                start_ms,
+                size_bytes: 600,
+                ..Registration::new(NAMES[class], key)
+            }
+        };
+        places.map(registration).collect()
+    }
+}
+
+/// A store that answers at once.
+pub struct NullStore;
+
+impl Store for NullStore {
+    fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+        vec![Answer::Deleted; part.objects.len()]
+    }
+}
+
+/// An engine on real files, under a clock that moves when it is told to.
+pub struct Ours {
+    /// The engine.
+    pub engine: Engine,
+    clock: Arc<VirtualClock>,
+}
+
+impl Ours {
+    /// A new engine in `folder`.
+    ///
+    /// # Errors
+    /// Where the engine cannot be opened.
+    pub fn open(folder: &Path, find: Find, openings: Openings) -> Result<Self> {
+        let (find, openings) =
+            (find.name(), if openings == Openings::Ticket { "ticket" } else { "operator" });
+        let class = |name| {
+            format!(
+                "[class.{name}]\nwithin = \"30d\"\nslot = \"60s\"\nlead = \"30s\"\nstart = \"explicit\"\n\
+                 find = \"{find}\"\nopenings = \"{openings}\"\n"
+            )
+        };
+        let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
+        let options = Options { classes, ..Options::new("bench.example/log") };
+        let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
+        let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
+        Ok(Ours { engine, clock })
+    }
+
+    /// Registers everything, call by call.
+    ///
+    /// # Errors
+    /// What the engine answers.
+    pub fn register(&self, work: &Workload) -> Result<()> {
+        share(work.calls, |call| {
+            self.engine.register(&work.registrations(call), Durability::Synced)?;
+            Ok(())
+        })
+    }
+
+    /// Moves the clock to where everything is due.
+    pub fn wait_until_due(&self, work: &Workload) {
+        let slots = i64::try_from(work.slots()).unwrap_or(i64::MAX);
+        self.clock.set(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
+    }
+
+    /// Enforces everything that is due.
+    ///
+    /// # Errors
+    /// What the engine answers, or where it enforced another number of objects than were registered.
+    pub fn enforce(&self, work: &Workload) -> Result<()> {
+        let enforced = AtomicUsize::new(0);
+        share(THREADS, |_| {
+            let done = self.engine.enforce(&NullStore)?;
+            enforced.fetch_add(usize::try_from(done.objects)?, Ordering::Relaxed);
+            Ok(())
+        })?;
+        match enforced.into_inner() {
+            n if n == work.len() => Ok(()),
+            n => Err(format!("{n} objects enforced of {}", work.len()).into()),
+        }
+    }
+}
+
+/// Has the threads do the pieces of some work, each taking the next one.
+pub(crate) fn share(pieces: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let run = || loop {
+        match next.fetch_add(1, Ordering::Relaxed) {
+            piece if piece < pieces => work(piece)?,
+            _ => return Ok(()),
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+    })
+}
+
+/// What some work took.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Time that passed.
+    pub wall: Duration,
+    /// Time that all threads of the process together spent on a processor; steadier where others are at work.
+    pub cpu: Duration,
+}
+
+/// What `work` takes.
+///
+/// # Errors
+/// Those of `work`.
+#[expect(clippy::disallowed_methods, reason = "measuring time is what this crate is for")]
+pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
+    let (began, used) = (Instant::now(), cpu()?);
+    work()?;
+    Ok(Cost { wall: began.elapsed(), cpu: cpu()?.saturating_sub(used) })
+}
+
+/// User and system time of this process, in the hundredths of a second that Linux counts.
+fn cpu() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // Fields 14 and 15, counted behind the name in parentheses, which is field 2.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.map(|field| field.parse().unwrap_or(0)).sum();
+    Ok(Duration::from_millis(ticks * 10))
+}

@@ -1,0 +1,54 @@
+//! A file of tombstones: its root against plain BLAKE3 of the same bytes, and proofs of single records.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros; a benchmark that fails should stop"
+)]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sexton_proof::file::{ChunkTree, EvidenceFile, root};
+use sexton_proof::record::{FileKind, Header, Method, Reason, Tombstone};
+use std::hint::black_box;
+use std::time::Duration;
+
+fn file(n: u32) -> Vec<u8> {
+    let mut file = Header { kind: FileKind::Tombstones, batch: 1, n }.to_bytes().to_vec();
+    for seq in 0..n {
+        let commitment = *blake3::hash(&seq.to_be_bytes()).as_bytes();
+        let time_ms = 1_767_225_600_000 + i64::from(seq);
+        let tombstone =
+            Tombstone { page: 0, seq, commitment, time_ms, reason: Reason::Due, method: Method::Deleted };
+        file.extend_from_slice(&tombstone.to_bytes());
+    }
+    file
+}
+
+fn tombstone_file(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tombstone_file");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    for n in [100, 10_000, 100_000] {
+        let file = file(n);
+        group.throughput(Throughput::Elements(n.into()));
+        group.bench_function(format!("blake3/{n}"), |bench| bench.iter(|| blake3::hash(black_box(&file))));
+        group.bench_function(format!("root/{n}"), |bench| bench.iter(|| root(black_box(&file))));
+        group.bench_function(format!("tree/{n}"), |bench| bench.iter(|| ChunkTree::new(black_box(&file))));
+        group.bench_function(format!("parse/{n}"), |bench| {
+            bench.iter(|| EvidenceFile::parse(black_box(&file), FileKind::Tombstones).unwrap().header());
+        });
+        let tree = ChunkTree::new(&file).unwrap();
+        let (record, expected) = (n / 2, tree.root());
+        let proof = tree.prove(&file, record).unwrap();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("prove/{n}"), |bench| {
+            bench.iter(|| tree.prove(&file, black_box(record)));
+        });
+        group.bench_function(format!("verify/{n}"), |bench| {
+            bench.iter(|| black_box(&proof).verify(n, &expected).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, tombstone_file);
+criterion_main!(benches);

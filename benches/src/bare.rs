@@ -1,0 +1,158 @@
+//! The floor under the engine: the same rows in the same layout on the same RocksDB, and nothing else. No checks, no
+//! classes, no wheel, no locks, no intent, no log; one keyed hash instead of a commitment, and one file fsync.
+
+use crate::{
+    CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SHARDS, SLOT_MS, Workload, share,
+};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBWithThreadMode, MultiThreaded,
+    Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+type Db = DBWithThreadMode<MultiThreaded>;
+
+/// Rows of a batch, as in the engine by default.
+const BATCH_ROWS: usize = 65_536;
+/// Pages of a batch, as in the engine.
+const BATCH_PAGES: usize = 384;
+
+/// RocksDB with one column family per class.
+pub struct Bare {
+    db: Db,
+    folder: PathBuf,
+}
+
+impl Bare {
+    /// A new one in `folder`, with the engine's default options.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_max_total_wal_size(512 << 20);
+        options.set_max_background_jobs(2);
+        options.set_max_open_files(1_000);
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&Cache::new_lru_cache(128 << 20));
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_block_size(16 << 10);
+        table.set_bloom_filter(10.0, false);
+        let mut family = Options::default();
+        family.set_block_based_table_factory(&table);
+        family.set_compression_type(DBCompressionType::Lz4);
+        family.set_write_buffer_size(64 << 20);
+        family.set_max_write_buffer_number(3);
+        family.set_target_file_size_base(64 << 20);
+        let families =
+            (0..CLASSES).map(|class| ColumnFamilyDescriptor::new(class.to_string(), family.clone()));
+        let db = Db::open_cf_descriptors(&options, folder.join("index"), families)?;
+        Ok(Bare { db, folder: folder.to_owned() })
+    }
+
+    /// Registers everything: a write batch per call, then an fsync of the log.
+    ///
+    /// # Errors
+    /// What RocksDB answers.
+    pub fn register(&self, work: &Workload) -> Result<()> {
+        share(work.calls, |call| {
+            let (class, places) = work.call(call);
+            let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
+            let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 32));
+            for place in places {
+                batch.put_cf(&family, row_key(work, place), row(work, class, place));
+            }
+            self.write(batch)
+        })
+    }
+
+    /// Enforces everything: per page a scan, a keyed hash and a record of 64 bytes per row; per batch a file with
+    /// its hash, fsynced, and an fsynced write with a range deletion per page.
+    ///
+    /// # Errors
+    /// What RocksDB or the file system answers, or where rows are missing.
+    pub fn enforce(&self, work: &Workload) -> Result<()> {
+        let pages_of_class = work.slots() * SHARDS;
+        let pages_of_batch = (BATCH_ROWS * SHARDS / work.per_slot).clamp(1, BATCH_PAGES);
+        let batches = pages_of_class.div_ceil(pages_of_batch);
+        let enforced = AtomicUsize::new(0);
+        share(batches * CLASSES, |piece| {
+            let first = piece / CLASSES * pages_of_batch;
+            let pages = first..(first + pages_of_batch).min(pages_of_class);
+            enforced.fetch_add(self.enforce_batch(piece, piece % CLASSES, pages)?, Ordering::Relaxed);
+            Ok(())
+        })?;
+        match enforced.into_inner() {
+            n if n == work.len() => Ok(()),
+            n => Err(format!("{n} rows enforced of {}", work.len()).into()),
+        }
+    }
+
+    fn enforce_batch(&self, number: usize, class: usize, pages: Range<usize>) -> Result<usize> {
+        let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
+        let mut records = vec![0; 64];
+        let mut batch = WriteBatch::default();
+        for page in pages {
+            let (from, to) = (page_key(page), page_key(page + 1));
+            let mut options = ReadOptions::default();
+            options.set_iterate_range(from..to);
+            let mut rows = self.db.raw_iterator_cf_opt(&family, options);
+            rows.seek_to_first();
+            while let Some((key, value)) = rows.item() {
+                let mut input = [0; 16 + ROW_BYTES];
+                input[..16].copy_from_slice(key);
+                input[16..].copy_from_slice(value);
+                let mut record = [0; 64];
+                record[8..40].copy_from_slice(blake3::keyed_hash(&[7; 32], &input).as_bytes());
+                record[..8].copy_from_slice(&key[8..]);
+                records.extend_from_slice(&record);
+                rows.next();
+            }
+            rows.status()?;
+            batch.delete_range_cf(&family, from, to);
+        }
+        batch.put_cf(&family, [0xff; 16], blake3::hash(&records).as_bytes());
+        let mut file = File::create(self.folder.join(number.to_string()))?;
+        file.write_all(&records)?;
+        file.sync_all()?;
+        self.write(batch)?;
+        Ok(records.len() / 64 - 1)
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.set_sync(false);
+        self.db.write_opt(batch, &options)?;
+        Ok(self.db.flush_wal(true)?)
+    }
+}
+
+/// slot · shard · part · seq, numbered by the object's place: nobody waits for anybody.
+fn row_key(work: &Workload, place: usize) -> [u8; 16] {
+    let (slot, within) = (place / work.per_slot, place % work.per_slot);
+    let mut key = page_key(slot * SHARDS + within % SHARDS);
+    let seq = u32::try_from(within / SHARDS).unwrap_or(u32::MAX);
+    key[12..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+fn page_key(page: usize) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&((page / SHARDS) as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
+    key[8..10].copy_from_slice(&u16::try_from(page % SHARDS).unwrap_or(u16::MAX).to_be_bytes());
+    key
+}
+
+fn row(work: &Workload, class: usize, place: usize) -> [u8; ROW_BYTES] {
+    let mut row = [0; ROW_BYTES];
+    row[2..10].copy_from_slice(&work.start_ms(place).to_be_bytes());
+    row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, place));
+    debug_assert_eq!(row.len() - ROW_HEAD_BYTES, OBJECT_BYTES);
+    row
+}

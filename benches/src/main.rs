@@ -1,0 +1,139 @@
+//! `sexton-bench floor`: how far the engine is above the floor that RocksDB and the disk set, both measured in turn
+//! in the same run, printed as a Markdown table.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints what it measured")]
+
+use clap::Parser;
+use sexton::Find;
+use sexton_bench::bare::Bare;
+use sexton_bench::{Cost, Ours, Result, Workload, timed};
+use sexton_proof::leaf::Openings;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Objects in the index at the least, and per slot, for each line of the table.
+const FILLS: [(usize, usize); 3] = [(100_000, 10), (1_000_000, 1_000), (2_000_000, 100_000)];
+
+/// Benchmarks of Sexton that are no criterion benches.
+#[derive(Parser)]
+enum Command {
+    /// The engine beside a bare sketch of it: durable registrations and enforced objects per second.
+    Floor {
+        /// Rounds; medians are taken over them.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// Where the indexes lie while they are measured: on the disk that is meant.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Only this many objects per slot: 10, 1000 or 100000.
+        #[arg(long)]
+        fill: Option<usize>,
+        /// Only this subject: bare, none/operator, none/ticket or key/operator.
+        #[arg(long)]
+        only: Option<String>,
+    },
+}
+
+/// What is measured: the sketch, or the engine with classes of one kind.
+#[derive(Clone, Copy)]
+struct Subject {
+    name: &'static str,
+    engine: Option<(Find, Openings)>,
+}
+
+const SUBJECTS: [Subject; 4] = [
+    Subject { name: "bare", engine: None },
+    Subject { name: "none/operator", engine: Some((Find::None, Openings::Operator)) },
+    Subject { name: "none/ticket", engine: Some((Find::None, Openings::Ticket)) },
+    Subject { name: "key/operator", engine: Some((Find::Key, Openings::Operator)) },
+];
+
+/// What registering and enforcing cost, one pair per round.
+type Rounds = Vec<(Cost, Cost)>;
+
+fn main() -> Result<()> {
+    let Command::Floor { rounds, dir, fill, only } = Command::parse();
+    print_fsync(&dir)?;
+    println!(
+        "\nThousands of objects per second: median (least–most) of {rounds} rounds. ×: median share of bare."
+    );
+    println!("CPU: µs of all threads per object, RocksDB's own included.\n");
+    println!("| per slot | objects | find/openings | registered | × | CPU | enforced | × | CPU |");
+    println!("|---:|---:|---|---:|---:|---:|---:|---:|---:|");
+    for (objects, per_slot) in FILLS.into_iter().filter(|(_, n)| fill.is_none_or(|f| f == *n)) {
+        let work = Workload::new(objects, per_slot);
+        let subjects: Vec<Subject> =
+            SUBJECTS.into_iter().filter(|s| only.as_deref().is_none_or(|name| name == s.name)).collect();
+        let mut measured: Vec<Rounds> = vec![Vec::new(); subjects.len()];
+        for round in 0..usize::from(rounds) {
+            for turn in 0..subjects.len() {
+                // Another one begins in every round, so that nobody always measures in the wake of the same.
+                let at = (round + turn) % subjects.len();
+                measured[at].push(measure(&dir, subjects[at], &work)?);
+            }
+            eprintln!("{per_slot} per slot: round {} of {rounds}", round + 1);
+        }
+        for (subject, rounds) in subjects.iter().zip(&measured) {
+            println!(
+                "| {per_slot} | {} | {} | {} | {} |",
+                work.len(),
+                subject.name,
+                cells(&work, rounds, &measured[0], |costs| costs.0),
+                cells(&work, rounds, &measured[0], |costs| costs.1),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn measure(dir: &Path, subject: Subject, work: &Workload) -> Result<(Cost, Cost)> {
+    let folder = tempfile::tempdir_in(dir)?;
+    match subject.engine {
+        None => {
+            let bare = Bare::open(folder.path())?;
+            Ok((timed(|| bare.register(work))?, timed(|| bare.enforce(work))?))
+        }
+        Some((find, openings)) => {
+            let ours = Ours::open(folder.path(), find, openings)?;
+            let registered = timed(|| ours.register(work))?;
+            ours.wait_until_due(work);
+            Ok((registered, timed(|| ours.enforce(work))?))
+        }
+    }
+}
+
+/// Objects per second, their share of the bare ones, and CPU time per object.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn cells(work: &Workload, rounds: &Rounds, bare: &Rounds, pick: fn(&(Cost, Cost)) -> Cost) -> String {
+    let objects = work.len() as f64;
+    let rate = |costs| objects / pick(costs).wall.as_secs_f64();
+    let (least, median, most) = spread(rounds.iter().map(|r| rate(r) / 1_000.0).collect());
+    let share = spread(rounds.iter().zip(bare).map(|(mine, theirs)| rate(mine) / rate(theirs)).collect()).1;
+    let cpu = spread(rounds.iter().map(|r| pick(r).cpu.as_secs_f64() * 1e6 / objects).collect()).1;
+    format!("{median:.0} ({least:.0}–{most:.0}) | {share:.2} | {cpu:.1}")
+}
+
+/// Least, median and most.
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+    (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
+}
+
+/// How long the disk takes to make 4 KiB durable at the end of a file.
+fn print_fsync(dir: &Path) -> Result<()> {
+    let folder = tempfile::tempdir_in(dir)?;
+    let mut file = File::create(folder.path().join("fsync"))?;
+    let mut taken = Vec::new();
+    for _ in 0..200 {
+        let once = timed(|| {
+            file.write_all(&[1; 4096])?;
+            Ok(file.sync_data()?)
+        })?;
+        taken.push(once.wall.as_secs_f64() * 1e6);
+    }
+    let (least, median, most) = spread(taken);
+    println!("fdatasync after appending 4 KiB: {median:.0} µs ({least:.0}–{most:.0}) of 200");
+    Ok(())
+}
