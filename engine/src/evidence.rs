@@ -13,12 +13,12 @@ use crate::plan::{self, Backoff, Batch, CarryGroups, Planned, PlannedRow};
 use crate::register::descriptor_of;
 use crate::schema::{self, Counts, FINGERPRINT_BYTES, PageRows};
 use crate::store::Answer;
-use chacha20poly1305::aead::Aead;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit, StreamCipher};
 use rayon::prelude::*;
 use sexton_proof::commitment::{self, Opening};
 use sexton_proof::file;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, batch_path};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, RegistrationId, SIZE_UNKNOWN, batch_path};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, PageLine, ToLine};
 use sexton_proof::record::{Carry, Cause, FileKind, Header, Method, Reason, Tombstone};
 use std::collections::BTreeMap;
@@ -279,7 +279,7 @@ fn records(
                 let record = Tombstone { page, seq, commitment, time_ms, reason: Reason::Due, method };
                 piece.tombstones.extend_from_slice(&record.to_bytes());
                 if class.definition.openings == Openings::Operator {
-                    piece.sealed.push(seal(k, id, &row.opening(r))?);
+                    piece.sealed.push(seal(k, id, &row.opening(r)));
                 }
             }
             Fate::LivesOn { cause, time_ms } => {
@@ -295,24 +295,25 @@ fn records(
     Ok(piece)
 }
 
-/// Encrypts an opening under K and the object's key. Each such key encrypts one message, so the nonce may be zero.
-fn seal(k: &[u8; 32], id: sexton_proof::id::RegistrationId, opening: &Opening) -> Result<Vec<u8>> {
-    let key = Zeroizing::new(commitment::opening_key(k, &id, &opening.key));
-    ChaCha20Poly1305::new((&*key).into())
-        .encrypt(&Default::default(), opening.encode_without_key().as_slice())
-        .map_err(|_| Error::internal("an opening could not be encrypted"))
+/// Encrypts an opening under K and the object's key. Each such key encrypts one message, so the nonce may be zero; what
+/// authenticates it is the commitment in the tombstone, so no tag is kept.
+fn seal(k: &[u8; 32], id: RegistrationId, opening: &Opening) -> Vec<u8> {
+    let mut bytes = opening.encode_without_key();
+    apply_keystream(k, id, &opening.key, &mut bytes);
+    bytes
 }
 
-/// Decrypts what [`seal`] encrypted; `None` where K, id or the object's key is another.
-pub(crate) fn unseal(
-    k: &[u8; 32],
-    id: sexton_proof::id::RegistrationId,
-    object_key: &[u8],
-    sealed: &[u8],
-) -> Option<Opening> {
+/// Decrypts what [`seal`] encrypted. Where K, id or the object's key is another, nothing comes out, or something that
+/// does not fit the commitment: the caller compares.
+pub(crate) fn unseal(k: &[u8; 32], id: RegistrationId, object_key: &[u8], sealed: &[u8]) -> Option<Opening> {
+    let mut bytes = sealed.to_vec();
+    apply_keystream(k, id, object_key, &mut bytes);
+    Opening::decode_without_key(&bytes, object_key).ok()
+}
+
+fn apply_keystream(k: &[u8; 32], id: RegistrationId, object_key: &[u8], bytes: &mut [u8]) {
     let key = Zeroizing::new(commitment::opening_key(k, &id, object_key));
-    let plain = ChaCha20Poly1305::new((&*key).into()).decrypt(&Default::default(), sealed).ok()?;
-    Opening::decode_without_key(&plain, object_key).ok()
+    ChaCha20::new((&*key).into(), &[0; 12].into()).apply_keystream(bytes);
 }
 
 struct Summary {
@@ -406,12 +407,10 @@ impl Evidence {
     }
 
     /// Each carried row: its place in the batch, and its registration id from here on.
-    pub(crate) fn carried(&self) -> impl Iterator<Item = (usize, sexton_proof::id::RegistrationId)> {
+    pub(crate) fn carried(&self) -> impl Iterator<Item = (usize, RegistrationId)> {
         self.destinations.iter().flat_map(|destination| {
             let page = destination.page.page;
-            (0_u32..)
-                .zip(&destination.rows)
-                .map(move |(seq, at)| (*at, sexton_proof::id::RegistrationId { page, seq }))
+            (0_u32..).zip(&destination.rows).map(move |(seq, at)| (*at, RegistrationId { page, seq }))
         })
     }
 

@@ -115,7 +115,7 @@ impl Batch {
         self.asked.iter().map(|&at| self.object(&self.rows[at as usize]))
     }
 
-    /// The same in parts of at most `max` objects, as a [`crate::Store`] takes them.
+    /// The same in parts of at most `max` objects, as a [`crate::store::Store`] takes them.
     pub fn parts(&self, max: usize) -> impl Iterator<Item = Part<'_>> {
         self.asked.chunks(max.max(1)).map(|part| Part { batch: self, part })
     }
