@@ -107,10 +107,15 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, leaf: u64) {
 /// row it went with the replacement.
 fn stage_locators(set: &mut WriteSet, evidence: &Evidence) {
     let batch = &evidence.batch;
-    for (planned, fingerprint) in batch.rows.iter().zip(&evidence.fingerprints) {
-        if planned.plan != Planned::Replaced {
-            set.delete(Family::Locator, &schema::locator_key(fingerprint, batch.id(planned)));
-        }
+    let located = batch.rows.iter().zip(&evidence.fingerprints);
+    let mut keys: Vec<Vec<u8>> = located
+        .filter(|(planned, _)| planned.plan != Planned::Replaced)
+        .map(|(planned, fingerprint)| schema::locator_key(fingerprint, batch.id(planned)))
+        .collect();
+    // In ascending order, so that each finds its place in the index near the one before.
+    keys.sort_unstable();
+    for key in &keys {
+        set.delete(Family::Locator, key);
     }
 }
 
