@@ -4,9 +4,10 @@
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-demo: ## build the sexton command and run its demonstration
+demo: ## build the sexton command and run its demonstration; what it leaves is in target/demo
 	@scripts/setup release
-	cargo run --release --locked -p sexton-cli -- demo $(ARGS)
+	@rm -rf target/demo
+	cargo run --release --locked -p sexton-cli -- demo --out target/demo $(ARGS)
 
 test: ## build and run every test
 	@scripts/setup debug
