@@ -130,7 +130,7 @@ fn stage_carried(core: &Core, set: &mut WriteSet, evidence: &Evidence) -> Result
         }
         if plan::is_replaced(core, batch.id(planned))? {
             // Replaced while the batch was out: it lives on as a replaced one and ends as such.
-            set.put(Family::Marks, &id.to_bytes(), &[1]);
+            set.put(Family::Marks, &id.to_bytes(), schema::MARK_REPLACED);
         } else if let Some(fingerprint) = evidence.fingerprints.get(at) {
             set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
         }

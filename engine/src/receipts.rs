@@ -17,7 +17,7 @@ use sexton_proof::leaf::{BatchLeaf, Leaf};
 use sexton_proof::merkle;
 use sexton_proof::note::Note;
 use sexton_proof::receipt::Receipt;
-use sexton_proof::record::FileKind;
+use sexton_proof::record::{FileKind, Tombstone};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -51,11 +51,12 @@ impl Receipts {
     /// The receipt for a registration that has ended, as the text of a C2SP tlog-proof file.
     pub(crate) fn make(&self, core: &Core, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
         let (batch, page, seq) = self.end_of(core, id)?;
-        let found = EvidenceFile::parse(&batch.tombstones, FileKind::Tombstones)
-            .map_err(|e| Error::corrupt(e.to_string()))?
-            .find(page, seq);
-        let record =
-            found.ok_or_else(|| Error::corrupt(format!("the tombstone of {id} is missing from its file")))?;
+        let missing = || Error::corrupt(format!("the tombstone of {id} is missing from its file"));
+        let file = EvidenceFile::parse(&batch.tombstones, FileKind::Tombstones)
+            .map_err(|e| Error::corrupt(e.to_string()))?;
+        let record = file.find(page, seq).ok_or_else(missing)?;
+        let tombstone = Tombstone::from_bytes(file.record(record).ok_or_else(missing)?)
+            .map_err(|e| Error::corrupt(e.to_string()))?;
         let proof = batch.tree.prove(&batch.tombstones, record).map_err(|e| Error::corrupt(e.to_string()))?;
         let page_id =
             batch.leaf.page_id(page).ok_or_else(|| Error::corrupt("the batch leaf lacks a page"))?;
@@ -70,7 +71,7 @@ impl Receipts {
             class_index: class.leaf_index,
             class_hashes: inclusion(class.leaf_index)?,
             proof,
-            opening: open(core, &batch, record, last_id, opener)?,
+            opening: open(core, &batch, record, &tombstone, last_id, opener)?,
         };
         let hashes = inclusion(batch.leaf_index)?;
         Ok(receipt.to_tlog_proof(batch.leaf_index, &hashes, &checkpoint))
@@ -158,6 +159,7 @@ fn open(
     core: &Core,
     batch: &BatchFiles,
     record: u32,
+    tombstone: &Tombstone,
     id: RegistrationId,
     opener: Opener<'_>,
 ) -> Result<Opening> {
@@ -169,12 +171,7 @@ fn open(
         // A ticket is of the page that the object was registered in; carried, it is blinded anew.
         opening.r = commitment::blinding(k, &descriptor);
     }
-    let tombstone = EvidenceFile::parse(&batch.tombstones, FileKind::Tombstones)
-        .map_err(|e| Error::corrupt(e.to_string()))?
-        .tombstones()
-        .nth(record as usize);
-    if tombstone.is_some_and(|tombstone| tombstone.commitment == commitment::commit(&opening.r, &descriptor))
-    {
+    if tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
         return Ok(opening);
     }
     Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))

@@ -329,12 +329,15 @@ fn define_classes(core: &Core, options: &Options, now_ms: i64) -> Result<()> {
 /// Refuses to change how a class finds while objects live that were registered the other way: those registered with
 /// `none` could not be found and replaced by those with `key`, and the other way round nobody would look.
 fn check_find(core: &Core, class: &Class, definition: &Definition) -> Result<()> {
+    let (was, is) = (class.definition.find.name(), definition.find.name());
+    if was == is {
+        return Ok(());
+    }
     let mut live = 0_u64;
     core.index.each_page(&mut |page, found| {
         live += if page.class == class.id { u64::from(found.rows) } else { 0 };
     });
-    let (was, is) = (class.definition.find.name(), definition.find.name());
-    if was == is || live == 0 {
+    if live == 0 {
         return Ok(());
     }
     Err(Error::invalid(format!(

@@ -19,7 +19,6 @@ use std::sync::Arc;
 pub const SUBJECT_MAX_BYTES: usize = 255;
 /// Most registrations in one call.
 pub const REGISTER_MAX: usize = 100_000;
-const MARK_REPLACED: &[u8] = &[1];
 
 /// An object to be registered.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +247,7 @@ fn stage<'a>(
                     continue;
                 }
                 Some((id, false)) => {
-                    set.put(Family::Marks, &id.to_bytes(), MARK_REPLACED);
+                    set.put(Family::Marks, &id.to_bytes(), schema::MARK_REPLACED);
                     set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
                     let in_batch =
                         shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);

@@ -133,6 +133,9 @@ impl<'a> Row<'a> {
 
 // --- marks and settled pages, by page id --------------------------------------------------------------------------
 
+/// What stands under a registration that a newer one replaced.
+pub(crate) const MARK_REPLACED: &[u8] = &[1];
+
 /// The keys of everything that is kept per registration of a page in a family keyed by whole registration ids.
 pub(crate) fn page_registrations(page: PageId) -> Range<Vec<u8>> {
     let from = page.to_bytes();

@@ -8,7 +8,7 @@ mod worker;
 
 use sexton::files::disk::DiskFiles;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::{ClassSet, Clock, Engine, Options, OsEntropy, Seams, VirtualClock};
+use sexton::{ClassSet, Clock, Durability, Engine, Options, OsEntropy, Registration, Seams, VirtualClock};
 use sexton_tests::host::Dice;
 use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
 use std::sync::Arc;
@@ -52,6 +52,18 @@ impl Bench {
         let seams = Seams { kv: kv.clone(), files, entropy: Arc::new(OsEntropy) };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         (Engine::open_with_seams(seams, &self.options, clock).unwrap(), kv)
+    }
+
+    /// Stores objects under these keys and registers them in the class `quick`, in one call.
+    fn register(&self, engine: &Engine, keys: &[String]) {
+        for key in keys {
+            self.store.put(key.as_bytes(), b"1");
+        }
+        let items: Vec<Registration<'_>> = keys
+            .iter()
+            .map(|key| Registration { version: b"1", ..Registration::new("quick", key.as_bytes()) })
+            .collect();
+        engine.register(&items, Durability::Synced).unwrap();
     }
 }
 

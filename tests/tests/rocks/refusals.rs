@@ -2,7 +2,7 @@
 
 use super::{Bench, long_key};
 use sexton::kv::rocks::RocksKv;
-use sexton::{Clock, Durability, Engine, Error, ErrorKind, Options, Registration, State};
+use sexton::{Clock, Engine, Error, ErrorKind, Options, State};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,14 +20,8 @@ fn used() -> Bench {
     let engine = open(&bench, bench.folder.path()).unwrap();
     for (half, count) in [("first", ENDED), ("second", LIVE)] {
         let keys: Vec<String> = (0..count).map(|n| long_key(&format!("{half}-{n}"), 700)).collect();
-        let item = |key: &'_ String| bench.store.put(key.as_bytes(), b"1");
-        keys.iter().for_each(item);
-        let items: Vec<_> = keys
-            .iter()
-            .map(|key| Registration { version: b"1", ..Registration::new("quick", key.as_bytes()) })
-            .collect();
-        for part in items.chunks(25) {
-            engine.register(part, Durability::Synced).unwrap();
+        for part in keys.chunks(25) {
+            bench.register(&engine, part);
             if half == "second" {
                 bench.clock.advance(1_000);
             }

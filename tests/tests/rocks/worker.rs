@@ -2,7 +2,7 @@
 
 use super::Bench;
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{Durability, Engine, ErrorKind, Registration, Worker, WorkerOptions};
+use sexton::{ErrorKind, Worker, WorkerOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,16 +12,6 @@ const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s
 
 fn options(threads: usize) -> WorkerOptions {
     WorkerOptions { threads, idle: Duration::from_millis(1) }
-}
-
-fn register(bench: &Bench, engine: &Engine, keys: &[String]) {
-    let item = |key: &'_ String| bench.store.put(key.as_bytes(), b"1");
-    keys.iter().for_each(item);
-    let items: Vec<_> = keys
-        .iter()
-        .map(|key| Registration { version: b"1", ..Registration::new("quick", key.as_bytes()) })
-        .collect();
-    engine.register(&items, Durability::Synced).unwrap();
 }
 
 #[test]
@@ -35,7 +25,7 @@ fn threads_start_and_stop_in_the_middle_of_it_all_and_leave_no_batch_behind() {
         let registering = scope.spawn(|| {
             let mut calls = 0;
             while !stop.load(Ordering::SeqCst) {
-                register(&bench, &engine, &[0, 1, 2, 3, 4].map(|n| format!("{calls}/{n}")));
+                bench.register(&engine, &[0, 1, 2, 3, 4].map(|n| format!("{calls}/{n}")));
                 bench.clock.advance(700);
                 calls += 1;
             }
@@ -91,7 +81,7 @@ fn a_store_that_panics_ends_its_thread_loudly_and_the_reopened_engine_asks_again
     let store = Arc::clone(&bench.store) as Arc<dyn Store>;
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();
     let engine = Arc::new(bench.open().0);
-    register(&bench, &engine, &keys);
+    bench.register(&engine, &keys);
     bench.clock.advance(60_000);
     let broken: Arc<dyn Store> = Arc::new(Broken { inner: Arc::clone(&store), panics: true });
     let worker = Worker::start(&engine, &broken, options(1)).unwrap();
@@ -113,7 +103,7 @@ fn a_store_with_too_few_answers_ends_nothing_and_everything_is_tried_again() {
     let bench = Bench::new(QUICK);
     let (engine, _) = bench.open();
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();
-    register(&bench, &engine, &keys);
+    bench.register(&engine, &keys);
     bench.clock.advance(60_000);
     let store = Arc::clone(&bench.store) as Arc<dyn Store>;
     engine.enforce(&Broken { inner: store, panics: false }).unwrap();
