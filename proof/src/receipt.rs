@@ -216,14 +216,14 @@ impl Verdict {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.method {
-            Method::Absent | Method::Replaced => Outcome::NotADeletion(self.method),
-            Method::Deleted | Method::AbsentAfterIntent if self.time_ms < self.floor_ms => {
+            Method::Absent | Method::Replaced | Method::Released => Outcome::NotADeletion(self.method),
+            _ if self.time_ms < self.floor_ms => {
                 Outcome::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
             }
-            Method::Deleted | Method::AbsentAfterIntent if self.time_ms > self.ceiling_ms => {
+            _ if self.time_ms > self.ceiling_ms => {
                 Outcome::Late { by_ms: self.time_ms.abs_diff(self.ceiling_ms) }
             }
-            Method::Deleted | Method::AbsentAfterIntent => Outcome::Kept,
+            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => Outcome::Kept,
         }
     }
 }

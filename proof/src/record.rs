@@ -1,97 +1,15 @@
 //! The 64-byte records of an evidence file: header, tombstone and carry (`docs/format.md` §3).
 
+mod code;
+
+pub use self::code::{Cause, FileKind, Method, Reason};
+
 /// Length of every record.
 pub const RECORD_BYTES: usize = 64;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"sexton\0\0";
 /// The format version that this crate writes and reads.
 pub const FORMAT_VERSION: u8 = 0;
-
-/// An enum whose variants have a code in a byte and a name.
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// Every variant, in the order of the codes.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The byte in a record.
-            #[must_use]
-            pub const fn code(self) -> u8 {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// The variant of a byte, if it has one.
-            #[must_use]
-            pub const fn from_code(code: u8) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-
-            /// The name in texts.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-
-codes! {
-    /// Why a registration ended.
-    Reason {
-        /// Its time had come.
-        Due = 1, "due";
-    }
-}
-
-codes! {
-    /// How a registration ended.
-    Method {
-        /// The store deleted the object.
-        Deleted = 1, "deleted";
-        /// The object was not there.
-        Absent = 2, "absent";
-        /// The object was not there, after an earlier attempt of ours to delete it.
-        AbsentAfterIntent = 3, "absent-after-intent";
-        /// A newer registration of the key took its place.
-        Replaced = 4, "replaced";
-    }
-}
-
-codes! {
-    /// Why a registration lives on in another page.
-    Cause {
-        /// The store could not delete the object.
-        Failed = 1, "failed";
-        /// The store would not delete the object.
-        Refused = 2, "refused";
-        /// The object there is not the one registered.
-        Changed = 3, "changed";
-        /// Its floor had not passed.
-        Floor = 4, "floor";
-    }
-}
-
-codes! {
-    /// What the records of a file are.
-    FileKind {
-        /// Tombstones.
-        Tombstones = 1, "tombstones";
-        /// Carries.
-        Carries = 2, "carries";
-        /// Sealed openings, private to the operator.
-        Openings = 4, "openings";
-    }
-}
 
 /// Record 0 of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +77,7 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
-    /// The tombstone's 64 bytes.
+    /// The tombstone's 64 bytes; for a reason and a method that do not go together, bytes that are refused.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         let mut out = common(self.page, self.seq, &self.commitment, self.time_ms);
@@ -171,10 +89,13 @@ impl Tombstone {
     /// Reads what [`Tombstone::to_bytes`] writes, and nothing else.
     ///
     /// # Errors
-    /// Unknown codes, and other bytes where zero is due.
+    /// Unknown codes, a reason and a method that do not go together, and other bytes where zero is due.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         let reason = Reason::from_code(bytes[48]).ok_or(code("reason", bytes[48]))?;
         let method = Method::from_code(bytes[49]).ok_or(code("method", bytes[49]))?;
+        if !reason.goes_with(method) {
+            return Err(RecordError::Pair { reason, method });
+        }
         zero(bytes, 50, 64)?;
         Ok(Self {
             page: u32::from_be_bytes(field(bytes, 0)),
@@ -274,6 +195,17 @@ pub enum RecordError {
         field: &'static str,
         /// The byte.
         found: u8,
+    },
+    /// A reason and a method of which one excludes the other.
+    #[error(
+        "reason {reason} with method {method}; {} goes with released or replaced, and released with it alone",
+        Reason::Host
+    )]
+    Pair {
+        /// Why the registration ended.
+        reason: Reason,
+        /// How it ended.
+        method: Method,
     },
     /// Another byte where zero is due.
     #[error("byte {at} is {found}, expected 0")]

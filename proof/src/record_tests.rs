@@ -35,11 +35,38 @@ fn changed(bytes: [u8; 64], at: usize, value: u8) -> [u8; 64] {
     bytes
 }
 
+/// Every reason with every method.
+fn pairs() -> impl Iterator<Item = (Reason, Method)> {
+    Reason::ALL.iter().flat_map(|reason| Method::ALL.iter().map(|method| (*reason, *method)))
+}
+
+#[test]
+fn what_the_host_deleted_itself_was_released_or_replaced_and_nothing_else_was_released() {
+    let mut accepted = 0;
+    for (reason, method) in pairs() {
+        let host = reason == Reason::Host;
+        let goes = match method {
+            Method::Released => host,
+            Method::Replaced => true,
+            _ => !host,
+        };
+        let record = Tombstone { reason, method, ..tombstone() };
+        let expected = if goes { Ok(record) } else { Err(RecordError::Pair { reason, method }) };
+        assert_eq!(Tombstone::from_bytes(&record.to_bytes()), expected, "{reason} {method}");
+        accepted += u32::from(goes);
+    }
+    assert_eq!(accepted, 5 * 5 + 2);
+    let error = RecordError::Pair { reason: Reason::Due, method: Method::Released }.to_string();
+    assert!(error.starts_with("reason due with method released;"), "{error}");
+}
+
 #[test]
 fn records_are_those_of_the_vectors() {
     let mut vectors = Vectors::default();
-    for method in Method::ALL {
-        vectors.put(format!("tombstone.{method}"), Tombstone { method: *method, ..tombstone() }.to_bytes());
+    for (reason, method) in pairs() {
+        let kind = if reason.goes_with(method) { "tombstone" } else { "reject.tombstone" };
+        let bytes = Tombstone { reason, method, ..tombstone() }.to_bytes();
+        vectors.put(format!("{kind}.{reason}.{method}"), bytes);
     }
     for cause in Cause::ALL {
         vectors.put(format!("carry.{cause}"), Carry { cause: *cause, ..carry() }.to_bytes());
@@ -48,10 +75,10 @@ fn records_are_those_of_the_vectors() {
         vectors.put(format!("header.{kind}"), Header { kind: *kind, ..header() }.to_bytes());
     }
     vectors.put("header.largest", Header { batch: u64::MAX, n: u32::MAX, ..header() }.to_bytes());
-    for (at, value) in [(48, 0), (48, 2), (49, 0), (49, 5), (50, 1), (51, 1), (52, 1), (63, 1)] {
+    for (at, value) in [(48, 0), (48, 7), (49, 0), (49, 7), (50, 1), (51, 1), (52, 1), (63, 1)] {
         vectors.put(format!("reject.tombstone.{at}.{value}"), changed(tombstone().to_bytes(), at, value));
     }
-    for (at, value) in [(48, 0), (48, 5), (49, 1), (50, 1), (51, 1), (60, 1), (63, 1)] {
+    for (at, value) in [(48, 0), (48, 13), (49, 1), (50, 1), (51, 1), (60, 1), (63, 1)] {
         vectors.put(format!("reject.carry.{at}.{value}"), changed(carry().to_bytes(), at, value));
     }
     for (at, value) in [
@@ -75,8 +102,8 @@ fn records_are_those_of_the_vectors() {
 
     for (name, bytes) in stored.all("tombstone.") {
         let read = Tombstone::from_bytes(bytes.try_into().unwrap()).unwrap();
-        assert_eq!(name, format!("tombstone.{}", read.method));
-        assert_eq!(read, Tombstone { method: read.method, ..tombstone() });
+        assert_eq!(name, format!("tombstone.{}.{}", read.reason, read.method));
+        assert_eq!(read, Tombstone { reason: read.reason, method: read.method, ..tombstone() });
     }
     for (name, bytes) in stored.all("carry.") {
         let read = Carry::from_bytes(bytes.try_into().unwrap()).unwrap();
@@ -126,14 +153,17 @@ fn the_bytes_of_a_header_are_those_of_the_format() {
 
 #[test]
 fn codes_and_names_are_those_of_the_format() {
+    let reasons = ["due", "erasure", "closed", "lifted", "restored", "host"];
+    let methods = ["deleted", "absent", "absent-after-intent", "replaced", "released", "anonymised"];
+    let causes = ["failed", "refused", "changed", "floor", "held", "started", "tightened", "loosened"];
+    let causes = [causes.as_slice(), &["erasure", "closed", "lifted", "released"]].concat();
     for code in 0..=u8::MAX {
-        let method =
-            ["deleted", "absent", "absent-after-intent", "replaced"].get(usize::from(code).wrapping_sub(1));
-        assert_eq!(Method::from_code(code).map(Method::name), method.copied());
-        let cause = ["failed", "refused", "changed", "floor"].get(usize::from(code).wrapping_sub(1));
-        assert_eq!(Cause::from_code(code).map(Cause::name), cause.copied());
-        assert_eq!(Reason::from_code(code).map(Reason::name), (code == 1).then_some("due"));
+        let at = usize::from(code).wrapping_sub(1);
+        assert_eq!(Reason::from_code(code).map(Reason::name), reasons.get(at).copied());
+        assert_eq!(Method::from_code(code).map(Method::name), methods.get(at).copied());
+        assert_eq!(Cause::from_code(code).map(Cause::name), causes.get(at).copied());
         assert_eq!(FileKind::from_code(code).is_some(), [1, 2, 4].contains(&code));
+        assert!(Reason::from_code(code).is_none_or(|reason| reason.code() == code));
         assert!(Method::from_code(code).is_none_or(|method| method.code() == code));
         assert!(Cause::from_code(code).is_none_or(|cause| cause.code() == code));
         assert!(FileKind::from_code(code).is_none_or(|kind| kind.code() == code));
@@ -160,7 +190,7 @@ proptest! {
     fn what_is_accepted_is_written_the_same(
         kind in 0..4,
         front: [u8; 32],
-        back in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..6], 32),
+        back in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..14], 32),
         noise in any::<(u8, u8)>(),
     ) {
         let mut bytes = [0; 64];
