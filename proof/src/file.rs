@@ -12,7 +12,9 @@ pub use self::openings::{OpeningsFile, openings_file};
 
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-use crate::record::{Carry, FileKind, Header, RECORD_BYTES, RecordError, Tombstone, position};
+use crate::record::{
+    CARRY_BYTES, Carry, FileKind, Header, MAGIC, RECORD_BYTES, RecordError, Tombstone, position,
+};
 
 /// Length of a BLAKE3 chunk, the unit of a proof, in bytes.
 pub const CHUNK_BYTES: usize = 1024;
@@ -31,7 +33,7 @@ pub fn root(file: &[u8]) -> [u8; 32] {
 #[derive(Clone, Copy, Debug)]
 pub struct EvidenceFile<'a> {
     header: Header,
-    records: &'a [[u8; RECORD_BYTES]],
+    records: &'a [u8],
 }
 
 impl<'a> EvidenceFile<'a> {
@@ -40,29 +42,16 @@ impl<'a> EvidenceFile<'a> {
     /// # Errors
     /// Anything but the one valid encoding; a `kind` that is neither tombstones nor carries.
     pub fn parse(file: &'a [u8], kind: FileKind) -> Result<Self, FileError> {
-        if kind == FileKind::Openings {
-            return Err(FileError::NotRecords { kind });
-        }
-        let (header, _) = header(file, kind)?;
-        let expected = (u64::from(header.n) + 1) * RECORD_BYTES as u64;
+        let record_bytes = kind.record_bytes().ok_or(FileError::NotRecords { kind })? as u64;
+        let (header, records) = header(file, kind)?;
+        let expected = RECORD_BYTES as u64 + u64::from(header.n) * record_bytes;
         if file.len() as u64 != expected {
             return Err(FileError::Length { found: file.len() as u64, expected });
         }
-        let (all, _) = file.as_chunks::<RECORD_BYTES>();
-        let records = all.get(1..).unwrap_or_default();
-        let mut last = None;
-        for (record, bytes) in (0..header.n).zip(records) {
-            match kind {
-                FileKind::Carries => Carry::from_bytes(bytes).map(drop),
-                _ => Tombstone::from_bytes(bytes).map(drop),
-            }
-            .map_err(|source| FileError::Record { record, source })?;
-            let found = position(bytes);
-            if let Some(previous) = last.replace(found)
-                && previous >= found
-            {
-                return Err(FileError::Order { record, previous, found });
-            }
+        match kind {
+            FileKind::Tombstones => check_records(records, Tombstone::from_bytes)?,
+            FileKind::Carries => check_records(records, Carry::from_bytes)?,
+            FileKind::Openings => return Err(FileError::NotRecords { kind }),
         }
         Ok(Self { header, records })
     }
@@ -73,31 +62,67 @@ impl<'a> EvidenceFile<'a> {
         self.header
     }
 
-    /// The bytes of record `record`, from 0, the header not counted.
+    /// Tombstone `record`, from 0; none in a file of another kind.
     #[must_use]
-    pub fn record(&self, record: u32) -> Option<&'a [u8; RECORD_BYTES]> {
-        self.records.get(usize::try_from(record).ok()?)
+    pub fn tombstone(&self, record: u32) -> Option<Tombstone> {
+        let record = self.of(FileKind::Tombstones).get(usize::try_from(record).ok()?)?;
+        Tombstone::from_bytes(record).ok()
     }
 
-    /// The tombstones in order; none where the file is one of carries.
+    /// Carry `record`, from 0; none in a file of another kind.
+    #[must_use]
+    pub fn carry(&self, record: u32) -> Option<Carry> {
+        let record = self.of(FileKind::Carries).get(usize::try_from(record).ok()?)?;
+        Carry::from_bytes(record).ok()
+    }
+
+    /// The tombstones in order; none in a file of another kind.
     pub fn tombstones(&self) -> impl Iterator<Item = Tombstone> + use<'a> {
-        let records = if self.header.kind == FileKind::Tombstones { self.records } else { &[] };
         // Every record was read once by `parse`, so that none is left out here.
-        records.iter().filter_map(|bytes| Tombstone::from_bytes(bytes).ok())
+        self.of(FileKind::Tombstones).iter().filter_map(|bytes| Tombstone::from_bytes(bytes).ok())
     }
 
-    /// The carries in order; none where the file is one of tombstones.
+    /// The carries in order; none in a file of another kind.
     pub fn carries(&self) -> impl Iterator<Item = Carry> + use<'a> {
-        let records = if self.header.kind == FileKind::Carries { self.records } else { &[] };
-        records.iter().filter_map(|bytes| Carry::from_bytes(bytes).ok())
+        self.of(FileKind::Carries).iter().filter_map(|bytes| Carry::from_bytes(bytes).ok())
     }
 
     /// Number of the record of seq `seq` in the page of ordinal `page`, by binary search.
     #[must_use]
     pub fn find(&self, page: u32, seq: u32) -> Option<u32> {
-        let at = self.records.binary_search_by_key(&(page, seq), position).ok()?;
-        u32::try_from(at).ok()
+        let at = match self.header.kind {
+            FileKind::Carries => search::<CARRY_BYTES>(self.records, (page, seq)),
+            _ => search::<RECORD_BYTES>(self.records, (page, seq)),
+        };
+        u32::try_from(at?).ok()
     }
+
+    /// The records, where the file is of `kind`, whose records have `N` bytes.
+    fn of<const N: usize>(&self, kind: FileKind) -> &'a [[u8; N]] {
+        if self.header.kind == kind { self.records.as_chunks().0 } else { &[] }
+    }
+}
+
+/// Reads every record, and compares each with the one before it.
+fn check_records<const N: usize, T>(
+    records: &[u8],
+    read: impl Fn(&[u8; N]) -> Result<T, RecordError>,
+) -> Result<(), FileError> {
+    let mut last = None;
+    for (record, bytes) in (0..).zip(records.as_chunks().0) {
+        read(bytes).map_err(|source| FileError::Record { record, source })?;
+        let found = position(bytes);
+        if let Some(previous) = last.replace(found)
+            && previous >= found
+        {
+            return Err(FileError::Order { record, previous, found });
+        }
+    }
+    Ok(())
+}
+
+fn search<const N: usize>(records: &[u8], place: (u32, u32)) -> Option<usize> {
+    records.as_chunks::<N>().0.binary_search_by_key(&place, |bytes| position(bytes)).ok()
 }
 
 /// The proof that one record is in a file: the chunk that holds it and the chaining values beside its way to the root.
@@ -183,7 +208,8 @@ impl ChunkProof {
     }
 }
 
-/// The tree over a file's chunks, built once, to prove any of its records.
+/// The tree over a file's chunks, built once, to prove any of its records, which have 64 bytes. Carries, which have 128,
+/// are proven by their file.
 #[derive(Clone, Debug)]
 pub struct ChunkTree {
     file_bytes: usize,
@@ -197,8 +223,11 @@ impl ChunkTree {
     /// Hashes a whole file. It goes chunk by chunk, so it costs 12 to 20 times a plain hash of the file, and 64 bytes of memory for each KiB of it.
     ///
     /// # Errors
-    /// A length that no file has: not a positive multiple of 64, or more than 2^32 − 1 records.
+    /// A length that no file has: not a positive multiple of 64, or more than 2^32 − 1 records. A file of carries.
     pub fn new(file: &[u8]) -> Result<Self, ProofError> {
+        if file.starts_with(&MAGIC) && file.get(MAGIC.len()) == Some(&FileKind::Carries.code()) {
+            return Err(ProofError::Kind { found: FileKind::Carries });
+        }
         let wrong = ProofError::File { found: file.len() };
         if !file.len().is_multiple_of(RECORD_BYTES) {
             return Err(wrong);
@@ -432,6 +461,12 @@ pub enum ProofError {
         expected: [u8; 32],
         /// The root that the proof leads to.
         found: [u8; 32],
+    },
+    /// A file whose records are not of 64 bytes.
+    #[error("single records of a file of {found} have no proof")]
+    Kind {
+        /// What the records are.
+        found: FileKind,
     },
     /// A file of another length than the tree is of, or of a length that no file has.
     #[error("a file of {found} bytes; expected the file of this tree, a positive multiple of 64 bytes")]

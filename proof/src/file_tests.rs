@@ -1,5 +1,6 @@
 use super::*;
 use crate::id::vectors::Vectors;
+use crate::id::{PageId, RegistrationId};
 use crate::record::{Cause, Method, Reason};
 use proptest::prelude::*;
 
@@ -28,8 +29,9 @@ fn carries(n: u32) -> Vec<u8> {
     let mut file = Header { kind: FileKind::Carries, batch: 7, n }.to_bytes().to_vec();
     for seq in 0..n {
         let Tombstone { commitment, time_ms, .. } = tombstone(0, seq);
-        let carry =
-            Carry { page: 0, seq, commitment, time_ms, cause: Cause::Refused, to_page: 0, to_seq: seq };
+        let page = PageId { class: 2, slot: 1_700_000_000_000, shard: 3, part: 1 };
+        let to = RegistrationId { page, seq: seq + 10 };
+        let carry = Carry { page: 0, seq, commitment, time_ms, cause: Cause::Refused, to };
         file.extend_from_slice(&carry.to_bytes());
     }
     file
@@ -174,15 +176,20 @@ fn a_file_is_read_and_searched_as_it_was_written() {
         assert_eq!(read.carries().count(), 0);
         for i in 0..n {
             assert_eq!(read.find(i / 100, i % 100), Some(i));
-            assert_eq!(read.record(i), Some(&tombstone(i / 100, i % 100).to_bytes()));
+            assert_eq!(read.tombstone(i), Some(tombstone(i / 100, i % 100)));
+            assert_eq!(read.carry(i), None);
         }
         assert_eq!(read.find(0, 100), None);
         assert_eq!(read.find(n / 100, n % 100), None);
-        assert_eq!(read.record(n), None);
+        assert_eq!(read.tombstone(n), None);
     }
     let file = carries(5);
     let read = EvidenceFile::parse(&file, FileKind::Carries).unwrap();
-    assert_eq!(read.carries().map(|carry| carry.to_seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(file.len(), 64 + 5 * 128);
+    assert_eq!(read.carries().map(|carry| carry.to.seq).collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+    assert_eq!((read.find(0, 3), read.find(0, 5), read.find(1, 0)), (Some(3), None, None));
+    assert_eq!(read.carry(4).map(|carry| (carry.seq, carry.to.page.class)), Some((4, 2)));
+    assert_eq!((read.carry(5), read.tombstone(0)), (None, None));
     assert_eq!(read.tombstones().count(), 0);
 }
 
@@ -211,6 +218,18 @@ fn a_file_of_another_kind_length_or_order_is_refused() {
     assert!(matches!(parse(&twice), Err(FileError::Order { record: 1, .. })));
     let mut bad = file;
     bad[64 + 50] = 1;
+    let carries = carries(2);
+    let parse_carries = |file: &[u8]| EvidenceFile::parse(file, FileKind::Carries).map(drop);
+    for length in 0..carries.len() {
+        assert!(matches!(parse_carries(&carries[..length]), Err(FileError::Length { .. })), "{length}");
+    }
+    let mut swapped = carries.clone();
+    swapped[64..].rotate_left(128);
+    assert!(matches!(parse_carries(&swapped), Err(FileError::Order { record: 1, .. })));
+    assert_eq!(
+        ChunkTree::new(&carries).unwrap_err().to_string(),
+        "single records of a file of carries have no proof"
+    );
     assert!(matches!(parse(&bad), Err(FileError::Record { record: 0, .. })));
 }
 

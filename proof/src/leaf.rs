@@ -125,19 +125,6 @@ pub struct PageLine {
     pub carries: u32,
 }
 
-/// A page that consists of registrations which a batch carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ToLine {
-    /// Beginning of the slot, Unix milliseconds.
-    pub slot: u64,
-    /// The shard.
-    pub shard: u16,
-    /// The part.
-    pub part: u16,
-    /// Registrations in the page, at least 1.
-    pub seqs: u32,
-}
-
 /// An evidence file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileRef {
@@ -160,8 +147,6 @@ pub struct BatchLeaf {
     pub class_leaf: [u8; 32],
     /// The pages, at least one, strictly ascending by slot, shard, part.
     pub pages: Vec<PageLine>,
-    /// The pages that carried registrations went to, strictly ascending by slot, shard, part.
-    pub to: Vec<ToLine>,
     /// The file of tombstones.
     pub tombstones: FileRef,
     /// The file of carries, where anything was carried.

@@ -44,7 +44,6 @@ fn batch() -> BatchLeaf {
             PageLine { slot: 1_700_010_000_000, shard: 0, part: 0, seqs: 5, tombstones: 3, carries: 2 },
             PageLine { slot: 1_700_010_000_000, shard: 1, part: 0, seqs: 4, tombstones: 4, carries: 0 },
         ],
-        to: vec![ToLine { slot: 1_700_010_060_000, shard: 0, part: 3, seqs: 2 }],
         tombstones: FileRef { n: 7, root: [0x70; 32] },
         carries: Some(FileRef { n: 2, root: [0xca; 32] }),
         floor_max_ms: Some(1_700_009_999_999),
@@ -59,7 +58,6 @@ fn small_batch() -> BatchLeaf {
     let page = PageLine { slot: 0, shard: 0, part: 0, seqs: 1, tombstones: 1, carries: 0 };
     BatchLeaf {
         pages: vec![page],
-        to: Vec::new(),
         tombstones: FileRef { n: 1, root: [0; 32] },
         carries: None,
         floor_max_ms: None,
@@ -92,7 +90,6 @@ class 2
 class_leaf abababababababababababababababababababababababababababababababab
 page 1700010000000 0 0 5 3 2
 page 1700010000000 1 0 4 4 0
-to 1700010060000 0 3 2
 tombstones 7 7070707070707070707070707070707070707070707070707070707070707070
 carries 2 cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca
 floor_max 1700009999999
@@ -184,14 +181,10 @@ fn refused_values() -> Vec<(String, String)> {
     put("batch_page_twice", "page 1700010000000 1 0 4 4 0", "page 1700010000000 0 0 4 4 0");
     put("batch_page_order", "page 1700010000000 1 0 4 4 0", "page 1700000000000 1 0 4 4 0");
     put("batch_page_sum", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 5 4 0");
-    put("batch_page_empty", "to 17000", "page 1700010000000 2 0 0 0 0\nto 17000");
+    put("batch_page_empty", "tombstones 7", "page 1700010000000 2 0 0 0 0\ntombstones 7");
     put("batch_page_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4");
     put("batch_page_more_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4 0 0");
     put("batch_shard_u16", "page 1700010000000 1 0 4 4 0", "page 1700010000000 65536 0 4 4 0");
-    put("batch_to_sum", "to 1700010060000 0 3 2", "to 1700010060000 0 3 1");
-    put("batch_to_missing", "to 1700010060000 0 3 2\n", "");
-    put("batch_to_own_page", "to 1700010060000 0 3 2", "to 1700010000000 1 0 2");
-    put("batch_to_empty", "to 1700010060000 0 3 2", "to 1700010060000 0 3 2\nto 1700010060000 0 4 0");
     put("batch_tombstones_sum", "tombstones 7", "tombstones 8");
     put("batch_carries_sum", "carries 2", "carries 1");
     put("batch_started_late", "started 1700010000100", "started 1700010000201");
@@ -202,7 +195,8 @@ fn refused_values() -> Vec<(String, String)> {
     put("batch_tool_empty", "tool sexton/0.1.0", "tool ");
     put("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0");
     put("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65)));
-    put("batch_carries_zero", "to 1700010060000 0 3 2\n", "to 1700010060000 0 3 2\nto 1700010060001 0 3 0\n");
+    put("batch_to", "tombstones 7", "to 1700010060000 0 3 2\ntombstones 7");
+    put("batch_carries_missing", &format!("carries 2 {}\n", "ca".repeat(32)), "");
     all
 }
 
@@ -391,7 +385,6 @@ proptest! {
         let ended = pages.iter().map(|page| page.tombstones).sum();
         let carried = pages.iter().map(|page| page.carries).sum();
         let leaf = Leaf::Batch(BatchLeaf {
-            to: (carried > 0).then_some(ToLine { slot: 9, shard: 0, part: 0, seqs: carried }).into_iter().collect(),
             tombstones: FileRef { n: ended, root: [1; 32] },
             carries: (carried > 0).then_some(FileRef { n: carried, root: [2; 32] }),
             pages,

@@ -63,7 +63,6 @@ impl World {
             class: 3,
             class_leaf: [0; 32],
             pages: vec![page(0, 20), page(4, 30)],
-            to: Vec::new(),
             tombstones: FileRef { n: 50, root: [0; 32] },
             carries: None,
             floor_max_ms: None,

@@ -1,11 +1,15 @@
-//! The 64-byte records of an evidence file: header, tombstone and carry (`docs/format.md` §3).
+//! The records of evidence files: header, tombstone and carry (`docs/format.md` §3).
 
 mod code;
 
 pub use self::code::{Cause, FileKind, Method, Reason};
 
-/// Length of every record.
+use crate::id::RegistrationId;
+
+/// Length of a header and of every record but a carry.
 pub const RECORD_BYTES: usize = 64;
+/// Length of a carry.
+pub const CARRY_BYTES: usize = 128;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"sexton\0\0";
 /// The format version that this crate writes and reads.
@@ -121,20 +125,18 @@ pub struct Carry {
     pub time_ms: i64,
     /// Why it lives on.
     pub cause: Cause,
-    /// Position of the destination among the `to` lines of the batch leaf, from 0.
-    pub to_page: u32,
-    /// Its number in the destination.
-    pub to_seq: u32,
+    /// The registration as which it lives on, maybe of another class.
+    pub to: RegistrationId,
 }
 
 impl Carry {
-    /// The carry's 64 bytes.
+    /// The carry's 128 bytes.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
-        let mut out = common(self.page, self.seq, &self.commitment, self.time_ms);
+    pub fn to_bytes(&self) -> [u8; CARRY_BYTES] {
+        let mut out = [0; CARRY_BYTES];
+        out[..RECORD_BYTES].copy_from_slice(&common(self.page, self.seq, &self.commitment, self.time_ms));
         out[48] = self.cause.code();
-        out[52..56].copy_from_slice(&self.to_page.to_be_bytes());
-        out[56..60].copy_from_slice(&self.to_seq.to_be_bytes());
+        out[64..84].copy_from_slice(&self.to.to_bytes());
         out
     }
 
@@ -142,28 +144,27 @@ impl Carry {
     ///
     /// # Errors
     /// An unknown cause, and other bytes where zero is due.
-    pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
+    pub fn from_bytes(bytes: &[u8; CARRY_BYTES]) -> Result<Self, RecordError> {
         let cause = Cause::from_code(bytes[48]).ok_or(code("cause", bytes[48]))?;
-        zero(bytes, 49, 52)?;
-        zero(bytes, 60, 64)?;
+        zero(bytes, 49, 64)?;
+        zero(bytes, 84, 128)?;
         Ok(Self {
             page: u32::from_be_bytes(field(bytes, 0)),
             seq: u32::from_be_bytes(field(bytes, 4)),
             commitment: field(bytes, 8),
             time_ms: i64::from_be_bytes(field(bytes, 40)),
             cause,
-            to_page: u32::from_be_bytes(field(bytes, 52)),
-            to_seq: u32::from_be_bytes(field(bytes, 56)),
+            to: RegistrationId::from_bytes(&field(bytes, 64)),
         })
     }
 }
 
-/// The (page ordinal, seq) of a tombstone or carry: the order of a file.
-pub(crate) fn position(bytes: &[u8; RECORD_BYTES]) -> (u32, u32) {
+/// The (page ordinal, seq) of a record: the order of a file. Every record has at least 64 bytes.
+pub(crate) fn position(bytes: &[u8]) -> (u32, u32) {
     (u32::from_be_bytes(field(bytes, 0)), u32::from_be_bytes(field(bytes, 4)))
 }
 
-/// 64 bytes that are not the record they should be.
+/// Bytes that are not the record they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -226,8 +227,8 @@ fn common(page: u32, seq: u32, commitment: &[u8; 32], time_ms: i64) -> [u8; RECO
     out
 }
 
-/// `N` bytes of a record from a constant offset. Every caller's `from + N` is at most 64.
-fn field<const N: usize>(bytes: &[u8; RECORD_BYTES], from: usize) -> [u8; N] {
+/// `N` bytes of a record from a constant offset. Every caller's `from + N` is at most the record's length.
+fn field<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
     let mut out = [0; N];
     for (to, byte) in out.iter_mut().zip(bytes.iter().skip(from)) {
         *to = *byte;
@@ -239,7 +240,7 @@ fn code(field: &'static str, found: u8) -> RecordError {
     RecordError::Code { field, found }
 }
 
-fn zero(bytes: &[u8; RECORD_BYTES], from: usize, to: usize) -> Result<(), RecordError> {
+fn zero(bytes: &[u8], from: usize, to: usize) -> Result<(), RecordError> {
     match (from..to).zip(bytes.iter().take(to).skip(from)).find(|(_, byte)| **byte != 0) {
         Some((at, found)) => Err(RecordError::NotZero { at, found: *found }),
         None => Ok(()),

@@ -45,8 +45,8 @@ fn carry(c: &Carry) -> Sheet {
         .with("seq", c.seq)
         .instant("time_ms", c.time_ms)
         .with("cause", c.cause.name())
-        .with("to_page", c.to_page)
-        .with("to_seq", c.to_seq)
+        .with("to", c.to.to_string())
+        .with("to_class", c.to.page.class)
         .hex("commitment", &c.commitment)
 }
 

@@ -43,21 +43,12 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
             .with("tombstones", page.tombstones)
             .with("carries", page.carries)
     });
-    let to = leaf.to.iter().map(|page| {
-        Sheet::default()
-            .instant("slot_ms", i64::try_from(page.slot).unwrap_or(i64::MAX))
-            .with("shard", u32::from(page.shard))
-            .with("part", u32::from(page.part))
-            .with("seqs", page.seqs)
-    });
-    let to: Vec<Sheet> = to.collect();
     Sheet::of("batch leaf")
         .instant("logged_ms", leaf.logged_ms)
         .with("batch", leaf.batch)
         .with("class", leaf.class)
         .hex("class_leaf", &leaf.class_leaf)
         .with("pages", Value::Rows(pages.collect()))
-        .with_some("to", Some(to).filter(|to| !to.is_empty()).map(Value::Rows))
         .with("tombstones", file(leaf.tombstones))
         .with_some("carries", leaf.carries.map(file))
         .with_some("floor_max_ms", leaf.floor_max_ms.map(|ms| Value::Instant(Some(ms))))

@@ -59,9 +59,6 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     let listed = leaf.carries.map_or(0, |file| file.n);
     rule(carried == u64::from(listed), "carries", format!("{carried}, as the pages say"), listed)?;
     rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line where nothing is carried", 0)?;
-    let arrived: u64 = leaf.to.iter().map(|page| u64::from(page.seqs)).sum();
-    rule(arrived == carried, "to", format!("{carried} in all, as were carried"), arrived)?;
-
     if let Some(ms) = leaf.floor_max_ms {
         rule(ended > 0 && ms != NO_FLOOR, "floor_max", "no such line where no tombstone has a floor", ms)?;
     }
@@ -105,21 +102,6 @@ fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {
             format!("{sum} in seqs, tombstones and carries"),
             page.seqs,
         )?;
-        last = Some(place);
-    }
-    let mut last = None;
-    for (at, page) in leaf.to.iter().enumerate() {
-        let name = || format!("to {at}");
-        let place = (page.slot, page.shard, page.part);
-        rule(
-            last < Some(place),
-            name(),
-            "slot, shard, part after those of the line before",
-            format!("{place:?}"),
-        )?;
-        rule(page.seqs >= 1, name(), "at least 1 in seqs", page.seqs)?;
-        let own = leaf.pages.binary_search_by_key(&place, |page| (page.slot, page.shard, page.part));
-        rule(own.is_err(), name(), "a page that the batch does not settle", format!("{place:?}"))?;
         last = Some(place);
     }
     Ok(())

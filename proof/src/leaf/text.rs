@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, FileRef, LeafError, Openings};
-use super::{PageLine, StartRule, ToLine};
+use super::{PageLine, StartRule};
 use crate::id::{excerpt, parse_hex};
 use crate::window::{Span, decimal};
 
@@ -97,17 +97,12 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
     {
         pages.push(page);
     }
-    let mut to = Vec::new();
-    while let Some(page) = lines.optional("to", "<slot> <shard> <part> <seqs>", to_line)? {
-        to.push(page);
-    }
     Ok(BatchLeaf {
         logged_ms,
         batch,
         class,
         class_leaf,
         pages,
-        to,
         tombstones: lines.value("tombstones", file_ref, file)?,
         carries: lines.optional("carries", file_ref, file)?,
         floor_max_ms: lines.optional("floor_max", "<ms>", instant)?,
@@ -159,11 +154,6 @@ fn page_line(value: &str) -> Option<PageLine> {
     })
 }
 
-fn to_line(value: &str) -> Option<ToLine> {
-    let [slot, shard, part, seqs] = words(value)?;
-    Some(ToLine { slot: decimal(slot)?, shard: number(shard)?, part: number(part)?, seqs: number(seqs)? })
-}
-
 fn file(value: &str) -> Option<FileRef> {
     let [n, root] = words(value)?;
     Some(FileRef { n: number(n)?, root: parse_hex(root)? })
@@ -191,9 +181,6 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
     writeln!(out, "class_leaf {}", hex::encode(leaf.class_leaf))?;
     for PageLine { slot, shard, part, seqs, tombstones, carries } in &leaf.pages {
         writeln!(out, "page {slot} {shard} {part} {seqs} {tombstones} {carries}")?;
-    }
-    for ToLine { slot, shard, part, seqs } in &leaf.to {
-        writeln!(out, "to {slot} {shard} {part} {seqs}")?;
     }
     writeln!(out, "tombstones {} {}", leaf.tombstones.n, hex::encode(leaf.tombstones.root))?;
     if let Some(file) = leaf.carries {

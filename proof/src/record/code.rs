@@ -1,5 +1,7 @@
 //! The codes in records, and their names (`docs/format.md` §3).
 
+use super::{CARRY_BYTES, RECORD_BYTES};
+
 /// An enum whose variants have a code in a byte and a name.
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
@@ -125,5 +127,17 @@ codes! {
         Carries = 2, "carries";
         /// Sealed openings, private to the operator.
         Openings = 4, "openings";
+    }
+}
+
+impl FileKind {
+    /// Length of a record behind the header, in bytes; none for openings, which differ in length.
+    #[must_use]
+    pub const fn record_bytes(self) -> Option<usize> {
+        match self {
+            Self::Tombstones => Some(RECORD_BYTES),
+            Self::Carries => Some(CARRY_BYTES),
+            Self::Openings => None,
+        }
     }
 }
