@@ -10,6 +10,8 @@ use crate::id::{
 
 /// Key derivation context of a commitment.
 pub const COMMITMENT_CONTEXT: &str = "sexton v1 commitment";
+/// Key derivation context of a commitment to what an anonymised object was rewritten to.
+pub const RESULT_CONTEXT: &str = "sexton v1 result";
 /// Key derivation context of the key that seals an opening.
 pub const OPENING_CONTEXT: &str = "sexton v1 opening";
 
@@ -96,6 +98,16 @@ pub fn commit(r: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_from_context_key(&COMMITMENT_KEY);
     hasher.update(r).update(descriptor);
     *hasher.finalize().as_bytes()
+}
+
+/// The commitment to what the store wrote instead of an anonymised object: its `digest`, at most [`DIGEST_MAX_BYTES`]
+/// bytes (of a longer one nothing in a receipt opens the commitment), blinded by the registration's `r`.
+#[must_use]
+pub fn result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(33 + digest.len());
+    bytes.extend_from_slice(r);
+    put_bytes8(&mut bytes, digest);
+    blake3::derive_key(RESULT_CONTEXT, &bytes)
 }
 
 /// The key that seals the opening of one registration: of use only to one who has `k` and knows the object's `key`.

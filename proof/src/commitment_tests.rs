@@ -122,6 +122,10 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         vectors.put(format!("{name}.commitment"), naive_commit(&r, &bytes));
         vectors.put(format!("{name}.opening_key"), naive_opening_key(&k, &id, &opening.key));
     }
+    for (name, digest) in results() {
+        vectors.put(format!("result.{name}.digest"), &digest);
+        vectors.put(format!("result.{name}.commitment"), naive_result(&[9; 32], &digest));
+    }
     for (name, bytes) in bad_openings() {
         vectors.put(format!("reject.{name}"), bytes);
     }
@@ -144,9 +148,32 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         assert_eq!(opening_key(&array("k"), &id, &opening.key), array("opening_key"));
         assert_eq!(Opening::decode_without_key(&get("opening_without_key"), &opening.key), Ok(opening));
     }
+    for (name, _) in results() {
+        let digest = stored.get(&format!("result.{name}.digest"));
+        assert_eq!(result(&[9; 32], digest), stored.get(&format!("result.{name}.commitment")));
+    }
     for (name, bytes) in stored.all("reject.") {
         assert!(Opening::decode(bytes).is_err(), "{name}");
     }
+}
+
+/// Digests of what was written instead; they are blinded by 32 bytes of 9.
+fn results() -> [(&'static str, Vec<u8>); 3] {
+    [("empty", Vec::new()), ("sha256", vec![0xd2; 32]), ("longest", vec![3; DIGEST_MAX_BYTES])]
+}
+
+fn naive_result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
+    let input = [r.as_slice(), &[u8::try_from(digest.len()).unwrap()], digest].concat();
+    blake3::derive_key("sexton v1 result", &input)
+}
+
+#[test]
+fn the_commitment_to_a_result_hides_it_and_binds_r_and_digest() {
+    let of = |r: u8, digest: &[u8]| result(&[r; 32], digest);
+    assert_ne!(of(1, &[0; 32]), of(2, &[0; 32]));
+    assert_ne!(of(1, &[0; 32]), of(1, &[0; 33]));
+    assert_ne!(of(1, &[]), of(1, &[0]));
+    assert_ne!(of(1, &[]), commit(&[1; 32], &[0]), "another context");
 }
 
 fn bad_openings() -> Vec<(&'static str, Vec<u8>)> {

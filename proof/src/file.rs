@@ -13,7 +13,7 @@ pub use self::openings::{OpeningsFile, openings_file};
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
 use crate::record::{
-    CARRY_BYTES, Carry, FileKind, Header, MAGIC, RECORD_BYTES, RecordError, Tombstone, position,
+    CARRY_BYTES, Carry, FileKind, Header, MAGIC, RECORD_BYTES, RecordError, ResultRecord, Tombstone, position,
 };
 
 /// Length of a BLAKE3 chunk, the unit of a proof, in bytes.
@@ -29,7 +29,7 @@ pub fn root(file: &[u8]) -> [u8; 32] {
     *blake3::hash(file).as_bytes()
 }
 
-/// A file of tombstones or of carries, checked as a whole.
+/// A file of tombstones, of carries or of results, checked as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct EvidenceFile<'a> {
     header: Header,
@@ -37,10 +37,10 @@ pub struct EvidenceFile<'a> {
 }
 
 impl<'a> EvidenceFile<'a> {
-    /// Reads a file of tombstones or carries: header, length, every record, and their order.
+    /// Reads a file of tombstones, carries or results: header, length, every record, and their order.
     ///
     /// # Errors
-    /// Anything but the one valid encoding; a `kind` that is neither tombstones nor carries.
+    /// Anything but the one valid encoding; a `kind` whose files do not consist of records.
     pub fn parse(file: &'a [u8], kind: FileKind) -> Result<Self, FileError> {
         let record_bytes = kind.record_bytes().ok_or(FileError::NotRecords { kind })? as u64;
         let (header, records) = header(file, kind)?;
@@ -51,6 +51,7 @@ impl<'a> EvidenceFile<'a> {
         match kind {
             FileKind::Tombstones => check_records(records, Tombstone::from_bytes)?,
             FileKind::Carries => check_records(records, Carry::from_bytes)?,
+            FileKind::Results => check_records(records, ResultRecord::from_bytes)?,
             FileKind::Openings => return Err(FileError::NotRecords { kind }),
         }
         Ok(Self { header, records })
@@ -76,6 +77,13 @@ impl<'a> EvidenceFile<'a> {
         Carry::from_bytes(record).ok()
     }
 
+    /// Result `record`, from 0; none in a file of another kind.
+    #[must_use]
+    pub fn result(&self, record: u32) -> Option<ResultRecord> {
+        let record = self.of(FileKind::Results).get(usize::try_from(record).ok()?)?;
+        ResultRecord::from_bytes(record).ok()
+    }
+
     /// The tombstones in order; none in a file of another kind.
     pub fn tombstones(&self) -> impl Iterator<Item = Tombstone> + use<'a> {
         // Every record was read once by `parse`, so that none is left out here.
@@ -85,6 +93,11 @@ impl<'a> EvidenceFile<'a> {
     /// The carries in order; none in a file of another kind.
     pub fn carries(&self) -> impl Iterator<Item = Carry> + use<'a> {
         self.of(FileKind::Carries).iter().filter_map(|bytes| Carry::from_bytes(bytes).ok())
+    }
+
+    /// The results in order; none in a file of another kind.
+    pub fn results(&self) -> impl Iterator<Item = ResultRecord> + use<'a> {
+        self.of(FileKind::Results).iter().filter_map(|bytes| ResultRecord::from_bytes(bytes).ok())
     }
 
     /// Number of the record of seq `seq` in the page of ordinal `page`, by binary search.

@@ -37,6 +37,15 @@ fn carries(n: u32) -> Vec<u8> {
     file
 }
 
+fn results(n: u32) -> Vec<u8> {
+    let mut file = Header { kind: FileKind::Results, batch: 7, n }.to_bytes().to_vec();
+    for seq in 0..n {
+        let Tombstone { commitment, .. } = tombstone(0, seq);
+        file.extend_from_slice(&ResultRecord { page: 1, seq: seq * 2, commitment }.to_bytes());
+    }
+    file
+}
+
 /// The chaining values beside chunk `chunk`, by recursion from the root as the BLAKE3 paper describes its tree: the
 /// left subtree holds the largest power of two of chunks below the whole. `from` is the number of the first chunk.
 fn naive_siblings(file: &[u8], from: u64, chunk: u64) -> Vec<[u8; 32]> {
@@ -194,6 +203,32 @@ fn a_file_is_read_and_searched_as_it_was_written() {
 }
 
 #[test]
+fn results_are_read_searched_and_proved_as_they_were_written() {
+    for n in [0, 1, 15, 16, 40] {
+        let file = results(n);
+        let read = EvidenceFile::parse(&file, FileKind::Results).unwrap();
+        assert!(read.results().map(|result| (result.page, result.seq)).eq((0..n).map(|i| (1, 2 * i))));
+        assert_eq!((read.tombstones().count(), read.carries().count(), read.result(n)), (0, 0, None));
+        let tree = ChunkTree::new(&file).unwrap();
+        for i in 0..n {
+            assert_eq!((read.find(1, 2 * i), read.find(1, 2 * i + 1)), (Some(i), None));
+            let record = tree.prove(&file, i).unwrap().verify(n, &root(&file)).unwrap();
+            assert_eq!(ResultRecord::from_bytes(&record).ok(), read.result(i));
+        }
+    }
+    let mut bad = results(2);
+    bad[64 + 48] = 1;
+    let error = EvidenceFile::parse(&bad, FileKind::Results).unwrap_err();
+    assert!(matches!(error, FileError::Record { record: 0, .. }));
+    let mut swapped = results(2);
+    swapped[64..].rotate_left(64);
+    let error = EvidenceFile::parse(&swapped, FileKind::Results).unwrap_err();
+    assert!(matches!(error, FileError::Order { record: 1, .. }));
+    assert!(EvidenceFile::parse(&tombstones(2), FileKind::Results).is_err());
+    assert!(EvidenceFile::parse(&results(2), FileKind::Tombstones).is_err());
+}
+
+#[test]
 fn a_file_of_another_kind_length_or_order_is_refused() {
     let file = tombstones(3);
     let parse = |file: &[u8]| EvidenceFile::parse(file, FileKind::Tombstones).map(drop);
@@ -305,6 +340,7 @@ fn chunk_proofs_are_those_of_the_vectors() {
     }
     vectors.put("tombstones.3", tombstones(3));
     vectors.put("carries.3", carries(3));
+    vectors.put("results.3", results(3));
     vectors.put("openings.2", openings_file(9, &[vec![1; 82], vec![2; 90]]));
     let stored =
         vectors.check_against("file.txt", "Files, roots and chunk proofs, docs/format.md sections 3 and 6.");
@@ -321,6 +357,7 @@ fn chunk_proofs_are_those_of_the_vectors() {
     assert_eq!(stored.get("file.200.root"), blake3::hash(&tombstones(200)).as_bytes());
     assert!(EvidenceFile::parse(stored.get("tombstones.3"), FileKind::Tombstones).is_ok());
     assert!(EvidenceFile::parse(stored.get("carries.3"), FileKind::Carries).is_ok());
+    assert!(EvidenceFile::parse(stored.get("results.3"), FileKind::Results).is_ok());
     assert_eq!(OpeningsFile::parse(stored.get("openings.2")).unwrap().get(1), Some([2; 90].as_slice()));
 }
 
@@ -328,12 +365,12 @@ proptest! {
     #[test]
     fn a_file_that_is_accepted_is_written_the_same(
         n in 0u32..6,
-        of_carries: bool,
+        of in 0..3usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<prop::sample::Index>(),
         noise in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
-        let mut file = if of_carries { carries(n) } else { tombstones(n) };
+        let mut file = [tombstones, carries, results][of](n);
         for (at, value) in changes {
             let at = at.index(file.len());
             file[at] = value;
@@ -348,6 +385,11 @@ proptest! {
             if let Ok(read) = EvidenceFile::parse(&file, FileKind::Carries) {
                 let mut again = read.header().to_bytes().to_vec();
                 again.extend(read.carries().flat_map(|record| record.to_bytes()));
+                prop_assert_eq!(&again, &file);
+            }
+            if let Ok(read) = EvidenceFile::parse(&file, FileKind::Results) {
+                let mut again = read.header().to_bytes().to_vec();
+                again.extend(read.results().flat_map(|record| record.to_bytes()));
                 prop_assert_eq!(&again, &file);
             }
         }

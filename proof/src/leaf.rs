@@ -62,8 +62,10 @@ words! {
 words! {
     /// What becomes of an object when its time has come.
     Disposition {
-        /// It is deleted.
+        /// The store deletes it.
         Delete = "delete";
+        /// The store rewrites it so that it concerns nobody any more.
+        Anonymise = "anonymise";
     }
 }
 
@@ -151,6 +153,8 @@ pub struct BatchLeaf {
     pub tombstones: FileRef,
     /// The file of carries, where anything was carried.
     pub carries: Option<FileRef>,
+    /// The file of results, where any tombstone has the method `anonymised`: one for each of them.
+    pub results: Option<FileRef>,
     /// The latest floor among the tombstones, where one of them has a floor, Unix milliseconds.
     pub floor_max_ms: Option<i64>,
     /// The earliest ceiling among the tombstones, where one of them has a ceiling, Unix milliseconds.

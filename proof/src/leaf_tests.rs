@@ -29,6 +29,7 @@ fn log_class() -> ClassLeaf {
         zone: "Europe/Berlin".into(),
         start: StartRule::Registered,
         max_open: None,
+        disposition: Disposition::Anonymise,
         openings: Openings::Ticket,
         ..class()
     }
@@ -46,6 +47,7 @@ fn batch() -> BatchLeaf {
         ],
         tombstones: FileRef { n: 7, root: [0x70; 32] },
         carries: Some(FileRef { n: 2, root: [0xca; 32] }),
+        results: Some(FileRef { n: 4, root: [0x4e; 32] }),
         floor_max_ms: Some(1_700_009_999_999),
         ceiling_min_ms: Some(1_700_020_000_000),
         started_ms: 1_700_010_000_100,
@@ -60,6 +62,7 @@ fn small_batch() -> BatchLeaf {
         pages: vec![page],
         tombstones: FileRef { n: 1, root: [0; 32] },
         carries: None,
+        results: None,
         floor_max_ms: None,
         ceiling_min_ms: None,
         ..batch()
@@ -92,6 +95,7 @@ page 1700010000000 0 0 5 3 2
 page 1700010000000 1 0 4 4 0
 tombstones 7 7070707070707070707070707070707070707070707070707070707070707070
 carries 2 cacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacaca
+results 4 4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e
 floor_max 1700009999999
 ceiling_min 1700020000000
 started 1700010000100
@@ -171,7 +175,7 @@ fn refused_values() -> Vec<(String, String)> {
     put("class_max_open_registered", "start explicit", "start registered");
     put("class_max_open_calendar", "max_open 24h", "max_open 1mo");
     put("class_slot_zero", "slot 60000", "slot 0");
-    put("class_disposition", "disposition delete", "disposition anonymise");
+    put("class_disposition", "disposition delete", "disposition shred");
     put("class_openings", "openings operator", "openings none");
     put("batch_zero", "batch 17", "batch 0");
     put("batch_class_zero", "class 2\n", "class 0\n");
@@ -196,6 +200,9 @@ fn refused_values() -> Vec<(String, String)> {
     put("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0");
     put("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65)));
     put("batch_to", "tombstones 7", "to 1700010060000 0 3 2\ntombstones 7");
+    put("batch_results_zero", "results 4", "results 0");
+    put("batch_results_above_tombstones", "results 4", "results 8");
+    put("batch_results_twice", "results 4", &format!("results 4 {}\nresults 4", "4e".repeat(32)));
     put("batch_carries_missing", &format!("carries 2 {}\n", "ca".repeat(32)), "");
     all
 }
@@ -305,6 +312,7 @@ fn a_batch_that_only_carried_has_no_bounds() {
     let leaf = BatchLeaf {
         pages: vec![page],
         tombstones: FileRef { n: 0, root: [0; 32] },
+        results: None,
         floor_max_ms: None,
         ceiling_min_ms: None,
         ..batch()
@@ -378,6 +386,7 @@ proptest! {
         times in (0i64..4, 0i64..4, 0i64..4),
         floor_max_ms in proptest::option::of(prop_oneof![Just(i64::MIN), any::<i64>()]),
         tool in "[a-zA-Z0-9/._-]{1,12}|.{0,12}",
+        results in proptest::option::of(0u32..5),
     ) {
         let pages: Vec<PageLine> = lines.into_iter().map(|(slot, shard, tombstones, carries)| {
             PageLine { slot, shard, part: 0, seqs: tombstones + carries + off, tombstones, carries }
@@ -387,6 +396,7 @@ proptest! {
         let leaf = Leaf::Batch(BatchLeaf {
             tombstones: FileRef { n: ended, root: [1; 32] },
             carries: (carried > 0).then_some(FileRef { n: carried, root: [2; 32] }),
+            results: results.map(|n| FileRef { n, root: [3; 32] }),
             pages,
             floor_max_ms,
             ceiling_min_ms: None,

@@ -65,6 +65,7 @@ impl World {
             pages: vec![page(0, 20), page(4, 30)],
             tombstones: FileRef { n: 50, root: [0; 32] },
             carries: None,
+            results: None,
             floor_max_ms: None,
             ceiling_min_ms: None,
             started_ms: STARTED_MS,

@@ -1,4 +1,4 @@
-//! The records of evidence files: header, tombstone and carry (`docs/format.md` §3).
+//! The records of evidence files: header, tombstone, carry and result (`docs/format.md` §3).
 
 mod code;
 
@@ -155,6 +155,38 @@ impl Carry {
             time_ms: i64::from_be_bytes(field(bytes, 40)),
             cause,
             to: RegistrationId::from_bytes(&field(bytes, 64)),
+        })
+    }
+}
+
+/// The evidence of what an anonymised object was rewritten to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultRecord {
+    /// Position of the page among the `page` lines of the batch leaf, from 0; the tombstone's.
+    pub page: u32,
+    /// Number of the registration in the page; the tombstone's.
+    pub seq: u32,
+    /// The commitment to the digest of what the store wrote instead ([`crate::commitment::result`]).
+    pub commitment: [u8; 32],
+}
+
+impl ResultRecord {
+    /// The record's 64 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
+        common(self.page, self.seq, &self.commitment, 0)
+    }
+
+    /// Reads what [`ResultRecord::to_bytes`] writes, and nothing else.
+    ///
+    /// # Errors
+    /// Other bytes where zero is due.
+    pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
+        zero(bytes, 40, 64)?;
+        Ok(Self {
+            page: u32::from_be_bytes(field(bytes, 0)),
+            seq: u32::from_be_bytes(field(bytes, 4)),
+            commitment: field(bytes, 8),
         })
     }
 }

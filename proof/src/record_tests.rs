@@ -28,6 +28,10 @@ fn carry() -> Carry {
     }
 }
 
+fn result() -> ResultRecord {
+    ResultRecord { page: 0x0102_0304, seq: 0x0506_0708, commitment: [0xcc; 32] }
+}
+
 fn header() -> Header {
     Header { kind: FileKind::Tombstones, batch: 1_234_067, n: 17 }
 }
@@ -74,6 +78,10 @@ fn records_are_those_of_the_vectors() {
     for cause in Cause::ALL {
         vectors.put(format!("carry.{cause}"), Carry { cause: *cause, ..carry() }.to_bytes());
     }
+    vectors.put("result", result().to_bytes());
+    for (at, value) in [(40, 1), (47, 1), (48, 1), (49, 6), (63, 1)] {
+        vectors.put(format!("reject.result.{at}.{value}"), changed(result().to_bytes(), at, value));
+    }
     for kind in FileKind::ALL {
         vectors.put(format!("header.{kind}"), Header { kind: *kind, ..header() }.to_bytes());
     }
@@ -89,7 +97,7 @@ fn records_are_those_of_the_vectors() {
         (7, 1),
         (8, 0),
         (8, 3),
-        (8, 5),
+        (8, 6),
         (9, 1),
         (10, 1),
         (15, 1),
@@ -113,12 +121,14 @@ fn records_are_those_of_the_vectors() {
         assert_eq!(name, format!("carry.{}", read.cause));
         assert_eq!(read, Carry { cause: read.cause, ..carry() });
     }
+    assert_eq!(ResultRecord::from_bytes(stored.get("result").try_into().unwrap()), Ok(result()));
     for (name, bytes) in stored.all("header.") {
         assert!(Header::from_bytes(bytes.try_into().unwrap()).is_ok(), "{name}");
     }
     for (name, bytes) in stored.all("reject.") {
         let accepted = match name.split('.').nth(1) {
             Some("tombstone") => Tombstone::from_bytes(bytes.try_into().unwrap()).is_ok(),
+            Some("result") => ResultRecord::from_bytes(bytes.try_into().unwrap()).is_ok(),
             Some("carry") => Carry::from_bytes(bytes.try_into().unwrap()).is_ok(),
             _ => Header::from_bytes(bytes.try_into().unwrap()).is_ok(),
         };
@@ -149,6 +159,16 @@ fn the_bytes_of_a_carry_are_those_of_the_format() {
 }
 
 #[test]
+fn the_bytes_of_a_result_are_those_of_the_format() {
+    let expected = ["0102030405060708".to_owned(), "cc".repeat(32), "00".repeat(24)];
+    assert_eq!(hex::encode(result().to_bytes()), expected.concat());
+    for at in 0..64 {
+        let read = ResultRecord::from_bytes(&changed(result().to_bytes(), at, 9));
+        assert_eq!(read.err(), (at >= 40).then_some(RecordError::NotZero { at, found: 9 }), "byte {at}");
+    }
+}
+
+#[test]
 fn the_bytes_of_a_header_are_those_of_the_format() {
     let expected =
         ["736578746f6e0000 01 00 000000000000", "000000000012d493 0000000000000011", &"00".repeat(32)];
@@ -166,7 +186,7 @@ fn codes_and_names_are_those_of_the_format() {
         assert_eq!(Reason::from_code(code).map(Reason::name), reasons.get(at).copied());
         assert_eq!(Method::from_code(code).map(Method::name), methods.get(at).copied());
         assert_eq!(Cause::from_code(code).map(Cause::name), causes.get(at).copied());
-        assert_eq!(FileKind::from_code(code).is_some(), [1, 2, 4].contains(&code));
+        assert_eq!(FileKind::from_code(code).is_some(), [1, 2, 4, 5].contains(&code));
         assert!(Reason::from_code(code).is_none_or(|reason| reason.code() == code));
         assert!(Method::from_code(code).is_none_or(|method| method.code() == code));
         assert!(Cause::from_code(code).is_none_or(|cause| cause.code() == code));
@@ -213,6 +233,12 @@ proptest! {
         }
         if let Ok(read) = Tombstone::from_bytes(&bytes) {
             prop_assert_eq!(read.to_bytes(), bytes);
+        }
+        let mut short = bytes;
+        short[40..].fill(0);
+        short[usize::from(noise.0 % 64)] = noise.1;
+        if let Ok(read) = ResultRecord::from_bytes(&short) {
+            prop_assert_eq!(read.to_bytes(), short);
         }
         let mut long = carry().to_bytes();
         long[..64].copy_from_slice(&bytes);

@@ -1,9 +1,9 @@
-//! Files of tombstones, carries and sealed openings.
+//! Files of tombstones, carries, results and sealed openings.
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
 use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
-use sexton_proof::record::{Carry, FileKind, Header, RECORD_BYTES, Tombstone};
+use sexton_proof::record::{Carry, FileKind, Header, RECORD_BYTES, ResultRecord, Tombstone};
 
 pub(super) fn inspect(bytes: &[u8]) -> Inspected {
     let malformed = Malformed::of("evidence file");
@@ -20,6 +20,11 @@ pub(super) fn inspect(bytes: &[u8]) -> Inspected {
             let file = EvidenceFile::parse(bytes, header.kind).map_err(|e| Malformed::of("carries")(&e))?;
             let rows = file.carries().map(|c| carry(&c)).collect();
             Ok(summary("carries", header, bytes).with("carries", Value::Rows(rows)))
+        }
+        FileKind::Results => {
+            let file = EvidenceFile::parse(bytes, header.kind).map_err(|e| Malformed::of("results")(&e))?;
+            let rows = file.results().map(|r| result(&r)).collect();
+            Ok(summary("results", header, bytes).with("results", Value::Rows(rows)))
         }
         FileKind::Openings => openings(header, bytes),
     }
@@ -48,6 +53,10 @@ fn carry(c: &Carry) -> Sheet {
         .with("to", c.to.to_string())
         .with("to_class", c.to.page.class)
         .hex("commitment", &c.commitment)
+}
+
+fn result(r: &ResultRecord) -> Sheet {
+    Sheet::default().with("page", r.page).with("seq", r.seq).hex("commitment", &r.commitment)
 }
 
 /// The container only: what is in it is sealed under the engine's key and the object's.

@@ -51,6 +51,7 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
         .with("pages", Value::Rows(pages.collect()))
         .with("tombstones", file(leaf.tombstones))
         .with_some("carries", leaf.carries.map(file))
+        .with_some("results", leaf.results.map(file))
         .with_some("floor_max_ms", leaf.floor_max_ms.map(|ms| Value::Instant(Some(ms))))
         .with_some("ceiling_min_ms", leaf.ceiling_min_ms.map(|ms| Value::Instant(Some(ms))))
         .instant("started_ms", leaf.started_ms)

@@ -1,6 +1,6 @@
 //! The rules that the values of a leaf keep.
 
-use super::{BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, LeafError, StartRule, TOOL_MAX_BYTES};
+use super::{BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, FileRef, LeafError, StartRule, TOOL_MAX_BYTES};
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
 use crate::window::ZONE_MAX_BYTES;
 
@@ -59,6 +59,10 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     let listed = leaf.carries.map_or(0, |file| file.n);
     rule(carried == u64::from(listed), "carries", format!("{carried}, as the pages say"), listed)?;
     rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line where nothing is carried", 0)?;
+    if let Some(FileRef { n, .. }) = leaf.results {
+        rule(n > 0, "results", "no such line where nothing was anonymised", n)?;
+        rule(u64::from(n) <= ended, "results", format!("at most {ended}, the tombstones"), n)?;
+    }
     if let Some(ms) = leaf.floor_max_ms {
         rule(ended > 0 && ms != NO_FLOOR, "floor_max", "no such line where no tombstone has a floor", ms)?;
     }

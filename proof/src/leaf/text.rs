@@ -105,6 +105,7 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
         pages,
         tombstones: lines.value("tombstones", file_ref, file)?,
         carries: lines.optional("carries", file_ref, file)?,
+        results: lines.optional("results", file_ref, file)?,
         floor_max_ms: lines.optional("floor_max", "<ms>", instant)?,
         ceiling_min_ms: lines.optional("ceiling_min", "<ms>", instant)?,
         started_ms: lines.value("started", "<ms>", instant)?,
@@ -183,8 +184,10 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
         writeln!(out, "page {slot} {shard} {part} {seqs} {tombstones} {carries}")?;
     }
     writeln!(out, "tombstones {} {}", leaf.tombstones.n, hex::encode(leaf.tombstones.root))?;
-    if let Some(file) = leaf.carries {
-        writeln!(out, "carries {} {}", file.n, hex::encode(file.root))?;
+    for (name, file) in [("carries", leaf.carries), ("results", leaf.results)] {
+        if let Some(FileRef { n, root }) = file {
+            writeln!(out, "{name} {n} {}", hex::encode(root))?;
+        }
     }
     if let Some(ms) = leaf.floor_max_ms {
         writeln!(out, "floor_max {ms}")?;

@@ -127,6 +127,8 @@ codes! {
         Carries = 2, "carries";
         /// Sealed openings, private to the operator.
         Openings = 4, "openings";
+        /// What anonymised objects were rewritten to.
+        Results = 5, "results";
     }
 }
 
@@ -135,7 +137,7 @@ impl FileKind {
     #[must_use]
     pub const fn record_bytes(self) -> Option<usize> {
         match self {
-            Self::Tombstones => Some(RECORD_BYTES),
+            Self::Tombstones | Self::Results => Some(RECORD_BYTES),
             Self::Carries => Some(CARRY_BYTES),
             Self::Openings => None,
         }
