@@ -12,6 +12,8 @@ use crate::id::{
 pub const COMMITMENT_CONTEXT: &str = "sexton v1 commitment";
 /// Key derivation context of a commitment to what an anonymised object was rewritten to.
 pub const RESULT_CONTEXT: &str = "sexton v1 result";
+/// Key derivation context of a commitment to the text of an event leaf.
+pub const EVENT_CONTEXT: &str = "sexton v1 event";
 /// Key derivation context of the key that seals an opening.
 pub const OPENING_CONTEXT: &str = "sexton v1 opening";
 
@@ -108,6 +110,14 @@ pub fn result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
     bytes.extend_from_slice(r);
     put_bytes8(&mut bytes, digest);
     blake3::derive_key(RESULT_CONTEXT, &bytes)
+}
+
+/// The commitment in an event leaf: to a `text` that stays with the operator, blinded by 32 random bytes `r`.
+#[must_use]
+pub fn event(r: &[u8; 32], text: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(EVENT_CONTEXT);
+    hasher.update(r).update(text);
+    *hasher.finalize().as_bytes()
 }
 
 /// The key that seals the opening of one registration: of use only to one who has `k` and knows the object's `key`.

@@ -126,6 +126,12 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         vectors.put(format!("result.{name}.digest"), &digest);
         vectors.put(format!("result.{name}.commitment"), naive_result(&[9; 32], &digest));
     }
+    for text in EVENT_TEXTS {
+        let input = [[9; 32].as_slice(), text].concat();
+        vectors.put(format!("event.{}.text", text.len()), text);
+        vectors
+            .put(format!("event.{}.commitment", text.len()), blake3::derive_key("sexton v1 event", &input));
+    }
     for (name, bytes) in bad_openings() {
         vectors.put(format!("reject.{name}"), bytes);
     }
@@ -152,10 +158,17 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         let digest = stored.get(&format!("result.{name}.digest"));
         assert_eq!(result(&[9; 32], digest), stored.get(&format!("result.{name}.commitment")));
     }
+    for length in EVENT_TEXTS.map(<[u8]>::len) {
+        let text = stored.get(&format!("event.{length}.text"));
+        assert_eq!(event(&[9; 32], text), stored.get(&format!("event.{length}.commitment")));
+    }
     for (name, bytes) in stored.all("reject.") {
         assert!(Opening::decode(bytes).is_err(), "{name}");
     }
 }
+
+/// Texts of events; they are blinded by 32 bytes of 9.
+const EVENT_TEXTS: [&[u8]; 2] = [b"", b"case 4711, placed by the legal department"];
 
 /// Digests of what was written instead; they are blinded by 32 bytes of 9.
 fn results() -> [(&'static str, Vec<u8>); 3] {
@@ -168,12 +181,14 @@ fn naive_result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn the_commitment_to_a_result_hides_it_and_binds_r_and_digest() {
+fn commitments_to_results_and_events_bind_r_and_what_they_are_to() {
     let of = |r: u8, digest: &[u8]| result(&[r; 32], digest);
     assert_ne!(of(1, &[0; 32]), of(2, &[0; 32]));
     assert_ne!(of(1, &[0; 32]), of(1, &[0; 33]));
     assert_ne!(of(1, &[]), of(1, &[0]));
     assert_ne!(of(1, &[]), commit(&[1; 32], &[0]), "another context");
+    assert_ne!(event(&[1; 32], b"a"), event(&[2; 32], b"a"));
+    assert_ne!(event(&[1; 32], &[0]), of(1, &[]));
 }
 
 fn bad_openings() -> Vec<(&'static str, Vec<u8>)> {

@@ -3,8 +3,8 @@
 mod check;
 mod text;
 
-use self::check::{check_batch, check_class};
-use self::text::{Lines, parse_batch, parse_class, write_batch, write_class};
+use self::check::{check_batch, check_class, check_event};
+use self::text::{Lines, parse_batch, parse_class, parse_event, write_batch, write_class, write_event};
 use crate::id::{ClassId, PageId};
 use crate::window::Span;
 
@@ -15,8 +15,9 @@ pub const CLASS_NAME_MAX_BYTES: usize = 64;
 /// Longest name of the tool in a batch leaf, in bytes.
 pub const TOOL_MAX_BYTES: usize = 64;
 
-const CLASS_KIND: &str = "sexton/v0 class";
-const BATCH_KIND: &str = "sexton/v0 batch";
+const KIND_PREFIX: &str = "sexton/v0 ";
+const CLASS_KIND: &str = "class";
+const BATCH_KIND: &str = "batch";
 
 /// Words joined by bars.
 macro_rules! alternatives {
@@ -76,6 +77,20 @@ words! {
         Operator = "operator";
         /// The host, from registration on.
         Ticket = "ticket";
+    }
+}
+
+words! {
+    /// What happened, as an event leaf says.
+    EventKind {
+        /// A legal hold was placed.
+        Hold = "hold";
+        /// A legal hold was lifted.
+        Lift = "lift";
+        /// Deleting was stopped, for a person to look.
+        Alarm = "alarm";
+        /// A person let deleting go on after an alarm.
+        Resume = "resume";
     }
 }
 
@@ -176,6 +191,19 @@ impl BatchLeaf {
     }
 }
 
+/// The leaf that says that something happened beside deleting. What it was about stays with the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventLeaf {
+    /// When it was logged, Unix milliseconds.
+    pub logged_ms: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// 16 random bytes, not all zero; a lift has the id of its hold, a resume that of its alarm.
+    pub id: [u8; 16],
+    /// The commitment to a text that stays with the operator ([`crate::commitment::event`]).
+    pub commitment: [u8; 32],
+}
+
 /// A leaf of a kind that this version knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leaf {
@@ -183,6 +211,8 @@ pub enum Leaf {
     Class(ClassLeaf),
     /// Says how the registrations of some pages ended.
     Batch(BatchLeaf),
+    /// Says that a hold was placed or lifted, or deleting stopped or resumed.
+    Event(EventLeaf),
 }
 
 impl Leaf {
@@ -196,10 +226,16 @@ impl Leaf {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| LeafError::Utf8 { at: error.valid_up_to() })?;
         let mut lines = Lines::new(text);
-        let leaf = match lines.next() {
-            Some(CLASS_KIND) => Self::Class(parse_class(&mut lines)?),
-            Some(BATCH_KIND) => Self::Batch(parse_batch(&mut lines)?),
-            found => return Err(lines.wrong("`sexton/v0 class` or `sexton/v0 batch`", found)),
+        let first = lines.next();
+        let kind = first.and_then(|line| line.strip_prefix(KIND_PREFIX));
+        let leaf = match (kind, kind.and_then(EventKind::from_name)) {
+            (Some(CLASS_KIND), _) => Self::Class(parse_class(&mut lines)?),
+            (Some(BATCH_KIND), _) => Self::Batch(parse_batch(&mut lines)?),
+            (_, Some(kind)) => Self::Event(parse_event(&mut lines, kind)?),
+            _ => {
+                let expected = format!("`{KIND_PREFIX}{CLASS_KIND}|{BATCH_KIND}|{}`", EventKind::EXPECTED);
+                return Err(lines.wrong(expected, first));
+            }
         };
         lines.end()?;
         leaf.check()?;
@@ -215,6 +251,7 @@ impl Leaf {
         let _ = match self {
             Self::Class(leaf) => write_class(&mut out, leaf),
             Self::Batch(leaf) => write_batch(&mut out, leaf),
+            Self::Event(leaf) => write_event(&mut out, leaf),
         };
         out
     }
@@ -240,6 +277,7 @@ impl Leaf {
         match self {
             Self::Class(leaf) => check_class(leaf),
             Self::Batch(leaf) => check_batch(leaf),
+            Self::Event(leaf) => check_event(leaf),
         }
     }
 
@@ -249,6 +287,7 @@ impl Leaf {
         match self {
             Self::Class(leaf) => leaf.logged_ms,
             Self::Batch(leaf) => leaf.logged_ms,
+            Self::Event(leaf) => leaf.logged_ms,
         }
     }
 }

@@ -69,6 +69,10 @@ fn small_batch() -> BatchLeaf {
     }
 }
 
+fn hold() -> EventLeaf {
+    EventLeaf { logged_ms: 1_700_000_000_000, kind: EventKind::Hold, id: [0x1d; 16], commitment: [0xc0; 32] }
+}
+
 const CLASS_TEXT: &str = "\
 sexton/v0 class
 logged 1700000000000
@@ -83,6 +87,13 @@ slot 60000
 lead 30000
 disposition delete
 openings operator
+";
+
+const HOLD_TEXT: &str = "\
+sexton/v0 hold
+logged 1700000000000
+id 1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d
+commitment c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0
 ";
 
 const BATCH_TEXT: &str = "\
@@ -109,6 +120,12 @@ fn leaves_are_the_lines_of_the_format() {
     assert_eq!(Leaf::parse(CLASS_TEXT.as_bytes()), Ok(Leaf::Class(class())));
     assert_eq!(Leaf::Batch(batch()).to_text(), BATCH_TEXT);
     assert_eq!(Leaf::parse(BATCH_TEXT.as_bytes()), Ok(Leaf::Batch(batch())));
+    assert_eq!(Leaf::Event(hold()).to_text(), HOLD_TEXT);
+    assert_eq!(Leaf::Event(hold()).logged_ms(), 1_700_000_000_000);
+    for kind in [EventKind::Hold, EventKind::Lift, EventKind::Alarm, EventKind::Resume] {
+        let text = HOLD_TEXT.replace("hold", kind.name());
+        assert_eq!(Leaf::parse(text.as_bytes()), Ok(Leaf::Event(EventLeaf { kind, ..hold() })));
+    }
     assert_eq!(Leaf::Batch(batch()).logged_ms(), 1_700_010_000_300);
     assert_eq!(batch().page_id(1).map(|page| (page.class, page.shard)), Some((2, 1)));
     assert_eq!(batch().page_id(2), None);
@@ -128,7 +145,7 @@ fn every_optional_line_may_be_missing() {
 /// Texts that are refused: name and text.
 fn refused_texts() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for (kind, text) in [("class", CLASS_TEXT), ("batch", BATCH_TEXT)] {
+    for (kind, text) in [("class", CLASS_TEXT), ("batch", BATCH_TEXT), ("hold", HOLD_TEXT)] {
         let mut put = |name: &str, text: String| all.push((format!("{kind}.{name}"), text));
         put("no_last_lf", text[..text.len() - 1].into());
         put("surplus_line", format!("{text}\n"));
@@ -157,8 +174,8 @@ fn refused_texts() -> Vec<(String, String)> {
 fn refused_values() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut put = |name: &str, from: &str, to: &str| {
-        let text = if CLASS_TEXT.contains(from) { CLASS_TEXT } else { BATCH_TEXT };
-        assert!(text.contains(from), "{name}");
+        let text = [CLASS_TEXT, BATCH_TEXT, HOLD_TEXT].into_iter().find(|text| text.contains(from));
+        let text = text.expect(name);
         all.push((name.to_owned(), text.replace(from, to)));
     };
     put("class_name_empty", "class upload-3h", "class ");
@@ -200,6 +217,11 @@ fn refused_values() -> Vec<(String, String)> {
     put("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0");
     put("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65)));
     put("batch_to", "tombstones 7", "to 1700010060000 0 3 2\ntombstones 7");
+    put("event_kind", "v0 hold", "v0 heartbeat");
+    put("event_id_zero", &"1d".repeat(16), &"00".repeat(16));
+    put("event_id_capital", &"1d".repeat(16), &"1D".repeat(16));
+    put("event_id_short", &"1d".repeat(16), &"1d".repeat(15));
+    put("event_commitment_long", &"c0".repeat(32), &"c0".repeat(33));
     put("batch_results_zero", "results 4", "results 0");
     put("batch_results_above_tombstones", "results 4", "results 8");
     put("batch_results_twice", "results 4", &format!("results 4 {}\nresults 4", "4e".repeat(32)));
@@ -209,10 +231,20 @@ fn refused_values() -> Vec<(String, String)> {
 
 #[test]
 fn leaves_are_those_of_the_vectors() {
-    let leaves =
-        [Leaf::Class(class()), Leaf::Class(log_class()), Leaf::Batch(batch()), Leaf::Batch(small_batch())];
+    let event = |kind| Leaf::Event(EventLeaf { kind, ..hold() });
+    let leaves = [
+        Leaf::Class(class()),
+        Leaf::Class(log_class()),
+        Leaf::Batch(batch()),
+        Leaf::Batch(small_batch()),
+        event(EventKind::Hold),
+        event(EventKind::Lift),
+        event(EventKind::Alarm),
+        event(EventKind::Resume),
+    ];
+    let names = ["class.upload", "class.log", "batch.full", "batch.small", "hold", "lift", "alarm", "resume"];
     let mut vectors = Vectors::default();
-    for (name, leaf) in ["class.upload", "class.log", "batch.full", "batch.small"].into_iter().zip(&leaves) {
+    for (name, leaf) in names.into_iter().zip(&leaves) {
         vectors.put(format!("leaf.{name}"), leaf.to_text());
         vectors.put(format!("hash.{name}"), crate::merkle::leaf_hash(leaf.to_text().as_bytes()));
     }
@@ -233,7 +265,10 @@ fn leaves_are_those_of_the_vectors() {
 #[test]
 fn an_error_names_the_line_and_what_was_expected() {
     let error = |text: &str| Leaf::parse(text.as_bytes()).unwrap_err().to_string();
-    assert_eq!(error(""), "line 1 of the leaf: expected `sexton/v0 class` or `sexton/v0 batch`, found \"\"");
+    assert_eq!(
+        error(""),
+        "line 1 of the leaf: expected `sexton/v0 class|batch|hold|lift|alarm|resume`, found \"\""
+    );
     assert_eq!(
         error(&CLASS_TEXT.replace("slot 60000", "slot 6x")),
         "line 10 of the leaf: expected `slot <ms>`, found \"slot 6x\""
@@ -248,7 +283,7 @@ fn an_error_names_the_line_and_what_was_expected() {
     );
     assert_eq!(
         error("sexton/v0 seal\n"),
-        "line 1 of the leaf: expected `sexton/v0 class` or `sexton/v0 batch`, found \"sexton/v0 seal\""
+        "line 1 of the leaf: expected `sexton/v0 class|batch|hold|lift|alarm|resume`, found \"sexton/v0 seal\""
     );
     assert_eq!(
         error(&CLASS_TEXT.replace("start explicit", "start x")),
@@ -325,7 +360,7 @@ fn a_batch_that_only_carried_has_no_bounds() {
 proptest! {
     #[test]
     fn a_leaf_that_is_accepted_is_written_the_same(
-        base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT)],
+        base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT), Just(HOLD_TEXT)],
         changes in proptest::collection::vec((any::<prop::sample::Index>(), "[ -~\n]"), 0..3),
         drop_line in any::<prop::sample::Index>(),
         dropped: bool,

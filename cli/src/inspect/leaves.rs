@@ -2,7 +2,7 @@
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
-use sexton_proof::leaf::{BatchLeaf, ClassLeaf, FileRef, Leaf};
+use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf};
 use sexton_proof::merkle;
 
 pub(super) const MARK: &[u8] = b"sexton/v0 ";
@@ -12,6 +12,7 @@ pub(super) fn leaf(bytes: &[u8]) -> Inspected {
     let sheet = match &leaf {
         Leaf::Class(leaf) => class(leaf),
         Leaf::Batch(leaf) => batch(leaf),
+        Leaf::Event(leaf) => event(leaf),
     };
     Ok(sheet.hex("leaf_hash", &merkle::leaf_hash(bytes)))
 }
@@ -57,6 +58,13 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
         .instant("started_ms", leaf.started_ms)
         .instant("finished_ms", leaf.finished_ms)
         .with("tool", leaf.tool.as_str())
+}
+
+fn event(leaf: &EventLeaf) -> Sheet {
+    Sheet::of(&format!("{} leaf", leaf.kind.name()))
+        .instant("logged_ms", leaf.logged_ms)
+        .hex("id", &leaf.id)
+        .hex("commitment", &leaf.commitment)
 }
 
 fn file(file: FileRef) -> Value {

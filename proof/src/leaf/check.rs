@@ -1,6 +1,8 @@
 //! The rules that the values of a leaf keep.
 
-use super::{BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, FileRef, LeafError, StartRule, TOOL_MAX_BYTES};
+use super::{
+    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, LeafError, StartRule, TOOL_MAX_BYTES,
+};
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
 use crate::window::ZONE_MAX_BYTES;
 
@@ -84,6 +86,10 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     rule(finished_ms <= logged_ms, "logged", format!("at least {finished_ms}, when it finished"), logged_ms)?;
     let tool = charset(&leaf.tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
     rule(tool, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", &leaf.tool)
+}
+
+pub(super) fn check_event(leaf: &EventLeaf) -> Result<(), LeafError> {
+    rule(leaf.id != [0; 16], "id", "16 random bytes", hex::encode(leaf.id))
 }
 
 fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, FileRef, LeafError, Openings};
-use super::{PageLine, StartRule};
+use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef};
+use super::{KIND_PREFIX, LeafError, Openings, PageLine, StartRule};
 use crate::id::{excerpt, parse_hex};
 use crate::window::{Span, decimal};
 
@@ -114,6 +114,15 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
     })
 }
 
+pub(super) fn parse_event(lines: &mut Lines<'_>, kind: EventKind) -> Result<EventLeaf, LeafError> {
+    Ok(EventLeaf {
+        logged_ms: lines.value("logged", "<ms>", instant)?,
+        kind,
+        id: lines.value("id", "<32 digits of lower-case hex>", parse_hex)?,
+        commitment: lines.value("commitment", "<64 digits of lower-case hex>", parse_hex)?,
+    })
+}
+
 // The result is an Option because `Lines` reads every value by such a function; `check` refuses what is wrong.
 fn owned(value: &str) -> Option<String> {
     Some(value.to_owned())
@@ -161,7 +170,11 @@ fn file(value: &str) -> Option<FileRef> {
 }
 
 pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Result {
-    writeln!(out, "{CLASS_KIND}\nlogged {}\nclass {}\nid {}", leaf.logged_ms, leaf.name, leaf.id)?;
+    writeln!(
+        out,
+        "{KIND_PREFIX}{CLASS_KIND}\nlogged {}\nclass {}\nid {}",
+        leaf.logged_ms, leaf.name, leaf.id
+    )?;
     writeln!(out, "version {}", leaf.version)?;
     if let Some(span) = leaf.keep {
         writeln!(out, "keep {span}")?;
@@ -178,7 +191,11 @@ pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Resul
 }
 
 pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Result {
-    writeln!(out, "{BATCH_KIND}\nlogged {}\nbatch {}\nclass {}", leaf.logged_ms, leaf.batch, leaf.class)?;
+    writeln!(
+        out,
+        "{KIND_PREFIX}{BATCH_KIND}\nlogged {}\nbatch {}\nclass {}",
+        leaf.logged_ms, leaf.batch, leaf.class
+    )?;
     writeln!(out, "class_leaf {}", hex::encode(leaf.class_leaf))?;
     for PageLine { slot, shard, part, seqs, tombstones, carries } in &leaf.pages {
         writeln!(out, "page {slot} {shard} {part} {seqs} {tombstones} {carries}")?;
@@ -196,4 +213,9 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
         writeln!(out, "ceiling_min {ms}")?;
     }
     writeln!(out, "started {}\nfinished {}\ntool {}", leaf.started_ms, leaf.finished_ms, leaf.tool)
+}
+
+pub(super) fn write_event(out: &mut String, leaf: &EventLeaf) -> std::fmt::Result {
+    writeln!(out, "{KIND_PREFIX}{}\nlogged {}", leaf.kind.name(), leaf.logged_ms)?;
+    writeln!(out, "id {}\ncommitment {}", hex::encode(leaf.id), hex::encode(leaf.commitment))
 }

@@ -69,7 +69,7 @@ pub enum VerifyError {
     #[error("batch leaf: {0}")]
     BatchLeaf(#[source] LeafError),
     /// (2) What should be the batch leaf is a leaf of another kind.
-    #[error("the logged leaf is a class leaf, expected a batch leaf")]
+    #[error("the logged leaf is of another kind, expected a batch leaf")]
     NotBatch,
     /// (3) The class leaf is not the one that the batch leaf names.
     #[error("the class leaf has the hash {}, expected {}", hex::encode(found), hex::encode(expected))]
@@ -83,7 +83,7 @@ pub enum VerifyError {
     #[error("class leaf: {0}")]
     ClassLeaf(#[source] LeafError),
     /// (3) What should be the class leaf is a leaf of another kind.
-    #[error("the leaf that the batch names as its class is a batch leaf, expected a class leaf")]
+    #[error("the leaf that the batch names as its class is of another kind, expected a class leaf")]
     NotClass,
     /// (3) The class leaf defines another class.
     #[error("the class leaf defines class {found}, expected {expected}")]
