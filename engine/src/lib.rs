@@ -31,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod breaker;
 mod check;
 mod class;
 mod clock;
@@ -61,6 +62,7 @@ mod wheel;
 mod worker;
 mod writer;
 
+pub use breaker::{Breaker, BreakerLimits, Tripped};
 pub use check::Report;
 pub use class::{ClassSet, Definition, Find, SLOT_MIN_MS, START_AHEAD_MAX_MS, START_MIN_MS};
 pub use clock::{Clock, FastForwardClock, SystemClock, VirtualClock};
