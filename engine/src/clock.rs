@@ -1,15 +1,31 @@
 //! Time as a seam: only floor 5 reads a clock, everything below is handed `now`.
 
+use parking_lot::Mutex;
+use rtime_clock::adjtime::{self, Timex};
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What `adjtimex` returns while the clock is not synchronised to a reliable server: `TIME_ERROR` of `<sys/timex.h>`.
+const TIME_ERROR: i32 = 5;
+
 /// Where the engine gets the time from.
+///
+/// Whoever compares the two times reads `now_ms` first: a pause between the two reads then makes the wall look
+/// behind, never ahead.
 pub trait Clock: Send + Sync {
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Wall time: milliseconds since 1970-01-01T00:00:00Z. It may jump, both ways.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds since some instant that stays the same while the process lives. It never goes back, never jumps,
+    /// and counts on while the machine is suspended.
+    fn monotonic_ms(&self) -> i64;
+
+    /// Whether the kernel reports that its wall time is synchronised. Where it cannot be asked: no.
+    fn is_synchronised(&self) -> bool;
 }
 
-/// The machine's wall clock.
+/// The machine's clocks.
 #[derive(Debug, Default)]
 pub struct SystemClock;
 
@@ -21,32 +37,81 @@ impl Clock for SystemClock {
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         }
     }
+
+    fn monotonic_ms(&self) -> i64 {
+        // The monotonic clock of the standard library stands still while the machine is suspended.
+        let since_boot = clock_gettime(ClockId::Boottime);
+        since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000)
+    }
+
+    fn is_synchronised(&self) -> bool {
+        // An empty `Timex` only asks. The kernel takes its word back when the time is set by hand, and when nothing
+        // has disciplined the clock for so long that it may be off by 16 s.
+        adjtime::adjtimex(&mut Timex::new()).is_ok_and(|state| state != TIME_ERROR)
+    }
 }
 
 /// A clock that stands still until it is told to move: for tests and simulation.
 #[derive(Debug)]
-pub struct VirtualClock(AtomicI64);
+pub struct VirtualClock(Mutex<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    wall_ms: i64,
+    monotonic_ms: i64,
+    synchronised: bool,
+}
 
 impl VirtualClock {
-    /// A clock that shows `now_ms`.
+    /// A clock that shows `now_ms` (Unix ms) and is synchronised.
     pub fn new(now_ms: i64) -> Self {
-        VirtualClock(AtomicI64::new(now_ms))
+        VirtualClock(Mutex::new(Shown { wall_ms: now_ms, monotonic_ms: 0, synchronised: true }))
     }
 
-    /// Shows `now_ms` from here on, which may be earlier than before.
+    /// Lets time pass until the wall shows `now_ms` (Unix ms). Where that is earlier than before, the wall alone
+    /// goes back.
     pub fn set(&self, now_ms: i64) {
-        self.0.store(now_ms, Ordering::SeqCst);
+        self.0.lock().pass_until(now_ms);
     }
 
-    /// Moves by `ms`, backwards where it is negative.
+    /// Lets `ms` milliseconds pass. Where that is negative, the wall alone goes back.
     pub fn advance(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        let mut shown = self.0.lock();
+        let until = shown.wall_ms.saturating_add(ms);
+        shown.pass_until(until);
+    }
+
+    /// The wall jumps by `ms` milliseconds, backwards where that is negative, while no time passes.
+    pub fn step(&self, ms: i64) {
+        let mut shown = self.0.lock();
+        shown.wall_ms = shown.wall_ms.saturating_add(ms);
+    }
+
+    /// What [`Clock::is_synchronised`] answers from here on.
+    pub fn set_synchronised(&self, synchronised: bool) {
+        self.0.lock().synchronised = synchronised;
+    }
+}
+
+impl Shown {
+    fn pass_until(&mut self, wall_ms: i64) {
+        let passed = wall_ms.saturating_sub(self.wall_ms).max(0);
+        self.monotonic_ms = self.monotonic_ms.saturating_add(passed);
+        self.wall_ms = wall_ms;
     }
 }
 
 impl Clock for VirtualClock {
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.0.lock().wall_ms
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.0.lock().monotonic_ms
+    }
+
+    fn is_synchronised(&self) -> bool {
+        self.0.lock().synchronised
     }
 }
 
@@ -80,5 +145,89 @@ impl FastForwardClock {
 impl Clock for FastForwardClock {
     fn now_ms(&self) -> i64 {
         self.offset_ms.load(Ordering::SeqCst).saturating_add(self.elapsed_ms())
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        // Winding means that time passes, and this clock never goes back: its wall time is monotonic.
+        self.now_ms()
+    }
+
+    fn is_synchronised(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(clock: &dyn Clock) -> (i64, i64) {
+        (clock.now_ms(), clock.monotonic_ms())
+    }
+
+    #[test]
+    fn time_that_passes_on_a_virtual_clock_moves_wall_and_monotonic_together() {
+        let clock = VirtualClock::new(1_000);
+        clock.advance(500);
+        assert_eq!(shown(&clock), (1_500, 500));
+        clock.set(4_000);
+        assert_eq!(shown(&clock), (4_000, 3_000));
+    }
+
+    #[test]
+    fn a_virtual_clock_set_back_moves_the_wall_alone() {
+        let clock = VirtualClock::new(10_000);
+        clock.set(4_000);
+        assert_eq!(shown(&clock), (4_000, 0));
+        clock.advance(-1_000);
+        assert_eq!(shown(&clock), (3_000, 0));
+        clock.advance(200);
+        assert_eq!(shown(&clock), (3_200, 200));
+    }
+
+    #[test]
+    fn a_step_moves_the_wall_of_a_virtual_clock_alone() {
+        let clock = VirtualClock::new(10_000);
+        clock.step(5_000);
+        assert_eq!(shown(&clock), (15_000, 0));
+        clock.step(-7_000);
+        assert_eq!(shown(&clock), (8_000, 0));
+    }
+
+    #[test]
+    fn a_virtual_clock_is_synchronised_until_it_is_told_otherwise() {
+        let clock = VirtualClock::new(0);
+        assert!(clock.is_synchronised());
+        clock.set_synchronised(false);
+        assert!(!clock.is_synchronised());
+    }
+
+    #[test]
+    fn a_virtual_clock_stops_at_the_ends_of_time() {
+        let clock = VirtualClock::new(i64::MIN);
+        clock.set(i64::MAX);
+        clock.advance(1);
+        assert_eq!(shown(&clock), (i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn winding_a_fast_forward_clock_moves_wall_and_monotonic_together() {
+        let clock = FastForwardClock::new(1_000);
+        let before = shown(&clock);
+        clock.wind_to(5_000_000_000);
+        let after = shown(&clock);
+        assert!(after.0 >= 5_000_000_000);
+        assert!(after.1 - before.1 >= 4_000_000_000);
+        clock.wind_to(0);
+        assert!(clock.now_ms() >= 5_000_000_000, "it is never wound back");
+        assert!(clock.is_synchronised());
+    }
+
+    #[test]
+    fn the_system_clock_has_a_monotonic_time_that_never_goes_back() {
+        let readings: Vec<i64> = (0..1_000).map(|_| SystemClock.monotonic_ms()).collect();
+        assert!(readings[0] > 0);
+        assert!(readings.is_sorted());
+        let _ = SystemClock.is_synchronised(); // either answer is right here; that it can be asked is the point
     }
 }

@@ -31,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod breaker;
 mod check;
 mod class;
 mod clock;
@@ -42,6 +43,7 @@ mod error;
 mod evidence;
 pub mod fault;
 pub mod files;
+mod guard;
 mod index;
 mod keyring;
 pub mod kv;
@@ -60,6 +62,7 @@ mod wheel;
 mod worker;
 mod writer;
 
+pub use breaker::{Breaker, BreakerLimits, Tripped};
 pub use check::Report;
 pub use class::{ClassSet, Definition, Find, SLOT_MIN_MS, START_AHEAD_MAX_MS, START_MIN_MS};
 pub use clock::{Clock, FastForwardClock, SystemClock, VirtualClock};
@@ -67,6 +70,7 @@ pub use engine::{Enforced, Engine};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::Outcome;
+pub use guard::{ClockGuard, ClockLimits, ClockState, Reading, Trusted};
 pub use options::{Options, SHARDS_MAX};
 pub use plan::{Batch, Object, Part};
 pub use receipts::Opener;

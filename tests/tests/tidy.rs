@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The engine's modules, by floor. A module may use what lies on its own floor or below.
 const FLOORS: [&[&str]; 6] = [
     &["error", "clock", "entropy", "fault"],
-    &["kv", "files", "store", "wheel", "class", "schema", "options"],
+    &["kv", "files", "store", "wheel", "class", "schema", "options", "guard", "breaker"],
     &["index", "log", "keyring", "writer", "core"],
     &["register", "plan", "evidence", "publish", "commit", "reclaim"],
     &["recovery", "check", "receipts", "status"],
