@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
+use sexton_proof::record::Method;
 
 /// What the exit codes stand for, in a summary, the worst first.
 const KINDS: [(u8, &str); 6] = [
     (1, "not valid"),
     (2, "unreadable"),
     (4, "unwitnessed"),
-    (3, "early or late"),
+    (3, "early, late or after a hold"),
     (5, "not a deletion"),
     (0, "authentic, promise kept"),
 ];
@@ -65,11 +66,19 @@ fn one(judged: &Judged, output: &mut Output) {
         Standing::Late { by_ms } => {
             format!("{} {path}\n  deleted {} after its ceiling", output.bad("late:"), show::length(*by_ms))
         }
+        Standing::AfterHold { by_ms } => {
+            format!(
+                "{} {path}\n  deleted {} after its ceiling: a legal hold had kept it, as the operator recorded",
+                output.strong("after a hold:"),
+                show::length(*by_ms)
+            )
+        }
         Standing::Unwitnessed { why } => {
             format!("{} {path}\n  {why}\n  what it claims:", output.bad("unwitnessed:"))
         }
         Standing::NotADeletion { method } => {
-            format!("{} {path}\n  authentic, but it ended as {method}", output.strong("not a deletion:"))
+            let how = ended_as(*method);
+            format!("{} {path}\n  authentic, but it ended as {method}{how}", output.strong("not a deletion:"))
         }
     };
     output.line(head);
@@ -87,7 +96,15 @@ fn said(v: &Verdict, output: &mut Output) {
     };
     line("object", format!("{}{size}", show::chosen(&v.key)));
     line("promise", promise(v));
-    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, v.reason));
+    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, show::reason(v.reason)));
+    if let Some(digest) = &v.result_digest {
+        let digest = if digest.is_empty() {
+            "the store gave no digest".to_owned()
+        } else {
+            format!("digest {}", hex::encode(digest))
+        };
+        line("rewritten", digest);
+    }
     if v.floor_ms != NO_FLOOR {
         line("floor", format!("{}{}", show::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
     }
@@ -95,6 +112,11 @@ fn said(v: &Verdict, output: &mut Output) {
         line("ceiling", format!("{}{}", show::instant(v.ceiling_ms), relation(v.time_ms, v.ceiling_ms)));
     }
     line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
+}
+
+/// What a method that is no deletion of ours needs to be said beside it.
+fn ended_as(method: Method) -> &'static str {
+    if method == Method::Released { ": the host says that it deleted it itself" } else { "" }
 }
 
 fn promise(v: &Verdict) -> String {
@@ -147,7 +169,9 @@ fn receipt(judged: &Judged) -> Value {
         Standing::Kept => json!({}),
         Standing::NotValid { check, why } => json!({ "check": check, "why": why }),
         Standing::Unreadable { why } | Standing::Unwitnessed { why } => json!({ "why": why }),
-        Standing::Early { by_ms } | Standing::Late { by_ms } => json!({ "by_ms": by_ms }),
+        Standing::Early { by_ms } | Standing::Late { by_ms } | Standing::AfterHold { by_ms } => {
+            json!({ "by_ms": by_ms })
+        }
         Standing::NotADeletion { method } => json!({ "method": method.name() }),
     };
     merge(&mut value, more);
@@ -188,6 +212,7 @@ fn verdict_json(v: &Verdict) -> Value {
         "time_ms": v.time_ms,
         "method": v.method.name(),
         "reason": v.reason.name(),
+        "result_digest": v.result_digest.as_ref().map(hex::encode),
         "logged_ms": v.logged_ms,
         "tool": v.tool,
         "cosignatures": cosignatures,
