@@ -199,7 +199,8 @@ fn check_class<'a>(
             let head = &checkpoint.checkpoint;
             verify_inclusion(index, head.size, &hash, &parts.class_hashes, &head.root)
                 .map_err(VerifyError::ClassInclusion)?;
-            let window = Window::new(leaf.keep, leaf.within, &leaf.zone).map_err(VerifyError::Class)?;
+            let window = Window::new(leaf.keep, leaf.within, &leaf.zone, &leaf.calendar)
+                .map_err(VerifyError::Class)?;
             KnownClass { text: text.to_vec(), index, hashes: parts.class_hashes.clone(), hash, leaf, window }
         }
     };

@@ -6,6 +6,7 @@ use crate::id::vectors::Vectors;
 use crate::leaf::{Disposition, FileRef, LEAF_MAX_BYTES, Openings, PageLine, StartRule};
 use crate::note::{Cosigner, Signer};
 use crate::record::{FileKind, Header, Method, ResultRecord};
+use crate::window::Calendar;
 use proptest::prelude::*;
 
 #[path = "receipt_result_tests.rs"]
@@ -54,6 +55,7 @@ impl World {
             keep: Some("6mo".parse().unwrap()),
             within: Some("7mo".parse().unwrap()),
             zone: "Europe/Berlin".into(),
+            calendar: Calendar::default(),
             start: StartRule::Explicit,
             max_open: None,
             slot_ms: 21_600_000,
@@ -126,7 +128,8 @@ impl World {
 
     /// Bounds by the class's promise.
     fn promise(&mut self) {
-        let window = Window::new(self.class.keep, self.class.within, &self.class.zone).unwrap();
+        let window =
+            Window::new(self.class.keep, self.class.within, &self.class.zone, &self.class.calendar).unwrap();
         for opening in &mut self.openings {
             let bounds = window.bounds(opening.start_ms).unwrap();
             (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
@@ -509,6 +512,27 @@ fn classes_with_one_bound_or_none_in_the_calendar_are_verified() {
         let late = matches!(verdict.outcome(), Outcome::Late { .. });
         assert_eq!(late, within == Some("3h"));
     }
+}
+
+#[test]
+fn a_promise_in_working_days_is_verified_by_the_dates_in_the_class_leaf() {
+    let mut world = World::new();
+    world.class.keep = None;
+    world.class.within = Some("126wd".parse().unwrap());
+    world.promise();
+    let by_weekends = world.openings[7].ceiling_ms;
+    // From Thursday 2023-11-30: with four days off the 126th working day is no longer Friday 2024-05-24.
+    world.class.calendar = Calendar::parse("2023-12-25\n2023-12-26\n2024-01-01\n2024-03-29\n").unwrap();
+    world.promise();
+    world.seal();
+    let verdict = world.verify(7).unwrap();
+    assert_eq!(verdict.ceiling_ms, world.openings[7].ceiling_ms);
+    // Four working days on, over a weekend.
+    assert_eq!(verdict.ceiling_ms - by_weekends, 6 * 86_400_000);
+    world.openings[7].ceiling_ms = by_weekends;
+    world.seal();
+    let expected = verdict.ceiling_ms;
+    assert_eq!(world.verify(7), Err(VerifyError::Ceiling { expected, found: by_weekends }));
 }
 
 #[test]
