@@ -90,7 +90,7 @@ Exit codes:
   0  authentic, and the promise was kept
   1  not valid: the check that failed is named, with both values
   2  wrong usage, or something could not be read
-  3  authentic, but deleted early or late, or late because a legal hold had kept it, as the operator recorded
+  3  authentic, but deleted early or late; or late after a legal hold, as the operator recorded
   4  unwitnessed, or witnessed too late for --witnessed-within, where the policy asks for witnesses
   5  authentic, but its outcome is not a deletion
 Of several receipts the worst decides: 1, then 2, 4, 3, 5, 0. What is least established comes first.")]

@@ -109,7 +109,7 @@ pub struct ClassLeaf {
     pub keep: Option<Span>,
     /// The ceiling, counted from the start. At least one of the two is there.
     pub within: Option<Span>,
-    /// IANA name of the zone in which calendar spans count.
+    /// IANA name of the zone in which calendar spans and working days count.
     pub zone: String,
     /// With a ceiling in working days: on which days people work. Elsewhere it names no date.
     pub calendar: Calendar,

@@ -334,6 +334,7 @@ fn verdict(
         keep: class.keep,
         within: class.within,
         zone: class.zone.clone(),
+        disposition: class.disposition,
         batch: batch.leaf.batch,
         id,
         key: opening.key,

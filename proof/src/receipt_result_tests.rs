@@ -105,6 +105,7 @@ fn a_receipt_of_an_anonymised_object_says_what_was_written_instead() {
         let tombstone = world.tombstones[usize::try_from(record).unwrap()];
         let expected = (tombstone.method == Method::Anonymised).then(|| digest(&tombstone));
         assert_eq!(verdict.result_digest, expected);
+        assert_eq!(verdict.disposition, Disposition::Anonymise);
         assert_eq!(verdict.outcome(), Outcome::Kept);
         verdicts.push(verdict);
     }

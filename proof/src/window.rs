@@ -168,7 +168,7 @@ pub struct Window {
     pub keep: Option<Span>,
     /// The ceiling, counted from the start.
     pub within: Option<Span>,
-    /// IANA name of the zone in which calendar spans count.
+    /// IANA name of the zone in which calendar spans and working days count.
     pub zone: String,
     rule: Rule,
 }

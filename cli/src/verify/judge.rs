@@ -210,3 +210,44 @@ pub(super) fn check_name(check: u8) -> &'static str {
         _ => "the quorum of witnesses",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of receipts: name and bytes.
+    fn vectors() -> Vec<(String, Vec<u8>)> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proof/vectors/receipt.txt");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let entry = |line: &str| {
+            let (name, value) = line.split_once(' ').unwrap();
+            (name.to_owned(), hex::decode(value.trim_start_matches('-')).unwrap())
+        };
+        lines.map(entry).collect()
+    }
+
+    #[test]
+    fn every_receipt_that_the_vectors_refuse_fails_a_check_with_a_number_unless_it_is_none() {
+        let vectors = vectors();
+        let policy = Policy::parse(vectors[0].1.clone()).unwrap();
+        let mut refused = 0;
+        for (name, receipt) in vectors.iter().filter(|(name, _)| name.starts_with("reject.")) {
+            let error = Verifier::new(&policy).verify(receipt).expect_err(name);
+            let variant = name.split('.').nth(1).unwrap();
+            let no_receipt = ["File", "NoExtra", "Extra", "Length"].contains(&variant);
+            assert_eq!(check(&error).is_none(), no_receipt, "{name}: {error}");
+            refused += 1;
+        }
+        assert!(refused > 40, "{refused}");
+    }
+
+    #[test]
+    fn what_a_hold_kept_is_called_neither_late_nor_kept_and_what_the_host_deleted_is_no_deletion() {
+        let after_hold = Standing::from(Outcome::AfterHold { by_ms: 5 });
+        assert_eq!((after_hold.code(), after_hold.name()), (3, "after-hold"));
+        let released = Standing::from(Outcome::NotADeletion(Method::Released));
+        assert_eq!((released.code(), released.name()), (5, "not-a-deletion"));
+        assert_eq!(Standing::from(Outcome::Kept).code(), 0);
+    }
+}

@@ -6,6 +6,7 @@ use crate::output::Output;
 use crate::show;
 use serde_json::{Value, json};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::leaf::Disposition;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
 use sexton_proof::record::Method;
@@ -15,7 +16,7 @@ const KINDS: [(u8, &str); 6] = [
     (1, "not valid"),
     (2, "unreadable"),
     (4, "unwitnessed"),
-    (3, "early, late or after a hold"),
+    (3, "early or late"),
     (5, "not a deletion"),
     (0, "authentic, promise kept"),
 ];
@@ -53,6 +54,8 @@ pub(super) fn text(tally: &Tally, policy: &Policy, output: &mut Output) {
 
 fn one(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
+    let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
+    let done = if anonymised { "anonymised" } else { "deleted" };
     let head = match &judged.standing {
         Standing::Kept => format!("{} {path}", output.good("kept:")),
         Standing::NotValid { check: Some(check), why } => {
@@ -61,14 +64,14 @@ fn one(judged: &Judged, output: &mut Output) {
         Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
         Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
         Standing::Early { by_ms } => {
-            format!("{} {path}\n  deleted {} before its floor", output.bad("early:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), show::length(*by_ms))
         }
         Standing::Late { by_ms } => {
-            format!("{} {path}\n  deleted {} after its ceiling", output.bad("late:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), show::length(*by_ms))
         }
         Standing::AfterHold { by_ms } => {
             format!(
-                "{} {path}\n  deleted {} after its ceiling: a legal hold had kept it, as the operator recorded",
+                "{} {path}\n  {done} {} after its ceiling: a legal hold had kept it, as the operator recorded",
                 output.strong("after a hold:"),
                 show::length(*by_ms)
             )
@@ -120,10 +123,14 @@ fn ended_as(method: Method) -> &'static str {
 }
 
 fn promise(v: &Verdict) -> String {
+    let done = match v.disposition {
+        Disposition::Delete => "deleted",
+        Disposition::Anonymise => "anonymised",
+    };
     let bounds = match (v.keep, v.within) {
-        (Some(keep), Some(within)) => format!("kept for {keep}, deleted within {within}"),
+        (Some(keep), Some(within)) => format!("kept for {keep}, {done} within {within}"),
         (Some(keep), None) => format!("kept for {keep}"),
-        (None, Some(within)) => format!("deleted within {within}"),
+        (None, Some(within)) => format!("{done} within {within}"),
         (None, None) => String::new(),
     };
     let start = show::instant(v.start_ms);
@@ -201,6 +208,7 @@ fn verdict_json(v: &Verdict) -> Value {
         "keep": v.keep.map(|span| span.to_string()),
         "within": v.within.map(|span| span.to_string()),
         "zone": v.zone,
+        "disposition": v.disposition.name(),
         "key": show::chosen(&v.key),
         "key_hex": hex::encode(&v.key),
         "version": hex::encode(&v.version),

@@ -1,6 +1,7 @@
 //! What an authentic receipt says, and how the promise fared.
 
 use crate::id::RegistrationId;
+use crate::leaf::Disposition;
 use crate::record::{Method, Reason};
 use crate::window::Span;
 
@@ -56,8 +57,10 @@ pub struct Verdict {
     pub keep: Option<Span>,
     /// The promised ceiling, counted from the start.
     pub within: Option<Span>,
-    /// Zone in which calendar spans count.
+    /// Zone in which calendar spans and working days count.
     pub zone: String,
+    /// What the class promises to do with objects.
+    pub disposition: Disposition,
     /// Number of the batch.
     pub batch: u64,
     /// The registration that ended.
