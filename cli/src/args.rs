@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Shows what is in a file of Sexton's, whichever it is
     ///
-    /// Shows a receipt, a file of tombstones, carries or openings, a leaf, a checkpoint, an entry bundle, a
+    /// Shows a receipt, a file of tombstones, carries, results or openings, a leaf, a checkpoint, an entry bundle, a
     /// tile, a keyring, a head, a policy or a log's key. Nothing is verified, and no secret is shown. The
     /// file is recognised by its content; a tile of hashes, which has nothing to recognise, by its path.
     Inspect(InspectArgs),
@@ -90,7 +90,7 @@ Exit codes:
   0  authentic, and the promise was kept
   1  not valid: the check that failed is named, with both values
   2  wrong usage, or something could not be read
-  3  authentic, but deleted early or late
+  3  authentic, but deleted early or late; or late after a legal hold, as the operator recorded
   4  unwitnessed, or witnessed too late for --witnessed-within, where the policy asks for witnesses
   5  authentic, but its outcome is not a deletion
 Of several receipts the worst decides: 1, then 2, 4, 3, 5, 0. What is least established comes first.")]

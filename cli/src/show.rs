@@ -1,6 +1,7 @@
 //! How values are written for people.
 
 use jiff::Timestamp;
+use sexton_proof::record::Reason;
 
 /// An instant: RFC 3339, UTC, with milliseconds.
 pub(crate) fn instant(ms: i64) -> String {
@@ -48,6 +49,18 @@ pub(crate) fn chosen(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+/// Why a registration ended.
+pub(crate) fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Due => "its time had come",
+        Reason::Erasure => "erased on request",
+        Reason::Closed => "closed down",
+        Reason::Lifted => "a legal hold was lifted",
+        Reason::Restored => "it had come back from a backup",
+        Reason::Host => "the host had deleted it itself",
     }
 }
 

@@ -326,7 +326,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// A u8 length and the bytes. A length beyond u8 is written as 255, which every reader here refuses.
-fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
     out.extend_from_slice(bytes);
 }

@@ -6,7 +6,7 @@ mod text;
 use self::check::{check_batch, check_class, check_event};
 use self::text::{Lines, parse_batch, parse_class, parse_event, write_batch, write_class, write_event};
 use crate::id::{ClassId, PageId};
-use crate::window::Span;
+use crate::window::{Calendar, CalendarError, Span, WindowError};
 
 /// Longest leaf in bytes.
 pub const LEAF_MAX_BYTES: usize = 60_000;
@@ -109,8 +109,10 @@ pub struct ClassLeaf {
     pub keep: Option<Span>,
     /// The ceiling, counted from the start. At least one of the two is there.
     pub within: Option<Span>,
-    /// IANA name of the zone in which calendar spans count.
+    /// IANA name of the zone in which calendar spans and working days count.
     pub zone: String,
+    /// With a ceiling in working days: on which days people work. Elsewhere it names no date.
+    pub calendar: Calendar,
     /// How the start becomes known.
     pub start: StartRule,
     /// With [`StartRule::Explicit`]: an object without a start has it this long after registration. Exact.
@@ -318,6 +320,12 @@ pub enum LeafError {
         /// The line, cut short; empty where the leaf ends.
         found: String,
     },
+    /// The dates of a class leaf are not a calendar.
+    #[error("dates of the class leaf: {0}")]
+    Calendar(#[from] CalendarError),
+    /// Working days or dates where a class has none.
+    #[error("promise of the class leaf: {0}")]
+    Window(#[from] WindowError),
     /// Values that do not agree with each other or with their limits.
     #[error("`{name}` line of the leaf: expected {expected}, found {found}")]
     Rule {

@@ -11,6 +11,7 @@ fn class() -> ClassLeaf {
         keep: None,
         within: Some("3h".parse().unwrap()),
         zone: "UTC".into(),
+        calendar: Calendar::default(),
         start: StartRule::Explicit,
         max_open: Some("24h".parse().unwrap()),
         slot_ms: 60_000,
@@ -31,6 +32,19 @@ fn log_class() -> ClassLeaf {
         max_open: None,
         disposition: Disposition::Anonymise,
         openings: Openings::Ticket,
+        ..class()
+    }
+}
+
+/// Requests in China: fifteen working days, with the days off in October 2026.
+fn request_class() -> ClassLeaf {
+    let calendar = "2026-10-01\n2026-10-02\n2026-10-05\n2026-10-06\n2026-10-07\n+2026-09-20\n+2026-10-10";
+    ClassLeaf {
+        name: "requests".into(),
+        id: 3,
+        within: Some("15wd".parse().unwrap()),
+        zone: "Asia/Shanghai".into(),
+        calendar: Calendar::parse(calendar).unwrap(),
         ..class()
     }
 }
@@ -89,6 +103,29 @@ disposition delete
 openings operator
 ";
 
+const REQUEST_TEXT: &str = "\
+sexton/v0 class
+logged 1700000000000
+class requests
+id 3
+version 1
+within 15wd
+zone Asia/Shanghai
+holiday 2026-10-01
+holiday 2026-10-02
+holiday 2026-10-05
+holiday 2026-10-06
+holiday 2026-10-07
+workday 2026-09-20
+workday 2026-10-10
+start explicit
+max_open 24h
+slot 60000
+lead 30000
+disposition delete
+openings operator
+";
+
 const HOLD_TEXT: &str = "\
 sexton/v0 hold
 logged 1700000000000
@@ -118,6 +155,8 @@ tool sexton/0.1.0
 fn leaves_are_the_lines_of_the_format() {
     assert_eq!(Leaf::Class(class()).to_text(), CLASS_TEXT);
     assert_eq!(Leaf::parse(CLASS_TEXT.as_bytes()), Ok(Leaf::Class(class())));
+    assert_eq!(Leaf::Class(request_class()).to_text(), REQUEST_TEXT);
+    assert_eq!(Leaf::parse(REQUEST_TEXT.as_bytes()), Ok(Leaf::Class(request_class())));
     assert_eq!(Leaf::Batch(batch()).to_text(), BATCH_TEXT);
     assert_eq!(Leaf::parse(BATCH_TEXT.as_bytes()), Ok(Leaf::Batch(batch())));
     assert_eq!(Leaf::Event(hold()).to_text(), HOLD_TEXT);
@@ -174,7 +213,8 @@ fn refused_texts() -> Vec<(String, String)> {
 fn refused_values() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut put = |name: &str, from: &str, to: &str| {
-        let text = [CLASS_TEXT, BATCH_TEXT, HOLD_TEXT].into_iter().find(|text| text.contains(from));
+        let text =
+            [CLASS_TEXT, BATCH_TEXT, HOLD_TEXT, REQUEST_TEXT].into_iter().find(|text| text.contains(from));
         let text = text.expect(name);
         all.push((name.to_owned(), text.replace(from, to)));
     };
@@ -185,12 +225,27 @@ fn refused_values() -> Vec<(String, String)> {
     put("class_id_u32", "id 1", "id 4294967296");
     put("class_version_zero", "version 1", "version 0");
     put("class_no_promise", "within 3h\n", "");
-    put("class_span_unit", "within 3h", "within 3wd");
+    put("class_span_unit", "within 3h", "within 3dw");
     put("class_zone", "zone UTC", "zone U TC");
     put("class_zone_unicode", "zone UTC", "zone ÜTC");
     put("class_start", "start explicit", "start implied");
     put("class_max_open_registered", "start explicit", "start registered");
     put("class_max_open_calendar", "max_open 24h", "max_open 1mo");
+    put("class_max_open_working", "max_open 24h", "max_open 1wd");
+    put("class_keep_working", "within 3h", "keep 3wd");
+    put("class_working_beside_keep", "within 15wd", "keep 1s\nwithin 15wd");
+    put("class_working_too_long", "within 15wd", "within 10001wd");
+    put("class_dates_without_working", "within 15wd", "within 15d");
+    put("class_dates_without_within", "within 15wd", "keep 15d");
+    put("class_holiday_order", "holiday 2026-10-02", "holiday 2026-09-30");
+    put("class_holiday_twice", "holiday 2026-10-02", "holiday 2026-10-01");
+    put("class_holiday_no_date", "holiday 2026-10-02", "holiday 2026-02-29");
+    put("class_holiday_spelling", "holiday 2026-10-02", "holiday 2026-10-2");
+    put("class_holiday_is_workday", "holiday 2026-10-07", "holiday 2026-10-10");
+    put("class_workday_order", "workday 2026-10-10", "workday 2026-09-19");
+    put("class_workday_no_weekend", "workday 2026-10-10", "workday 2026-10-09");
+    put("class_workday_first", "holiday 2026-10-01", "workday 2026-10-11\nholiday 2026-10-01");
+    put("class_dates_behind_start", "start explicit", "start explicit\nworkday 2026-10-11");
     put("class_slot_zero", "slot 60000", "slot 0");
     put("class_disposition", "disposition delete", "disposition shred");
     put("class_openings", "openings operator", "openings none");
@@ -235,6 +290,7 @@ fn leaves_are_those_of_the_vectors() {
     let leaves = [
         Leaf::Class(class()),
         Leaf::Class(log_class()),
+        Leaf::Class(request_class()),
         Leaf::Batch(batch()),
         Leaf::Batch(small_batch()),
         event(EventKind::Hold),
@@ -242,7 +298,17 @@ fn leaves_are_those_of_the_vectors() {
         event(EventKind::Alarm),
         event(EventKind::Resume),
     ];
-    let names = ["class.upload", "class.log", "batch.full", "batch.small", "hold", "lift", "alarm", "resume"];
+    let names = [
+        "class.upload",
+        "class.log",
+        "class.requests",
+        "batch.full",
+        "batch.small",
+        "hold",
+        "lift",
+        "alarm",
+        "resume",
+    ];
     let mut vectors = Vectors::default();
     for (name, leaf) in names.into_iter().zip(&leaves) {
         vectors.put(format!("leaf.{name}"), leaf.to_text());
@@ -324,6 +390,23 @@ fn a_leaf_has_at_most_its_limit_of_bytes() {
 }
 
 #[test]
+fn a_class_leaf_has_room_for_the_largest_calendar() {
+    let every = |step: i64, offset: i64| {
+        let dates = (0..1_000).map(|at| crate::window::tests::date(offset + at * step));
+        dates.collect::<Vec<_>>()
+    };
+    // From Saturday 2000-01-01 every Saturday is a workday, and every Monday a holiday.
+    let calendar = Calendar::new(every(7, 10_959), every(7, 10_957)).unwrap();
+    let leaf = Leaf::Class(ClassLeaf { calendar, ..request_class() });
+    let text = leaf.encode().unwrap();
+    assert!(text.len() < LEAF_MAX_BYTES, "{}", text.len());
+    assert_eq!(Leaf::parse(text.as_bytes()), Ok(leaf));
+    let more = text.replace("holiday 2000-01-03\n", "holiday 1999-12-31\nholiday 2000-01-03\n");
+    let error = Leaf::parse(more.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "dates of the class leaf: 1001 holidays, at most 1000 are allowed");
+}
+
+#[test]
 fn sums_of_pages_do_not_overflow() {
     let page = |part| PageLine { slot: 0, shard: 0, part, seqs: u32::MAX, tombstones: u32::MAX, carries: 0 };
     let leaf = BatchLeaf {
@@ -360,7 +443,7 @@ fn a_batch_that_only_carried_has_no_bounds() {
 proptest! {
     #[test]
     fn a_leaf_that_is_accepted_is_written_the_same(
-        base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT), Just(HOLD_TEXT)],
+        base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT), Just(HOLD_TEXT), Just(REQUEST_TEXT)],
         changes in proptest::collection::vec((any::<prop::sample::Index>(), "[ -~\n]"), 0..3),
         drop_line in any::<prop::sample::Index>(),
         dropped: bool,

@@ -1,232 +1,31 @@
 //! Receipts: the file for somebody who wants proof for one object, and its verification (`docs/format.md` §5).
 
 mod error;
+mod parts;
+mod result;
+mod verdict;
 
 pub use self::error::{ReceiptError, VerifyError};
+pub use self::parts::{EXTRA_FIRST_LINE, Receipt, ResultProof};
+pub use self::verdict::{DOES_NOT_PROVE, Outcome, Verdict};
 
-use crate::commitment::{Cursor, Opening, commit, put_bytes16};
-use crate::file::{CHUNK_BYTES, ChunkProof, SIBLINGS_MAX};
+use self::parts::Parts;
+use self::result::check_result;
+use crate::commitment::{Opening, commit};
+use crate::file::{CHUNK_BYTES, ChunkProof};
 use crate::id::{NO_CEILING, NO_FLOOR, ORIGIN_MAX_BYTES, RegistrationId, limit};
-use crate::leaf::{BatchLeaf, ClassLeaf, LEAF_MAX_BYTES, Leaf};
-use crate::merkle::{Hash, PROOF_HASHES_MAX, leaf_hash, verify_inclusion};
+use crate::leaf::{BatchLeaf, ClassLeaf, Leaf};
+use crate::merkle::{Hash, leaf_hash, verify_inclusion};
 use crate::policy::{Policy, VerifiedCheckpoint};
-use crate::record::{FileKind, Header, Method, RECORD_BYTES, Reason, Tombstone};
+use crate::record::{FileKind, Header, RECORD_BYTES, Reason, RecordError, Tombstone};
 use crate::tlog_proof::TlogProof;
-use crate::window::{Span, Window};
+use crate::window::Window;
 
-/// The first line of a receipt's extra data.
-pub const EXTRA_FIRST_LINE: &[u8; 18] = b"sexton receipt v0\n";
 /// Longest receipt in bytes. A longer one cannot be valid: its parts have limits that add up to less.
 pub const RECEIPT_MAX_BYTES: usize = 2 << 20;
 
 /// How far a witness's clock may be behind the log's, in milliseconds.
 pub const WITNESS_SLACK_MS: i64 = 300_000;
-
-/// What a valid receipt does not prove. These sentences belong beside every green result.
-pub const DOES_NOT_PROVE: [&str; 5] = [
-    "It does not prove that every object was registered.",
-    "It does not prove that no other copy of the object existed, or exists.",
-    "It does not prove that the storage medium holds no remnant of the object.",
-    "It does not prove that the start, key, digest and size that the operator registered were the true ones.",
-    "It does not prove that a time is true beyond what witnesses saw when they cosigned the checkpoint.",
-];
-
-/// What a receipt carries beside the proof of inclusion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The batch leaf, as it was logged.
-    pub batch_leaf: Vec<u8>,
-    /// The leaf that defined the class version, as it was logged.
-    pub class_leaf: Vec<u8>,
-    /// Its index in the log, smaller than the batch leaf's.
-    pub class_index: u64,
-    /// Its proof of inclusion under the same checkpoint.
-    pub class_hashes: Vec<Hash>,
-    /// The proof of the tombstone in the batch's file.
-    pub proof: ChunkProof,
-    /// What rebuilds the commitment in the tombstone.
-    pub opening: Opening,
-}
-
-impl Receipt {
-    /// The extra data of the tlog-proof. Parts outside their limits give bytes that [`Receipt::decode_extra`] refuses.
-    #[must_use]
-    pub fn encode_extra(&self) -> Vec<u8> {
-        let mut out = EXTRA_FIRST_LINE.to_vec();
-        for leaf in [&self.batch_leaf, &self.class_leaf] {
-            out.extend_from_slice(&u32::try_from(leaf.len()).unwrap_or(u32::MAX).to_be_bytes());
-            out.extend_from_slice(leaf);
-        }
-        out.extend_from_slice(&self.class_index.to_be_bytes());
-        put_hashes(&mut out, &self.class_hashes);
-        out.extend_from_slice(&self.proof.record.to_be_bytes());
-        put_bytes16(&mut out, &self.proof.chunk);
-        put_hashes(&mut out, &self.proof.siblings);
-        out.extend_from_slice(&self.opening.encode());
-        out
-    }
-
-    /// Reads what [`Receipt::encode_extra`] writes, and nothing else. Verifies nothing.
-    ///
-    /// # Errors
-    /// Another first line, bytes that end early or go on too long, parts outside their limits.
-    pub fn decode_extra(extra: &[u8]) -> Result<Self, ReceiptError> {
-        let Parts { batch_leaf, class_leaf, class_index, class_hashes, proof, opening } =
-            Parts::decode(extra)?;
-        let (batch_leaf, class_leaf) = (batch_leaf.to_vec(), class_leaf.to_vec());
-        Ok(Self { batch_leaf, class_leaf, class_index, class_hashes, proof, opening })
-    }
-
-    /// The receipt file: `index` and `hashes` prove the batch leaf in the tree of the signed `checkpoint`.
-    #[must_use]
-    pub fn to_tlog_proof(&self, index: u64, hashes: &[Hash], checkpoint: &str) -> String {
-        let extra = Some(self.encode_extra());
-        TlogProof { extra, index, hashes: hashes.to_vec(), checkpoint: checkpoint.to_owned() }.to_text()
-    }
-}
-
-/// A receipt whose leaves are borrowed: when many are verified, nearly all carry the same ones.
-struct Parts<'a> {
-    batch_leaf: &'a [u8],
-    class_leaf: &'a [u8],
-    class_index: u64,
-    class_hashes: Vec<Hash>,
-    proof: ChunkProof,
-    opening: Opening,
-}
-
-impl<'a> Parts<'a> {
-    fn decode(extra: &'a [u8]) -> Result<Self, ReceiptError> {
-        let mut cursor = Cursor::new(extra);
-        if cursor.array("first line")? != *EXTRA_FIRST_LINE {
-            return Err(ReceiptError::FirstLine);
-        }
-        let batch_leaf = leaf(&mut cursor, "batch leaf")?;
-        let class_leaf = leaf(&mut cursor, "class leaf")?;
-        let class_index = u64::from_be_bytes(cursor.array("class leaf index")?);
-        let class_hashes = hashes(&mut cursor, "inclusion hashes of the class leaf", PROOF_HASHES_MAX)?;
-        let record = cursor.u32("record index")?;
-        let length = cursor.u16("length of chunk")?;
-        let chunk = cursor.take("chunk", usize::from(length))?;
-        limit("chunk", chunk.len(), RECORD_BYTES, CHUNK_BYTES)?;
-        let siblings = hashes(&mut cursor, "chaining values", SIBLINGS_MAX)?;
-        let opening = Opening::decode(cursor.rest())?;
-        let proof = ChunkProof { record, chunk: chunk.to_vec(), siblings };
-        Ok(Self { batch_leaf, class_leaf, class_index, class_hashes, proof, opening })
-    }
-}
-
-fn put_hashes(out: &mut Vec<u8>, hashes: &[Hash]) {
-    out.push(u8::try_from(hashes.len()).unwrap_or(u8::MAX));
-    out.extend_from_slice(hashes.as_flattened());
-}
-
-fn hashes(cursor: &mut Cursor<'_>, field: &'static str, max: usize) -> Result<Vec<Hash>, ReceiptError> {
-    let count = usize::from(cursor.u8(field)?);
-    limit(field, 32 * count, 0, 32 * max)?;
-    let mut hashes = Vec::with_capacity(count);
-    for _ in 0..count {
-        hashes.push(cursor.array(field)?);
-    }
-    Ok(hashes)
-}
-
-fn leaf<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<&'a [u8], ReceiptError> {
-    let length = usize::try_from(cursor.u32(field)?).unwrap_or(usize::MAX);
-    limit(field, length, 1, LEAF_MAX_BYTES)?;
-    Ok(cursor.take(field, length)?)
-}
-
-/// How the promise fared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Deleted, not before the floor and not after the ceiling.
-    Kept,
-    /// Deleted before the floor.
-    Early {
-        /// By how much.
-        by_ms: u64,
-    },
-    /// Deleted after the ceiling.
-    Late {
-        /// By how much.
-        by_ms: u64,
-    },
-    /// The registration ended, but not by a deletion of ours.
-    NotADeletion(Method),
-}
-
-/// What an authentic receipt says. Instants are Unix milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Origin line of the log.
-    pub origin: String,
-    /// Leaves under the checkpoint.
-    pub tree_size: u64,
-    /// Index of the batch leaf, from 0.
-    pub leaf_index: u64,
-    /// Name of the class.
-    pub class_name: String,
-    /// Version of the class, per name.
-    pub class_version: u32,
-    /// The promised floor, counted from the start.
-    pub keep: Option<Span>,
-    /// The promised ceiling, counted from the start.
-    pub within: Option<Span>,
-    /// Zone in which calendar spans count.
-    pub zone: String,
-    /// Number of the batch.
-    pub batch: u64,
-    /// The registration that ended.
-    pub id: RegistrationId,
-    /// Key of the object.
-    pub key: Vec<u8>,
-    /// Version of the object, may be empty.
-    pub version: Vec<u8>,
-    /// Digest of the object, empty where the host gave none.
-    pub digest: Vec<u8>,
-    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
-    pub size_bytes: u64,
-    /// The instant from which the promise counts.
-    pub start_ms: i64,
-    /// The promised floor, or [`NO_FLOOR`].
-    pub floor_ms: i64,
-    /// The promised ceiling, or [`NO_CEILING`].
-    pub ceiling_ms: i64,
-    /// When the end was known.
-    pub time_ms: i64,
-    /// How the registration ended.
-    pub method: Method,
-    /// Why it ended.
-    pub reason: Reason,
-    /// When the batch was logged.
-    pub logged_ms: i64,
-    /// The tool that the batch leaf names.
-    pub tool: String,
-    /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
-    pub cosignatures: Vec<(String, u64)>,
-    /// Whether the policy's quorum cosigned; always true, as a receipt without it is refused.
-    pub quorum_met: bool,
-    /// Whether the policy requires a quorum at all. Where it does not, nobody but the operator vouches for times.
-    pub quorum_required: bool,
-}
-
-impl Verdict {
-    /// How the promise fared.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self.method {
-            Method::Absent | Method::Replaced | Method::Released => Outcome::NotADeletion(self.method),
-            _ if self.time_ms < self.floor_ms => {
-                Outcome::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
-            }
-            _ if self.time_ms > self.ceiling_ms => {
-                Outcome::Late { by_ms: self.time_ms.abs_diff(self.ceiling_ms) }
-            }
-            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => Outcome::Kept,
-        }
-    }
-}
 
 /// Verifies one receipt; for many use a [`Verifier`].
 ///
@@ -266,6 +65,8 @@ struct KnownBatch {
     firsts: Vec<u64>,
     /// The last chunk that passed check 4.
     chunk: Option<ChunkProof>,
+    /// The last chunk of results that passed check 6.
+    result: Option<ChunkProof>,
 }
 
 /// A class leaf that is valid and in the log of the known checkpoint; whether it is the batch's is compared for every receipt.
@@ -321,15 +122,19 @@ impl<'p> Verifier<'p> {
         let file = &batch.leaf.tombstones;
         let record = parts.proof.verify_after(batch.chunk.as_ref(), file.n, &file.root);
         let record = record.map_err(VerifyError::Chunk)?;
-        check_header(&batch.leaf, &parts.proof)?;
+        let header = Header { kind: FileKind::Tombstones, batch: batch.leaf.batch, n: file.n };
+        if let Some(found) = other_header(&parts.proof, header).map_err(VerifyError::Record)? {
+            return Err(VerifyError::Header { expected: header, found });
+        }
         let (tombstone, id) = check_record(batch, parts.proof.record, &record)?;
         batch.chunk = Some(parts.proof);
         let origin = &checkpoint.verified.checkpoint.origin;
         check_commitment(origin, id, &parts.opening, class.hash, &tombstone)?;
+        let result = check_result(batch, class.leaf.disposition, &tombstone, &parts.opening.r, parts.result)?;
         check_bounds(&class.window, &batch.leaf, &parts.opening)?;
         check_time(&batch.leaf, &tombstone, parts.opening.start_ms)?;
         check_quorum(self.policy, &checkpoint.verified, tombstone.time_ms)?;
-        Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, parts.opening))
+        Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, (parts.opening, result)))
     }
 }
 
@@ -359,7 +164,15 @@ fn check_batch(
         end += u64::from(page.tombstones);
         firsts.push(end);
     }
-    Ok(KnownBatch { index, hashes: hashes.to_vec(), text: text.to_vec(), leaf, firsts, chunk: None })
+    Ok(KnownBatch {
+        index,
+        hashes: hashes.to_vec(),
+        text: text.to_vec(),
+        leaf,
+        firsts,
+        chunk: None,
+        result: None,
+    })
 }
 
 /// Check 3: the class leaf's hash and id are those that the batch leaf names, and it was in the log before it.
@@ -386,7 +199,8 @@ fn check_class<'a>(
             let head = &checkpoint.checkpoint;
             verify_inclusion(index, head.size, &hash, &parts.class_hashes, &head.root)
                 .map_err(VerifyError::ClassInclusion)?;
-            let window = Window::new(leaf.keep, leaf.within, &leaf.zone).map_err(VerifyError::Class)?;
+            let window = Window::new(leaf.keep, leaf.within, &leaf.zone, &leaf.calendar)
+                .map_err(VerifyError::Class)?;
             KnownClass { text: text.to_vec(), index, hashes: parts.class_hashes.clone(), hash, leaf, window }
         }
     };
@@ -399,16 +213,11 @@ fn check_class<'a>(
     Ok(known.insert(class))
 }
 
-/// Check 4: where the chunk is the file's first, the header in it is that of the batch's tombstones.
-fn check_header(batch: &BatchLeaf, proof: &ChunkProof) -> Result<(), VerifyError> {
+/// The header in a chunk that is its file's first, where it is not the expected one.
+fn other_header(proof: &ChunkProof, expected: Header) -> Result<Option<Header>, RecordError> {
     let in_first_chunk = RECORD_BYTES * (proof.record as usize + 1) < CHUNK_BYTES;
-    let Some(bytes) = proof.chunk.first_chunk().filter(|_| in_first_chunk) else { return Ok(()) };
-    let found = Header::from_bytes(bytes).map_err(VerifyError::Record)?;
-    let expected = Header { kind: FileKind::Tombstones, batch: batch.batch, n: batch.tombstones.n };
-    if found != expected {
-        return Err(VerifyError::Header { expected, found });
-    }
-    Ok(())
+    let Some(bytes) = proof.chunk.first_chunk().filter(|_| in_first_chunk) else { return Ok(None) };
+    Ok(Some(Header::from_bytes(bytes)?).filter(|found| *found != expected))
 }
 
 /// Check 5: the record is a tombstone and lies within its page, by its seq and by its place in the file.
@@ -514,7 +323,7 @@ fn verdict(
     class: &ClassLeaf,
     tombstone: &Tombstone,
     id: RegistrationId,
-    opening: Opening,
+    (opening, result_digest): (Opening, Option<Vec<u8>>),
 ) -> Verdict {
     Verdict {
         origin: checkpoint.checkpoint.origin.clone(),
@@ -525,6 +334,7 @@ fn verdict(
         keep: class.keep,
         within: class.within,
         zone: class.zone.clone(),
+        disposition: class.disposition,
         batch: batch.leaf.batch,
         id,
         key: opening.key,
@@ -537,6 +347,7 @@ fn verdict(
         time_ms: tombstone.time_ms,
         method: tombstone.method,
         reason: tombstone.reason,
+        result_digest,
         logged_ms: batch.leaf.logged_ms,
         tool: batch.leaf.tool.clone(),
         cosignatures: checkpoint.cosignatures.clone(),

@@ -1,11 +1,16 @@
 use super::*;
 use crate::checkpoint::Checkpoint;
+use crate::file::SIBLINGS_MAX;
 use crate::file::{ChunkTree, root};
 use crate::id::vectors::Vectors;
-use crate::leaf::{Disposition, FileRef, Openings, PageLine, StartRule};
+use crate::leaf::{Disposition, FileRef, LEAF_MAX_BYTES, Openings, PageLine, StartRule};
 use crate::note::{Cosigner, Signer};
-use crate::record::{FileKind, Header};
+use crate::record::{FileKind, Header, Method, ResultRecord};
+use crate::window::Calendar;
 use proptest::prelude::*;
+
+#[path = "receipt_result_tests.rs"]
+mod results;
 
 const ORIGIN: &str = "sexton.example/log";
 const STARTED_MS: i64 = 1_717_200_000_000;
@@ -29,6 +34,14 @@ struct World {
     /// The record at the place of tombstone 0.
     record: Option<[u8; 64]>,
     cosigned: bool,
+    /// The results, ascending.
+    results: Vec<ResultRecord>,
+    /// A byte of the file of results that is changed.
+    result_patch: Option<(usize, u8)>,
+    /// The record of the tombstone whose result is in the receipt, instead of its own or none.
+    result_of: Option<Option<u32>>,
+    /// Whether the batch leaf has a line of results.
+    results_listed: bool,
 }
 
 impl World {
@@ -42,6 +55,7 @@ impl World {
             keep: Some("6mo".parse().unwrap()),
             within: Some("7mo".parse().unwrap()),
             zone: "Europe/Berlin".into(),
+            calendar: Calendar::default(),
             start: StartRule::Explicit,
             max_open: None,
             slot_ms: 21_600_000,
@@ -102,6 +116,10 @@ impl World {
             class_at: 1,
             record: None,
             cosigned: true,
+            results: Vec::new(),
+            result_patch: None,
+            result_of: None,
+            results_listed: true,
         };
         world.promise();
         world.seal();
@@ -110,7 +128,8 @@ impl World {
 
     /// Bounds by the class's promise.
     fn promise(&mut self) {
-        let window = Window::new(self.class.keep, self.class.within, &self.class.zone).unwrap();
+        let window =
+            Window::new(self.class.keep, self.class.within, &self.class.zone, &self.class.calendar).unwrap();
         for opening in &mut self.openings {
             let bounds = window.bounds(opening.start_ms).unwrap();
             (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
@@ -149,8 +168,12 @@ impl World {
 
     fn receipt(&self, record: u32) -> String {
         let file = self.file();
+        let results = self.results_file();
+        let n = u32::try_from(self.results.len()).unwrap();
+        let listed = n > 0 && self.results_listed;
         let batch = BatchLeaf {
             tombstones: FileRef { n: self.batch.tombstones.n, root: root(&file) },
+            results: listed.then(|| FileRef { n, root: root(&results) }),
             ..self.batch.clone()
         };
         let batch_leaf = self.logged.clone().unwrap_or_else(|| Leaf::Batch(batch).to_text().into_bytes());
@@ -172,7 +195,8 @@ impl World {
         let proof = ChunkTree::new(&file).unwrap().prove(&file, record).unwrap();
         let opening = self.openings[usize::try_from(record).unwrap()].clone();
         let class_index = self.class_at.into();
-        Receipt { batch_leaf, class_leaf, class_index, class_hashes, proof, opening }.to_tlog_proof(
+        let result = self.result(&results, record);
+        Receipt { batch_leaf, class_leaf, class_index, class_hashes, proof, result, opening }.to_tlog_proof(
             4,
             &hashes,
             &checkpoint,
@@ -239,7 +263,7 @@ fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done
     assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
     assert!(verdict.quorum_met && verdict.quorum_required);
     assert_eq!(verdict.floor_ms, world.openings[49].floor_ms);
-    assert_eq!(DOES_NOT_PROVE.len(), 5);
+    assert_eq!(DOES_NOT_PROVE.len(), 6);
 }
 
 #[test]
@@ -254,11 +278,18 @@ fn outcomes_name_what_became_of_the_promise() {
         (i64::MIN, Outcome::Early { by_ms: floor.abs_diff(i64::MIN) }),
     ] {
         verdict.time_ms = time;
-        for method in [Method::Deleted, Method::AbsentAfterIntent] {
+        for method in [Method::Deleted, Method::AbsentAfterIntent, Method::Anonymised] {
             verdict.method = method;
             assert_eq!(verdict.outcome(), expected);
+            verdict.reason = Reason::Lifted;
+            let after_hold = |outcome| match outcome {
+                Outcome::Late { by_ms } => Outcome::AfterHold { by_ms },
+                other => other,
+            };
+            assert_eq!(verdict.outcome(), after_hold(expected), "a hold explains lateness and nothing else");
+            verdict.reason = Reason::Due;
         }
-        for method in [Method::Absent, Method::Replaced] {
+        for method in [Method::Absent, Method::Replaced, Method::Released] {
             verdict.method = method;
             assert_eq!(verdict.outcome(), Outcome::NotADeletion(method));
         }
@@ -334,6 +365,7 @@ fn failing() -> Vec<(&'static str, String)> {
         world.record = Some(record);
     });
     all.extend(failing_tombstones());
+    all.extend(results::failing());
     all.extend(failing_files());
     all
 }
@@ -397,6 +429,11 @@ fn failing_files() -> Vec<(&'static str, String)> {
     let long_leaf = Receipt { batch_leaf: vec![b'a'; LEAF_MAX_BYTES + 1], ..receipt.clone() };
     let mut many = receipt.clone();
     many.proof.siblings = vec![[0; 32]; SIBLINGS_MAX + 1];
+    let result = Some(ResultProof { proof: receipt.proof.clone(), digest: vec![0; 65] });
+    let long_digest = Receipt { result, ..receipt.clone() };
+    let mut two_results = extra.clone();
+    let at = extra.len() - receipt.opening.encode().len() - 1;
+    two_results[at] = 2;
     let mut big_chunk = receipt;
     big_chunk.proof.chunk.push(0);
     let mut shift = file.clone();
@@ -413,6 +450,8 @@ fn failing_files() -> Vec<(&'static str, String)> {
         ("Extra", with(Some(long_leaf.encode_extra()))),
         ("Extra", with(Some(many.encode_extra()))),
         ("Extra", with(Some(big_chunk.encode_extra()))),
+        ("Extra", with(Some(long_digest.encode_extra()))),
+        ("Extra", with(Some(two_results))),
         ("Inclusion", shift.to_text()),
         ("Inclusion", short.to_text()),
     ]
@@ -476,6 +515,27 @@ fn classes_with_one_bound_or_none_in_the_calendar_are_verified() {
 }
 
 #[test]
+fn a_promise_in_working_days_is_verified_by_the_dates_in_the_class_leaf() {
+    let mut world = World::new();
+    world.class.keep = None;
+    world.class.within = Some("126wd".parse().unwrap());
+    world.promise();
+    let by_weekends = world.openings[7].ceiling_ms;
+    // From Thursday 2023-11-30: with four days off the 126th working day is no longer Friday 2024-05-24.
+    world.class.calendar = Calendar::parse("2023-12-25\n2023-12-26\n2024-01-01\n2024-03-29\n").unwrap();
+    world.promise();
+    world.seal();
+    let verdict = world.verify(7).unwrap();
+    assert_eq!(verdict.ceiling_ms, world.openings[7].ceiling_ms);
+    // Four working days on, over a weekend.
+    assert_eq!(verdict.ceiling_ms - by_weekends, 6 * 86_400_000);
+    world.openings[7].ceiling_ms = by_weekends;
+    world.seal();
+    let expected = verdict.ceiling_ms;
+    assert_eq!(world.verify(7), Err(VerifyError::Ceiling { expected, found: by_weekends }));
+}
+
+#[test]
 fn every_changed_byte_of_a_receipt_is_refused_or_changes_nothing_claimed() {
     let (policy, good) = (policy(), World::new().receipt(17).into_bytes());
     let verdict = verify(&good, &policy).unwrap();
@@ -521,7 +581,8 @@ fn receipts_are_those_of_the_vectors() {
     let mut vectors = Vectors::default();
     vectors.put("policy", policy_text());
     let world = World::new();
-    for record in [0, 17, 49] {
+    let anonymised = World::anonymised();
+    for (record, world) in [(0, &world), (17, &world), (49, &world), (21, &anonymised)] {
         vectors.put(format!("receipt.{record}"), world.receipt(record));
         let verdict = world.verify(record).unwrap();
         vectors.put(format!("verdict.{record}.registration_id"), verdict.id.to_bytes());
@@ -529,6 +590,9 @@ fn receipts_are_those_of_the_vectors() {
         vectors.put(format!("verdict.{record}.time"), verdict.time_ms.to_be_bytes());
         vectors.put(format!("verdict.{record}.floor"), verdict.floor_ms.to_be_bytes());
         vectors.put(format!("verdict.{record}.ceiling"), verdict.ceiling_ms.to_be_bytes());
+        if let Some(digest) = verdict.result_digest {
+            vectors.put(format!("verdict.{record}.result_digest"), digest);
+        }
     }
     for (number, (name, receipt)) in failing().into_iter().enumerate() {
         // The length limits are tested above; a vector of them would be long.
@@ -551,6 +615,10 @@ fn receipts_are_those_of_the_vectors() {
         assert_eq!(verdict.floor_ms.to_be_bytes(), get("floor"));
         assert_eq!(verdict.ceiling_ms.to_be_bytes(), get("ceiling"));
         assert_eq!(verdict.outcome(), Outcome::Kept);
+        assert_eq!(verdict.result_digest.is_some(), verdict.method == Method::Anonymised);
+        if let Some(digest) = verdict.result_digest {
+            assert_eq!(digest, get("result_digest"));
+        }
     }
     for (name, receipt) in stored.all("reject.") {
         let error = verifier.verify(receipt).expect_err(name);
@@ -568,6 +636,8 @@ fn history() -> Vec<String> {
     other.class.version = 3;
     other.seal();
     files.push(other.receipt(0));
+    let anonymised = World::anonymised();
+    files.extend([0, 1, 21, 49].into_iter().map(|record| anonymised.receipt(record)));
     // The same checkpoint with a signature that is not known, which is another text.
     let unknown = format!("\u{2014} somebody.example {}\n", "A".repeat(64));
     files.push(files[0].clone() + &unknown);
@@ -587,7 +657,7 @@ fn what_a_verifier_remembers_never_changes_a_verdict() {
             assert_eq!(&verifier.verify(second.as_bytes()), expected_second);
         }
     }
-    assert!(fresh[8].is_ok(), "an unknown signature is no obstacle");
+    assert!(fresh[12].is_ok(), "an unknown signature is no obstacle");
 }
 
 proptest! {
@@ -598,6 +668,7 @@ proptest! {
         batch_leaf in proptest::collection::vec(any::<u8>(), 0..40),
         record: u32,
         chunk in proptest::collection::vec(any::<u8>(), 60..70),
+        digest in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..67)),
         siblings in proptest::collection::vec(any::<[u8; 32]>(), 0..31),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<prop::sample::Index>(),
@@ -605,12 +676,14 @@ proptest! {
     ) {
         let opening = World::new().openings[0].clone();
         let proof = ChunkProof { record, chunk, siblings };
+        let result = digest.map(|digest| ResultProof { proof: proof.clone(), digest });
         let receipt = Receipt {
             class_leaf: batch_leaf.clone(),
             class_index: 1,
             class_hashes: vec![[7; 32]],
             batch_leaf,
             proof,
+            result,
             opening,
         };
         let mut bytes = receipt.encode_extra();

@@ -1,16 +1,20 @@
 //! Spans and windows: what a class makes of the instant from which its promise counts.
 //!
-//! Exact spans are added as milliseconds. Calendar spans keep the wall-clock time in the class's zone, clamp to the
-//! end of a shorter month, and resolve a time that a zone's change skips or repeats as RFC 5545 does, by the earlier
-//! offset (jiff calls it *compatible*). In UTC the calendar is computed here, by the algorithms of Howard Hinnant's
+//! Exact spans are added as milliseconds. Calendar spans and working days keep the wall-clock time in the class's zone and
+//! resolve a time that a zone's change skips or repeats as RFC 5545 does, by the earlier offset (jiff calls it
+//! *compatible*). Calendar spans clamp to the end of a shorter month; of working days the start's own day is none. In UTC the calendar is computed here, by the algorithms of Howard Hinnant's
 //! "chrono-compatible low-level date algorithms", because jiff takes several times as long; tests hold the two together.
 
 use std::fmt;
 use std::str::FromStr;
 
 mod calendar;
+mod days;
+
+pub use self::days::{CALENDAR_DATES_MAX, Calendar, CalendarError, Date, WORKING_DAYS_MAX};
 
 use self::calendar::{CYCLE_MONTHS, DAY_MS, Step, Zone, month_days};
+use self::days::WorkDays;
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
 
 /// Greatest number in a span.
@@ -33,6 +37,8 @@ pub enum Unit {
     Days,
     /// `w`, exactly 7 · 24 hours.
     Weeks,
+    /// `wd`, a working day.
+    WorkingDays,
     /// `mo`, a calendar month.
     Months,
     /// `y`, a calendar year.
@@ -40,12 +46,13 @@ pub enum Unit {
 }
 
 impl Unit {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Seconds, "s"),
         (Self::Minutes, "m"),
         (Self::Hours, "h"),
         (Self::Days, "d"),
         (Self::Weeks, "w"),
+        (Self::WorkingDays, "wd"),
         (Self::Months, "mo"),
         (Self::Years, "y"),
     ];
@@ -59,13 +66,14 @@ impl Unit {
             Self::Hours => "h",
             Self::Days => "d",
             Self::Weeks => "w",
+            Self::WorkingDays => "wd",
             Self::Months => "mo",
             Self::Years => "y",
         }
     }
 }
 
-/// A length of time as a class states it: `3h`, `73h`, `30d`, `6mo`, `1y`, `2w`.
+/// A length of time as a class states it: `3h`, `73h`, `30d`, `6mo`, `1y`, `2w`, `15wd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The number, 1 to [`SPAN_COUNT_MAX`]; others are refused wherever a span is used.
@@ -95,7 +103,7 @@ impl Span {
     pub const fn exact_ms(self) -> Option<i64> {
         match self.step() {
             Step::Exact(ms) => Some(ms),
-            Step::Months(_) => None,
+            Step::Months(_) | Step::Working(_) => None,
         }
     }
 
@@ -108,6 +116,7 @@ impl Span {
             Unit::Hours => Step::Exact(count * 3_600_000),
             Unit::Days => Step::Exact(count * DAY_MS),
             Unit::Weeks => Step::Exact(count * 7 * DAY_MS),
+            Unit::WorkingDays => Step::Working(count),
             Unit::Months => Step::Months(count),
             Unit::Years => Step::Months(count * 12),
         }
@@ -135,7 +144,7 @@ impl FromStr for Span {
 
 /// A text that is not a span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a span is a number from 1 to {SPAN_COUNT_MAX} and one of s, m, h, d, w, mo, y, found {found:?}")]
+#[error("a span is a number from 1 to {SPAN_COUNT_MAX} and one of s, m, h, d, w, wd, mo, y, found {found:?}")]
 pub struct SpanError {
     /// The text, cut short.
     pub found: String,
@@ -159,7 +168,7 @@ pub struct Window {
     pub keep: Option<Span>,
     /// The ceiling, counted from the start.
     pub within: Option<Span>,
-    /// IANA name of the zone in which calendar spans count.
+    /// IANA name of the zone in which calendar spans and working days count.
     pub zone: String,
     rule: Rule,
 }
@@ -167,17 +176,29 @@ pub struct Window {
 impl Window {
     /// Looks up `zone` and checks the promise.
     ///
-    /// Zone names are those of the IANA database that is compiled in, in exactly its spelling.
+    /// Zone names are those of the IANA database that is compiled in, in exactly its spelling. `calendar` is for a
+    /// ceiling in working days, and names no date elsewhere.
     ///
     /// # Errors
-    /// Neither span given; a zone that does not exist; a calendar span longer than [`CALENDAR_MONTHS_MAX`];
-    /// a ceiling that for some start may not lie after the floor.
-    pub fn new(keep: Option<Span>, within: Option<Span>, zone: &str) -> Result<Self, WindowError> {
+    /// Neither span given; a zone that does not exist; a calendar span longer than [`CALENDAR_MONTHS_MAX`] or
+    /// [`WORKING_DAYS_MAX`]; working days as a floor, or beside one; dates in `calendar` and no working days; a ceiling
+    /// that for some start may not lie after the floor.
+    pub fn new(
+        keep: Option<Span>,
+        within: Option<Span>,
+        zone: &str,
+        calendar: &Calendar,
+    ) -> Result<Self, WindowError> {
         if keep.is_none() && within.is_none() {
             return Err(WindowError::Nothing);
         }
-        let rule =
-            Rule { keep: keep.map(Span::step), within: within.map(Span::step), zone: Zone::get(zone)? };
+        check_working(keep, within, calendar)?;
+        let rule = Rule {
+            keep: keep.map(Span::step),
+            within: within.map(Span::step),
+            zone: Zone::get(zone)?,
+            work: WorkDays::of(calendar),
+        };
         for span in [keep, within].into_iter().flatten() {
             span.check()?;
             if matches!(span.step(), Step::Months(months) if months > CALENDAR_MONTHS_MAX) {
@@ -199,13 +220,13 @@ impl Window {
     pub fn bounds(&self, start_ms: i64) -> Result<Bounds, WindowError> {
         let floor_ms = match (self.rule.keep, self.keep) {
             (Some(step), Some(span)) => {
-                self.rule.zone.add(start_ms, step).ok_or_else(|| range(start_ms, span))?
+                self.rule.zone.add(start_ms, step, &self.rule.work).ok_or_else(|| range(start_ms, span))?
             }
             _ => NO_FLOOR,
         };
         let ceiling_ms = match (self.rule.within, self.within) {
             (Some(step), Some(span)) => {
-                self.rule.zone.add(start_ms, step).ok_or_else(|| range(start_ms, span))?
+                self.rule.zone.add(start_ms, step, &self.rule.work).ok_or_else(|| range(start_ms, span))?
             }
             _ => NO_CEILING,
         };
@@ -226,6 +247,31 @@ impl Window {
     }
 }
 
+/// Working days are a ceiling without a floor, and a calendar is for them alone.
+pub(crate) fn check_working(
+    keep: Option<Span>,
+    within: Option<Span>,
+    calendar: &Calendar,
+) -> Result<(), WindowError> {
+    let working = |span: &Span| span.unit == Unit::WorkingDays;
+    if let Some(span) = keep.filter(working) {
+        return Err(WindowError::KeepWorkingDays { span });
+    }
+    let Some(span) = within.filter(working) else {
+        if let Some(date) = calendar.holidays().iter().chain(calendar.workdays()).next() {
+            return Err(WindowError::Dates { found: *date });
+        }
+        return Ok(());
+    };
+    if let Some(keep) = keep {
+        return Err(WindowError::WorkingDaysBesideKeep { span, keep });
+    }
+    if span.count > WORKING_DAYS_MAX {
+        return Err(WindowError::WorkingDays { span });
+    }
+    Ok(())
+}
+
 fn range(start_ms: i64, span: Span) -> WindowError {
     WindowError::Range { start_ms, span }
 }
@@ -236,6 +282,7 @@ struct Rule {
     keep: Option<Step>,
     within: Option<Step>,
     zone: Zone,
+    work: WorkDays,
 }
 
 impl Rule {
@@ -254,6 +301,10 @@ impl Rule {
         let keep = self.keep.unwrap_or(Step::Exact(0));
         if let (Step::Exact(keep), Step::Exact(within)) = (keep, within) {
             return within - keep;
+        }
+        if let Step::Working(n) = within {
+            // At best people work every day; there is no floor beside it.
+            return n * DAY_MS - self.zone.spread_ms();
         }
         let mut least = i64::MAX;
         for month in 0..CYCLE_MONTHS {
@@ -300,6 +351,32 @@ pub enum WindowError {
         /// The greatest length.
         max_months: i64,
     },
+    /// A floor in working days.
+    #[error("keep is {span}, expected no working days, which are for within alone")]
+    KeepWorkingDays {
+        /// The floor.
+        span: Span,
+    },
+    /// A ceiling in working days where there is a floor.
+    #[error("within is {span}, expected no working days, as there is keep {keep}")]
+    WorkingDaysBesideKeep {
+        /// The ceiling.
+        span: Span,
+        /// The floor.
+        keep: Span,
+    },
+    /// Too many working days.
+    #[error("the span {span} is longer than {WORKING_DAYS_MAX} working days")]
+    WorkingDays {
+        /// The span.
+        span: Span,
+    },
+    /// A calendar for spans that are not in working days.
+    #[error("the calendar has the date {found}, expected none, as within is not in working days")]
+    Dates {
+        /// Its first date.
+        found: Date,
+    },
     /// The ceiling may not lie after the floor.
     #[error(
         "from keep {keep} to within {within} there may be as little as {tightest_ms} ms, expected at least 1"
@@ -324,4 +401,4 @@ pub enum WindowError {
 
 #[cfg(test)]
 #[path = "window_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -12,11 +12,11 @@ fn span(text: &str) -> Span {
 }
 
 fn keep(text: &str, zone: &str) -> Window {
-    Window::new(Some(span(text)), None, zone).unwrap()
+    Window::new(Some(span(text)), None, zone, &Calendar::default()).unwrap()
 }
 
 fn within(text: &str, zone: &str) -> Window {
-    Window::new(None, Some(span(text)), zone).unwrap()
+    Window::new(None, Some(span(text)), zone, &Calendar::default()).unwrap()
 }
 
 fn utc(text: &str) -> i64 {
@@ -28,13 +28,21 @@ fn at(text: &str) -> i64 {
     text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
 }
 
+/// The date of a number of days from 1970-01-01.
+pub(crate) fn date(day: i64) -> Date {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    (epoch + jiff::Span::new().days(day)).to_string().parse().unwrap()
+}
+
 fn floor(window: &Window, start_ms: i64) -> i64 {
     window.bounds(start_ms).unwrap().floor_ms
 }
 
 #[test]
 fn spans_have_one_spelling() {
-    for good in ["1s", "90m", "3h", "73h", "720h", "30d", "2w", "6mo", "1y", "1000000y", "10s"] {
+    for good in
+        ["1s", "90m", "3h", "73h", "720h", "30d", "2w", "6mo", "1y", "1000000y", "10s", "15wd", "10000wd"]
+    {
         assert_eq!(span(good).to_string(), good);
     }
     let bad = [
@@ -56,7 +64,7 @@ fn spans_have_one_spelling() {
         "3.5h",
         "1000001s",
         "99999999999999999999s",
-        "3wd",
+        "3dw",
         "3moo",
         "3m o",
         "٣h",
@@ -76,6 +84,7 @@ fn spans_have_one_spelling() {
             (true, Some(2 * HOUR_MS)),
             (true, Some(48 * HOUR_MS)),
             (true, Some(2 * 7 * 24 * HOUR_MS)),
+            (true, None),
             (true, None),
             (true, None),
         ]
@@ -113,7 +122,10 @@ fn exact_spans_ignore_clock_changes() {
         for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
             for start in starts {
                 let (start, length) = (at(start), if hours == 0 { 1000 } else { hours * HOUR_MS });
-                let bounds = Window::new(None, Some(span(text)), zone).unwrap().bounds(start).unwrap();
+                let bounds = Window::new(None, Some(span(text)), zone, &Calendar::default())
+                    .unwrap()
+                    .bounds(start)
+                    .unwrap();
                 assert_eq!(bounds, Bounds { floor_ms: NO_FLOOR, ceiling_ms: start + length });
             }
         }
@@ -186,7 +198,7 @@ fn starts_in_1970_in_9999_and_before_the_epoch_are_computed_or_refused_by_name()
 #[test]
 fn a_window_that_cannot_be_is_refused_by_name() {
     let refused = |keep: Option<&str>, within: Option<&str>, zone: &str| {
-        Window::new(keep.map(span), within.map(span), zone).unwrap_err().to_string()
+        Window::new(keep.map(span), within.map(span), zone, &Calendar::default()).unwrap_err().to_string()
     };
     assert_eq!(refused(None, None, "UTC"), "a class states at least one of keep and within");
     for zone in [
@@ -210,9 +222,9 @@ fn a_window_that_cannot_be_is_refused_by_name() {
         assert!(refused(Some(keep), Some(within), "UTC").contains("expected at least 1"), "{keep} {within}");
     }
     let zero = Span { count: 0, unit: Unit::Hours };
-    assert!(matches!(Window::new(Some(zero), None, "UTC"), Err(WindowError::Count(_))));
-    assert!(Window::new(Some(span("3h")), Some(span("10801s")), "UTC").is_ok());
-    assert!(Window::new(Some(span("27d")), Some(span("1mo")), "UTC").is_ok());
+    assert!(matches!(Window::new(Some(zero), None, "UTC", &Calendar::default()), Err(WindowError::Count(_))));
+    assert!(Window::new(Some(span("3h")), Some(span("10801s")), "UTC", &Calendar::default()).is_ok());
+    assert!(Window::new(Some(span("27d")), Some(span("1mo")), "UTC", &Calendar::default()).is_ok());
 }
 
 #[test]
@@ -226,7 +238,7 @@ fn zones_are_those_of_the_compiled_in_database() {
         "EST5EDT",
         "Asia/Kathmandu",
     ] {
-        assert!(Window::new(Some(span("6mo")), None, zone).is_ok(), "{zone}");
+        assert!(Window::new(Some(span("6mo")), None, zone, &Calendar::default()).is_ok(), "{zone}");
     }
 }
 
@@ -275,7 +287,7 @@ proptest! {
         ],
     ) {
         let span = Span { count, unit };
-        let Ok(window) = Window::new(Some(span), None, zone) else {
+        let Ok(window) = Window::new(Some(span), None, zone, &Calendar::default()) else {
             prop_assert!(unit == Unit::Years && count > 19_998);
             return Ok(());
         };
@@ -292,13 +304,13 @@ proptest! {
 
     #[test]
     fn arbitrary_windows_and_starts_never_panic(
-        keep in proptest::option::of((0u32..2_000_000, 0usize..7)),
-        within in proptest::option::of((0u32..2_000_000, 0usize..7)),
+        keep in proptest::option::of((0u32..2_000_000, 0usize..8)),
+        within in proptest::option::of((0u32..2_000_000, 0usize..8)),
         start: i64,
         zone in "UTC|Europe/Berlin|.{0,20}",
     ) {
         let span = |(count, unit): (u32, usize)| Span { count, unit: Unit::ALL[unit].0 };
-        if let Ok(window) = Window::new(keep.map(span), within.map(span), &zone)
+        if let Ok(window) = Window::new(keep.map(span), within.map(span), &zone, &Calendar::default())
             && let Ok(bounds) = window.bounds(start)
         {
             prop_assert!(bounds.floor_ms < bounds.ceiling_ms);
@@ -338,7 +350,8 @@ fn no_start_in_eight_years_has_a_narrower_window_than_the_tightest() {
         (Some("3h"), "4h"),
     ];
     for (keep, within) in cases {
-        let window = |zone| Window::new(keep.map(span), Some(span(within)), zone).unwrap();
+        let window =
+            |zone| Window::new(keep.map(span), Some(span(within)), zone, &Calendar::default()).unwrap();
         let (utc, berlin) = (window("UTC"), window("Europe/Berlin"));
         // Half past two is where Berlin's clocks change.
         let least_utc = swept(&utc, starts(DAY_MS));

@@ -55,7 +55,7 @@ fn carry(c: &Carry) -> Sheet {
         .hex("commitment", &c.commitment)
 }
 
-fn result(r: &ResultRecord) -> Sheet {
+pub(super) fn result(r: &ResultRecord) -> Sheet {
     Sheet::default().with("page", r.page).with("seq", r.seq).hex("commitment", &r.commitment)
 }
 

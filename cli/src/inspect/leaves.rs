@@ -4,6 +4,7 @@ use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
 use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf};
 use sexton_proof::merkle;
+use sexton_proof::window::Date;
 
 pub(super) const MARK: &[u8] = b"sexton/v0 ";
 
@@ -18,6 +19,10 @@ pub(super) fn leaf(bytes: &[u8]) -> Inspected {
 }
 
 fn class(leaf: &ClassLeaf) -> Sheet {
+    let dates = |dates: &[Date]| {
+        let texts: Vec<String> = dates.iter().map(Date::to_string).collect();
+        Some(texts).filter(|texts| !texts.is_empty()).map(Value::Texts)
+    };
     Sheet::of("class leaf")
         .instant("logged_ms", leaf.logged_ms)
         .with("class", leaf.name.as_str())
@@ -26,6 +31,8 @@ fn class(leaf: &ClassLeaf) -> Sheet {
         .with_some("keep", leaf.keep.map(|span| span.to_string()))
         .with_some("within", leaf.within.map(|span| span.to_string()))
         .with("zone", leaf.zone.as_str())
+        .with_some("holidays", dates(leaf.calendar.holidays()))
+        .with_some("workdays", dates(leaf.calendar.workdays()))
         .with("start", leaf.start.name())
         .with_some("max_open", leaf.max_open.map(|span| span.to_string()))
         .with("slot_ms", Value::Length(leaf.slot_ms))

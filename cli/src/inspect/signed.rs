@@ -5,11 +5,12 @@ use super::{Inspected, Malformed, evidence, leaves};
 use crate::show;
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::Opening;
+use sexton_proof::file::ChunkProof;
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
 use sexton_proof::note::Note;
 use sexton_proof::policy::Policy;
-use sexton_proof::receipt::Receipt;
-use sexton_proof::record::{RECORD_BYTES, Tombstone};
+use sexton_proof::receipt::{Receipt, ResultProof};
+use sexton_proof::record::{RECORD_BYTES, ResultRecord, Tombstone};
 use sexton_proof::tlog_proof::TlogProof;
 
 pub(super) const PROOF_MARK: &[u8] = b"c2sp.org/tlog-proof@";
@@ -30,7 +31,8 @@ pub(super) fn proof(bytes: &[u8]) -> Inspected {
             .with("batch_leaf", Value::Sheet(batch))
             .with("record", receipt.proof.record)
             .with("chunk_bytes", receipt.proof.chunk.len())
-            .with("chaining_values", Value::Texts(receipt.proof.siblings.iter().map(hex::encode).collect()));
+            .with("chaining_values", Value::Texts(receipt.proof.siblings.iter().map(hex::encode).collect()))
+            .with_some("result", receipt.result.as_ref().map(|r| Value::Sheet(result(r))));
     }
     let hashes = proof.hashes.iter().map(hex::encode).collect();
     Ok(sheet
@@ -53,9 +55,24 @@ fn opening(o: &Opening) -> Sheet {
 
 /// The tombstone in the receipt's chunk, where its number says it is.
 fn tombstone(receipt: &Receipt) -> Option<Sheet> {
-    let (records, _) = receipt.proof.chunk.as_chunks::<RECORD_BYTES>();
-    let at = usize::try_from((u64::from(receipt.proof.record) + 1) % 16).ok()?;
-    Tombstone::from_bytes(records.get(at)?).ok().map(|t| evidence::tombstone(&t))
+    Tombstone::from_bytes(record(&receipt.proof)?).ok().map(|t| evidence::tombstone(&t))
+}
+
+/// What an anonymised object was rewritten to.
+fn result(result: &ResultProof) -> Sheet {
+    let shown = record(&result.proof).and_then(|bytes| ResultRecord::from_bytes(bytes).ok());
+    Sheet::default()
+        .hex("digest", &result.digest)
+        .with("record", result.proof.record)
+        .with_some("result", shown.map(|r| Value::Sheet(evidence::result(&r))))
+        .with("chunk_bytes", result.proof.chunk.len())
+        .with("chaining_values", Value::Texts(result.proof.siblings.iter().map(hex::encode).collect()))
+}
+
+/// The record in a proof's chunk, where its number says it is.
+fn record(proof: &ChunkProof) -> Option<&[u8; RECORD_BYTES]> {
+    let (records, _) = proof.chunk.as_chunks();
+    records.get(usize::try_from((u64::from(proof.record) + 1) % 16).ok()?)
 }
 
 /// A checkpoint, a policy, or nothing that is ours.

@@ -31,6 +31,7 @@ pub(super) enum Standing {
     Unreadable { why: String },
     Early { by_ms: u64 },
     Late { by_ms: u64 },
+    AfterHold { by_ms: u64 },
     Unwitnessed { why: String },
     NotADeletion { method: Method },
 }
@@ -42,7 +43,7 @@ impl Standing {
             Standing::Kept => 0,
             Standing::NotValid { .. } => 1,
             Standing::Unreadable { .. } => 2,
-            Standing::Early { .. } | Standing::Late { .. } => 3,
+            Standing::Early { .. } | Standing::Late { .. } | Standing::AfterHold { .. } => 3,
             Standing::Unwitnessed { .. } => 4,
             Standing::NotADeletion { .. } => 5,
         }
@@ -56,6 +57,7 @@ impl Standing {
             Standing::Unreadable { .. } => "unreadable",
             Standing::Early { .. } => "early",
             Standing::Late { .. } => "late",
+            Standing::AfterHold { .. } => "after-hold",
             Standing::Unwitnessed { .. } => "unwitnessed",
             Standing::NotADeletion { .. } => "not-a-deletion",
         }
@@ -68,6 +70,7 @@ impl From<Outcome> for Standing {
             Outcome::Kept => Standing::Kept,
             Outcome::Early { by_ms } => Standing::Early { by_ms },
             Outcome::Late { by_ms } => Standing::Late { by_ms },
+            Outcome::AfterHold { by_ms } => Standing::AfterHold { by_ms },
             Outcome::NotADeletion(method) => Standing::NotADeletion { method },
         }
     }
@@ -183,7 +186,9 @@ fn check(error: &VerifyError) -> Option<u8> {
         E::ClassInclusion(_) | E::ClassLater { .. } | E::Class(_) => 3,
         E::Chunk(_) | E::Header { .. } => 4,
         E::Record(_) | E::Page { .. } | E::Seq { .. } | E::Position { .. } | E::SeqOfPosition { .. } => 5,
-        E::Commitment { .. } => 6,
+        E::Commitment { .. } | E::NoResult | E::SurplusResult { .. } | E::Disposition { .. } => 6,
+        E::NoResults | E::ResultChunk(_) | E::ResultHeader { .. } | E::ResultRecord(_) => 6,
+        E::ResultPlace { .. } | E::ResultCommitment { .. } => 6,
         E::Bounds(_) | E::Floor { .. } | E::Ceiling { .. } | E::FloorMax { .. } | E::CeilingMin { .. } => 7,
         E::Time { .. } | E::BeforeStart { .. } => 8,
         E::Quorum { .. } => 9,
@@ -199,9 +204,50 @@ pub(super) fn check_name(check: u8) -> &'static str {
         3 => "the class",
         4 => "the tombstone in its file",
         5 => "the tombstone",
-        6 => "the commitment to the object",
+        6 => "the commitment to the object, or to what was written instead",
         7 => "the bounds of the promise",
         8 => "the time of the deletion",
         _ => "the quorum of witnesses",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of receipts: name and bytes.
+    fn vectors() -> Vec<(String, Vec<u8>)> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proof/vectors/receipt.txt");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let entry = |line: &str| {
+            let (name, value) = line.split_once(' ').unwrap();
+            (name.to_owned(), hex::decode(value.trim_start_matches('-')).unwrap())
+        };
+        lines.map(entry).collect()
+    }
+
+    #[test]
+    fn every_receipt_that_the_vectors_refuse_fails_a_check_with_a_number_unless_it_is_none() {
+        let vectors = vectors();
+        let policy = Policy::parse(vectors[0].1.clone()).unwrap();
+        let mut refused = 0;
+        for (name, receipt) in vectors.iter().filter(|(name, _)| name.starts_with("reject.")) {
+            let error = Verifier::new(&policy).verify(receipt).expect_err(name);
+            let variant = name.split('.').nth(1).unwrap();
+            let no_receipt = ["File", "NoExtra", "Extra", "Length"].contains(&variant);
+            assert_eq!(check(&error).is_none(), no_receipt, "{name}: {error}");
+            refused += 1;
+        }
+        assert!(refused > 40, "{refused}");
+    }
+
+    #[test]
+    fn what_a_hold_kept_is_called_neither_late_nor_kept_and_what_the_host_deleted_is_no_deletion() {
+        let after_hold = Standing::from(Outcome::AfterHold { by_ms: 5 });
+        assert_eq!((after_hold.code(), after_hold.name()), (3, "after-hold"));
+        let released = Standing::from(Outcome::NotADeletion(Method::Released));
+        assert_eq!((released.code(), released.name()), (5, "not-a-deletion"));
+        assert_eq!(Standing::from(Outcome::Kept).code(), 0);
     }
 }

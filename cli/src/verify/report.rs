@@ -6,8 +6,10 @@ use crate::output::Output;
 use crate::show;
 use serde_json::{Value, json};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::leaf::Disposition;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
+use sexton_proof::record::Method;
 
 /// What the exit codes stand for, in a summary, the worst first.
 const KINDS: [(u8, &str); 6] = [
@@ -52,6 +54,8 @@ pub(super) fn text(tally: &Tally, policy: &Policy, output: &mut Output) {
 
 fn one(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
+    let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
+    let done = if anonymised { "anonymised" } else { "deleted" };
     let head = match &judged.standing {
         Standing::Kept => format!("{} {path}", output.good("kept:")),
         Standing::NotValid { check: Some(check), why } => {
@@ -60,16 +64,24 @@ fn one(judged: &Judged, output: &mut Output) {
         Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
         Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
         Standing::Early { by_ms } => {
-            format!("{} {path}\n  deleted {} before its floor", output.bad("early:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), show::length(*by_ms))
         }
         Standing::Late { by_ms } => {
-            format!("{} {path}\n  deleted {} after its ceiling", output.bad("late:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), show::length(*by_ms))
+        }
+        Standing::AfterHold { by_ms } => {
+            format!(
+                "{} {path}\n  {done} {} after its ceiling: a legal hold had kept it, as the operator recorded",
+                output.strong("after a hold:"),
+                show::length(*by_ms)
+            )
         }
         Standing::Unwitnessed { why } => {
             format!("{} {path}\n  {why}\n  what it claims:", output.bad("unwitnessed:"))
         }
         Standing::NotADeletion { method } => {
-            format!("{} {path}\n  authentic, but it ended as {method}", output.strong("not a deletion:"))
+            let how = ended_as(*method);
+            format!("{} {path}\n  authentic, but it ended as {method}{how}", output.strong("not a deletion:"))
         }
     };
     output.line(head);
@@ -87,7 +99,15 @@ fn said(v: &Verdict, output: &mut Output) {
     };
     line("object", format!("{}{size}", show::chosen(&v.key)));
     line("promise", promise(v));
-    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, v.reason));
+    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, show::reason(v.reason)));
+    if let Some(digest) = &v.result_digest {
+        let digest = if digest.is_empty() {
+            "the store gave no digest".to_owned()
+        } else {
+            format!("digest {}", hex::encode(digest))
+        };
+        line("rewritten", digest);
+    }
     if v.floor_ms != NO_FLOOR {
         line("floor", format!("{}{}", show::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
     }
@@ -97,11 +117,20 @@ fn said(v: &Verdict, output: &mut Output) {
     line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
 }
 
+/// What a method that is no deletion of ours needs to be said beside it.
+fn ended_as(method: Method) -> &'static str {
+    if method == Method::Released { ": the host says that it deleted it itself" } else { "" }
+}
+
 fn promise(v: &Verdict) -> String {
+    let done = match v.disposition {
+        Disposition::Delete => "deleted",
+        Disposition::Anonymise => "anonymised",
+    };
     let bounds = match (v.keep, v.within) {
-        (Some(keep), Some(within)) => format!("kept for {keep}, deleted within {within}"),
+        (Some(keep), Some(within)) => format!("kept for {keep}, {done} within {within}"),
         (Some(keep), None) => format!("kept for {keep}"),
-        (None, Some(within)) => format!("deleted within {within}"),
+        (None, Some(within)) => format!("{done} within {within}"),
         (None, None) => String::new(),
     };
     let start = show::instant(v.start_ms);
@@ -147,7 +176,9 @@ fn receipt(judged: &Judged) -> Value {
         Standing::Kept => json!({}),
         Standing::NotValid { check, why } => json!({ "check": check, "why": why }),
         Standing::Unreadable { why } | Standing::Unwitnessed { why } => json!({ "why": why }),
-        Standing::Early { by_ms } | Standing::Late { by_ms } => json!({ "by_ms": by_ms }),
+        Standing::Early { by_ms } | Standing::Late { by_ms } | Standing::AfterHold { by_ms } => {
+            json!({ "by_ms": by_ms })
+        }
         Standing::NotADeletion { method } => json!({ "method": method.name() }),
     };
     merge(&mut value, more);
@@ -177,6 +208,7 @@ fn verdict_json(v: &Verdict) -> Value {
         "keep": v.keep.map(|span| span.to_string()),
         "within": v.within.map(|span| span.to_string()),
         "zone": v.zone,
+        "disposition": v.disposition.name(),
         "key": show::chosen(&v.key),
         "key_hex": hex::encode(&v.key),
         "version": hex::encode(&v.version),
@@ -188,6 +220,7 @@ fn verdict_json(v: &Verdict) -> Value {
         "time_ms": v.time_ms,
         "method": v.method.name(),
         "reason": v.reason.name(),
+        "result_digest": v.result_digest.as_ref().map(hex::encode),
         "logged_ms": v.logged_ms,
         "tool": v.tool,
         "cosignatures": cosignatures,

@@ -4,7 +4,7 @@ use super::{
     BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, LeafError, StartRule, TOOL_MAX_BYTES,
 };
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
-use crate::window::ZONE_MAX_BYTES;
+use crate::window::{ZONE_MAX_BYTES, check_working};
 
 /// Refuses values that break a rule.
 fn rule(
@@ -36,6 +36,7 @@ pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
         }
     }
     rule(leaf.keep.or(leaf.within).is_some(), "within", "at least one of keep and within", "neither")?;
+    check_working(leaf.keep, leaf.within, &leaf.calendar)?;
     let zone = charset(&leaf.zone, ZONE_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
         && leaf.zone.starts_with(|c: char| c.is_ascii_alphabetic());
     rule(zone, "zone", "an IANA name", &leaf.zone)?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef};
 use super::{KIND_PREFIX, LeafError, Openings, PageLine, StartRule};
 use crate::id::{excerpt, parse_hex};
-use crate::window::{Span, decimal};
+use crate::window::{Calendar, Date, Span, decimal};
 
 /// The lines of a leaf. A last line without LF is not a line.
 pub(super) struct Lines<'a> {
@@ -75,6 +75,7 @@ pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError>
         keep: lines.optional("keep", "<span>", span)?,
         within: lines.optional("within", "<span>", span)?,
         zone: lines.value("zone", "<IANA name>", owned)?,
+        calendar: Calendar::new(dates(lines, "holiday")?, dates(lines, "workday")?)?,
         start: lines.value("start", StartRule::EXPECTED, StartRule::from_name)?,
         max_open: lines.optional("max_open", "<span>", span)?,
         slot_ms: lines.value("slot", "<ms>", decimal)?,
@@ -82,6 +83,14 @@ pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError>
         disposition: lines.value("disposition", Disposition::EXPECTED, Disposition::from_name)?,
         openings: lines.value("openings", Openings::EXPECTED, Openings::from_name)?,
     })
+}
+
+fn dates(lines: &mut Lines<'_>, name: &str) -> Result<Vec<Date>, LeafError> {
+    let mut dates = Vec::new();
+    while let Some(date) = lines.optional(name, "<YYYY-MM-DD>", |value| value.parse().ok())? {
+        dates.push(date);
+    }
+    Ok(dates)
 }
 
 pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError> {
@@ -182,7 +191,13 @@ pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Resul
     if let Some(span) = leaf.within {
         writeln!(out, "within {span}")?;
     }
-    writeln!(out, "zone {}\nstart {}", leaf.zone, leaf.start.name())?;
+    writeln!(out, "zone {}", leaf.zone)?;
+    for (name, dates) in [("holiday", leaf.calendar.holidays()), ("workday", leaf.calendar.workdays())] {
+        for date in dates {
+            writeln!(out, "{name} {date}")?;
+        }
+    }
+    writeln!(out, "start {}", leaf.start.name())?;
     if let Some(span) = leaf.max_open {
         writeln!(out, "max_open {span}")?;
     }

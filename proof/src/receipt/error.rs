@@ -4,10 +4,10 @@ use super::RECEIPT_MAX_BYTES;
 use crate::commitment::{LayoutError, OpeningError};
 use crate::file::ProofError;
 use crate::id::LimitError;
-use crate::leaf::LeafError;
+use crate::leaf::{Disposition, LeafError};
 use crate::merkle::{Hash, MerkleError};
 use crate::policy::PolicyError;
-use crate::record::{Header, RecordError};
+use crate::record::{Header, Method, RecordError};
 use crate::tlog_proof::TlogProofError;
 use crate::window::WindowError;
 
@@ -24,6 +24,12 @@ pub enum ReceiptError {
     /// A part outside its limits.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// More than one result.
+    #[error("{found} results, expected 0 or 1")]
+    Results {
+        /// The number.
+        found: u8,
+    },
     /// The opening is not one.
     #[error(transparent)]
     Opening(#[from] OpeningError),
@@ -163,6 +169,58 @@ pub enum VerifyError {
         /// The commitment in the tombstone.
         expected: [u8; 32],
         /// The commitment that the opening gives.
+        found: [u8; 32],
+    },
+    /// (6) The object was anonymised, and the receipt does not say what was written instead.
+    #[error("the object was anonymised, expected a result in the receipt, found none")]
+    NoResult,
+    /// (6) The object was not anonymised, and the receipt has a result.
+    #[error("the receipt has a result, expected with method anonymised only, found {found}")]
+    SurplusResult {
+        /// How the registration ended.
+        found: Method,
+    },
+    /// (6) An object was anonymised of a class that does not do that.
+    #[error("an object was anonymised of a class with disposition {}, expected anonymise", found.name())]
+    Disposition {
+        /// What the class does.
+        found: Disposition,
+    },
+    /// (6) The object was anonymised, and the batch has no file of results.
+    #[error("the object was anonymised, expected a `results` line in the batch leaf, found none")]
+    NoResults,
+    /// (6) Chunk and chaining values do not give the root of the results.
+    #[error("result in its file: {0}")]
+    ResultChunk(#[source] ProofError),
+    /// (6) The header of the file of results is another's.
+    #[error("the header of the file of results is {found:?}, expected {expected:?}")]
+    ResultHeader {
+        /// The header that the batch leaf implies.
+        expected: Header,
+        /// The header in the chunk.
+        found: Header,
+    },
+    /// (6) The record is not a result.
+    #[error("result: {0}")]
+    ResultRecord(#[source] RecordError),
+    /// (6) The result is another registration's.
+    #[error("the result is of page and seq {found:?}, expected the tombstone's {expected:?}")]
+    ResultPlace {
+        /// Page ordinal and seq of the tombstone.
+        expected: (u32, u32),
+        /// Page ordinal and seq of the result.
+        found: (u32, u32),
+    },
+    /// (6) The digest is not of this result.
+    #[error(
+        "r and the digest give the result commitment {}, expected {}",
+        hex::encode(found),
+        hex::encode(expected)
+    )]
+    ResultCommitment {
+        /// The commitment in the file of results.
+        expected: [u8; 32],
+        /// The commitment that r and the digest give.
         found: [u8; 32],
     },
     /// (7) The class's bounds cannot be computed for this start.

@@ -1,9 +1,10 @@
-//! Calendar arithmetic: months added to an instant, in UTC and in other zones.
+//! Calendar arithmetic: months and working days added to an instant, in UTC and in other zones.
 
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::days::WorkDays;
 use super::{WindowError, ZONE_MAX_BYTES};
 use crate::id::{NO_CEILING, excerpt};
 
@@ -21,6 +22,8 @@ pub(super) enum Step {
     Exact(i64),
     /// Calendar months.
     Months(i64),
+    /// Working days.
+    Working(i64),
 }
 
 impl Step {
@@ -28,6 +31,8 @@ impl Step {
     pub(super) fn civil_ms(self, month: i64, day: i64) -> i64 {
         match self {
             Self::Exact(ms) => ms,
+            // At least: people may work every day.
+            Self::Working(n) => n * DAY_MS,
             Self::Months(months) => {
                 let end = month + months;
                 (days(end, day.min(month_days(end))) - days(month, day)) * DAY_MS
@@ -65,11 +70,13 @@ impl Zone {
     }
 
     /// `start_ms` and `step`, or nothing where that is not an instant. The two sentinels are not instants.
-    pub(super) fn add(&self, start_ms: i64, step: Step) -> Option<i64> {
+    pub(super) fn add(&self, start_ms: i64, step: Step, work: &WorkDays) -> Option<i64> {
         match (step, self) {
             (Step::Exact(ms), _) => start_ms.checked_add(ms).filter(|end| *end != NO_CEILING),
             (Step::Months(months), Self::Utc) => add_months_utc(start_ms, months),
             (Step::Months(months), Self::Other(zone)) => add_months(zone, start_ms, months),
+            (Step::Working(n), Self::Utc) => add_working_utc(start_ms, n, work),
+            (Step::Working(n), Self::Other(zone)) => add_working(zone, start_ms, n, work),
         }
     }
 
@@ -93,23 +100,50 @@ const Y2100_S: i64 = 4_102_444_800;
 
 fn add_months(zone: &TimeZone, start_ms: i64, months: i64) -> Option<i64> {
     let start = zone.to_datetime(Timestamp::from_millisecond(start_ms).ok()?);
-    let month = i64::from(start.year()) * 12 + i64::from(start.month()) - 1 + months;
-    let day = i64::from(start.day()).min(month_days(month));
+    let month = month_of(start) + months;
+    at(zone, month, i64::from(start.day()).min(month_days(month)), start.time())
+}
+
+fn add_working(zone: &TimeZone, start_ms: i64, n: i64, work: &WorkDays) -> Option<i64> {
+    let start = zone.to_datetime(Timestamp::from_millisecond(start_ms).ok()?);
+    let (month, day) = month_and_day(work.nth_after(days(month_of(start), start.day().into()), n));
+    at(zone, month, day, start.time())
+}
+
+/// Months from January of the year 0.
+fn month_of(civil: civil::DateTime) -> i64 {
+    i64::from(civil.year()) * 12 + i64::from(civil.month()) - 1
+}
+
+/// The instant of a wall-clock time on a day of a month.
+fn at(zone: &TimeZone, month: i64, day: i64, time: civil::Time) -> Option<i64> {
     let year = i16::try_from(month.div_euclid(12)).ok()?;
     let date =
         civil::Date::new(year, i8::try_from(month.rem_euclid(12) + 1).ok()?, i8::try_from(day).ok()?).ok()?;
-    Some(zone.to_timestamp(date.to_datetime(start.time())).ok()?.as_millisecond())
+    Some(zone.to_timestamp(date.to_datetime(time)).ok()?.as_millisecond())
+}
+
+/// Whether calendar spans are computed from and to this instant.
+fn known(ms: i64) -> bool {
+    (Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond()).contains(&ms)
 }
 
 fn add_months_utc(start_ms: i64, months: i64) -> Option<i64> {
-    let known = Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond();
-    if !known.contains(&start_ms) {
+    if !known(start_ms) {
         return None;
     }
     let (month, day) = month_and_day(start_ms.div_euclid(DAY_MS));
     let end = month + months;
     let end_ms = days(end, day.min(month_days(end))) * DAY_MS + start_ms.rem_euclid(DAY_MS);
-    known.contains(&end_ms).then_some(end_ms)
+    known(end_ms).then_some(end_ms)
+}
+
+fn add_working_utc(start_ms: i64, n: i64, work: &WorkDays) -> Option<i64> {
+    if !known(start_ms) {
+        return None;
+    }
+    let end_ms = work.nth_after(start_ms.div_euclid(DAY_MS), n) * DAY_MS + start_ms.rem_euclid(DAY_MS);
+    known(end_ms).then_some(end_ms)
 }
 
 /// Days of a month; months are counted from January of the year 0.
@@ -125,7 +159,7 @@ pub(super) fn month_days(month: i64) -> i64 {
 }
 
 /// Days from 1970-01-01 to a day of a month (Hinnant, `days_from_civil`).
-fn days(month: i64, day: i64) -> i64 {
+pub(super) fn days(month: i64, day: i64) -> i64 {
     // The year is taken to begin in March, so that the leap day is its last.
     let since_march = month - 2;
     let year = since_march.div_euclid(12);
@@ -137,7 +171,7 @@ fn days(month: i64, day: i64) -> i64 {
 }
 
 /// Month and day of a number of days from 1970-01-01 (Hinnant, `civil_from_days`).
-fn month_and_day(days: i64) -> (i64, i64) {
+pub(super) fn month_and_day(days: i64) -> (i64, i64) {
     let shifted = days + 719_468;
     let cycle = shifted.div_euclid(CYCLE_DAYS);
     let day_of_cycle = shifted.rem_euclid(CYCLE_DAYS);
