@@ -43,6 +43,7 @@ fn state_text(state: &State) -> (&'static str, Option<&str>) {
         State::Running => ("running", None),
         State::Forked(why) => ("forked", Some(why)),
         State::Poisoned(why) => ("poisoned", Some(why)),
+        State::Paused(why) => ("paused", Some(why)),
     }
 }
 

@@ -45,7 +45,7 @@ impl fmt::Display for Tripped {
         write!(
             f,
             "class {}: {} of {} objects fell due with less than a slot's notice, more than the {} that pass; \
-             nothing of the class is deleted: look at what made them due, then resume",
+             they are not deleted: look at what made them due, then resume",
             self.class, self.surprises, self.live, self.limit
         )
     }
@@ -65,11 +65,6 @@ pub struct Breaker {
 struct Watched {
     /// The last window, oldest part first; at most `WINDOW_PARTS` and one.
     parts: VecDeque<Part>,
-    /// Surprises that a person has accepted and that have not come yet.
-    forgiven: u64,
-    /// When some were last accepted or came, Unix ms.
-    forgiven_at_ms: i64,
-    tripped: Option<Tripped>,
 }
 
 /// What was counted in one part of a window.
@@ -87,61 +82,43 @@ impl Breaker {
         Breaker { limits, classes: BTreeMap::new() }
     }
 
-    /// Asks, before a batch of `class` is made with `surprises` in it, whether it may be, and counts them if so.
+    /// Asks, before a batch of `class` is made with `surprises` in it, whether it may be, and counts them if so. All
+    /// that `wait` count, the batch's included, so that it trips before the first of many batches.
     ///
-    /// `live` is what lives in the class, the batch's objects included. `window_ms` is the width of the window in
-    /// milliseconds that ends at `now_ms` (Unix ms).
+    /// `live` is what lives in the class. `window_ms` is the width of the window in milliseconds that ends at `now_ms`
+    /// (Unix ms).
     ///
     /// # Errors
-    /// Where there are too many; from then on for every batch of the class, until [`Breaker::reset`].
+    /// Where there are too many; nothing is counted then.
     pub fn check(
         &mut self,
         class: &str,
         surprises: u64,
+        waiting: u64,
         live: u64,
         window_ms: i64,
         now_ms: i64,
     ) -> Result<(), Tripped> {
-        let limits = self.limits;
         let watched = self.classes.entry(class.to_owned()).or_default();
-        if let Some(tripped) = &watched.tripped {
-            return Err(tripped.clone());
-        }
         watched.forget(window_ms, now_ms);
-        let forgiven = watched.forgiven.min(surprises);
-        let counted = surprises - forgiven;
         let earlier = watched.parts.iter().map(|part| part.surprises).fold(0, u64::saturating_add);
-        let total = earlier.saturating_add(counted);
+        let total = earlier.saturating_add(waiting.max(surprises));
         // What the window's other deletions took away counts as living: a class that shrinks as forecast must not
         // make its few surprises look like a large share.
         let most = watched.parts.iter().map(|part| part.live).max().unwrap_or(0);
         let base = live.saturating_add(earlier).max(most);
-        let limit = limits.limit(base);
+        let limit = self.limits.limit(base);
         // A batch without surprises passes even where the limit has shrunk below what was counted before.
-        if counted > 0 && total > limit {
-            let tripped = Tripped { class: class.to_owned(), surprises: total, live: base, limit };
-            watched.tripped = Some(tripped.clone());
-            return Err(tripped);
+        if surprises > 0 && total > limit {
+            return Err(Tripped { class: class.to_owned(), surprises: total, live: base, limit });
         }
-        watched.forgiven -= forgiven;
-        if forgiven > 0 {
-            watched.forgiven_at_ms = now_ms;
-        }
-        watched.count(counted, live, window_ms, now_ms);
+        watched.count(surprises, live, window_ms, now_ms);
         Ok(())
     }
 
-    /// A person has looked and lets `class` go on: what was counted is forgotten, and `forgiven` surprises, those that
-    /// wait at `now_ms` (Unix ms), will pass without being counted. What is left of them lapses when a whole window
-    /// went by without one. Gives what had tripped, if anything had.
-    pub fn reset(&mut self, class: &str, now_ms: i64, forgiven: u64) -> Option<Tripped> {
-        let watched = Watched { forgiven, forgiven_at_ms: now_ms, ..Watched::default() };
-        self.classes.insert(class.to_owned(), watched).and_then(|before| before.tripped)
-    }
-
-    /// The classes that are stopped, by name.
-    pub fn tripped(&self) -> impl Iterator<Item = &Tripped> {
-        self.classes.values().filter_map(|watched| watched.tripped.as_ref())
+    /// A person has looked and lets `class` go on: what was counted is forgotten.
+    pub fn reset(&mut self, class: &str) {
+        self.classes.remove(class);
     }
 }
 
@@ -160,9 +137,6 @@ impl Watched {
         let kept_ms = window_ms.saturating_add(part_ms(window_ms));
         while self.parts.front().is_some_and(|part| now_ms.saturating_sub(part.began_ms) >= kept_ms) {
             self.parts.pop_front();
-        }
-        if now_ms.saturating_sub(self.forgiven_at_ms) >= window_ms {
-            self.forgiven = 0;
         }
     }
 
@@ -189,6 +163,18 @@ mod tests {
     const HOUR: i64 = 3_600_000;
     const NOW: i64 = 1_767_225_600_000;
 
+    /// With no more waiting than the batch has.
+    fn check(
+        breaker: &mut Breaker,
+        class: &str,
+        surprises: u64,
+        live: u64,
+        window_ms: i64,
+        now_ms: i64,
+    ) -> Result<(), Tripped> {
+        breaker.check(class, surprises, surprises, live, window_ms, now_ms)
+    }
+
     fn breaker() -> Breaker {
         Breaker::new(BreakerLimits::default())
     }
@@ -197,35 +183,33 @@ mod tests {
     fn a_peak_that_was_forecast_passes() {
         let mut breaker = breaker();
         for batch in 0..100 {
-            assert_eq!(breaker.check("log-6mo", 0, 6_500_000 - batch * 65_000, HOUR, NOW), Ok(()));
+            assert_eq!(check(&mut breaker, "log-6mo", 0, 6_500_000 - batch * 65_000, HOUR, NOW), Ok(()));
         }
-        assert_eq!(breaker.tripped().count(), 0);
     }
 
     #[test]
     fn a_large_class_that_falls_due_all_at_once_trips_before_the_first_batch() {
         let mut breaker = breaker();
-        let tripped = breaker.check("log-6mo", 20_000, 20_000, HOUR, NOW).unwrap_err();
+        let tripped = check(&mut breaker, "log-6mo", 20_000, 20_000, HOUR, NOW).unwrap_err();
         let expected = Tripped { class: "log-6mo".into(), surprises: 20_000, live: 20_000, limit: 10_000 };
         assert_eq!(tripped, expected);
         assert_eq!(
             tripped.to_string(),
             "class log-6mo: 20000 of 20000 objects fell due with less than a slot's notice, more than the 10000 that \
-             pass; nothing of the class is deleted: look at what made them due, then resume"
+             pass; they are not deleted: look at what made them due, then resume"
         );
-        assert_eq!(breaker.tripped().collect::<Vec<_>>(), [&expected]);
     }
 
     #[test]
     fn a_small_class_passes_whole() {
-        assert_eq!(breaker().check("upload-3h", 10_000, 10_000, HOUR, NOW), Ok(()));
-        assert!(breaker().check("upload-3h", 10_001, 10_001, HOUR, NOW).is_err());
+        assert_eq!(check(&mut breaker(), "upload-3h", 10_000, 10_000, HOUR, NOW), Ok(()));
+        assert!(check(&mut breaker(), "upload-3h", 10_001, 10_001, HOUR, NOW).is_err());
     }
 
     #[test]
     fn a_small_share_of_a_large_class_passes() {
-        assert_eq!(breaker().check("log-6mo", 100_000, 1_000_000, HOUR, NOW), Ok(()));
-        let tripped = breaker().check("log-6mo", 100_001, 1_000_000, HOUR, NOW).unwrap_err();
+        assert_eq!(check(&mut breaker(), "log-6mo", 100_000, 1_000_000, HOUR, NOW), Ok(()));
+        let tripped = check(&mut breaker(), "log-6mo", 100_001, 1_000_000, HOUR, NOW).unwrap_err();
         assert_eq!(tripped.limit, 100_000);
     }
 
@@ -234,93 +218,72 @@ mod tests {
         let mut breaker = breaker();
         for batch in 0_u32..10 {
             let (live, now) = (50_000 - u64::from(batch) * 1_000, NOW + i64::from(batch) * 60_000);
-            assert_eq!(breaker.check("data-30d", 1_000, live, HOUR, now), Ok(()));
+            assert_eq!(check(&mut breaker, "data-30d", 1_000, live, HOUR, now), Ok(()));
         }
-        let tripped = breaker.check("data-30d", 1_000, 40_000, HOUR, NOW + HOUR - 1).unwrap_err();
+        let tripped = check(&mut breaker, "data-30d", 1_000, 40_000, HOUR, NOW + HOUR - 1).unwrap_err();
         assert_eq!((tripped.surprises, tripped.live), (11_000, 50_000));
     }
 
     #[test]
     fn surprises_are_forgotten_after_the_window_and_not_before() {
         let mut breaker = breaker();
-        assert_eq!(breaker.check("data-30d", 10_000, 20_000, HOUR, NOW), Ok(()));
+        assert_eq!(check(&mut breaker, "data-30d", 10_000, 20_000, HOUR, NOW), Ok(()));
         let after = NOW + HOUR + HOUR / WINDOW_PARTS + 1;
-        assert_eq!(breaker.check("data-30d", 10_000, 20_000, HOUR, after), Ok(()));
-        assert!(breaker.check("data-30d", 1, 20_000, HOUR, after + HOUR).is_err());
+        assert_eq!(check(&mut breaker, "data-30d", 10_000, 20_000, HOUR, after), Ok(()));
+        assert!(check(&mut breaker, "data-30d", 1, 20_000, HOUR, after + HOUR).is_err());
     }
 
     #[test]
     fn a_surprise_stands_against_what_lived_before_the_forecast_peak() {
         let mut breaker = breaker();
-        assert_eq!(breaker.check("log-6mo", 0, 1_000_000, HOUR, NOW), Ok(()));
-        assert_eq!(breaker.check("log-6mo", 50_000, 100_000, HOUR, NOW + 60_000), Ok(()));
-        assert_eq!(breaker.check("log-6mo", 0, 50_000, HOUR, NOW + 2 * HOUR), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 0, 1_000_000, HOUR, NOW), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 50_000, 100_000, HOUR, NOW + 60_000), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 0, 50_000, HOUR, NOW + 2 * HOUR), Ok(()));
     }
 
     #[test]
     fn a_batch_without_surprises_passes_though_the_limit_shrank() {
         let mut breaker = breaker();
-        assert_eq!(breaker.check("log-6mo", 0, 200_000, HOUR, NOW), Ok(()));
-        assert_eq!(breaker.check("log-6mo", 18_000, 150_000, HOUR, NOW + HOUR / 2), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 0, 200_000, HOUR, NOW), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 18_000, 150_000, HOUR, NOW + HOUR / 2), Ok(()));
         // That 200,000 lived is forgotten here, which leaves a limit of 15,000.
         let later = NOW + HOUR + HOUR / 4;
-        assert_eq!(breaker.check("log-6mo", 0, 20, HOUR, later), Ok(()));
-        assert_eq!(breaker.check("log-6mo", 1, 20, HOUR, later).unwrap_err().limit, 15_000);
+        assert_eq!(check(&mut breaker, "log-6mo", 0, 20, HOUR, later), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 1, 20, HOUR, later).unwrap_err().limit, 15_000);
     }
 
     #[test]
-    fn once_tripped_nothing_of_the_class_passes_until_a_person_resumes() {
+    fn what_waits_trips_before_the_first_batch_of_it() {
         let mut breaker = breaker();
-        let tripped = breaker.check("log-6mo", 20_000, 20_000, HOUR, NOW).unwrap_err();
-        assert_eq!(breaker.check("log-6mo", 0, 20_000, HOUR, NOW + 100 * HOUR), Err(tripped.clone()));
-        assert_eq!(breaker.reset("log-6mo", NOW + 100 * HOUR, 0), Some(tripped));
-        assert_eq!(breaker.tripped().count(), 0);
-        assert_eq!(breaker.check("log-6mo", 0, 20_000, HOUR, NOW + 100 * HOUR), Ok(()));
+        assert!(breaker.check("log-6mo", 5_000, 500_000, 1_000_000, HOUR, NOW).is_err());
+        assert_eq!(
+            breaker.check("log-6mo", 5_000, 90_000, 1_000_000, HOUR, NOW),
+            Ok(()),
+            "nothing was counted"
+        );
     }
 
     #[test]
-    fn after_a_reset_what_was_forgiven_passes_and_what_is_new_counts() {
+    fn after_a_reset_counting_begins_anew() {
         let mut breaker = breaker();
-        assert!(breaker.check("log-6mo", 65_000, 100_000, HOUR, NOW).is_err());
-        breaker.reset("log-6mo", NOW, 100_000);
-        assert_eq!(breaker.check("log-6mo", 65_000, 100_000, HOUR, NOW), Ok(()));
-        assert_eq!(breaker.check("log-6mo", 45_000, 45_000, HOUR, NOW), Ok(()), "10,000 of them are new");
-        let tripped = breaker.check("log-6mo", 1, 100, HOUR, NOW).unwrap_err();
-        assert_eq!(tripped.surprises, 10_001);
-    }
-
-    #[test]
-    fn what_trips_leaves_what_was_forgiven_uncounted() {
-        let mut breaker = breaker();
-        breaker.reset("log-6mo", NOW, 5_000);
-        let tripped = breaker.check("log-6mo", 25_000, 25_000, HOUR, NOW).unwrap_err();
-        assert_eq!(tripped.surprises, 20_000);
-    }
-
-    #[test]
-    fn what_is_left_forgiven_lapses_after_a_window_without_any() {
-        let mut breaker = breaker();
-        breaker.reset("log-6mo", NOW, 60_000);
-        for hour in 1..3 {
-            let now = NOW + hour * (HOUR - 1);
-            assert_eq!(breaker.check("log-6mo", 20_000, 60_000, HOUR, now), Ok(()), "a slow backlog goes on");
-        }
-        assert!(breaker.check("log-6mo", 20_000, 20_000, HOUR, NOW + 3 * HOUR).is_err());
+        assert_eq!(check(&mut breaker, "log-6mo", 10_000, 20_000, HOUR, NOW), Ok(()));
+        assert!(check(&mut breaker, "log-6mo", 1, 20_000, HOUR, NOW).is_err());
+        breaker.reset("log-6mo");
+        assert_eq!(check(&mut breaker, "log-6mo", 10_000, 20_000, HOUR, NOW), Ok(()));
     }
 
     #[test]
     fn a_class_that_trips_does_not_stop_another() {
         let mut breaker = breaker();
-        assert!(breaker.check("log-6mo", 20_000, 20_000, HOUR, NOW).is_err());
-        assert_eq!(breaker.check("upload-3h", 9_000, 9_000, HOUR, NOW), Ok(()));
-        assert_eq!(breaker.tripped().map(|tripped| tripped.class.as_str()).collect::<Vec<_>>(), ["log-6mo"]);
+        assert!(check(&mut breaker, "log-6mo", 20_000, 20_000, HOUR, NOW).is_err());
+        assert_eq!(check(&mut breaker, "upload-3h", 9_000, 9_000, HOUR, NOW), Ok(()));
     }
 
     #[test]
     fn memory_stays_bounded_however_many_batches_a_window_has() {
         let mut breaker = breaker();
         for batch in 0..100_000 {
-            assert_eq!(breaker.check("upload-3h", 0, 1_000_000, HOUR, NOW + batch * 100), Ok(()));
+            assert_eq!(check(&mut breaker, "upload-3h", 0, 1_000_000, HOUR, NOW + batch * 100), Ok(()));
         }
         assert!(breaker.classes["upload-3h"].parts.len() <= 65);
     }
@@ -330,10 +293,9 @@ mod tests {
         let mut breaker = breaker();
         let now = [i64::MIN, i64::MAX, 0, i64::MIN];
         for (window, now) in [HOUR, 0, -1, i64::MAX].into_iter().zip(now) {
-            breaker.reset("a", now, 0);
-            assert!(breaker.check("a", u64::MAX, u64::MAX, window, now).is_err());
-            breaker.reset("a", now, u64::MAX);
-            let _ = breaker.check("a", u64::MAX, u64::MAX, window, i64::MAX);
+            breaker.reset("a");
+            assert!(check(&mut breaker, "a", u64::MAX, u64::MAX, window, now).is_err());
+            let _ = check(&mut breaker, "a", u64::MAX, u64::MAX, window, i64::MAX);
         }
     }
 }

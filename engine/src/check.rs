@@ -1,7 +1,7 @@
 //! The full check: everything that is stored against everything else.
 
 use crate::class::{Class, Find};
-use crate::core::Core;
+use crate::core::{Core, Ledger};
 use crate::error::Result;
 use crate::evidence::Paths;
 use crate::index::{Page, PageState};
@@ -9,12 +9,13 @@ use crate::kv::{Family, Order};
 use crate::log;
 use crate::publish;
 use crate::recovery;
-use crate::schema::{self, PageRows, Row, Settled};
+use crate::schema::{self, Counts, Mark, PageRows, Row, Settled};
+use sexton_proof::commitment;
 use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
 use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
-use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings};
+use sexton_proof::leaf::{BatchLeaf, EventLeaf, FileRef, Leaf, Openings};
 use sexton_proof::merkle::{self, Frontier};
-use sexton_proof::record::FileKind;
+use sexton_proof::record::{FileKind, Method};
 use sexton_proof::tile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -76,6 +77,7 @@ pub(crate) fn check(core: &Core) -> Result<Report> {
     check_locators(core, &mut report)?;
     check_marks(core, &mut report)?;
     check_batches(core, ledger.log.size(), &mut report)?;
+    check_counts(core, &ledger, &mut report);
     drop(ledger);
     drop(planner);
     Ok(report)
@@ -235,18 +237,34 @@ fn leads_to_live(core: &Core, id: RegistrationId) -> Result<bool> {
     Ok(!settled && core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some())
 }
 
-/// Marks stand at live rows only, or at settled pages, where they are void.
+/// Marks stand at live rows only, or at settled pages, where they are void; what moved is where its mark says.
 fn check_marks(core: &Core, report: &mut Report) -> Result<()> {
     let mut marks = Vec::new();
-    core.kv.scan(Family::Marks, &[]..&schema::successor(&[]), Order::Ascending, &mut |key, _| {
-        marks.extend(key.try_into().ok().map(|key: &[u8; 20]| RegistrationId::from_bytes(key)));
+    core.kv.scan(Family::Marks, &[]..&schema::successor(&[]), Order::Ascending, &mut |key, value| {
+        marks.extend(key.as_array().map(|key| (RegistrationId::from_bytes(key), Mark::decode(value))));
         ControlFlow::Continue(())
     })?;
-    for id in marks {
+    let is_there = |id: RegistrationId| -> Result<bool> {
         let settled = core.kv.get(Family::Settled, &id.page.to_bytes())?.is_some();
-        let row = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some();
-        report.require(settled || row, || format!("the replaced registration {id} does not exist"));
+        Ok(settled || core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some())
+    };
+    let mut moved: BTreeMap<PageId, u32> = BTreeMap::new();
+    for (id, mark) in marks {
+        let there = is_there(id)?;
+        report.require(there, || format!("the replaced or moved registration {id} does not exist"));
+        if let Mark::Moved { to, .. } = mark? {
+            *moved.entry(id.page).or_default() += 1;
+            let there = is_there(to)?;
+            report.require(there, || format!("registration {id} moved to {to}, where it is not"));
+        }
     }
+    core.index.each_page(&mut |id, page| {
+        let found = moved.get(&id).copied().unwrap_or(0);
+        // Registering and moving go on while this looks, so there may be more by now.
+        report.require(page.moved >= found, || {
+            format!("page {id} has {} moved registrations by the wheel and {found} in the index", page.moved)
+        });
+    });
     Ok(())
 }
 
@@ -272,7 +290,7 @@ fn check_batches(core: &Core, log_size: u64, report: &mut Report) -> Result<()> 
     if let Some(record) = failure {
         record?;
     }
-    let mut carried_to = BTreeMap::new();
+    let mut carried_to = BTreeSet::new();
     for index in 0..log_size {
         match Leaf::parse(&log::entry(&*core.kv, index)?) {
             Ok(Leaf::Batch(leaf)) => check_batch(core, index, &leaf, &mut settled, &mut carried_to, report)?,
@@ -280,6 +298,7 @@ fn check_batches(core: &Core, log_size: u64, report: &mut Report) -> Result<()> 
                 let known = core.class(leaf.id).is_ok_and(|class| class.leaf_index == index);
                 report.require(known, || format!("the class of log entry {index} is not known"));
             }
+            Ok(Leaf::Event(leaf)) => check_event(core, index, &leaf, report)?,
             Err(_) => {}
         }
     }
@@ -294,7 +313,7 @@ fn check_batch(
     index: u64,
     leaf: &BatchLeaf,
     settled: &mut BTreeMap<PageId, Settled>,
-    carried_to: &mut BTreeMap<PageId, u32>,
+    carried_to: &mut BTreeSet<RegistrationId>,
     report: &mut Report,
 ) -> Result<()> {
     report.batches += 1;
@@ -306,11 +325,6 @@ fn check_batch(
             format!("page {page} of batch {number} is not settled by it alone")
         });
     }
-    for to in &leaf.to {
-        let page = PageId { class: leaf.class, slot: to.slot, shard: to.shard, part: to.part };
-        let twice = carried_to.insert(page, to.seqs).is_some();
-        report.require(!twice, || format!("page {page} took what two batches carried"));
-    }
     let paths = Paths::of(number);
     let mut seen: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); leaf.pages.len()];
     if let Some(bytes) = named_file(core, &paths.tombstones, leaf.tombstones, report)? {
@@ -319,7 +333,24 @@ fn check_batch(
     if let Some(reference) = leaf.carries
         && let Some(bytes) = named_file(core, &paths.carries, reference, report)?
     {
-        check_carries(leaf, &bytes, &mut seen, report);
+        check_carries(leaf, &bytes, &mut seen, carried_to, report);
+    }
+    let mut anonymised = BTreeSet::new();
+    if let Some(reference) = leaf.results
+        && let Some(bytes) = named_file(core, &paths.results, reference, report)?
+    {
+        match EvidenceFile::parse(&bytes, FileKind::Results) {
+            Ok(file) => anonymised.extend(file.results().map(|result| (result.page, result.seq))),
+            Err(e) => report.problem(format!("batch {number}: its results are malformed: {e}")),
+        }
+    }
+    if let Some(bytes) = core.files.read(&paths.tombstones)?
+        && let Ok(file) = EvidenceFile::parse(&bytes, FileKind::Tombstones)
+    {
+        let said = file.tombstones().filter(|t| t.method == Method::Anonymised).map(|t| (t.page, t.seq));
+        report.require(said.collect::<BTreeSet<_>>() == anonymised, || {
+            format!("batch {number}: its results are not those of its anonymised objects")
+        });
     }
     for (line, seqs) in leaf.pages.iter().zip(&seen) {
         let whole = seqs.len() == line.seqs as usize && seqs.last().is_none_or(|last| *last < line.seqs);
@@ -370,8 +401,10 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
                     seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));
                 report.require(new, || format!("batch {number}: a seq has two records"));
             }
-            // A slot begins after every floor in it, so no deletion comes before the latest of them.
-            report.require(early == 0, || {
+            // A slot begins after every floor in it, so no deletion comes before the latest of them. Only what the host
+            // had deleted itself may lie before its floor.
+            let released = file.tombstones().any(|tombstone| tombstone.method == Method::Released);
+            report.require(early == 0 || released, || {
                 format!("batch {number}: {early} tombstones before the latest floor")
             });
             report.require(file.header().n == leaf.tombstones.n, || {
@@ -382,36 +415,63 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
     }
 }
 
-fn check_carries(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], report: &mut Report) {
+fn check_carries(
+    leaf: &BatchLeaf,
+    bytes: &[u8],
+    seen: &mut [BTreeSet<u32>],
+    carried_to: &mut BTreeSet<RegistrationId>,
+    report: &mut Report,
+) {
     let number = leaf.batch;
     match EvidenceFile::parse(bytes, FileKind::Carries) {
         Ok(file) => {
-            let mut filled: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); leaf.to.len()];
             for carry in file.carries() {
                 report.carries += 1;
                 let new = seen.get_mut(carry.page as usize).is_some_and(|seqs| seqs.insert(carry.seq));
                 report.require(new, || format!("batch {number}: a seq has two records"));
-                let fits =
-                    filled.get_mut(carry.to_page as usize).is_some_and(|seqs| seqs.insert(carry.to_seq));
-                report
-                    .require(fits, || format!("batch {number}: a carry goes where another went or nowhere"));
+                let new = carried_to.insert(carry.to);
+                report.require(new, || {
+                    format!("batch {number}: a carry goes where another went: {}", carry.to)
+                });
             }
-            let whole = leaf.to.iter().zip(&filled).all(|(to, seqs)| seqs.len() == to.seqs as usize);
-            report
-                .require(whole, || format!("batch {number}: a page that took carries is not filled by them"));
         }
         Err(e) => report.problem(format!("batch {number}: its carries are malformed: {e}")),
     }
 }
 
-/// Each page that took carries lives with as many rows, or is settled.
-fn check_destinations(core: &Core, carried_to: &BTreeMap<PageId, u32>, report: &mut Report) -> Result<()> {
-    for (page, seqs) in carried_to {
-        let live = core.index.lock(page.shard.into()).page_mut(*page).map(|found| found.rows);
-        let settled = core.kv.get(Family::Settled, &page.to_bytes())?.is_some();
-        report.require(settled || live == Some(*seqs), || {
-            format!("page {page} took {seqs} registrations and is neither settled nor has as many")
+/// Each registration that was carried lives in its page, or that page is settled.
+fn check_destinations(core: &Core, carried_to: &BTreeSet<RegistrationId>, report: &mut Report) -> Result<()> {
+    for id in carried_to {
+        let rows = core.index.lock(id.page.shard.into()).page_mut(id.page).map(|found| found.rows);
+        let settled = core.kv.get(Family::Settled, &id.page.to_bytes())?.is_some();
+        report.require(settled || rows.is_some_and(|rows| id.seq < rows), || {
+            format!("registration {id} was carried to a page that is neither settled nor has it")
         });
     }
+    Ok(())
+}
+
+/// What was ever registered either lives or ended.
+fn check_counts(core: &Core, ledger: &Ledger, report: &mut Report) {
+    let ended: u64 = ledger.counts.values().map(Counts::ended).sum();
+    let (mut registered, mut live) = (0, 0);
+    for number in 0..core.index.shards() {
+        let shard = core.index.lock(number);
+        registered += shard.tallies().map(|(_, tally)| tally.objects).sum::<u64>();
+        shard.each_page(&mut |_, page| {
+            live += if page.state == PageState::Reserved { 0 } else { u64::from(page.live()) };
+        });
+    }
+    report.require(registered == live + ended, || {
+        format!("{registered} objects were registered, but {live} live and {ended} ended")
+    });
+}
+
+/// The text of each hold, lift, alarm and resumption is what its leaf commits to.
+fn check_event(core: &Core, index: u64, leaf: &EventLeaf, report: &mut Report) -> Result<()> {
+    let stored = core.kv.get(Family::Meta, &schema::event_key(index))?.unwrap_or_default();
+    let opens =
+        stored.split_first_chunk().is_some_and(|(r, text)| commitment::event(r, text) == leaf.commitment);
+    report.require(opens, || format!("the text of log entry {index} is not what it commits to"));
     Ok(())
 }

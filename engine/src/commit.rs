@@ -1,17 +1,21 @@
 //! THE atomic step: in one durable write the pages are settled, their rows go, what lives on appears where it went,
 //! the log gets its leaf and the intent is cleared. Before it nothing has ended; after it everything has.
 
-use crate::class::{Class, Find};
+use crate::class::{Class, Definition, Find};
 use crate::core::{Core, Ledger};
 use crate::error::{Error, Result};
 use crate::evidence::{Evidence, Fate};
+use crate::feed;
+use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
 use crate::plan::{self, Planned};
 use crate::publish;
-use crate::schema::{self, PageRows, Row, Settled};
-use parking_lot::Mutex;
+use crate::schema::{self, Flags, Mark, PageRows, Row, Settled, Tally};
+use crate::screen;
+use parking_lot::{Mutex, MutexGuard};
+use sexton_proof::id::PageId;
 use sexton_proof::record::Cause;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Evidence waiting for a commit, and where its result is put.
@@ -57,17 +61,22 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     let mut log = ledger.log.clone();
     let first = log.size();
     let mut counts = ledger.counts.clone();
+    let mut feed = ledger.feed;
     let mut set = WriteSet::default();
     // Registrations that replace a carried row must either see it where it was or where it went: their shards wait
     // from looking at the marks to the write. The fsync happens after that.
     let carried: BTreeSet<u16> = group.iter().flat_map(|(e, _)| e.to()).map(|to| to.page.shard).collect();
-    let locks: Vec<_> = carried.iter().map(|shard| core.index.lock((*shard).into())).collect();
+    let marked = marked_pages(core, group);
+    let mut locks: BTreeMap<u16, MutexGuard<'_, Shard>> =
+        carried.iter().map(|shard| (*shard, core.index.lock((*shard).into()))).collect();
     for (evidence, _) in group {
         let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
         let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
-        stage_settled(&mut set, evidence, leaf);
+        stage_settled(&mut set, evidence, &marked, leaf);
         stage_locators(&mut set, evidence);
-        stage_carried(core, &mut set, evidence)?;
+        stage_carried(core, &mut set, evidence, &mut locks)?;
+        feed = feed::stage(core, &mut set, evidence, feed)?;
+        screen::stage(core, &mut set, evidence);
         let total = counts.entry(evidence.batch.class.id).or_default();
         total.add(evidence.counts);
         set.put(Family::Meta, &schema::counts_key(evidence.batch.class.id), &total.encode());
@@ -81,6 +90,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     core.writer.sync(ticket)?;
     ledger.log = log;
     ledger.counts = counts;
+    ledger.feed = feed;
     for (evidence, _) in group {
         core.index.settle(&evidence.batch.intent.pages);
         core.index.close(&evidence.to());
@@ -88,18 +98,27 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     Ok(first)
 }
 
-fn stage_settled(set: &mut WriteSet, evidence: &Evidence, leaf: u64) {
+/// The pages with registrations that were replaced or moved. A mark that comes later, of a registration replaced while
+/// its batch was out, may stay behind under its settled page, where it is void.
+fn marked_pages(core: &Core, group: &[Waiting]) -> BTreeSet<PageId> {
+    let pages = group.iter().flat_map(|(evidence, _)| &evidence.batch.intent.pages).map(|rows| rows.page);
+    let is_marked =
+        |page: &PageId| core.index.lock(page.shard.into()).page_mut(*page).is_none_or(|found| found.marked);
+    pages.filter(is_marked).collect()
+}
+
+fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<PageId>, leaf: u64) {
     let intent = &evidence.batch.intent;
     for (ordinal, PageRows { page, .. }) in (0_u32..).zip(&intent.pages) {
         let settled = Settled { leaf, batch: intent.batch, ordinal };
         set.put(Family::Settled, &page.to_bytes(), &settled.encode());
         let rows = schema::page_rows(*page);
         set.delete_range(Family::Rows(page.class), &rows.start..&rows.end);
-        if evidence.batch.class.definition.find == Find::Key {
+        if marked.contains(page) {
             let marks = schema::page_registrations(*page);
             set.delete_range(Family::Marks, &marks.start..&marks.end);
         }
-        set.delete(Family::Meta, &schema::carried_page_key(*page));
+        set.delete(Family::Meta, &schema::page_key(*page));
     }
 }
 
@@ -109,7 +128,7 @@ fn stage_locators(set: &mut WriteSet, evidence: &Evidence) {
     let batch = &evidence.batch;
     let located = batch.rows.iter().zip(&evidence.fingerprints);
     let mut keys: Vec<Vec<u8>> = located
-        .filter(|(planned, _)| planned.plan != Planned::Replaced)
+        .filter(|(planned, _)| !matches!(planned.plan, Planned::Replaced | Planned::Moved { .. }))
         .map(|(planned, fingerprint)| schema::locator_key(fingerprint, batch.id(planned)))
         .collect();
     // In ascending order, so that each finds its place in the index near the one before.
@@ -119,38 +138,49 @@ fn stage_locators(set: &mut WriteSet, evidence: &Evidence) {
     }
 }
 
-fn stage_carried(core: &Core, set: &mut WriteSet, evidence: &Evidence) -> Result<()> {
+fn stage_carried(
+    core: &Core,
+    set: &mut WriteSet,
+    evidence: &Evidence,
+    locks: &mut BTreeMap<u16, MutexGuard<'_, Shard>>,
+) -> Result<()> {
     let batch = &evidence.batch;
     for (at, id) in evidence.carried() {
         let planned = &batch.rows[at];
-        let row = carried_row(batch.row(planned), evidence.fates[at]);
+        let row = carried_row(batch.row(planned), evidence.fates.of[at], batch.again);
         set.put_with(Family::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
         if batch.class.definition.find != Find::Key {
             continue;
         }
         if plan::is_replaced(core, batch.id(planned))? {
             // Replaced while the batch was out: it lives on as a replaced one and ends as such.
-            set.put(Family::Marks, &id.to_bytes(), schema::MARK_REPLACED);
+            set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
+            if let Some(page) = locks.get_mut(&id.page.shard).and_then(|shard| shard.page_mut(id.page)) {
+                page.marked = true;
+            }
         } else if let Some(fingerprint) = evidence.fingerprints.get(at) {
             set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
         }
     }
-    for (page, earliest_ceiling_ms) in evidence.carried_pages() {
-        set.put(Family::Meta, &schema::carried_page_key(page.page), &earliest_ceiling_ms.to_be_bytes());
+    for (page, record) in evidence.carried_pages() {
+        set.put(Family::Meta, &schema::page_key(page.page), &record.encode());
     }
     Ok(())
 }
 
 /// The row as it lives on: same object, same bounds, with the cause and, after an attempt, one attempt more.
-fn carried_row(row: Row<'_>, fate: Fate) -> Row<'_> {
+fn carried_row(row: Row<'_>, fate: Fate, again: bool) -> Row<'_> {
     let Fate::LivesOn { cause, .. } = fate else { return row };
-    let failed = if cause == Cause::Failed { schema::MAYBE_DELETED } else { 0 };
-    let attempts = row.attempts.saturating_add(u8::from(cause != Cause::Floor));
-    Row { cause: cause.code() | failed | row.cause & schema::MAYBE_DELETED, attempts, ..row }
+    let attempted = matches!(cause, Cause::Failed | Cause::Refused | Cause::Changed);
+    let attempts = row.attempts.saturating_add(u8::from(attempted));
+    // Handed out again, an earlier opening may have deleted it though nobody heard.
+    let flags =
+        if again || cause == Cause::Failed { row.flags.with(Flags::MAYBE_DELETED) } else { row.flags };
+    Row { cause: cause.code(), flags, attempts, ..row }
 }
 
 /// Adds a class version: its leaf, its record and its rows' family. A crash in between leaves an empty family.
-pub(crate) fn define(core: &Core, definition: &crate::class::Definition, now_ms: i64) -> Result<Arc<Class>> {
+pub(crate) fn define(core: &Core, definition: &Definition, now_ms: i64) -> Result<Arc<Class>> {
     let mut ledger = core.ledger.lock();
     let (id, version) = {
         let classes = core.classes.read();
@@ -165,13 +195,13 @@ pub(crate) fn define(core: &Core, definition: &crate::class::Definition, now_ms:
     core.kv.create_rows(id)?;
     let mut set = WriteSet::default();
     let index = log.append(&mut set, text.as_bytes(), logged_ms)?;
-    let record = schema::ClassRecord { leaf: index, find: definition.find };
+    let record = schema::ClassRecord { leaf: index, local: definition.local() };
     set.put(Family::Meta, &schema::class_key(id), &record.encode());
     core.writer.write_durably(set)?;
     ledger.log = log;
-    let class = Arc::new(Class::new(&leaf, index, text.into_bytes(), definition.find)?);
+    let class = Arc::new(Class::new(&leaf, index, text.into_bytes(), definition.local())?);
     for shard in 0..core.index.shards() {
-        core.index.lock(shard).add_class(&class, now_ms, 0);
+        core.index.lock(shard).add_class(&class, now_ms, 0, Tally::default());
     }
     core.classes.write().add(Arc::clone(&class));
     Ok(class)

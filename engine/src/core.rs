@@ -1,20 +1,26 @@
 //! The pieces of an open engine, which the steps of floor 3 work on.
 
+use crate::alarm::Alarm;
+use crate::breaker::Breaker;
 use crate::class::Class;
+use crate::effect::Sweep;
+use crate::entropy::Entropy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Files;
+use crate::hold::HoldSet;
 use crate::index::Index;
-use crate::keyring::KeyRing;
+use crate::keyring::{Key, KeyRing};
 use crate::kv::Kv;
 use crate::log::Log;
+use crate::request::Request;
 use crate::schema::{Counts, Intent};
 use crate::writer::Writer;
 use parking_lot::{Mutex, RwLock};
 use sexton_proof::id::ClassId;
 use sexton_proof::note::Signer;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What every step needs.
 pub(crate) struct Core {
@@ -32,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) classes: RwLock<Classes>,
     /// Held while something is appended to the log: one committer.
     pub(crate) ledger: Mutex<Ledger>,
-    /// Held while pages are chosen: one planner. Legal holds will be placed under it.
+    /// Held while pages are chosen: one planner. Holds and requests are placed under it.
     pub(crate) planner: Mutex<Planner>,
     /// Batches handed out and not yet committed.
     pub(crate) in_flight: AtomicU64,
@@ -40,6 +46,15 @@ pub(crate) struct Core {
     pub(crate) dropped: Arc<Mutex<Vec<Intent>>>,
     /// Why nothing may be signed or deleted, where that is so.
     pub(crate) forked: Option<String>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) holds: RwLock<HoldSet>,
+    pub(crate) requests: Mutex<BTreeMap<u32, Request>>,
+    /// The number of the last request ever taken.
+    pub(crate) last_request: AtomicU32,
+    /// What stopped deleting and waits for a person.
+    pub(crate) alarms: Mutex<BTreeMap<[u8; 16], Alarm>>,
+    /// The key under which the feed is encrypted.
+    pub(crate) feed_key: Key,
 }
 
 /// Bounds on one batch and on how many there are.
@@ -56,6 +71,8 @@ pub(crate) struct Ledger {
     /// The size of the log that was last published.
     pub(crate) published: u64,
     pub(crate) counts: BTreeMap<ClassId, Counts>,
+    /// The number of the last entry of the feed.
+    pub(crate) feed: u64,
     /// Why the last publication failed, where it did.
     pub(crate) publish_error: Option<String>,
 }
@@ -66,6 +83,11 @@ pub(crate) struct Planner {
     pub(crate) last_batch: u64,
     /// Intents of an earlier opening that were not committed, to be handed over again.
     pub(crate) unfinished: VecDeque<Intent>,
+    /// What looks for the objects of requests, where one is under way.
+    pub(crate) sweep: Option<Sweep>,
+    pub(crate) breaker: Breaker,
+    /// The instant that was last recorded on disk.
+    pub(crate) clock_recorded_ms: i64,
 }
 
 /// The class versions of the engine.
@@ -74,6 +96,8 @@ pub(crate) struct Classes {
     by_id: BTreeMap<ClassId, Arc<Class>>,
     /// The version that new registrations of a name fall under.
     current: BTreeMap<String, ClassId>,
+    /// Names that take no registrations any more.
+    closed: BTreeSet<String>,
 }
 
 impl Classes {
@@ -84,6 +108,21 @@ impl Classes {
 
     pub(crate) fn current(&self, name: &str) -> Option<&Arc<Class>> {
         self.by_id.get(self.current.get(name)?)
+    }
+
+    /// The newest version of the class of that name.
+    pub(crate) fn known(&self, name: &str) -> Result<&Arc<Class>> {
+        self.current(name).ok_or_else(|| {
+            Error::invalid(format!("unknown class {name:?}; known are: {}", self.names().join(", ")))
+        })
+    }
+
+    pub(crate) fn close(&mut self, names: &[String]) {
+        self.closed.extend(names.iter().cloned());
+    }
+
+    pub(crate) fn is_closed(&self, name: &str) -> bool {
+        self.closed.contains(name)
     }
 
     pub(crate) fn by_id(&self, id: ClassId) -> Result<&Arc<Class>> {

@@ -4,11 +4,11 @@
 use crate::class::Class;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Family, Kv, Order};
-use crate::schema::{self, FINGERPRINT_BYTES, PageRows};
+use crate::schema::{self, Arrivals, FINGERPRINT_BYTES, PageRecord, PageRows, Tally};
 use crate::wheel::Wheel;
 use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// Rows of a page; what comes later in the same slot and shard goes to the next part.
@@ -33,11 +33,48 @@ pub(crate) struct Page {
     pub(crate) part: u16,
     pub(crate) rows: u32,
     pub(crate) state: PageState,
-    /// No row's ceiling is earlier: by the slot's geometry, or as recorded when the page was carried here.
+    pub(crate) arrivals: Arrivals,
+    /// No row's ceiling is earlier: by the slot's geometry, or as recorded.
     pub(crate) earliest_ceiling_ms: i64,
+    /// Whether some of its registrations were replaced or moved.
+    pub(crate) marked: bool,
+    /// Of its rows, those whose registration lives on elsewhere already.
+    pub(crate) moved: u32,
+    /// Of its rows, those that came with less notice than a slot.
+    pub(crate) surprises: u32,
 }
 
 impl Page {
+    /// A page of `rows`, of which nothing else is known.
+    pub(crate) fn new(
+        part: u16,
+        rows: u32,
+        state: PageState,
+        arrivals: Arrivals,
+        earliest_ceiling_ms: i64,
+    ) -> Self {
+        Page { part, rows, state, arrivals, earliest_ceiling_ms, marked: false, moved: 0, surprises: 0 }
+    }
+
+    /// What of it is kept on disk beside its rows.
+    pub(crate) fn record(&self) -> PageRecord {
+        PageRecord {
+            arrivals: self.arrivals,
+            earliest_ceiling_ms: self.earliest_ceiling_ms,
+            surprises: self.surprises,
+        }
+    }
+
+    /// Registrations that live here.
+    pub(crate) fn live(&self) -> u32 {
+        self.rows - self.moved
+    }
+
+    /// Whether its registrations may be moved elsewhere: it is on its way to no end yet.
+    pub(crate) fn is_settled_in(&self) -> bool {
+        matches!(self.state, PageState::Open | PageState::Closed)
+    }
+
     fn is_plannable(&self) -> bool {
         matches!(self.state, PageState::Open | PageState::Closed) && self.rows > 0
     }
@@ -50,12 +87,16 @@ struct ClassPages {
     settled_to: u64,
     /// No new page begins before this instant: what lies before it and is not in the wheel is being reclaimed.
     reclaimed_to: u64,
+    /// What was ever registered here.
+    tally: Tally,
 }
 
 /// A fixed fraction of the keys: own wheels and lock, so that cores do not meet.
 pub(crate) struct Shard {
     number: u16,
     classes: BTreeMap<ClassId, ClassPages>,
+    /// How often registrations arrived in a page from another, other than by a sweep.
+    arrivals: u64,
 }
 
 /// All shards.
@@ -68,12 +109,14 @@ pub(crate) struct Index {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DuePage {
     pub(crate) page: PageId,
+    pub(crate) rows: u32,
     pub(crate) earliest_ceiling_ms: i64,
+    pub(crate) surprises: u32,
 }
 
 impl Index {
     pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
-        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new() });
+        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new(), arrivals: 0 });
         Index { shards: (0..shards).map(shard).collect(), secret }
     }
 
@@ -101,11 +144,12 @@ impl Index {
         self.shards.iter().filter_map(|shard| shard.lock().next_slot()).min()
     }
 
-    /// Up to `limit` due pages of each class and shard, earliest slots first.
-    pub(crate) fn due(&self, now_ms: i64, limit: usize) -> Vec<DuePage> {
+    /// Up to `limit` due pages of each class and shard, earliest slots first; of the `tripped` classes only those
+    /// without surprises.
+    pub(crate) fn due(&self, now_ms: i64, limit: usize, tripped: &BTreeSet<ClassId>) -> Vec<DuePage> {
         let mut due = Vec::new();
         for shard in &self.shards {
-            shard.lock().due(now_ms, limit, &mut due);
+            shard.lock().due(now_ms, limit, tripped, &mut due);
         }
         due
     }
@@ -158,6 +202,24 @@ impl Index {
         Ok(pages)
     }
 
+    /// How often registrations arrived from another page, by shard.
+    pub(crate) fn arrivals(&self) -> Vec<u64> {
+        self.shards.iter().map(|shard| shard.lock().arrivals).collect()
+    }
+
+    /// What was ever registered, by class.
+    pub(crate) fn tallies(&self) -> BTreeMap<ClassId, Tally> {
+        let mut all: BTreeMap<ClassId, Tally> = BTreeMap::new();
+        for shard in &self.shards {
+            for (class, tally) in shard.lock().tallies() {
+                let total = all.entry(class).or_default();
+                total.objects += tally.objects;
+                total.bytes = total.bytes.saturating_add(tally.bytes);
+            }
+        }
+        all
+    }
+
     /// Calls `visit` for every page in the wheels.
     pub(crate) fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page)) {
         for shard in &self.shards {
@@ -168,9 +230,29 @@ impl Index {
 
 impl Shard {
     /// Readies the shard for a class version whose last settled slot is `settled_to`.
-    pub(crate) fn add_class(&mut self, class: &Class, now_ms: i64, settled_to: u64) {
+    pub(crate) fn add_class(&mut self, class: &Class, now_ms: i64, settled_to: u64, tally: Tally) {
         let wheel = Wheel::new(class.definition.slot_ms, u64::try_from(now_ms).unwrap_or(0));
-        self.classes.entry(class.id).or_insert(ClassPages { wheel, settled_to, reclaimed_to: 0 });
+        self.classes.entry(class.id).or_insert(ClassPages { wheel, settled_to, reclaimed_to: 0, tally });
+    }
+
+    /// Says that a registration arrives from another page, so that a sweep under way looks again.
+    pub(crate) fn note_arrival(&mut self) {
+        self.arrivals += 1;
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// What was ever registered in a class here, to be counted on.
+    pub(crate) fn tally_mut(&mut self, class: ClassId) -> Result<&mut Tally> {
+        Ok(&mut self.class(class)?.tally)
+    }
+
+    /// What was ever registered here, by class.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = (ClassId, Tally)> {
+        self.classes.iter().map(|(class, pages)| (*class, pages.tally))
     }
 
     /// Puts a page back that was found in the index.
@@ -187,6 +269,7 @@ impl Shard {
         class: &Class,
         mut slot: u64,
         ceiling_ms: i64,
+        surprise: bool,
     ) -> Result<RegistrationId> {
         loop {
             if let Some(page) = self.open_page(kv, class, slot)? {
@@ -194,6 +277,7 @@ impl Shard {
                     self.page_mut(page).ok_or_else(|| Error::internal("a page vanished from its wheel"))?;
                 let seq = found.rows;
                 found.rows += 1;
+                found.surprises += u32::from(surprise);
                 // An object that was overdue when it was registered has a ceiling that its slot does not tell.
                 found.earliest_ceiling_ms = found.earliest_ceiling_ms.min(ceiling_ms);
                 if found.rows >= PAGE_ROWS_MAX {
@@ -215,12 +299,8 @@ impl Shard {
             return Ok(Some(id(last.part)));
         }
         let Some(part) = self.next_part(kv, id(0))? else { return Ok(None) };
-        let page = Page {
-            part,
-            rows: 0,
-            state: PageState::Open,
-            earliest_ceiling_ms: class.earliest_ceiling_ms(slot),
-        };
+        let earliest_ceiling_ms = class.earliest_ceiling_ms(slot);
+        let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling_ms);
         self.restore(id(part), page)?;
         Ok(Some(id(part)))
     }
@@ -233,13 +313,16 @@ impl Shard {
         class: &Class,
         mut slot: u64,
         rows: u32,
+        arrivals: Arrivals,
         earliest_ceiling_ms: i64,
     ) -> Result<PageId> {
         loop {
             let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
             if let Some(part) = self.next_part(kv, first)? {
                 let id = PageId { part, ..first };
-                self.restore(id, Page { part, rows, state: PageState::Reserved, earliest_ceiling_ms })?;
+                let state = PageState::Reserved;
+                self.note_arrival();
+                self.restore(id, Page::new(part, rows, state, arrivals, earliest_ceiling_ms))?;
                 return Ok(id);
             }
             slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
@@ -307,7 +390,7 @@ impl Shard {
         }
     }
 
-    fn due(&mut self, now_ms: i64, limit: usize, out: &mut Vec<DuePage>) {
+    fn due(&mut self, now_ms: i64, limit: usize, tripped: &BTreeSet<ClassId>, out: &mut Vec<DuePage>) {
         let Ok(now) = u64::try_from(now_ms) else { return };
         for (class, pages) in &mut self.classes {
             pages.wheel.turn(now);
@@ -317,14 +400,17 @@ impl Shard {
                     break;
                 }
                 let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
-                for page in parts.iter().filter(|p| p.is_plannable()) {
+                let waits = |page: &Page| page.surprises > 0 && tripped.contains(class);
+                for page in parts.iter().filter(|p| p.is_plannable() && !waits(p)) {
                     if left == 0 {
                         break;
                     }
                     left -= 1;
                     out.push(DuePage {
                         page: PageId { class: *class, slot, shard: self.number, part: page.part },
+                        rows: page.rows,
                         earliest_ceiling_ms: page.earliest_ceiling_ms,
+                        surprises: page.surprises,
                     });
                 }
             }

@@ -40,6 +40,11 @@ impl Log {
         self.frontier.root()
     }
 
+    /// The instant of the last entry; 0 where there is none.
+    pub(crate) fn last_logged_ms(&self) -> i64 {
+        self.last_logged_ms
+    }
+
     /// The instant for the next entry: now, but never before the last one's.
     pub(crate) fn next_logged_ms(&self, now_ms: i64) -> i64 {
         now_ms.max(self.last_logged_ms)

@@ -1,7 +1,9 @@
 //! What can be set when an engine is opened. Every bound is stated and settable.
 
+use crate::breaker::BreakerLimits;
 use crate::class::ClassSet;
 use crate::error::{Error, Result};
+use crate::guard::ClockLimits;
 use crate::kv::rocks::RocksOptions;
 use sexton_proof::id::ORIGIN_MAX_BYTES;
 
@@ -28,6 +30,10 @@ pub struct Options {
     /// Free disk space below which registrations are refused (`Full`), so that there is room for deleting, which
     /// writes evidence before it frees anything. Registering resumes by itself once there is more.
     pub disk_reserve_bytes: u64,
+    /// When the wall clock is no longer trusted.
+    pub clock: ClockLimits,
+    /// How many objects of a class may fall due by surprise.
+    pub breaker: BreakerLimits,
     /// What RocksDB may use.
     pub rocks: RocksOptions,
 }
@@ -41,6 +47,8 @@ impl Default for Options {
             batch_rows: 65_536,
             batches_in_flight: 8,
             disk_reserve_bytes: 256 << 20,
+            clock: ClockLimits::default(),
+            breaker: BreakerLimits::default(),
             rocks: RocksOptions::default(),
         }
     }
@@ -92,6 +100,12 @@ impl Options {
     pub(crate) fn check_limits(&self) -> Result<()> {
         if self.batch_rows == 0 || self.batches_in_flight == 0 {
             return Err(Error::invalid("batch_rows and batches_in_flight must be at least 1"));
+        }
+        if self.clock.step_max_ms < 0 || self.clock.time_off_max_ms < 0 || self.breaker.share_percent > 100 {
+            return Err(Error::invalid(format!(
+                "clock limits of {} and {} ms and a breaker's share of {} %; limits are at least 0, a share at most 100",
+                self.clock.step_max_ms, self.clock.time_off_max_ms, self.breaker.share_percent
+            )));
         }
         Ok(())
     }

@@ -1,21 +1,27 @@
 //! Planning: due pages are closed, an intent is made durable, and the truth of every row is read again.
 
-use crate::class::{Class, Find};
+use crate::alarm::AlarmCause;
+use crate::alarms;
+use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, Result};
+use crate::guard::Trusted;
+use crate::hold::HoldSet;
 use crate::index::DuePage;
 use crate::kv::{Family, Order, WriteSet};
-use crate::schema::{self, Intent, PageRows, Row};
+use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
 use crate::store::{Request, SubBatch};
+use crate::sweep;
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
-use std::collections::{BTreeMap, BTreeSet};
+use sexton_proof::record::{Cause, Reason};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Pages of a batch: its leaf has a line for each and must stay below 60,000 bytes.
-pub(crate) const BATCH_PAGES_MAX: usize = 384;
+/// Pages of a batch: its leaf has a line of at most 48 bytes for each and must stay below 60,000 bytes.
+pub(crate) const BATCH_PAGES_MAX: usize = 1_200;
 
 /// Due objects of one class on their way through deletion together. The caller deletes the objects of
 /// [`Batch::objects`] and hands the batch back with an outcome for each. One that is dropped is handed out again.
@@ -54,15 +60,21 @@ pub(crate) struct PlannedRow {
     pub(crate) plan: Planned,
 }
 
-/// What planning found.
+/// What planning found. Where several hold, the first of them counts: this is the precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planned {
-    /// The store is asked to delete it.
-    Delete,
+    /// It lives on elsewhere already.
+    Moved { cause: Cause, to: RegistrationId },
     /// A newer registration of its key took its place: the object there is not this one any more.
     Replaced,
+    /// The host has deleted it itself.
+    Released,
+    /// A legal hold covers it: it is kept.
+    Held,
     /// Its floor has not passed: it is kept.
     BeforeFloor,
+    /// The store is asked to delete it.
+    Delete,
 }
 
 /// An object that the store is to delete.
@@ -150,6 +162,8 @@ impl Batch {
 const EMPTY: Row<'static> = Row {
     cause: 0,
     attempts: 0,
+    flags: Flags::NONE,
+    reason: Reason::Due,
     start_ms: 0,
     floor_ms: 0,
     ceiling_ms: 0,
@@ -188,6 +202,7 @@ impl Part<'_> {
         delete(&SubBatch {
             batch: batch.number(),
             class: batch.class(),
+            disposition: batch.class.definition.disposition,
             attempt: if batch.again { 2 } else { 1 },
             epoch: batch.epoch,
             objects: &objects,
@@ -195,20 +210,17 @@ impl Part<'_> {
     }
 }
 
-/// The next batch due at `now_ms`: one left over by an earlier opening, else the due pages of the class whose
-/// ceiling is nearest. `None` where nothing is due, or as many batches are out as may be: a due page then waits in
-/// its wheel and is never dropped.
-pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
+/// The next batch that is due: one left over by an earlier opening, else the due pages of the class whose ceiling is
+/// nearest. `None` where nothing is due, where deleting stopped and waits for a person, or where as many batches are out
+/// as may be: a due page then waits in its wheel and is never dropped.
+pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
     core.check_writable()?;
     let mut planner = core.planner.lock();
-    for intent in core.dropped.lock().drain(..) {
-        tracing::warn!(
-            batch = intent.batch,
-            "a batch was dropped and not handed back; it is handed out again"
-        );
-        core.in_flight.fetch_sub(1, Ordering::SeqCst);
-        planner.unfinished.push_back(intent);
+    take_back_dropped(core, &mut planner);
+    if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
+        return Ok(None);
     }
+    let now_ms = now.now_ms;
     if core.in_flight.load(Ordering::SeqCst) >= core.limits.batches_in_flight {
         return Ok(None);
     }
@@ -217,11 +229,30 @@ pub(crate) fn next_batch(core: &Core, now_ms: i64) -> Result<Option<Batch>> {
         drop(planner);
         return hand_out(core, intent, true, now_ms).map(Some);
     }
-    let pages = choose(core.index.due(now_ms, BATCH_PAGES_MAX));
-    let Some(class) = pages.first().map(|page| page.class) else { return Ok(None) };
-    let intent = intend(core, &mut planner, class, &pages, now_ms)?;
-    drop(planner);
-    hand_out(core, intent, false, now_ms).map(Some)
+    loop {
+        // First what people asked for, a part at a time: an extended object must not go on its earlier time.
+        let sweeping = sweep::advance(core, &mut planner, now_ms)?;
+        if let Some(pages) = choose(core, &mut planner, now_ms)? {
+            let class = pages[0].class;
+            let intent = intend(core, &mut planner, class, &pages, now_ms)?;
+            drop(planner);
+            return hand_out(core, intent, false, now_ms).map(Some);
+        }
+        if !sweeping {
+            return Ok(None);
+        }
+    }
+}
+
+fn take_back_dropped(core: &Core, planner: &mut Planner) {
+    for intent in core.dropped.lock().drain(..) {
+        tracing::warn!(
+            batch = intent.batch,
+            "a batch was dropped and not handed back; it is handed out again"
+        );
+        core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        planner.unfinished.push_back(intent);
+    }
 }
 
 fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
@@ -237,17 +268,58 @@ fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Bat
     })
 }
 
-/// The pages of the class with the earliest ceiling, earliest ceilings first, as many as a leaf can name.
-fn choose(mut due: Vec<DuePage>) -> Vec<PageId> {
-    due.sort_unstable_by_key(|page| (page.earliest_ceiling_ms, page.page));
-    let Some(class) = due.first().map(|first| first.page.class) else { return Vec::new() };
-    due.iter().map(|page| page.page).filter(|page| page.class == class).take(BATCH_PAGES_MAX).collect()
+/// Shortest window over which surprises are counted, ms.
+const BREAKER_WINDOW_MIN_MS: i64 = 3_600_000;
+
+/// The due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes. Where more
+/// of them came as a surprise than may, an alarm is raised and those without surprises are chosen.
+fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<PageId>>> {
+    loop {
+        let tripped = alarms::tripped(core);
+        let mut due = core.index.due(now_ms, BATCH_PAGES_MAX, &tripped);
+        due.sort_unstable_by_key(|page| (page.earliest_ceiling_ms, page.page));
+        let Some(first) = due.first() else { return Ok(None) };
+        let class = core.class(first.page.class)?;
+        due.retain(|page| page.page.class == class.id);
+        let pages = within_row_limit(core, &due);
+        let surprises = pages.iter().map(|page| u64::from(page.surprises)).sum();
+        if tripped.contains(&class.id) {
+            return Ok(Some(ids(&pages)));
+        }
+        let (live, waiting) = live_and_surprises(core, &class.definition.name);
+        let slot_ms = i64::try_from(class.definition.slot_ms).unwrap_or(i64::MAX);
+        let window_ms = slot_ms.max(BREAKER_WINDOW_MIN_MS);
+        match planner.breaker.check(&class.definition.name, surprises, waiting, live, window_ms, now_ms) {
+            Ok(()) => return Ok(Some(ids(&pages))),
+            Err(why) => {
+                let cause = AlarmCause::Breaker { class: class.definition.name.clone() };
+                alarms::raise(core, cause, why.to_string(), now_ms)?;
+            }
+        }
+    }
+}
+
+fn ids(pages: &[DuePage]) -> Vec<PageId> {
+    pages.iter().map(|page| page.page).collect()
+}
+
+/// What lives in all versions of a class, and of that, what came as a surprise.
+fn live_and_surprises(core: &Core, class: &str) -> (u64, u64) {
+    let versions = alarms::ids_of(core, class);
+    let (mut live, mut surprises) = (0, 0);
+    core.index.each_page(&mut |id, page| {
+        if versions.contains(&id.class) && page.is_settled_in() {
+            live += u64::from(page.live());
+            surprises += u64::from(page.surprises.min(page.live()));
+        }
+    });
+    (live, surprises)
 }
 
 /// Closes the pages and makes the intent durable. A crash before the intent is durable leaves the pages as they
 /// were, and nothing was handed over; a crash after it finds the intent and hands the same objects over again.
 fn intend(core: &Core, planner: &mut Planner, class: u32, pages: &[PageId], now_ms: i64) -> Result<Intent> {
-    let mut taken = core.index.take(&within_row_limit(core, pages));
+    let mut taken = core.index.take(pages);
     taken.sort_unstable_by_key(|page| page.page);
     let intent =
         Intent { batch: planner.last_batch + 1, class, started_ms: now_ms, pages: taken, to: Vec::new() };
@@ -260,19 +332,15 @@ fn intend(core: &Core, planner: &mut Planner, class: u32, pages: &[PageId], now_
     Ok(intent)
 }
 
-/// As many of the pages, from the front, as keep the batch within its rows; at least one.
-fn within_row_limit(core: &Core, pages: &[PageId]) -> Vec<PageId> {
+/// As many of the pages, from the front, as keep the batch within its rows and its leaf; at least one.
+fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
     let mut rows = 0_u32;
-    let mut kept = Vec::new();
-    for page in pages {
-        let more = core.index.lock(page.shard.into()).page_mut(*page).map_or(0, |p| p.rows);
-        rows = rows.saturating_add(more);
-        if rows > core.limits.batch_rows && !kept.is_empty() {
-            break;
-        }
-        kept.push(*page);
-    }
-    kept
+    let fits = |page: &&DuePage| {
+        let first = rows == 0;
+        rows = rows.saturating_add(page.rows);
+        first || rows <= core.limits.batch_rows
+    };
+    pages.iter().take(BATCH_PAGES_MAX).take_while(fits).copied().collect()
 }
 
 /// Reads the rows of an intent and what became of them since they were written.
@@ -290,10 +358,13 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
         asked: Vec::new(),
         dropped: None,
     };
-    let replaced = replaced(core, &batch)?;
+    let marks = marks(core, &batch)?;
+    // One set of holds for the whole batch: what was placed before this line is kept.
+    let holds = core.holds.read();
     for ordinal in 0..batch.intent.pages.len() {
-        read_page(core, &mut batch, ordinal, &replaced, now_ms)?;
+        read_page(core, &mut batch, ordinal, &Truth { marks: &marks, holds: &holds, now_ms })?;
     }
+    drop(holds);
     let asked = |(at, row): (usize, &PlannedRow)| {
         (row.plan == Planned::Delete).then(|| u32::try_from(at).unwrap_or(u32::MAX))
     };
@@ -301,21 +372,25 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
     Ok(batch)
 }
 
-fn read_page(
-    core: &Core,
-    batch: &mut Batch,
-    ordinal: usize,
-    replaced: &BTreeSet<RegistrationId>,
-    now_ms: i64,
-) -> Result<()> {
+/// What is true of the rows when they are planned.
+pub(crate) struct Truth<'a> {
+    pub(crate) marks: &'a BTreeMap<RegistrationId, Mark>,
+    pub(crate) holds: &'a HoldSet,
+    pub(crate) now_ms: i64,
+}
+
+fn read_page(core: &Core, batch: &mut Batch, ordinal: usize, truth: &Truth<'_>) -> Result<()> {
     let PageRows { page, rows } = batch.intent.pages[ordinal];
+    let class = Arc::clone(&batch.class);
     let range = schema::page_rows(page);
     let (mut expected, mut failure) = (0_u32, None);
     core.kv.scan(
         Family::Rows(page.class),
         &range.start..&range.end,
         Order::Ascending,
-        &mut |key, value| match planned(page, ordinal, expected, key, value, replaced, now_ms) {
+        &mut |key, value| match numbered(page, ordinal, expected, key)
+            .and_then(|id| Ok(planned(&class.definition.name, id, &Row::decode(value)?, truth)))
+        {
             Ok(plan) => {
                 let begin = batch.bytes.len();
                 batch.bytes.extend_from_slice(value);
@@ -340,58 +415,64 @@ fn read_page(
     }
 }
 
-fn planned(
-    page: PageId,
-    ordinal: usize,
-    expected: u32,
-    key: &[u8],
-    value: &[u8],
-    replaced: &BTreeSet<RegistrationId>,
-    now_ms: i64,
-) -> Result<Planned> {
+fn numbered(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<RegistrationId> {
     let id = schema::row_id(page.class, key)?;
-    if id != (RegistrationId { page, seq: expected }) {
-        return Err(Error::corrupt(format!(
-            "page {ordinal} of the batch lacks seq {expected}: found {id}; run the full check"
-        )));
+    if id == (RegistrationId { page, seq: expected }) {
+        return Ok(id);
     }
-    let row = Row::decode(value)?;
-    Ok(match () {
-        () if replaced.contains(&id) => Planned::Replaced,
-        // The slot begins after every floor in it, so this never happens while the clock is right.
-        () if row.floor_ms > now_ms => Planned::BeforeFloor,
-        () => Planned::Delete,
-    })
+    Err(Error::corrupt(format!(
+        "page {ordinal} of the batch lacks seq {expected}: found {id}; run the full check"
+    )))
 }
 
-/// The registrations of the batch that newer ones replaced: one scan for each run of neighbouring slots, where one for
-/// each page would cost more than its few rows. Only what is found by key can be replaced.
-fn replaced(core: &Core, batch: &Batch) -> Result<BTreeSet<RegistrationId>> {
-    let mut ids = BTreeSet::new();
-    if batch.class.definition.find != Find::Key {
-        return Ok(ids);
+/// What becomes of a row whose time has come.
+pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Truth<'_>) -> Planned {
+    let let_go = row.cause == Cause::Lifted.code();
+    match truth.marks.get(&id) {
+        Some(Mark::Moved { cause, to }) => Planned::Moved { cause: *cause, to: *to },
+        Some(Mark::Replaced) => Planned::Replaced,
+        None if row.flags.has(Flags::RELEASED) => Planned::Released,
+        None if truth.holds.covering(class, row.key, row.subject, let_go).is_some() => Planned::Held,
+        // The slot begins after every floor in it, so this never happens while the clock is right.
+        None if row.floor_ms > truth.now_ms => Planned::BeforeFloor,
+        None => Planned::Delete,
     }
-    let pages = &batch.intent.pages;
+}
+
+/// The marks of the batch's registrations: one scan for each run of neighbouring slots, where one for each page would
+/// cost more than its few rows. Only pages that have any are looked at.
+fn marks(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
+    let is_marked =
+        |page: &PageId| core.index.lock(page.shard.into()).page_mut(*page).is_none_or(|found| found.marked);
+    let pages: Vec<PageId> = batch.intent.pages.iter().map(|page| page.page).filter(is_marked).collect();
     let slot_ms = batch.class.definition.slot_ms;
-    for run in pages.chunk_by(|a, b| b.page.slot - a.page.slot <= slot_ms) {
+    let mut marks = BTreeMap::new();
+    for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-        let (from, to) =
-            (schema::page_registrations(first.page).start, schema::page_registrations(last.page).end);
-        core.kv.scan(Family::Marks, &from..&to, Order::Ascending, &mut |key, _| {
+        let (from, to) = (schema::page_registrations(*first).start, schema::page_registrations(*last).end);
+        let mut failure = None;
+        core.kv.scan(Family::Marks, &from..&to, Order::Ascending, &mut |key, value| {
             if let Some(id) = key.as_array().map(RegistrationId::from_bytes)
-                && pages.binary_search_by_key(&id.page, |page| page.page).is_ok()
+                && pages.binary_search(&id.page).is_ok()
             {
-                ids.insert(id);
+                match Mark::decode(value) {
+                    Ok(mark) => marks.insert(id, mark),
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                };
             }
             ControlFlow::Continue(())
         })?;
+        failure.map_or(Ok(()), Err)?;
     }
-    Ok(ids)
+    Ok(marks)
 }
 
 /// Whether a newer registration replaced this one.
 pub(crate) fn is_replaced(core: &Core, id: RegistrationId) -> Result<bool> {
-    Ok(core.kv.get(Family::Marks, &id.to_bytes())?.is_some())
+    Ok(core.kv.get(Family::Marks, &id.to_bytes())?.as_deref() == Some(&*Mark::Replaced.encode()))
 }
 
 /// The instants at which a failed deletion is tried again.
@@ -413,5 +494,5 @@ impl Backoff {
     }
 }
 
-/// Rows that go on living, by the slot and shard they go to.
-pub(crate) type CarryGroups = BTreeMap<(u64, u16), Vec<usize>>;
+/// Rows that go on living, by the slot and shard they go to, what holds keep apart from the rest.
+pub(crate) type CarryGroups = BTreeMap<(u64, u16, Arrivals), Vec<usize>>;

@@ -2,27 +2,21 @@
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::evidence::{self, Paths};
+use crate::evidence;
 use crate::keyring::Key;
 use crate::kv::Family;
 use crate::log;
 use crate::publish::CHECKPOINT;
-use crate::schema::{self, Row, Settled};
-use parking_lot::Mutex;
+use crate::schema::{self, Row};
+use crate::trail::{BatchFiles, End, Trail, Whereabouts};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::{self, Opening};
 use sexton_proof::file::{ChunkTree, EvidenceFile, OpeningsFile};
-use sexton_proof::id::{PageId, RegistrationId};
-use sexton_proof::leaf::{BatchLeaf, Leaf};
+use sexton_proof::id::RegistrationId;
 use sexton_proof::merkle;
 use sexton_proof::note::Note;
-use sexton_proof::receipt::Receipt;
-use sexton_proof::record::{FileKind, Tombstone};
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-/// Batches whose files are kept at hand; asking for receipts batch by batch then reads each file once.
-const BATCHES_AT_HAND: usize = 4;
+use sexton_proof::receipt::{Receipt, ResultProof};
+use sexton_proof::record::FileKind;
 
 /// How the maker of a receipt opens the commitment.
 #[derive(Clone, Copy, Debug)]
@@ -33,111 +27,41 @@ pub enum Opener<'a> {
     Ticket(&'a [u8]),
 }
 
-struct BatchFiles {
-    leaf_index: u64,
-    leaf_bytes: Vec<u8>,
-    leaf: BatchLeaf,
-    tombstones: Vec<u8>,
-    tree: ChunkTree,
-    carries: Option<Vec<u8>>,
-    openings: Option<Vec<u8>>,
+/// The receipt for a registration that has ended, as the text of a C2SP tlog-proof file.
+pub(crate) fn make(core: &Core, trail: &Trail, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
+    let end = match trail.follow(core, id)? {
+        Whereabouts::Ended(end) => end,
+        Whereabouts::Unsettled(at) => return Err(not_ended(core, id, at)?),
+    };
+    let batch = &*end.batch;
+    let proof = batch.tree.prove(&batch.tombstones, end.record).map_err(|e| Error::corrupt(e.to_string()))?;
+    let class = core.class(batch.leaf.class)?;
+    let (checkpoint, size) = published(core, batch.leaf_index)?;
+    let inclusion =
+        |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
+    let (opening, digest) = open(core, &end, opener)?;
+    let receipt = Receipt {
+        batch_leaf: batch.leaf_bytes.clone(),
+        class_leaf: class.leaf.clone(),
+        class_index: class.leaf_index,
+        class_hashes: inclusion(class.leaf_index)?,
+        proof,
+        result: digest.map(|digest| result_proof(&end, digest)).transpose()?,
+        opening,
+    };
+    let hashes = inclusion(batch.leaf_index)?;
+    Ok(receipt.to_tlog_proof(batch.leaf_index, &hashes, &checkpoint))
 }
 
-/// Makes receipts.
-#[derive(Default)]
-pub(crate) struct Receipts(Mutex<VecDeque<Arc<BatchFiles>>>);
-
-impl Receipts {
-    /// The receipt for a registration that has ended, as the text of a C2SP tlog-proof file.
-    pub(crate) fn make(&self, core: &Core, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
-        let (batch, page, seq) = self.end_of(core, id)?;
-        let missing = || Error::corrupt(format!("the tombstone of {id} is missing from its file"));
-        let file = EvidenceFile::parse(&batch.tombstones, FileKind::Tombstones)
-            .map_err(|e| Error::corrupt(e.to_string()))?;
-        let record = file.find(page, seq).ok_or_else(missing)?;
-        let tombstone = Tombstone::from_bytes(file.record(record).ok_or_else(missing)?)
-            .map_err(|e| Error::corrupt(e.to_string()))?;
-        let proof = batch.tree.prove(&batch.tombstones, record).map_err(|e| Error::corrupt(e.to_string()))?;
-        let page_id =
-            batch.leaf.page_id(page).ok_or_else(|| Error::corrupt("the batch leaf lacks a page"))?;
-        let last_id = RegistrationId { page: page_id, seq };
-        let class = core.class(batch.leaf.class)?;
-        let (checkpoint, size) = published(core, batch.leaf_index)?;
-        let inclusion =
-            |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
-        let receipt = Receipt {
-            batch_leaf: batch.leaf_bytes.clone(),
-            class_leaf: class.leaf.clone(),
-            class_index: class.leaf_index,
-            class_hashes: inclusion(class.leaf_index)?,
-            proof,
-            opening: open(core, &batch, record, &tombstone, last_id, opener)?,
-        };
-        let hashes = inclusion(batch.leaf_index)?;
-        Ok(receipt.to_tlog_proof(batch.leaf_index, &hashes, &checkpoint))
-    }
-
-    /// Follows carries to the batch in which a registration ended.
-    fn end_of(&self, core: &Core, id: RegistrationId) -> Result<(Arc<BatchFiles>, u32, u32)> {
-        let mut at = id;
-        loop {
-            let Some(settled) = core.kv.get(Family::Settled, &at.page.to_bytes())? else {
-                return Err(not_ended(core, id, at)?);
-            };
-            let settled = Settled::decode(&settled)?;
-            let batch = self.batch(core, settled)?;
-            match carried_to(&batch, settled.ordinal, at.seq)? {
-                None => return Ok((batch, settled.ordinal, at.seq)),
-                Some(next) if next.page > at.page || next.page.slot >= at.page.slot => at = next,
-                Some(_) => return Err(Error::corrupt(format!("registration {id} was carried back in time"))),
-            }
-        }
-    }
-
-    fn batch(&self, core: &Core, settled: Settled) -> Result<Arc<BatchFiles>> {
-        let mut at_hand = self.0.lock();
-        if let Some(found) = at_hand.iter().find(|batch| batch.leaf_index == settled.leaf) {
-            return Ok(Arc::clone(found));
-        }
-        let batch = Arc::new(read_batch(core, settled)?);
-        at_hand.push_front(Arc::clone(&batch));
-        at_hand.truncate(BATCHES_AT_HAND);
-        Ok(batch)
-    }
-}
-
-fn read_batch(core: &Core, settled: Settled) -> Result<BatchFiles> {
-    let paths = Paths::of(settled.batch);
-    let leaf_bytes = log::entry(&*core.kv, settled.leaf)?;
-    let Ok(Leaf::Batch(leaf)) = Leaf::parse(&leaf_bytes) else {
-        return Err(Error::corrupt(format!("log entry {} is not a batch", settled.leaf)));
-    };
-    let missing =
-        |path: &str| Error::corrupt(format!("{path} is missing; restore it from a copy of the public log"));
-    let tombstones = core.files.read(&paths.tombstones)?.ok_or_else(|| missing(&paths.tombstones))?;
-    let tree = ChunkTree::new(&tombstones).map_err(|e| Error::corrupt(e.to_string()))?;
-    if tree.root() != leaf.tombstones.root {
-        return Err(Error::corrupt(format!("{} is not the file that its leaf names", paths.tombstones)));
-    }
-    let carries = match leaf.carries {
-        Some(_) => Some(core.files.read(&paths.carries)?.ok_or_else(|| missing(&paths.carries))?),
-        None => None,
-    };
-    let openings = core.files.read(&paths.openings)?;
-    Ok(BatchFiles { leaf_index: settled.leaf, leaf_bytes, leaf, tombstones, tree, carries, openings })
-}
-
-/// Where a registration went on living, if it did.
-fn carried_to(batch: &BatchFiles, page: u32, seq: u32) -> Result<Option<RegistrationId>> {
-    let Some(bytes) = &batch.carries else { return Ok(None) };
-    let file = EvidenceFile::parse(bytes, FileKind::Carries).map_err(|e| Error::corrupt(e.to_string()))?;
-    let Some(carry) = file.find(page, seq).and_then(|at| file.carries().nth(at as usize)) else {
-        return Ok(None);
-    };
-    let to = batch.leaf.to.get(carry.to_page as usize);
-    let to = to.ok_or_else(|| Error::corrupt("a carry names a page that its leaf lacks"))?;
-    let page = PageId { class: batch.leaf.class, slot: to.slot, shard: to.shard, part: to.part };
-    Ok(Some(RegistrationId { page, seq: carry.to_seq }))
+/// The proof of what the store wrote in the place of an anonymised object.
+fn result_proof(end: &End, digest: Vec<u8>) -> Result<ResultProof> {
+    let missing = || Error::corrupt(format!("the result of {} is missing from its file", end.id));
+    let bytes = end.batch.results.as_deref().ok_or_else(missing)?;
+    let file = EvidenceFile::parse(bytes, FileKind::Results).map_err(|e| Error::corrupt(e.to_string()))?;
+    let record = file.find(end.tombstone.page, end.tombstone.seq).ok_or_else(missing)?;
+    let tree = ChunkTree::new(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
+    let proof = tree.prove(bytes, record).map_err(|e| Error::corrupt(e.to_string()))?;
+    Ok(ResultProof { proof, digest })
 }
 
 fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<Error> {
@@ -154,40 +78,40 @@ fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<E
     })
 }
 
-/// The opening of a registration's commitment, which fits the tombstone or is refused.
-fn open(
-    core: &Core,
-    batch: &BatchFiles,
-    record: u32,
-    tombstone: &Tombstone,
-    id: RegistrationId,
-    opener: Opener<'_>,
-) -> Result<Opening> {
+/// The opening of a registration's commitment, which fits the tombstone or is refused; and the digest of the result,
+/// where the object was anonymised.
+fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<Vec<u8>>)> {
+    let (id, class) = (end.id, core.class(end.batch.leaf.class)?);
     let k = core.keyring.get(id.page.class, id.page.slot)?;
-    let mut opening = unopened(batch, record, id, opener, k.as_ref())?;
+    let (mut opening, digest) = unopened(&end.batch, end, opener, k.as_ref())?;
+    if matches!(opener, Opener::Ticket(_))
+        && let Ok(bounds) = class.bounds(opening.start_ms)
+    {
+        // A ticket is of the class version that the object was registered under, which may have changed since.
+        (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+    }
     let mut descriptor = Vec::new();
-    opening.descriptor(&core.origin, id, batch.leaf.class_leaf).encode_into(&mut descriptor);
+    opening.descriptor(&core.origin, id, end.batch.leaf.class_leaf).encode_into(&mut descriptor);
     if let Some(k) = &k {
-        // A ticket is of the page that the object was registered in; carried, it is blinded anew.
+        // And of the page that it was registered in; carried, it is blinded anew.
         opening.r = commitment::blinding(k, &descriptor);
     }
-    if tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
-        return Ok(opening);
+    if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
+        return Ok((opening, digest));
     }
     Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))
 }
 
 fn unopened(
     batch: &BatchFiles,
-    record: u32,
-    id: RegistrationId,
+    end: &End,
     opener: Opener<'_>,
     k: Option<&Key>,
-) -> Result<Opening> {
+) -> Result<(Opening, Option<Vec<u8>>)> {
     match opener {
-        Opener::Ticket(ticket) => {
-            Opening::decode(ticket).map_err(|e| Error::invalid(format!("the ticket is malformed: {e}")))
-        }
+        Opener::Ticket(ticket) => Opening::decode(ticket)
+            .map(|opening| (opening, None))
+            .map_err(|e| Error::invalid(format!("the ticket is malformed: {e}"))),
         Opener::Key(key) => {
             let bytes = batch.openings.as_deref().ok_or_else(|| {
                 Error::not_found(format!(
@@ -196,12 +120,12 @@ fn unopened(
                 ))
             })?;
             let file = OpeningsFile::parse(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
-            let sealed = file.get(record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
+            let sealed = file.get(end.record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
             let k = k.ok_or_else(|| {
                 Error::not_found("the key of that month is destroyed: no receipt can be made any more")
             })?;
-            evidence::unseal(k, id, key, sealed).ok_or_else(|| {
-                Error::invalid(format!("registration {id} is not that of an object with this key"))
+            evidence::unseal(k, end.id, key, sealed, end.tombstone.method).ok_or_else(|| {
+                Error::invalid(format!("registration {} is not that of an object with this key", end.id))
             })
         }
     }

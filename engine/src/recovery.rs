@@ -1,32 +1,38 @@
 //! Opening: the pieces are put together from what is on disk, and what a crash interrupted is finished by the same
 //! steps that would have finished it.
 
-use crate::class::{Class, Definition};
+use crate::alarm::{Alarm, AlarmCause};
+use crate::breaker::Breaker;
+use crate::class::{Class, ClassSet, Definition};
 use crate::commit::{self, Committer};
 use crate::core::{Classes, Core, Ledger, Limits, Planner};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
-use crate::evidence::{self, Evidence, Fate, Paths};
+use crate::evidence::{self, Evidence, Fate, Fates, Paths};
+use crate::feed;
 use crate::files::{Access, Files};
+use crate::hold::HoldSet;
 use crate::index::{Index, PAGE_ROWS_MAX, Page, PageState};
 use crate::keyring::KeyRing;
 use crate::kv::{Family, Kv, Order, WriteSet};
 use crate::log::{self, Log};
 use crate::options::Options;
-use crate::plan;
+use crate::plan::{self, Batch};
 use crate::publish;
-use crate::schema::{self, ClassRecord, Counts, Intent, Shape};
+use crate::request::Request;
+use crate::schema::{self, Arrivals, ClassRecord, Counts, Intent, Mark, PageRecord, Shape, Tally};
 use crate::writer::Writer;
 use parking_lot::{Mutex, RwLock};
-use sexton_proof::file::EvidenceFile;
-use sexton_proof::id::{ClassId, PageId};
+use serde::de::DeserializeOwned;
+use sexton_proof::file::{EvidenceFile, OpeningsFile};
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::leaf::Leaf;
 use sexton_proof::note::Signer;
-use sexton_proof::record::FileKind;
+use sexton_proof::record::{FileKind, Method};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use zeroize::Zeroizing;
 
 /// Where the signing key lies under the data folder.
@@ -45,12 +51,11 @@ pub struct Seams {
 
 /// Puts an engine together and finishes what was interrupted.
 pub(crate) fn recover(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
-    options.check_limits()?;
     let core = assemble(seams, options, now_ms)?;
     if core.forked.is_some() {
         return Ok(core);
     }
-    define_classes(&core, options, now_ms)?;
+    define_classes(&core, &options.classes, now_ms)?;
     finish_interrupted(&core, now_ms)?;
     publish::publish_or_warn(&core, &mut core.ledger.lock());
     Ok(core)
@@ -80,7 +85,17 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     for class in classes.iter() {
         restore_pages(&*kv, &index, class, now_ms)?;
     }
-    let planner = load_planner(&*kv, &index)?;
+    restore_marks(&*kv, &index)?;
+    let planner = load_planner(&*kv, &index, options, now_ms)?;
+    let last_request = number(&*kv, schema::REQUEST, "the last request")?;
+    let feed = number(&*kv, schema::FEED, "the last entry of the feed")?;
+    let feed_key = feed::load_key(&*files, &*entropy, feed)?;
+    let mut holds = HoldSet::default();
+    for hold in records(&*kv, b"hold/", "a hold")? {
+        holds.insert(hold);
+    }
+    let requests: Vec<Request> = records(&*kv, b"request/", "a request")?;
+    let alarms: Vec<Alarm> = records(&*kv, b"alarm/", "an alarm")?;
     let published = checkpoint.map_or(0, |c| c.size);
     let limits = Limits {
         batch_rows: options.batch_rows,
@@ -98,11 +113,17 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         epoch,
         limits,
         classes: RwLock::new(classes),
-        ledger: Mutex::new(Ledger { log, published, counts, publish_error: None }),
+        ledger: Mutex::new(Ledger { log, published, counts, feed, publish_error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
         dropped: Arc::default(),
         forked,
+        entropy,
+        holds: RwLock::new(holds),
+        last_request: AtomicU32::new(u32::try_from(last_request).unwrap_or(u32::MAX)),
+        requests: Mutex::new(requests.into_iter().map(|request| (request.number, request)).collect()),
+        alarms: Mutex::new(alarms.into_iter().map(|alarm| (alarm.id, alarm)).collect()),
+        feed_key,
     })
 }
 
@@ -223,39 +244,113 @@ fn load_classes(kv: &dyn Kv) -> Result<(Classes, BTreeMap<ClassId, Counts>)> {
         if let Some(stored) = kv.get(Family::Meta, &schema::counts_key(leaf.id))? {
             counts.insert(leaf.id, Counts::decode(&stored)?);
         }
-        classes.add(Arc::new(Class::new(&leaf, record.leaf, bytes, record.find)?));
+        classes.add(Arc::new(Class::new(&leaf, record.leaf, bytes, record.local)?));
     }
+    let closed = collect(kv, Family::Meta, &schema::prefix(b"closed/"), |key, _| {
+        Ok(String::from_utf8_lossy(&key[b"closed/".len()..]).into_owned())
+    })?;
+    classes.close(&closed);
     Ok((classes, counts))
+}
+
+/// The JSON records under a prefix.
+fn records<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], what: &str) -> Result<Vec<T>> {
+    collect(kv, Family::Meta, &schema::prefix(prefix), |_, value| schema::from_json(what, value))
+}
+
+/// A number in the index; 0 where it was never written.
+fn number(kv: &dyn Kv, key: &[u8], what: &str) -> Result<u64> {
+    match kv.get(Family::Meta, key)?.map(<[u8; 8]>::try_from) {
+        None => Ok(0),
+        Some(Ok(bytes)) => Ok(u64::from_be_bytes(bytes)),
+        Some(Err(_)) => Err(Error::corrupt(format!("the number of {what} is malformed"))),
+    }
+}
+
+/// The trusted instant that was last recorded.
+pub(crate) fn last_known_ms(kv: &dyn Kv) -> Result<Option<i64>> {
+    let recorded = kv.get(Family::Meta, schema::CLOCK)?.map(<[u8; 8]>::try_from);
+    let recorded = match recorded {
+        None => None,
+        Some(Ok(bytes)) => Some(i64::from_be_bytes(bytes)),
+        Some(Err(_)) => return Err(Error::corrupt("the recorded time is malformed")),
+    };
+    // What the log says is as good.
+    let log = Log::load(kv)?;
+    let logged = (log.size() > 0).then(|| log.last_logged_ms());
+    Ok(recorded.max(logged))
+}
+
+/// Whether an alarm stands because the wall clock stepped.
+pub(crate) fn clock_had_stepped(kv: &dyn Kv) -> Result<bool> {
+    let alarms: Vec<Alarm> = records(kv, b"alarm/", "an alarm")?;
+    Ok(alarms.iter().any(|alarm| alarm.cause == AlarmCause::Clock))
 }
 
 /// Rebuilds the wheels of a class from its rows: two look-ups a page, whatever it holds.
 fn restore_pages(kv: &dyn Kv, index: &Index, class: &Class, now_ms: i64) -> Result<()> {
     let settled_to = last_settled_slot(kv, class.id)?;
     let now = u64::try_from(now_ms).unwrap_or(0);
-    for shard in 0..index.shards() {
-        index.lock(shard).add_class(class, now_ms, settled_to);
+    for number in 0..index.shards() {
+        let mut shard = index.lock(number);
+        let tally = kv.get(Family::Meta, &schema::tally_key(class.id, shard.number()))?;
+        let tally = tally.map_or(Ok(Tally::default()), |bytes| Tally::decode(&bytes))?;
+        shard.add_class(class, now_ms, settled_to, tally);
     }
     for (page, rows) in live_pages(kv, class.id)? {
         if usize::from(page.shard) >= index.shards() {
             return Err(Error::corrupt(format!("page {page} is of a shard that does not exist")));
         }
-        let carried = kv.get(Family::Meta, &schema::carried_page_key(page))?;
-        let earliest_ceiling_ms = match carried.as_deref().map(<[u8; 8]>::try_from) {
-            Some(Ok(bytes)) => i64::from_be_bytes(bytes),
-            Some(Err(_)) => {
-                return Err(Error::corrupt(format!("the record of carried page {page} is malformed")));
-            }
-            // Where objects may have been overdue already when they were registered, the slot does not tell.
-            None if page.slot % class.definition.slot_ms != 0 || page.slot <= now => i64::MIN,
-            None => class.earliest_ceiling_ms(page.slot),
-        };
-        let full = rows >= PAGE_ROWS_MAX || carried.is_some();
+        let record = kv.get(Family::Meta, &schema::page_key(page))?;
+        let record = record.map_or_else(
+            || Ok(PageRecord::of_slot(earliest_ceiling_ms(class, page, now))),
+            |bytes| PageRecord::decode(&bytes),
+        )?;
+        let full = rows >= PAGE_ROWS_MAX || record.arrivals != Arrivals::Single;
         let state = if full { PageState::Closed } else { PageState::Open };
-        index
-            .lock(page.shard.into())
-            .restore(page, Page { part: page.part, rows, state, earliest_ceiling_ms })?;
+        let mut restored = Page::new(page.part, rows, state, record.arrivals, record.earliest_ceiling_ms);
+        restored.surprises = record.surprises;
+        index.lock(page.shard.into()).restore(page, restored)?;
     }
     Ok(())
+}
+
+/// What the slot of a page tells of its earliest ceiling.
+fn earliest_ceiling_ms(class: &Class, page: PageId, now: u64) -> i64 {
+    // Where objects may have been overdue already when they were registered, it tells nothing.
+    match !page.slot.is_multiple_of(class.definition.slot_ms) || page.slot <= now {
+        true => i64::MIN,
+        false => class.earliest_ceiling_ms(page.slot),
+    }
+}
+
+/// Counts, page by page, the registrations that were replaced or moved.
+fn restore_marks(kv: &dyn Kv, index: &Index) -> Result<()> {
+    let all = schema::prefix(&[]);
+    let marks = |key: &[u8], value: &[u8]| {
+        let id = key.as_array().map(RegistrationId::from_bytes);
+        let id = id.ok_or_else(|| Error::corrupt("the mark of a registration is malformed"))?;
+        // Under a page that is not in the wheel, and so settled, it is void.
+        if let Some(page) = index.lock(id.page.shard.into()).page_mut(id.page) {
+            page.marked = true;
+            page.moved += u32::from(matches!(Mark::decode(value)?, Mark::Moved { .. }));
+        }
+        Ok(())
+    };
+    let mut failure = None;
+    kv.scan(
+        Family::Marks,
+        &all.start..&all.end,
+        Order::Ascending,
+        &mut |key, value| match marks(key, value) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    failure.map_or(Ok(()), Err)
 }
 
 fn last_settled_slot(kv: &dyn Kv, class: ClassId) -> Result<u64> {
@@ -294,12 +389,8 @@ pub(crate) fn live_pages(kv: &dyn Kv, class: ClassId) -> Result<Vec<(PageId, u32
     }
 }
 
-fn load_planner(kv: &dyn Kv, index: &Index) -> Result<Planner> {
-    let last_batch = match kv.get(Family::Meta, schema::BATCH)?.map(<[u8; 8]>::try_from) {
-        None => 0,
-        Some(Ok(bytes)) => u64::from_be_bytes(bytes),
-        Some(Err(_)) => return Err(Error::corrupt("the number of the last batch is malformed")),
-    };
+fn load_planner(kv: &dyn Kv, index: &Index, options: &Options, now_ms: i64) -> Result<Planner> {
+    let last_batch = number(kv, schema::BATCH, "the last batch")?;
     let intents = collect(kv, Family::Meta, &schema::prefix(b"intent/"), |_, value| Intent::decode(value))?;
     for intent in &intents {
         let pages: Vec<PageId> = intent.pages.iter().map(|page| page.page).collect();
@@ -310,11 +401,18 @@ fn load_planner(kv: &dyn Kv, index: &Index) -> Result<Planner> {
             )));
         }
     }
-    Ok(Planner { last_batch, unfinished: intents.into() })
+    Ok(Planner {
+        last_batch,
+        unfinished: intents.into(),
+        sweep: None,
+        breaker: Breaker::new(options.breaker),
+        clock_recorded_ms: now_ms,
+    })
 }
 
-fn define_classes(core: &Core, options: &Options, now_ms: i64) -> Result<()> {
-    for definition in options.classes.iter() {
+/// Defines the classes that are not there, or not so.
+pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now_ms: i64) -> Result<()> {
+    for definition in classes.iter() {
         let current = core.classes.read().current(&definition.name).cloned();
         if let Some(class) = &current {
             check_find(core, class, definition)?;
@@ -352,10 +450,10 @@ fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
     for intent in intents {
         match from_files(core, &intent, now_ms)? {
             Some(evidence) => {
-                for to in evidence.to() {
-                    let state = PageState::Reserved;
-                    let page =
-                        Page { part: to.page.part, rows: to.rows, state, earliest_ceiling_ms: i64::MIN };
+                for (to, record) in evidence.carried_pages() {
+                    let (part, state) = (to.page.part, PageState::Reserved);
+                    let ceiling_ms = record.earliest_ceiling_ms;
+                    let page = Page::new(part, to.rows, state, record.arrivals, ceiling_ms);
                     core.index.lock(to.page.shard.into()).restore(to.page, page)?;
                 }
                 Committer::default().commit(core, evidence, now_ms)?;
@@ -370,12 +468,17 @@ fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
 fn from_files(core: &Core, intent: &Intent, now_ms: i64) -> Result<Option<Evidence>> {
     let paths = Paths::of(intent.batch);
     let Some(tombstones) = core.files.read(&paths.tombstones)? else { return Ok(None) };
-    let carries = core.files.read(&paths.carries)?.filter(|_| !intent.to.is_empty());
+    let carries = core.files.read(&paths.carries)?;
+    let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
     let batch = plan::read(core, intent.clone(), true, now_ms)?;
-    let Some(fates) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
-    let Some(evidence) = evidence::rebuild(core, batch, fates)? else { return Ok(None) };
-    Ok(evidence.matches(&tombstones, carries.as_deref(), openings.as_deref()).then_some(evidence))
+    let Some(of) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
+    let Some(results_of) = results_of_files(core, &batch, &of, openings.as_deref())? else { return Ok(None) };
+    let Some(evidence) = evidence::rebuild(core, batch, Fates { of, results: results_of })? else {
+        return Ok(None);
+    };
+    let same = evidence.matches(&tombstones, carries.as_deref(), results.as_deref(), openings.as_deref());
+    Ok(same.then_some(evidence))
 }
 
 /// The fate of every row of the intent, in order, if the files give each exactly one.
@@ -387,9 +490,39 @@ fn fates_of_files(intent: &Intent, tombstones: &[u8], carries: Option<&[u8]>) ->
         fates.insert((t.page, t.seq), Fate::Ends { method: t.method, time_ms: t.time_ms });
     }
     for c in carries.iter().flat_map(EvidenceFile::carries) {
-        fates.insert((c.page, c.seq), Fate::LivesOn { cause: c.cause, time_ms: c.time_ms });
+        // What was moved went where its mark says; the rest is parked where the intent says.
+        let to = evidence::is_move(c.cause).then_some(c.to);
+        fates.insert((c.page, c.seq), Fate::LivesOn { cause: c.cause, time_ms: c.time_ms, to });
     }
     let rows =
         (0_u32..).zip(&intent.pages).flat_map(|(page, rows)| (0..rows.rows).map(move |seq| (page, seq)));
     rows.map(|row| fates.remove(&row)).collect()
+}
+
+/// The digests of what the store wrote in the place of anonymised objects, from their openings; `None` where those do
+/// not open.
+fn results_of_files(
+    core: &Core,
+    batch: &Batch,
+    fates: &[Fate],
+    openings: Option<&[u8]>,
+) -> Result<Option<BTreeMap<usize, Vec<u8>>>> {
+    let mut results = BTreeMap::new();
+    let mut record = 0_u32;
+    for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
+        let Fate::Ends { method, .. } = *fate else { continue };
+        if method == Method::Anonymised {
+            let Some(file) = openings.and_then(|bytes| OpeningsFile::parse(bytes).ok()) else {
+                return Ok(None);
+            };
+            let (id, row) = (batch.id(planned), batch.row(planned));
+            let k = core.keyring.get_or_create(id.page.class, id.page.slot)?;
+            let opened =
+                file.get(record).and_then(|sealed| evidence::unseal(&k, id, row.key, sealed, method));
+            let Some((_, Some(digest))) = opened else { return Ok(None) };
+            results.insert(at, digest);
+        }
+        record += 1;
+    }
+    Ok(Some(results))
 }

@@ -5,18 +5,21 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
-use crate::schema::{self, FINGERPRINT_BYTES, Row};
+use crate::place::{self, Place};
+use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row, Tally};
+use crate::selector::SUBJECT_MAX_BYTES;
 use crate::writer::Ticket;
 use sexton_proof::commitment::{self, Descriptor, Opening};
-use sexton_proof::id::{DIGEST_MAX_BYTES, KEY_MAX_BYTES, RegistrationId, SIZE_UNKNOWN, VERSION_MAX_BYTES};
-use sexton_proof::leaf::Openings;
+use sexton_proof::id::{
+    ClassId, DIGEST_MAX_BYTES, KEY_MAX_BYTES, RegistrationId, SIZE_UNKNOWN, VERSION_MAX_BYTES,
+};
+use sexton_proof::leaf::{Openings, StartRule};
+use sexton_proof::record::Reason;
 use sexton_proof::window::Bounds;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Longest subject, in bytes.
-pub const SUBJECT_MAX_BYTES: usize = 255;
 /// Most registrations in one call.
 pub const REGISTER_MAX: usize = 100_000;
 
@@ -89,15 +92,42 @@ pub enum Earlier {
     TooLate(RegistrationId),
     /// It is this very object (same key, version and class), so nothing was registered again: a safe retry.
     Same,
+    /// It stands, and only what was missing was to be registered.
+    Stands,
+}
+
+/// How to register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// What has a live registration under its key is left alone.
+    pub(crate) only_missing: bool,
+    /// Why the objects will end.
+    pub(crate) reason: Reason,
+}
+
+impl Manner {
+    /// As hosts do.
+    pub(crate) const USUAL: Manner = Manner { only_missing: false, reason: Reason::Due };
 }
 
 struct Prepared {
     class: Arc<Class>,
+    /// Whether its start is not known yet.
+    is_open: bool,
     start_ms: i64,
     bounds: Bounds,
     slot: u64,
+    surprise: bool,
     shard: usize,
     fingerprint: [u8; FINGERPRINT_BYTES],
+    reason: Reason,
+}
+
+/// One call.
+struct Call<'c, 'i> {
+    items: &'c [Registration<'i>],
+    prepared: Vec<Prepared>,
+    manner: Manner,
 }
 
 /// Registers all of `items` or, where one of them is invalid, none.
@@ -105,6 +135,7 @@ pub(crate) fn register(
     core: &Core,
     items: &[Registration<'_>],
     durability: Durability,
+    manner: Manner,
     now_ms: i64,
 ) -> Result<Vec<Registered>> {
     core.check_writable()?;
@@ -115,22 +146,22 @@ pub(crate) fn register(
             items.len()
         )));
     }
-    let prepared = prepare_all(core, items, now_ms)?;
+    let call = Call { items, prepared: prepare_all(core, items, manner, now_ms)?, manner };
     let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.index.shards()];
-    for (at, one) in prepared.iter().enumerate() {
+    for (at, one) in call.prepared.iter().enumerate() {
         by_shard[one.shard].push(at);
     }
     let mut answers: Vec<Option<Registered>> = vec![None; items.len()];
     let mut last = None;
     for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
-        last = write_shard(core, shard, members, items, &prepared, &mut answers)?.or(last);
+        last = write_shard(core, shard, members, &call, &mut answers)?.or(last);
     }
     if let (Some(ticket), Durability::Synced) = (last, durability) {
         core.writer.sync(ticket)?;
     }
     answers
         .into_iter()
-        .zip(items.iter().zip(&prepared))
+        .zip(items.iter().zip(&call.prepared))
         .map(|(answer, (item, one))| {
             let answer =
                 answer.ok_or_else(|| Error::internal("a registration was left without an answer"))?;
@@ -139,7 +170,12 @@ pub(crate) fn register(
         .collect()
 }
 
-fn prepare_all(core: &Core, items: &[Registration<'_>], now_ms: i64) -> Result<Vec<Prepared>> {
+fn prepare_all(
+    core: &Core,
+    items: &[Registration<'_>],
+    manner: Manner,
+    now_ms: i64,
+) -> Result<Vec<Prepared>> {
     let classes = core.classes.read();
     let mut prepared = Vec::with_capacity(items.len());
     let mut class: Option<&Arc<Class>> = None;
@@ -149,13 +185,13 @@ fn prepare_all(core: &Core, items: &[Registration<'_>], now_ms: i64) -> Result<V
             n => Error::new(e.kind(), format!("registration {} of {n}: {}", at + 1, e.message())),
         };
         if class.is_none_or(|c| c.definition.name != item.class) {
-            class = Some(classes.current(item.class).ok_or_else(|| {
-                let known = classes.names().join(", ");
-                place(Error::invalid(format!("unknown class {:?}; known are: {known}", item.class)))
-            })?);
+            class = Some(classes.known(item.class).map_err(place)?);
+            if classes.is_closed(item.class) {
+                return Err(place(closed(item.class)));
+            }
         }
         let Some(class) = class else { continue };
-        prepared.push(prepare(core, class, item, now_ms).map_err(place)?);
+        prepared.push(prepare(core, class, item, manner, now_ms).map_err(place)?);
     }
     drop(classes);
     // The keys that will blind these rows are durable before the rows are, so that no row is ever without one.
@@ -169,7 +205,17 @@ fn prepare_all(core: &Core, items: &[Registration<'_>], now_ms: i64) -> Result<V
     Ok(prepared)
 }
 
-fn prepare(core: &Core, class: &Arc<Class>, item: &Registration<'_>, now_ms: i64) -> Result<Prepared> {
+pub(crate) fn closed(class: &str) -> Error {
+    Error::invalid(format!("class \"{class}\" was closed down and takes no objects any more"))
+}
+
+fn prepare(
+    core: &Core,
+    class: &Arc<Class>,
+    item: &Registration<'_>,
+    manner: Manner,
+    now_ms: i64,
+) -> Result<Prepared> {
     check_length("key", item.key, 1, KEY_MAX_BYTES)?;
     check_length("version", item.version, 0, VERSION_MAX_BYTES)?;
     check_length("digest", item.digest, 0, DIGEST_MAX_BYTES)?;
@@ -177,8 +223,11 @@ fn prepare(core: &Core, class: &Arc<Class>, item: &Registration<'_>, now_ms: i64
     let start_ms = class.start_ms(item.start_ms, now_ms)?;
     let bounds = class.bounds(start_ms)?;
     let slot = class.slot(bounds, now_ms);
+    let surprise = class.is_surprise(start_ms, bounds, now_ms);
+    let is_open = item.start_ms.is_none() && class.definition.start == StartRule::Explicit;
     let (shard, fingerprint) = core.index.locate(item.key);
-    Ok(Prepared { class: Arc::clone(class), start_ms, bounds, slot, shard, fingerprint })
+    let (class, reason) = (Arc::clone(class), manner.reason);
+    Ok(Prepared { class, is_open, start_ms, bounds, slot, surprise, shard, fingerprint, reason })
 }
 
 fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {
@@ -194,20 +243,18 @@ fn write_shard(
     core: &Core,
     number: usize,
     members: &[usize],
-    items: &[Registration<'_>],
-    prepared: &[Prepared],
+    call: &Call<'_, '_>,
     answers: &mut [Option<Registered>],
 ) -> Result<Option<Ticket>> {
-    let bytes = members.iter().map(|&at| items[at].key.len() + 160).sum();
+    let bytes = members.iter().map(|&at| call.items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
     let mut shard = core.index.lock(number);
-    let relies =
-        stage(core, &mut shard, members, items, prepared, answers, &mut set).inspect_err(|error| {
-            // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
-            if !set.is_empty() {
-                core.writer.poison(error);
-            }
-        })?;
+    let relies = stage(core, &mut shard, members, call, answers, &mut set).inspect_err(|error| {
+        // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
+        if !set.is_empty() {
+            core.writer.poison(error);
+        }
+    })?;
     if !set.is_empty() {
         return core.writer.write(set).map(Some);
     }
@@ -220,49 +267,66 @@ fn stage<'a>(
     core: &Core,
     shard: &mut Shard,
     members: &[usize],
-    items: &[Registration<'a>],
-    prepared: &[Prepared],
+    call: &Call<'_, 'a>,
     answers: &mut [Option<Registered>],
     set: &mut WriteSet,
 ) -> Result<bool> {
     let mut relies = false;
+    let mut tallies: BTreeMap<ClassId, Tally> = BTreeMap::new();
     // Keys that come more than once in this call: the index does not show the first ones yet.
     let mut staged: HashMap<&'a [u8], (RegistrationId, usize)> = HashMap::new();
     for &at in members {
-        let (item, one) = (&items[at], &prepared[at]);
+        let (item, one) = (&call.items[at], &call.prepared[at]);
         let by_key = one.class.definition.find == crate::class::Find::Key;
         let mut earlier = Earlier::None;
         if by_key {
             let live = match staged.get(item.key) {
-                Some((id, first)) => Some((*id, is_same(&items[*first], item))),
+                Some((id, first)) => Some((*id, is_same(&call.items[*first], item))),
                 None => find(core, shard, &one.fingerprint, item.key, |id, row| {
                     Found::compare(core, id, row, item)
                 })?
                 .map(|found| (found.id, found.same)),
             };
             match live {
-                Some((id, true)) => {
-                    answers[at] = Some(Registered { id, earlier: Earlier::Same, ticket: None });
+                Some((id, same)) if same || call.manner.only_missing => {
+                    let earlier = if same { Earlier::Same } else { Earlier::Stands };
+                    answers[at] = Some(Registered { id, earlier, ticket: None });
                     relies = true;
                     continue;
                 }
-                Some((id, false)) => {
-                    set.put(Family::Marks, &id.to_bytes(), schema::MARK_REPLACED);
+                Some((id, _)) => {
+                    set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
                     set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
-                    let in_batch =
-                        shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);
-                    earlier = if in_batch { Earlier::TooLate(id) } else { Earlier::Replaced(id) };
+                    earlier = Earlier::Replaced(id);
+                    if let Some(page) = shard.page_mut(id.page) {
+                        page.marked = true;
+                        if page.state == PageState::InBatch {
+                            earlier = Earlier::TooLate(id);
+                        }
+                    }
                 }
                 None => {}
             }
         }
-        let id = shard.next_id(&*core.kv, &one.class, one.slot, one.bounds.ceiling_ms)?;
-        set.put_with(Family::Rows(one.class.id), &schema::row_key(id), |out| row(item, one).encode_into(out));
+        let to = Place {
+            class: &one.class,
+            slot: one.slot,
+            surprise: one.surprise,
+            fingerprint: &one.fingerprint,
+        };
+        let id = place::put(core, shard, set, to, &row(item, one))?;
         if by_key {
-            set.put(Family::Locator, &schema::locator_key(&one.fingerprint, id), &[]);
             staged.insert(item.key, (id, at));
         }
+        tallies.entry(one.class.id).or_default().add(item.size_bytes);
         answers[at] = Some(Registered { id, earlier, ticket: None });
+    }
+    // In the same write as the rows, so that what was ever registered is exact.
+    for (class, more) in tallies {
+        let number = shard.number();
+        let total = shard.tally_mut(class)?;
+        *total = total.plus(more);
+        set.put(Family::Meta, &schema::tally_key(class, number), &total.encode());
     }
     Ok(relies)
 }
@@ -271,6 +335,8 @@ fn row<'a>(item: &Registration<'a>, one: &Prepared) -> Row<'a> {
     Row {
         cause: 0,
         attempts: 0,
+        flags: if one.is_open { Flags::OPEN } else { Flags::NONE },
+        reason: one.reason,
         start_ms: one.start_ms,
         floor_ms: one.bounds.floor_ms,
         ceiling_ms: one.bounds.ceiling_ms,

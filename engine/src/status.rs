@@ -1,10 +1,15 @@
 //! What the engine is doing, for people and monitors: read from the index as of one instant.
 
+use crate::alarm::Alarm;
+use crate::answers;
 use crate::core::Core;
 use crate::error::Result;
+use crate::guard::{ClockState, Trusted};
 use crate::index::PageState;
 use crate::kv::{Family, Order};
-use crate::schema::{self, Counts, Row};
+use crate::request::{Request, RequestKind};
+use crate::schema::{self, Arrivals, Counts, Row};
+use crate::trail::{self, Trail};
 use sexton_proof::id::{ClassId, PageId};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,6 +24,9 @@ pub enum State {
     Forked(String),
     /// A write failed: nothing more is written until the engine is reopened.
     Poisoned(String),
+    /// Nothing is deleted until the clock is right or a person resumes. What else stands in the way of some deletions
+    /// is in [`Status::alarms`].
+    Paused(String),
 }
 
 /// The engine as of one instant.
@@ -38,6 +46,14 @@ pub struct Status {
     pub publish_error: Option<String>,
     /// Batches handed out and not yet committed.
     pub batches_in_flight: u64,
+    /// How the wall clock stands to the time that is gone by.
+    pub clock: ClockState,
+    /// What stopped deleting and waits for a person.
+    pub alarms: Vec<Alarm>,
+    /// Legal holds that stand.
+    pub holds: u64,
+    /// The erasure that is open longest.
+    pub oldest_erasure: Option<Request>,
     /// By class name; versions of a class together.
     pub classes: BTreeMap<String, ClassStatus>,
 }
@@ -45,8 +61,16 @@ pub struct Status {
 /// One class as of one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassStatus {
+    /// Objects ever registered in it. One that a change of terms took to another class stays counted here.
+    pub registered: u64,
+    /// Bytes of those whose size was known.
+    pub registered_bytes: u64,
+    /// Whether it was closed down.
+    pub closed: bool,
     /// Registrations that have not ended.
     pub live: u64,
+    /// Of those, the ones that legal holds keep though their time has come.
+    pub held: u64,
     /// Of those, the ones whose slot has begun.
     pub due: u64,
     /// Of those, the ones whose ceiling has passed: late.
@@ -57,15 +81,9 @@ pub struct ClassStatus {
     pub ended: Counts,
 }
 
-impl ClassStatus {
-    /// Registrations ever made.
-    pub fn registered(&self) -> u64 {
-        self.live + self.ended.ended()
-    }
-}
-
 /// Reads the status. It costs a look at every page, and at the rows of those that may be overdue.
-pub(crate) fn status(core: &Core, now_ms: i64) -> Result<Status> {
+pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status> {
+    let (now_ms, clock) = (now.now_ms, now.state);
     let (log_size, published_size, publish_error, counts) = {
         let ledger = core.ledger.lock();
         (ledger.log.size(), ledger.published, ledger.publish_error.clone(), ledger.counts.clone())
@@ -78,9 +96,12 @@ pub(crate) fn status(core: &Core, now_ms: i64) -> Result<Status> {
             return; // Its rows are still where they come from.
         }
         let class = by_class.entry(id.class).or_default();
-        class.live += u64::from(page.rows);
+        class.live += u64::from(page.live());
+        if page.arrivals == Arrivals::Held {
+            class.held += u64::from(page.live());
+        }
         if id.slot <= now {
-            class.due += u64::from(page.rows);
+            class.due += u64::from(page.live());
         }
         if page.earliest_ceiling_ms < now_ms {
             suspects.push(id);
@@ -89,17 +110,32 @@ pub(crate) fn status(core: &Core, now_ms: i64) -> Result<Status> {
     for page in suspects {
         count_overdue(core, page, now_ms, by_class.entry(page.class).or_default())?;
     }
+    let tallies = core.index.tallies();
     let mut classes: BTreeMap<String, ClassStatus> = BTreeMap::new();
-    for class in core.classes.read().iter() {
+    let known = core.classes.read();
+    for class in known.iter() {
         let mut one = by_class.remove(&class.id).unwrap_or_default();
         one.ended = counts.get(&class.id).copied().unwrap_or_default();
+        one.closed = known.is_closed(&class.definition.name);
+        if let Some(tally) = tallies.get(&class.id) {
+            (one.registered, one.registered_bytes) = (tally.objects, tally.bytes);
+        }
         classes.entry(class.definition.name.clone()).or_default().add(one);
     }
-    let state = match (&core.forked, core.writer.poisoned()) {
-        (Some(why), _) => State::Forked(why.clone()),
-        (None, Some(why)) => State::Poisoned(why),
-        (None, None) => State::Running,
+    drop(known);
+    let alarms: Vec<Alarm> = core.alarms.lock().values().cloned().collect();
+    let paused = alarms.iter().find(|alarm| alarm.cause.is_of_time());
+    let state = match (&core.forked, core.writer.poisoned(), paused) {
+        (Some(why), _, _) => State::Forked(why.clone()),
+        (None, Some(why), _) => State::Poisoned(why),
+        (None, None, Some(alarm)) => State::Paused(alarm.sentence.clone()),
+        (None, None, None) => State::Running,
     };
+    let is_open_erasure = |request: &Request| request.kind == RequestKind::Erase && request.is_open();
+    let requests = answers::requests(core, trail, now_ms)?;
+    let oldest_erasure =
+        requests.into_iter().filter(is_open_erasure).min_by_key(|request| request.received_ms);
+    let holds = core.holds.read().iter().filter(|hold| hold.lifted.is_none()).count() as u64;
     Ok(Status {
         state,
         as_of_ms: now_ms,
@@ -108,13 +144,21 @@ pub(crate) fn status(core: &Core, now_ms: i64) -> Result<Status> {
         published_size,
         publish_error,
         batches_in_flight: core.in_flight.load(Ordering::SeqCst),
+        clock,
+        alarms,
+        holds,
+        oldest_erasure,
         classes,
     })
 }
 
 impl ClassStatus {
     fn add(&mut self, other: ClassStatus) {
+        self.registered += other.registered;
+        self.registered_bytes = self.registered_bytes.saturating_add(other.registered_bytes);
+        self.closed |= other.closed;
         self.live += other.live;
+        self.held += other.held;
         self.due += other.due;
         self.overdue += other.overdue;
         self.oldest_overdue_ms = match (self.oldest_overdue_ms, other.oldest_overdue_ms) {
@@ -128,9 +172,13 @@ impl ClassStatus {
 fn count_overdue(core: &Core, page: PageId, now_ms: i64, class: &mut ClassStatus) -> Result<()> {
     let range = schema::page_rows(page);
     let mut failure = None;
-    core.kv.scan(Family::Rows(page.class), &range.start..&range.end, Order::Ascending, &mut |_, value| {
-        match Row::decode(value) {
-            Ok(row) if row.ceiling_ms < now_ms => {
+    let moved = trail::moved_out(core, page)?;
+    core.kv.scan(
+        Family::Rows(page.class),
+        &range.start..&range.end,
+        Order::Ascending,
+        &mut |key, value| match Row::decode(value) {
+            Ok(row) if row.ceiling_ms < now_ms && !moved.contains(key) => {
                 class.overdue += 1;
                 let oldest = class.oldest_overdue_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms));
                 class.oldest_overdue_ms = Some(oldest);
@@ -141,7 +189,7 @@ fn count_overdue(core: &Core, page: PageId, now_ms: i64, class: &mut ClassStatus
                 failure = Some(error);
                 ControlFlow::Break(())
             }
-        }
-    })?;
+        },
+    )?;
     failure.map_or(Ok(()), Err)
 }

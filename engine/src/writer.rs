@@ -26,7 +26,7 @@ struct State {
 }
 
 /// The number of a write, to wait for its durability.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 impl Writer {

@@ -4,7 +4,6 @@
 
 use sexton::fault::Outcome;
 use sexton::{Durability, Engine, Opener, Registration, RegistrationId, Result};
-use sexton_proof::id::PageId;
 use sexton_proof::leaf::Leaf;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
@@ -67,10 +66,7 @@ fn records(machine: &Machine) -> BTreeMap<RegistrationId, u32> {
                 let bytes = &files[&format!("{base}.carry")];
                 let parsed = sexton_proof::file::EvidenceFile::parse(bytes, FileKind::Carries).unwrap();
                 for carry in parsed.carries() {
-                    let to = leaf.to[carry.to_page as usize];
-                    let page = PageId { class: leaf.class, slot: to.slot, shard: to.shard, part: to.part };
-                    let next = RegistrationId { page, seq: carry.to_seq };
-                    assert_eq!(carried.insert(id(carry.page, carry.seq), next), None, "carried twice");
+                    assert_eq!(carried.insert(id(carry.page, carry.seq), carry.to), None, "carried twice");
                 }
             }
         }
@@ -148,7 +144,7 @@ fn whatever_write_fails_in_whatever_way_the_reopened_engine_ends_everything_exac
 /// What the host does after the crash: repeats what it got no answer for, and lets time pass.
 fn finish(machine: &Machine, engine: &Engine) {
     let status = engine.status().unwrap().classes["upload-3h"];
-    if status.registered() < 7 {
+    if status.registered < 7 {
         // Of what is there the same again is a safe retry; what is not there is registered now.
         register(machine, engine).unwrap();
     }

@@ -98,7 +98,7 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
             lateness_ms: since(&|end| due_ms(end, slot_and_lead_ms)),
             after_slot_ms: since(&|end| end.slot_ms),
             least_margin_ms: margins(&ends).min(),
-            engine_agrees: (engine.registered(), counts.deleted, counts.early, counts.late)
+            engine_agrees: (engine.registered, counts.deleted, counts.early, counts.late)
                 == (registered, deleted, early, late),
         }
     };

@@ -11,16 +11,22 @@ pub mod rocks;
 /// A separate ordered key space of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
-    /// Shape, counters, classes, intents, records of carried pages.
+    /// Shape, counters, classes, intents, pages, holds, requests, alarms.
     Meta,
     /// Entries of the transparency log and the hashes of its complete subtrees.
     Log,
     /// One record per settled page.
     Settled,
-    /// Rows that a newer registration replaced before their page settled.
+    /// Registrations that were replaced or moved and whose row waits for its page to settle.
     Marks,
     /// From the keyed hash of an object's key to its registration.
     Locator,
+    /// The objects of each erasure and closing down.
+    Items,
+    /// Deletions that third parties are still to hear of.
+    Feed,
+    /// Ended objects by the keyed hash of their key, to recognise what comes back from a backup.
+    Ended,
     /// The rows of one class version.
     Rows(ClassId),
 }

@@ -64,6 +64,18 @@ fn holds_data(path: &Path) -> bool {
     path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.path())))
 }
 
+/// The families beside those of the classes.
+const FIXED: [Family; 8] = [
+    Family::Meta,
+    Family::Log,
+    Family::Settled,
+    Family::Marks,
+    Family::Locator,
+    Family::Items,
+    Family::Feed,
+    Family::Ended,
+];
+
 fn name(family: Family) -> String {
     match family {
         Family::Meta => "meta".into(),
@@ -71,6 +83,9 @@ fn name(family: Family) -> String {
         Family::Settled => "settled".into(),
         Family::Marks => "marks".into(),
         Family::Locator => "locator".into(),
+        Family::Items => "items".into(),
+        Family::Feed => "feed".into(),
+        Family::Ended => "ended".into(),
         Family::Rows(class) => format!("class-{class}"),
     }
 }
@@ -127,11 +142,7 @@ impl RocksKv {
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
         let database = database_options(options);
         let families = family_options(options);
-        let mut names: Vec<String> =
-            [Family::Meta, Family::Log, Family::Settled, Family::Marks, Family::Locator]
-                .into_iter()
-                .map(name)
-                .collect();
+        let mut names: Vec<String> = FIXED.into_iter().map(name).collect();
         names.push("default".into());
         if path.join("CURRENT").exists() {
             let there = Db::list_cf(&database, path)

@@ -17,6 +17,8 @@
 
 pub mod dir;
 
+pub use sexton_proof::leaf::Disposition;
+
 /// What a store is asked to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -37,6 +39,8 @@ pub struct SubBatch<'a> {
     pub batch: u64,
     /// The retention class of all objects in it.
     pub class: &'a str,
+    /// What is to be done with the objects.
+    pub disposition: Disposition,
     /// How often this intent has been handed over, this time included.
     pub attempt: u32,
     /// The fencing epoch: a store that serves several owners refuses a smaller one than it has seen.
@@ -53,6 +57,10 @@ pub struct SubBatch<'a> {
 pub enum Answer {
     /// The object registered was there, is gone now, and a power failure will not bring it back.
     Deleted,
+    /// The object registered was there, was rewritten so that it concerns nobody any more, and a power failure will not
+    /// bring the earlier content back; with the digest of what is there now, at most 64 bytes. Only for a class whose
+    /// disposition is `anonymise`.
+    Anonymised(Box<[u8]>),
     /// Nothing is there under this key, and a power failure will not bring anything back.
     Absent,
     /// Something is there, but not the object registered. It was left as it is.

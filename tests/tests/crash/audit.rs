@@ -55,8 +55,6 @@ pub(crate) struct Ends {
     pub(crate) carries: BTreeMap<RegistrationId, RegistrationId>,
     /// Settled pages, each with its seqs.
     pages: BTreeMap<PageId, u32>,
-    /// Pages that took what was carried, each with its seqs.
-    destinations: BTreeMap<PageId, u32>,
     /// The classes' names, by their numbers.
     pub(crate) classes: BTreeMap<u32, String>,
     pub(crate) batches: BTreeSet<u64>,
@@ -70,6 +68,7 @@ impl Ends {
             match Leaf::parse(entry).unwrap() {
                 Leaf::Class(leaf) => assert_eq!(ends.classes.insert(leaf.id, leaf.name), None),
                 Leaf::Batch(leaf) => ends.read_batch(data, &leaf),
+                Leaf::Event(_) => {}
             }
         }
         ends
@@ -80,14 +79,6 @@ impl Ends {
         for line in &leaf.pages {
             let page = PageId { class: leaf.class, slot: line.slot, shard: line.shard, part: line.part };
             assert_eq!(self.pages.insert(page, line.seqs), None, "page {page} was settled twice");
-        }
-        for to in &leaf.to {
-            let page = PageId { class: leaf.class, slot: to.slot, shard: to.shard, part: to.part };
-            assert_eq!(
-                self.destinations.insert(page, to.seqs),
-                None,
-                "page {page} took two batches' carries"
-            );
         }
         let id = |ordinal, seq| RegistrationId { page: leaf.page_id(ordinal).unwrap(), seq };
         let base = data.join("tombstones").join(batch_path(leaf.batch));
@@ -104,10 +95,7 @@ impl Ends {
         let Some(reference) = leaf.carries else { return };
         let bytes = read("carry", reference.root);
         for c in EvidenceFile::parse(&bytes, FileKind::Carries).unwrap().carries() {
-            let to = leaf.to[c.to_page as usize];
-            let page = PageId { class: leaf.class, slot: to.slot, shard: to.shard, part: to.part };
-            let next = RegistrationId { page, seq: c.to_seq };
-            assert_eq!(self.carries.insert(id(c.page, c.seq), next), None, "carried twice");
+            assert_eq!(self.carries.insert(id(c.page, c.seq), c.to), None, "carried twice");
         }
     }
 
@@ -129,15 +117,15 @@ impl Ends {
         assert!(left.is_empty(), "{} records of seqs that no page has", left.len());
         let reached: BTreeSet<&RegistrationId> = self.carries.values().collect();
         assert_eq!(reached.len(), self.carries.len(), "two carries go to the same place");
-        for (page, seqs) in &self.destinations {
-            assert_eq!(self.pages.get(page), Some(seqs), "what was carried to {page} did not end there");
+        for to in reached {
+            let there = self.pages.get(&to.page).is_some_and(|seqs| to.seq < *seqs);
+            assert!(there, "what was carried to {to} did not end there");
         }
     }
 
     /// The tombstone in which a registration ends, along its carries.
     pub(crate) fn end(&self, mut id: RegistrationId) -> Option<&Tombstone> {
         while let Some(next) = self.carries.get(&id) {
-            assert!(next.page.slot > id.page.slot, "a carry goes back in time");
             id = *next;
         }
         self.tombstones.get(&id)

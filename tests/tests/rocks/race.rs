@@ -136,7 +136,7 @@ fn whoever_reclaims_while_others_register_overdue_objects_and_enforce_takes_no_l
         reclaimed += times;
         let count = |engine: &Engine| {
             let classes = engine.status().unwrap().classes;
-            classes.values().map(|class| class.registered()).sum::<u64>()
+            classes.values().map(|class| class.registered).sum::<u64>()
         };
         assert_eq!(count(&engine), registered as u64);
         let report = engine.check().unwrap();

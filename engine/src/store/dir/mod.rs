@@ -38,7 +38,7 @@ use parking_lot::Mutex;
 
 pub use identity::{Identified, Identity};
 
-use super::{Answer, Store, SubBatch};
+use super::{Answer, Disposition, Store, SubBatch};
 use disk::Disk;
 use identity::Seen;
 use path::{Folder, RelPath, sentence, walk_to};
@@ -194,6 +194,13 @@ impl std::fmt::Debug for DirStore {
 
 impl Store for DirStore {
     fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+        if part.disposition == Disposition::Anonymise {
+            let why = format!(
+                "a folder deletes files and cannot anonymise class {}; use a store that can",
+                part.class
+            );
+            return part.objects.iter().map(|_| Answer::Failed(why.as_str().into())).collect();
+        }
         // Only a test that plays a crash gives no answers; no answers count as failed.
         self.delete_part(part).unwrap_or_default()
     }

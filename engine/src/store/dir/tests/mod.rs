@@ -99,7 +99,14 @@ impl Yard {
 fn delete_all(store: &DirStore, objects: &[(Vec<u8>, Vec<u8>)]) -> Vec<Answer> {
     let objects: Vec<Request<'_>> =
         objects.iter().map(|(key, version)| Request { key, version, digest: b"", size_bytes: 0 }).collect();
-    store.delete(&SubBatch { batch: 7, class: "upload-3h", attempt: 1, epoch: 1, objects: &objects })
+    store.delete(&SubBatch {
+        batch: 7,
+        class: "upload-3h",
+        disposition: Disposition::Delete,
+        attempt: 1,
+        epoch: 1,
+        objects: &objects,
+    })
 }
 
 #[track_caller]

@@ -1,6 +1,10 @@
 //! The public operations. The only place, beside the worker, that reads the clock.
 
+mod governance;
+
+use crate::change::{self, Change, Changed};
 use crate::check::{self, Report};
+use crate::class::{ClassSet, Definition};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::Committer;
 use crate::core::Core;
@@ -8,23 +12,27 @@ use crate::entropy::OsEntropy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{self, Outcome};
 use crate::files::disk::DiskFiles;
+use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
 use crate::options::Options;
 use crate::plan::{self, Batch};
 use crate::publish;
-use crate::receipts::{Opener, Receipts};
+use crate::receipts::{self, Opener};
 use crate::reclaim;
 use crate::recovery::{self, Seams};
-use crate::register::{self, Durability, Registered, Registration};
+use crate::register::{self, Durability, Manner, Registered, Registration};
+use crate::screen;
 use crate::status::{self, Status};
 use crate::store::{Answer, Store};
+use crate::trail::Trail;
+use parking_lot::Mutex;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Objects handed to a store at once by [`Engine::enforce`] and the workers.
 pub(crate) const PART_OBJECTS: usize = 1_000;
@@ -33,10 +41,12 @@ pub(crate) const PART_OBJECTS: usize = 1_000;
 pub struct Engine {
     core: Core,
     committer: Committer,
-    receipts: Receipts,
+    trail: Trail,
     clock: Arc<dyn Clock>,
-    /// The latest instant seen: within one opening time never goes back, whatever the clock does.
-    latest_ms: AtomicI64,
+    /// Which time is trusted: within one opening it never goes back, whatever the clock does.
+    guard: Mutex<ClockGuard>,
+    /// Whether the clock was found right once: what is wrong from then on is a step.
+    clock_agreed: AtomicBool,
     /// Held as long as the engine is open, so that no second process opens the folder.
     _lock: Option<File>,
 }
@@ -93,22 +103,46 @@ impl Engine {
         clock: Arc<dyn Clock>,
         lock: Option<File>,
     ) -> Result<Engine> {
-        let now_ms = clock.now_ms();
-        let core = recovery::recover(seams, options, now_ms)?;
+        options.check_limits()?;
+        let stepped = recovery::clock_had_stepped(&*seams.kv)?;
+        let last_known_ms = recovery::last_known_ms(&*seams.kv)?;
+        let mut limits = options.clock;
+        if stepped {
+            // An alarm that a step raised is not ended by opening anew.
+            limits.time_off_max_ms = limits.step_max_ms;
+        }
+        let reading = read(&*clock, !stepped);
+        let mut guard = ClockGuard::new(reading, last_known_ms, limits);
+        let now = guard.observe(reading);
+        let core = recovery::recover(seams, options, now.now_ms)?;
         Ok(Engine {
             core,
             committer: Committer::default(),
-            receipts: Receipts::default(),
+            trail: Trail::default(),
             clock,
-            latest_ms: AtomicI64::new(now_ms),
+            guard: Mutex::new(guard),
+            clock_agreed: AtomicBool::new(stepped || now.state == ClockState::Agrees),
             _lock: lock,
         })
     }
 
-    /// Now, by the engine's clock; never earlier than it was before.
+    /// Now, by the engine's clock; never earlier than it was before, and never further ahead than can be.
     pub fn now_ms(&self) -> i64 {
-        let now = self.clock.now_ms();
-        self.latest_ms.fetch_max(now, Ordering::SeqCst).max(now)
+        self.trusted().now_ms
+    }
+
+    fn trusted(&self) -> Trusted {
+        let mut guard = self.guard.lock();
+        let mut now = guard.observe(read(&*self.clock, false));
+        let agreed = self.clock_agreed.load(Ordering::SeqCst);
+        if !agreed && matches!(now.state, ClockState::Ahead { .. }) {
+            // After time off it goes on by itself once the kernel vouches for the time.
+            now = guard.observe(read(&*self.clock, true));
+        }
+        if now.state == ClockState::Agrees {
+            self.clock_agreed.store(true, Ordering::SeqCst);
+        }
+        now
     }
 
     /// Registers all of `items` or, where one of them is invalid, none; answers in their order.
@@ -120,7 +154,50 @@ impl Engine {
     /// # Errors
     /// `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`, `Full`.
     pub fn register(&self, items: &[Registration<'_>], durability: Durability) -> Result<Vec<Registered>> {
-        register::register(&self.core, items, durability, self.now_ms())
+        register::register(&self.core, items, durability, Manner::USUAL, self.now_ms())
+    }
+
+    /// Registers those of `items` whose key has no live registration, and leaves the others alone
+    /// ([`Earlier::Stands`](crate::Earlier::Stands)): for taking in what was never registered. Only of use in classes
+    /// that find by key.
+    ///
+    /// # Errors
+    /// As [`Engine::register`].
+    pub fn register_missing(
+        &self,
+        items: &[Registration<'_>],
+        durability: Durability,
+    ) -> Result<Vec<Registered>> {
+        let manner = Manner { only_missing: true, ..Manner::USUAL };
+        register::register(&self.core, items, durability, manner, self.now_ms())
+    }
+
+    /// Applies each of `changes` or says why not, in their order; one fsync for all.
+    ///
+    /// After `Ok` with [`Durability::Synced`] what was applied survives the loss of power. A change that is asked for
+    /// again is answered as done.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`, `Io`, `Full` for all; of one change: `NotFound`, `Invalid`, `TooLate` where the object is
+    /// on its way to deletion or gone, `Held` where a legal hold forbids it.
+    pub fn change(&self, changes: &[Change<'_>], durability: Durability) -> Result<Vec<Result<Changed>>> {
+        change::change(&self.core, &self.trail, changes, durability, self.now_ms())
+    }
+
+    /// Defines classes, or new versions of them, as opening with them would.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn define(&self, classes: &ClassSet) -> Result<()> {
+        self.core.check_writable()?;
+        recovery::define_classes(&self.core, classes, self.now_ms())
+    }
+
+    /// The newest version of each class, with its number per name.
+    pub fn classes(&self) -> Vec<(Definition, u32)> {
+        let classes = self.core.classes.read();
+        let newest = classes.names().into_iter().filter_map(|name| classes.current(name));
+        newest.map(|class| (class.definition.clone(), class.version)).collect()
     }
 
     /// The live registration of a key, where its class finds by key.
@@ -140,7 +217,8 @@ impl Engine {
     /// # Errors
     /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
     pub fn next_batch(&self) -> Result<Option<Batch>> {
-        plan::next_batch(&self.core, self.now_ms())
+        let now = self.trusted();
+        plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst))
     }
 
     /// When the next batch is due at the earliest, Unix ms; in the past where something is due already. `None` where
@@ -216,7 +294,7 @@ impl Engine {
     /// `NotFound` where there is no such registration, it has not ended, or nothing opens it any more; `Invalid`
     /// where `opener` does not open it; `Busy` where its log entry is not published yet; `Corrupt`, `Io`.
     pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
-        self.receipts.make(&self.core, id, opener)
+        receipts::make(&self.core, &self.trail, id, opener)
     }
 
     /// What the engine is doing.
@@ -224,7 +302,7 @@ impl Engine {
     /// # Errors
     /// Where the index cannot be read.
     pub fn status(&self) -> Result<Status> {
-        status::status(&self.core, self.now_ms())
+        status::status(&self.core, &self.trail, self.trusted())
     }
 
     /// Checks everything that is stored against everything else: rows, pages, wheels, evidence, log, what is
@@ -251,7 +329,9 @@ impl Engine {
     /// # Errors
     /// Where the index cannot do it.
     pub fn reclaim(&self) -> Result<()> {
-        reclaim::reclaim(&self.core, self.now_ms())
+        let now_ms = self.now_ms();
+        reclaim::reclaim(&self.core, now_ms)?;
+        screen::forget(&self.core, now_ms)
     }
 
     /// The key with which the log is verified, as it stands in a policy (`log <key>`).
@@ -263,6 +343,13 @@ impl Engine {
     pub fn policy(&self) -> String {
         format!("log {}\nquorum none\n", self.log_key())
     }
+}
+
+/// What the clocks show. The wall is read first: a pause in between then looks like a wall that is behind, never ahead.
+fn read(clock: &dyn Clock, ask_kernel: bool) -> Reading {
+    let wall_ms = clock.now_ms();
+    let monotonic_ms = clock.monotonic_ms();
+    Reading { wall_ms, monotonic_ms, synchronised: ask_kernel && clock.is_synchronised() }
 }
 
 /// Keys and subjects lie in the index, beside folders that are published: only the owner may look in.

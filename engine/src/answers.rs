@@ -1,0 +1,153 @@
+//! How far requests have come, object by object, and whether they are answered.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::kv::{Family, Order, WriteSet};
+use crate::request::{Request, RequestKind, RequestState};
+use crate::requests;
+use crate::schema::{self, Row};
+use crate::trail::{Trail, Whereabouts};
+use sexton_proof::id::RegistrationId;
+use sexton_proof::record::Method;
+use std::ops::ControlFlow;
+
+/// One object of an erasure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its key: with it and `id` a receipt is made.
+    pub key: Vec<u8>,
+    /// Its registration as it is now.
+    pub id: RegistrationId,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// How far an object has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes from this instant on, Unix ms.
+    Waits {
+        /// When its turn comes.
+        until_ms: i64,
+        /// Its floor, where that is what it waits for.
+        floor_ms: Option<i64>,
+        /// Whether a legal hold keeps it.
+        held: bool,
+    },
+    /// It ended.
+    Ended {
+        /// How.
+        method: Method,
+        /// When that was known, Unix ms.
+        time_ms: i64,
+    },
+}
+
+/// The objects of an erasure that were found so far.
+pub(crate) fn items(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Result<Vec<Item>> {
+    requests::get(core, number)?;
+    let range = schema::items(number);
+    let mut stored = Vec::new();
+    core.kv.scan(Family::Items, &range.start..&range.end, Order::Ascending, &mut |key, value| {
+        stored.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    stored
+        .into_iter()
+        .map(|(item, key)| {
+            let (id, progress) = progress(core, trail, schema::item_id(&item)?, now_ms)?;
+            Ok(Item { key, id, progress })
+        })
+        .collect()
+}
+
+fn progress(
+    core: &Core,
+    trail: &Trail,
+    id: RegistrationId,
+    now_ms: i64,
+) -> Result<(RegistrationId, Progress)> {
+    let at = match trail.follow(core, id)? {
+        Whereabouts::Ended(end) => {
+            let (method, time_ms) = (end.tombstone.method, end.tombstone.time_ms);
+            return Ok((end.id, Progress::Ended { method, time_ms }));
+        }
+        Whereabouts::Unsettled(at) => at,
+    };
+    let row = core.kv.get(Family::Rows(at.page.class), &schema::row_key(at))?;
+    let row = row.ok_or_else(|| Error::corrupt(format!("registration {at} of a request is missing")))?;
+    let row = Row::decode(&row)?;
+    let class = core.class(at.page.class)?;
+    let held = core.holds.read().covering(&class.definition.name, row.key, row.subject, false).is_some();
+    let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
+    let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
+    Ok((at, Progress::Waits { until_ms, floor_ms, held }))
+}
+
+/// All requests, with those marked finished whose objects have all ended meanwhile.
+pub(crate) fn requests(core: &Core, trail: &Trail, now_ms: i64) -> Result<Vec<Request>> {
+    let all: Vec<Request> = core.requests.lock().values().cloned().collect();
+    all.into_iter().map(|request| finish(core, trail, request, now_ms)).collect()
+}
+
+/// Marks a request finished where it is.
+fn finish(core: &Core, trail: &Trail, request: Request, now_ms: i64) -> Result<Request> {
+    if request.state != RequestState::Found {
+        return Ok(request);
+    }
+    let ended_ms = match request.kind {
+        RequestKind::Close => nothing_lives(core, &request).then_some(now_ms),
+        _ => last_end_ms(core, trail, &request, now_ms)?,
+    };
+    let Some(changed_ms) = ended_ms else { return Ok(request) };
+    if core.check_writable().is_err() {
+        return Ok(request);
+    }
+    requests::store(
+        core,
+        WriteSet::default(),
+        Request { state: RequestState::Finished, changed_ms, ..request },
+    )
+}
+
+/// When the last object of an erasure ended, if all have.
+fn last_end_ms(core: &Core, trail: &Trail, request: &Request, now_ms: i64) -> Result<Option<i64>> {
+    let mut last_ms = request.changed_ms;
+    for item in items(core, trail, request.number, now_ms)? {
+        match item.progress {
+            Progress::Ended { time_ms, .. } => last_ms = last_ms.max(time_ms),
+            Progress::Waits { .. } => return Ok(None),
+        }
+    }
+    Ok(Some(last_ms))
+}
+
+fn nothing_lives(core: &Core, request: &Request) -> bool {
+    let classes: Vec<_> = core.classes.read().iter().cloned().collect();
+    let closed = |name: &str| request.selector.covers(name, &[], &[]);
+    let versions: Vec<_> =
+        classes.iter().filter(|class| closed(&class.definition.name)).map(|class| class.id).collect();
+    let mut live = 0_u64;
+    core.index.each_page(&mut |id, page| {
+        live += if versions.contains(&id.class) { u64::from(page.live()) } else { 0 };
+    });
+    live == 0
+}
+
+/// Forgets a request that is over, and with it whose it was and which objects it concerned.
+pub(crate) fn forget(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Result<()> {
+    core.check_writable()?;
+    let request = finish(core, trail, requests::get(core, number)?, now_ms)?;
+    if request.is_open() {
+        return Err(Error::invalid(format!(
+            "request {number} is still open; it is forgotten when it is finished"
+        )));
+    }
+    let range = schema::items(number);
+    let mut set = WriteSet::default();
+    set.delete_range(Family::Items, &range.start..&range.end);
+    set.delete(Family::Meta, &schema::request_key(number));
+    core.writer.write_durably(set)?;
+    core.requests.lock().remove(&number);
+    Ok(())
+}

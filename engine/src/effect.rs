@@ -1,0 +1,143 @@
+//! What a sweep knows, and what its requests make of one row. Pure.
+
+use crate::class::{Class, change_of_terms};
+use crate::hold::{Hold, HoldKind, HoldSet};
+use crate::request::{Request, RequestKind};
+use crate::schema::{Flags, Row};
+use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::record::{Cause, Reason};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// A sweep under way.
+pub(crate) struct Sweep {
+    pub(crate) active: Vec<Active>,
+    /// The registrations that each request is known to concern, so that none counts twice.
+    pub(crate) items: HashMap<u32, HashSet<RegistrationId>>,
+    pub(crate) todo: VecDeque<PageId>,
+    /// Pages looked at, and how many of their rows.
+    pub(crate) seen: HashMap<PageId, u32>,
+    /// Arrivals in each shard when the round began.
+    pub(crate) arrivals: Vec<u64>,
+    /// Whether a page was passed over because a batch has it.
+    pub(crate) passed_over: bool,
+}
+
+/// A request at work.
+pub(crate) struct Active {
+    pub(crate) request: Request,
+    /// The class that a changed class is applied as.
+    pub(crate) newest: Option<Arc<Class>>,
+    /// The hold that was lifted.
+    pub(crate) lifted: Option<Hold>,
+}
+
+/// Where a row is to go, and as what.
+#[derive(Clone)]
+pub(crate) struct Aim<'a> {
+    pub(crate) class: Arc<Class>,
+    pub(crate) row: Row<'a>,
+    pub(crate) slot: u64,
+    /// Why it moves, where it does.
+    pub(crate) cause: Option<Cause>,
+}
+
+impl<'a> Aim<'a> {
+    /// A row as it is.
+    pub(crate) fn of(class: &Arc<Class>, id: RegistrationId, row: Row<'a>) -> Self {
+        Aim { class: Arc::clone(class), row, slot: id.page.slot, cause: None }
+    }
+}
+
+impl Active {
+    /// From when on its objects are looked for.
+    pub(crate) fn ready_ms(&self) -> i64 {
+        self.request.ready_ms
+    }
+
+    /// Whether the request names this row as one of its objects.
+    pub(crate) fn concerns(&self, class: &Class, row: &Row<'_>) -> bool {
+        let covered = || self.request.selector.covers(&class.definition.name, row.key, row.subject);
+        match &self.request.kind {
+            RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
+            RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| newest.id != class.id),
+            RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| match hold.terms.kind {
+                HoldKind::Temporary => row.cause == Cause::Held.code() && covered(),
+                HoldKind::Event => !restarted(hold, row) && covered(),
+            }),
+        }
+    }
+
+    /// Carries the request out on a row that it concerns. `None` where there is nothing left to do, or it cannot be.
+    pub(crate) fn apply<'a>(&self, aim: &Aim<'a>, holds: &HoldSet, now_ms: i64) -> Option<Aim<'a>> {
+        match &self.request.kind {
+            RequestKind::Erase => sooner(aim, Reason::Erasure, Cause::Erasure, now_ms),
+            RequestKind::Close => {
+                let notice_ms = i64::try_from(aim.class.definition.slot_ms).unwrap_or(i64::MAX);
+                sooner(aim, Reason::Closed, Cause::Closed, now_ms.saturating_add(notice_ms))
+            }
+            RequestKind::Apply { .. } => retermed(aim, self.newest.as_ref()?, now_ms),
+            RequestKind::Lift { .. } => let_go(aim, self.lifted.as_ref()?, holds, now_ms),
+        }
+    }
+}
+
+/// An event hold restarts a clock once, and only of what was there.
+fn restarted(hold: &Hold, row: &Row<'_>) -> bool {
+    hold.lifted.as_ref().is_none_or(|lifted| row.start_ms >= lifted.at_ms) || row.reason != Reason::Due
+}
+
+fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {
+    if matches!(aim.row.reason, Reason::Erasure | Reason::Closed) {
+        return None;
+    }
+    let slot = aim.class.soonest_slot(aim.row.bounds(), from_ms).min(aim.slot);
+    Some(Aim { row: Row { reason, ..aim.row }, slot, cause: Some(cause), ..aim.clone() })
+}
+
+fn retermed<'a>(aim: &Aim<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Aim<'a>> {
+    let bounds = match newest.bounds(aim.row.start_ms) {
+        Ok(bounds) => bounds,
+        Err(error) => {
+            tracing::error!(class = newest.definition.name, %error, "an object keeps its earlier terms");
+            return None;
+        }
+    };
+    let row = Row { floor_ms: bounds.floor_ms, ceiling_ms: bounds.ceiling_ms, ..aim.row };
+    let slot = match aim.row.reason {
+        Reason::Due => newest.slot(bounds, now_ms),
+        _ => newest.soonest_slot(bounds, now_ms),
+    };
+    let cause = Some(change_of_terms(aim.row.bounds(), bounds));
+    Some(Aim { class: Arc::clone(newest), row, slot, cause })
+}
+
+fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Option<Aim<'a>> {
+    let lifted = hold.lifted.as_ref()?;
+    let row = aim.row;
+    if hold.terms.kind == HoldKind::Event {
+        let bounds = aim.class.bounds(lifted.at_ms).ok()?;
+        let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+        let row = Row {
+            start_ms: lifted.at_ms,
+            floor_ms,
+            ceiling_ms,
+            flags: row.flags.without(Flags::OPEN),
+            ..row
+        };
+        let slot = aim.class.slot(bounds, now_ms);
+        return Some(Aim { class: Arc::clone(&aim.class), row, slot, cause: Some(Cause::Lifted) });
+    }
+    if holds.covering(&aim.class.definition.name, row.key, row.subject, true).is_some() {
+        return None; // Another one keeps it.
+    }
+    // Past its ceiling there is nothing left to miss: it goes when the grace has passed. Before it, in time.
+    let lead_ms = i64::try_from(aim.class.definition.lead_ms).unwrap_or(i64::MAX);
+    let after_grace = lifted.at_ms.saturating_add(lifted.grace_ms).max(now_ms);
+    let in_time = row.ceiling_ms.saturating_sub(lead_ms).max(now_ms);
+    let is_late = row.ceiling_ms <= now_ms;
+    let from_ms = if is_late { after_grace } else { after_grace.min(in_time) };
+    let slot = aim.class.soonest_slot(row.bounds(), from_ms);
+    let reason = if is_late { Reason::Lifted } else { row.reason };
+    Some(Aim { row: Row { reason, ..row }, slot, cause: Some(Cause::Lifted), ..aim.clone() })
+}

@@ -1,0 +1,381 @@
+//! From outcomes to evidence: what became of each row, the records that say so, and the files they stand in.
+//!
+//! Everything here follows from the batch and the fates alone, byte for byte. So recovery can read the fates out of
+//! finished files, build the evidence again, and know by comparison that the files belong to the intent.
+
+mod fates;
+mod seal;
+mod summary;
+
+pub use self::fates::Outcome;
+pub(crate) use self::fates::{Fate, Fates, fates, is_move};
+pub(crate) use self::seal::unseal;
+
+use self::seal::seal;
+use self::summary::Summary;
+use crate::class::{Find, second_of};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::files::{Access, NewFile};
+use crate::keyring::Key;
+use crate::kv::{Family, WriteSet};
+use crate::plan::{Backoff, Batch, CarryGroups, PlannedRow};
+use crate::register::descriptor_of;
+use crate::schema::{self, Arrivals, Counts, FINGERPRINT_BYTES, PageRecord, PageRows};
+use rayon::prelude::*;
+use sexton_proof::commitment;
+use sexton_proof::file;
+use sexton_proof::id::{NO_CEILING, RegistrationId, batch_path};
+use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, PageLine};
+use sexton_proof::record::{Carry, Cause, FileKind, Header, RECORD_BYTES, ResultRecord, Tombstone};
+use std::collections::BTreeMap;
+
+/// How long what a hold keeps is left alone before it is looked at again. Lifting the hold looks at once, so this only
+/// bounds how long an object can be forgotten should that ever go wrong.
+const HELD_MS: i64 = 30 * 86_400_000;
+/// Rows of a batch that one task of the thread pool works on.
+const TASK_ROWS: usize = 2_048;
+
+/// A page that carried rows go to, and which rows of the batch.
+struct Destination {
+    page: PageRows,
+    rows: Vec<usize>,
+    arrivals: Arrivals,
+    earliest_ceiling_ms: i64,
+}
+
+/// A batch whose outcome is known, ready to be written and committed.
+pub(crate) struct Evidence {
+    pub(crate) batch: Batch,
+    pub(crate) fates: Fates,
+    /// Under which each row is found by key; empty where the class does not find by key.
+    pub(crate) fingerprints: Vec<[u8; FINGERPRINT_BYTES]>,
+    pub(crate) counts: Counts,
+    destinations: Vec<Destination>,
+    tombstones: Vec<u8>,
+    carries: Vec<u8>,
+    results: Vec<u8>,
+    openings: Option<Vec<u8>>,
+    pages: Vec<(u32, u32)>,
+    floor_max_ms: Option<i64>,
+    ceiling_min_ms: Option<i64>,
+    finished_ms: i64,
+}
+
+/// Builds the evidence of fresh fates, reserving pages for what lives on.
+pub(crate) fn build(core: &Core, batch: Batch, fates: Fates) -> Result<Evidence> {
+    let mut destinations = Vec::new();
+    for ((slot, shard, arrivals), rows) in carry_groups(&batch, &fates.of) {
+        let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
+        let n = count(rows.len());
+        let mut locked = core.index.lock(shard.into());
+        let page = locked.reserve(&*core.kv, &batch.class, slot, n, arrivals, earliest_ceiling_ms)?;
+        drop(locked);
+        let page = PageRows { page, rows: n };
+        destinations.push(Destination { page, rows, arrivals, earliest_ceiling_ms });
+    }
+    destinations.sort_by_key(|destination| destination.page.page);
+    assemble(core, batch, fates, destinations)
+}
+
+/// Builds the evidence of fates read back from files, with the pages that the intent says were reserved; `None`
+/// where those do not fit.
+pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<Evidence>> {
+    let groups = carry_groups(&batch, &fates.of);
+    let fits = groups.len() == batch.intent.to.len()
+        && groups.iter().zip(&batch.intent.to).all(|(((slot, shard, _), rows), to)| {
+            (to.page.slot, to.page.shard, to.rows) == (*slot, *shard, count(rows.len()))
+        });
+    if !fits {
+        return Ok(None);
+    }
+    let destination = |(((_, _, arrivals), rows), page): ((_, Vec<usize>), PageRows)| {
+        let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
+        Destination { page, rows, arrivals, earliest_ceiling_ms }
+    };
+    let destinations = groups.into_iter().zip(batch.intent.to.clone()).map(destination).collect();
+    assemble(core, batch, fates, destinations).map(Some)
+}
+
+/// The carried rows by where they go. All wait from the same instant on, the batch's last, so that there are few
+/// groups (a delay for each number of attempts, a shard each) however long the batch took: its leaf names them all.
+fn carry_groups(batch: &Batch, fates: &[Fate]) -> CarryGroups {
+    let before_floor = batch.rows.iter().zip(fates).filter_map(|(row, fate)| match fate {
+        Fate::LivesOn { cause: Cause::Floor, .. } => Some(batch.row(row)),
+        _ => None,
+    });
+    let last_ms = fates.iter().map(|fate| fate.time_ms()).max().unwrap_or(batch.intent.started_ms);
+    let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last_ms)).max().unwrap_or(0);
+    let mut groups = BTreeMap::new();
+    for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
+        let Fate::LivesOn { cause, to: None, .. } = *fate else { continue };
+        let (slot, arrivals) = match cause {
+            Cause::Floor => (after_floors, Arrivals::Carried),
+            Cause::Held => (second_of(last_ms.saturating_add(HELD_MS)), Arrivals::Held),
+            _ => {
+                let attempts = batch.row(planned).attempts.saturating_add(1);
+                (Backoff::DEFAULT.slot(attempts, last_ms), Arrivals::Carried)
+            }
+        };
+        groups.entry((slot, batch.page(planned).shard, arrivals)).or_insert_with(Vec::new).push(at);
+    }
+    groups
+}
+
+fn earliest_ceiling_ms(batch: &Batch, rows: &[usize]) -> i64 {
+    rows.iter().map(|&at| batch.row(&batch.rows[at]).ceiling_ms).min().unwrap_or(NO_CEILING)
+}
+
+fn count(n: usize) -> u32 {
+    // A batch has at most a few hundred thousand rows.
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// What one task makes of its rows.
+#[derive(Default)]
+struct Piece {
+    tombstones: Vec<u8>,
+    carries: Vec<u8>,
+    results: Vec<u8>,
+    sealed: Vec<Vec<u8>>,
+    fingerprints: Vec<[u8; FINGERPRINT_BYTES]>,
+}
+
+fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
+    let keys: Vec<Key> = batch
+        .intent
+        .pages
+        .iter()
+        .map(|page| core.keyring.get_or_create(batch.class.id, page.page.slot))
+        .collect::<Result<_>>()?;
+    // Where each parked row goes, by its place in the batch.
+    let mut parked: BTreeMap<usize, RegistrationId> = BTreeMap::new();
+    for destination in &destinations {
+        let page = destination.page.page;
+        parked.extend((0_u32..).zip(&destination.rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
+    }
+    let mut pieces: Vec<Piece> = batch
+        .rows
+        .par_chunks(TASK_ROWS)
+        .enumerate()
+        .map(|(task, rows)| records(core, &batch, task * TASK_ROWS, rows, &fates, &keys, &parked))
+        .collect::<Result<_>>()?;
+    let summary = Summary::of(&batch, &fates.of);
+    let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
+        let sealed: Vec<Vec<u8>> = pieces.iter_mut().flat_map(|p| std::mem::take(&mut p.sealed)).collect();
+        file::openings_file(batch.number(), &sealed)
+    });
+    Ok(Evidence {
+        tombstones: evidence_file(&batch, FileKind::Tombstones, pieces.iter().map(|p| &p.tombstones)),
+        carries: evidence_file(&batch, FileKind::Carries, pieces.iter().map(|p| &p.carries)),
+        results: evidence_file(&batch, FileKind::Results, pieces.iter().map(|p| &p.results)),
+        fingerprints: pieces.iter().flat_map(|p| p.fingerprints.iter().copied()).collect(),
+        openings,
+        counts: summary.counts,
+        pages: summary.pages,
+        floor_max_ms: summary.floor_max_ms,
+        ceiling_min_ms: summary.ceiling_min_ms,
+        finished_ms: summary.finished_ms,
+        batch,
+        fates,
+        destinations,
+    })
+}
+
+fn evidence_file<'a>(batch: &Batch, kind: FileKind, parts: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let mut bytes = vec![0; 64];
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    let n = records_in(kind, &bytes);
+    bytes[..64].copy_from_slice(&Header { kind, batch: batch.number(), n }.to_bytes());
+    bytes
+}
+
+/// How many records a file has.
+fn records_in(kind: FileKind, bytes: &[u8]) -> u32 {
+    count(bytes.len().saturating_sub(RECORD_BYTES) / kind.record_bytes().unwrap_or(RECORD_BYTES))
+}
+
+/// The records of some rows of a batch: the hot path of enforcement, run on all cores.
+fn records(
+    core: &Core,
+    batch: &Batch,
+    first: usize,
+    rows: &[PlannedRow],
+    fates: &Fates,
+    keys: &[Key],
+    parked: &BTreeMap<usize, RegistrationId>,
+) -> Result<Piece> {
+    let class = &batch.class;
+    let mut piece = Piece::default();
+    let mut descriptor = Vec::with_capacity(512);
+    for (at, planned) in (first..).zip(rows) {
+        let (row, id, k) = (batch.row(planned), batch.id(planned), &keys[planned.page as usize]);
+        descriptor.clear();
+        descriptor_of(core, class, id, &row).encode_into(&mut descriptor);
+        let r = commitment::blinding(k, &descriptor);
+        let commitment = commitment::commit(&r, &descriptor);
+        let (page, seq) = (planned.page, planned.seq);
+        match fates.of[at] {
+            Fate::Ends { method, time_ms } => {
+                let record = Tombstone { page, seq, commitment, time_ms, reason: row.reason, method };
+                piece.tombstones.extend_from_slice(&record.to_bytes());
+                let result = fates.results.get(&at);
+                if let Some(digest) = result {
+                    let record = ResultRecord { page, seq, commitment: commitment::result(&r, digest) };
+                    piece.results.extend_from_slice(&record.to_bytes());
+                }
+                if class.definition.openings == Openings::Operator {
+                    piece.sealed.push(seal(k, id, &row.opening(r), result.map(Vec::as_slice)));
+                }
+            }
+            Fate::LivesOn { cause, time_ms, to } => {
+                let to = to.or_else(|| parked.get(&at).copied());
+                let to =
+                    to.ok_or_else(|| Error::internal(format!("registration {id} was carried nowhere")))?;
+                let record = Carry { page, seq, commitment, time_ms, cause, to };
+                piece.carries.extend_from_slice(&record.to_bytes());
+            }
+        }
+        if class.definition.find == Find::Key {
+            piece.fingerprints.push(core.index.locate(row.key).1);
+        }
+    }
+    Ok(piece)
+}
+
+/// The paths of a batch's files.
+pub(crate) struct Paths {
+    pub(crate) tombstones: String,
+    pub(crate) carries: String,
+    pub(crate) results: String,
+    pub(crate) openings: String,
+}
+
+impl Paths {
+    pub(crate) fn of(batch: u64) -> Self {
+        let path = batch_path(batch);
+        Paths {
+            tombstones: format!("tombstones/{path}.tomb"),
+            carries: format!("tombstones/{path}.carry"),
+            results: format!("tombstones/{path}.results"),
+            openings: format!("openings/{path}.open"),
+        }
+    }
+}
+
+impl Evidence {
+    fn has_carries(&self) -> bool {
+        self.carries.len() > RECORD_BYTES
+    }
+
+    fn has_results(&self) -> bool {
+        self.results.len() > RECORD_BYTES
+    }
+
+    /// Pages that took what was carried.
+    pub(crate) fn to(&self) -> Vec<PageRows> {
+        self.destinations.iter().map(|destination| destination.page).collect()
+    }
+
+    /// Each carried row: its place in the batch, and its registration id from here on.
+    pub(crate) fn carried(&self) -> impl Iterator<Item = (usize, RegistrationId)> {
+        self.destinations.iter().flat_map(|destination| {
+            let page = destination.page.page;
+            (0_u32..).zip(&destination.rows).map(move |(seq, at)| (*at, RegistrationId { page, seq }))
+        })
+    }
+
+    /// Each page that took carried rows, with its record.
+    pub(crate) fn carried_pages(&self) -> impl Iterator<Item = (PageRows, PageRecord)> {
+        let record = |d: &Destination| PageRecord {
+            arrivals: d.arrivals,
+            earliest_ceiling_ms: d.earliest_ceiling_ms,
+            surprises: 0,
+        };
+        self.destinations.iter().map(move |d| (d.page, record(d)))
+    }
+
+    /// Makes the files durable. A crash before all of them are loses nothing, for the intent stands and the store is
+    /// asked again; a crash after it finds files that match the intent and goes on to the commit without asking.
+    pub(crate) fn write_files(&mut self, core: &Core) -> Result<()> {
+        // A leaf that could not be logged must not get as far as files that recovery would take up again.
+        self.leaf(self.finished_ms)?;
+        let paths = Paths::of(self.batch.number());
+        let public = |path: String, bytes| NewFile { path, bytes, access: Access::Public };
+        if !self.destinations.is_empty() {
+            // The reserved pages go on record before files that name them, so that recovery can resolve them.
+            self.batch.intent.to = self.to();
+            let mut set = WriteSet::default();
+            set.put(Family::Meta, &schema::intent_key(self.batch.number()), &self.batch.intent.encode());
+            core.writer.write_durably(set)?;
+        }
+        let mut files = vec![public(paths.tombstones, &self.tombstones)];
+        let more = [
+            (self.has_carries(), paths.carries, &self.carries),
+            (self.has_results(), paths.results, &self.results),
+        ];
+        for (is_needed, path, bytes) in more {
+            if is_needed {
+                files.push(public(path, bytes));
+            } else if self.batch.again {
+                // An earlier attempt may have published one that no leaf will ever name.
+                core.files.remove(&path)?;
+            }
+        }
+        if let Some(openings) = &self.openings {
+            files.push(NewFile { path: paths.openings, bytes: openings, access: Access::Private });
+        }
+        core.files.replace_all(&files)
+    }
+
+    /// Whether these are the files of this evidence.
+    pub(crate) fn matches(
+        &self,
+        tombstones: &[u8],
+        carries: Option<&[u8]>,
+        results: Option<&[u8]>,
+        openings: Option<&[u8]>,
+    ) -> bool {
+        self.tombstones == tombstones
+            && carries == self.has_carries().then_some(&self.carries[..])
+            && results == self.has_results().then_some(&self.results[..])
+            && self.openings.as_deref().is_none_or(|mine| openings == Some(mine))
+    }
+
+    /// The leaf of this batch, logged at `logged_ms`.
+    pub(crate) fn leaf(&self, logged_ms: i64) -> Result<String> {
+        let intent = &self.batch.intent;
+        let reference = |kind, bytes: &[u8]| FileRef { n: records_in(kind, bytes), root: file::root(bytes) };
+        let page = |(page, (tombstones, carries)): (&PageRows, &(u32, u32))| PageLine {
+            slot: page.page.slot,
+            shard: page.page.shard,
+            part: page.page.part,
+            seqs: page.rows,
+            tombstones: *tombstones,
+            carries: *carries,
+        };
+        let leaf = Leaf::Batch(BatchLeaf {
+            logged_ms: logged_ms.max(self.finished_ms),
+            batch: intent.batch,
+            class: intent.class,
+            class_leaf: self.batch.class.leaf_hash,
+            pages: intent.pages.iter().zip(&self.pages).map(page).collect(),
+            tombstones: reference(FileKind::Tombstones, &self.tombstones),
+            carries: self.has_carries().then(|| reference(FileKind::Carries, &self.carries)),
+            results: self.has_results().then(|| reference(FileKind::Results, &self.results)),
+            floor_max_ms: self.floor_max_ms,
+            ceiling_min_ms: self.ceiling_min_ms,
+            started_ms: intent.started_ms,
+            finished_ms: self.finished_ms,
+            tool: concat!("sexton/", env!("CARGO_PKG_VERSION")).into(),
+        });
+        leaf.encode()
+            .map_err(|e| Error::internal(format!("the leaf of batch {} is invalid: {e}", intent.batch)))
+    }
+
+    pub(crate) fn finished_ms(&self) -> i64 {
+        self.finished_ms
+    }
+}

@@ -1,0 +1,219 @@
+//! The plan ahead: what goes when, why, and what is held back by what. Reads what planning reads and decides by the same
+//! functions, and changes nothing.
+
+use crate::alarm::AlarmCause;
+use crate::alarms;
+use crate::class::second_of;
+use crate::core::Core;
+use crate::effect::{Active, Aim};
+use crate::error::Result;
+use crate::hold::HoldSet;
+use crate::index::Page;
+use crate::kv::{Family, Order};
+use crate::plan::{self, Planned, Truth};
+use crate::schema::{self, Mark, Row};
+use crate::sweep;
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::leaf::Disposition;
+use sexton_proof::record::Reason;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// What will be done with an object when its time has come, as far as is known now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The store is asked to delete it.
+    Delete,
+    /// The store is asked to anonymise it.
+    Anonymise,
+    /// Its registration ends, for a newer one took its place.
+    EndReplaced,
+    /// Its registration ends, for the host has deleted it itself.
+    EndReleased,
+    /// The legal hold of this name keeps it.
+    Hold(String),
+    /// Its floor has not passed.
+    WaitForFloor,
+    /// Deleting has stopped, and waits for a person.
+    Stopped(AlarmCause),
+}
+
+/// One line of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// The registration as it is now.
+    pub id: RegistrationId,
+    /// Name of the class.
+    pub class: String,
+    /// Key of the object.
+    pub key: Vec<u8>,
+    /// When its time comes, Unix ms; in the past where it has come.
+    pub at_ms: i64,
+    /// What will be done.
+    pub action: Action,
+    /// Why it ends.
+    pub reason: Reason,
+    /// Its floor, [`sexton_proof::id::NO_FLOOR`] where there is none.
+    pub floor_ms: i64,
+    /// Its ceiling, [`sexton_proof::id::NO_CEILING`] where there is none.
+    pub ceiling_ms: i64,
+}
+
+/// What decides, as of now.
+struct Outlook {
+    active: Vec<Active>,
+    tripped: BTreeSet<ClassId>,
+    clock: Option<AlarmCause>,
+    now_ms: i64,
+    until_ms: i64,
+}
+
+/// Shows every object whose time comes by `until_ms`, in the order of classes and pages.
+pub(crate) fn preview(
+    core: &Core,
+    now_ms: i64,
+    until_ms: i64,
+    visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>,
+) -> Result<()> {
+    let outlook = Outlook {
+        active: sweep::ready(core, until_ms)?,
+        tripped: alarms::tripped(core),
+        clock: core.alarms.lock().values().map(|a| &a.cause).find(|cause| cause.is_of_time()).cloned(),
+        now_ms,
+        until_ms,
+    };
+    // As they are now: the scans below may take a while, and placing a hold does not wait for them.
+    let holds = core.holds.read().clone();
+    let until = u64::try_from(until_ms).unwrap_or(0);
+    let mut pages: Vec<(PageId, Page)> = Vec::new();
+    core.index.each_page(&mut |id, page| {
+        // Requests can bring anything forward, so where any waits every page is looked at.
+        if page.rows > 0 && (id.slot <= until || !outlook.active.is_empty()) {
+            pages.push((id, *page));
+        }
+    });
+    pages.sort_unstable_by_key(|(id, _)| *id);
+    for (id, page) in pages {
+        if page_ahead(core, &outlook, &holds, id, &page, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn page_ahead(
+    core: &Core,
+    outlook: &Outlook,
+    holds: &HoldSet,
+    page: PageId,
+    found: &Page,
+    visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let class = core.class(page.class)?;
+    let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
+    let stopped = match &outlook.clock {
+        Some(cause) => Some(cause.clone()),
+        None if outlook.tripped.contains(&page.class) && found.surprises > 0 => {
+            Some(AlarmCause::Breaker { class: class.definition.name.clone() })
+        }
+        None => None,
+    };
+    let range = schema::page_rows(page);
+    let mut result = Ok(ControlFlow::Continue(()));
+    core.kv.scan(
+        Family::Rows(page.class),
+        &range.start..&range.end,
+        Order::Ascending,
+        &mut |key, value| {
+            let row = schema::row_id(page.class, key).and_then(|id| Ok((id, Row::decode(value)?)));
+            let (id, row) = match row {
+                Ok(found) => found,
+                Err(error) => {
+                    result = Err(error);
+                    return ControlFlow::Break(());
+                }
+            };
+            if id.seq >= found.rows || matches!(marks.get(&id), Some(Mark::Moved { .. })) {
+                return ControlFlow::Continue(()); // It is shown where it lives.
+            }
+            let aim = Aim::of(&class, id, row);
+            let Some(forecast) = forecast(outlook, holds, &marks, id, aim, stopped.as_ref()) else {
+                return ControlFlow::Continue(());
+            };
+            let next = visit(forecast);
+            result = Ok(next);
+            next
+        },
+    )?;
+    result
+}
+
+fn forecast(
+    outlook: &Outlook,
+    holds: &HoldSet,
+    marks: &BTreeMap<RegistrationId, Mark>,
+    id: RegistrationId,
+    mut aim: Aim<'_>,
+    stopped: Option<&AlarmCause>,
+) -> Option<Forecast> {
+    if !marks.contains_key(&id) {
+        for active in &outlook.active {
+            let at_ms = outlook.now_ms.max(active.ready_ms());
+            if active.concerns(&aim.class, &aim.row)
+                && let Some(next) = active.apply(&aim, holds, at_ms)
+            {
+                let cause = next.cause.map_or(next.row.cause, |cause| cause.code());
+                aim = Aim { slot: next.slot.max(second_of(at_ms)), row: Row { cause, ..next.row }, ..next };
+            }
+        }
+    }
+    let at_ms = i64::try_from(aim.slot).unwrap_or(i64::MAX);
+    if at_ms > outlook.until_ms {
+        return None;
+    }
+    let class = &aim.class.definition;
+    let truth = Truth { marks, holds, now_ms: at_ms.max(outlook.now_ms) };
+    let action = match (plan::planned(&class.name, id, &aim.row, &truth), stopped) {
+        (_, Some(cause)) => Action::Stopped(cause.clone()),
+        (Planned::Moved { .. }, None) => return None,
+        (Planned::Replaced, None) => Action::EndReplaced,
+        (Planned::Released, None) => Action::EndReleased,
+        (Planned::Held, None) => {
+            let hold = holds.covering(&class.name, aim.row.key, aim.row.subject, false);
+            Action::Hold(hold.map(|hold| hold.terms.name.clone()).unwrap_or_default())
+        }
+        (Planned::BeforeFloor, None) => Action::WaitForFloor,
+        (Planned::Delete, None) if class.disposition == Disposition::Anonymise => Action::Anonymise,
+        (Planned::Delete, None) => Action::Delete,
+    };
+    Some(Forecast {
+        id,
+        class: class.name.clone(),
+        key: aim.row.key.to_vec(),
+        at_ms,
+        action,
+        reason: aim.row.reason,
+        floor_ms: aim.row.floor_ms,
+        ceiling_ms: aim.row.ceiling_ms,
+    })
+}
+
+fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
+    let range = schema::page_registrations(page);
+    let mut marks = BTreeMap::new();
+    let mut failure = None;
+    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| match (
+        key.as_array().map(RegistrationId::from_bytes),
+        Mark::decode(value),
+    ) {
+        (Some(id), Ok(mark)) => {
+            marks.insert(id, mark);
+            ControlFlow::Continue(())
+        }
+        (_, mark) => {
+            failure = mark.err();
+            ControlFlow::Break(())
+        }
+    })?;
+    failure.map_or(Ok(marks), Err)
+}
