@@ -2,7 +2,7 @@
 //! the bare sketch that the engine is held against.
 
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
+use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
 use sexton_proof::leaf::Openings;
 use std::fs;
 use std::ops::Range;
@@ -155,7 +155,9 @@ impl Ours {
             )
         };
         let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
-        let options = Options { classes, ..Options::new("bench.example/log") };
+        // Everything is registered overdue here, which a breaker is there to stop.
+        let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
+        let options = Options { classes, breaker, ..Options::new("bench.example/log") };
         let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 /// Where the feed's key lies under the data folder.
 const KEY_PATH: &str = "keys/feed.key";
+const TITLE: &str = "sexton feed key v0";
 const CONTEXT: &str = "sexton v1 feed";
 /// Most entries of one call.
 pub const FEED_MAX: usize = 10_000;
@@ -52,16 +53,24 @@ pub(crate) fn load_key(files: &dyn Files, entropy: &dyn Entropy, last: u64) -> R
     if let Some(bytes) = files.read(KEY_PATH)? {
         let text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| unusable("is not text"))?);
         let mut key = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim_end(), &mut key[..]).map_err(|_| unusable("is malformed"))?;
+        let line = text.lines().nth(1).and_then(|line| line.strip_prefix("key "));
+        let decoded = line.map(|line| hex::decode_to_slice(line, &mut key[..]));
+        if !matches!(decoded, Some(Ok(()))) || *text != *key_text(&key) {
+            return Err(unusable("is malformed or does not match its own checksum"));
+        }
         return Ok(Arc::new(key));
     }
     if last > 0 {
         return Err(unusable("is missing"));
     }
     let key = Arc::new(Zeroizing::new(entropy.secret()?));
-    let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(&key[..]))));
-    files.replace(KEY_PATH, text.as_bytes(), Access::Private)?;
+    files.replace(KEY_PATH, key_text(&key).as_bytes(), Access::Private)?;
     Ok(key)
+}
+
+fn key_text(key: &[u8; 32]) -> Zeroizing<String> {
+    let body = Zeroizing::new(format!("{TITLE}\nkey {}\n", *Zeroizing::new(hex::encode(key))));
+    Zeroizing::new(format!("{}check {}\n", *body, blake3::hash(body.as_bytes()).to_hex()))
 }
 
 /// Stages an entry for every object that ended in this batch, behind `last`; gives the new last number.
