@@ -78,7 +78,8 @@ fn progress(
     let row = row.ok_or_else(|| Error::corrupt(format!("registration {at} of a request is missing")))?;
     let row = Row::decode(&row)?;
     let class = core.class(at.page.class)?;
-    let held = core.holds.read().covering(&class.definition.name, row.key, row.subject, false).is_some();
+    let held =
+        core.holds.read().covering(&class.definition.name, row.key, row.subject, row.start_ms).is_some();
     let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
     let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
     Ok((at, Progress::Waits { until_ms, floor_ms, held }))

@@ -213,7 +213,6 @@ fn apply(
     let mut set = WriteSet::default();
     let new = place::relocate(core, shard, &mut set, id, to, &planned.row, planned.cause)
         .inspect_err(|error| core.writer.poison(error))?;
-    shard.note_arrival();
     let ticket = core.writer.write(set)?;
     Ok((answer(core, &planned.class, new, &planned.row)?, Some(ticket)))
 }
@@ -338,7 +337,8 @@ fn release<'a>(
     if row.flags.has(Flags::RELEASED) {
         return Ok(None);
     }
-    if let Some(hold) = core.holds.read().covering(&class.definition.name, row.key, row.subject, false) {
+    if let Some(hold) = core.holds.read().covering(&class.definition.name, row.key, row.subject, row.start_ms)
+    {
         return Err(hold::held(&format!("registration {id} cannot be released"), hold));
     }
     let cause = Cause::Released;

@@ -6,7 +6,7 @@ use crate::request::{Request, RequestKind};
 use crate::schema::{Flags, Row};
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::{Cause, Reason};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A sweep under way.
@@ -17,10 +17,10 @@ pub(crate) struct Sweep {
     pub(crate) todo: VecDeque<PageId>,
     /// Pages looked at, and how many of their rows.
     pub(crate) seen: HashMap<PageId, u32>,
-    /// Arrivals in each shard when the round began.
-    pub(crate) arrivals: Vec<u64>,
-    /// Whether a page was passed over because a batch has it.
-    pub(crate) passed_over: bool,
+    /// Pages of batches that are out, with rows that a request concerns: what is carried from them is still to be seen.
+    pub(crate) waiting: BTreeSet<PageId>,
+    /// Shards that are not finished.
+    pub(crate) shards: BTreeSet<usize>,
 }
 
 /// A request at work.
@@ -65,6 +65,17 @@ impl Active {
                 HoldKind::Temporary => row.cause == Cause::Held.code() && covered(),
                 HoldKind::Event => !restarted(hold, row) && covered(),
             }),
+        }
+    }
+
+    /// Whether it may come to concern a row whose batch is out, should that carry it.
+    pub(crate) fn may_concern(&self, class: &Class, row: &Row<'_>) -> bool {
+        match (&self.request.kind, &self.lifted) {
+            // What the hold kept when the batch was planned is parked only when it comes back.
+            (RequestKind::Lift { .. }, Some(_)) => {
+                self.request.selector.covers(&class.definition.name, row.key, row.subject)
+            }
+            _ => self.concerns(class, row),
         }
     }
 
@@ -128,7 +139,7 @@ fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Optio
         let slot = aim.class.slot(bounds, now_ms);
         return Some(Aim { class: Arc::clone(&aim.class), row, slot, cause: Some(Cause::Lifted) });
     }
-    if holds.covering(&aim.class.definition.name, row.key, row.subject, true).is_some() {
+    if holds.covering(&aim.class.definition.name, row.key, row.subject, row.start_ms).is_some() {
         return None; // Another one keeps it.
     }
     // Past its ceiling there is nothing left to miss: it goes when the grace has passed. Before it, in time.

@@ -46,7 +46,7 @@ pub struct Lifted {
     pub author: String,
     /// How long what it kept past its ceiling is still left alone, ms.
     pub grace_ms: i64,
-    /// Whether everything that it had kept back was found again. Until then it still covers the rest.
+    /// Whether everything that it had kept back was found again.
     pub done: bool,
 }
 
@@ -65,6 +65,24 @@ pub struct Hold {
     pub lifted: Option<Lifted>,
 }
 
+impl Hold {
+    /// Whether it was not lifted.
+    pub fn stands(&self) -> bool {
+        self.lifted.is_none()
+    }
+
+    /// Whether it has some effect on what it covers: an event hold that was lifted keeps what it covered until it was
+    /// found and counts anew, or it could go on its earlier time in between.
+    fn has_effect(&self) -> bool {
+        let restarting = |lifted: &Lifted| self.terms.kind == HoldKind::Event && !lifted.done;
+        self.lifted.as_ref().is_none_or(restarting)
+    }
+
+    fn still_covers(&self, start_ms: i64) -> bool {
+        self.lifted.as_ref().is_none_or(|lifted| self.has_effect() && start_ms < lifted.at_ms)
+    }
+}
+
 /// The holds of an engine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HoldSet {
@@ -72,7 +90,7 @@ pub(crate) struct HoldSet {
     standing: Standing,
 }
 
-/// Those that stand, by what they are found by.
+/// Those that have an effect, by what they are found by.
 #[derive(Clone, Debug, Default)]
 struct Standing {
     keys: HashMap<Vec<u8>, Vec<[u8; 16]>>,
@@ -88,14 +106,14 @@ impl HoldSet {
     pub(crate) fn insert(&mut self, hold: Hold) {
         self.all.insert(hold.id, hold);
         self.standing = Standing::default();
-        for hold in self.all.values().filter(|hold| hold.lifted.as_ref().is_none_or(|lifted| !lifted.done)) {
+        for hold in self.all.values().filter(|hold| hold.has_effect()) {
             self.standing.insert(hold);
         }
     }
 
     /// The hold of that name that stands.
     pub(crate) fn named(&self, name: &str) -> Option<&Hold> {
-        self.all.values().find(|hold| hold.lifted.is_none() && hold.terms.name == name)
+        self.all.values().find(|hold| hold.stands() && hold.terms.name == name)
     }
 
     pub(crate) fn get(&self, id: &[u8; 16]) -> Option<&Hold> {
@@ -106,10 +124,9 @@ impl HoldSet {
         self.all.values()
     }
 
-    /// One that covers the object. `let_go`: the object was found again when a hold was lifted, so only those that
-    /// still stand count.
-    pub(crate) fn covering(&self, class: &str, key: &[u8], subject: &[u8], let_go: bool) -> Option<&Hold> {
-        let counts = |id: &&[u8; 16]| !let_go || self.all.get(*id).is_some_and(|hold| hold.lifted.is_none());
+    /// One that covers an object whose promise counts from `start_ms`.
+    pub(crate) fn covering(&self, class: &str, key: &[u8], subject: &[u8], start_ms: i64) -> Option<&Hold> {
+        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(start_ms));
         self.all.get(self.standing.covering(class, key, subject, &counts)?)
     }
 
@@ -230,7 +247,7 @@ mod tests {
             }
             for class in ["a", "c"] {
                 let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
-                let found = set.covering(class, &key, &subject, false);
+                let found = set.covering(class, &key, &subject, 0);
                 prop_assert_eq!(found.is_some(), naive);
                 prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));
             }

@@ -95,8 +95,6 @@ struct ClassPages {
 pub(crate) struct Shard {
     number: u16,
     classes: BTreeMap<ClassId, ClassPages>,
-    /// How often registrations arrived in a page from another, other than by a sweep.
-    arrivals: u64,
 }
 
 /// All shards.
@@ -116,7 +114,7 @@ pub(crate) struct DuePage {
 
 impl Index {
     pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
-        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new(), arrivals: 0 });
+        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new() });
         Index { shards: (0..shards).map(shard).collect(), secret }
     }
 
@@ -202,11 +200,6 @@ impl Index {
         Ok(pages)
     }
 
-    /// How often registrations arrived from another page, by shard.
-    pub(crate) fn arrivals(&self) -> Vec<u64> {
-        self.shards.iter().map(|shard| shard.lock().arrivals).collect()
-    }
-
     /// What was ever registered, by class.
     pub(crate) fn tallies(&self) -> BTreeMap<ClassId, Tally> {
         let mut all: BTreeMap<ClassId, Tally> = BTreeMap::new();
@@ -233,11 +226,6 @@ impl Shard {
     pub(crate) fn add_class(&mut self, class: &Class, now_ms: i64, settled_to: u64, tally: Tally) {
         let wheel = Wheel::new(class.definition.slot_ms, u64::try_from(now_ms).unwrap_or(0));
         self.classes.entry(class.id).or_insert(ClassPages { wheel, settled_to, reclaimed_to: 0, tally });
-    }
-
-    /// Says that a registration arrives from another page, so that a sweep under way looks again.
-    pub(crate) fn note_arrival(&mut self) {
-        self.arrivals += 1;
     }
 
     /// Its number.
@@ -321,7 +309,6 @@ impl Shard {
             if let Some(part) = self.next_part(kv, first)? {
                 let id = PageId { part, ..first };
                 let state = PageState::Reserved;
-                self.note_arrival();
                 self.restore(id, Page::new(part, rows, state, arrivals, earliest_ceiling_ms))?;
                 return Ok(id);
             }

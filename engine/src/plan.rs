@@ -69,8 +69,8 @@ pub(crate) enum Planned {
     Replaced,
     /// The host has deleted it itself.
     Released,
-    /// A legal hold covers it: it is kept.
-    Held,
+    /// A legal hold covers it: it is kept. One that was lifted keeps it for a moment, until its clock is restarted.
+    Held { standing: bool },
     /// Its floor has not passed: it is kept.
     BeforeFloor,
     /// The store is asked to delete it.
@@ -427,12 +427,12 @@ fn numbered(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<R
 
 /// What becomes of a row whose time has come.
 pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Truth<'_>) -> Planned {
-    let let_go = row.cause == Cause::Lifted.code();
+    let hold = || truth.holds.covering(class, row.key, row.subject, row.start_ms);
     match truth.marks.get(&id) {
         Some(Mark::Moved { cause, to }) => Planned::Moved { cause: *cause, to: *to },
         Some(Mark::Replaced) => Planned::Replaced,
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
-        None if truth.holds.covering(class, row.key, row.subject, let_go).is_some() => Planned::Held,
+        None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
         // The slot begins after every floor in it, so this never happens while the clock is right.
         None if row.floor_ms > truth.now_ms => Planned::BeforeFloor,
         None => Planned::Delete,

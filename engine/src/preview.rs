@@ -178,8 +178,8 @@ fn forecast(
         (Planned::Moved { .. }, None) => return None,
         (Planned::Replaced, None) => Action::EndReplaced,
         (Planned::Released, None) => Action::EndReleased,
-        (Planned::Held, None) => {
-            let hold = holds.covering(&class.name, aim.row.key, aim.row.subject, false);
+        (Planned::Held { .. }, None) => {
+            let hold = holds.covering(&class.name, aim.row.key, aim.row.subject, aim.row.start_ms);
             Action::Hold(hold.map(|hold| hold.terms.name.clone()).unwrap_or_default())
         }
         (Planned::BeforeFloor, None) => Action::WaitForFloor,

@@ -490,9 +490,8 @@ fn fates_of_files(intent: &Intent, tombstones: &[u8], carries: Option<&[u8]>) ->
         fates.insert((t.page, t.seq), Fate::Ends { method: t.method, time_ms: t.time_ms });
     }
     for c in carries.iter().flat_map(EvidenceFile::carries) {
-        // What was moved went where its mark says; the rest is parked where the intent says.
-        let to = evidence::is_move(c.cause).then_some(c.to);
-        fates.insert((c.page, c.seq), Fate::LivesOn { cause: c.cause, time_ms: c.time_ms, to });
+        let (cause, time_ms) = (c.cause, c.time_ms);
+        fates.insert((c.page, c.seq), Fate::LivesOn { cause, time_ms, to: Some(c.to) });
     }
     let rows =
         (0_u32..).zip(&intent.pages).flat_map(|(page, rows)| (0..rows.rows).map(move |seq| (page, seq)));

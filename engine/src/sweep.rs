@@ -1,13 +1,16 @@
 //! The sweep: one pass over the rows that live, for all requests that wait. What they concern is moved to where it is
-//! to go from now on. A sweep works page by page between batches; it has ended when it saw every page that existed when
-//! it began and nothing arrived in a page behind its back.
+//! to go from now on. A sweep works page by page between batches.
+//!
+//! A registration never leaves its shard, so a sweep ends shard by shard: when most of a shard was looked at, its lock is
+//! taken, the rest is looked at, and at that instant nothing that a request concerns can be elsewhere in it, but in a
+//! batch that is out. For those that have such rows it waits.
 
 use crate::class::{Class, second_of};
 use crate::core::{Core, Planner};
 use crate::effect::{Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
-use crate::index::Shard;
+use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
 use crate::place::{self, Place};
 use crate::request::{Request, RequestKind, RequestState};
@@ -19,6 +22,8 @@ use std::sync::Arc;
 
 /// Rows looked at before due batches get their turn again.
 const ROWS_AT_ONCE: u32 = 1 << 20;
+/// Rows that may be left when a shard is finished under its lock.
+const ROWS_UNDER_LOCK: u64 = 1 << 16;
 
 /// Goes on with the sweep, beginning one where requests are ready. Gives whether there is more to do right now.
 pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<bool> {
@@ -33,20 +38,21 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result
     while left > 0
         && let Some(page) = sweep.todo.pop_front()
     {
-        left = left.saturating_sub(sweep.visit(core, page, now_ms)?);
+        let mut shard = core.index.lock(page.shard.into());
+        left = left.saturating_sub(sweep.visit(core, &mut shard, page, now_ms)?);
     }
-    if sweep.todo.is_empty() && !sweep.next_round(core) {
+    if sweep.todo.is_empty() {
+        for number in sweep.shards.clone() {
+            sweep.finish_shard(core, number, now_ms)?;
+        }
+    }
+    if sweep.shards.is_empty() {
         sweep.end(core, now_ms)?;
         return Ok(true);
     }
-    // Where only pages of batches under way are left, those have to come back first.
-    let more = sweep.todo.iter().any(|page| is_settled_in(core, *page));
+    let more = !sweep.todo.is_empty();
     planner.sweep = Some(sweep);
     Ok(more)
-}
-
-fn is_settled_in(core: &Core, page: PageId) -> bool {
-    core.index.lock(page.shard.into()).page_mut(page).is_none_or(|found| found.is_settled_in())
 }
 
 /// The requests that are ready by `by_ms`, in the order in which they were taken.
@@ -82,30 +88,59 @@ impl Sweep {
             items,
             todo: VecDeque::new(),
             seen: HashMap::new(),
-            arrivals: core.index.arrivals(),
-            passed_over: false,
+            waiting: BTreeSet::new(),
+            shards: (0..core.index.shards()).collect(),
         };
-        sweep.todo = sweep.unseen(core);
+        let scope = sweep.scope(core);
+        for number in 0..core.index.shards() {
+            let pages = sweep.unseen(&core.index.lock(number), &scope);
+            sweep.todo.extend(pages.into_iter().map(|(page, _)| page));
+        }
         Ok(Some(sweep))
     }
 
-    /// The pages in scope that have rows which were not looked at.
-    fn unseen(&self, core: &Core) -> VecDeque<PageId> {
-        let scope = self.scope(core);
+    /// The pages of a shard that are in scope and have rows which were not looked at, with how many.
+    fn unseen(&self, shard: &Shard, scope: &BTreeSet<ClassId>) -> Vec<(PageId, u32)> {
         let parked_only = self
             .active
             .iter()
             .all(|active| active.lifted.as_ref().is_some_and(|hold| hold.terms.kind == HoldKind::Temporary));
         let mut pages = Vec::new();
-        core.index.each_page(&mut |id, page| {
+        shard.each_page(&mut |id, page| {
             let in_scope = scope.contains(&id.class)
-                && (!parked_only || page.arrivals == Arrivals::Held || !page.is_settled_in());
-            if in_scope && page.rows > self.seen.get(&id).copied().unwrap_or(0) {
-                pages.push(id);
+                && page.state != PageState::Reserved
+                && (!parked_only || page.arrivals == Arrivals::Held || page.state == PageState::InBatch);
+            let seen = self.seen.get(&id).copied().unwrap_or(0);
+            if in_scope && page.rows > seen {
+                pages.push((id, page.rows - seen));
             }
         });
         pages.sort_unstable();
-        pages.into()
+        pages
+    }
+
+    /// Looks at what is left of a shard under its lock, and finishes the shard unless a batch is waited for. Where much
+    /// is left it is looked at without holding up everybody else first.
+    fn finish_shard(&mut self, core: &Core, number: usize, now_ms: i64) -> Result<()> {
+        let scope = self.scope(core);
+        let mut shard = core.index.lock(number);
+        self.waiting.retain(|page| {
+            usize::from(page.shard) != number
+                || shard.page_mut(*page).is_some_and(|found| found.state == PageState::InBatch)
+        });
+        let mut left = self.unseen(&shard, &scope);
+        left.retain(|(page, _)| !self.waiting.contains(page));
+        if left.iter().map(|(_, rows)| u64::from(*rows)).sum::<u64>() > ROWS_UNDER_LOCK {
+            self.todo.extend(left.into_iter().map(|(page, _)| page));
+            return Ok(());
+        }
+        for (page, _) in left {
+            self.visit(core, &mut shard, page, now_ms)?;
+        }
+        if !self.waiting.iter().any(|page| usize::from(page.shard) == number) {
+            self.shards.remove(&number);
+        }
+        Ok(())
     }
 
     fn scope(&self, core: &Core) -> BTreeSet<ClassId> {
@@ -120,62 +155,39 @@ impl Sweep {
         classes.iter().filter(|class| concerned(class)).map(|class| class.id).collect()
     }
 
-    /// Readies another round where something may have been missed; whether it did.
-    fn next_round(&mut self, core: &Core) -> bool {
-        let arrivals = core.index.arrivals();
-        if !self.passed_over && arrivals == self.arrivals {
-            return false;
-        }
-        self.arrivals = arrivals;
-        self.passed_over = false;
-        self.todo = self.unseen(core);
-        !self.todo.is_empty()
-    }
-
     /// Looks at the rows of a page that were not looked at; gives how many. The shard is locked from before the rows
     /// are read until the moves are written, so that nobody changes them in between.
-    fn visit(&mut self, core: &Core, page: PageId, now_ms: i64) -> Result<u32> {
-        let mut shard = core.index.lock(page.shard.into());
+    fn visit(&mut self, core: &Core, shard: &mut Shard, page: PageId, now_ms: i64) -> Result<u32> {
         let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
-        if !found.is_settled_in() {
-            self.passed_over = true;
-            return Ok(1);
+        if found.state == PageState::Reserved {
+            return Ok(1); // Its rows come from a page of a batch that is out, which is looked at itself.
         }
-        let from = self.seen.insert(page, found.rows).unwrap_or(0);
+        let from = self.seen.get(&page).copied().unwrap_or(0);
         let class = core.class(page.class)?;
         let marked = if found.marked { marked(core, page)? } else { BTreeSet::new() };
-        let range = schema::page_rows(page);
-        let from_key = schema::row_key(RegistrationId { page, seq: from });
-        let mut rows = Vec::new();
-        core.kv.scan(
-            Family::Rows(page.class),
-            &from_key..&range.end,
-            Order::Ascending,
-            &mut |key, value| {
-                rows.push((key.to_vec(), value.to_vec()));
-                ControlFlow::Continue(())
-            },
-        )?;
         let mut set = WriteSet::default();
-        for (key, value) in &rows {
-            let id = schema::row_id(page.class, key)?;
-            if !marked.contains(&id) {
-                let staged = self.look(
-                    core,
-                    &mut shard,
-                    &mut set,
-                    id,
-                    Aim::of(&class, id, Row::decode(value)?),
-                    now_ms,
-                );
-                // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
-                staged.inspect_err(|error| core.writer.poison(error))?;
+        for (key, value) in rows_from(core, page, from)? {
+            let id = schema::row_id(page.class, &key)?;
+            let row = Row::decode(&value)?;
+            if marked.contains(&id) {
+                continue;
             }
+            if found.state == PageState::InBatch {
+                if self.active.iter().any(|active| active.may_concern(&class, &row)) {
+                    self.waiting.insert(page);
+                    return Ok(found.rows - from);
+                }
+                continue;
+            }
+            let staged = self.look(core, shard, &mut set, id, Aim::of(&class, id, row), now_ms);
+            // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
+            staged.inspect_err(|error| core.writer.poison(error))?;
         }
         if !set.is_empty() {
             // Durable with what ends the sweep: a crash before leaves the request waiting, and it is swept again.
             core.writer.write(set)?;
         }
+        self.seen.insert(page, found.rows);
         Ok(found.rows - from)
     }
 
@@ -259,6 +271,18 @@ impl Sweep {
         }
         Ok(())
     }
+}
+
+/// The rows of a page from seq `from` on.
+fn rows_from(core: &Core, page: PageId, from: u32) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let end = schema::page_rows(page).end;
+    let from = schema::row_key(RegistrationId { page, seq: from });
+    let mut rows = Vec::new();
+    core.kv.scan(Family::Rows(page.class), &from..&end, Order::Ascending, &mut |key, value| {
+        rows.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(rows)
 }
 
 fn marked(core: &Core, page: PageId) -> Result<BTreeSet<RegistrationId>> {

@@ -35,7 +35,7 @@ pub(crate) enum Fate {
 
 /// Whether a carry of this cause says that the registration had moved before its page settled; otherwise the batch
 /// parked it.
-pub(crate) fn is_move(cause: Cause) -> bool {
+pub(super) fn is_move(cause: Cause) -> bool {
     match cause {
         Cause::Failed | Cause::Refused | Cause::Changed | Cause::Floor | Cause::Held => false,
         Cause::Started
@@ -86,7 +86,7 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
             Planned::Moved { cause, to } => Fate::LivesOn { cause, time_ms, to: Some(to) },
             Planned::Replaced => Fate::Ends { method: Method::Replaced, time_ms },
             Planned::Released => Fate::Ends { method: Method::Released, time_ms },
-            Planned::Held => parked(Cause::Held, time_ms),
+            Planned::Held { .. } => parked(Cause::Held, time_ms),
             Planned::BeforeFloor => parked(Cause::Floor, time_ms),
             Planned::Delete => match answers.next().filter(|_| complete) {
                 Some(outcome) => {

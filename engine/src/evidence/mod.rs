@@ -8,9 +8,10 @@ mod seal;
 mod summary;
 
 pub use self::fates::Outcome;
-pub(crate) use self::fates::{Fate, Fates, fates, is_move};
+pub(crate) use self::fates::{Fate, Fates, fates};
 pub(crate) use self::seal::unseal;
 
+use self::fates::is_move;
 use self::seal::seal;
 use self::summary::Summary;
 use crate::class::{Find, second_of};
@@ -19,13 +20,13 @@ use crate::error::{Error, Result};
 use crate::files::{Access, NewFile};
 use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
-use crate::plan::{Backoff, Batch, CarryGroups, PlannedRow};
+use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
 use crate::register::descriptor_of;
 use crate::schema::{self, Arrivals, Counts, FINGERPRINT_BYTES, PageRecord, PageRows};
 use rayon::prelude::*;
 use sexton_proof::commitment;
 use sexton_proof::file;
-use sexton_proof::id::{NO_CEILING, RegistrationId, batch_path};
+use sexton_proof::id::{NO_CEILING, PageId, RegistrationId, batch_path};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, PageLine};
 use sexton_proof::record::{Carry, Cause, FileKind, Header, RECORD_BYTES, ResultRecord, Tombstone};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ use std::collections::BTreeMap;
 /// How long what a hold keeps is left alone before it is looked at again. Lifting the hold looks at once, so this only
 /// bounds how long an object can be forgotten should that ever go wrong.
 const HELD_MS: i64 = 30 * 86_400_000;
+/// How long what waits for a lifted hold to restart its clock is left alone, should the sweep have passed it by.
+const RESTART_MS: i64 = 60_000;
 /// Rows of a batch that one task of the thread pool works on.
 const TASK_ROWS: usize = 2_048;
 
@@ -78,23 +81,32 @@ pub(crate) fn build(core: &Core, batch: Batch, fates: Fates) -> Result<Evidence>
     assemble(core, batch, fates, destinations)
 }
 
-/// Builds the evidence of fates read back from files, with the pages that the intent says were reserved; `None`
-/// where those do not fit.
+/// Builds the evidence of fates read back from files; `None` where what was parked is not in the pages that the intent
+/// says were reserved for it.
 pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<Evidence>> {
-    let groups = carry_groups(&batch, &fates.of);
-    let fits = groups.len() == batch.intent.to.len()
-        && groups.iter().zip(&batch.intent.to).all(|(((slot, shard, _), rows), to)| {
-            (to.page.slot, to.page.shard, to.rows) == (*slot, *shard, count(rows.len()))
-        });
-    if !fits {
+    let mut parked: BTreeMap<PageId, (Arrivals, Vec<usize>)> = BTreeMap::new();
+    for (at, fate) in fates.of.iter().enumerate() {
+        if let Fate::LivesOn { cause, to: Some(to), .. } = *fate
+            && !is_move(cause)
+        {
+            parked.entry(to.page).or_insert_with(|| (arrivals(cause), Vec::new())).1.push(at);
+        }
+    }
+    let expected = batch.intent.to.iter().map(|to| (to.page, to.rows));
+    if !parked.iter().map(|(page, (_, rows))| (*page, count(rows.len()))).eq(expected) {
         return Ok(None);
     }
-    let destination = |(((_, _, arrivals), rows), page): ((_, Vec<usize>), PageRows)| {
+    let destination = |(page, (arrivals, rows)): (PageId, (Arrivals, Vec<usize>))| {
         let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
-        Destination { page, rows, arrivals, earliest_ceiling_ms }
+        Destination { page: PageRows { page, rows: count(rows.len()) }, rows, arrivals, earliest_ceiling_ms }
     };
-    let destinations = groups.into_iter().zip(batch.intent.to.clone()).map(destination).collect();
+    let destinations = parked.into_iter().map(destination).collect();
     assemble(core, batch, fates, destinations).map(Some)
+}
+
+/// How what is parked for this cause arrives.
+fn arrivals(cause: Cause) -> Arrivals {
+    if cause == Cause::Held { Arrivals::Held } else { Arrivals::Carried }
 }
 
 /// The carried rows by where they go. All wait from the same instant on, the batch's last, so that there are few
@@ -109,15 +121,16 @@ fn carry_groups(batch: &Batch, fates: &[Fate]) -> CarryGroups {
     let mut groups = BTreeMap::new();
     for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
         let Fate::LivesOn { cause, to: None, .. } = *fate else { continue };
-        let (slot, arrivals) = match cause {
-            Cause::Floor => (after_floors, Arrivals::Carried),
-            Cause::Held => (second_of(last_ms.saturating_add(HELD_MS)), Arrivals::Held),
+        let slot = match (cause, planned.plan) {
+            (Cause::Floor, _) => after_floors,
+            (Cause::Held, Planned::Held { standing: true }) => second_of(last_ms.saturating_add(HELD_MS)),
+            (Cause::Held, _) => second_of(last_ms.saturating_add(RESTART_MS)),
             _ => {
                 let attempts = batch.row(planned).attempts.saturating_add(1);
-                (Backoff::DEFAULT.slot(attempts, last_ms), Arrivals::Carried)
+                Backoff::DEFAULT.slot(attempts, last_ms)
             }
         };
-        groups.entry((slot, batch.page(planned).shard, arrivals)).or_insert_with(Vec::new).push(at);
+        groups.entry((slot, batch.page(planned).shard, arrivals(cause))).or_insert_with(Vec::new).push(at);
     }
     groups
 }
