@@ -4,6 +4,7 @@ use crate::class::{Class, change_of_terms};
 use crate::hold::{Hold, HoldKind, HoldSet};
 use crate::request::{Request, RequestKind};
 use crate::schema::{Flags, Row};
+use crate::selector::Selector;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::{Cause, Reason};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -30,6 +31,8 @@ pub(crate) struct Active {
     pub(crate) newest: Option<Arc<Class>>,
     /// The hold that was lifted.
     pub(crate) lifted: Option<Hold>,
+    /// The keys that it is about, where it is about keys.
+    pub(crate) keys: Option<HashSet<Vec<u8>>>,
 }
 
 /// Where a row is to go, and as what.
@@ -50,6 +53,22 @@ impl<'a> Aim<'a> {
 }
 
 impl Active {
+    pub(crate) fn new(request: Request, newest: Option<Arc<Class>>, lifted: Option<Hold>) -> Self {
+        let keys = match &request.selector {
+            Selector::Keys(keys) => Some(keys.iter().cloned().collect()),
+            _ => None,
+        };
+        Active { request, newest, lifted, keys }
+    }
+
+    /// Whether the request's selector covers the row. A list of keys may be long, so it is looked up.
+    fn covers(&self, class: &Class, row: &Row<'_>) -> bool {
+        match &self.keys {
+            Some(keys) => keys.contains(row.key),
+            None => self.request.selector.covers(&class.definition.name, row.key, row.subject),
+        }
+    }
+
     /// From when on its objects are looked for.
     pub(crate) fn ready_ms(&self) -> i64 {
         self.request.ready_ms
@@ -57,7 +76,7 @@ impl Active {
 
     /// Whether the request names this row as one of its objects.
     pub(crate) fn concerns(&self, class: &Class, row: &Row<'_>) -> bool {
-        let covered = || self.request.selector.covers(&class.definition.name, row.key, row.subject);
+        let covered = || self.covers(class, row);
         match &self.request.kind {
             RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
             RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| newest.id != class.id),
@@ -72,9 +91,7 @@ impl Active {
     pub(crate) fn may_concern(&self, class: &Class, row: &Row<'_>) -> bool {
         match (&self.request.kind, &self.lifted) {
             // What the hold kept when the batch was planned is parked only when it comes back.
-            (RequestKind::Lift { .. }, Some(_)) => {
-                self.request.selector.covers(&class.definition.name, row.key, row.subject)
-            }
+            (RequestKind::Lift { .. }, Some(_)) => self.covers(class, row),
             _ => self.concerns(class, row),
         }
     }

@@ -282,8 +282,8 @@ fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<
         let class = core.class(first.page.class)?;
         due.retain(|page| page.page.class == class.id);
         let pages = within_row_limit(core, &due);
-        let surprises = pages.iter().map(|page| u64::from(page.surprises)).sum();
-        if tripped.contains(&class.id) {
+        let surprises: u64 = pages.iter().map(|page| u64::from(page.surprises)).sum();
+        if surprises == 0 {
             return Ok(Some(ids(&pages)));
         }
         let (live, waiting) = live_and_surprises(core, &class.definition.name);

@@ -5,7 +5,7 @@
 //! taken, the rest is looked at, and at that instant nothing that a request concerns can be elsewhere in it, but in a
 //! batch that is out. For those that have such rows it waits.
 
-use crate::class::{Class, second_of};
+use crate::class::{Class, Find, second_of};
 use crate::core::{Core, Planner};
 use crate::effect::{Active, Aim, Sweep};
 use crate::error::Result;
@@ -13,8 +13,10 @@ use crate::hold::HoldKind;
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
 use crate::place::{self, Place};
+use crate::register;
 use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Arrivals, Mark, Row};
+use crate::selector::Selector;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -68,7 +70,7 @@ pub(crate) fn ready(core: &Core, by_ms: i64) -> Result<Vec<Active>> {
             RequestKind::Lift { hold } => core.holds.read().get(hold).cloned(),
             _ => None,
         };
-        Ok(Active { request, newest, lifted })
+        Ok(Active::new(request, newest, lifted))
     };
     ready.into_iter().map(active).collect()
 }
@@ -137,22 +139,61 @@ impl Sweep {
         for (page, _) in left {
             self.visit(core, &mut shard, page, now_ms)?;
         }
+        self.look_up(core, &mut shard, now_ms)?;
         if !self.waiting.iter().any(|page| usize::from(page.shard) == number) {
             self.shards.remove(&number);
         }
         Ok(())
     }
 
+    /// The classes whose rows are read. Where all requests are about keys, objects that are found by key are found so.
     fn scope(&self, core: &Core) -> BTreeSet<ClassId> {
-        let classes = core.classes.read();
+        let by_key = self.active.iter().all(|active| active.keys.is_some());
         let concerned = |class: &Class| {
+            let name = &class.definition.name;
             self.active.iter().any(|active| match (&active.request.selector, &active.newest) {
-                (_, Some(newest)) => class.definition.name == newest.definition.name && class.id != newest.id,
-                (crate::selector::Selector::Class(name), None) => class.definition.name == *name,
+                (_, Some(newest)) => *name == newest.definition.name && class.id != newest.id,
+                (Selector::Class(one), None) => name == one,
                 _ => true,
             })
         };
-        classes.iter().filter(|class| concerned(class)).map(|class| class.id).collect()
+        let classes = core.classes.read();
+        let read = classes.iter().filter(|c| concerned(c) && !(by_key && c.definition.find == Find::Key));
+        read.map(|class| class.id).collect()
+    }
+
+    /// Finds the objects of a shard that requests name by key.
+    fn look_up(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
+        let keys: BTreeSet<Vec<u8>> =
+            self.active.iter().filter_map(|active| active.keys.as_ref()).flatten().cloned().collect();
+        let mut set = WriteSet::default();
+        for key in keys {
+            let (number, fingerprint) = core.index.locate(&key);
+            if number != usize::from(shard.number()) {
+                continue;
+            }
+            let row = |id: RegistrationId, row: &Row<'_>| {
+                let mut bytes = Vec::new();
+                row.encode_into(&mut bytes);
+                Ok((id, bytes))
+            };
+            let Some((id, bytes)) = register::find(core, shard, &fingerprint, &key, row)? else { continue };
+            let (class, row) = (core.class(id.page.class)?, Row::decode(&bytes)?);
+            match shard.page_mut(id.page).map(|page| page.state) {
+                Some(PageState::InBatch) if self.active.iter().any(|a| a.may_concern(&class, &row)) => {
+                    self.waiting.insert(id.page);
+                }
+                Some(PageState::Open | PageState::Closed) => {
+                    let staged = self.look(core, shard, &mut set, id, Aim::of(&class, id, row), now_ms);
+                    staged.inspect_err(|error| core.writer.poison(error))?;
+                }
+                _ => {}
+            }
+        }
+        if !set.is_empty() {
+            core.writer.write(set)?;
+        }
+        Ok(())
     }
 
     /// Looks at the rows of a page that were not looked at; gives how many. The shard is locked from before the rows
