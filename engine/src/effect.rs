@@ -79,7 +79,10 @@ impl Active {
         let covered = || self.covers(class, row);
         match &self.request.kind {
             RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
-            RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| newest.id != class.id),
+            RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| {
+                // A sweep also looks at the rows of other classes, for the requests that it serves beside this one.
+                newest.definition.name == class.definition.name && newest.id != class.id
+            }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| match hold.terms.kind {
                 HoldKind::Temporary => row.cause == Cause::Held.code() && covered(),
                 HoldKind::Event => !restarted(hold, row) && covered(),
