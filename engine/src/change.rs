@@ -211,7 +211,7 @@ fn apply(
         fingerprint: &fingerprint,
     };
     let mut set = WriteSet::default();
-    let new = place::relocate(core, shard, &mut set, id, to, &planned.row, planned.cause)
+    let new = place::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause)
         .inspect_err(|error| core.writer.poison(error))?;
     let ticket = core.writer.write(set)?;
     Ok((answer(core, &planned.class, new, &planned.row)?, Some(ticket)))

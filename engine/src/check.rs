@@ -9,7 +9,7 @@ use crate::kv::{Family, Order};
 use crate::log;
 use crate::publish;
 use crate::recovery;
-use crate::schema::{self, Counts, Mark, PageRows, Row, Settled};
+use crate::schema::{self, Counts, Flags, Mark, PageRows, Row, Settled};
 use sexton_proof::commitment;
 use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
 use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
@@ -196,12 +196,17 @@ fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -
         report.require(class.bounds(row.start_ms).ok() == Some(row.bounds()), || {
             format!("registration {id} has bounds that its class does not give")
         });
+        let marked = core.kv.get(Family::Marks, &id.to_bytes())?;
+        if row.flags.has(Flags::MOVED) {
+            let moved = matches!(marked.as_deref().map(Mark::decode), Some(Ok(Mark::Moved { .. })));
+            report.require(moved, || format!("registration {id} moved, and nothing says where to"));
+            continue;
+        }
         let (shard, fingerprint) = core.index.locate(row.key);
         report.require(shard == usize::from(page.page.shard), || {
             format!("registration {id} is in a wrong shard")
         });
-        let marked = core.kv.get(Family::Marks, &id.to_bytes())?.is_some();
-        if class.definition.find == Find::Key && !marked {
+        if class.definition.find == Find::Key && marked.is_none() {
             let found = core.kv.get(Family::Locator, &schema::locator_key(&fingerprint, id))?;
             report.require(found.is_some(), || format!("registration {id} is not found by its key"));
         }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
 use crate::schema::{self, FINGERPRINT_BYTES, Mark, Row};
+use sexton_proof::commitment::{self, Descriptor};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Cause;
 
@@ -41,19 +42,23 @@ pub(crate) fn put(
     Ok(id)
 }
 
-/// Stages moving the registration `from` to where it lives on as `row`. Its old row stays until its page settles and
-/// then becomes a carry that says so; from the write on it is void for everybody but that batch. One write puts the
-/// new row and marks the old one, so a crash leaves the registration in exactly one place.
+/// Stages moving the registration `from`, whose row is `old`, to where it lives on as `row`. Of its old row the
+/// commitment stays until its page settles and then becomes a carry that says so; from the write on it is void for
+/// everybody but that batch, and tells nothing of the object, which may be gone long before that. One write puts the new
+/// row and marks the old one, so a crash leaves the registration in exactly one place.
 pub(crate) fn relocate(
     core: &Core,
     shard: &mut Shard,
     set: &mut WriteSet,
-    from: RegistrationId,
+    (from, old): (RegistrationId, &Row<'_>),
     place: Place<'_>,
     row: &Row<'_>,
     cause: Cause,
 ) -> Result<RegistrationId> {
     let to = put(core, shard, set, place, row)?;
+    let commitment = commitment_of(core, from, old)?;
+    let left = old.moved(&commitment);
+    set.put_with(Family::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
     set.put(Family::Marks, &from.to_bytes(), &Mark::Moved { cause, to }.encode());
     set.delete(Family::Locator, &schema::locator_key(place.fingerprint, from));
     let page = shard
@@ -68,4 +73,33 @@ pub(crate) fn relocate(
 pub(crate) fn is_sooner_than_forecast(class: &Class, from_slot: u64, slot: u64, now_ms: i64) -> bool {
     let notice = u64::try_from(now_ms).unwrap_or(0).saturating_add(class.definition.slot_ms);
     slot < notice && from_slot >= notice
+}
+
+/// What the commitment of a registration commits to.
+pub(crate) fn descriptor_of<'a>(
+    core: &'a Core,
+    class: &Class,
+    id: RegistrationId,
+    row: &Row<'a>,
+) -> Descriptor<'a> {
+    Descriptor {
+        origin: &core.origin,
+        id,
+        key: row.key,
+        version: row.version,
+        start_ms: row.start_ms,
+        floor_ms: row.floor_ms,
+        ceiling_ms: row.ceiling_ms,
+        digest: row.digest,
+        size_bytes: row.size_bytes,
+        class_leaf: class.leaf_hash,
+    }
+}
+
+fn commitment_of(core: &Core, id: RegistrationId, row: &Row<'_>) -> Result<[u8; 32]> {
+    let class = core.class(id.page.class)?;
+    let k = core.keyring.get_or_create(class.id, id.page.slot)?;
+    let mut descriptor = Vec::with_capacity(512);
+    descriptor_of(core, &class, id, row).encode_into(&mut descriptor);
+    Ok(commitment::commit(&commitment::blinding(&k, &descriptor), &descriptor))
 }

@@ -11,7 +11,7 @@ use crate::hold::HoldSet;
 use crate::index::Page;
 use crate::kv::{Family, Order};
 use crate::plan::{self, Planned, Truth};
-use crate::schema::{self, Mark, Row};
+use crate::schema::{self, Flags, Mark, Row};
 use crate::sweep;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::leaf::Disposition;
@@ -133,7 +133,7 @@ fn page_ahead(
                     return ControlFlow::Break(());
                 }
             };
-            if id.seq >= found.rows || matches!(marks.get(&id), Some(Mark::Moved { .. })) {
+            if id.seq >= found.rows || row.flags.has(Flags::MOVED) {
                 return ControlFlow::Continue(()); // It is shown where it lives.
             }
             let aim = Aim::of(&class, id, row);

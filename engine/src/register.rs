@@ -5,11 +5,11 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
-use crate::place::{self, Place};
+use crate::place::{self, Place, descriptor_of};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row, Tally};
 use crate::selector::SUBJECT_MAX_BYTES;
 use crate::writer::Ticket;
-use sexton_proof::commitment::{self, Descriptor, Opening};
+use sexton_proof::commitment::{self, Opening};
 use sexton_proof::id::{
     ClassId, DIGEST_MAX_BYTES, KEY_MAX_BYTES, RegistrationId, SIZE_UNKNOWN, VERSION_MAX_BYTES,
 };
@@ -435,25 +435,4 @@ pub(crate) fn opening(core: &Core, class: &Class, id: RegistrationId, row: &Row<
     let mut descriptor = Vec::new();
     descriptor_of(core, class, id, row).encode_into(&mut descriptor);
     Ok(row.opening(commitment::blinding(&k, &descriptor)))
-}
-
-/// What the commitment of a registration commits to.
-pub(crate) fn descriptor_of<'a>(
-    core: &'a Core,
-    class: &Class,
-    id: RegistrationId,
-    row: &Row<'a>,
-) -> Descriptor<'a> {
-    Descriptor {
-        origin: &core.origin,
-        id,
-        key: row.key,
-        version: row.version,
-        start_ms: row.start_ms,
-        floor_ms: row.floor_ms,
-        ceiling_ms: row.ceiling_ms,
-        digest: row.digest,
-        size_bytes: row.size_bytes,
-        class_leaf: class.leaf_hash,
-    }
 }

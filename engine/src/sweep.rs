@@ -242,7 +242,7 @@ impl Sweep {
         mut aim: Aim<'_>,
         now_ms: i64,
     ) -> Result<()> {
-        let key = aim.row.key;
+        let (key, old) = (aim.row.key, aim.row);
         let mut concerned = Vec::new();
         for active in &self.active {
             if active.concerns(&aim.class, &aim.row) {
@@ -260,7 +260,7 @@ impl Sweep {
             let surprise = place::is_sooner_than_forecast(&aim.class, id.page.slot, slot, now_ms);
             let to = Place { class: &aim.class, slot, surprise, fingerprint: &fingerprint };
             let row = Row { cause: cause.code(), attempts: 0, ..aim.row };
-            now_at = place::relocate(core, shard, set, id, to, &row, cause)?;
+            now_at = place::relocate(core, shard, set, (id, &old), to, &row, cause)?;
         }
         for active in &mut self.active {
             let number = active.request.number;

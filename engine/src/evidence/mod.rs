@@ -20,8 +20,8 @@ use crate::error::{Error, Result};
 use crate::files::{Access, NewFile};
 use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
+use crate::place::descriptor_of;
 use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
-use crate::register::descriptor_of;
 use crate::schema::{self, Arrivals, Counts, FINGERPRINT_BYTES, PageRecord, PageRows};
 use rayon::prelude::*;
 use sexton_proof::commitment;
@@ -228,7 +228,7 @@ fn records(
         descriptor.clear();
         descriptor_of(core, class, id, &row).encode_into(&mut descriptor);
         let r = commitment::blinding(k, &descriptor);
-        let commitment = commitment::commit(&r, &descriptor);
+        let commitment = row.moved_commitment().unwrap_or_else(|| commitment::commit(&r, &descriptor));
         let (page, seq) = (planned.page, planned.seq);
         match fates.of[at] {
             Fate::Ends { method, time_ms } => {

@@ -19,6 +19,8 @@ impl Flags {
     pub(crate) const MAYBE_DELETED: Flags = Flags(2);
     /// The host deleted it itself: it ends without the store being asked.
     pub(crate) const RELEASED: Flags = Flags(4);
+    /// It lives on elsewhere: all that is left here is its commitment, in the place of its digest.
+    pub(crate) const MOVED: Flags = Flags(8);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -99,6 +101,17 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// What stays of it where it was, once it lives on elsewhere: what the evidence needs, and nothing of the object.
+    pub(crate) fn moved<'b>(&self, commitment: &'b [u8; 32]) -> Row<'b> {
+        let flags = self.flags.with(Flags::MOVED);
+        Row { flags, size_bytes: 0, key: &[], version: &[], digest: commitment, subject: &[], ..*self }
+    }
+
+    /// The commitment that is left of a registration that lives on elsewhere.
+    pub(crate) fn moved_commitment(&self) -> Option<[u8; 32]> {
+        if self.flags.has(Flags::MOVED) { self.digest.try_into().ok() } else { None }
+    }
+
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let [cause, attempts, flags, reason] = reader.array()?;
         let row = Row {
@@ -115,6 +128,10 @@ impl<'a> Row<'a> {
             subject: reader.bytes8()?,
             key: reader.0,
         };
-        (!row.key.is_empty()).then_some(row)
+        let whole = match row.flags.has(Flags::MOVED) {
+            true => row.moved_commitment().is_some(),
+            false => !row.key.is_empty(),
+        };
+        whole.then_some(row)
     }
 }
