@@ -125,6 +125,8 @@ pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, ste
             }
             Ok(false)
         }
+        // It stands still: nothing falls due, and whether the alarm was right is not known yet.
+        ClockState::Behind { .. } if !standing.is_empty() => Ok(false),
         ClockState::Agrees | ClockState::Behind { .. } => {
             for alarm in standing {
                 let text = schema::to_json(&(&alarm, "the clock agrees again"))?;

@@ -2,13 +2,15 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::hold::Covered;
 use crate::kv::{Family, Order, WriteSet};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::requests;
-use crate::schema::{self, Row};
+use crate::schema::{self, Flags, Row};
 use crate::trail::{Trail, Whereabouts};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// One object of an erasure.
@@ -52,14 +54,31 @@ pub(crate) fn items(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Res
         stored.push((key.to_vec(), value.to_vec()));
         ControlFlow::Continue(())
     })?;
-    stored
-        .into_iter()
-        .map(|(item, key)| {
-            let (id, progress) = progress(core, trail, schema::item_id(&item)?, now_ms)?;
-            Ok(Item { key, id, progress })
-        })
-        .collect()
+    // One that moved while it was looked for may be listed under both ids.
+    let mut items: BTreeMap<RegistrationId, Item> = BTreeMap::new();
+    for (item, key) in stored {
+        let (id, progress) = progress(core, trail, schema::item_id(&item)?, now_ms)?;
+        items.insert(id, Item { key, id, progress });
+    }
+    Ok(items.into_values().collect())
 }
+
+/// The erasure that is open longest. It costs a look at each object of that erasure.
+pub(crate) fn oldest_erasure(core: &Core, trail: &Trail, now_ms: i64) -> Result<Option<Request>> {
+    let mut open: Vec<Request> = core.requests.lock().values().cloned().collect();
+    open.retain(|request| request.kind == RequestKind::Erase && request.is_open());
+    open.sort_by_key(|request| request.received_ms);
+    for request in open {
+        let request = finish(core, trail, request, now_ms)?;
+        if request.is_open() {
+            return Ok(Some(request));
+        }
+    }
+    Ok(None)
+}
+
+/// How often an object is looked for again that moved or ended while it was looked for.
+const LOOKS_MAX: usize = 16;
 
 fn progress(
     core: &Core,
@@ -67,22 +86,26 @@ fn progress(
     id: RegistrationId,
     now_ms: i64,
 ) -> Result<(RegistrationId, Progress)> {
-    let at = match trail.follow(core, id)? {
-        Whereabouts::Ended(end) => {
-            let (method, time_ms) = (end.tombstone.method, end.tombstone.time_ms);
-            return Ok((end.id, Progress::Ended { method, time_ms }));
+    for _ in 0..LOOKS_MAX {
+        let at = match trail.follow(core, id)? {
+            Whereabouts::Ended(end) => {
+                let (method, time_ms) = (end.tombstone.method, end.tombstone.time_ms);
+                return Ok((end.id, Progress::Ended { method, time_ms }));
+            }
+            Whereabouts::Unsettled(at) => at,
+        };
+        let bytes = core.kv.get(Family::Rows(at.page.class), &schema::row_key(at))?;
+        let Some(row) = bytes.as_deref().map(Row::decode).transpose()? else { continue };
+        if row.flags.has(Flags::MOVED) {
+            continue;
         }
-        Whereabouts::Unsettled(at) => at,
-    };
-    let row = core.kv.get(Family::Rows(at.page.class), &schema::row_key(at))?;
-    let row = row.ok_or_else(|| Error::corrupt(format!("registration {at} of a request is missing")))?;
-    let row = Row::decode(&row)?;
-    let class = core.class(at.page.class)?;
-    let held =
-        core.holds.read().covering(&class.definition.name, row.key, row.subject, row.start_ms).is_some();
-    let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
-    let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
-    Ok((at, Progress::Waits { until_ms, floor_ms, held }))
+        let class = core.class(at.page.class)?;
+        let held = core.holds.read().covering(Covered::of(&class.definition.name, &row)).is_some();
+        let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
+        let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
+        return Ok((at, Progress::Waits { until_ms, floor_ms, held }));
+    }
+    Err(Error::corrupt(format!("registration {id} of a request is missing; run the full check")))
 }
 
 /// All requests, with those marked finished whose objects have all ended meanwhile.
@@ -144,11 +167,13 @@ pub(crate) fn forget(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Re
             "request {number} is still open; it is forgotten when it is finished"
         )));
     }
+    let planner = core.planner.lock();
     let range = schema::items(number);
     let mut set = WriteSet::default();
     set.delete_range(Family::Items, &range.start..&range.end);
     set.delete(Family::Meta, &schema::request_key(number));
     core.writer.write_durably(set)?;
     core.requests.lock().remove(&number);
+    drop(planner);
     Ok(())
 }

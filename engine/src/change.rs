@@ -4,7 +4,7 @@
 use crate::class::{Class, change_of_terms};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hold;
+use crate::hold::{self, Covered};
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, WriteSet};
 use crate::place::{self, Place};
@@ -162,7 +162,13 @@ fn look(core: &Core, shard: &mut Shard, of: Which<'_>) -> Result<Option<(Registr
                     format!("registration {id} is on its way to deletion already"),
                 ));
             }
-            None if page.state == PageState::Reserved || id.seq >= page.rows => return Ok(None),
+            None if page.state == PageState::Reserved => {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("registration {id} is being carried to another page; try again"),
+                ));
+            }
+            None if id.seq >= page.rows => return Ok(None),
             None => {
                 let row = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?;
                 return row.map(|bytes| Some((id, bytes))).ok_or_else(|| unknown(id));
@@ -258,12 +264,15 @@ fn terms<'a>(
     let bounds = class.bounds(start_ms)?;
     let cause = change_of_terms(row.bounds(), bounds);
     let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
-    let row = Row { cause: cause.code(), attempts: 0, start_ms, floor_ms, ceiling_ms, flags, ..*row };
-    // What somebody asked to be erased, or closed down, still goes as soon as its floor allows.
-    let slot = match row.reason {
-        Reason::Due => class.slot(bounds, now_ms),
-        _ => class.soonest_slot(bounds, now_ms),
+    // What somebody asked to be erased, or closed down, still goes as soon as its floor allows. What a hold had kept
+    // past its time has a new one.
+    let (reason, slot) = match row.reason {
+        Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now_ms)),
+        Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
+            (row.reason, class.soonest_slot(bounds, now_ms))
+        }
     };
+    let row = Row { cause: cause.code(), attempts: 0, start_ms, floor_ms, ceiling_ms, flags, reason, ..*row };
     let surprise = class.is_surprise(start_ms, bounds, now_ms);
     Ok(Move { class: Arc::clone(class), slot, surprise, row, cause })
 }
@@ -287,6 +296,9 @@ fn reschedule<'a>(
         }
     };
     check_compatible(class, &to)?;
+    if let Some(hold) = core.holds.read().left_by(row, &class.definition.name, &to.definition.name) {
+        return Err(hold::held("the object cannot be taken to another class", hold));
+    }
     if row.flags.has(Flags::RELEASED) {
         return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
     }
@@ -337,8 +349,7 @@ fn release<'a>(
     if row.flags.has(Flags::RELEASED) {
         return Ok(None);
     }
-    if let Some(hold) = core.holds.read().covering(&class.definition.name, row.key, row.subject, row.start_ms)
-    {
+    if let Some(hold) = core.holds.read().covering(Covered::of(&class.definition.name, row)) {
         return Err(hold::held(&format!("registration {id} cannot be released"), hold));
     }
     let cause = Cause::Released;

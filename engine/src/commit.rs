@@ -92,8 +92,9 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     ledger.counts = counts;
     ledger.feed = feed;
     for (evidence, _) in group {
-        core.index.settle(&evidence.batch.intent.pages);
+        // In this order, so that what was carried is never out of everybody's sight.
         core.index.close(&evidence.to());
+        core.index.settle(&evidence.batch.intent.pages);
     }
     Ok(first)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) epoch: u64,
     pub(crate) limits: Limits,
     pub(crate) classes: RwLock<Classes>,
+    /// Read by every call that registers, written while a class is closed down.
+    pub(crate) closing: RwLock<()>,
     /// Held while something is appended to the log: one committer.
     pub(crate) ledger: Mutex<Ledger>,
     /// Held while pages are chosen: one planner. Holds and requests are placed under it.

@@ -1,7 +1,7 @@
 //! What a sweep knows, and what its requests make of one row. Pure.
 
 use crate::class::{Class, change_of_terms};
-use crate::hold::{Hold, HoldKind, HoldSet};
+use crate::hold::{Covered, Hold, HoldKind, HoldSet};
 use crate::request::{Request, RequestKind};
 use crate::schema::{Flags, Row};
 use crate::selector::Selector;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// A sweep under way.
 pub(crate) struct Sweep {
     pub(crate) active: Vec<Active>,
-    /// The registrations that each request is known to concern, so that none counts twice.
+    /// The registrations that each erasure is known to concern, so that none is listed twice.
     pub(crate) items: HashMap<u32, HashSet<RegistrationId>>,
     pub(crate) todo: VecDeque<PageId>,
     /// Pages looked at, and how many of their rows.
@@ -22,6 +22,8 @@ pub(crate) struct Sweep {
     pub(crate) waiting: BTreeSet<PageId>,
     /// Shards that are not finished.
     pub(crate) shards: BTreeSet<usize>,
+    /// The keys that requests name, by shard.
+    pub(crate) keys: HashMap<usize, BTreeSet<Vec<u8>>>,
 }
 
 /// A request at work.
@@ -31,7 +33,7 @@ pub(crate) struct Active {
     pub(crate) newest: Option<Arc<Class>>,
     /// The hold that was lifted.
     pub(crate) lifted: Option<Hold>,
-    /// The keys that it is about, where it is about keys.
+    /// The keys that it is about, where it is about keys. A list of them may be long, so they are looked up.
     pub(crate) keys: Option<HashSet<Vec<u8>>>,
 }
 
@@ -61,7 +63,7 @@ impl Active {
         Active { request, newest, lifted, keys }
     }
 
-    /// Whether the request's selector covers the row. A list of keys may be long, so it is looked up.
+    /// Whether the request's selector covers the row.
     fn covers(&self, class: &Class, row: &Row<'_>) -> bool {
         match &self.keys {
             Some(keys) => keys.contains(row.key),
@@ -84,8 +86,8 @@ impl Active {
                 newest.definition.name == class.definition.name && newest.id != class.id
             }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| match hold.terms.kind {
-                HoldKind::Temporary => row.cause == Cause::Held.code() && covered(),
-                HoldKind::Event => !restarted(hold, row) && covered(),
+                HoldKind::Temporary => is_parked(row) && covered(),
+                HoldKind::Event => (is_parked(row) || !restarted(hold, row)) && covered(),
             }),
         }
     }
@@ -113,6 +115,11 @@ impl Active {
     }
 }
 
+/// Whether a hold keeps it though its time has come.
+fn is_parked(row: &Row<'_>) -> bool {
+    row.cause == Cause::Held.code()
+}
+
 /// An event hold restarts a clock once, and only of what was there.
 fn restarted(hold: &Hold, row: &Row<'_>) -> bool {
     hold.lifted.as_ref().is_none_or(|lifted| row.start_ms >= lifted.at_ms) || row.reason != Reason::Due
@@ -137,7 +144,11 @@ fn retermed<'a>(aim: &Aim<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Aim<'
     let row = Row { floor_ms: bounds.floor_ms, ceiling_ms: bounds.ceiling_ms, ..aim.row };
     let slot = match aim.row.reason {
         Reason::Due => newest.slot(bounds, now_ms),
-        _ => newest.soonest_slot(bounds, now_ms),
+        // Its time had come under a hold: the grace that it was given stays.
+        Reason::Lifted => newest.soonest_slot(bounds, now_ms).max(aim.slot),
+        Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
+            newest.soonest_slot(bounds, now_ms)
+        }
     };
     let cause = Some(change_of_terms(aim.row.bounds(), bounds));
     Some(Aim { class: Arc::clone(newest), row, slot, cause })
@@ -146,7 +157,7 @@ fn retermed<'a>(aim: &Aim<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Aim<'
 fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Option<Aim<'a>> {
     let lifted = hold.lifted.as_ref()?;
     let row = aim.row;
-    if hold.terms.kind == HoldKind::Event {
+    if hold.terms.kind == HoldKind::Event && !restarted(hold, &row) {
         let bounds = aim.class.bounds(lifted.at_ms).ok()?;
         let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
         let row = Row {
@@ -159,8 +170,8 @@ fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Optio
         let slot = aim.class.slot(bounds, now_ms);
         return Some(Aim { class: Arc::clone(&aim.class), row, slot, cause: Some(Cause::Lifted) });
     }
-    if holds.covering(&aim.class.definition.name, row.key, row.subject, row.start_ms).is_some() {
-        return None; // Another one keeps it.
+    if holds.is_covered_by_another(Covered::of(&aim.class.definition.name, &row), &hold.id) {
+        return None;
     }
     // Past its ceiling there is nothing left to miss: it goes when the grace has passed. Before it, in time.
     let lead_ms = i64::try_from(aim.class.definition.lead_ms).unwrap_or(i64::MAX);

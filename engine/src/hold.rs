@@ -1,8 +1,10 @@
 //! Legal holds as predicates on objects: which of them stand, and which cover an object. Pure.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Row;
 use crate::selector::Selector;
 use serde::{Deserialize, Serialize};
+use sexton_proof::record::Cause;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Longest name, reason or author, in bytes.
@@ -71,15 +73,37 @@ impl Hold {
         self.lifted.is_none()
     }
 
-    /// Whether it has some effect on what it covers: an event hold that was lifted keeps what it covered until it was
-    /// found and counts anew, or it could go on its earlier time in between.
+    /// Whether it has some effect on what it covers. A hold that was lifted keeps what it had kept or restarts until
+    /// the sweep has found it, or it could go without its grace, or on its earlier time.
     fn has_effect(&self) -> bool {
-        let restarting = |lifted: &Lifted| self.terms.kind == HoldKind::Event && !lifted.done;
-        self.lifted.as_ref().is_none_or(restarting)
+        self.lifted.as_ref().is_none_or(|lifted| !lifted.done)
     }
 
-    fn still_covers(&self, start_ms: i64) -> bool {
-        self.lifted.as_ref().is_none_or(|lifted| self.has_effect() && start_ms < lifted.at_ms)
+    fn still_covers(&self, object: Covered<'_>) -> bool {
+        self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
+            _ if lifted.done => false,
+            HoldKind::Temporary => object.parked,
+            HoldKind::Event => object.parked || object.start_ms < lifted.at_ms,
+        })
+    }
+}
+
+/// What of an object decides whether a hold covers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Covered<'a> {
+    pub(crate) class: &'a str,
+    pub(crate) key: &'a [u8],
+    pub(crate) subject: &'a [u8],
+    pub(crate) start_ms: i64,
+    /// Whether a hold kept it when its time had come, and nobody has let it go since.
+    pub(crate) parked: bool,
+}
+
+impl<'a> Covered<'a> {
+    /// An object of the class named `class`.
+    pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
+        let parked = row.cause == Cause::Held.code();
+        Covered { class, key: row.key, subject: row.subject, start_ms: row.start_ms, parked }
     }
 }
 
@@ -124,10 +148,32 @@ impl HoldSet {
         self.all.values()
     }
 
-    /// One that covers an object whose promise counts from `start_ms`.
-    pub(crate) fn covering(&self, class: &str, key: &[u8], subject: &[u8], start_ms: i64) -> Option<&Hold> {
-        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(start_ms));
-        self.all.get(self.standing.covering(class, key, subject, &counts)?)
+    /// One that covers the object.
+    pub(crate) fn covering(&self, object: Covered<'_>) -> Option<&Hold> {
+        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+        self.all.get(self.standing.covering(object, &counts)?)
+    }
+
+    /// Whether another one than `than` covers the object, which no longer counts as kept.
+    pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &[u8; 16]) -> bool {
+        let object = Covered { parked: false, ..object };
+        let counts =
+            |id: &&[u8; 16]| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+        self.standing.covering(object, &counts).is_some()
+    }
+
+    /// Whether any hold is on a class, which an object could leave.
+    pub(crate) fn any_on_class(&self) -> bool {
+        !self.standing.classes.is_empty()
+    }
+
+    /// The hold on its class that an object would leave by going to another.
+    pub(crate) fn left_by(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
+        if !self.any_on_class() || from == to {
+            return None;
+        }
+        let hold = self.covering(Covered::of(from, row))?;
+        self.covering(Covered::of(to, row)).is_none().then_some(hold)
     }
 
     /// Refuses what cannot be placed.
@@ -183,13 +229,8 @@ impl Standing {
     }
 
     /// The first that covers the object and counts.
-    fn covering(
-        &self,
-        class: &str,
-        key: &[u8],
-        subject: &[u8],
-        counts: &dyn Fn(&&[u8; 16]) -> bool,
-    ) -> Option<&[u8; 16]> {
+    fn covering(&self, object: Covered<'_>, counts: &dyn Fn(&&[u8; 16]) -> bool) -> Option<&[u8; 16]> {
+        let Covered { class, key, subject, .. } = object;
         let lists =
             [Some(&self.everything), self.keys.get(key), self.subjects.get(subject), self.classes.get(class)];
         let prefixes = self
@@ -247,7 +288,8 @@ mod tests {
             }
             for class in ["a", "c"] {
                 let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
-                let found = set.covering(class, &key, &subject, 0);
+                let object = Covered { class, key: &key, subject: &subject, start_ms: 0, parked: false };
+                let found = set.covering(object);
                 prop_assert_eq!(found.is_some(), naive);
                 prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));
             }

@@ -39,6 +39,8 @@ pub(crate) fn place(core: &Core, new: NewHold, now_ms: i64) -> Result<Placed> {
     }
     let hold = Hold { id: event::new_id(core)?, placed_ms: now_ms, terms: new, lifted: None };
     let record = schema::to_json(&hold)?;
+    // Before anything else may commit: no page can come into a batch meanwhile, and one too many is better than too few.
+    let too_late = in_flight(core, &hold)?;
     event::record(core, EventKind::Hold, hold.id, &record, now_ms, |set| {
         set.put(Family::Meta, &schema::hold_key(&hold.id), &record);
         Ok(())
@@ -46,7 +48,6 @@ pub(crate) fn place(core: &Core, new: NewHold, now_ms: i64) -> Result<Placed> {
     // Durable before it counts, and it counts before the answer: a crash before this line leaves a hold that stands
     // after reopening though nobody was told, which keeps more, never less.
     core.holds.write().insert(hold.clone());
-    let too_late = in_flight(core, &hold)?;
     drop(planner);
     Ok(Placed { hold, too_late })
 }

@@ -2,7 +2,7 @@
 //! object's shard from before it looked until the staged set is written: so the order of writing is the order of seqs,
 //! and a crash can only lose the last of them, which nobody was told of.
 
-use crate::class::{Class, Find};
+use crate::class::{Class, Find, second_of};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::Shard;
@@ -36,7 +36,10 @@ pub(crate) fn put(
     if class.definition.find == Find::Key {
         set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
     }
-    if surprise && let Some(page) = shard.page_mut(id.page) {
+    let is_told_by_slot = row.ceiling_ms >= class.earliest_ceiling_ms(id.page.slot);
+    if (surprise || !is_told_by_slot)
+        && let Some(page) = shard.page_mut(id.page)
+    {
         set.put(Family::Meta, &schema::page_key(id.page), &page.record().encode());
     }
     Ok(id)
@@ -71,7 +74,7 @@ pub(crate) fn relocate(
 
 /// Whether a registration that was to go in `from_slot` now goes with less notice than a slot, and would not have.
 pub(crate) fn is_sooner_than_forecast(class: &Class, from_slot: u64, slot: u64, now_ms: i64) -> bool {
-    let notice = u64::try_from(now_ms).unwrap_or(0).saturating_add(class.definition.slot_ms);
+    let notice = second_of(now_ms).saturating_add(class.definition.slot_ms);
     slot < notice && from_slot >= notice
 }
 

@@ -6,7 +6,7 @@ use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, Result};
 use crate::guard::Trusted;
-use crate::hold::HoldSet;
+use crate::hold::{Covered, HoldSet};
 use crate::index::DuePage;
 use crate::kv::{Family, Order, WriteSet};
 use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
@@ -226,6 +226,7 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     }
     if let Some(intent) = planner.unfinished.pop_front() {
         // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
+        core.in_flight.fetch_add(1, Ordering::SeqCst);
         drop(planner);
         return hand_out(core, intent, true, now_ms).map(Some);
     }
@@ -235,6 +236,7 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
         if let Some(pages) = choose(core, &mut planner, now_ms)? {
             let class = pages[0].class;
             let intent = intend(core, &mut planner, class, &pages, now_ms)?;
+            core.in_flight.fetch_add(1, Ordering::SeqCst);
             drop(planner);
             return hand_out(core, intent, false, now_ms).map(Some);
         }
@@ -256,7 +258,6 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 }
 
 fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
-    core.in_flight.fetch_add(1, Ordering::SeqCst);
     let batch = read(core, intent, again, now_ms).map(|mut batch| {
         batch.dropped = Some(Arc::clone(&core.dropped));
         batch
@@ -427,7 +428,7 @@ fn numbered(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<R
 
 /// What becomes of a row whose time has come.
 pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Truth<'_>) -> Planned {
-    let hold = || truth.holds.covering(class, row.key, row.subject, row.start_ms);
+    let hold = || truth.holds.covering(Covered::of(class, row));
     match truth.marks.get(&id) {
         Some(Mark::Moved { cause, to }) => Planned::Moved { cause: *cause, to: *to },
         Some(Mark::Replaced) => Planned::Replaced,

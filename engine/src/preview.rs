@@ -7,7 +7,7 @@ use crate::class::second_of;
 use crate::core::Core;
 use crate::effect::{Active, Aim};
 use crate::error::Result;
-use crate::hold::HoldSet;
+use crate::hold::{Covered, HoldSet};
 use crate::index::Page;
 use crate::kv::{Family, Order};
 use crate::plan::{self, Planned, Truth};
@@ -179,7 +179,7 @@ fn forecast(
         (Planned::Replaced, None) => Action::EndReplaced,
         (Planned::Released, None) => Action::EndReleased,
         (Planned::Held { .. }, None) => {
-            let hold = holds.covering(&class.name, aim.row.key, aim.row.subject, aim.row.start_ms);
+            let hold = holds.covering(Covered::of(&class.name, &aim.row));
             Action::Hold(hold.map(|hold| hold.terms.name.clone()).unwrap_or_default())
         }
         (Planned::BeforeFloor, None) => Action::WaitForFloor,

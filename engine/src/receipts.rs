@@ -1,8 +1,10 @@
 //! Receipts: for one registration, everything that somebody needs who trusts nobody.
 
+use crate::class::Class;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence;
+use crate::hold::HoldKind;
 use crate::keyring::Key;
 use crate::kv::Family;
 use crate::log;
@@ -83,23 +85,37 @@ fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<E
 fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<Vec<u8>>)> {
     let (id, class) = (end.id, core.class(end.batch.leaf.class)?);
     let k = core.keyring.get(id.page.class, id.page.slot)?;
-    let (mut opening, digest) = unopened(&end.batch, end, opener, k.as_ref())?;
-    if matches!(opener, Opener::Ticket(_))
-        && let Ok(bounds) = class.bounds(opening.start_ms)
-    {
-        // A ticket is of the class version that the object was registered under, which may have changed since.
-        (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
-    }
-    let mut descriptor = Vec::new();
-    opening.descriptor(&core.origin, id, end.batch.leaf.class_leaf).encode_into(&mut descriptor);
-    if let Some(k) = &k {
-        // And of the page that it was registered in; carried, it is blinded anew.
-        opening.r = commitment::blinding(k, &descriptor);
-    }
-    if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
-        return Ok((opening, digest));
+    let (given, digest) = unopened(&end.batch, end, opener, k.as_ref())?;
+    for mut opening in readings(core, &class, &given, opener) {
+        let mut descriptor = Vec::new();
+        opening.descriptor(&core.origin, id, end.batch.leaf.class_leaf).encode_into(&mut descriptor);
+        if let Some(k) = &k {
+            // A ticket is of the page that the object was registered in; carried, it is blinded anew.
+            opening.r = commitment::blinding(k, &descriptor);
+        }
+        if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
+            return Ok((opening, digest));
+        }
     }
     Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))
+}
+
+/// What an opening may have become since it was given. A ticket is of the class version that the object was registered
+/// under, and knows nothing of the hold that restarted its clock.
+fn readings(core: &Core, class: &Class, given: &Opening, opener: Opener<'_>) -> Vec<Opening> {
+    let mut readings = vec![given.clone()];
+    if matches!(opener, Opener::Ticket(_)) {
+        let holds = core.holds.read();
+        let event = holds.iter().filter(|hold| hold.terms.kind == HoldKind::Event);
+        let restarts = event.filter_map(|hold| hold.lifted.as_ref()).map(|lifted| lifted.at_ms);
+        for start_ms in restarts.chain([given.start_ms]) {
+            if let Ok(bounds) = class.bounds(start_ms) {
+                let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+                readings.push(Opening { start_ms, floor_ms, ceiling_ms, ..given.clone() });
+            }
+        }
+    }
+    readings
 }
 
 fn unopened(

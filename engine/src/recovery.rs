@@ -2,6 +2,7 @@
 //! steps that would have finished it.
 
 use crate::alarm::{Alarm, AlarmCause};
+use crate::alarms;
 use crate::breaker::Breaker;
 use crate::class::{Class, ClassSet, Definition};
 use crate::commit::{self, Committer};
@@ -113,6 +114,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         epoch,
         limits,
         classes: RwLock::new(classes),
+        closing: RwLock::default(),
         ledger: Mutex::new(Ledger { log, published, counts, feed, publish_error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
@@ -431,9 +433,10 @@ fn check_find(core: &Core, class: &Class, definition: &Definition) -> Result<()>
     if was == is {
         return Ok(());
     }
+    let versions = alarms::ids_of(core, &definition.name);
     let mut live = 0_u64;
     core.index.each_page(&mut |page, found| {
-        live += if page.class == class.id { u64::from(found.rows) } else { 0 };
+        live += if versions.contains(&page.class) { u64::from(found.live()) } else { 0 };
     });
     if live == 0 {
         return Ok(());

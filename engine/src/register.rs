@@ -3,6 +3,7 @@
 use crate::class::Class;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::hold;
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
 use crate::place::{self, Place, descriptor_of};
@@ -146,6 +147,8 @@ pub(crate) fn register(
             items.len()
         )));
     }
+    // Closing a class down waits for calls that saw it open.
+    let _open = core.closing.read();
     let call = Call { items, prepared: prepare_all(core, items, manner, now_ms)?, manner };
     let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.index.shards()];
     for (at, one) in call.prepared.iter().enumerate() {
@@ -186,7 +189,7 @@ fn prepare_all(
         };
         if class.is_none_or(|c| c.definition.name != item.class) {
             class = Some(classes.known(item.class).map_err(place)?);
-            if classes.is_closed(item.class) {
+            if manner.reason == Reason::Due && classes.is_closed(item.class) {
                 return Err(place(closed(item.class)));
             }
         }
@@ -222,8 +225,10 @@ fn prepare(
     check_length("subject", item.subject, 0, SUBJECT_MAX_BYTES)?;
     let start_ms = class.start_ms(item.start_ms, now_ms)?;
     let bounds = class.bounds(start_ms)?;
-    let slot = class.slot(bounds, now_ms);
-    let surprise = class.is_surprise(start_ms, bounds, now_ms);
+    let (slot, surprise) = match manner.reason {
+        Reason::Due => (class.slot(bounds, now_ms), class.is_surprise(start_ms, bounds, now_ms)),
+        _ => (class.soonest_slot(bounds, now_ms), true),
+    };
     let is_open = item.start_ms.is_none() && class.definition.start == StartRule::Explicit;
     let (shard, fingerprint) = core.index.locate(item.key);
     let (class, reason) = (Arc::clone(class), manner.reason);
@@ -249,6 +254,7 @@ fn write_shard(
     let bytes = members.iter().map(|&at| call.items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
     let mut shard = core.index.lock(number);
+    check_class_holds(core, &mut shard, members, call)?;
     let relies = stage(core, &mut shard, members, call, answers, &mut set).inspect_err(|error| {
         // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
         if !set.is_empty() {
@@ -260,6 +266,29 @@ fn write_shard(
     }
     // The row that a retry found may have been buffered, or its fsync may still be under way.
     Ok(relies.then(|| core.writer.so_far()))
+}
+
+/// Refuses to register the very object that a hold on its class keeps under another class, in which nothing keeps it.
+fn check_class_holds(core: &Core, shard: &mut Shard, members: &[usize], call: &Call<'_, '_>) -> Result<()> {
+    let holds = core.holds.read();
+    if !holds.any_on_class() {
+        return Ok(());
+    }
+    for &at in members {
+        let (item, one) = (&call.items[at], &call.prepared[at]);
+        if item.version.is_empty() || one.class.definition.find != crate::class::Find::Key {
+            continue;
+        }
+        let refused = find(core, shard, &one.fingerprint, item.key, |id, row| {
+            let from = core.class(id.page.class)?;
+            let left = holds.left_by(row, &from.definition.name, item.class);
+            Ok(left
+                .filter(|_| row.version == item.version)
+                .map(|hold| hold::held("the object is registered", hold)))
+        })?;
+        refused.flatten().map_or(Ok(()), Err)?;
+    }
+    Ok(())
 }
 
 /// Stages rows for the members and answers them; whether an answer relies on a row written before.
@@ -281,20 +310,20 @@ fn stage<'a>(
         let mut earlier = Earlier::None;
         if by_key {
             let live = match staged.get(item.key) {
-                Some((id, first)) => Some((*id, is_same(&call.items[*first], item))),
+                Some((id, first)) => Some((*id, is_same(&call.items[*first], item), true)),
                 None => find(core, shard, &one.fingerprint, item.key, |id, row| {
                     Found::compare(core, id, row, item)
                 })?
-                .map(|found| (found.id, found.same)),
+                .map(|found| (found.id, found.same, found.stands)),
             };
             match live {
-                Some((id, same)) if same || call.manner.only_missing => {
+                Some((id, same, true)) if same || call.manner.only_missing => {
                     let earlier = if same { Earlier::Same } else { Earlier::Stands };
                     answers[at] = Some(Registered { id, earlier, ticket: None });
                     relies = true;
                     continue;
                 }
-                Some((id, _)) => {
+                Some((id, ..)) => {
                     set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
                     set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
                     earlier = Earlier::Replaced(id);
@@ -360,6 +389,8 @@ fn is_same(earlier: &Registration<'_>, item: &Registration<'_>) -> bool {
 struct Found {
     id: RegistrationId,
     same: bool,
+    /// Whether it still answers for what is stored: not if the host said that it has deleted that itself.
+    stands: bool,
 }
 
 impl Found {
@@ -371,7 +402,7 @@ impl Found {
             start_ms: Some(row.start_ms),
             ..*item
         };
-        Ok(Found { id, same: is_same(&earlier, item) })
+        Ok(Found { id, same: is_same(&earlier, item), stands: !row.flags.has(Flags::RELEASED) })
     }
 }
 
@@ -413,7 +444,7 @@ fn with_ticket(
     if one.class.definition.openings != Openings::Ticket {
         return Ok(answer);
     }
-    if answer.earlier == Earlier::Same {
+    if matches!(answer.earlier, Earlier::Same | Earlier::Stands) {
         let ticket = ticket_of_live(core, answer.id)?;
         return Ok(Registered { ticket, ..answer });
     }

@@ -3,6 +3,7 @@
 
 use crate::selector::Selector;
 use serde::{Deserialize, Serialize};
+use sexton_proof::id::ClassId;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +15,8 @@ pub enum RequestKind {
     Close,
     /// Objects of earlier versions of a class fall under its newest version.
     Apply {
-        /// The class.
-        class: String,
+        /// The number of that version.
+        class: ClassId,
     },
     /// What a hold kept back goes.
     Lift {

@@ -1,6 +1,6 @@
 //! Taking, cancelling and listing requests.
 
-use crate::core::Core;
+use crate::core::{Core, Planner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hold::check_text;
 use crate::kv::{Family, WriteSet};
@@ -8,6 +8,8 @@ use crate::request::{Request, RequestKind, RequestState};
 use crate::schema;
 use crate::selector::Selector;
 use sexton_proof::window::{Calendar, Span, Window};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Longest time in which an erasure can be cancelled, ms: a year.
@@ -131,7 +133,7 @@ pub(crate) fn cancel(core: &Core, number: u32, now_ms: i64) -> Result<Request> {
         return Err(Error::invalid(format!("request {number} is no erasure; only those can be cancelled")));
     }
     match request.state {
-        RequestState::Waiting if now_ms < request.ready_ms => {}
+        RequestState::Waiting if now_ms < request.ready_ms && !is_sought(&planner, number) => {}
         RequestState::Cancelled => return Ok(request),
         _ => {
             return Err(Error::new(
@@ -144,6 +146,11 @@ pub(crate) fn cancel(core: &Core, number: u32, now_ms: i64) -> Result<Request> {
     let request = store(core, WriteSet::default(), request)?;
     drop(planner);
     Ok(request)
+}
+
+/// Whether a sweep looks for the objects of the request.
+fn is_sought(planner: &Planner, number: u32) -> bool {
+    planner.sweep.iter().flat_map(|sweep| &sweep.active).any(|active| active.request.number == number)
 }
 
 /// The request of that number.
@@ -184,8 +191,11 @@ pub(crate) fn close(
         author: author.to_owned(),
         ..new(core, RequestKind::Close, selector, now_ms)
     };
-    // Registrations are refused from here on. A crash before the write opens the class again, and nobody was told.
+    // Registrations are refused from here on, and those that were not are written. A crash before the write below opens
+    // the class again, and nobody was told.
+    let closing = core.closing.write();
     core.classes.write().close(&names);
+    drop(closing);
     let request = store(core, set, request)?;
     drop(planner);
     Ok(request)
@@ -196,15 +206,18 @@ pub(crate) fn apply(core: &Core, name: &str, reason: &str, author: &str, now_ms:
     core.check_writable()?;
     check_text("reason", reason)?;
     check_text("author", author)?;
-    {
-        let classes = core.classes.read();
-        let newest = classes.known(name)?;
-        for earlier in classes.iter().filter(|c| c.definition.name == name && c.id != newest.id) {
-            crate::change::check_compatible(earlier, newest)?;
+    let newest = Arc::clone(core.classes.read().known(name)?);
+    let mut lived_in = BTreeSet::new();
+    core.index.each_page(&mut |id, page| {
+        lived_in.extend((page.live() > 0).then_some(id.class));
+    });
+    for earlier in core.classes.read().iter().filter(|class| lived_in.contains(&class.id)) {
+        if earlier.definition.name == name && earlier.id != newest.id {
+            crate::change::check_compatible(earlier, &newest)?;
         }
     }
     let planner = core.planner.lock();
-    let kind = RequestKind::Apply { class: name.to_owned() };
+    let kind = RequestKind::Apply { class: newest.id };
     let request = Request {
         reason: reason.to_owned(),
         author: author.to_owned(),

@@ -69,7 +69,7 @@ impl Ended {
     }
 }
 
-/// Which bucket the instant lies in.
+/// Which bucket an instant lies in. What is remembered lies in the bucket of the instant until which it is.
 fn bucket(ms: i64) -> u32 {
     u32::try_from(ms.div_euclid(BUCKET_MS)).unwrap_or(0)
 }
@@ -92,7 +92,7 @@ pub(crate) fn stage(core: &Core, set: &mut WriteSet, evidence: &Evidence) {
         let (id, reason, start_ms) = (batch.id(planned), row.reason, row.start_ms);
         let ended = Ended { id, method, reason, start_ms, time_ms, until_ms };
         let (_, fingerprint) = core.index.locate(row.key);
-        set.put(Family::Ended, &key(bucket(time_ms), &fingerprint), &ended.encode());
+        set.put(Family::Ended, &key(bucket(until_ms), &fingerprint), &ended.encode());
     }
 }
 
@@ -108,19 +108,21 @@ pub(crate) fn look_up(core: &Core, shard: &mut Shard, object_key: &[u8], now_ms:
     if let Some(id) = register::find(core, shard, &fingerprint, object_key, |id, _| Ok(id))? {
         return Ok(Screened::Live(id));
     }
-    let oldest = bucket(now_ms.saturating_sub(longest_ms(core)));
-    for bucket in (oldest..=bucket(now_ms)).rev() {
+    let mut last: Option<Ended> = None;
+    for bucket in bucket(now_ms)..=bucket(now_ms.saturating_add(longest_ms(core))) {
         if let Some(bytes) = core.kv.get(Family::Ended, &key(bucket, &fingerprint))? {
             let ended = Ended::decode(&bytes)?;
-            return Ok(if ended.until_ms > now_ms { Screened::Ended(ended) } else { Screened::Unknown });
+            if ended.until_ms > now_ms && last.is_none_or(|last| last.time_ms < ended.time_ms) {
+                last = Some(ended);
+            }
         }
     }
-    Ok(Screened::Unknown)
+    Ok(last.map_or(Screened::Unknown, Screened::Ended))
 }
 
 /// Forgets what need not be remembered any more.
 pub(crate) fn forget(core: &Core, now_ms: i64) -> Result<()> {
-    let end = bucket(now_ms.saturating_sub(longest_ms(core))).to_be_bytes();
+    let end = bucket(now_ms).to_be_bytes();
     let mut set = WriteSet::default();
     set.delete_range(Family::Ended, &[]..&end);
     core.writer.write(set).map(|_| ())

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::guard::{ClockState, Trusted};
 use crate::index::PageState;
 use crate::kv::{Family, Order};
-use crate::request::{Request, RequestKind};
+use crate::request::Request;
 use crate::schema::{self, Arrivals, Counts, Row};
 use crate::trail::{self, Trail};
 use sexton_proof::id::{ClassId, PageId};
@@ -81,7 +81,8 @@ pub struct ClassStatus {
     pub ended: Counts,
 }
 
-/// Reads the status. It costs a look at every page, and at the rows of those that may be overdue.
+/// Reads the status. It costs a look at every page, at the rows of those that may be overdue, and at each object of the
+/// erasure that is open longest.
 pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status> {
     let (now_ms, clock) = (now.now_ms, now.state);
     let (log_size, published_size, publish_error, counts) = {
@@ -131,10 +132,7 @@ pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status>
         (None, None, Some(alarm)) => State::Paused(alarm.sentence.clone()),
         (None, None, None) => State::Running,
     };
-    let is_open_erasure = |request: &Request| request.kind == RequestKind::Erase && request.is_open();
-    let requests = answers::requests(core, trail, now_ms)?;
-    let oldest_erasure =
-        requests.into_iter().filter(is_open_erasure).min_by_key(|request| request.received_ms);
+    let oldest_erasure = answers::oldest_erasure(core, trail, now_ms)?;
     let holds = core.holds.read().iter().filter(|hold| hold.lifted.is_none()).count() as u64;
     Ok(Status {
         state,

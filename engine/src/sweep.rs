@@ -20,7 +20,6 @@ use crate::selector::Selector;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// Rows looked at before due batches get their turn again.
 const ROWS_AT_ONCE: u32 = 1 << 20;
@@ -63,7 +62,7 @@ pub(crate) fn ready(core: &Core, by_ms: i64) -> Result<Vec<Active>> {
         core.requests.lock().values().filter(|request| request.is_ready(by_ms)).cloned().collect();
     let active = |request: Request| -> Result<Active> {
         let newest = match &request.kind {
-            RequestKind::Apply { class } => Some(Arc::clone(core.classes.read().known(class)?)),
+            RequestKind::Apply { class } => Some(core.class(*class)?),
             _ => None,
         };
         let lifted = match &request.kind {
@@ -82,7 +81,7 @@ impl Sweep {
             return Ok(None);
         }
         let mut items = HashMap::new();
-        for one in &active {
+        for one in active.iter().filter(|active| active.request.kind == RequestKind::Erase) {
             items.insert(one.request.number, known_items(core, one.request.number)?);
         }
         let mut sweep = Sweep {
@@ -92,7 +91,11 @@ impl Sweep {
             seen: HashMap::new(),
             waiting: BTreeSet::new(),
             shards: (0..core.index.shards()).collect(),
+            keys: HashMap::new(),
         };
+        for key in sweep.active.iter().filter_map(|active| active.keys.as_ref()).flatten() {
+            sweep.keys.entry(core.index.locate(key).0).or_default().insert(key.clone());
+        }
         let scope = sweep.scope(core);
         for number in 0..core.index.shards() {
             let pages = sweep.unseen(&core.index.lock(number), &scope);
@@ -110,7 +113,6 @@ impl Sweep {
         let mut pages = Vec::new();
         shard.each_page(&mut |id, page| {
             let in_scope = scope.contains(&id.class)
-                && page.state != PageState::Reserved
                 && (!parked_only || page.arrivals == Arrivals::Held || page.state == PageState::InBatch);
             let seen = self.seen.get(&id).copied().unwrap_or(0);
             if in_scope && page.rows > seen {
@@ -128,7 +130,7 @@ impl Sweep {
         let mut shard = core.index.lock(number);
         self.waiting.retain(|page| {
             usize::from(page.shard) != number
-                || shard.page_mut(*page).is_some_and(|found| found.state == PageState::InBatch)
+                || shard.page_mut(*page).is_some_and(|found| !found.is_settled_in())
         });
         let mut left = self.unseen(&shard, &scope);
         left.retain(|(page, _)| !self.waiting.contains(page));
@@ -164,14 +166,9 @@ impl Sweep {
 
     /// Finds the objects of a shard that requests name by key.
     fn look_up(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
-        let keys: BTreeSet<Vec<u8>> =
-            self.active.iter().filter_map(|active| active.keys.as_ref()).flatten().cloned().collect();
         let mut set = WriteSet::default();
-        for key in keys {
-            let (number, fingerprint) = core.index.locate(&key);
-            if number != usize::from(shard.number()) {
-                continue;
-            }
+        for key in self.keys.get(&usize::from(shard.number())).cloned().unwrap_or_default() {
+            let (_, fingerprint) = core.index.locate(&key);
             let row = |id: RegistrationId, row: &Row<'_>| {
                 let mut bytes = Vec::new();
                 row.encode_into(&mut bytes);
@@ -180,7 +177,9 @@ impl Sweep {
             let Some((id, bytes)) = register::find(core, shard, &fingerprint, &key, row)? else { continue };
             let (class, row) = (core.class(id.page.class)?, Row::decode(&bytes)?);
             match shard.page_mut(id.page).map(|page| page.state) {
-                Some(PageState::InBatch) if self.active.iter().any(|a| a.may_concern(&class, &row)) => {
+                Some(PageState::InBatch | PageState::Reserved)
+                    if self.active.iter().any(|active| active.may_concern(&class, &row)) =>
+                {
                     self.waiting.insert(id.page);
                 }
                 Some(PageState::Open | PageState::Closed) => {
@@ -201,7 +200,9 @@ impl Sweep {
     fn visit(&mut self, core: &Core, shard: &mut Shard, page: PageId, now_ms: i64) -> Result<u32> {
         let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
         if found.state == PageState::Reserved {
-            return Ok(1); // Its rows come from a page of a batch that is out, which is looked at itself.
+            // Its rows come with a commit that is on its way, and are gone from where they were.
+            self.waiting.insert(page);
+            return Ok(1);
         }
         let from = self.seen.get(&page).copied().unwrap_or(0);
         let class = core.class(page.class)?;
@@ -243,35 +244,34 @@ impl Sweep {
         now_ms: i64,
     ) -> Result<()> {
         let (key, old) = (aim.row.key, aim.row);
-        let mut concerned = Vec::new();
-        for active in &self.active {
-            if active.concerns(&aim.class, &aim.row) {
-                concerned.push(active.request.number);
-                if let Some(next) = active.apply(&aim, &core.holds.read(), now_ms) {
-                    aim = next;
-                }
+        let mut erased_by = Vec::new();
+        for active in &mut self.active {
+            if !active.concerns(&aim.class, &aim.row) {
+                continue;
             }
+            let next = active.apply(&aim, &core.holds.read(), now_ms);
+            if active.request.kind == RequestKind::Erase {
+                erased_by.push(active.request.number);
+            } else {
+                active.request.objects += u64::from(next.is_some());
+            }
+            aim = next.unwrap_or(aim);
         }
         let mut now_at = id;
         if let Some(cause) = aim.cause {
-            core.keyring.get_or_create(aim.class.id, aim.slot)?;
-            let (_, fingerprint) = core.index.locate(key);
             let slot = aim.slot.max(second_of(now_ms));
+            core.keyring.get_or_create(aim.class.id, slot)?;
+            let (_, fingerprint) = core.index.locate(key);
             let surprise = place::is_sooner_than_forecast(&aim.class, id.page.slot, slot, now_ms);
             let to = Place { class: &aim.class, slot, surprise, fingerprint: &fingerprint };
             let row = Row { cause: cause.code(), attempts: 0, ..aim.row };
             now_at = place::relocate(core, shard, set, (id, &old), to, &row, cause)?;
         }
-        for active in &mut self.active {
-            let number = active.request.number;
-            let known = self.items.entry(number).or_default();
-            if concerned.contains(&number) && !known.contains(&id) && known.insert(now_at) {
-                active.request.objects += 1;
-                if active.request.kind == RequestKind::Erase {
-                    set.put(Family::Items, &schema::item_key(number, now_at), key);
-                }
-            } else if now_at != id && known.remove(&id) {
+        for (number, known) in &mut self.items {
+            if known.contains(&id) {
                 known.insert(now_at);
+            } else if erased_by.contains(number) && known.insert(now_at) {
+                set.put(Family::Items, &schema::item_key(*number, now_at), key);
             }
         }
         Ok(())

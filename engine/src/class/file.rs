@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use serde::Deserialize;
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::{ClassLeaf, Disposition, Openings, StartRule};
-use sexton_proof::window::{Calendar, Span, Window};
+use sexton_proof::window::{Calendar, Span, Unit, Window};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -280,6 +280,8 @@ fn define(name: &str, entry: &ClassEntry, calendars: &BTreeMap<String, Calendar>
     Ok(definition)
 }
 
+/// Longest span of a class, in years: whatever begins within ten years then ends within the calendar.
+const SPAN_MAX_YEARS: i64 = 1_000;
 /// Longest time for which ended objects are remembered, ms: ten years.
 const REMEMBER_MAX_MS: i64 = 3_660 * 86_400_000;
 
@@ -350,6 +352,17 @@ fn geometry_of(ms: u64) -> (u64, u64) {
 
 fn check_geometry(class: &Definition, window: &Window) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid(format!("class \"{}\": {why}", class.name)));
+    for span in [class.keep, class.within, class.max_open].into_iter().flatten() {
+        let years = match span.unit {
+            Unit::Months => i64::from(span.count) / 12,
+            Unit::Years => i64::from(span.count),
+            Unit::WorkingDays => i64::from(span.count) / 100,
+            _ => span.exact_ms().unwrap_or(i64::MAX) / (365 * 86_400_000),
+        };
+        if years > SPAN_MAX_YEARS {
+            return refuse(format!("{span} is longer than {SPAN_MAX_YEARS} years, the limit"));
+        }
+    }
     if class.slot_ms < SLOT_MIN_MS || !class.slot_ms.is_multiple_of(1_000) {
         return refuse(format!("slot of {} ms; it must be whole seconds, at least one", class.slot_ms));
     }
