@@ -15,7 +15,7 @@ use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
 use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
 use sexton_proof::leaf::{BatchLeaf, EventLeaf, FileRef, Leaf, Openings};
 use sexton_proof::merkle::{self, Frontier};
-use sexton_proof::record::{FileKind, Method};
+use sexton_proof::record::{FileKind, Method, Reason};
 use sexton_proof::tile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -402,8 +402,8 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
                 report.require(new, || format!("batch {number}: a seq has two records"));
             }
             // A slot begins after every floor in it, so no deletion comes before the latest of them. Only what the host
-            // had deleted itself may lie before its floor.
-            let released = file.tombstones().any(|tombstone| tombstone.method == Method::Released);
+            // had deleted itself may lie before its floor, also where a newer registration took its place meanwhile.
+            let released = file.tombstones().any(|tombstone| tombstone.reason == Reason::Host);
             report.require(early == 0 || released, || {
                 format!("batch {number}: {early} tombstones before the latest floor")
             });
