@@ -371,7 +371,8 @@ impl Found {
             start_ms: Some(row.start_ms),
             ..*item
         };
-        Ok(Found { id, same: is_same(&earlier, item) })
+        // What the host has deleted itself is gone: under that version it stored the object again.
+        Ok(Found { id, same: is_same(&earlier, item) && !row.flags.has(Flags::RELEASED) })
     }
 }
 
