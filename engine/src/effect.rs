@@ -83,12 +83,14 @@ impl Active {
             RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
             RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| {
                 // A sweep also looks at the rows of other classes, for the requests that it serves beside this one.
-                newest.definition.name == class.definition.name && newest.id != class.id
+                // What the host has deleted itself is not put off by another floor.
+                !row.flags.has(Flags::RELEASED)
+                    && newest.definition.name == class.definition.name
+                    && newest.id != class.id
             }),
-            RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| match hold.terms.kind {
-                HoldKind::Temporary => is_parked(row) && covered(),
-                HoldKind::Event => (is_parked(row) || !restarted(hold, row)) && covered(),
-            }),
+            RequestKind::Lift { .. } => {
+                self.lifted.as_ref().is_some_and(|hold| (is_parked(row) || restarts(hold, row)) && covered())
+            }
         }
     }
 
@@ -120,9 +122,12 @@ fn is_parked(row: &Row<'_>) -> bool {
     row.cause == Cause::Held.code()
 }
 
-/// An event hold restarts a clock once, and only of what was there.
-fn restarted(hold: &Hold, row: &Row<'_>) -> bool {
-    hold.lifted.as_ref().is_none_or(|lifted| row.start_ms >= lifted.at_ms) || row.reason != Reason::Due
+/// An event hold restarts a clock once, and only of what was there and is to go in its own time. What somebody wants
+/// gone is let go as by any other hold.
+fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
+    hold.terms.kind == HoldKind::Event
+        && hold.lifted.as_ref().is_some_and(|lifted| row.start_ms < lifted.at_ms)
+        && row.reason == Reason::Due
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {
@@ -130,6 +135,8 @@ fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Opti
         return None;
     }
     let slot = aim.class.soonest_slot(aim.row.bounds(), from_ms).min(aim.slot);
+    // That a hold had kept it past its time stays on record: it tells why it is late.
+    let reason = if aim.row.reason == Reason::Lifted { Reason::Lifted } else { reason };
     Some(Aim { row: Row { reason, ..aim.row }, slot, cause: Some(cause), ..aim.clone() })
 }
 
@@ -157,7 +164,7 @@ fn retermed<'a>(aim: &Aim<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Aim<'
 fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Option<Aim<'a>> {
     let lifted = hold.lifted.as_ref()?;
     let row = aim.row;
-    if hold.terms.kind == HoldKind::Event && !restarted(hold, &row) {
+    if restarts(hold, &row) {
         let bounds = aim.class.bounds(lifted.at_ms).ok()?;
         let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
         let row = Row {

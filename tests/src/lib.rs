@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
-use sexton::store::{Answer, Store, SubBatch};
+use sexton::store::{Answer, Disposition, Store, SubBatch};
 use sexton::{Clock, Engine, Options, Result, Seams, SeededEntropy, VirtualClock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,8 +90,13 @@ pub struct MapStore {
 struct MapState {
     objects: BTreeMap<Vec<u8>, Vec<u8>>,
     moods: BTreeMap<Vec<u8>, Mood>,
-    asked: u64,
+    asked: Vec<(Vec<u8>, Disposition)>,
     deleted: Vec<Vec<u8>>,
+}
+
+/// What is stored in the place of an object of this version once it was anonymised.
+pub fn anonymised(version: &[u8]) -> Vec<u8> {
+    [b"anonymised ", version].concat()
 }
 
 impl MapStore {
@@ -134,9 +139,14 @@ impl MapStore {
         self.state.lock().deleted.clone()
     }
 
-    /// How many objects it was asked to delete.
+    /// How many objects it was asked to delete or to anonymise.
     pub fn asked(&self) -> u64 {
-        self.state.lock().asked
+        self.state.lock().asked.len() as u64
+    }
+
+    /// Those objects, in order, and what was to be done with each.
+    pub fn asked_for(&self) -> Vec<(Vec<u8>, Disposition)> {
+        self.state.lock().asked.clone()
     }
 }
 
@@ -144,16 +154,24 @@ impl Store for MapStore {
     fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
         let mut state = self.state.lock();
         let answer = |request: &sexton::store::Request<'_>| {
-            state.asked += 1;
+            state.asked.push((request.key.to_vec(), part.disposition));
             match state.moods.get(request.key) {
                 Some(Mood::Fails) => return Answer::Failed("it is broken".into()),
                 Some(Mood::Refuses) => return Answer::Refused("it is held".into()),
                 None => {}
             }
-            match state.objects.get(request.key).map(|version| version == request.version) {
+            let anonymises = part.disposition == Disposition::Anonymise;
+            let rewritten = anonymised(request.version);
+            match state.objects.get(request.key) {
                 None => Answer::Absent,
-                Some(false) => Answer::Changed,
-                Some(true) => {
+                // Asked again after an attempt of which nobody heard.
+                Some(found) if anonymises && *found == rewritten => Answer::Anonymised(rewritten.into()),
+                Some(found) if found != request.version => Answer::Changed,
+                Some(_) if anonymises => {
+                    state.objects.insert(request.key.to_vec(), rewritten.clone());
+                    Answer::Anonymised(rewritten.into())
+                }
+                Some(_) => {
                     state.objects.remove(request.key);
                     state.deleted.push(request.key.to_vec());
                     Answer::Deleted

@@ -1,0 +1,434 @@
+//! The naive scheduler: a list of items and the rules as a person would say them. It knows nothing of pages, rows,
+//! batches or logs.
+
+use super::steps::Target;
+use sexton::store::Disposition;
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, RegistrationId};
+use sexton_proof::record::{Method, Reason};
+use sexton_tests::{HOUR_MS, Mood, anonymised};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long after a hold kept an object it is looked at again by itself.
+const HELD_MS: i64 = 30 * 24 * HOUR_MS;
+
+/// The terms of one edition of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) name: &'static str,
+    pub(crate) edition: u32,
+    pub(crate) keep_s: Option<i64>,
+    pub(crate) within_s: Option<i64>,
+    pub(crate) slot_s: i64,
+    pub(crate) lead_s: i64,
+    pub(crate) max_open_s: Option<i64>,
+    pub(crate) disposition: Disposition,
+    pub(crate) feed: bool,
+}
+
+const PLAIN: Terms = Terms {
+    name: "short",
+    edition: 0,
+    keep_s: None,
+    within_s: Some(20),
+    slot_s: 2,
+    lead_s: 3,
+    max_open_s: None,
+    disposition: Disposition::Delete,
+    feed: false,
+};
+
+/// The classes in their first edition.
+pub(crate) const CLASSES: [Terms; 6] = [
+    PLAIN,
+    Terms { name: "kept", keep_s: Some(30), within_s: Some(90), slot_s: 5, lead_s: 2, feed: true, ..PLAIN },
+    Terms { name: "long", within_s: Some(240 * 3_600), slot_s: 3_600, lead_s: 1_800, ..PLAIN },
+    Terms { name: "open", max_open_s: Some(40), ..PLAIN },
+    Terms {
+        name: "anonymous",
+        within_s: Some(15),
+        slot_s: 1,
+        lead_s: 1,
+        disposition: Disposition::Anonymise,
+        feed: true,
+        ..PLAIN
+    },
+    Terms { name: "archive", keep_s: Some(25), within_s: None, slot_s: 5, lead_s: 1, ..PLAIN },
+];
+
+impl Terms {
+    /// The class in its `edition`, counted from 0; no two that follow each other are the same.
+    pub(crate) fn edition(class: usize, edition: u32) -> Terms {
+        let more_s = [0, 30, 10][edition as usize % 3];
+        let first = CLASSES[class];
+        Terms {
+            edition,
+            keep_s: first.keep_s.map(|s| s + more_s),
+            within_s: first.within_s.map(|s| s + 2 * more_s),
+            ..first
+        }
+    }
+
+    pub(crate) fn toml(&self) -> String {
+        let seconds = |field: &str, s: Option<i64>| s.map(|s| format!("{field} = \"{s}s\"\n"));
+        let mut text = format!("[class.{}]\n", self.name);
+        text.extend(seconds("keep", self.keep_s));
+        text.extend(seconds("within", self.within_s));
+        text.extend(seconds("slot", Some(self.slot_s)));
+        text.extend(seconds("lead", Some(self.lead_s)));
+        if self.max_open_s.is_some() {
+            text += "start = \"explicit\"\n";
+            text.extend(seconds("max_open", self.max_open_s));
+        }
+        if self.disposition == Disposition::Anonymise {
+            text += "disposition = \"anonymise\"\n";
+        }
+        if self.feed {
+            text += "feed = true\nremember = \"1d\"\n";
+        }
+        text
+    }
+
+    pub(crate) fn bounds(&self, start_ms: i64) -> (i64, i64) {
+        (
+            self.keep_s.map_or(NO_FLOOR, |s| start_ms + s * 1_000),
+            self.within_s.map_or(NO_CEILING, |s| start_ms + s * 1_000),
+        )
+    }
+
+    /// The first multiple of the slot at or after `ms`.
+    fn slot_at(&self, ms: i64) -> i64 {
+        let slot_ms = self.slot_s * 1_000;
+        (ms + slot_ms - 1).div_euclid(slot_ms) * slot_ms
+    }
+
+    /// When an object with these bounds goes: at its floor, else in time for its ceiling; never in the past.
+    fn usual_ms(&self, (floor_ms, ceiling_ms): (i64, i64), now_ms: i64) -> i64 {
+        let due_ms = match floor_ms {
+            NO_FLOOR => ceiling_ms - (self.slot_s + self.lead_s) * 1_000,
+            floor_ms => floor_ms,
+        };
+        self.slot_at(due_ms).max(second_of(now_ms))
+    }
+
+    /// When an object goes that is to go as soon as it may.
+    fn soonest_ms(&self, floor_ms: i64, from_ms: i64) -> i64 {
+        if floor_ms > from_ms { self.slot_at(floor_ms) } else { second_of(from_ms) }
+    }
+}
+
+pub(crate) fn second_of(ms: i64) -> i64 {
+    ms / 1_000 * 1_000
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) method: Method,
+    pub(crate) reason: Reason,
+    pub(crate) time_ms: i64,
+}
+
+/// One registration.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) id: RegistrationId,
+    pub(crate) key: u8,
+    pub(crate) version: Vec<u8>,
+    pub(crate) class: usize,
+    pub(crate) terms: Terms,
+    pub(crate) start_ms: i64,
+    pub(crate) is_open: bool,
+    pub(crate) floor_ms: i64,
+    pub(crate) ceiling_ms: i64,
+    pub(crate) reason: Reason,
+    /// When its turn comes.
+    pub(crate) go_ms: i64,
+    pub(crate) attempts: u32,
+    /// A failed attempt may have deleted it; a refused one, or one that found another object, did not.
+    pub(crate) maybe_deleted: bool,
+    pub(crate) is_released: bool,
+    pub(crate) is_replaced: bool,
+    /// A hold kept it when its turn came.
+    pub(crate) is_parked: bool,
+    pub(crate) end: Option<End>,
+}
+
+impl Item {
+    /// Puts it under terms from a start on.
+    pub(crate) fn fall_under(&mut self, terms: Terms, start_ms: i64, now_ms: i64) {
+        (self.terms, self.start_ms) = (terms, start_ms);
+        (self.floor_ms, self.ceiling_ms) = terms.bounds(start_ms);
+        self.attempts = 0;
+        self.is_parked = false;
+        self.go_ms = match self.reason {
+            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
+            _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
+        };
+    }
+
+    pub(crate) fn release(&mut self, now_ms: i64) {
+        (self.is_released, self.reason, self.is_parked) = (true, Reason::Host, false);
+        self.go_ms = second_of(now_ms);
+    }
+
+    /// Somebody wants it gone from an instant on.
+    fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
+        if matches!(self.reason, Reason::Erasure | Reason::Closed) {
+            return false;
+        }
+        // That a hold had kept it past its time stays on record.
+        if self.reason != Reason::Lifted {
+            self.reason = reason;
+        }
+        self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
+        true
+    }
+
+    /// A hold that had kept it was lifted.
+    fn let_go(&mut self, hold: &Hold, lifted: Lifted, now_ms: i64) {
+        let restarts = hold.is_event && self.start_ms < lifted.at_ms && self.reason == Reason::Due;
+        if restarts {
+            self.is_open = false;
+            self.fall_under(self.terms, lifted.at_ms, now_ms);
+            return;
+        }
+        let after_grace = (lifted.at_ms + lifted.grace_ms).max(now_ms);
+        let from_ms = if self.ceiling_ms <= now_ms {
+            self.reason = Reason::Lifted;
+            after_grace
+        } else {
+            let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
+            after_grace.min(in_time)
+        };
+        self.go_ms = self.terms.soonest_ms(self.floor_ms, from_ms);
+    }
+
+    fn carry(&mut self, now_ms: i64) {
+        self.attempts += 1;
+        let wait_ms = (1_000_i64 << (self.attempts - 1).min(30)).min(HOUR_MS);
+        self.go_ms = (now_ms + wait_ms + 999) / 1_000 * 1_000;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifted {
+    pub(crate) at_ms: i64,
+    pub(crate) grace_ms: i64,
+    /// Whether what it kept was found again.
+    pub(crate) is_done: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Hold {
+    pub(crate) name: u8,
+    pub(crate) of: Target,
+    pub(crate) is_event: bool,
+    pub(crate) lifted: Option<Lifted>,
+}
+
+/// What somebody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Erase(Target),
+    Close(usize),
+    Apply(usize),
+    Lift(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Waiting,
+    CarriedOut,
+    Cancelled,
+}
+
+/// A request; its number is its place in the list, from 1.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) wish: Wish,
+    pub(crate) ready_ms: i64,
+    pub(crate) progress: Progress,
+    /// The items that an erasure was about, by their place in the list.
+    pub(crate) items: Vec<usize>,
+}
+
+/// What a third party has to hear of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct News {
+    pub(crate) class: String,
+    pub(crate) key: u8,
+    pub(crate) version: Vec<u8>,
+    pub(crate) method: String,
+    pub(crate) reason: String,
+    pub(crate) time_ms: i64,
+}
+
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) items: Vec<Item>,
+    pub(crate) objects: BTreeMap<u8, Vec<u8>>,
+    pub(crate) moods: BTreeMap<u8, Mood>,
+    pub(crate) holds: Vec<Hold>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) closed: BTreeSet<usize>,
+    pub(crate) editions: [u32; 6],
+    pub(crate) news: Vec<News>,
+    /// How often a hold kept an object of each class.
+    pub(crate) held: [u64; 6],
+}
+
+impl Model {
+    pub(crate) fn newest(&self, class: usize) -> Terms {
+        Terms::edition(class, self.editions[class])
+    }
+
+    pub(crate) fn live(&mut self, key: u8) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.key == key && item.end.is_none() && !item.is_replaced)
+    }
+
+    /// Whether a hold covers the key in a class: one that stands, or that was lifted but whose objects nobody has looked
+    /// for yet.
+    pub(crate) fn is_held(&self, key: u8, class: usize) -> bool {
+        let stands = |hold: &&Hold| hold.lifted.is_none_or(|lifted| !lifted.is_done);
+        self.holds.iter().filter(stands).any(|hold| hold.of.covers(key, class))
+    }
+
+    pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
+        self.requests.push(Request { wish, ready_ms, progress: Progress::Waiting, items: Vec::new() });
+    }
+
+    /// What happens when somebody enforces.
+    pub(crate) fn enforce(&mut self, now_ms: i64) {
+        self.carry_out_wishes(now_ms);
+        for at in 0..self.items.len() {
+            if self.items[at].end.is_none() && self.items[at].go_ms <= now_ms {
+                self.take_its_turn(at, now_ms);
+            }
+        }
+    }
+
+    fn take_its_turn(&mut self, at: usize, now_ms: i64) {
+        let item = &self.items[at];
+        let method = if item.is_replaced {
+            Some(Method::Replaced)
+        } else if item.is_released {
+            Some(Method::Released)
+        } else if self.is_held(item.key, item.class) {
+            self.held[item.class] += 1;
+            self.items[at].go_ms = second_of(now_ms + HELD_MS);
+            self.items[at].is_parked = true;
+            return;
+        } else {
+            assert!(item.floor_ms <= now_ms, "the naive scheduler is early itself");
+            self.ask_the_store(at)
+        };
+        let item = &mut self.items[at];
+        match method {
+            None => {
+                item.is_parked = false;
+                item.carry(now_ms);
+            }
+            Some(method) => {
+                item.end = Some(End { method, reason: item.reason, time_ms: now_ms });
+                let item = item.clone();
+                self.tell(&item, method, now_ms);
+            }
+        }
+    }
+
+    /// How it ended, if it did.
+    fn ask_the_store(&mut self, at: usize) -> Option<Method> {
+        let item = &mut self.items[at];
+        if let Some(mood) = self.moods.get(&item.key) {
+            item.maybe_deleted |= *mood == Mood::Fails;
+            return None;
+        }
+        let anonymises = item.terms.disposition == Disposition::Anonymise;
+        match self.objects.get(&item.key) {
+            None if item.maybe_deleted => Some(Method::AbsentAfterIntent),
+            None => Some(Method::Absent),
+            Some(found) if anonymises && *found == anonymised(&item.version) => Some(Method::Anonymised),
+            Some(found) if *found != item.version => None,
+            Some(_) if anonymises => {
+                self.objects.insert(item.key, anonymised(&item.version));
+                Some(Method::Anonymised)
+            }
+            Some(_) => {
+                self.objects.remove(&item.key);
+                Some(Method::Deleted)
+            }
+        }
+    }
+
+    fn tell(&mut self, item: &Item, method: Method, time_ms: i64) {
+        if item.terms.feed && method != Method::Replaced {
+            self.news.push(News {
+                class: item.terms.name.to_owned(),
+                key: item.key,
+                version: item.version.clone(),
+                method: method.name().to_owned(),
+                reason: item.reason.name().to_owned(),
+                time_ms,
+            });
+        }
+    }
+
+    /// Everything asked for that is ready, in the order in which it was asked for, before anything goes.
+    fn carry_out_wishes(&mut self, now_ms: i64) {
+        let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
+        let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
+        let standing: Vec<Target> =
+            self.holds.iter().filter(|hold| hold.lifted.is_none()).map(|hold| hold.of).collect();
+        for (at, item) in self.items.iter_mut().enumerate().filter(|(_, i)| i.end.is_none() && !i.is_replaced)
+        {
+            let was_parked = item.is_parked;
+            let mut moved = false;
+            for request in &mut ready {
+                moved |= match request.wish {
+                    _ if item.is_released => false,
+                    Wish::Erase(of) if of.covers(item.key, item.class) => {
+                        request.items.push(at);
+                        item.hurry(Reason::Erasure, now_ms)
+                    }
+                    Wish::Close(class) if class == item.class => {
+                        item.hurry(Reason::Closed, now_ms + item.terms.slot_s * 1_000)
+                    }
+                    Wish::Apply(class) => {
+                        let newest = Terms::edition(class, self.editions[class]);
+                        let applies = class == item.class && newest != item.terms;
+                        if applies {
+                            item.fall_under(newest, item.start_ms, now_ms);
+                        }
+                        applies
+                    }
+                    Wish::Lift(hold) => let_go(item, &self.holds[hold], was_parked, &standing, now_ms),
+                    _ => false,
+                };
+            }
+            if moved {
+                item.go_ms = item.go_ms.max(second_of(now_ms));
+                item.attempts = 0;
+                item.is_parked = false;
+            }
+        }
+        for request in ready {
+            request.progress = Progress::CarriedOut;
+            if let Wish::Lift(hold) = request.wish
+                && let Some(lifted) = &mut self.holds[hold].lifted
+            {
+                lifted.is_done = true;
+            }
+        }
+    }
+}
+
+fn let_go(item: &mut Item, hold: &Hold, was_parked: bool, standing: &[Target], now_ms: i64) -> bool {
+    let Some(lifted) = hold.lifted.filter(|_| hold.of.covers(item.key, item.class)) else { return false };
+    // An event restarts the clock of all that it covered; otherwise only what was kept back has to be let go.
+    let restarts = hold.is_event && item.start_ms < lifted.at_ms && item.reason == Reason::Due;
+    let still_kept = standing.iter().any(|of| of.covers(item.key, item.class));
+    let goes = restarts || was_parked && !still_kept;
+    if goes {
+        item.let_go(hold, lifted, now_ms);
+    }
+    goes
+}

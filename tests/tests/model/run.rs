@@ -1,0 +1,565 @@
+//! A history on the engine and on the naive scheduler at once, compared step by step.
+
+use super::naive::{CLASSES, Hold, Item, Lifted, Model, Progress, Wish};
+use super::steps::{Begin, KEYS, Step, Target, key_bytes, prefix_bytes, subject_bytes, subject_of};
+use sexton::{
+    Change, ClassSet, ClockState, Durability, Earlier, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener,
+    Registration, RequestKind, RequestState, Result, Selector, Which,
+};
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt;
+use sexton_proof::record::{Method, Reason};
+use sexton_tests::{HOUR_MS, Machine, Mood, NEW_YEAR_MS};
+
+/// How far the wall steps.
+const FORWARD_MS: i64 = 2 * HOUR_MS;
+const BACK_MS: i64 = 5 * 60_000;
+const FAR_MS: i64 = 10 * 366 * 24 * HOUR_MS;
+
+/// A history under way.
+pub(crate) struct Run {
+    pub(crate) machine: Machine,
+    engine: Option<Engine>,
+    pub(crate) model: Model,
+    versions: u32,
+    /// What a true clock would show, with the steps that somebody accepted.
+    true_ms: i64,
+    /// By how much the wall is off.
+    off_ms: i64,
+    /// The engine was opened while a clock alarm stood: it may wait for a person longer than it must.
+    is_wary: bool,
+    acknowledged: u64,
+    /// Each opening has randomness of its own.
+    openings: u64,
+}
+
+fn class_file(model: &Model) -> ClassSet {
+    let text: String = (0..CLASSES.len()).map(|class| model.newest(class).toml()).collect();
+    ClassSet::from_toml(&text).unwrap()
+}
+
+pub(crate) fn selector(of: Target) -> Selector {
+    match of {
+        Target::Key(key) => Selector::Keys(vec![key_bytes(key)]),
+        Target::Prefix(prefix) => Selector::Prefix(prefix_bytes(prefix)),
+        Target::Subject(subject) => Selector::Subject(subject_bytes(subject)),
+        Target::Class(class) => Selector::Class(CLASSES[class].name.into()),
+    }
+}
+
+/// The answer, or the kind of the refusal.
+fn kind<T>(answer: Result<T>) -> std::result::Result<T, ErrorKind> {
+    answer.map_err(|error| error.kind())
+}
+
+impl Run {
+    pub(crate) fn new() -> Self {
+        let mut machine = Machine::new();
+        let model = Model::default();
+        machine.options.classes = class_file(&model);
+        machine.options.shards = Some(2);
+        let engine = Some(machine.open_seeded(0).unwrap());
+        let (versions, true_ms, off_ms, is_wary, acknowledged, openings) = (0, NEW_YEAR_MS, 0, false, 0, 0);
+        Run { machine, engine, model, versions, true_ms, off_ms, is_wary, acknowledged, openings }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    /// Now, by the engine: never ahead of the true time, and where the wall is right, that.
+    fn now_ms(&self) -> i64 {
+        let now_ms = self.engine().now_ms();
+        assert!(now_ms <= self.true_ms, "the engine is {} ms ahead of time", now_ms - self.true_ms);
+        assert!(now_ms == self.true_ms || self.off_ms != 0 || self.is_wary, "{now_ms} for {}", self.true_ms);
+        now_ms
+    }
+
+    pub(crate) fn step(&mut self, step: &Step) {
+        self.do_step(step);
+        // Read after every step, as by an engine at work: what jumps there and back between two readings is not seen. A
+        // wall that stood behind and caught up by itself has proved right: somebody had corrected it.
+        let now_ms = self.engine().now_ms();
+        if self.off_ms < 0 && now_ms == self.true_ms + self.off_ms {
+            self.true_ms += self.off_ms;
+            self.off_ms = 0;
+        }
+    }
+
+    fn do_step(&mut self, step: &Step) {
+        match *step {
+            Step::Upload { key, class, begin } => {
+                let version = self.put(key);
+                let start_ms = match begin {
+                    Begin::Unsaid => None,
+                    Begin::Ago(ms) => Some(self.now_ms() - ms),
+                };
+                self.register(key, class, version, start_ms);
+            }
+            Step::Retry { key } => {
+                if let Some(live) = self.model.live(key).cloned() {
+                    let start_ms = (!live.is_open).then_some(live.start_ms);
+                    self.register(key, live.class, live.version, start_ms);
+                }
+            }
+            Step::Overwrite { key } => {
+                self.put(key);
+            }
+            Step::Remove { key } => {
+                self.machine.store.remove(&key_bytes(key));
+                self.model.objects.remove(&key);
+            }
+            Step::Mood { key, mood } => self.set_mood(key, mood),
+            Step::Start { key, by_id, ago_ms } => self.start(key, by_id, ago_ms),
+            Step::Reschedule { key, by_id, class, ago_ms } => self.reschedule(key, by_id, class, ago_ms),
+            Step::Release { key, by_id } => self.release(key, by_id),
+            Step::Hold { name, of, is_event } => self.place(name, of, is_event),
+            Step::Lift { name, grace_ms } => self.lift(name, grace_ms),
+            Step::Erase { of, cancellable_ms } => self.erase(of, cancellable_ms),
+            Step::Cancel { nth } => self.cancel(nth),
+            Step::Close { class } => {
+                self.engine().close_down(selector(Target::Class(class)), "over", "ops").unwrap();
+                let now_ms = self.now_ms();
+                self.model.closed.insert(class);
+                self.model.wish(Wish::Close(class), now_ms);
+            }
+            Step::Define { class } => {
+                self.model.editions[class] += 1;
+                self.machine.options.classes = class_file(&self.model);
+                self.engine().define(&self.machine.options.classes).unwrap();
+            }
+            Step::Apply { class } => {
+                self.engine().apply_class(CLASSES[class].name, "new terms", "ops").unwrap();
+                let now_ms = self.now_ms();
+                self.model.wish(Wish::Apply(class), now_ms);
+            }
+            Step::Feed { acknowledge } => self.read_feed(acknowledge),
+            Step::ClockForward => self.step_clock(FORWARD_MS),
+            Step::ClockBack => self.step_clock(-BACK_MS),
+            Step::ClockUndo => {
+                self.machine.clock.step(-self.off_ms);
+                self.off_ms = 0;
+            }
+            Step::Resume => self.resume(),
+            Step::Advance { ms } => {
+                self.machine.clock.advance(ms);
+                self.true_ms += ms;
+            }
+            Step::Enforce => self.enforce(),
+            Step::Reopen { power_lost } => self.reopen(power_lost),
+        }
+    }
+
+    fn put(&mut self, key: u8) -> Vec<u8> {
+        self.versions += 1;
+        let version = self.versions.to_be_bytes().to_vec();
+        self.machine.store.put(&key_bytes(key), &version);
+        self.model.objects.insert(key, version.clone());
+        version
+    }
+
+    fn set_mood(&mut self, key: u8, mood: Option<Mood>) {
+        self.machine.store.set_mood(&key_bytes(key), mood);
+        match mood {
+            Some(mood) => self.model.moods.insert(key, mood),
+            None => self.model.moods.remove(&key),
+        };
+    }
+
+    fn register(&mut self, key: u8, class: usize, version: Vec<u8>, start_ms: Option<i64>) {
+        let (bytes, subject) = (key_bytes(key), subject_bytes(subject_of(key)));
+        let item = Registration {
+            version: &version,
+            start_ms,
+            subject: &subject,
+            ..Registration::new(CLASSES[class].name, &bytes)
+        };
+        let answer = kind(self.engine().register(&[item], Durability::Synced));
+        if self.model.closed.contains(&class) {
+            assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class takes nothing");
+            return;
+        }
+        let answer = answer.unwrap().remove(0);
+        let now_ms = self.now_ms();
+        let mut earlier = Earlier::None;
+        if let Some(live) = self.model.live(key) {
+            let same = live.class == class && live.version == version && !live.is_released;
+            if same && start_ms.is_none_or(|start_ms| start_ms == live.start_ms) {
+                assert_eq!(answer.earlier, Earlier::Same);
+                return;
+            }
+            live.is_replaced = true;
+            earlier = answer.earlier;
+            assert!(matches!(earlier, Earlier::Replaced(_)), "{earlier:?}");
+        }
+        assert_eq!(answer.earlier, earlier);
+        assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
+        let terms = self.model.newest(class);
+        let is_open = start_ms.is_none() && terms.max_open_s.is_some();
+        let start_ms = start_ms.unwrap_or(now_ms + terms.max_open_s.unwrap_or(0) * 1_000);
+        let mut item = Item {
+            id: answer.id,
+            key,
+            version,
+            class,
+            terms,
+            start_ms,
+            is_open,
+            floor_ms: 0,
+            ceiling_ms: 0,
+            reason: Reason::Due,
+            go_ms: 0,
+            attempts: 0,
+            maybe_deleted: false,
+            is_released: false,
+            is_replaced: false,
+            is_parked: false,
+            end: None,
+        };
+        item.fall_under(terms, start_ms, now_ms);
+        self.model.items.push(item);
+    }
+
+    /// Asks for a change of the key's live registration, by key or by the id that it had at first, and gives the answer
+    /// with that registration.
+    fn change(
+        &mut self,
+        key: u8,
+        by_id: bool,
+        change: impl FnOnce(Which<'_>) -> Change<'_>,
+    ) -> (std::result::Result<(), ErrorKind>, Option<Item>) {
+        let live = self.model.live(key).cloned();
+        let bytes = key_bytes(key);
+        let which = match &live {
+            Some(item) if by_id => Which::Id(item.id),
+            _ => Which::Key(&bytes),
+        };
+        let answer = self.engine().change(&[change(which)], Durability::Synced).unwrap().remove(0);
+        (kind(answer).map(|_| ()), live)
+    }
+
+    fn start(&mut self, key: u8, by_id: bool, ago_ms: i64) {
+        let now_ms = self.now_ms();
+        let start_ms = now_ms - ago_ms;
+        let (answer, live) = self.change(key, by_id, |of| Change::Start { of, start_ms });
+        let expected = match &live {
+            None => Err(ErrorKind::NotFound),
+            Some(live) if !live.is_open && live.start_ms != start_ms => Err(ErrorKind::Invalid),
+            Some(live) if live.is_open && (live.start_ms <= now_ms || start_ms > live.start_ms) => {
+                Err(ErrorKind::Invalid)
+            }
+            Some(_) => Ok(()),
+        };
+        assert_eq!(answer, expected, "start {key}: {live:?}");
+        if let (Ok(()), Some(live)) = (answer, self.model.live(key).filter(|live| live.is_open)) {
+            live.is_open = false;
+            live.fall_under(live.terms, start_ms, now_ms);
+        }
+    }
+
+    fn reschedule(&mut self, key: u8, by_id: bool, class: Option<usize>, ago_ms: Option<i64>) {
+        let now_ms = self.now_ms();
+        let start_ms = ago_ms.map(|ms| now_ms - ms);
+        let name = class.map(|class| CLASSES[class].name);
+        let (answer, live) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start_ms });
+        let expected = match &live {
+            None => Err(ErrorKind::NotFound),
+            _ if class.is_some_and(|class| self.model.closed.contains(&class)) => Err(ErrorKind::Invalid),
+            Some(live) if live.is_released => Err(ErrorKind::TooLate),
+            Some(_) => Ok(()),
+        };
+        assert_eq!(answer, expected, "reschedule {key}: {live:?}");
+        let newest = class.map(|class| self.model.newest(class));
+        if let (Ok(()), Some(live)) = (answer, self.model.live(key)) {
+            let terms = newest.unwrap_or(live.terms);
+            let is_open = live.is_open && start_ms.is_none();
+            let start_ms = start_ms.unwrap_or(live.start_ms);
+            if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
+                live.class = class.unwrap_or(live.class);
+                live.is_open = is_open;
+                live.fall_under(terms, start_ms, now_ms);
+            }
+        }
+    }
+
+    fn release(&mut self, key: u8, by_id: bool) {
+        let now_ms = self.now_ms();
+        let (answer, live) = self.change(key, by_id, |of| Change::Release { of });
+        let expected = match &live {
+            None => Err(ErrorKind::NotFound),
+            Some(live) if !live.is_released && self.model.is_held(key, live.class) => Err(ErrorKind::Held),
+            Some(_) => Ok(()),
+        };
+        assert_eq!(answer, expected, "release {key}: {live:?}");
+        if let (Ok(()), Some(live)) = (answer, self.model.live(key).filter(|live| !live.is_released)) {
+            live.release(now_ms);
+        }
+    }
+
+    fn place(&mut self, name: u8, of: Target, is_event: bool) {
+        let hold = NewHold {
+            name: format!("case {name}"),
+            selector: selector(of),
+            kind: if is_event { HoldKind::Event } else { HoldKind::Temporary },
+            reason: "a court asked".into(),
+            author: "counsel".into(),
+            review_ms: NEW_YEAR_MS + 10 * FAR_MS,
+        };
+        let answer = kind(self.engine().place_hold(hold));
+        if self.model.holds.iter().any(|hold| hold.name == name && hold.lifted.is_none()) {
+            assert_eq!(answer.err(), Some(ErrorKind::Invalid));
+            return;
+        }
+        assert_eq!(answer.unwrap().too_late, [], "nothing is on its way");
+        self.model.holds.push(Hold { name, of, is_event, lifted: None });
+    }
+
+    fn lift(&mut self, name: u8, grace_ms: i64) {
+        let answer = kind(self.engine().lift_hold(&format!("case {name}"), "settled", "counsel", grace_ms));
+        let at_ms = self.now_ms();
+        let found = self.model.holds.iter().position(|hold| hold.name == name && hold.lifted.is_none());
+        match found {
+            None => assert_eq!(answer.err(), Some(ErrorKind::NotFound)),
+            Some(at) => {
+                answer.unwrap();
+                self.model.holds[at].lifted = Some(Lifted { at_ms, grace_ms, is_done: false });
+                self.model.wish(Wish::Lift(at), at_ms);
+            }
+        }
+    }
+
+    fn erase(&mut self, of: Target, cancellable_ms: i64) {
+        let received_ms = self.now_ms();
+        let erasure = Erasure {
+            selector: selector(of),
+            received_ms,
+            within: None,
+            calendar: Default::default(),
+            cancellable_ms,
+            reason: "asked for".into(),
+            author: "desk".into(),
+        };
+        self.engine().erase(erasure).unwrap();
+        self.model.wish(Wish::Erase(of), received_ms + cancellable_ms);
+    }
+
+    fn cancel(&mut self, nth: u32) {
+        let now_ms = self.now_ms();
+        let answer = kind(self.engine().cancel_erasure(nth)).map(|request| request.state);
+        let expected = match self.model.requests.get_mut(nth as usize - 1) {
+            None => Err(ErrorKind::NotFound),
+            Some(request) if !matches!(request.wish, Wish::Erase(_)) => Err(ErrorKind::Invalid),
+            Some(request) if request.progress == Progress::CarriedOut => Err(ErrorKind::TooLate),
+            Some(request) if request.progress == Progress::Waiting && request.ready_ms <= now_ms => {
+                Err(ErrorKind::TooLate)
+            }
+            Some(request) => {
+                request.progress = Progress::Cancelled;
+                Ok(RequestState::Cancelled)
+            }
+        };
+        assert_eq!(answer, expected, "cancel {nth}");
+    }
+
+    fn read_feed(&mut self, acknowledge: bool) {
+        let entries = self.engine().feed(self.acknowledged, 10_000).unwrap();
+        let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
+        let expected: Vec<u64> = (self.acknowledged + 1..).take(entries.len()).collect();
+        assert_eq!(numbers, expected, "the feed has gaps");
+        let told = |e: sexton::FeedEntry| super::naive::News {
+            class: e.class,
+            key: (0..KEYS).find(|key| key_bytes(*key) == e.key).unwrap(),
+            version: e.version,
+            method: e.method,
+            reason: e.reason,
+            time_ms: e.time_ms,
+        };
+        let mut told: Vec<_> = entries.into_iter().map(told).collect();
+        told.sort();
+        self.model.news.sort();
+        assert_eq!(told, self.model.news, "what the feed tells");
+        if acknowledge {
+            let last = self.acknowledged + told.len() as u64;
+            self.engine().acknowledge_feed(last).unwrap();
+            assert_eq!(kind(self.engine().acknowledge_feed(last + 1)), Err(ErrorKind::Invalid));
+            self.acknowledged = last;
+            self.model.news.clear();
+        }
+    }
+
+    fn step_clock(&mut self, ms: i64) {
+        if self.off_ms == 0 {
+            self.machine.clock.step(ms);
+            self.off_ms = ms;
+        }
+    }
+
+    /// A person looks at every alarm and lets deleting go on.
+    fn resume(&mut self) {
+        let alarms = self.engine().status().unwrap().alarms;
+        for alarm in &alarms {
+            self.engine().resume(&alarm.id, "looked", "ops").unwrap();
+        }
+        if !alarms.is_empty() {
+            if self.off_ms > 0 {
+                self.true_ms += self.off_ms;
+                self.off_ms = 0;
+            }
+            self.is_wary = false;
+        }
+    }
+
+    fn reopen(&mut self, power_lost: bool) {
+        let alarmed = !self.engine().status().unwrap().alarms.is_empty();
+        self.engine = None;
+        if power_lost {
+            self.machine.kv.lose_power();
+        }
+        self.openings += 1;
+        self.engine = Some(self.machine.open_seeded(self.openings).unwrap());
+        if alarmed {
+            self.is_wary = true;
+        } else if self.off_ms > 0 {
+            // Nobody had noticed, and the kernel vouches for the time after time off.
+            self.true_ms += self.off_ms;
+            self.off_ms = 0;
+        }
+    }
+
+    /// Whether a wrong clock stops deleting, as it must where the wall is ahead, and must not where all is well.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stopped = matches!(self.engine().status().unwrap().clock, ClockState::Ahead { .. });
+        assert!(stopped || self.off_ms <= 0, "the wall is {} ms ahead and nobody notices", self.off_ms);
+        assert!(!stopped || self.off_ms > 0 || self.is_wary, "deleting stopped though the wall is right");
+        stopped
+    }
+
+    fn enforce(&mut self) {
+        let stopped = self.is_stopped();
+        let done = self.engine().enforce(&*self.machine.store).unwrap();
+        let now_ms = self.now_ms();
+        if stopped {
+            assert_eq!((done.batches, done.objects), (0, 0), "deleted by a wrong clock");
+            assert!(!self.engine().status().unwrap().alarms.is_empty(), "stopped and said nothing");
+        } else {
+            assert_eq!(self.engine().status().unwrap().alarms, [], "an alarm outlived its cause");
+            self.model.enforce(now_ms);
+        }
+        self.compare(now_ms);
+    }
+
+    fn compare(&mut self, now_ms: i64) {
+        for key in 0..KEYS {
+            let expected = self.model.objects.contains_key(&key);
+            assert_eq!(self.machine.store.has(&key_bytes(key)), expected, "object {key} at {now_ms}");
+            let found = self.engine().find(&key_bytes(key)).unwrap().is_some();
+            assert_eq!(found, self.model.live(key).is_some(), "registration of {key} at {now_ms}");
+        }
+        let classes = self.engine().status().unwrap().classes;
+        for (number, class) in CLASSES.iter().enumerate() {
+            let found = classes[class.name];
+            let mine = || self.model.items.iter().filter(|item| item.class == number);
+            let live = || mine().filter(|item| item.end.is_none());
+            let count = |method| mine().filter(|item| item.end.is_some_and(|e| e.method == method)).count();
+            let n = |count: usize| count as u64;
+            let what = format!("{} at {now_ms}", class.name);
+            assert_eq!(found.live, n(live().count()), "{what}: live");
+            assert_eq!(found.held, n(live().filter(|item| item.is_parked).count()), "{what}: held");
+            assert_eq!(found.due, n(live().filter(|item| item.go_ms <= now_ms).count()), "{what}: due");
+            let overdue = live().filter(|item| item.ceiling_ms < now_ms).count();
+            assert_eq!(found.overdue, n(overdue), "{what}: overdue");
+            let ended = found.ended;
+            let methods = [
+                (ended.deleted, Method::Deleted),
+                (ended.absent, Method::Absent),
+                (ended.absent_after_intent, Method::AbsentAfterIntent),
+                (ended.replaced, Method::Replaced),
+                (ended.released, Method::Released),
+                (ended.anonymised, Method::Anonymised),
+            ];
+            for (found, method) in methods {
+                assert_eq!(found, n(count(method)), "{what}: {method}");
+            }
+            assert_eq!(ended.held, self.model.held[number], "{what}: times held");
+            let late = mine().filter(|item| is_late(item) && !is_after_hold(item)).count();
+            let after_hold = mine().filter(|item| is_late(item) && is_after_hold(item)).count();
+            assert_eq!((ended.late, ended.late_after_hold), (n(late), n(after_hold)), "{what}: late");
+            assert_eq!(ended.early, n(mine().filter(|item| is_early(item)).count()), "{what}: early");
+        }
+    }
+
+    /// Everything comes to its end, and the evidence says of each object what the model says.
+    pub(crate) fn finish(&mut self) {
+        for key in 0..KEYS {
+            self.set_mood(key, None);
+        }
+        self.step(&Step::ClockUndo);
+        self.enforce();
+        self.resume();
+        for name in 0..3 {
+            self.lift(name, 0);
+        }
+        for _ in 0..3 {
+            // What was overwritten behind the engine's back is owed for ever; take it away.
+            for item in self.model.items.clone().iter().filter(|item| item.end.is_none() && !item.is_replaced)
+            {
+                if self.model.objects.get(&item.key).is_some_and(|version| *version != item.version) {
+                    self.step(&Step::Remove { key: item.key });
+                }
+            }
+            self.step(&Step::Advance { ms: 800 * HOUR_MS });
+            self.enforce();
+        }
+        self.reopen(true);
+        let report = self.engine().check().unwrap();
+        assert!(report.is_sound(), "{:#?}", report.problems);
+        self.read_feed(true);
+        self.compare_requests();
+        self.compare_receipts();
+    }
+
+    fn compare_requests(&self) {
+        let found = self.engine().requests().unwrap();
+        assert_eq!(found.len(), self.model.requests.len());
+        for (request, expected) in found.iter().zip(&self.model.requests) {
+            let state = match expected.progress {
+                Progress::Cancelled => RequestState::Cancelled,
+                _ => RequestState::Finished,
+            };
+            assert_eq!(request.state, state, "{request:?}");
+            if request.kind == RequestKind::Erase {
+                assert_eq!(request.objects, expected.items.len() as u64, "{request:?}");
+            }
+        }
+    }
+
+    fn compare_receipts(&self) {
+        let policy = Policy::parse(self.engine().policy()).unwrap();
+        let mut verifier = receipt::Verifier::new(&policy);
+        for item in &self.model.items {
+            let text = self.engine().receipt(item.id, Opener::Key(&key_bytes(item.key))).unwrap();
+            let verdict = verifier.verify(text.as_bytes()).unwrap();
+            let end = item.end.unwrap_or_else(|| panic!("{item:?} has not ended"));
+            let found = (verdict.method, verdict.reason, verdict.time_ms);
+            assert_eq!(found, (end.method, end.reason, end.time_ms), "{item:?}");
+            let found = (verdict.start_ms, verdict.floor_ms, verdict.ceiling_ms);
+            assert_eq!(found, (item.start_ms, item.floor_ms, item.ceiling_ms), "{item:?}");
+            assert_eq!((verdict.class_name.as_str(), &verdict.version), (item.terms.name, &item.version));
+            assert_eq!(verdict.class_version, item.terms.edition + 1, "{item:?}");
+            let never_early = matches!(end.method, Method::Replaced | Method::Released);
+            assert!(never_early || end.time_ms >= item.floor_ms, "{item:?} went before its floor");
+        }
+    }
+}
+
+fn is_late(item: &Item) -> bool {
+    item.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms > item.ceiling_ms)
+}
+
+fn is_early(item: &Item) -> bool {
+    item.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms < item.floor_ms)
+}
+
+fn is_after_hold(item: &Item) -> bool {
+    item.end.is_some_and(|end| end.reason == Reason::Lifted)
+}

@@ -1,0 +1,176 @@
+//! What can happen: the steps of a history, and random histories of them.
+
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use sexton_tests::{HOUR_MS, Mood};
+
+/// How many keys, subjects, prefixes, hold names and classes there are.
+pub(crate) const KEYS: u8 = 10;
+const SUBJECTS: u8 = 4;
+const PREFIXES: u8 = 3;
+const NAMES: u8 = 3;
+const CLASSES: usize = 6;
+
+/// What a hold or an erasure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Key(u8),
+    Prefix(u8),
+    Subject(u8),
+    Class(usize),
+}
+
+/// The start that a host gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Begin {
+    Unsaid,
+    Ago(i64),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Upload { key: u8, class: usize, begin: Begin },
+    Retry { key: u8 },
+    Overwrite { key: u8 },
+    Remove { key: u8 },
+    Mood { key: u8, mood: Option<Mood> },
+    Start { key: u8, by_id: bool, ago_ms: i64 },
+    Reschedule { key: u8, by_id: bool, class: Option<usize>, ago_ms: Option<i64> },
+    Release { key: u8, by_id: bool },
+    Hold { name: u8, of: Target, is_event: bool },
+    Lift { name: u8, grace_ms: i64 },
+    Erase { of: Target, cancellable_ms: i64 },
+    Cancel { nth: u32 },
+    Close { class: usize },
+    Define { class: usize },
+    Apply { class: usize },
+    Feed { acknowledge: bool },
+    ClockForward,
+    ClockBack,
+    ClockUndo,
+    Resume,
+    Advance { ms: i64 },
+    Enforce,
+    Reopen { power_lost: bool },
+}
+
+/// The key of that number. Its prefix and its subject follow from it.
+pub(crate) fn key_bytes(key: u8) -> Vec<u8> {
+    [prefix_bytes(key % PREFIXES), format!("object/{key}").into_bytes()].concat()
+}
+
+pub(crate) fn prefix_bytes(prefix: u8) -> Vec<u8> {
+    format!("room-{prefix}/").into_bytes()
+}
+
+pub(crate) fn subject_bytes(subject: u8) -> Vec<u8> {
+    format!("person {subject}").into_bytes()
+}
+
+pub(crate) fn subject_of(key: u8) -> u8 {
+    key % SUBJECTS
+}
+
+impl Target {
+    /// Whether it covers the key in a class.
+    pub(crate) fn covers(self, key: u8, class: usize) -> bool {
+        match self {
+            Target::Key(one) => one == key,
+            Target::Prefix(prefix) => key % PREFIXES == prefix,
+            Target::Subject(subject) => subject_of(key) == subject,
+            Target::Class(one) => one == class,
+        }
+    }
+}
+
+fn people() -> impl Strategy<Value = Target> {
+    prop_oneof![(0..KEYS).prop_map(Target::Key), (0..SUBJECTS).prop_map(Target::Subject)]
+}
+
+fn targets() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        (0..KEYS).prop_map(Target::Key),
+        (0..PREFIXES).prop_map(Target::Prefix),
+        (0..SUBJECTS).prop_map(Target::Subject),
+        (0..CLASSES).prop_map(Target::Class),
+    ]
+}
+
+fn begins() -> impl Strategy<Value = Begin> {
+    prop_oneof![2 => (-5_000_i64..120_000).prop_map(Begin::Ago), 1 => Just(Begin::Unsaid)]
+}
+
+/// What hosts and stores do.
+fn of_hosts(key: &std::ops::Range<u8>) -> Vec<BoxedStrategy<Step>> {
+    let key = || key.clone();
+    let mood = prop_oneof![Just(None), Just(Some(Mood::Fails)), Just(Some(Mood::Refuses))];
+    let class = proptest::option::of(0..CLASSES);
+    let ago = || -20_000_i64..120_000;
+    vec![
+        (key(), 0..CLASSES, begins())
+            .prop_map(|(key, class, begin)| Step::Upload { key, class, begin })
+            .boxed(),
+        key().prop_map(|key| Step::Retry { key }).boxed(),
+        key().prop_map(|key| Step::Overwrite { key }).boxed(),
+        key().prop_map(|key| Step::Remove { key }).boxed(),
+        (key(), mood).prop_map(|(key, mood)| Step::Mood { key, mood }).boxed(),
+        (key(), any::<bool>(), -60_000_i64..60_000)
+            .prop_map(|(key, by_id, ago_ms)| Step::Start { key, by_id, ago_ms })
+            .boxed(),
+        (key(), any::<bool>(), class, proptest::option::of(ago()))
+            .prop_map(|(key, by_id, class, ago_ms)| Step::Reschedule { key, by_id, class, ago_ms })
+            .boxed(),
+        (key(), any::<bool>()).prop_map(|(key, by_id)| Step::Release { key, by_id }).boxed(),
+    ]
+}
+
+/// What people decide.
+fn of_people() -> Vec<BoxedStrategy<Step>> {
+    let grace = prop_oneof![Just(0), 0_i64..40_000];
+    let cancellable = prop_oneof![Just(0), 0_i64..30_000];
+    vec![
+        (0..NAMES, targets(), any::<bool>())
+            .prop_map(|(name, of, is_event)| Step::Hold { name, of, is_event })
+            .boxed(),
+        (0..NAMES, grace).prop_map(|(name, grace_ms)| Step::Lift { name, grace_ms }).boxed(),
+        (people(), cancellable).prop_map(|(of, cancellable_ms)| Step::Erase { of, cancellable_ms }).boxed(),
+        (1_u32..12).prop_map(|nth| Step::Cancel { nth }).boxed(),
+        (0..CLASSES).prop_map(|class| Step::Close { class }).boxed(),
+        (0..CLASSES).prop_map(|class| Step::Define { class }).boxed(),
+        (0..CLASSES).prop_map(|class| Step::Apply { class }).boxed(),
+        any::<bool>().prop_map(|acknowledge| Step::Feed { acknowledge }).boxed(),
+        Just(Step::Resume).boxed(),
+    ]
+}
+
+/// What clocks and machines do.
+fn of_machines() -> Vec<BoxedStrategy<Step>> {
+    let clock = prop_oneof![
+        1 => Just(Step::ClockForward),
+        1 => Just(Step::ClockBack),
+        3 => Just(Step::ClockUndo),
+    ];
+    vec![
+        clock.boxed(),
+        prop_oneof![6 => 0_i64..15_000, 1 => 0_i64..100_000, 1 => 0..11 * 24 * HOUR_MS]
+            .prop_map(|ms| Step::Advance { ms })
+            .boxed(),
+        any::<bool>().prop_map(|power_lost| Step::Reopen { power_lost }).boxed(),
+    ]
+}
+
+/// Swarm: each history has its own weights and its own number of keys, so that some kinds of step are rare or absent
+/// in it and others meet often.
+pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
+    let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
+    (proptest::collection::vec(weight, 20), 1..=KEYS).prop_flat_map(|(weights, keys)| {
+        let all = of_hosts(&(0..keys)).into_iter().chain(of_people()).chain(of_machines());
+        let mut steps: Vec<(u32, BoxedStrategy<Step>)> =
+            weights.into_iter().zip(all).filter(|(weight, _)| *weight > 0).collect();
+        let upload = (0..keys, 0..CLASSES, begins());
+        steps.push((6, upload.prop_map(|(key, class, begin)| Step::Upload { key, class, begin }).boxed()));
+        steps.push((4, (0_i64..15_000).prop_map(|ms| Step::Advance { ms }).boxed()));
+        steps.push((5, Just(Step::Enforce).boxed()));
+        proptest::collection::vec(Union::new_weighted(steps), 1..100)
+    })
+}
