@@ -186,7 +186,8 @@ fn prepare_all(
         };
         if class.is_none_or(|c| c.definition.name != item.class) {
             class = Some(classes.known(item.class).map_err(place)?);
-            if classes.is_closed(item.class) {
+            // What comes back after its end is let in, or nobody could delete it again.
+            if classes.is_closed(item.class) && manner.reason != Reason::Restored {
                 return Err(place(closed(item.class)));
             }
         }
@@ -222,8 +223,12 @@ fn prepare(
     check_length("subject", item.subject, 0, SUBJECT_MAX_BYTES)?;
     let start_ms = class.start_ms(item.start_ms, now_ms)?;
     let bounds = class.bounds(start_ms)?;
-    let slot = class.slot(bounds, now_ms);
-    let surprise = class.is_surprise(start_ms, bounds, now_ms);
+    let restored = manner.reason == Reason::Restored;
+    let slot = match restored {
+        true => class.soonest_slot(bounds, now_ms),
+        false => class.slot(bounds, now_ms),
+    };
+    let surprise = restored || class.is_surprise(start_ms, bounds, now_ms);
     let is_open = item.start_ms.is_none() && class.definition.start == StartRule::Explicit;
     let (shard, fingerprint) = core.index.locate(item.key);
     let (class, reason) = (Arc::clone(class), manner.reason);
