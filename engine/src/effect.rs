@@ -61,9 +61,12 @@ impl Active {
         match &self.request.kind {
             RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
             RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| newest.id != class.id),
-            RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| match hold.terms.kind {
-                HoldKind::Temporary => row.cause == Cause::Held.code() && covered(),
-                HoldKind::Event => !restarted(hold, row) && covered(),
+            RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
+                let concerned = match restarts(hold, row) {
+                    true => hold.lifted.as_ref().is_some_and(|lifted| row.start_ms < lifted.at_ms),
+                    false => row.cause == Cause::Held.code(),
+                };
+                concerned && covered()
             }),
         }
     }
@@ -82,15 +85,21 @@ impl Active {
     }
 }
 
-/// An event hold restarts a clock once, and only of what was there.
-fn restarted(hold: &Hold, row: &Row<'_>) -> bool {
-    hold.lifted.as_ref().is_none_or(|lifted| row.start_ms >= lifted.at_ms) || row.reason != Reason::Due
+/// Whether lifting the hold restarts the clock of the row: that of an event does, once, of what would have gone when its
+/// time had come. What goes for another reason, because somebody asked for it, it only kept back.
+fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
+    hold.terms.kind == HoldKind::Event && row.reason == Reason::Due
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {
-    if matches!(aim.row.reason, Reason::Erasure | Reason::Closed) {
-        return None;
-    }
+    let moved_up = [Cause::Erasure, Cause::Closed].map(Cause::code).contains(&aim.row.cause);
+    let reason = match aim.row.reason {
+        Reason::Erasure | Reason::Closed => return None,
+        // That a hold had kept it past its ceiling stays the reason why it is late.
+        Reason::Lifted if moved_up => return None,
+        Reason::Lifted => Reason::Lifted,
+        _ => reason,
+    };
     let slot = aim.class.soonest_slot(aim.row.bounds(), from_ms).min(aim.slot);
     Some(Aim { row: Row { reason, ..aim.row }, slot, cause: Some(cause), ..aim.clone() })
 }
@@ -115,7 +124,7 @@ fn retermed<'a>(aim: &Aim<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Aim<'
 fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Option<Aim<'a>> {
     let lifted = hold.lifted.as_ref()?;
     let row = aim.row;
-    if hold.terms.kind == HoldKind::Event {
+    if restarts(hold, &row) {
         let bounds = aim.class.bounds(lifted.at_ms).ok()?;
         let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
         let row = Row {
