@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
-use sexton::store::{Answer, Store, SubBatch};
+use sexton::store::{Answer, Disposition, Store, SubBatch};
 use sexton::{Clock, Engine, Options, Result, Seams, SeededEntropy, VirtualClock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,7 +80,10 @@ pub enum Mood {
     Refuses,
 }
 
-/// Objects in a map from key to version, and every deletion with its instant.
+/// What a [`MapStore`] leaves of an object that it anonymised.
+pub const NOBODY: &[u8] = b"somebody did something";
+
+/// Objects in a map from key to version. What is to be anonymised has [`NOBODY`] as its version afterwards.
 #[derive(Default)]
 pub struct MapStore {
     state: Mutex<MapState>,
@@ -108,6 +111,11 @@ impl MapStore {
     /// Whether an object is there.
     pub fn has(&self, key: &[u8]) -> bool {
         self.state.lock().objects.contains_key(key)
+    }
+
+    /// The version of an object that is there.
+    pub fn version(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.state.lock().objects.get(key).cloned()
     }
 
     /// How many objects are there.
@@ -153,6 +161,10 @@ impl Store for MapStore {
             match state.objects.get(request.key).map(|version| version == request.version) {
                 None => Answer::Absent,
                 Some(false) => Answer::Changed,
+                Some(true) if part.disposition == Disposition::Anonymise => {
+                    state.objects.insert(request.key.to_vec(), NOBODY.to_vec());
+                    Answer::Anonymised(blake3::hash(NOBODY).as_bytes().as_slice().into())
+                }
                 Some(true) => {
                     state.objects.remove(request.key);
                     state.deleted.push(request.key.to_vec());
