@@ -5,6 +5,7 @@
 mod concurrent;
 mod crash;
 mod faults;
+mod guard;
 mod input;
 mod lifecycle;
 mod model;
