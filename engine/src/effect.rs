@@ -131,12 +131,15 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {
-    if matches!(aim.row.reason, Reason::Erasure | Reason::Closed) {
-        return None;
-    }
+    let moved_up = [Cause::Erasure, Cause::Closed].map(Cause::code).contains(&aim.row.cause);
+    let reason = match aim.row.reason {
+        Reason::Erasure | Reason::Closed => return None,
+        // That a hold had kept it past its ceiling stays the reason why it is late.
+        Reason::Lifted if moved_up => return None,
+        Reason::Lifted => Reason::Lifted,
+        _ => reason,
+    };
     let slot = aim.class.soonest_slot(aim.row.bounds(), from_ms).min(aim.slot);
-    // That a hold had kept it past its time stays on record: it tells why it is late.
-    let reason = if aim.row.reason == Reason::Lifted { Reason::Lifted } else { reason };
     Some(Aim { row: Row { reason, ..aim.row }, slot, cause: Some(cause), ..aim.clone() })
 }
 

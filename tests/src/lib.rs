@@ -80,7 +80,8 @@ pub enum Mood {
     Refuses,
 }
 
-/// Objects in a map from key to version, and every deletion with its instant.
+/// Objects in a map from key to version, and every deletion with its instant. What is to be anonymised is
+/// [`anonymised`] afterwards.
 #[derive(Default)]
 pub struct MapStore {
     state: Mutex<MapState>,
@@ -113,6 +114,11 @@ impl MapStore {
     /// Whether an object is there.
     pub fn has(&self, key: &[u8]) -> bool {
         self.state.lock().objects.contains_key(key)
+    }
+
+    /// The version of an object that is there.
+    pub fn version(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.state.lock().objects.get(key).cloned()
     }
 
     /// How many objects are there.

@@ -5,10 +5,13 @@
 mod concurrent;
 mod crash;
 mod faults;
+mod guard;
 mod input;
 mod lifecycle;
 mod model;
+mod promises;
 mod public;
 mod readme;
 mod rocks;
+mod site;
 mod tidy;
