@@ -296,11 +296,11 @@ fn reschedule<'a>(
         }
     };
     check_compatible(class, &to)?;
-    if let Some(hold) = core.holds.read().left_by(row, &class.definition.name, &to.definition.name) {
-        return Err(hold::held("the object cannot be taken to another class", hold));
-    }
     if row.flags.has(Flags::RELEASED) {
         return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
+    }
+    if let Some(hold) = core.holds.read().left_by(row, &class.definition.name, &to.definition.name) {
+        return Err(hold::held("the object cannot be taken to another class", hold));
     }
     let flags = if start_ms.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
     let start_ms = match start_ms {

@@ -86,7 +86,7 @@ impl Active {
                 // What the host has deleted itself is not put off by another floor.
                 !row.flags.has(Flags::RELEASED)
                     && newest.definition.name == class.definition.name
-                    && newest.id != class.id
+                    && class.id < newest.id
             }),
             RequestKind::Lift { .. } => {
                 self.lifted.as_ref().is_some_and(|hold| (is_parked(row) || restarts(hold, row)) && covered())
@@ -135,7 +135,7 @@ fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Opti
     let reason = match aim.row.reason {
         Reason::Erasure | Reason::Closed => return None,
         // That a hold had kept it past its ceiling stays the reason why it is late.
-        Reason::Lifted if moved_up => return None,
+        Reason::Lifted if moved_up || cause == Cause::Closed => return None,
         Reason::Lifted => Reason::Lifted,
         _ => reason,
     };
@@ -175,6 +175,7 @@ fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Optio
             floor_ms,
             ceiling_ms,
             flags: row.flags.without(Flags::OPEN),
+            cause: Cause::Lifted.code(),
             ..row
         };
         let slot = aim.class.slot(bounds, now_ms);
@@ -191,5 +192,7 @@ fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Optio
     let from_ms = if is_late { after_grace } else { after_grace.min(in_time) };
     let slot = aim.class.soonest_slot(row.bounds(), from_ms);
     let reason = if is_late { Reason::Lifted } else { row.reason };
-    Some(Aim { row: Row { reason, ..row }, slot, cause: Some(Cause::Lifted), ..aim.clone() })
+    // No other hold that was lifted lets it go once more.
+    let row = Row { reason, cause: Cause::Lifted.code(), ..row };
+    Some(Aim { row, slot, cause: Some(Cause::Lifted), ..aim.clone() })
 }

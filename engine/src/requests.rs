@@ -212,7 +212,7 @@ pub(crate) fn apply(core: &Core, name: &str, reason: &str, author: &str, now_ms:
         lived_in.extend((page.live() > 0).then_some(id.class));
     });
     for earlier in core.classes.read().iter().filter(|class| lived_in.contains(&class.id)) {
-        if earlier.definition.name == name && earlier.id != newest.id {
+        if earlier.definition.name == name && earlier.id < newest.id {
             crate::change::check_compatible(earlier, &newest)?;
         }
     }

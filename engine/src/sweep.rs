@@ -154,7 +154,7 @@ impl Sweep {
         let concerned = |class: &Class| {
             let name = &class.definition.name;
             self.active.iter().any(|active| match (&active.request.selector, &active.newest) {
-                (_, Some(newest)) => *name == newest.definition.name && class.id != newest.id,
+                (_, Some(newest)) => *name == newest.definition.name && class.id < newest.id,
                 (Selector::Class(one), None) => name == one,
                 _ => true,
             })
@@ -246,7 +246,9 @@ impl Sweep {
         let (key, old) = (aim.row.key, aim.row);
         let mut erased_by = Vec::new();
         for active in &mut self.active {
-            if !active.concerns(&aim.class, &aim.row) {
+            // What an erasure has moved may have gone where the sweep comes by once more.
+            let done = self.items.get(&active.request.number).is_some_and(|known| known.contains(&id));
+            if done || !active.concerns(&aim.class, &aim.row) {
                 continue;
             }
             let next = active.apply(&aim, &core.holds.read(), now_ms);

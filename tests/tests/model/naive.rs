@@ -161,6 +161,8 @@ impl Item {
         self.is_parked = false;
         self.go_ms = match self.reason {
             Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
+            // The grace that it was given stays.
+            Reason::Lifted => terms.soonest_ms(self.floor_ms, now_ms).max(self.go_ms),
             _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
         };
     }
@@ -173,6 +175,10 @@ impl Item {
     /// Somebody wants it gone from an instant on.
     fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
         if matches!(self.reason, Reason::Erasure | Reason::Closed) {
+            return false;
+        }
+        // What was let go after a hold has its grace; closing down does not shorten it.
+        if self.reason == Reason::Lifted && reason == Reason::Closed {
             return false;
         }
         // That a hold had kept it past its time stays on record.
@@ -230,7 +236,8 @@ pub(crate) struct Hold {
 pub(crate) enum Wish {
     Erase(Target),
     Close(usize),
-    Apply(usize),
+    /// The newest edition of a class, as it was when somebody asked.
+    Apply(usize, u32),
     Lift(usize),
 }
 
@@ -285,11 +292,15 @@ impl Model {
         self.items.iter_mut().find(|item| item.key == key && item.end.is_none() && !item.is_replaced)
     }
 
-    /// Whether a hold covers the key in a class: one that stands, or that was lifted but whose objects nobody has looked
-    /// for yet.
-    pub(crate) fn is_held(&self, key: u8, class: usize) -> bool {
-        let stands = |hold: &&Hold| hold.lifted.is_none_or(|lifted| !lifted.is_done);
-        self.holds.iter().filter(stands).any(|hold| hold.of.covers(key, class))
+    /// Whether a hold covers the item, were it in a class: one that stands, or that was lifted but whose objects nobody
+    /// has looked for yet: those that it kept, and those whose clock it restarts.
+    pub(crate) fn is_held(&self, item: &Item, class: usize) -> bool {
+        let counts = |hold: &&Hold| {
+            hold.lifted.is_none_or(|lifted| {
+                !lifted.is_done && (item.is_parked || hold.is_event && item.start_ms < lifted.at_ms)
+            })
+        };
+        self.holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
     }
 
     pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
@@ -312,7 +323,7 @@ impl Model {
             Some(Method::Replaced)
         } else if item.is_released {
             Some(Method::Released)
-        } else if self.is_held(item.key, item.class) {
+        } else if self.is_held(item, item.class) {
             self.held[item.class] += 1;
             self.items[at].go_ms = second_of(now_ms + HELD_MS);
             self.items[at].is_parked = true;
@@ -376,11 +387,9 @@ impl Model {
     fn carry_out_wishes(&mut self, now_ms: i64) {
         let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
         let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
-        let standing: Vec<Target> =
-            self.holds.iter().filter(|hold| hold.lifted.is_none()).map(|hold| hold.of).collect();
         for (at, item) in self.items.iter_mut().enumerate().filter(|(_, i)| i.end.is_none() && !i.is_replaced)
         {
-            let was_parked = item.is_parked;
+            let mut is_parked = item.is_parked;
             let mut moved = false;
             for request in &mut ready {
                 moved |= match request.wish {
@@ -392,15 +401,19 @@ impl Model {
                     Wish::Close(class) if class == item.class => {
                         item.hurry(Reason::Closed, now_ms + item.terms.slot_s * 1_000)
                     }
-                    Wish::Apply(class) => {
-                        let newest = Terms::edition(class, self.editions[class]);
-                        let applies = class == item.class && newest != item.terms;
+                    Wish::Apply(class, edition) => {
+                        let newest = Terms::edition(class, edition);
+                        let applies = class == item.class && item.terms.edition < edition;
                         if applies {
                             item.fall_under(newest, item.start_ms, now_ms);
                         }
                         applies
                     }
-                    Wish::Lift(hold) => let_go(item, &self.holds[hold], was_parked, &standing, now_ms),
+                    Wish::Lift(hold) => {
+                        let goes = let_go(item, hold, &self.holds, is_parked, now_ms);
+                        is_parked &= !goes;
+                        goes
+                    }
                     _ => false,
                 };
             }
@@ -421,12 +434,19 @@ impl Model {
     }
 }
 
-fn let_go(item: &mut Item, hold: &Hold, was_parked: bool, standing: &[Target], now_ms: i64) -> bool {
+/// Lets an item go that a lifted hold covered: one that it kept, unless another keeps it too, and one whose clock it
+/// restarts.
+fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i64) -> bool {
+    let hold = &holds[at];
     let Some(lifted) = hold.lifted.filter(|_| hold.of.covers(item.key, item.class)) else { return false };
     // An event restarts the clock of all that it covered; otherwise only what was kept back has to be let go.
     let restarts = hold.is_event && item.start_ms < lifted.at_ms && item.reason == Reason::Due;
-    let still_kept = standing.iter().any(|of| of.covers(item.key, item.class));
-    let goes = restarts || was_parked && !still_kept;
+    let keeps = |(other, hold): (usize, &Hold)| {
+        let has_effect =
+            hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
+        other != at && has_effect && hold.of.covers(item.key, item.class)
+    };
+    let goes = restarts || is_parked && !holds.iter().enumerate().any(keeps);
     if goes {
         item.let_go(hold, lifted, now_ms);
     }

@@ -131,7 +131,7 @@ impl Run {
             Step::Apply { class } => {
                 self.engine().apply_class(CLASSES[class].name, "new terms", "ops").unwrap();
                 let now_ms = self.now_ms();
-                self.model.wish(Wish::Apply(class), now_ms);
+                self.model.wish(Wish::Apply(class, self.model.editions[class]), now_ms);
             }
             Step::Feed { acknowledge } => self.read_feed(acknowledge),
             Step::ClockForward => self.step_clock(FORWARD_MS),
@@ -266,6 +266,11 @@ impl Run {
             None => Err(ErrorKind::NotFound),
             _ if class.is_some_and(|class| self.model.closed.contains(&class)) => Err(ErrorKind::Invalid),
             Some(live) if live.is_released => Err(ErrorKind::TooLate),
+            // A hold on its class cannot be left for a class without one.
+            Some(live) if self.model.is_held(live, live.class) => {
+                let stays = self.model.is_held(live, class.unwrap_or(live.class));
+                if stays { Ok(()) } else { Err(ErrorKind::Held) }
+            }
             Some(_) => Ok(()),
         };
         assert_eq!(answer, expected, "reschedule {key}: {live:?}");
@@ -277,6 +282,9 @@ impl Run {
             if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
                 live.class = class.unwrap_or(live.class);
                 live.is_open = is_open;
+                if live.reason == Reason::Lifted {
+                    live.reason = Reason::Due;
+                }
                 live.fall_under(terms, start_ms, now_ms);
             }
         }
@@ -287,7 +295,7 @@ impl Run {
         let (answer, live) = self.change(key, by_id, |of| Change::Release { of });
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
-            Some(live) if !live.is_released && self.model.is_held(key, live.class) => Err(ErrorKind::Held),
+            Some(live) if !live.is_released && self.model.is_held(live, live.class) => Err(ErrorKind::Held),
             Some(_) => Ok(()),
         };
         assert_eq!(answer, expected, "release {key}: {live:?}");
