@@ -1,27 +1,20 @@
 //! `sexton check`: the full check of a data folder.
 
 use crate::args::CheckArgs;
+use crate::folder;
 use crate::output::{self, Failure, Output};
 use crate::show;
 use serde_json::json;
-use sexton::{ClassSet, Engine, Options, Report, State};
+use sexton::{Report, State};
 use std::path::Path;
 
 const SOUND: u8 = 0;
 const PROBLEMS: u8 = 1;
 
 pub(crate) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> {
-    output::warnings_to_stderr();
     let folder = &args.folder;
-    // Opening would make a new engine in an empty folder, and call it sound.
-    if !is_data_folder(folder) {
-        return Err(Failure::new(format!("{} is not a data folder of Sexton's", folder.display())));
-    }
-    let bar = output::spinner("opening");
-    // No classes: those given at opening would be defined, and whoever checks changes nothing.
-    let options = Options { classes: ClassSet::empty(), ..Options::default() };
-    let engine = Engine::open(folder, &options)?;
-    bar.set_message("checking rows, evidence and log");
+    let engine = folder::open(folder)?;
+    let bar = output::spinner("checking rows, evidence and log");
     let report = engine.check()?;
     let state = engine.status()?.state;
     bar.finish_and_clear();
@@ -34,11 +27,8 @@ pub(crate) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> 
     Ok(if sound { SOUND } else { PROBLEMS })
 }
 
-fn is_data_folder(folder: &Path) -> bool {
-    folder.join("index").join("CURRENT").is_file() && folder.join("keys").is_dir()
-}
-
-fn state_text(state: &State) -> (&'static str, Option<&str>) {
+/// The name of a state, and what happened.
+pub(crate) fn state_text(state: &State) -> (&'static str, Option<&str>) {
     match state {
         State::Running => ("running", None),
         State::Forked(why) => ("forked", Some(why)),

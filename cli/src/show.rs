@@ -26,6 +26,35 @@ pub(crate) fn length(ms: u64) -> String {
     }
 }
 
+/// A length that a class file states, as it would state it: `10m`, `3h`, `90s`.
+#[cfg(feature = "engine")]
+pub(crate) fn span(ms: u64) -> String {
+    let units = [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit)| ms >= *unit && ms.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None => format!("{ms} ms"),
+    }
+}
+
+/// A floor or a ceiling, where there is one, Unix ms.
+#[cfg(feature = "engine")]
+pub(crate) fn bound(ms: i64) -> Option<i64> {
+    Some(ms).filter(|ms| ![sexton_proof::id::NO_FLOOR, sexton_proof::id::NO_CEILING].contains(ms))
+}
+
+/// The bounds of an object.
+#[cfg(feature = "engine")]
+pub(crate) fn bounds(floor_ms: i64, ceiling_ms: i64) -> String {
+    match (bound(floor_ms), bound(ceiling_ms)) {
+        (Some(floor), Some(ceiling)) => {
+            format!("not before {}, not after {}", instant(floor), instant(ceiling))
+        }
+        (Some(floor), None) => format!("not before {}", instant(floor)),
+        (None, Some(ceiling)) => format!("not after {}", instant(ceiling)),
+        (None, None) => "without bounds".into(),
+    }
+}
+
 /// A number with its thousands apart: `20,000`.
 pub(crate) fn count(n: impl Into<u64>) -> String {
     let digits = n.into().to_string();
@@ -93,6 +122,13 @@ mod tests {
             "3 d 0 h",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    #[cfg(feature = "engine")]
+    fn spans_are_those_of_a_class_file() {
+        let shown: Vec<String> = [500, 1_000, 90_000, 600_000, 3_600_000, 1_209_600_000].map(span).into();
+        assert_eq!(shown, ["500 ms", "1s", "90s", "10m", "1h", "2w"]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ fn inspect(path: &Path, bytes: &[u8]) -> Option<Inspected> {
         () if begins(&MAGIC) => evidence::inspect(bytes),
         () if begins(signed::PROOF_MARK) => signed::proof(bytes),
         () if begins(private::KEYRING_MARK) => private::keyring(bytes),
+        () if begins(private::FEED_KEY_MARK) => private::feed_key(bytes),
         () if begins(private::HEAD_MARK) => private::head(bytes),
         () if begins(private::SIGNING_KEY_MARK) => private::signing_key(bytes),
         () if begins(leaves::MARK) => leaves::leaf(bytes),
@@ -96,10 +97,11 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_marked_file_makes_it_panic() {
-        let marks: [&[u8]; 7] = [
+        let marks: [&[u8]; 8] = [
             &MAGIC,
             signed::PROOF_MARK,
             private::KEYRING_MARK,
+            private::FEED_KEY_MARK,
             private::HEAD_MARK,
             private::SIGNING_KEY_MARK,
             leaves::MARK,

@@ -6,6 +6,7 @@ use sexton_proof::file;
 use sexton_proof::note::Signer;
 
 pub(super) const KEYRING_MARK: &[u8] = b"sexton keyring v0\n";
+pub(super) const FEED_KEY_MARK: &[u8] = b"sexton feed key v0\n";
 pub(super) const HEAD_MARK: &[u8] = b"sexton head v0\n";
 pub(super) const SIGNING_KEY_MARK: &[u8] = b"PRIVATE+KEY+";
 
@@ -40,6 +41,20 @@ pub(super) fn keyring(bytes: &[u8]) -> Inspected {
     Ok(Sheet::of("keyring").with("keys", Value::Rows(keys)).with("secrets", "not shown"))
 }
 
+pub(super) fn feed_key(bytes: &[u8]) -> Inspected {
+    let malformed = Malformed::of("feed key");
+    let lines = checked_lines(bytes, "feed key")?;
+    // The key is looked at for its form, and dropped.
+    let is_key = |line: &str| {
+        let digits = line.strip_prefix("key ").unwrap_or_default();
+        digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    match lines.as_slice() {
+        [line] if is_key(line) => Ok(Sheet::of("feed key").with("secret", "not shown")),
+        _ => Err(malformed(&"its second and only other line is not `key <64 hex>`")),
+    }
+}
+
 pub(super) fn head(bytes: &[u8]) -> Inspected {
     let malformed = Malformed::of("head");
     let lines = checked_lines(bytes, "head")?;
@@ -62,4 +77,36 @@ pub(super) fn signing_key(bytes: &[u8]) -> Inspected {
         .with("id", format!("{:08x}", key.id()))
         .with("public_key", key.to_string())
         .with("secret", "not shown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(body: &str) -> Vec<u8> {
+        format!("{body}check {}\n", hex::encode(file::root(body.as_bytes()))).into_bytes()
+    }
+
+    #[test]
+    fn the_key_of_the_feed_is_recognised_and_never_shown() {
+        let secret = "5e".repeat(32);
+        let good = checked(&format!("sexton feed key v0\nkey {secret}\n"));
+        let Ok(sheet) = feed_key(&good) else { panic!("it is refused") };
+        let shown = sheet.json();
+        assert_eq!((&shown["format"], &shown["secret"]), (&"feed key".into(), &"not shown".into()));
+        assert!(!shown.to_string().contains(&secret));
+
+        let mut changed = good.clone();
+        changed[25] ^= 1;
+        let bodies = [
+            "sexton feed key v0\n".to_owned(),
+            format!("sexton feed key v0\nkey {}\n", &secret[1..]),
+            format!("sexton feed key v0\nkey {}\n", secret.to_uppercase()),
+            format!("sexton feed key v0\nkey {secret}\nkey {secret}\n"),
+        ];
+        for bad in bodies.iter().map(|body| checked(body)).chain([changed, good[..good.len() - 1].to_vec()]) {
+            let Err(malformed) = feed_key(&bad) else { panic!("it is taken") };
+            assert!(!malformed.why.contains("5e5e"), "{}", malformed.why);
+        }
+    }
 }

@@ -66,8 +66,10 @@ fn the_command_that_a_demo_names_verifies_all_its_receipts_and_the_changed_one_i
 fn inspect_recognises_every_file_of_a_demo_and_shows_no_secret() {
     let demo = Demo::shared();
     let keyring = fs::read_to_string(demo.path("keys/keyring")).unwrap();
+    let feed_key = fs::read_to_string(demo.path("keys/feed.key")).unwrap();
     let mut secrets: Vec<String> = keyring
         .lines()
+        .chain(feed_key.lines())
         .filter_map(|l| l.strip_prefix("key ")?.rsplit(' ').next().map(str::to_owned))
         .collect();
     assert!(!secrets.is_empty());
@@ -100,6 +102,7 @@ fn inspect_recognises_every_file_of_a_demo_and_shows_no_secret() {
     let expected = [
         "checkpoint",
         "entry bundle",
+        "feed key",
         "head",
         "keyring",
         "openings",

@@ -1,5 +1,17 @@
 //! The command line.
 
+#[cfg(feature = "engine")]
+mod decisions;
+#[cfg(feature = "engine")]
+mod looks;
+#[cfg(feature = "engine")]
+mod objects;
+#[cfg(feature = "engine")]
+mod parts;
+
+#[cfg(feature = "engine")]
+pub(crate) use self::{decisions::*, looks::*, objects::*, parts::*};
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use sexton_proof::window::Span;
 use std::path::PathBuf;
@@ -42,7 +54,7 @@ pub(crate) enum Command {
     /// Shows what is in a file of Sexton's, whichever it is
     ///
     /// Shows a receipt, a file of tombstones, carries, results or openings, a leaf, a checkpoint, an entry bundle, a
-    /// tile, a keyring, a head, a policy or a log's key. Nothing is verified, and no secret is shown. The
+    /// tile, a keyring, a feed's key, a head, a policy or a log's key. Nothing is verified, and no secret is shown. The
     /// file is recognised by its content; a tile of hashes, which has nothing to recognise, by its path.
     Inspect(InspectArgs),
     /// Checks everything in a data folder against everything else
@@ -52,6 +64,85 @@ pub(crate) enum Command {
     /// itself writes nothing.
     #[cfg(feature = "engine")]
     Check(CheckArgs),
+    /// Makes a new data folder
+    ///
+    /// Makes a new data folder with the four built-in classes (upload-3h, log-73h, data-30d, log-6mo). Its log has
+    /// an origin line of its own, a name that nobody else uses and that cannot change.
+    #[cfg(feature = "engine")]
+    Init(InitArgs),
+    /// Says what the engine is doing, and whether a person is needed
+    ///
+    /// State, clock, alarms, standing holds, the erasure that is open longest, and each class with what it was
+    /// given and what became of it.
+    #[cfg(feature = "engine")]
+    Status(StatusArgs),
+    /// Shows what will be deleted when and why, and what is held back by what
+    ///
+    /// Shows every object whose time comes, the earliest first, with what will be done with it. Decided as deleting
+    /// itself decides; changes nothing. What the store will answer, and what a surprise will stop, is not known
+    /// before.
+    #[cfg(feature = "engine")]
+    Plan(PlanArgs),
+    /// Retention classes: what is promised
+    #[cfg(feature = "engine")]
+    #[command(subcommand)]
+    Class(ClassCommand),
+    /// Legal holds: what is kept until a person lifts them
+    #[cfg(feature = "engine")]
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// Erasures: what goes before its time because a person asked
+    #[cfg(feature = "engine")]
+    #[command(subcommand)]
+    Erase(EraseCommand),
+    /// Says when an object starts whose start was not known
+    ///
+    /// Says when an object starts that was registered without a start: from then on its promise counts.
+    #[cfg(feature = "engine")]
+    Start(StartArgs),
+    /// Puts an object under another class or another start
+    ///
+    /// Puts an object under the window of another class, or counts it from another start. Its bounds are always what
+    /// a class makes of a start, so that anybody can check them.
+    #[cfg(feature = "engine")]
+    Reschedule(RescheduleArgs),
+    /// Says that an object was deleted by its host
+    ///
+    /// Says that the host has deleted an object itself: its registration ends as released, and the store is not
+    /// asked to delete it.
+    #[cfg(feature = "engine")]
+    Release(ReleaseArgs),
+    /// Registers the files of a folder that were never registered
+    ///
+    /// Registers every file below a folder whose path is not registered. Where the class has an explicit start, a
+    /// file starts at its last modification; else the class's rule counts. Deletes nothing.
+    #[cfg(feature = "engine")]
+    Reconcile(ReconcileArgs),
+    /// Deletes what is due now from a folder, once
+    ///
+    /// Deletes what is due now from a folder, once, and says what became of it. A service does this by itself all
+    /// the time; this is for trying things out, and for a timer.
+    #[cfg(feature = "engine")]
+    Enforce(EnforceArgs),
+    /// Ends an alarm after somebody has looked
+    ///
+    /// Ends an alarm after somebody has looked, so that deleting goes on. A clock is accepted as it stands now; what
+    /// was a surprise counts as known. Without an id the one alarm that stands is meant.
+    #[cfg(feature = "engine")]
+    Resume(ResumeArgs),
+    /// Shows the deletions that third parties are to be told of
+    ///
+    /// Shows the deletions of the classes with `feed = true` in their order, or forgets those that everybody was told
+    /// of.
+    #[cfg(feature = "engine")]
+    Feed(FeedArgs),
+    /// Tells what came back from a backup from what is new
+    ///
+    /// Says for each key whether an object lives under it, or how the last one ended, as long as its class says
+    /// (`remember`). With --delete-again, files that came back after their end are registered again under the terms
+    /// that they had, and go at the next enforcement.
+    #[cfg(feature = "engine")]
+    Screen(ScreenArgs),
 }
 
 /// How the demonstration is run.

@@ -1,0 +1,66 @@
+//! Alarms, and `resume`.
+
+use crate::yard::{HOUR_MS, WHY, Yard};
+use sexton::store::{Answer, Store, SubBatch};
+use sexton::{BreakerLimits, ClassSet, Engine, Options};
+
+/// A store that is never asked.
+struct Nothing;
+
+impl Store for Nothing {
+    fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
+        part.objects.iter().map(|_| Answer::Failed("nobody was to ask".into())).collect()
+    }
+}
+
+/// A yard with an object for which the surprise was too great.
+fn alarmed() -> Yard {
+    let yard = Yard::new();
+    yard.registered("files", HOUR_MS, &["a"]);
+    let breaker = BreakerLimits { objects: 0, share_percent: 0 };
+    let options = Options { breaker, classes: ClassSet::empty(), ..Options::default() };
+    let engine = Engine::open(&yard.path("data"), &options).unwrap();
+    engine.enforce(&Nothing).unwrap();
+    assert_eq!(engine.status().unwrap().alarms.len(), 1);
+    yard
+}
+
+#[test]
+fn an_alarm_is_shown_everywhere_until_a_person_has_looked() {
+    let yard = alarmed();
+    let ran = yard.run(&["status", "DATA", "--json"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let alarm = &ran.json()["alarms"][0];
+    assert_eq!(alarm["cause"], "surprise in class \"files\"");
+    assert!(ran.json()["needs"][0].as_str().unwrap().starts_with("alarm: class files: "), "{ran:?}");
+    let id = alarm["id"].as_str().unwrap();
+    assert!(yard.run(&["status", "DATA"]).stdout.contains(&format!("alarm {id} since ")));
+    let plan = yard.ok(&["plan", "DATA"]).stdout;
+    assert!(plan.starts_with(&format!("alarm {id} since ")), "{plan}");
+    assert!(plan.contains("stopped, alarm: surprise in class \"files\""), "{plan}");
+    assert_eq!(yard.run(&["enforce", "DATA", "--dir", "FILES"]).code, 1);
+    assert!(yard.has("a"));
+
+    let words = [&["resume", "DATA", &id[..6]], &WHY[..]].concat();
+    let (text, _) = yard.dry(&words);
+    assert_eq!(text.stdout, format!("alarm {id} (surprise in class \"files\") would be ended\n"));
+    let told = yard.json(&words);
+    assert_eq!(told["resumed"][0]["id"], id);
+    yard.ok(&["status", "DATA"]);
+    yard.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(!yard.has("a"));
+}
+
+#[test]
+fn an_alarm_that_does_not_stand_cannot_be_ended() {
+    let yard = alarmed();
+    yard.refused(
+        &[&["resume", "DATA", "xyz"], &WHY[..]].concat(),
+        "no alarm stands whose id begins with \"xyz\"",
+    );
+    yard.refused(&["resume", "DATA", "--all"], "required");
+    yard.run(&["resume", "DATA", "--reason", "", "--author", "Ada"]).assert_refused("reason of 0 bytes");
+    yard.ok(&[&["resume", "DATA"], &WHY[..]].concat());
+    yard.refused(&[&["resume", "DATA"], &WHY[..]].concat(), "no alarm stands");
+    assert_eq!(yard.ok(&[&["resume", "DATA", "--all"], &WHY[..]].concat()).stdout, "no alarm stands\n");
+}

@@ -1,0 +1,197 @@
+//! A data folder and a folder of objects beside it, worked on by the command as a person would.
+
+use crate::run::{Ran, command, sexton, write};
+use serde_json::Value;
+use sexton::{ClassSet, Clock, Durability, Engine, Options, Registration, SystemClock};
+use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+use tempfile::TempDir;
+
+pub(crate) const SECOND_MS: i64 = 1_000;
+pub(crate) const HOUR_MS: i64 = 3_600 * SECOND_MS;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// `files` go a second after their start, `slow` ones within a hundred days, `short` ones within an hour.
+pub(crate) const CLASSES: &str = r#"
+[class.files]
+keep = "1s"
+within = "1d"
+start = "explicit"
+max_open = "1h"
+feed = true
+remember = "90d"
+
+[class.slow]
+within = "100d"
+start = "registered"
+
+[class.short]
+within = "1h"
+start = "explicit"
+
+[class.tickets]
+keep = "1s"
+within = "1d"
+start = "explicit"
+openings = "ticket"
+
+[class.unfound]
+within = "1d"
+start = "explicit"
+find = "none"
+"#;
+
+/// What every decision needs.
+pub(crate) const WHY: [&str; 4] = ["--reason", "because", "--author", "Ada"];
+
+pub(crate) struct Yard {
+    folder: TempDir,
+}
+
+impl Yard {
+    /// A new engine with [`CLASSES`], and no objects.
+    pub(crate) fn new() -> Self {
+        let yard = Yard { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(yard.path("files")).unwrap();
+        write(&yard.path("classes.toml"), CLASSES);
+        yard.ok(&["init", "DATA", "--origin", "sexton.test/yard"]);
+        yard.ok(&["class", "set", "DATA", "@classes.toml"]);
+        yard
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        write(&self.path(name), text);
+    }
+
+    /// A file in the folder of objects, last changed so long ago.
+    pub(crate) fn file(&self, key: &str, age_ms: i64) {
+        let path = self.path("files").join(key);
+        write(&path, key);
+        let at = UNIX_EPOCH + Duration::from_millis((now_ms() - age_ms).unsigned_abs());
+        File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.path("files").join(key).exists()
+    }
+
+    /// Files of the class that were last changed so long ago, and are registered.
+    pub(crate) fn registered(&self, class: &str, age_ms: i64, keys: &[&str]) {
+        for key in keys {
+            self.file(key, age_ms);
+        }
+        self.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", class]);
+    }
+
+    /// The engine, as a library: no command can open it meanwhile.
+    pub(crate) fn engine(&self) -> Engine {
+        let options = Options { classes: ClassSet::empty(), ..Options::default() };
+        Engine::open(&self.path("data"), &options).unwrap()
+    }
+
+    /// Registers an object that no file stands for.
+    pub(crate) fn register(&self, registration: Registration<'_>) {
+        self.engine().register(&[registration], Durability::Synced).unwrap();
+    }
+
+    /// Runs the command. `DATA` and `FILES` stand for the two folders, `@name` for a file beside them.
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+        sexton(words.iter().map(|word| match *word {
+            "DATA" => self.path("data").into_os_string(),
+            "FILES" => self.path("files").into_os_string(),
+            word => match word.strip_prefix('@') {
+                Some(name) => self.path(name).into_os_string(),
+                None => word.into(),
+            },
+        }))
+    }
+
+    /// The same, and it has to be done.
+    pub(crate) fn ok(&self, words: &[&str]) -> Ran {
+        let ran = self.run(words);
+        assert_eq!(ran.code, 0, "{words:?}: {ran:?}");
+        ran
+    }
+
+    /// The same with `--json`.
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
+        self.ok(&[words, &["--json"]].concat()).json()
+    }
+
+    /// The same with `--dry-run`, which must succeed and change nothing; as text and as JSON.
+    pub(crate) fn dry(&self, words: &[&str]) -> (Ran, Value) {
+        let before = self.everything();
+        let text = self.ok(&[words, &["--dry-run"]].concat());
+        let json = self.json(&[words, &["--dry-run"]].concat());
+        assert_eq!(json["dry_run"], true, "{words:?}: {json}");
+        assert_eq!(self.everything(), before, "{words:?} changed something");
+        (text, json)
+    }
+
+    /// Refused, whether in earnest or dry, with these words and nothing applied.
+    pub(crate) fn refused(&self, words: &[&str], why: &str) {
+        let before = self.everything();
+        self.run(words).assert_refused(why);
+        self.run(&[words, &["--dry-run"]].concat()).assert_refused(why);
+        assert_eq!(self.everything(), before, "{words:?} changed something");
+    }
+
+    /// Everything that was decided, registered and done, and what stands in the folder of objects.
+    pub(crate) fn everything(&self) -> Vec<String> {
+        let engine = self.engine();
+        let status = engine.status().unwrap();
+        let mut objects = Vec::new();
+        engine
+            .plan(now_ms() + 366 * DAY_MS, &mut |one| {
+                // What waits for a request comes the later the later one looks.
+                objects.push((one.id, one.key, one.action, one.reason, one.floor_ms, one.ceiling_ms));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        vec![
+            format!("{:?} {:?} {} {:?}", status.state, status.alarms, status.log_size, status.classes),
+            format!("{:?}", engine.classes()),
+            format!("{:?}", engine.holds()),
+            format!("{:?}", engine.requests().unwrap()),
+            format!("{objects:?}"),
+            format!("{:?}", engine.feed(0, 1_000).unwrap()),
+            format!("{:?}", names(&self.path("files"))),
+        ]
+    }
+
+    /// Places a hold on what the words say.
+    pub(crate) fn hold(&self, name: &str, on: &[&str]) {
+        let words = ["hold", "place", "DATA", "--name", name, "--review", "2999-12-31"];
+        self.ok(&[&words[..], on, &WHY].concat());
+    }
+
+    /// What a command shows of its own in its long help.
+    pub(crate) fn help(words: &[&str]) -> String {
+        let out = command().args(words).arg("--help").output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    }
+}
+
+/// The names in a folder, hidden ones too, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+pub(crate) fn now_ms() -> i64 {
+    SystemClock.now_ms()
+}
+
+/// An instant as it is given on the command line.
+pub(crate) fn instant(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).unwrap().to_string()
+}
