@@ -291,6 +291,12 @@ fn reschedule<'a>(
     if row.flags.has(Flags::RELEASED) {
         return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
     }
+    let holds = core.holds.read();
+    let covering = |class: &Class| holds.covering(&class.definition.name, row.key, row.subject, false);
+    if let (Some(hold), None) = (covering(class), covering(&to)) {
+        let what = format!("it cannot go to class \"{}\"", to.definition.name);
+        return Err(hold::held(&what, hold));
+    }
     let flags = if start_ms.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
     let start_ms = match start_ms {
         Some(start_ms) => to.start_ms(Some(start_ms), now_ms)?,
