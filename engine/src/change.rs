@@ -300,7 +300,8 @@ fn reschedule<'a>(
         return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
     }
     if let Some(hold) = core.holds.read().left_by(row, &class.definition.name, &to.definition.name) {
-        return Err(hold::held("the object cannot be taken to another class", hold));
+        let what = format!("it cannot go to class \"{}\"", to.definition.name);
+        return Err(hold::held(&what, hold));
     }
     let flags = if start_ms.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
     let start_ms = match start_ms {

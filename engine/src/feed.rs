@@ -119,6 +119,9 @@ fn apply_keystream(key: &[u8; 32], salt: &[u8], number: u64, bytes: &mut [u8]) {
 /// Up to `max` entries behind `after`, in order.
 pub(crate) fn read(core: &Core, after: u64, max: usize) -> Result<Vec<FeedEntry>> {
     let mut sealed: Vec<(u64, Vec<u8>)> = Vec::new();
+    if max == 0 {
+        return Ok(Vec::new());
+    }
     let from = after.saturating_add(1).to_be_bytes();
     core.kv.scan(Family::Feed, &from..&schema::successor(&[]), Order::Ascending, &mut |key, value| {
         sealed.extend(key.try_into().ok().map(|key| (u64::from_be_bytes(key), value.to_vec())));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod asked;
 mod concurrent;
 mod crash;
 mod faults;
@@ -9,6 +10,7 @@ mod guard;
 mod input;
 mod lifecycle;
 mod model;
+mod precedence;
 mod promises;
 mod public;
 mod readme;

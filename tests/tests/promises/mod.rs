@@ -4,6 +4,7 @@ mod a;
 mod b;
 mod c;
 mod d;
+mod faults;
 mod holds;
 
 use sexton::ClassSet;
