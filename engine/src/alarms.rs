@@ -102,6 +102,13 @@ pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<()> {
     core.writer.write_durably(set)
 }
 
+/// What stops all deleting while the clock is as `now` says: the alarm that stands, or the one that planning will raise.
+pub(crate) fn stopped_by_clock(core: &Core, now: Trusted, stepped: bool) -> Option<AlarmCause> {
+    let ClockState::Ahead { .. } = now.state else { return None };
+    let standing = core.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_of_time()).cloned();
+    Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
+}
+
 /// Whether the clock allows deleting. Raises an alarm where it does not, ends one that its cause outlived, and records
 /// the time now and then.
 pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, stepped: bool) -> Result<bool> {
