@@ -8,6 +8,7 @@ mod faults;
 mod input;
 mod lifecycle;
 mod model;
+mod plan_agrees;
 mod public;
 mod readme;
 mod rocks;
