@@ -5,6 +5,7 @@
 mod concurrent;
 mod crash;
 mod faults;
+mod faults_of_governance;
 mod input;
 mod lifecycle;
 mod model;
