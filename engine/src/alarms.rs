@@ -102,6 +102,13 @@ pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<()> {
     core.writer.write_durably(set)
 }
 
+/// What stops all deleting while the clock is as `now` says: the alarm that stands, or the one that planning will raise.
+pub(crate) fn stopped_by_clock(core: &Core, now: Trusted, stepped: bool) -> Option<AlarmCause> {
+    let ClockState::Ahead { .. } = now.state else { return None };
+    let standing = core.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_of_time()).cloned();
+    Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
+}
+
 /// Whether the clock allows deleting. Raises an alarm where it does not, ends one that its cause outlived, and records
 /// the time now and then.
 pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, stepped: bool) -> Result<bool> {
@@ -125,17 +132,15 @@ pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, ste
             }
             Ok(false)
         }
-        // It stands still: nothing falls due, and whether the alarm was right is not known yet.
-        ClockState::Behind { .. } if !standing.is_empty() => Ok(false),
         ClockState::Agrees | ClockState::Behind { .. } => {
             for alarm in standing {
-                let text = schema::to_json(&(&alarm, "the clock agrees again"))?;
+                let text = schema::to_json(&(&alarm, "the clock is no longer ahead"))?;
                 event::record(core, EventKind::Resume, alarm.id, &text, now.now_ms, |set| {
                     set.delete(Family::Meta, &schema::alarm_key(&alarm.id));
                     Ok(())
                 })?;
                 core.alarms.lock().remove(&alarm.id);
-                tracing::warn!("the clock agrees again: deleting goes on");
+                tracing::warn!("the clock is no longer ahead: deleting goes on");
             }
             if now.now_ms.saturating_sub(*recorded_ms) >= RECORD_EVERY_MS {
                 // Not synced: losing it makes the time off look longer, which asks a person once too often.

@@ -36,10 +36,9 @@ pub(crate) fn put(
     if class.definition.find == Find::Key {
         set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
     }
-    let is_told_by_slot = row.ceiling_ms >= class.earliest_ceiling_ms(id.page.slot);
-    if (surprise || !is_told_by_slot)
-        && let Some(page) = shard.page_mut(id.page)
-    {
+    // What the slot alone does not tell is kept, so that an object that was overdue is shown so after reopening too.
+    let is_unusual = surprise || row.ceiling_ms < class.earliest_ceiling_ms(id.page.slot);
+    if is_unusual && let Some(page) = shard.page_mut(id.page) {
         set.put(Family::Meta, &schema::page_key(id.page), &page.record().encode());
     }
     Ok(id)

@@ -7,7 +7,8 @@ use crate::class::second_of;
 use crate::core::Core;
 use crate::effect::{Active, Aim};
 use crate::error::Result;
-use crate::hold::{Covered, HoldSet};
+use crate::guard::Trusted;
+use crate::hold::{Covered, Hold, HoldSet, Lifted};
 use crate::index::Page;
 use crate::kv::{Family, Order};
 use crate::plan::{self, Planned, Truth};
@@ -61,6 +62,8 @@ pub struct Forecast {
 
 /// What decides, as of now.
 struct Outlook {
+    /// As they are now: looking at everything may take a while, and placing a hold does not wait for it.
+    holds: HoldSet,
     active: Vec<Active>,
     tripped: BTreeSet<ClassId>,
     clock: Option<AlarmCause>,
@@ -68,22 +71,29 @@ struct Outlook {
     until_ms: i64,
 }
 
-/// Shows every object whose time comes by `until_ms`, in the order of classes and pages.
+/// Shows every object whose time comes by `until_ms`, in the order of classes and pages. `stepped`: a clock that is
+/// ahead was right before.
 pub(crate) fn preview(
     core: &Core,
-    now_ms: i64,
+    now: Trusted,
+    stepped: bool,
     until_ms: i64,
     visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>,
 ) -> Result<()> {
     let outlook = Outlook {
+        holds: core.holds.read().clone(),
         active: sweep::ready(core, until_ms)?,
         tripped: alarms::tripped(core),
-        clock: core.alarms.lock().values().map(|a| &a.cause).find(|cause| cause.is_of_time()).cloned(),
-        now_ms,
+        clock: alarms::stopped_by_clock(core, now, stepped),
+        now_ms: now.now_ms,
         until_ms,
     };
-    // As they are now: the scans below may take a while, and placing a hold does not wait for them.
-    let holds = core.holds.read().clone();
+    let mut holds = outlook.holds.clone();
+    // What was lifted keeps nothing any more once planning has looked for what it had kept.
+    for hold in outlook.active.iter().filter_map(|active| active.lifted.clone()) {
+        let lifted = hold.lifted.clone().map(|lifted| Lifted { done: true, ..lifted });
+        holds.insert(Hold { lifted, ..hold });
+    }
     let until = u64::try_from(until_ms).unwrap_or(0);
     let mut pages: Vec<(PageId, Page)> = Vec::new();
     core.index.each_page(&mut |id, page| {
@@ -160,12 +170,15 @@ fn forecast(
         for active in &outlook.active {
             let at_ms = outlook.now_ms.max(active.ready_ms());
             if active.concerns(&aim.class, &aim.row)
-                && let Some(next) = active.apply(&aim, holds, at_ms)
+                && let Some(next) = active.apply(&aim, &outlook.holds, at_ms)
             {
-                let cause = next.cause.map_or(next.row.cause, |cause| cause.code());
-                aim = Aim { slot: next.slot.max(second_of(at_ms)), row: Row { cause, ..next.row }, ..next };
+                aim = Aim { slot: next.slot.max(second_of(at_ms)), ..next };
             }
         }
+    }
+    // Only now, as in a sweep: each request sees for what cause the row lies where it lies.
+    if let Some(cause) = aim.cause {
+        aim.row.cause = cause.code();
     }
     let at_ms = i64::try_from(aim.slot).unwrap_or(i64::MAX);
     if at_ms > outlook.until_ms {

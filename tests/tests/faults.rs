@@ -43,7 +43,7 @@ fn enforce(machine: &Machine, engine: &Engine) -> Result<()> {
 
 /// Where each registration that was ever settled ended, read from the public files alone: (page, seq) → its final
 /// tombstones. A carry is followed to where it went.
-fn records(machine: &Machine) -> BTreeMap<RegistrationId, u32> {
+pub(crate) fn records(machine: &Machine) -> BTreeMap<RegistrationId, u32> {
     let files = machine.files.all();
     let mut ends = BTreeMap::new();
     let mut carried = BTreeMap::new();

@@ -5,8 +5,9 @@ mod naive;
 mod run;
 mod steps;
 
+pub(crate) use self::naive::CLASSES;
 pub(crate) use self::run::Run;
-use self::steps::histories;
+pub(crate) use self::steps::{Step, histories};
 
 use proptest::prelude::*;
 

@@ -16,6 +16,7 @@ use crate::screen::{self, Screened};
 use crate::selector::Selector;
 use sexton_proof::record::Reason;
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Places a legal hold: what it covers, now and later, is not deleted until it is lifted. After `Ok` it survives
@@ -125,8 +126,9 @@ impl Engine {
     /// # Errors
     /// Where the index cannot be read.
     pub fn plan(&self, until_ms: i64, visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>) -> Result<()> {
-        let now_ms = self.now_ms();
-        preview::preview(&self.core, now_ms, until_ms.max(now_ms), visit)
+        let now = self.trusted();
+        let stepped = self.clock_agreed.load(Ordering::SeqCst);
+        preview::preview(&self.core, now, stepped, until_ms.max(now.now_ms), visit)
     }
 
     /// Up to `max` (at most 10,000) deletions behind number `after`, in their order, of the classes with `feed = true`.

@@ -304,6 +304,15 @@ impl Run {
         }
     }
 
+    /// Whether the hold of that name stands and covers the key in the class.
+    pub(crate) fn model_hold_covers(&self, name: &str, key: &[u8], class: &str) -> bool {
+        let key = (0..KEYS).find(|one| key_bytes(*one) == key).unwrap();
+        let class = CLASSES.iter().position(|one| one.name == class).unwrap();
+        self.model.holds.iter().any(|hold| {
+            hold.lifted.is_none() && format!("case {}", hold.name) == name && hold.of.covers(key, class)
+        })
+    }
+
     fn place(&mut self, name: u8, of: Target, is_event: bool) {
         let hold = NewHold {
             name: format!("case {name}"),
@@ -402,8 +411,11 @@ impl Run {
         }
     }
 
-    /// A person looks at every alarm and lets deleting go on.
+    /// A person looks at every alarm, puts a clock right that is behind, and lets deleting go on.
     fn resume(&mut self) {
+        if self.off_ms < 0 {
+            self.step(&Step::ClockUndo);
+        }
         let alarms = self.engine().status().unwrap().alarms;
         for alarm in &alarms {
             self.engine().resume(&alarm.id, "looked", "ops").unwrap();

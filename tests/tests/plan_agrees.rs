@@ -1,0 +1,208 @@
+//! The plan of what goes now is exactly what enforcing then does, whatever happened before; and looking at it changes
+//! nothing.
+
+use crate::model::{CLASSES, Run, Step, histories};
+use proptest::prelude::*;
+use sexton::store::Disposition;
+use sexton::{
+    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Forecast, Opener, Registration,
+};
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt;
+use sexton_proof::record::Method;
+use sexton_tests::Machine;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// The plan of what goes now, made without changing anything.
+fn plan(machine: &Machine, engine: &Engine) -> Vec<Forecast> {
+    let before = (machine.kv.image(), machine.files.all());
+    let mut plan = Vec::new();
+    let mut collect = |line| {
+        plan.push(line);
+        ControlFlow::Continue(())
+    };
+    engine.plan(engine.now_ms(), &mut collect).unwrap();
+    assert!(before == (machine.kv.image(), machine.files.all()), "looking ahead changed something");
+    plan
+}
+
+fn ended(engine: &Engine) -> BTreeMap<String, Counts> {
+    engine.status().unwrap().classes.into_iter().map(|(name, class)| (name, class.ended)).collect()
+}
+
+type Asked = Vec<(Vec<u8>, Disposition)>;
+
+/// What the store is asked for by the lines of the plan.
+fn asked_by<'a>(plan: impl Iterator<Item = &'a Forecast>) -> Asked {
+    let asked = |line: &Forecast| match line.action {
+        Action::Delete => Some((line.key.clone(), Disposition::Delete)),
+        Action::Anonymise => Some((line.key.clone(), Disposition::Anonymise)),
+        _ => None,
+    };
+    sorted(plan.filter_map(asked).collect())
+}
+
+fn sorted(mut asked: Asked) -> Asked {
+    asked.sort_by(|(a, _), (b, _)| a.cmp(b));
+    asked
+}
+
+fn enforce(run: &mut Run) {
+    let plan = plan(&run.machine, run.engine());
+    let (asked_before, ended_before) = (run.machine.store.asked(), ended(run.engine()));
+    let now_ms = run.engine().now_ms();
+    for line in &plan {
+        assert!(line.at_ms <= now_ms, "{line:?} is not of now");
+    }
+    run.step(&Step::Enforce);
+    let asked = run.machine.store.asked_for().split_off(usize::try_from(asked_before).unwrap());
+    assert_eq!(asked_by(plan.iter()), sorted(asked), "the store was asked for something else: {plan:#?}");
+    check_what_was_not_asked_for(run, &plan, &ended_before);
+    check_stops(run.engine(), &plan);
+}
+
+/// What ends without being asked for and what is kept.
+fn check_what_was_not_asked_for(run: &Run, plan: &[Forecast], before: &BTreeMap<String, Counts>) {
+    let policy = Policy::parse(run.engine().policy()).unwrap();
+    for line in plan {
+        let method = match &line.action {
+            Action::EndReplaced => Method::Replaced,
+            Action::EndReleased => Method::Released,
+            Action::Hold(name) => {
+                assert!(
+                    run.model_hold_covers(name, &line.key, &line.class),
+                    "{name:?} does not cover {line:?}"
+                );
+                continue;
+            }
+            Action::WaitForFloor => panic!("{line:?}: nothing is due before its floor"),
+            _ => continue,
+        };
+        let text = run.engine().receipt(line.id, Opener::Key(&line.key)).unwrap();
+        let verdict = receipt::verify(text.as_bytes(), &policy).unwrap();
+        assert_eq!((verdict.method, verdict.reason), (method, line.reason), "{line:?}");
+        assert_eq!((verdict.floor_ms, verdict.ceiling_ms), (line.floor_ms, line.ceiling_ms), "{line:?}");
+    }
+    for (class, after) in ended(run.engine()) {
+        let lines = |is: fn(&Action) -> bool| {
+            plan.iter().filter(|line| line.class == class && is(&line.action)).count() as u64
+        };
+        let replaced = lines(|action| *action == Action::EndReplaced);
+        let released = lines(|action| *action == Action::EndReleased);
+        let held = lines(|action| matches!(action, Action::Hold(_)));
+        let earlier = before[&class];
+        let found =
+            (after.replaced - earlier.replaced, after.released - earlier.released, after.held - earlier.held);
+        assert_eq!(found, (replaced, released, held), "{class}: {plan:#?}");
+    }
+}
+
+/// A clock stops everything or nothing, and says so.
+fn check_stops(engine: &Engine, plan: &[Forecast]) {
+    let alarms = engine.status().unwrap().alarms;
+    let causes: Vec<&AlarmCause> = alarms.iter().map(|alarm| &alarm.cause).collect();
+    for line in plan {
+        match &line.action {
+            Action::Stopped(cause) => assert_eq!(causes, [cause], "{line:?}"),
+            _ => assert!(causes.is_empty(), "{line:?} in spite of {causes:?}"),
+        }
+    }
+}
+
+/// Objects of one class, many of them late when they are registered.
+#[derive(Clone, Debug)]
+enum Arrival {
+    Register { class: usize, ago_s: i64 },
+    Advance { s: i64 },
+    Enforce,
+    Resume,
+}
+
+fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+    let arrival = prop_oneof![
+        6 => (0..CLASSES.len(), 0_i64..60).prop_map(|(class, ago_s)| Arrival::Register { class, ago_s }),
+        2 => (0_i64..20).prop_map(|s| Arrival::Advance { s }),
+        3 => Just(Arrival::Enforce),
+        1 => Just(Arrival::Resume),
+    ];
+    proptest::collection::vec(arrival, 1..60)
+}
+
+/// Enforces and holds what is done against the plan. What a breaker that has not tripped will stop is not known before:
+/// of the classes where it trips now, the store is asked for no more than was planned.
+fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
+    let tripped = || -> Vec<AlarmCause> {
+        engine.status().unwrap().alarms.into_iter().map(|alarm| alarm.cause).collect()
+    };
+    let (plan, before, asked_before) = (plan(machine, engine), tripped(), machine.store.asked());
+    engine.enforce(&*machine.store).unwrap();
+    let asked = machine.store.asked_for().split_off(usize::try_from(asked_before).unwrap());
+    let trips_now: Vec<AlarmCause> = tripped().into_iter().filter(|cause| !before.contains(cause)).collect();
+    for (number, class) in CLASSES.iter().enumerate() {
+        let cause = AlarmCause::Breaker { class: class.name.into() };
+        let lines: Vec<&Forecast> = plan.iter().filter(|line| line.class == class.name).collect();
+        let planned = asked_by(lines.iter().copied());
+        let of_class = |(key, _): &&(Vec<u8>, Disposition)| usize::from(key[0]) == number;
+        let asked = sorted(asked.iter().filter(of_class).cloned().collect());
+        if trips_now.contains(&cause) {
+            assert!(asked.iter().all(|one| planned.contains(one)), "{}: {lines:#?}", class.name);
+        } else {
+            assert_eq!(asked, planned, "{}: {lines:#?}", class.name);
+        }
+        for line in lines {
+            if let Action::Stopped(by) = &line.action {
+                assert!(*by == cause && before.contains(by), "{line:?}: {before:?}");
+            }
+        }
+    }
+}
+
+fn resume(engine: &Engine) {
+    for alarm in engine.status().unwrap().alarms {
+        engine.resume(&alarm.id, "looked", "ops").unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_plan_is_exactly_what_enforcing_then_does_and_changes_nothing(steps in histories()) {
+        let mut run = Run::new();
+        for step in &steps {
+            match step {
+                Step::Enforce => enforce(&mut run),
+                step => run.step(step),
+            }
+        }
+        enforce(&mut run);
+    }
+
+    #[test]
+    fn the_plan_shows_what_a_breaker_stopped_and_nothing_that_it_lets_pass(arrivals in arrivals()) {
+        let mut machine = Machine::new();
+        let text: String = CLASSES.iter().map(|class| class.toml()).collect();
+        machine.options.classes = ClassSet::from_toml(&text).unwrap();
+        machine.options.breaker = BreakerLimits { objects: 3, share_percent: 10 };
+        let engine = machine.open().unwrap();
+        for (number, arrival) in arrivals.iter().enumerate() {
+            match *arrival {
+                Arrival::Register { class, ago_s } => {
+                    let key = [&[u8::try_from(class).unwrap()][..], &number.to_be_bytes()].concat();
+                    machine.store.put(&key, b"1");
+                    let start_ms = Some(engine.now_ms() - ago_s * 1_000);
+                    let item = Registration::new(CLASSES[class].name, &key);
+                    let item = Registration { version: b"1", start_ms, ..item };
+                    engine.register(&[item], Durability::Synced).unwrap();
+                }
+                Arrival::Advance { s } => machine.clock.advance(s * 1_000),
+                Arrival::Enforce => enforce_with_breaker(&machine, &engine),
+                Arrival::Resume => resume(&engine),
+            }
+        }
+        enforce_with_breaker(&machine, &engine);
+        resume(&engine);
+        enforce_with_breaker(&machine, &engine);
+    }
+}
