@@ -70,6 +70,9 @@ fn lift(args: &HoldLiftArgs, output: &mut Output) -> Result<u8, Failure> {
     output.line(format_args!("hold {:?} {done} from {}", hold.terms.name, hold.terms.selector.describe()));
     output.line(match hold.terms.kind {
         HoldKind::Event => "  what it covers counts from now on".to_owned(),
+        HoldKind::Temporary if args.grace == 0 => {
+            "  what it kept past its ceiling goes at the next enforcement".to_owned()
+        }
         HoldKind::Temporary => {
             format!("  what it kept past its ceiling goes in {}", show::length(args.grace.unsigned_abs()))
         }

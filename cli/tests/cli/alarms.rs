@@ -1,8 +1,9 @@
 //! Alarms, and `resume`.
 
+use crate::run::open;
 use crate::yard::{HOUR_MS, WHY, Yard};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Engine, Options};
+use sexton::{BreakerLimits, Options};
 
 /// A store that is never asked.
 struct Nothing;
@@ -18,10 +19,10 @@ fn alarmed() -> Yard {
     let yard = Yard::new();
     yard.registered("files", HOUR_MS, &["a"]);
     let breaker = BreakerLimits { objects: 0, share_percent: 0 };
-    let options = Options { breaker, classes: ClassSet::empty(), ..Options::default() };
-    let engine = Engine::open(&yard.path("data"), &options).unwrap();
+    let engine = open(&yard.path("data"), &Options { breaker, ..Options::default() });
     engine.enforce(&Nothing).unwrap();
     assert_eq!(engine.status().unwrap().alarms.len(), 1);
+    drop(engine);
     yard
 }
 
@@ -59,7 +60,7 @@ fn an_alarm_that_does_not_stand_cannot_be_ended() {
         "no alarm stands whose id begins with \"xyz\"",
     );
     yard.refused(&["resume", "DATA", "--all"], "required");
-    yard.run(&["resume", "DATA", "--reason", "", "--author", "Ada"]).assert_refused("reason of 0 bytes");
+    yard.refused(&["resume", "DATA", "--reason", "", "--author", "Ada"], "it has 0 bytes");
     yard.ok(&[&["resume", "DATA"], &WHY[..]].concat());
     yard.refused(&[&["resume", "DATA"], &WHY[..]].concat(), "no alarm stands");
     assert_eq!(yard.ok(&[&["resume", "DATA", "--all"], &WHY[..]].concat()).stdout, "no alarm stands\n");

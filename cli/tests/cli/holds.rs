@@ -96,7 +96,7 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
     refused(&other("case 7", "taken"), "a hold named \"taken\" stands already");
     refused(&other("2999-12-31", "2020-01-01"), "lies in the past");
     refused(&other("2999-12-31", "2999-02-29"), "a day is one that exists");
-    refused(&other("because", ""), "reason of 0 bytes");
+    refused(&other("because", ""), "it has 0 bytes");
 
     let lift = |more: &[&str]| {
         let words = [&["hold", "lift", "DATA"], more, &WHY[..]].concat();
