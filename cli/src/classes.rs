@@ -92,7 +92,7 @@ fn list(args: &ClassListArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn set(args: &ClassSetArgs, output: &mut Output) -> Result<u8, Failure> {
     let classes = read(&args.file)?;
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let before = engine.classes();
     let dry_run = args.change.dry_run;
     if dry_run {
@@ -122,7 +122,7 @@ fn set(args: &ClassSetArgs, output: &mut Output) -> Result<u8, Failure> {
 }
 
 fn apply(args: &ClassApplyArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let (why, dry_run) = (&args.why, args.change.dry_run);
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
     let taken = on.apply_class(&args.name, &why.reason, &why.author)?;
@@ -136,7 +136,7 @@ fn close(args: &ClassCloseArgs, output: &mut Output) -> Result<u8, Failure> {
         Some(name) => Selector::Class(name.clone()),
         None => Selector::Everything,
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let live: u64 = engine
         .status()?
         .classes

@@ -59,7 +59,7 @@ impl Answers {
 }
 
 pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     if args.change.dry_run {
         return would(&engine, args, output);
     }

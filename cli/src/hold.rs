@@ -26,7 +26,7 @@ fn place(args: &HoldPlaceArgs, output: &mut Output) -> Result<u8, Failure> {
         author: args.why.author.clone(),
         review_ms: args.review,
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let dry_run = args.change.dry_run;
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
     let placed = on.place_hold(new)?;
@@ -58,7 +58,7 @@ fn selector(args: &HoldPlaceArgs) -> Result<Selector, Failure> {
 }
 
 fn lift(args: &HoldLiftArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let dry_run = args.change.dry_run;
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
     let hold = on.lift_hold(&args.name, &args.why.reason, &args.why.author, args.grace)?;

@@ -29,7 +29,7 @@ fn take(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> {
         (None, Some(path)) => Selector::Keys(value::keys_of(path, args.hex)?),
         (None, None) => Selector::Keys(value::all_bytes(&args.whose.key, args.hex)?),
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let erasure = Erasure {
         received_ms: args.received.ms(engine.now_ms())?,
         within: if args.immediate { Some(request::AT_ONCE) } else { args.within },
@@ -69,7 +69,7 @@ fn numbered(engine: &Engine, number: u32) -> Result<Request, Failure> {
 }
 
 fn cancel(args: &EraseNumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let request = match args.change.dry_run {
         false => engine.cancel_erasure(args.number)?,
         true => may_be_cancelled(numbered(&engine, args.number)?, engine.now_ms())?,
@@ -92,7 +92,7 @@ fn may_be_cancelled(request: Request, now_ms: i64) -> Result<Request, Failure> {
 }
 
 fn forget(args: &EraseNumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let request = numbered(&engine, args.number)?;
     if !args.change.dry_run {
         engine.forget_request(args.number)?;

@@ -1,13 +1,13 @@
 //! Running the command, and a demonstration that all tests share.
 
 use serde_json::Value;
-use sexton::{ClassSet, Engine, Options};
+use sexton::{ClassSet, Clock, Engine, Options};
 use std::ffi::OsStr;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 /// What the command did.
 #[derive(Debug)]
@@ -58,10 +58,11 @@ impl Deref for Opened {
     }
 }
 
-pub(crate) fn open(folder: &Path, options: &Options) -> Opened {
+pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Opened {
     let none_starts = OPEN.write().unwrap_or_else(PoisonError::into_inner);
     let options = Options { classes: ClassSet::empty(), ..options.clone() };
-    Opened { engine: Engine::open(folder, &options).unwrap(), _none_starts: none_starts }
+    let engine = Engine::open_with_clock(folder, &options, clock).unwrap();
+    Opened { engine, _none_starts: none_starts }
 }
 
 /// Runs the command to its end.

@@ -6,7 +6,7 @@ use sexton::{Clock, Durability, Options, Registration, SystemClock};
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -104,7 +104,12 @@ impl Yard {
 
     /// The engine, as a library: no command can open it meanwhile.
     pub(crate) fn engine(&self) -> Opened {
-        open(&self.path("data"), &Options::default())
+        self.engine_with(&Options::default(), Arc::new(SystemClock))
+    }
+
+    /// The same with these options and this clock.
+    pub(crate) fn engine_with(&self, options: &Options, clock: Arc<dyn Clock>) -> Opened {
+        open(&self.path("data"), options, clock)
     }
 
     /// Registers an object that no file stands for.
