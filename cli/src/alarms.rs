@@ -39,7 +39,7 @@ pub(crate) fn json_of(alarm: &Alarm) -> Value {
 }
 
 pub(crate) fn run(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let standing = engine.status()?.alarms;
     let chosen = if args.all { standing } else { vec![one(standing, args.alarm.as_deref())?] };
     let dry_run = args.change.dry_run;

@@ -44,7 +44,7 @@ fn say(
     done: &str,
     output: &mut Output,
 ) -> Result<u8, Failure> {
-    let engine = folder::open(&change.data.folder)?;
+    let engine = folder::to_change(change)?;
     let changed = if change.dry_run { rehearse(&engine, of, said)? } else { tell(&engine, said)? };
     if change.data.json {
         output.json(&json!({

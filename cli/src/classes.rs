@@ -4,7 +4,7 @@ use crate::args::{
     ClassApplyArgs, ClassCheckArgs, ClassCloseArgs, ClassCommand, ClassListArgs, ClassSetArgs, InitArgs,
 };
 use crate::output::{Failure, Output};
-use crate::{erase, folder, rehearsal, show, value};
+use crate::{folder, rehearsal, request, show, value};
 use serde_json::{Value, json};
 use sexton::{ClassSet, Clock, Definition, Engine, Options, Selector, Span, SystemClock};
 use std::path::Path;
@@ -92,7 +92,7 @@ fn list(args: &ClassListArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn set(args: &ClassSetArgs, output: &mut Output) -> Result<u8, Failure> {
     let classes = read(&args.file)?;
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let before = engine.classes();
     let dry_run = args.change.dry_run;
     if dry_run {
@@ -122,12 +122,12 @@ fn set(args: &ClassSetArgs, output: &mut Output) -> Result<u8, Failure> {
 }
 
 fn apply(args: &ClassApplyArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let (why, dry_run) = (&args.why, args.change.dry_run);
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
-    let request = on.apply_class(&args.name, &why.reason, &why.author)?;
+    let taken = on.apply_class(&args.name, &why.reason, &why.author)?;
     let what = format!("apply the newest version of class \"{}\" to what lives in it", args.name);
-    erase::taken(&request, &what, &args.change, output);
+    request::taken(&taken, &what, &args.change, output);
     Ok(0)
 }
 
@@ -136,7 +136,7 @@ fn close(args: &ClassCloseArgs, output: &mut Output) -> Result<u8, Failure> {
         Some(name) => Selector::Class(name.clone()),
         None => Selector::Everything,
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let live: u64 = engine
         .status()?
         .classes
@@ -147,8 +147,8 @@ fn close(args: &ClassCloseArgs, output: &mut Output) -> Result<u8, Failure> {
     let what = format!("close down {}, in which {} live", selector.describe(), show::count(live));
     let (why, dry_run) = (&args.why, args.change.dry_run);
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
-    let request = on.close_down(selector, &why.reason, &why.author)?;
-    erase::taken(&request, &what, &args.change, output);
+    let taken = on.close_down(selector, &why.reason, &why.author)?;
+    request::taken(&taken, &what, &args.change, output);
     Ok(0)
 }
 

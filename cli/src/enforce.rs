@@ -59,7 +59,7 @@ impl Answers {
 }
 
 pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     if args.change.dry_run {
         return would(&engine, args, output);
     }
@@ -74,6 +74,8 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     let held = held(&engine)?.saturating_sub(held_before);
     let now = engine.status()?;
     let needs = status::needs(&engine, &now)?;
+    let live: u64 = now.classes.values().map(|class| class.live).sum();
+    let next_ms = engine.next_due_ms().filter(|_| live > 0);
     if args.change.data.json {
         let problem = |(key, word, why): &(Vec<u8>, &str, String)| json!({ "key": show::chosen(key), "key_hex": hex::encode(key), "answer": word, "why": why });
         output.json(&json!({
@@ -81,11 +83,11 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
             "answers": answers.counts,
             "kept_by_holds": held,
             "problems": answers.problems.iter().map(problem).collect::<Vec<_>>(),
-            "next_due_ms": engine.next_due_ms(),
+            "next_due_ms": next_ms,
             "needs": needs,
         }));
     } else {
-        text(&answers, held, &engine, &needs, output);
+        text(&answers, held, next_ms, &needs, output);
     }
     Ok(status::code(&needs))
 }
@@ -95,7 +97,7 @@ fn held(engine: &Engine) -> Result<u64, Failure> {
     Ok(engine.status()?.classes.values().map(|class| class.ended.held).sum())
 }
 
-fn text(answers: &Answers, held: u64, engine: &Engine, needs: &[String], output: &mut Output) {
+fn text(answers: &Answers, held: u64, next_ms: Option<i64>, needs: &[String], output: &mut Output) {
     for (word, n) in &answers.counts {
         output.line(format_args!("{:>12} {word}", show::count(*n)));
     }
@@ -108,7 +110,7 @@ fn text(answers: &Answers, held: u64, engine: &Engine, needs: &[String], output:
     for (key, word, why) in &answers.problems {
         output.line(format_args!("{} {}: {why}", output.bad(format_args!("{word}:")), show::chosen(key)));
     }
-    if let Some(next_ms) = engine.next_due_ms() {
+    if let Some(next_ms) = next_ms {
         output.line(format_args!("next: {}", show::instant(next_ms)));
     }
     for need in needs {

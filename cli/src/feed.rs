@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sexton::{Engine, FeedEntry};
 
 pub(crate) fn run(args: &FeedArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     if let Some(through) = args.acknowledge {
         return acknowledge(&engine, args, through, output);
     }

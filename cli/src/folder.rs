@@ -1,8 +1,9 @@
 //! Opening what a command works on: a data folder, a folder of objects.
 
+use crate::args::Change;
 use crate::output::{self, Failure};
 use sexton::store::dir::{DirStore, Identity};
-use sexton::{ClassSet, Engine, ErrorKind, Options};
+use sexton::{ClassSet, Engine, ErrorKind, Options, State};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,18 @@ pub(crate) fn open(folder: &Path) -> Result<Engine, Failure> {
     });
     bar.finish_and_clear();
     engine
+}
+
+/// Opens a data folder in which something is to be changed. In earnest the engine refuses what cannot be; a dry run is
+/// told here.
+pub(crate) fn to_change(change: &Change) -> Result<Engine, Failure> {
+    let engine = open(&change.data.folder)?;
+    if change.dry_run
+        && let State::Forked(why) | State::Poisoned(why) = engine.status()?.state
+    {
+        return Err(Failure::new(format!("nothing can be changed: {why}")));
+    }
+    Ok(engine)
 }
 
 fn is_data_folder(folder: &Path) -> bool {

@@ -26,7 +26,7 @@ fn place(args: &HoldPlaceArgs, output: &mut Output) -> Result<u8, Failure> {
         author: args.why.author.clone(),
         review_ms: args.review,
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let dry_run = args.change.dry_run;
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
     let placed = on.place_hold(new)?;
@@ -58,7 +58,7 @@ fn selector(args: &HoldPlaceArgs) -> Result<Selector, Failure> {
 }
 
 fn lift(args: &HoldLiftArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let dry_run = args.change.dry_run;
     let on = if dry_run { rehearsal::of(&engine)? } else { engine };
     let hold = on.lift_hold(&args.name, &args.why.reason, &args.why.author, args.grace)?;
@@ -70,6 +70,9 @@ fn lift(args: &HoldLiftArgs, output: &mut Output) -> Result<u8, Failure> {
     output.line(format_args!("hold {:?} {done} from {}", hold.terms.name, hold.terms.selector.describe()));
     output.line(match hold.terms.kind {
         HoldKind::Event => "  what it covers counts from now on".to_owned(),
+        HoldKind::Temporary if args.grace == 0 => {
+            "  what it kept past its ceiling goes at the next enforcement".to_owned()
+        }
         HoldKind::Temporary => {
             format!("  what it kept past its ceiling goes in {}", show::length(args.grace.unsigned_abs()))
         }

@@ -36,6 +36,8 @@ mod reconcile;
 #[cfg(feature = "engine")]
 mod rehearsal;
 #[cfg(feature = "engine")]
+mod request;
+#[cfg(feature = "engine")]
 mod screen;
 mod show;
 #[cfg(feature = "engine")]

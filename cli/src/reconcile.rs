@@ -34,7 +34,7 @@ struct Work<'a> {
 }
 
 pub(crate) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let class = class(&engine, &args.class)?;
     let dry_run = args.change.dry_run;
     let rehearsal = if dry_run { Some(rehearsal::of(&engine)?) } else { None };

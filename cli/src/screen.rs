@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ScreenArgs, output: &mut Output) -> Result<u8, Failure>
         Some(path) => value::keys_of(path, args.hex)?,
         None => value::all_bytes(&args.key, args.hex)?,
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let changes = args.delete_again && !args.change.dry_run;
     let mut told = match &args.dir {
         None => look(&engine, None, keys, args)?,

@@ -5,7 +5,7 @@ use crate::check::state_text;
 use crate::output::{Failure, Output};
 use crate::{alarms, folder, show};
 use serde_json::{Map, Value, json};
-use sexton::{Action, ClassStatus, ClockState, Engine, State, Status};
+use sexton::{Action, Alarm, ClassStatus, ClockState, Engine, State, Status};
 use std::ops::ControlFlow;
 
 const FINE: u8 = 0;
@@ -31,18 +31,13 @@ pub(crate) fn code(needs: &[String]) -> u8 {
 /// What needs a person, in a sentence each.
 pub(crate) fn needs(engine: &Engine, status: &Status) -> Result<Vec<String>, Failure> {
     let mut needs = Vec::new();
-    if let (State::Forked(_) | State::Poisoned(_) | State::Paused(_), (name, Some(why))) =
-        (&status.state, state_text(&status.state))
-    {
+    if let (name, Some(why)) = state_text(&status.state) {
         needs.push(format!("{name}: {why}"));
     }
-    for alarm in status
-        .alarms
-        .iter()
-        .filter(|alarm| !matches!(&status.state, State::Paused(why) if *why == alarm.sentence))
-    {
-        needs.push(format!("alarm: {}", alarm.sentence));
-    }
+    // A pause says the sentence of its alarm.
+    let is_said = |alarm: &Alarm| matches!(&status.state, State::Paused(why) if *why == alarm.sentence);
+    let others = status.alarms.iter().filter(|alarm| !is_said(alarm));
+    needs.extend(others.map(|alarm| format!("alarm: {}", alarm.sentence)));
     let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
     if overdue > 0 && is_late(engine, status)? {
         needs.push(format!("overdue: {} are past their ceiling", show::count(overdue)));

@@ -75,6 +75,14 @@ pub(crate) fn exact(text: &str) -> Result<i64, String> {
     span.exact_ms().ok_or_else(|| format!("{span} is a calendar span; use s, m, h, d or w"))
 }
 
+/// Something said for people who ask later, as much as is kept.
+pub(crate) fn sentence(text: &str) -> Result<String, String> {
+    match text.trim().len() {
+        1..=1_000 => Ok(text.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes; 1 to 1000 are allowed")),
+    }
+}
+
 /// The bytes of what is written as text, or in hexadecimal.
 pub(crate) fn bytes(text: &str, is_hex: bool) -> Result<Vec<u8>, Failure> {
     if !is_hex {

@@ -1,7 +1,7 @@
 //! Commands by which people decide: classes, holds, erasures, alarms.
 
-use super::parts::{Change, Data, Why, day, exact, help};
-use crate::value::{When, received};
+use super::parts::{Change, Data, Why, help};
+use crate::value::{When, day, exact, received};
 use clap::{Args as ClapArgs, Subcommand};
 use sexton_proof::window::Span;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Commands about the objects that are registered.
 
-use super::parts::{Change, Files, Object, help, instant};
+use super::parts::{Change, Files, Object, help};
+use crate::value::instant;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 

@@ -51,10 +51,10 @@ pub(crate) struct Change {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Why {
     /// Why, for whoever asks later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = value::sentence)]
     pub(crate) reason: String,
     /// Who decides it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::sentence)]
     pub(crate) author: String,
 }
 
@@ -89,19 +89,4 @@ pub(crate) struct Files {
     /// Something may still be appended to the files, as to logs: recognise them by inode and birth time
     #[arg(long)]
     pub(crate) appended: bool,
-}
-
-/// An instant on the command line.
-pub(super) fn instant(text: &str) -> Result<i64, String> {
-    value::instant(text)
-}
-
-/// A day on the command line: its beginning in UTC.
-pub(super) fn day(text: &str) -> Result<i64, String> {
-    value::day(text)
-}
-
-/// An exact span on the command line, ms.
-pub(super) fn exact(text: &str) -> Result<i64, String> {
-    value::exact(text)
 }

@@ -1,8 +1,9 @@
 //! `sexton erase list`: requests, and what became of their objects.
 
-use super::{is_immediate, json_of, kind, numbered, state};
+use super::numbered;
 use crate::args::EraseListArgs;
 use crate::output::{Failure, Output};
+use crate::request::{is_immediate, json_of, kind, state};
 use crate::{folder, show};
 use serde_json::{Value, json};
 use sexton::{Item, Progress, Request, RequestKind, RequestState};

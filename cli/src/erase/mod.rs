@@ -3,19 +3,14 @@
 mod list;
 mod receipts;
 
-use crate::args::{Change, EraseCommand, EraseNumberArgs, EraseRequestArgs};
+use crate::args::{EraseCommand, EraseNumberArgs, EraseRequestArgs};
 use crate::output::{Failure, Output};
-use crate::{folder, rehearsal, show, value};
-use serde_json::{Value, json};
-use sexton::{Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector, Span};
-use sexton_proof::window::Unit;
-
-/// Within what time an erasure that is to have effect at once is to be answered: the shortest span there is.
-const AT_ONCE: Span = Span { count: 1, unit: Unit::Seconds };
+use crate::{folder, rehearsal, request, show, value};
+use sexton::{Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector};
 
 pub(crate) fn run(command: &EraseCommand, output: &mut Output) -> Result<u8, Failure> {
     match command {
-        EraseCommand::Request(args) => request(args, output),
+        EraseCommand::Request(args) => take(args, output),
         EraseCommand::Cancel(args) => cancel(args, output),
         EraseCommand::List(args) => list::run(args, output),
         EraseCommand::Receipts(args) => receipts::run(args, output),
@@ -23,7 +18,7 @@ pub(crate) fn run(command: &EraseCommand, output: &mut Output) -> Result<u8, Fai
     }
 }
 
-fn request(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> {
+fn take(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> {
     let calendar = match &args.holidays {
         None => Calendar::default(),
         Some(path) => Calendar::parse(&value::text_of("the holiday file", path)?)
@@ -34,10 +29,10 @@ fn request(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> 
         (None, Some(path)) => Selector::Keys(value::keys_of(path, args.hex)?),
         (None, None) => Selector::Keys(value::all_bytes(&args.whose.key, args.hex)?),
     };
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let erasure = Erasure {
         received_ms: args.received.ms(engine.now_ms())?,
-        within: if args.immediate { Some(AT_ONCE) } else { args.within },
+        within: if args.immediate { Some(request::AT_ONCE) } else { args.within },
         calendar,
         cancellable_ms: args.cancellable,
         reason: args.why.reason.clone(),
@@ -52,8 +47,8 @@ fn request(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> 
         }
     };
     let on = if args.change.dry_run { rehearsal::of(&engine)? } else { engine };
-    let request = on.erase(erasure)?;
-    taken(&request, &what, &args.change, output);
+    let taken = on.erase(erasure)?;
+    request::taken(&taken, &what, &args.change, output);
     Ok(0)
 }
 
@@ -67,86 +62,6 @@ fn live_keys(engine: &Engine, selector: &Selector) -> Result<Option<usize>, Fail
     Ok(Some(live))
 }
 
-/// Says that a request was taken, or would be.
-pub(crate) fn taken(request: &Request, what: &str, change: &Change, output: &mut Output) {
-    if change.data.json {
-        let mut told = json_of(request);
-        told["dry_run"] = change.dry_run.into();
-        if change.dry_run {
-            told["number"] = Value::Null;
-        }
-        output.json(&told);
-        return;
-    }
-    match change.dry_run {
-        true => output.line(format_args!("would {what}")),
-        false => output.line(format_args!("request {} is taken: {what}", request.number)),
-    }
-    for line in times(request) {
-        output.line(format_args!("  {line}"));
-    }
-}
-
-/// Whether it is to have effect at once.
-fn is_immediate(request: &Request) -> bool {
-    let at_once_ms = request.received_ms.saturating_add(AT_ONCE.exact_ms().unwrap_or(0));
-    request.kind == RequestKind::Erase
-        && request.ready_ms == request.received_ms
-        && request.due_ms.is_some_and(|due_ms| due_ms <= at_once_ms)
-}
-
-/// What of its times matters.
-fn times(request: &Request) -> Vec<String> {
-    let mut lines = Vec::new();
-    if is_immediate(request) {
-        lines.push("at once: it cannot be cancelled, and goes at the next enforcement".into());
-        return lines;
-    }
-    if request.ready_ms > request.received_ms {
-        lines.push(format!("it can be cancelled until {}", show::instant(request.ready_ms)));
-    }
-    lines.extend(request.due_ms.map(|due| format!("it is to be answered by {}", show::instant(due))));
-    lines
-}
-
-fn json_of(request: &Request) -> Value {
-    let (kind, _) = kind(request);
-    json!({
-        "number": request.number,
-        "kind": kind,
-        "of": request.selector.describe(),
-        "selector": request.selector,
-        "reason": request.reason,
-        "author": request.author,
-        "received_ms": request.received_ms,
-        "cancellable_until_ms": Some(request.ready_ms).filter(|ready| *ready > request.received_ms),
-        "due_ms": request.due_ms,
-        "immediate": is_immediate(request),
-        "state": state(request),
-        "changed_ms": request.changed_ms,
-        "objects": request.objects,
-    })
-}
-
-/// What is asked for, as a word and for people.
-fn kind(request: &Request) -> (&'static str, &'static str) {
-    match request.kind {
-        RequestKind::Erase => ("erase", "erasure of"),
-        RequestKind::Close => ("close", "closing down of"),
-        RequestKind::Apply { .. } => ("apply", "new terms for"),
-        RequestKind::Lift { .. } => ("lift", "lifted hold on"),
-    }
-}
-
-fn state(request: &Request) -> &'static str {
-    match request.state {
-        RequestState::Waiting => "waiting",
-        RequestState::Found => "found",
-        RequestState::Finished => "finished",
-        RequestState::Cancelled => "cancelled",
-    }
-}
-
 /// The request of that number.
 fn numbered(engine: &Engine, number: u32) -> Result<Request, Failure> {
     let found = engine.requests()?.into_iter().find(|request| request.number == number);
@@ -154,7 +69,7 @@ fn numbered(engine: &Engine, number: u32) -> Result<Request, Failure> {
 }
 
 fn cancel(args: &EraseNumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let request = match args.change.dry_run {
         false => engine.cancel_erasure(args.number)?,
         true => may_be_cancelled(numbered(&engine, args.number)?, engine.now_ms())?,
@@ -177,7 +92,7 @@ fn may_be_cancelled(request: Request, now_ms: i64) -> Result<Request, Failure> {
 }
 
 fn forget(args: &EraseNumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = folder::open(&args.change.data.folder)?;
+    let engine = folder::to_change(&args.change)?;
     let request = numbered(&engine, args.number)?;
     if !args.change.dry_run {
         engine.forget_request(args.number)?;
@@ -194,7 +109,7 @@ fn told(request: &Request, args: &EraseNumberArgs, line: String, output: &mut Ou
         output.line(line);
         return;
     }
-    let mut told = json_of(request);
+    let mut told = request::json_of(request);
     told["dry_run"] = args.change.dry_run.into();
     output.json(&told);
 }

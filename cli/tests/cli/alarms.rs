@@ -1,8 +1,9 @@
 //! Alarms, and `resume`.
 
-use crate::yard::{HOUR_MS, WHY, Yard};
+use crate::yard::{HOUR_MS, WHY, Yard, now_ms};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Engine, Options};
+use sexton::{BreakerLimits, ClassSet, Options, SystemClock, VirtualClock};
+use std::sync::Arc;
 
 /// A store that is never asked.
 struct Nothing;
@@ -18,10 +19,10 @@ fn alarmed() -> Yard {
     let yard = Yard::new();
     yard.registered("files", HOUR_MS, &["a"]);
     let breaker = BreakerLimits { objects: 0, share_percent: 0 };
-    let options = Options { breaker, classes: ClassSet::empty(), ..Options::default() };
-    let engine = Engine::open(&yard.path("data"), &options).unwrap();
+    let engine = yard.engine_with(&Options { breaker, ..Options::default() }, Arc::new(SystemClock));
     engine.enforce(&Nothing).unwrap();
     assert_eq!(engine.status().unwrap().alarms.len(), 1);
+    drop(engine);
     yard
 }
 
@@ -59,8 +60,23 @@ fn an_alarm_that_does_not_stand_cannot_be_ended() {
         "no alarm stands whose id begins with \"xyz\"",
     );
     yard.refused(&["resume", "DATA", "--all"], "required");
-    yard.run(&["resume", "DATA", "--reason", "", "--author", "Ada"]).assert_refused("reason of 0 bytes");
+    yard.refused(&["resume", "DATA", "--reason", "", "--author", "Ada"], "it has 0 bytes");
     yard.ok(&[&["resume", "DATA"], &WHY[..]].concat());
     yard.refused(&[&["resume", "DATA"], &WHY[..]].concat(), "no alarm stands");
     assert_eq!(yard.ok(&[&["resume", "DATA", "--all"], &WHY[..]].concat()).stdout, "no alarm stands\n");
+}
+
+#[test]
+fn a_clock_that_went_back_is_told() {
+    let yard = Yard::new();
+    let ahead_ms = 50 * HOUR_MS;
+    let clock = Arc::new(VirtualClock::new(now_ms() + ahead_ms));
+    let engine = yard.engine_with(&Options::default(), clock);
+    engine.define(&ClassSet::from_toml("[class.late]\nwithin = '9d'\n").unwrap()).unwrap();
+    drop(engine);
+    let ran = yard.run(&["status", "DATA", "--json"]);
+    assert_eq!(ran.json()["clock"], "behind", "{ran:?}");
+    assert!((ran.json()["clock_off_ms"].as_i64().unwrap() - ahead_ms).abs() < 60_000, "{ran:?}");
+    let text = yard.run(&["status", "DATA"]).stdout;
+    assert!(text.contains("the clock is behind by 49 h 59 min"), "{text}");
 }

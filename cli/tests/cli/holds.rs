@@ -96,7 +96,7 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
     refused(&other("case 7", "taken"), "a hold named \"taken\" stands already");
     refused(&other("2999-12-31", "2020-01-01"), "lies in the past");
     refused(&other("2999-12-31", "2999-02-29"), "a day is one that exists");
-    refused(&other("because", ""), "reason of 0 bytes");
+    refused(&other("because", ""), "it has 0 bytes");
 
     let lift = |more: &[&str]| {
         let words = [&["hold", "lift", "DATA"], more, &WHY[..]].concat();
@@ -106,4 +106,22 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
     refused(&lift(&["taken", "--grace", "6mo"]), "6mo is a calendar span; use s, m, h, d or w");
     refused(&lift(&["taken", "--grace", "99999999999d"]), "a span is a number from 1");
     refused(&lift(&["taken", "--grace", "9999d"]), "are allowed");
+}
+
+#[test]
+fn what_is_on_its_way_to_deletion_already_is_too_late_and_listed() {
+    let yard = Yard::new();
+    yard.registered("files", HOUR_MS, &["a", "b"]);
+    let engine = yard.engine();
+    // It was planned, and the process ended before the store had answered.
+    drop(engine.next_batch().unwrap().unwrap());
+    drop(engine);
+    let hold = place(&["--key", "a"]);
+    let ran = yard.run(&words(&hold));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.stdout.contains("too late: ") && ran.stdout.contains("on its way to deletion already"),
+        "{ran:?}"
+    );
+    assert!(yard.ok(&["hold", "list", "DATA"]).stdout.starts_with("case 7 on the key \"a\"\n"));
 }

@@ -59,6 +59,11 @@ fn a_log_that_is_not_the_published_one_needs_a_person() {
     let ran = yard.run(&["status", "@backup", "--json"]);
     assert_eq!((ran.code, &ran.json()["state"]), (1, &"forked".into()), "{ran:?}");
     assert!(ran.json()["needs"][0].as_str().unwrap().starts_with("forked: "), "{ran:?}");
+    let hold = ["hold", "place", "@backup", "--name", "x", "--key", "a", "--review", "2999-12-31"];
+    let hold = [&hold[..], &WHY].concat();
+    let refused = yard.run(&hold);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
+    yard.run(&[&hold[..], &["--dry-run"]].concat()).assert_refused("nothing can be changed: ");
 }
 
 #[test]

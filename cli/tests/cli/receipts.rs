@@ -1,6 +1,6 @@
 //! `verify`, and what every command has in common.
 
-use crate::run::{Ran, command, sexton, write};
+use crate::run::{Ran, command, sexton, spawn, write};
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
@@ -316,14 +316,14 @@ fn a_reader_that_goes_away_changes_no_verdict() {
     let policy = bench.path("trust.policy");
     // Far more than a pipe holds.
     let receipts = vec![&late; 500];
-    let mut child = command()
+    let mut command = command();
+    command
         .args(["verify", "--json", "--policy"])
         .arg(&policy)
         .args(receipts)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let mut child = spawn(&mut command);
     drop(child.stdout.take());
     let ran = child.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(3));

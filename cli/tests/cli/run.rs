@@ -1,11 +1,13 @@
 //! Running the command, and a demonstration that all tests share.
 
 use serde_json::Value;
+use sexton::{ClassSet, Clock, Engine, Options};
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 /// What the command did.
 #[derive(Debug)]
@@ -33,9 +35,41 @@ pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_sexton"))
 }
 
+/// Starts a process. A process that is just being made shares the lock of every data folder that is open in this one,
+/// and would keep it a moment longer than whoever closes the folder expects: see [`open`].
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let _none_open = OPEN.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+static OPEN: RwLock<()> = RwLock::new(());
+
+/// An engine on a data folder, open in this process. As long as it is, no process is started.
+pub(crate) struct Opened {
+    engine: Engine,
+    _none_starts: RwLockWriteGuard<'static, ()>,
+}
+
+impl Deref for Opened {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Opened {
+    let none_starts = OPEN.write().unwrap_or_else(PoisonError::into_inner);
+    let options = Options { classes: ClassSet::empty(), ..options.clone() };
+    let engine = Engine::open_with_clock(folder, &options, clock).unwrap();
+    Opened { engine, _none_starts: none_starts }
+}
+
 /// Runs the command to its end.
 pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
-    let ran = command().args(arguments).stdin(Stdio::null()).output().unwrap();
+    let mut command = command();
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = spawn(&mut command).wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ran = Ran { code: ran.status.code().unwrap(), stdout: text(ran.stdout), stderr: text(ran.stderr) };
     assert!(
@@ -56,7 +90,7 @@ impl Demo {
     pub(crate) fn shared() -> &'static Demo {
         static DEMO: OnceLock<Demo> = OnceLock::new();
         DEMO.get_or_init(|| {
-            let folder = shared_folder();
+            let folder = shared_folder("cli-demo-");
             let arguments = ["demo", "--files", "200", "--json", "--out"].map(OsStr::new);
             let ran = sexton(arguments.into_iter().chain([folder.as_os_str()]));
             Demo { folder, ran }
@@ -87,16 +121,16 @@ impl Demo {
 }
 
 /// A folder of this process. Nothing runs at the end of a static's life, so what earlier processes left is removed here.
-fn shared_folder() -> PathBuf {
+pub(crate) fn shared_folder(prefix: &str) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for entry in fs::read_dir(base).unwrap().filter_map(Result::ok) {
         let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix("cli-demo-"));
+        let process = name.to_str().and_then(|name| name.strip_prefix(prefix));
         if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    base.join(format!("cli-demo-{}", std::process::id()))
+    base.join(format!("{prefix}{}", std::process::id()))
 }
 
 pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
