@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod concurrent;
+mod concurrent_governance;
 mod crash;
 mod faults;
 mod faults_of_governance;
