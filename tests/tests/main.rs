@@ -4,6 +4,7 @@
 
 mod asked;
 mod concurrent;
+mod concurrent_governance;
 mod crash;
 mod faults;
 mod faults_of_governance;

@@ -50,13 +50,13 @@ fn sorted(mut asked: Asked) -> Asked {
 
 fn enforce(run: &mut Run) {
     let plan = plan(&run.machine, run.engine());
-    let (asked_before, ended_before) = (run.machine.store.asked(), ended(run.engine()));
+    let (asked_before, ended_before) = (run.machine.store.asked_for().len(), ended(run.engine()));
     let now_ms = run.engine().now_ms();
     for line in &plan {
         assert!(line.at_ms <= now_ms, "{line:?} is not of now");
     }
     run.step(&Step::Enforce);
-    let asked = run.machine.store.asked_for().split_off(usize::try_from(asked_before).unwrap());
+    let asked = run.machine.store.asked_for().split_off(asked_before);
     assert_eq!(asked_by(plan.iter()), sorted(asked), "the store was asked for something else: {plan:#?}");
     check_what_was_not_asked_for(run, &plan, &ended_before);
     check_stops(run.engine(), &plan);
@@ -135,9 +135,9 @@ fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
     let tripped = || -> Vec<AlarmCause> {
         engine.status().unwrap().alarms.into_iter().map(|alarm| alarm.cause).collect()
     };
-    let (plan, before, asked_before) = (plan(machine, engine), tripped(), machine.store.asked());
+    let (plan, before, asked_before) = (plan(machine, engine), tripped(), machine.store.asked_for().len());
     engine.enforce(&*machine.store).unwrap();
-    let asked = machine.store.asked_for().split_off(usize::try_from(asked_before).unwrap());
+    let asked = machine.store.asked_for().split_off(asked_before);
     let trips_now: Vec<AlarmCause> = tripped().into_iter().filter(|cause| !before.contains(cause)).collect();
     for (number, class) in CLASSES.iter().enumerate() {
         let cause = AlarmCause::Breaker { class: class.name.into() };

@@ -23,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) max_open_s: Option<i64>,
     pub(crate) disposition: Disposition,
     pub(crate) feed: bool,
+    /// Whether its objects are found by key, so that a key has one live registration.
+    pub(crate) by_key: bool,
 }
 
 const PLAIN: Terms = Terms {
@@ -35,10 +37,11 @@ const PLAIN: Terms = Terms {
     max_open_s: None,
     disposition: Disposition::Delete,
     feed: false,
+    by_key: true,
 };
 
 /// The classes in their first edition.
-pub(crate) const CLASSES: [Terms; 6] = [
+pub(crate) const CLASSES: [Terms; 7] = [
     PLAIN,
     Terms { name: "kept", keep_s: Some(30), within_s: Some(90), slot_s: 5, lead_s: 2, feed: true, ..PLAIN },
     Terms { name: "long", within_s: Some(240 * 3_600), slot_s: 3_600, lead_s: 1_800, ..PLAIN },
@@ -53,6 +56,7 @@ pub(crate) const CLASSES: [Terms; 6] = [
         ..PLAIN
     },
     Terms { name: "archive", keep_s: Some(25), within_s: None, slot_s: 5, lead_s: 1, ..PLAIN },
+    Terms { name: "blind", within_s: Some(25), by_key: false, ..PLAIN },
 ];
 
 impl Terms {
@@ -81,6 +85,9 @@ impl Terms {
         }
         if self.disposition == Disposition::Anonymise {
             text += "disposition = \"anonymise\"\n";
+        }
+        if !self.by_key {
+            text += "find = \"none\"\n";
         }
         if self.feed {
             text += "feed = true\nremember = \"1d\"\n";
@@ -165,6 +172,11 @@ impl Item {
             Reason::Lifted => terms.soonest_ms(self.floor_ms, now_ms).max(self.go_ms),
             _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
         };
+    }
+
+    /// Whether it has neither ended nor been replaced.
+    pub(crate) fn lives(&self) -> bool {
+        self.end.is_none() && !self.is_replaced
     }
 
     pub(crate) fn release(&mut self, now_ms: i64) {
@@ -277,10 +289,10 @@ pub(crate) struct Model {
     pub(crate) holds: Vec<Hold>,
     pub(crate) requests: Vec<Request>,
     pub(crate) closed: BTreeSet<usize>,
-    pub(crate) editions: [u32; 6],
+    pub(crate) editions: [u32; 7],
     pub(crate) news: Vec<News>,
     /// How often a hold kept an object of each class.
-    pub(crate) held: [u64; 6],
+    pub(crate) held: [u64; 7],
 }
 
 impl Model {
@@ -288,8 +300,14 @@ impl Model {
         Terms::edition(class, self.editions[class])
     }
 
+    /// The live registration by which the key is found.
     pub(crate) fn live(&mut self, key: u8) -> Option<&mut Item> {
-        self.items.iter_mut().find(|item| item.key == key && item.end.is_none() && !item.is_replaced)
+        self.items.iter_mut().find(|item| item.key == key && item.lives() && item.terms.by_key)
+    }
+
+    /// The place of the registration that is meant by the key, or by the newest id of the key.
+    pub(crate) fn meant(&self, key: u8, by_id: bool) -> Option<usize> {
+        self.items.iter().rposition(|item| item.key == key && item.lives() && (by_id || item.terms.by_key))
     }
 
     /// Whether a hold covers the item, were it in a class: one that stands, or that was lifted but whose objects nobody
@@ -387,8 +405,7 @@ impl Model {
     fn carry_out_wishes(&mut self, now_ms: i64) {
         let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
         let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
-        for (at, item) in self.items.iter_mut().enumerate().filter(|(_, i)| i.end.is_none() && !i.is_replaced)
-        {
+        for (at, item) in self.items.iter_mut().enumerate().filter(|(_, item)| item.lives()) {
             let mut is_parked = item.is_parked;
             let mut moved = false;
             for request in &mut ready {

@@ -1,7 +1,7 @@
 //! A history on the engine and on the naive scheduler at once, compared step by step.
 
 use super::naive::{CLASSES, Hold, Item, Lifted, Model, Progress, Wish};
-use super::steps::{Begin, KEYS, Step, Target, key_bytes, prefix_bytes, subject_bytes, subject_of};
+use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
 use sexton::{
     Change, ClassSet, ClockState, Durability, Earlier, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener,
     Registration, RequestKind, RequestState, Result, Selector, Which,
@@ -89,6 +89,10 @@ impl Run {
     fn do_step(&mut self, step: &Step) {
         match *step {
             Step::Upload { key, class, begin } => {
+                let key = key_in(key, CLASSES[class].by_key);
+                if !CLASSES[class].by_key && self.model.meant(key, true).is_some() {
+                    return; // One at a time: of two objects under one key the store knows the later alone.
+                }
                 let version = self.put(key);
                 let start_ms = match begin {
                     Begin::Unsaid => None,
@@ -182,7 +186,7 @@ impl Run {
         let answer = answer.unwrap().remove(0);
         let now_ms = self.now_ms();
         let mut earlier = Earlier::None;
-        if let Some(live) = self.model.live(key) {
+        if let Some(live) = self.model.live(key).filter(|_| CLASSES[class].by_key) {
             let same = live.class == class && live.version == version && !live.is_released;
             if same && start_ms.is_none_or(|start_ms| start_ms == live.start_ms) {
                 assert_eq!(answer.earlier, Earlier::Same);
@@ -221,27 +225,28 @@ impl Run {
     }
 
     /// Asks for a change of the key's live registration, by key or by the id that it had at first, and gives the answer
-    /// with that registration.
+    /// with the place of that registration.
     fn change(
         &mut self,
         key: u8,
         by_id: bool,
         change: impl FnOnce(Which<'_>) -> Change<'_>,
-    ) -> (std::result::Result<(), ErrorKind>, Option<Item>) {
-        let live = self.model.live(key).cloned();
+    ) -> (std::result::Result<(), ErrorKind>, Option<usize>) {
+        let meant = self.model.meant(key, by_id);
         let bytes = key_bytes(key);
-        let which = match &live {
-            Some(item) if by_id => Which::Id(item.id),
+        let which = match meant {
+            Some(at) if by_id => Which::Id(self.model.items[at].id),
             _ => Which::Key(&bytes),
         };
         let answer = self.engine().change(&[change(which)], Durability::Synced).unwrap().remove(0);
-        (kind(answer).map(|_| ()), live)
+        (kind(answer).map(|_| ()), meant)
     }
 
     fn start(&mut self, key: u8, by_id: bool, ago_ms: i64) {
         let now_ms = self.now_ms();
         let start_ms = now_ms - ago_ms;
-        let (answer, live) = self.change(key, by_id, |of| Change::Start { of, start_ms });
+        let (answer, at) = self.change(key, by_id, |of| Change::Start { of, start_ms });
+        let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
             Some(live) if !live.is_open && live.start_ms != start_ms => Err(ErrorKind::Invalid),
@@ -251,7 +256,7 @@ impl Run {
             Some(_) => Ok(()),
         };
         assert_eq!(answer, expected, "start {key}: {live:?}");
-        if let (Ok(()), Some(live)) = (answer, self.model.live(key).filter(|live| live.is_open)) {
+        if let (Ok(()), Some(live)) = (answer, live.filter(|live| live.is_open)) {
             live.is_open = false;
             live.fall_under(live.terms, start_ms, now_ms);
         }
@@ -261,21 +266,24 @@ impl Run {
         let now_ms = self.now_ms();
         let start_ms = ago_ms.map(|ms| now_ms - ms);
         let name = class.map(|class| CLASSES[class].name);
-        let (answer, live) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start_ms });
+        let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start_ms });
+        let newest = class.map(|class| self.model.newest(class));
+        // A hold on its class cannot be left for a class without one.
+        let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
+            let to = class.unwrap_or(live.class);
+            self.model.is_held(live, live.class) && !self.model.is_held(live, to)
+        });
+        let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
             _ if class.is_some_and(|class| self.model.closed.contains(&class)) => Err(ErrorKind::Invalid),
+            Some(live) if newest.is_some_and(|to| to.by_key != live.terms.by_key) => Err(ErrorKind::Invalid),
             Some(live) if live.is_released => Err(ErrorKind::TooLate),
-            // A hold on its class cannot be left for a class without one.
-            Some(live) if self.model.is_held(live, live.class) => {
-                let stays = self.model.is_held(live, class.unwrap_or(live.class));
-                if stays { Ok(()) } else { Err(ErrorKind::Held) }
-            }
+            Some(_) if leaves_hold => Err(ErrorKind::Held),
             Some(_) => Ok(()),
         };
         assert_eq!(answer, expected, "reschedule {key}: {live:?}");
-        let newest = class.map(|class| self.model.newest(class));
-        if let (Ok(()), Some(live)) = (answer, self.model.live(key)) {
+        if let (Ok(()), Some(live)) = (answer, live) {
             let terms = newest.unwrap_or(live.terms);
             let is_open = live.is_open && start_ms.is_none();
             let start_ms = start_ms.unwrap_or(live.start_ms);
@@ -292,14 +300,17 @@ impl Run {
 
     fn release(&mut self, key: u8, by_id: bool) {
         let now_ms = self.now_ms();
-        let (answer, live) = self.change(key, by_id, |of| Change::Release { of });
+        let (answer, at) = self.change(key, by_id, |of| Change::Release { of });
+        let is_held =
+            at.is_some_and(|at| self.model.is_held(&self.model.items[at], self.model.items[at].class));
+        let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
-            Some(live) if !live.is_released && self.model.is_held(live, live.class) => Err(ErrorKind::Held),
+            Some(live) if !live.is_released && is_held => Err(ErrorKind::Held),
             Some(_) => Ok(()),
         };
         assert_eq!(answer, expected, "release {key}: {live:?}");
-        if let (Ok(()), Some(live)) = (answer, self.model.live(key).filter(|live| !live.is_released)) {
+        if let (Ok(()), Some(live)) = (answer, live.filter(|live| !live.is_released)) {
             live.release(now_ms);
         }
     }
@@ -521,8 +532,7 @@ impl Run {
         }
         for _ in 0..3 {
             // What was overwritten behind the engine's back is owed for ever; take it away.
-            for item in self.model.items.clone().iter().filter(|item| item.end.is_none() && !item.is_replaced)
-            {
+            for item in self.model.items.clone().iter().filter(|item| item.lives()) {
                 if self.model.objects.get(&item.key).is_some_and(|version| *version != item.version) {
                     self.step(&Step::Remove { key: item.key });
                 }

@@ -5,11 +5,13 @@ use proptest::strategy::Union;
 use sexton_tests::{HOUR_MS, Mood};
 
 /// How many keys, subjects, prefixes, hold names and classes there are.
-pub(crate) const KEYS: u8 = 10;
+pub(crate) const KEYS: u8 = 2 * SEEN;
+/// Of the keys, those of objects that are found by key; the others' objects are found by id alone.
+const SEEN: u8 = 10;
 const SUBJECTS: u8 = 4;
 const PREFIXES: u8 = 3;
 const NAMES: u8 = 3;
-const CLASSES: usize = 6;
+const CLASSES: usize = 7;
 
 /// What a hold or an erasure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,11 @@ pub(crate) fn subject_of(key: u8) -> u8 {
     key % SUBJECTS
 }
 
+/// The key under which an object of the class is stored: what is found by id alone has keys of its own.
+pub(crate) fn key_in(key: u8, is_found_by_key: bool) -> u8 {
+    key % SEEN + if is_found_by_key { 0 } else { SEEN }
+}
+
 impl Target {
     /// Whether it covers the key in a class.
     pub(crate) fn covers(self, key: u8, class: usize) -> bool {
@@ -101,8 +108,8 @@ fn begins() -> impl Strategy<Value = Begin> {
 }
 
 /// What hosts and stores do.
-fn of_hosts(key: &std::ops::Range<u8>) -> Vec<BoxedStrategy<Step>> {
-    let key = || key.clone();
+fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
+    let key = || prop_oneof![4 => 0..keys, 1 => SEEN..SEEN + keys];
     let mood = prop_oneof![Just(None), Just(Some(Mood::Fails)), Just(Some(Mood::Refuses))];
     let class = proptest::option::of(0..CLASSES);
     let ago = || -20_000_i64..120_000;
@@ -163,8 +170,8 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
 /// in it and others meet often.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
-    (proptest::collection::vec(weight, 20), 1..=KEYS).prop_flat_map(|(weights, keys)| {
-        let all = of_hosts(&(0..keys)).into_iter().chain(of_people()).chain(of_machines());
+    (proptest::collection::vec(weight, 20), 1..=SEEN).prop_flat_map(|(weights, keys)| {
+        let all = of_hosts(keys).into_iter().chain(of_people()).chain(of_machines());
         let mut steps: Vec<(u32, BoxedStrategy<Step>)> =
             weights.into_iter().zip(all).filter(|(weight, _)| *weight > 0).collect();
         let upload = (0..keys, 0..CLASSES, begins());
