@@ -4,7 +4,7 @@
 
 use crate::class::{Class, second_of};
 use crate::core::{Core, Planner};
-use crate::effect::{Active, Aim, Sweep};
+use crate::effect::{self, Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
 use crate::index::Shard;
@@ -13,7 +13,7 @@ use crate::place::{self, Place};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Arrivals, Mark, Row};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ impl Sweep {
         }
         let from = self.seen.insert(page, found.rows).unwrap_or(0);
         let class = core.class(page.class)?;
-        let marked = if found.marked { marked(core, page)? } else { BTreeSet::new() };
+        let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
         let range = schema::page_rows(page);
         let from_key = schema::row_key(RegistrationId { page, seq: from });
         let mut rows = Vec::new();
@@ -159,18 +159,14 @@ impl Sweep {
         let mut set = WriteSet::default();
         for (key, value) in &rows {
             let id = schema::row_id(page.class, key)?;
-            if !marked.contains(&id) {
-                let staged = self.look(
-                    core,
-                    &mut shard,
-                    &mut set,
-                    id,
-                    Aim::of(&class, id, Row::decode(value)?),
-                    now_ms,
-                );
-                // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
-                staged.inspect_err(|error| core.writer.poison(error))?;
-            }
+            let aim = Aim::of(&class, id, Row::decode(value)?);
+            let staged = match marks.get(&id) {
+                None => self.look(core, &mut shard, &mut set, id, aim, now_ms),
+                Some(Mark::Replaced) => self.look_replaced(core, &mut shard, &mut set, id, &aim, now_ms),
+                Some(Mark::Moved { .. }) => Ok(()),
+            };
+            // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
+            staged.inspect_err(|error| core.writer.poison(error))?;
         }
         if !set.is_empty() {
             // Durable with what ends the sweep: a crash before leaves the request waiting, and it is swept again.
@@ -224,6 +220,27 @@ impl Sweep {
         Ok(())
     }
 
+    /// Ends what was replaced and is concerned.
+    fn look_replaced(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        set: &mut WriteSet,
+        id: RegistrationId,
+        aim: &Aim<'_>,
+        now_ms: i64,
+    ) -> Result<()> {
+        let Some(end) = effect::end_replaced(&self.active, aim, &core.holds.read(), now_ms) else {
+            return Ok(());
+        };
+        let Some(cause) = end.cause else { return Ok(()) };
+        core.keyring.get_or_create(end.class.id, end.slot)?;
+        let (_, fingerprint) = core.index.locate(end.row.key);
+        let to = Place { class: &end.class, slot: end.slot, surprise: false, fingerprint: &fingerprint };
+        let row = Row { cause: cause.code(), ..end.row };
+        place::relocate_replaced(core, shard, set, (id, &aim.row), to, &row, cause)
+    }
+
     /// Everything was found: on record, durable with all moves before it.
     fn end(self, core: &Core, now_ms: i64) -> Result<()> {
         let mut set = WriteSet::default();
@@ -261,14 +278,14 @@ impl Sweep {
     }
 }
 
-fn marked(core: &Core, page: PageId) -> Result<BTreeSet<RegistrationId>> {
+fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
     let range = schema::page_registrations(page);
-    let mut ids = BTreeSet::new();
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, _| {
-        ids.extend(key.as_array().map(RegistrationId::from_bytes));
+    let mut marks = Vec::new();
+    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| {
+        marks.extend(key.as_array().map(|key| (RegistrationId::from_bytes(key), Mark::decode(value))));
         ControlFlow::Continue(())
     })?;
-    Ok(ids)
+    marks.into_iter().map(|(id, mark)| Ok((id, mark?))).collect()
 }
 
 /// The registrations that an erasure found so far, and where those live on that were moved since.

@@ -144,8 +144,8 @@ erasure ceiling      | plain             | 11 erase                             
 erasure release      | plain             | 1 erase + 1 release                  | released 1 host             | what the host did itself is done
 erasure release      | plain             | 1 release + 1 erase                  | released 1 host             | the same
 erasure release      | floored           | 1 erase, 2 release                   | released 2 host             | the same
-erasure replacement  | plain             | 1 erase + 1 replace                  | replaced 10 due / deleted 1 erasure | an erasure is of what is registered when it begins
-erasure replacement  | plain             | 1 replace, 2 erase                   | replaced 10 due / deleted 2 erasure | the newer one is what is there
+erasure replacement  | plain             | 1 erase + 1 replace                  | replaced 1 erasure / deleted 1 erasure | an erasure is of what is registered when it begins
+erasure replacement  | plain             | 1 replace, 2 erase                   | replaced 2 erasure / deleted 2 erasure | the newer one is what is there; of the other only a row is left, and that goes
 erasure replacement  | plain             | 1 erase, 2 replace                   | deleted 1 erasure / deleted 12 due | what comes later was not asked for
 erasure anonymise    | rewritten         | 3 erase                              | anonymised 3 erasure        | the erasure says when, the class how
 erasure closing      | plain             | 1 erase + 1 close                    | deleted 1 erasure           | who came first
@@ -185,7 +185,8 @@ release start        | open              | 1 release + 1 start                  
 release start        | open              | 1 start, 2 release                   | released 2 host             | the same
 
 replacement anonymise | rewritten        | 1 replace                            | replaced 10 due / anonymised 11 due | what was overwritten is not there to be rewritten
-replacement closing  | plain             | 1 replace, 2 close                   | replaced 10 due / deleted 2 closed | the newer one is what is there
+replacement closing  | plain             | 1 replace, 2 close                   | replaced 2 closed / deleted 2 closed | the newer one is what is there; of the other only a row is left, and that goes
+replacement closing  | open              | 1 replace, 2 close                   | replaced 2 closed / deleted 2 closed | the same, whatever else they waited for
 replacement closing  | plain             | 1 close + 1 replace!                 | deleted 1 closed            | a closed class takes nothing
 replacement reschedule | plain           | 1 replace, 2 to shorter              | replaced 10 due / deleted 6 due | the newer one is what is meant
 replacement reschedule | plain           | 1 to shorter, 2 replace              | replaced 5 due / deleted 12 due | the newer one has its own terms
