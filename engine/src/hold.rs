@@ -109,7 +109,18 @@ impl HoldSet {
     /// One that covers the object. `let_go`: the object was found again when a hold was lifted, so only those that
     /// still stand count.
     pub(crate) fn covering(&self, class: &str, key: &[u8], subject: &[u8], let_go: bool) -> Option<&Hold> {
-        let counts = |id: &&[u8; 16]| !let_go || self.all.get(*id).is_some_and(|hold| hold.lifted.is_none());
+        self.covering_where(class, key, subject, &|hold| !let_go || hold.lifted.is_none())
+    }
+
+    /// One that covers the object, of those that count.
+    pub(crate) fn covering_where(
+        &self,
+        class: &str,
+        key: &[u8],
+        subject: &[u8],
+        counts: &dyn Fn(&Hold) -> bool,
+    ) -> Option<&Hold> {
+        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(counts);
         self.all.get(self.standing.covering(class, key, subject, &counts)?)
     }
 

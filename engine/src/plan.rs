@@ -6,7 +6,7 @@ use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, Result};
 use crate::guard::Trusted;
-use crate::hold::HoldSet;
+use crate::hold::{Hold, HoldKind, HoldSet};
 use crate::index::DuePage;
 use crate::kv::{Family, Order, WriteSet};
 use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
@@ -427,12 +427,17 @@ fn numbered(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<R
 
 /// What becomes of a row whose time has come.
 pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Truth<'_>) -> Planned {
-    let let_go = row.cause == Cause::Lifted.code();
+    // One that was lifted still covers what was not looked for yet: what it kept back, and what its event restarts.
+    let counts = |hold: &Hold| {
+        hold.lifted.is_none()
+            || row.cause == Cause::Held.code()
+            || hold.terms.kind == HoldKind::Event && row.cause != Cause::Lifted.code()
+    };
     match truth.marks.get(&id) {
         Some(Mark::Moved { cause, to }) => Planned::Moved { cause: *cause, to: *to },
         Some(Mark::Replaced) => Planned::Replaced,
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
-        None if truth.holds.covering(class, row.key, row.subject, let_go).is_some() => Planned::Held,
+        None if truth.holds.covering_where(class, row.key, row.subject, &counts).is_some() => Planned::Held,
         // The slot begins after every floor in it, so this never happens while the clock is right.
         None if row.floor_ms > truth.now_ms => Planned::BeforeFloor,
         None => Planned::Delete,
