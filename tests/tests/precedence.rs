@@ -1,10 +1,11 @@
 //! Which promise wins where two of them meet: every pair, in both orders where that makes a difference.
 
 use crate::site::{Site, key};
-use sexton::{Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
+use sexton::{Action, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
 use sexton_proof::receipt::Outcome;
 use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// Every one has slots of a second, so that what happens at an hour happens then to the second.
 const CLASSES: &str = r#"
@@ -320,6 +321,28 @@ fn fate(site: &Site, id: RegistrationId) -> String {
     }
 }
 
+/// What the plan ahead says of everything that lives, in the words of the table.
+fn foreseen(site: &Site) -> Vec<String> {
+    let mut lines = Vec::new();
+    site.engine()
+        .plan(at(60), &mut |forecast| {
+            let how = match forecast.action {
+                Action::Delete => "deleted",
+                Action::Anonymise => "anonymised",
+                Action::EndReplaced => "replaced",
+                Action::EndReleased => "released",
+                Action::Hold(_) => "stays",
+                other => panic!("{other:?}"),
+            };
+            let hour = (forecast.at_ms.max(site.now_ms()) - NEW_YEAR_MS + HOUR_MS / 2).div_euclid(HOUR_MS);
+            let at = if how == "stays" { String::new() } else { format!(" {hour} {}", forecast.reason) };
+            lines.push(format!("{how}{at}"));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    lines
+}
+
 /// Plays a line; what is wrong with it.
 fn play(line: &Line<'_>) -> Option<String> {
     let site = Site::new(CLASSES);
@@ -336,8 +359,17 @@ fn play(line: &Line<'_>) -> Option<String> {
             Err(error) => return Some(format!("{} at {}: {error}", step.act, step.hour)),
         }
     }
+    let foreseen = foreseen(&site);
+    let open: Vec<RegistrationId> =
+        [Some(first), newer].into_iter().flatten().filter(|id| fate(&site, *id) == "stays").collect();
     site.pass_until(at(60));
     site.assert_sound();
+    for id in open {
+        let fate = fate(&site, id);
+        if !foreseen.iter().any(|line| fate.starts_with(line)) {
+            return Some(format!("the plan foresaw {foreseen:?}, not {fate:?}"));
+        }
+    }
     let found = (fate(&site, first), newer.map(|id| fate(&site, id)));
     let expected = (line.fate.to_owned(), line.newer.map(str::to_owned));
     // What is kept back is still there, and nothing else is.
@@ -350,7 +382,7 @@ fn play(line: &Line<'_>) -> Option<String> {
 }
 
 #[test]
-fn of_two_promises_that_meet_the_one_in_the_table_wins() {
+fn of_two_promises_that_meet_the_one_in_the_table_wins_and_the_plan_ahead_foresees_it() {
     let wrong: Vec<String> =
         lines().iter().filter_map(|line| play(line).map(|why| format!("{}\n    {why}", line.text))).collect();
     assert!(wrong.is_empty(), "{} lines are wrong:\n{}", wrong.len(), wrong.join("\n"));
