@@ -1,6 +1,6 @@
 //! What a sweep knows, and what its requests make of one row. Pure.
 
-use crate::class::{Class, change_of_terms};
+use crate::class::{Class, change_of_terms, second_of};
 use crate::hold::{Covered, Hold, HoldKind, HoldSet};
 use crate::request::{Request, RequestKind};
 use crate::schema::{Flags, Row};
@@ -128,6 +128,27 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
     hold.terms.kind == HoldKind::Event
         && hold.lifted.as_ref().is_some_and(|lifted| row.start_ms < lifted.at_ms)
         && row.reason == Reason::Due
+}
+
+/// What a newer registration replaced ends at once where an erasure or a closing down covers it and no hold does: its
+/// row says whose it was, and nothing is left to be deleted at its time.
+pub(crate) fn end_replaced<'a>(
+    active: &[Active],
+    aim: &Aim<'a>,
+    holds: &HoldSet,
+    now_ms: i64,
+) -> Option<Aim<'a>> {
+    let moves_up = |active: &Active| match active.request.kind {
+        RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready_ms())),
+        RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready_ms())),
+        RequestKind::Apply { .. } | RequestKind::Lift { .. } => None,
+    };
+    let concerned = active.iter().filter(|active| active.concerns(&aim.class, &aim.row));
+    let (reason, cause, ready_ms) = concerned.filter_map(moves_up).next()?;
+    let slot = second_of(ready_ms.max(now_ms));
+    let held = holds.covering(Covered::of(&aim.class.definition.name, &aim.row)).is_some();
+    let row = Row { reason, ..aim.row };
+    (!held && aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {

@@ -71,6 +71,25 @@ pub(crate) fn relocate(
     Ok(to)
 }
 
+/// The same of a registration that a newer one replaced: it lives on as a replaced one, and nobody finds it by its key.
+pub(crate) fn relocate_replaced(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    from: (RegistrationId, &Row<'_>),
+    place: Place<'_>,
+    row: &Row<'_>,
+    cause: Cause,
+) -> Result<()> {
+    let to = relocate(core, shard, set, from, place, row, cause)?;
+    set.delete(Family::Locator, &schema::locator_key(place.fingerprint, to));
+    set.put(Family::Marks, &to.to_bytes(), &Mark::Replaced.encode());
+    if let Some(page) = shard.page_mut(to.page) {
+        page.marked = true;
+    }
+    Ok(())
+}
+
 /// Whether a registration that was to go in `from_slot` now goes with less notice than a slot, and would not have.
 pub(crate) fn is_sooner_than_forecast(class: &Class, from_slot: u64, slot: u64, now_ms: i64) -> bool {
     let notice = second_of(now_ms).saturating_add(class.definition.slot_ms);

@@ -5,7 +5,7 @@ use crate::alarm::AlarmCause;
 use crate::alarms;
 use crate::class::second_of;
 use crate::core::Core;
-use crate::effect::{Active, Aim};
+use crate::effect::{self, Active, Aim};
 use crate::error::Result;
 use crate::guard::Trusted;
 use crate::hold::{Covered, Hold, HoldSet, Lifted};
@@ -166,7 +166,9 @@ fn forecast(
     mut aim: Aim<'_>,
     stopped: Option<&AlarmCause>,
 ) -> Option<Forecast> {
-    if !marks.contains_key(&id) {
+    if marks.contains_key(&id) {
+        aim = effect::end_replaced(&outlook.active, &aim, holds, outlook.now_ms).unwrap_or(aim);
+    } else {
         for active in &outlook.active {
             let at_ms = outlook.now_ms.max(active.ready_ms());
             if active.concerns(&aim.class, &aim.row)

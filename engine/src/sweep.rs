@@ -7,7 +7,7 @@
 
 use crate::class::{Class, Find, second_of};
 use crate::core::{Core, Planner};
-use crate::effect::{Active, Aim, Sweep};
+use crate::effect::{self, Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
 use crate::index::{PageState, Shard};
@@ -18,7 +18,7 @@ use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Arrivals, Mark, Row};
 use crate::selector::Selector;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 /// Rows looked at before due batches get their turn again.
@@ -105,14 +105,14 @@ impl Sweep {
     }
 
     /// The pages of a shard that are in scope and have rows which were not looked at, with how many.
-    fn unseen(&self, shard: &Shard, scope: &BTreeSet<ClassId>) -> Vec<(PageId, u32)> {
+    fn unseen(&self, shard: &Shard, scope: &BTreeMap<ClassId, bool>) -> Vec<(PageId, u32)> {
         let parked_only = self
             .active
             .iter()
             .all(|active| active.lifted.as_ref().is_some_and(|hold| hold.terms.kind == HoldKind::Temporary));
         let mut pages = Vec::new();
         shard.each_page(&mut |id, page| {
-            let in_scope = scope.contains(&id.class)
+            let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.marked || !marked_only)
                 && (!parked_only || page.arrivals == Arrivals::Held || page.state == PageState::InBatch);
             let seen = self.seen.get(&id).copied().unwrap_or(0);
             if in_scope && page.rows > seen {
@@ -148,8 +148,9 @@ impl Sweep {
         Ok(())
     }
 
-    /// The classes whose rows are read. Where all requests are about keys, objects that are found by key are found so.
-    fn scope(&self, core: &Core) -> BTreeSet<ClassId> {
+    /// The classes whose rows are read, and whether only pages with marks are: where all requests are about keys, objects
+    /// that are found by key are found so, and what newer registrations replaced lies in such pages.
+    fn scope(&self, core: &Core) -> BTreeMap<ClassId, bool> {
         let by_key = self.active.iter().all(|active| active.keys.is_some());
         let concerned = |class: &Class| {
             let name = &class.definition.name;
@@ -160,8 +161,8 @@ impl Sweep {
             })
         };
         let classes = core.classes.read();
-        let read = classes.iter().filter(|c| concerned(c) && !(by_key && c.definition.find == Find::Key));
-        read.map(|class| class.id).collect()
+        let read = classes.iter().filter(|class| concerned(class));
+        read.map(|class| (class.id, by_key && class.definition.find == Find::Key)).collect()
     }
 
     /// Finds the objects of a shard that requests name by key.
@@ -206,22 +207,25 @@ impl Sweep {
         }
         let from = self.seen.get(&page).copied().unwrap_or(0);
         let class = core.class(page.class)?;
-        let marked = if found.marked { marked(core, page)? } else { BTreeSet::new() };
+        let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
         let mut set = WriteSet::default();
         for (key, value) in rows_from(core, page, from)? {
             let id = schema::row_id(page.class, &key)?;
-            let row = Row::decode(&value)?;
-            if marked.contains(&id) {
-                continue;
-            }
-            if found.state == PageState::InBatch {
-                if self.active.iter().any(|active| active.may_concern(&class, &row)) {
-                    self.waiting.insert(page);
-                    return Ok(found.rows - from);
+            let aim = Aim::of(&class, id, Row::decode(&value)?);
+            let staged = match marks.get(&id) {
+                None if found.state == PageState::InBatch => {
+                    if self.active.iter().any(|active| active.may_concern(&class, &aim.row)) {
+                        self.waiting.insert(page);
+                        return Ok(found.rows - from);
+                    }
+                    Ok(())
                 }
-                continue;
-            }
-            let staged = self.look(core, shard, &mut set, id, Aim::of(&class, id, row), now_ms);
+                None => self.look(core, shard, &mut set, id, aim, now_ms),
+                Some(Mark::Replaced) if found.is_settled_in() => {
+                    self.look_replaced(core, shard, &mut set, id, &aim, now_ms)
+                }
+                Some(_) => Ok(()),
+            };
             // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
             staged.inspect_err(|error| core.writer.poison(error))?;
         }
@@ -279,6 +283,27 @@ impl Sweep {
         Ok(())
     }
 
+    /// Ends what was replaced and is concerned.
+    fn look_replaced(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        set: &mut WriteSet,
+        id: RegistrationId,
+        aim: &Aim<'_>,
+        now_ms: i64,
+    ) -> Result<()> {
+        let Some(end) = effect::end_replaced(&self.active, aim, &core.holds.read(), now_ms) else {
+            return Ok(());
+        };
+        let Some(cause) = end.cause else { return Ok(()) };
+        core.keyring.get_or_create(end.class.id, end.slot)?;
+        let (_, fingerprint) = core.index.locate(end.row.key);
+        let to = Place { class: &end.class, slot: end.slot, surprise: false, fingerprint: &fingerprint };
+        let row = Row { cause: cause.code(), ..end.row };
+        place::relocate_replaced(core, shard, set, (id, &aim.row), to, &row, cause)
+    }
+
     /// Everything was found: on record, durable with all moves before it.
     fn end(self, core: &Core, now_ms: i64) -> Result<()> {
         let mut set = WriteSet::default();
@@ -328,14 +353,14 @@ fn rows_from(core: &Core, page: PageId, from: u32) -> Result<Vec<(Vec<u8>, Vec<u
     Ok(rows)
 }
 
-fn marked(core: &Core, page: PageId) -> Result<BTreeSet<RegistrationId>> {
+fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
     let range = schema::page_registrations(page);
-    let mut ids = BTreeSet::new();
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, _| {
-        ids.extend(key.as_array().map(RegistrationId::from_bytes));
+    let mut marks = Vec::new();
+    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| {
+        marks.extend(key.as_array().map(|key| (RegistrationId::from_bytes(key), Mark::decode(value))));
         ControlFlow::Continue(())
     })?;
-    Ok(ids)
+    marks.into_iter().map(|(id, mark)| Ok((id, mark?))).collect()
 }
 
 /// The registrations that an erasure found so far, and where those live on that were moved since.

@@ -1,10 +1,11 @@
 //! Which promise wins where two of them meet: every pair, in both orders where that makes a difference.
 
 use crate::site::{Site, key};
-use sexton::{Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
+use sexton::{Action, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
 use sexton_proof::receipt::Outcome;
 use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// Every one has slots of a second, so that what happens at an hour happens then to the second.
 const CLASSES: &str = r#"
@@ -144,8 +145,8 @@ erasure ceiling      | plain             | 11 erase                             
 erasure release      | plain             | 1 erase + 1 release                  | released 1 host             | what the host did itself is done
 erasure release      | plain             | 1 release + 1 erase                  | released 1 host             | the same
 erasure release      | floored           | 1 erase, 2 release                   | released 2 host             | the same
-erasure replacement  | plain             | 1 erase + 1 replace                  | replaced 10 due / deleted 1 erasure | an erasure is of what is registered when it begins
-erasure replacement  | plain             | 1 replace, 2 erase                   | replaced 10 due / deleted 2 erasure | the newer one is what is there
+erasure replacement  | plain             | 1 erase + 1 replace                  | replaced 1 erasure / deleted 1 erasure | an erasure is of what is registered when it begins
+erasure replacement  | plain             | 1 replace, 2 erase                   | replaced 2 erasure / deleted 2 erasure | the newer one is what is there; of the other only a row is left, and that goes
 erasure replacement  | plain             | 1 erase, 2 replace                   | deleted 1 erasure / deleted 12 due | what comes later was not asked for
 erasure anonymise    | rewritten         | 3 erase                              | anonymised 3 erasure        | the erasure says when, the class how
 erasure closing      | plain             | 1 erase + 1 close                    | deleted 1 erasure           | who came first
@@ -185,7 +186,8 @@ release start        | open              | 1 release + 1 start                  
 release start        | open              | 1 start, 2 release                   | released 2 host             | the same
 
 replacement anonymise | rewritten        | 1 replace                            | replaced 10 due / anonymised 11 due | what was overwritten is not there to be rewritten
-replacement closing  | plain             | 1 replace, 2 close                   | replaced 10 due / deleted 2 closed | the newer one is what is there
+replacement closing  | plain             | 1 replace, 2 close                   | replaced 2 closed / deleted 2 closed | the newer one is what is there; of the other only a row is left, and that goes
+replacement closing  | open              | 1 replace, 2 close                   | replaced 2 closed / deleted 2 closed | the same, whatever else they waited for
 replacement closing  | plain             | 1 close + 1 replace!                 | deleted 1 closed            | a closed class takes nothing
 replacement reschedule | plain           | 1 replace, 2 to shorter              | replaced 10 due / deleted 6 due | the newer one is what is meant
 replacement reschedule | plain           | 1 to shorter, 2 replace              | replaced 5 due / deleted 12 due | the newer one has its own terms
@@ -319,6 +321,28 @@ fn fate(site: &Site, id: RegistrationId) -> String {
     }
 }
 
+/// What the plan ahead says of everything that lives, in the words of the table.
+fn foreseen(site: &Site) -> Vec<String> {
+    let mut lines = Vec::new();
+    site.engine()
+        .plan(at(60), &mut |forecast| {
+            let how = match forecast.action {
+                Action::Delete => "deleted",
+                Action::Anonymise => "anonymised",
+                Action::EndReplaced => "replaced",
+                Action::EndReleased => "released",
+                Action::Hold(_) => "stays",
+                other => panic!("{other:?}"),
+            };
+            let hour = (forecast.at_ms.max(site.now_ms()) - NEW_YEAR_MS + HOUR_MS / 2).div_euclid(HOUR_MS);
+            let at = if how == "stays" { String::new() } else { format!(" {hour} {}", forecast.reason) };
+            lines.push(format!("{how}{at}"));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    lines
+}
+
 /// Plays a line; what is wrong with it.
 fn play(line: &Line<'_>) -> Option<String> {
     let site = Site::new(CLASSES);
@@ -335,8 +359,17 @@ fn play(line: &Line<'_>) -> Option<String> {
             Err(error) => return Some(format!("{} at {}: {error}", step.act, step.hour)),
         }
     }
+    let foreseen = foreseen(&site);
+    let open: Vec<RegistrationId> =
+        [Some(first), newer].into_iter().flatten().filter(|id| fate(&site, *id) == "stays").collect();
     site.pass_until(at(60));
     site.assert_sound();
+    for id in open {
+        let fate = fate(&site, id);
+        if !foreseen.iter().any(|line| fate.starts_with(line)) {
+            return Some(format!("the plan foresaw {foreseen:?}, not {fate:?}"));
+        }
+    }
     let found = (fate(&site, first), newer.map(|id| fate(&site, id)));
     let expected = (line.fate.to_owned(), line.newer.map(str::to_owned));
     // What is kept back is still there, and nothing else is.
@@ -349,7 +382,7 @@ fn play(line: &Line<'_>) -> Option<String> {
 }
 
 #[test]
-fn of_two_promises_that_meet_the_one_in_the_table_wins() {
+fn of_two_promises_that_meet_the_one_in_the_table_wins_and_the_plan_ahead_foresees_it() {
     let wrong: Vec<String> =
         lines().iter().filter_map(|line| play(line).map(|why| format!("{}\n    {why}", line.text))).collect();
     assert!(wrong.is_empty(), "{} lines are wrong:\n{}", wrong.len(), wrong.join("\n"));

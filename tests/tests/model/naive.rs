@@ -313,12 +313,7 @@ impl Model {
     /// Whether a hold covers the item, were it in a class: one that stands, or that was lifted but whose objects nobody
     /// has looked for yet: those that it kept, and those whose clock it restarts.
     pub(crate) fn is_held(&self, item: &Item, class: usize) -> bool {
-        let counts = |hold: &&Hold| {
-            hold.lifted.is_none_or(|lifted| {
-                !lifted.is_done && (item.is_parked || hold.is_event && item.start_ms < lifted.at_ms)
-            })
-        };
-        self.holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
+        is_held(&self.holds, item, class)
     }
 
     pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
@@ -405,6 +400,9 @@ impl Model {
     fn carry_out_wishes(&mut self, now_ms: i64) {
         let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
         let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
+        for item in self.items.iter_mut().filter(|item| item.end.is_none() && item.is_replaced) {
+            end_replaced(item, &ready, &self.holds, now_ms);
+        }
         for (at, item) in self.items.iter_mut().enumerate().filter(|(_, item)| item.lives()) {
             let mut is_parked = item.is_parked;
             let mut moved = false;
@@ -468,4 +466,29 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
         item.let_go(hold, lifted, now_ms);
     }
     goes
+}
+
+fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
+    let counts = |hold: &&Hold| {
+        hold.lifted.is_none_or(|lifted| {
+            !lifted.is_done && (item.is_parked || hold.is_event && item.start_ms < lifted.at_ms)
+        })
+    };
+    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
+}
+
+/// What a newer registration replaced ends at once where it would be erased or closed down, unless a hold covers it.
+fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
+    let reason = ready.iter().find_map(|request| match request.wish {
+        Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),
+        Wish::Close(class) if class == item.class => Some(Reason::Closed),
+        _ => None,
+    });
+    if let Some(reason) = reason
+        && !item.is_released
+        && !is_held(holds, item, item.class)
+        && item.go_ms > second_of(now_ms)
+    {
+        (item.reason, item.go_ms) = (reason, second_of(now_ms));
+    }
 }

@@ -98,12 +98,15 @@ fn personal_data_are_kept_until_the_service_has_been_provided() {
     assert_eq!(site.receipt(order, "order/17"), (Outcome::Kept, Method::Deleted, Reason::Due));
 
     // Or until the person takes them back.
-    let other = site.put_of("personal-data", "order/18", "anna", None);
+    let first = site.put_of("personal-data", "order/18", "anna", None);
+    site.pass(1_000);
+    let other = site.put_of("personal-data", "order/18", "anna", None); // it was changed
     let number = site.erase(subject("anna"));
     site.pass(1_000);
     assert_eq!(site.receipt(other, "order/18"), (Outcome::Kept, Method::Deleted, Reason::Erasure));
     let request = site.engine().requests().unwrap().pop().unwrap();
     assert_eq!((request.number, request.state, request.objects), (number, RequestState::Finished, 1));
+    assert_eq!(site.receipt(first, "order/18").0, Outcome::NotADeletion(Method::Replaced));
     site.engine().forget_request(number).unwrap();
     site.assert_forgotten(b"order/");
     site.assert_sound();

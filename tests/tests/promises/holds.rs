@@ -287,6 +287,36 @@ fn a_batch_that_is_handed_out_again_after_a_crash_leaves_out_what_is_held_by_now
 }
 
 #[test]
+fn an_object_whose_hold_is_lifted_while_other_batches_are_out_is_not_forgotten() {
+    let site = site();
+    site.put("upload", "a");
+    let id = site.put_of("upload", "b", "", Some(NEW_YEAR_MS + 120_000));
+    site.hold("case", key("b"));
+    let next = || site.engine().next_batch().unwrap();
+    let complete = |batch: sexton::Batch| {
+        let at_ms = site.now_ms();
+        let outcomes = batch.objects().map(|object| {
+            site.machine.store.remove(object.key);
+            Answered { answer: Answer::Deleted, at_ms }
+        });
+        let outcomes = outcomes.collect();
+        site.engine().complete(batch, outcomes).unwrap();
+    };
+    site.machine.clock.set(CEILING_MS - 20_000);
+    let first = next().unwrap();
+    site.lift("case", 0);
+    assert!(next().is_none());
+    site.machine.clock.advance(120_000);
+    let second = next().unwrap(); // the hold was lifted, and who looks for its objects waits for the first batch
+    complete(first);
+    assert!(next().is_none());
+    complete(second);
+    site.pass(1_000);
+    assert_eq!(site.receipt(id, "b"), (Outcome::Kept, Method::Deleted, Reason::Due));
+    site.assert_sound();
+}
+
+#[test]
 fn a_held_object_is_asked_for_once_in_thirty_days_and_not_at_every_planning() {
     let site = site();
     site.put("upload", "a");
