@@ -190,6 +190,7 @@ pub(crate) enum EraseCommand {
     /// is stored is no error: the request is finished with no objects.
     Request(EraseRequestArgs),
     /// Cancels an erasure that may still be cancelled
+    #[command(after_long_help = help!("sexton erase cancel /var/lib/sexton 3"))]
     Cancel(EraseNumberArgs),
     /// Shows the erasures, and what is answered already
     List(EraseListArgs),
@@ -199,6 +200,7 @@ pub(crate) enum EraseCommand {
     /// a class with `openings = "ticket"` only the holder of the ticket can make one; they are named.
     Receipts(EraseReceiptsArgs),
     /// Forgets a request that is over, and with it whose it was and which objects it concerned
+    #[command(after_long_help = help!("sexton erase forget /var/lib/sexton 3"))]
     Forget(EraseNumberArgs),
 }
 
@@ -252,7 +254,6 @@ pub(crate) struct Whose {
 
 /// Which request.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = help!("sexton erase cancel /var/lib/sexton 3"))]
 pub(crate) struct EraseNumberArgs {
     #[command(flatten)]
     pub(crate) change: Change,

@@ -1,8 +1,10 @@
 //! Alarms, and `resume`.
 
-use crate::yard::{HOUR_MS, WHY, Yard, now_ms};
+use crate::run::open;
+use crate::yard::{CLASSES, HOUR_MS, WHY, Yard, now_ms};
+use sexton::store::dir::{DirStore, Identity};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Options, SystemClock, VirtualClock};
+use sexton::{BreakerLimits, ClassSet, Clock, Durability, Options, Registration, SystemClock, VirtualClock};
 use std::sync::Arc;
 
 /// A store that is never asked.
@@ -79,4 +81,44 @@ fn a_clock_that_went_back_is_told() {
     assert!((ran.json()["clock_off_ms"].as_i64().unwrap() - ahead_ms).abs() < 60_000, "{ran:?}");
     let text = yard.run(&["status", "DATA"]).stdout;
     assert!(text.contains("the clock is behind by 49 h 59 min"), "{text}");
+}
+
+#[test]
+fn a_clock_that_stepped_ahead_stops_everything_until_a_person_accepts_it() {
+    let yard = Yard::new();
+    yard.file("a", 4 * HOUR_MS);
+    let store = DirStore::open(&yard.path("files")).unwrap();
+    let version = store.identify(b"a", Identity::Exact).unwrap().unwrap().version;
+    drop(store);
+    // The clock stood three hours ago, and stepped to now while the engine was open.
+    let clock = Arc::new(VirtualClock::new(now_ms() - 3 * HOUR_MS));
+    let options = Options::new("sexton.test/old");
+    let engine = open(&yard.path("old"), &options, Arc::clone(&clock) as Arc<dyn Clock>);
+    engine.define(&ClassSet::from_toml(CLASSES).unwrap()).unwrap();
+    let start_ms = Some(now_ms() - 4 * HOUR_MS);
+    let file = Registration { version: &version, start_ms, ..Registration::new("files", b"a") };
+    engine.register(&[file], Durability::Synced).unwrap();
+    assert!(engine.now_ms() < now_ms() - 2 * HOUR_MS);
+    clock.step(3 * HOUR_MS);
+    engine.enforce(&Nothing).unwrap();
+    drop(engine);
+    let ran = yard.run(&["status", "@old", "--json"]);
+    assert_eq!((ran.code, &ran.json()["state"]), (1, &"paused".into()), "{ran:?}");
+    assert_eq!(
+        ran.json()["needs"].as_array().unwrap().len(),
+        1,
+        "the pause says what its alarm says: {ran:?}"
+    );
+    assert_eq!(
+        (&ran.json()["alarms"][0]["cause"], &ran.json()["clock"]),
+        (&"clock".into(), &"ahead".into()),
+        "{ran:?}"
+    );
+    assert!(yard.ok(&["plan", "@old"]).stdout.contains("stopped, alarm: "));
+    assert_eq!(yard.run(&["enforce", "@old", "--dir", "FILES"]).code, 1);
+    assert!(yard.has("a"));
+    yard.ok(&[&["resume", "@old", "--all"], &WHY[..]].concat());
+    yard.ok(&["enforce", "@old", "--dir", "FILES"]);
+    assert!(!yard.has("a"));
+    yard.ok(&["status", "@old"]);
 }

@@ -161,7 +161,7 @@ fn every_command_has_an_example_and_its_exit_codes() {
     for words in groups.iter().chain(&more).chain(&rest).chain(&last) {
         let words: Vec<&str> = words.split(' ').collect();
         let help = sexton(words.iter().chain(&["--help"])).stdout;
-        assert!(help.contains("Example:\n  sexton "), "{words:?}: {help}");
+        assert!(help.contains(&format!("Example:\n  sexton {} ", words.join(" "))), "{words:?}: {help}");
         assert!(help.contains("Exit codes:\n  0  "), "{words:?}: {help}");
         assert!(help.contains("--json"), "{words:?}: {help}");
     }

@@ -1,8 +1,10 @@
 //! A story from the first class to the last receipt, with nothing but the command.
 
-use crate::run::sexton;
+use crate::run::{command, sexton, spawn};
 use crate::yard::{HOUR_MS, WHY, Yard};
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn an_erasure_with_a_legal_hold_in_its_way_comes_to_its_end_and_is_proven() {
@@ -50,4 +52,23 @@ fn an_erasure_with_a_legal_hold_in_its_way_comes_to_its_end_and_is_proven() {
     yard.ok(&["status", "DATA"]);
     let checked = yard.ok(&["check", "DATA", "--json"]).json();
     assert_eq!(checked["sound"], true);
+}
+
+#[test]
+fn the_lines_for_the_shell_in_the_readme_do_what_they_say() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.into_iter().find(|block| block.contains("sexton init")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let programs = Path::new(command().get_program()).parent().unwrap().to_owned();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", lines]).current_dir(folder.path()).env("PATH", path);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = spawn(&mut shell).wait_with_output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{told}\n{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(told.contains("2 receipts: 2 authentic, promise kept"), "{told}");
+    let left = fs::read_dir(folder.path().join("uploads")).unwrap().count();
+    assert_eq!(left, 1, "only the quarantine stays");
 }
