@@ -64,7 +64,7 @@ impl Active {
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
                 let concerned = match restarts(hold, row) {
                     true => hold.lifted.as_ref().is_some_and(|lifted| row.start_ms < lifted.at_ms),
-                    false => row.cause == Cause::Held.code(),
+                    false => row.cause == Cause::Held.code() || outlasted(hold, row),
                 };
                 concerned && covered()
             }),
@@ -110,6 +110,14 @@ pub(crate) fn end_replaced<'a>(
     let held = holds.covering(&aim.class.definition.name, aim.row.key, aim.row.subject, false).is_some();
     let row = Row { reason, ..aim.row };
     (!held && aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
+}
+
+/// Whether the ceiling of the row passed under the hold though nobody planned it meanwhile, because the engine was off or
+/// stopped: the hold kept it all the same.
+fn outlasted(hold: &Hold, row: &Row<'_>) -> bool {
+    let until_ms = hold.lifted.as_ref().map_or(i64::MIN, |lifted| lifted.at_ms);
+    let settled = row.flags.has(Flags::RELEASED) || row.cause == Cause::Lifted.code();
+    !settled && (hold.placed_ms..until_ms).contains(&row.ceiling_ms)
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {

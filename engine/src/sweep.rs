@@ -35,7 +35,7 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result
     {
         left = left.saturating_sub(sweep.visit(core, page, now_ms)?);
     }
-    if sweep.todo.is_empty() && !sweep.next_round(core) {
+    if sweep.todo.is_empty() && !sweep.next_round(core, now_ms) {
         sweep.end(core, now_ms)?;
         return Ok(true);
     }
@@ -85,12 +85,12 @@ impl Sweep {
             arrivals: core.index.arrivals(),
             passed_over: false,
         };
-        sweep.todo = sweep.unseen(core);
+        sweep.todo = sweep.unseen(core, now_ms);
         Ok(Some(sweep))
     }
 
     /// The pages in scope that have rows which were not looked at.
-    fn unseen(&self, core: &Core) -> VecDeque<PageId> {
+    fn unseen(&self, core: &Core, now_ms: i64) -> VecDeque<PageId> {
         let scope = self.scope(core);
         let parked_only = self
             .active
@@ -98,8 +98,11 @@ impl Sweep {
             .all(|active| active.lifted.as_ref().is_some_and(|hold| hold.terms.kind == HoldKind::Temporary));
         let mut pages = Vec::new();
         core.index.each_page(&mut |id, page| {
-            let in_scope = scope.contains(&id.class)
-                && (!parked_only || page.arrivals == Arrivals::Held || !page.is_settled_in());
+            let kept = || {
+                let is_due = page.earliest_ceiling_ms < now_ms;
+                page.arrivals == Arrivals::Held || is_due || !page.is_settled_in()
+            };
+            let in_scope = scope.contains(&id.class) && (!parked_only || kept());
             if in_scope && page.rows > self.seen.get(&id).copied().unwrap_or(0) {
                 pages.push(id);
             }
@@ -121,14 +124,14 @@ impl Sweep {
     }
 
     /// Readies another round where something may have been missed; whether it did.
-    fn next_round(&mut self, core: &Core) -> bool {
+    fn next_round(&mut self, core: &Core, now_ms: i64) -> bool {
         let arrivals = core.index.arrivals();
         if !self.passed_over && arrivals == self.arrivals {
             return false;
         }
         self.arrivals = arrivals;
         self.passed_over = false;
-        self.todo = self.unseen(core);
+        self.todo = self.unseen(core, now_ms);
         !self.todo.is_empty()
     }
 
