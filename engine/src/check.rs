@@ -406,10 +406,13 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
                     seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));
                 report.require(new, || format!("batch {number}: a seq has two records"));
             }
-            // A slot begins after every floor in it, so no deletion comes before the latest of them. Only what the host
-            // had deleted itself may lie before its floor.
-            let by_host = file.tombstones().any(|tombstone| tombstone.reason == Reason::Host);
-            report.require(early == 0 || by_host, || {
+            // A slot begins after every floor in it, so no deletion comes before the latest of them. Only what ends without
+            // the store may lie before its floor: what the host had deleted itself, what was replaced and then erased.
+            let ends_early = file.tombstones().any(|tombstone| {
+                let is_replaced = tombstone.method == Method::Replaced && tombstone.reason != Reason::Due;
+                is_replaced || tombstone.reason == Reason::Host
+            });
+            report.require(early == 0 || ends_early, || {
                 format!("batch {number}: {early} tombstones before the latest floor")
             });
             report.require(file.header().n == leaf.tombstones.n, || {

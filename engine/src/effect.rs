@@ -88,9 +88,9 @@ impl Active {
                     && newest.definition.name == class.definition.name
                     && class.id < newest.id
             }),
-            RequestKind::Lift { .. } => {
-                self.lifted.as_ref().is_some_and(|hold| (is_parked(row) || restarts(hold, row)) && covered())
-            }
+            RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
+                (is_parked(row) || outlasted(hold, row) || restarts(hold, row)) && covered()
+            }),
         }
     }
 
@@ -149,6 +149,14 @@ pub(crate) fn end_replaced<'a>(
     let held = holds.covering(Covered::of(&aim.class.definition.name, &aim.row)).is_some();
     let row = Row { reason, ..aim.row };
     (!held && aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
+}
+
+/// Whether the ceiling of the row passed under the hold though nobody planned it meanwhile, because the engine was off or
+/// stopped: the hold kept it all the same.
+fn outlasted(hold: &Hold, row: &Row<'_>) -> bool {
+    let until_ms = hold.lifted.as_ref().map_or(i64::MIN, |lifted| lifted.at_ms);
+    let is_let_go = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
+    !is_let_go && (hold.placed_ms..until_ms).contains(&row.ceiling_ms)
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {

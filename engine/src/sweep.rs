@@ -98,14 +98,14 @@ impl Sweep {
         }
         let scope = sweep.scope(core);
         for number in 0..core.index.shards() {
-            let pages = sweep.unseen(&core.index.lock(number), &scope);
+            let pages = sweep.unseen(&core.index.lock(number), &scope, now_ms);
             sweep.todo.extend(pages.into_iter().map(|(page, _)| page));
         }
         Ok(Some(sweep))
     }
 
     /// The pages of a shard that are in scope and have rows which were not looked at, with how many.
-    fn unseen(&self, shard: &Shard, scope: &BTreeMap<ClassId, bool>) -> Vec<(PageId, u32)> {
+    fn unseen(&self, shard: &Shard, scope: &BTreeMap<ClassId, bool>, now_ms: i64) -> Vec<(PageId, u32)> {
         let parked_only = self
             .active
             .iter()
@@ -113,7 +113,10 @@ impl Sweep {
         let mut pages = Vec::new();
         shard.each_page(&mut |id, page| {
             let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.marked || !marked_only)
-                && (!parked_only || page.arrivals == Arrivals::Held || page.state == PageState::InBatch);
+                && (!parked_only
+                    || page.arrivals == Arrivals::Held
+                    || page.earliest_ceiling_ms < now_ms
+                    || !page.is_settled_in());
             let seen = self.seen.get(&id).copied().unwrap_or(0);
             if in_scope && page.rows > seen {
                 pages.push((id, page.rows - seen));
@@ -132,7 +135,7 @@ impl Sweep {
             usize::from(page.shard) != number
                 || shard.page_mut(*page).is_some_and(|found| !found.is_settled_in())
         });
-        let mut left = self.unseen(&shard, &scope);
+        let mut left = self.unseen(&shard, &scope, now_ms);
         left.retain(|(page, _)| !self.waiting.contains(page));
         if left.iter().map(|(_, rows)| u64::from(*rows)).sum::<u64>() > ROWS_UNDER_LOCK {
             self.todo.extend(left.into_iter().map(|(page, _)| page));

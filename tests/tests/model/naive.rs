@@ -237,6 +237,7 @@ pub(crate) struct Lifted {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hold {
+    pub(crate) placed_ms: i64,
     pub(crate) name: u8,
     pub(crate) of: Target,
     pub(crate) is_event: bool,
@@ -461,7 +462,10 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
             hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
         other != at && has_effect && hold.of.covers(item.key, item.class)
     };
-    let goes = restarts || is_parked && !holds.iter().enumerate().any(keeps);
+    // The hold kept what passed its ceiling under it, even if nobody looked meanwhile.
+    let outlasted =
+        item.reason != Reason::Lifted && (hold.placed_ms..lifted.at_ms).contains(&item.ceiling_ms);
+    let goes = restarts || (is_parked || outlasted) && !holds.iter().enumerate().any(keeps);
     if goes {
         item.let_go(hold, lifted, now_ms);
     }

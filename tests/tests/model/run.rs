@@ -339,7 +339,8 @@ impl Run {
             return;
         }
         assert_eq!(answer.unwrap().too_late, [], "nothing is on its way");
-        self.model.holds.push(Hold { name, of, is_event, lifted: None });
+        let placed_ms = self.now_ms();
+        self.model.holds.push(Hold { placed_ms, name, of, is_event, lifted: None });
     }
 
     fn lift(&mut self, name: u8, grace_ms: i64) {

@@ -165,6 +165,22 @@ fn an_object_whose_hold_is_lifted_after_its_ceiling_goes_after_the_grace_and_not
 }
 
 #[test]
+fn an_object_whose_ceiling_passed_under_a_hold_while_the_engine_was_off_has_the_grace_as_well() {
+    let mut site = site();
+    let id = site.put("upload", "a");
+    site.hold("case", key("a"));
+    site.close();
+    site.machine.clock.advance(2 * DAY_MS);
+    site.reopen();
+    site.lift("case", DAY_MS);
+    site.pass(DAY_MS - 1_000);
+    assert!(site.has("a"));
+    site.pass(1_000);
+    assert_eq!(site.receipt(id, "a"), after_hold(2 * DAY_MS + 21 * HOUR_MS));
+    site.assert_sound();
+}
+
+#[test]
 fn somebody_who_asks_for_erasure_in_the_grace_gets_it_and_the_receipt_still_names_the_hold() {
     let site = site();
     let id = site.put_of("upload", "a", "anna", None);
