@@ -146,7 +146,7 @@ pub(crate) fn end_replaced<'a>(
     let concerned = active.iter().filter(|active| active.concerns(&aim.class, &aim.row));
     let (reason, cause, ready_ms) = concerned.filter_map(moves_up).next()?;
     let slot = second_of(ready_ms.max(now_ms));
-    let held = holds.covering(Covered::of(&aim.class.definition.name, &aim.row)).is_some();
+    let held = holds.is_held(Covered::of(&aim.class.definition.name, &aim.row));
     let row = Row { reason, ..aim.row };
     (!held && aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
 }

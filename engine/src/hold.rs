@@ -162,6 +162,12 @@ impl HoldSet {
         self.standing.covering(object, &counts).is_some()
     }
 
+    /// Whether one that was not lifted covers the object.
+    pub(crate) fn is_held(&self, object: Covered<'_>) -> bool {
+        let stands = |id: &&[u8; 16]| self.all.get(*id).is_some_and(Hold::stands);
+        self.standing.covering(object, &stands).is_some()
+    }
+
     /// Whether any hold is on a class, which an object could leave.
     pub(crate) fn any_on_class(&self) -> bool {
         !self.standing.classes.is_empty()

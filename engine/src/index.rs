@@ -70,6 +70,11 @@ impl Page {
         self.rows - self.moved
     }
 
+    /// Surprises among them: those that moved on are counted where they went.
+    pub(crate) fn surprising(&self) -> u32 {
+        self.surprises.min(self.live())
+    }
+
     /// Whether its registrations may be moved elsewhere: it is on its way to no end yet.
     pub(crate) fn is_settled_in(&self) -> bool {
         matches!(self.state, PageState::Open | PageState::Closed)
@@ -387,7 +392,7 @@ impl Shard {
                     break;
                 }
                 let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
-                let waits = |page: &Page| page.surprises > 0 && tripped.contains(class);
+                let waits = |page: &Page| page.surprising() > 0 && tripped.contains(class);
                 for page in parts.iter().filter(|p| p.is_plannable() && !waits(p)) {
                     if left == 0 {
                         break;
@@ -397,7 +402,7 @@ impl Shard {
                         page: PageId { class: *class, slot, shard: self.number, part: page.part },
                         rows: page.rows,
                         earliest_ceiling_ms: page.earliest_ceiling_ms,
-                        surprises: page.surprises,
+                        surprises: page.surprising(),
                     });
                 }
             }

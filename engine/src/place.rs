@@ -90,10 +90,17 @@ pub(crate) fn relocate_replaced(
     Ok(())
 }
 
-/// Whether a registration that was to go in `from_slot` now goes with less notice than a slot, and would not have.
-pub(crate) fn is_sooner_than_forecast(class: &Class, from_slot: u64, slot: u64, now_ms: i64) -> bool {
+/// Whether a registration that was to go in `from_slot` now goes with less notice than a slot, and would not have, or
+/// lay among surprises already: a move makes nothing known that a person has to look at first.
+pub(crate) fn is_surprise(
+    class: &Class,
+    from_slot: u64,
+    among_surprises: bool,
+    slot: u64,
+    now_ms: i64,
+) -> bool {
     let notice = second_of(now_ms).saturating_add(class.definition.slot_ms);
-    slot < notice && from_slot >= notice
+    slot < notice && (from_slot >= notice || among_surprises)
 }
 
 /// What the commitment of a registration commits to.

@@ -311,7 +311,7 @@ fn live_and_surprises(core: &Core, class: &str) -> (u64, u64) {
     core.index.each_page(&mut |id, page| {
         if versions.contains(&id.class) && page.is_settled_in() {
             live += u64::from(page.live());
-            surprises += u64::from(page.surprises.min(page.live()));
+            surprises += u64::from(page.surprising());
         }
     });
     (live, surprises)

@@ -11,6 +11,7 @@ use crate::guard::Trusted;
 use crate::hold::{Covered, Hold, HoldSet, Lifted};
 use crate::index::Page;
 use crate::kv::{Family, Order};
+use crate::place;
 use crate::plan::{self, Planned, Truth};
 use crate::schema::{self, Flags, Mark, Row};
 use crate::sweep;
@@ -147,7 +148,8 @@ fn page_ahead(
                 return ControlFlow::Continue(()); // It is shown where it lives.
             }
             let aim = Aim::of(&class, id, row);
-            let Some(forecast) = forecast(outlook, holds, &marks, id, aim, stopped.as_ref()) else {
+            let found = (found.surprises > 0, stopped.as_ref());
+            let Some(forecast) = forecast(outlook, holds, &marks, id, aim, found) else {
                 return ControlFlow::Continue(());
             };
             let next = visit(forecast);
@@ -164,8 +166,9 @@ fn forecast(
     marks: &BTreeMap<RegistrationId, Mark>,
     id: RegistrationId,
     mut aim: Aim<'_>,
-    stopped: Option<&AlarmCause>,
+    (among_surprises, stopped): (bool, Option<&AlarmCause>),
 ) -> Option<Forecast> {
+    let mut moved_ms = outlook.now_ms;
     if marks.contains_key(&id) {
         aim = effect::end_replaced(&outlook.active, &aim, holds, outlook.now_ms).unwrap_or(aim);
     } else {
@@ -174,13 +177,21 @@ fn forecast(
             if active.concerns(&aim.class, &aim.row)
                 && let Some(next) = active.apply(&aim, &outlook.holds, at_ms)
             {
+                moved_ms = moved_ms.max(at_ms);
                 aim = Aim { slot: next.slot.max(second_of(at_ms)), ..next };
             }
         }
     }
     // Only now, as in a sweep: each request sees for what cause the row lies where it lies.
+    let mut stopped = stopped.cloned();
     if let Some(cause) = aim.cause {
         aim.row.cause = cause.code();
+        if outlook.clock.is_none() {
+            let surprise = place::is_surprise(&aim.class, id.page.slot, among_surprises, aim.slot, moved_ms);
+            let class = aim.class.definition.name.clone();
+            stopped = (surprise && outlook.tripped.contains(&aim.class.id))
+                .then_some(AlarmCause::Breaker { class });
+        }
     }
     let at_ms = i64::try_from(aim.slot).unwrap_or(i64::MAX);
     if at_ms > outlook.until_ms {
@@ -189,7 +200,7 @@ fn forecast(
     let class = &aim.class.definition;
     let truth = Truth { marks, holds, now_ms: at_ms.max(outlook.now_ms) };
     let action = match (plan::planned(&class.name, id, &aim.row, &truth), stopped) {
-        (_, Some(cause)) => Action::Stopped(cause.clone()),
+        (_, Some(cause)) => Action::Stopped(cause),
         (Planned::Moved { .. }, None) => return None,
         (Planned::Replaced, None) => Action::EndReplaced,
         (Planned::Released, None) => Action::EndReleased,

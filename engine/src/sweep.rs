@@ -271,7 +271,8 @@ impl Sweep {
             let slot = aim.slot.max(second_of(now_ms));
             core.keyring.get_or_create(aim.class.id, slot)?;
             let (_, fingerprint) = core.index.locate(key);
-            let surprise = place::is_sooner_than_forecast(&aim.class, id.page.slot, slot, now_ms);
+            let among = shard.page_mut(id.page).is_some_and(|page| page.surprises > 0);
+            let surprise = place::is_surprise(&aim.class, id.page.slot, among, slot, now_ms);
             let to = Place { class: &aim.class, slot, surprise, fingerprint: &fingerprint };
             let row = Row { cause: cause.code(), attempts: 0, ..aim.row };
             now_at = place::relocate(core, shard, set, (id, &old), to, &row, cause)?;

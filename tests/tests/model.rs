@@ -35,3 +35,47 @@ proptest! {
         prop_assert_eq!(files(), files());
     }
 }
+
+/// The shortest histories that once went wrong, each with what went wrong in it.
+fn once_wrong() -> Vec<(&'static str, Vec<Step>)> {
+    use self::steps::{Begin, Target};
+    let upload = |class, begin| Step::Upload { key: 0, class, begin };
+    let hold = Step::Hold { name: 0, of: Target::Key(0), is_event: true };
+    let erase = Step::Erase { of: Target::Key(0), cancellable_ms: 0 };
+    let (lift, minute) = (Step::Lift { name: 0, grace_ms: 0 }, Step::Advance { ms: 60_000 });
+    let kept = upload(1, Begin::Ago(0));
+    let other_class = vec![kept.clone(), Step::Apply { class: 0 }, erase.clone(), Step::Enforce];
+    let parked = vec![upload(0, Begin::Ago(0)), hold, erase.clone(), Step::Enforce, lift, Step::Enforce];
+    let after_hold = vec![
+        upload(0, Begin::Ago(0)),
+        Step::Hold { name: 0, of: Target::Key(0), is_event: false },
+        minute,
+        Step::Enforce,
+        Step::Lift { name: 0, grace_ms: 30_000 },
+        Step::Enforce,
+        erase,
+        Step::Enforce,
+    ];
+    let released = vec![kept.clone(), Step::Release { key: 0, by_id: false }];
+    let with = |more: Step| [released.clone(), vec![more, Step::Enforce]].concat();
+    vec![
+        ("a changed class took objects of another class along", other_class),
+        ("what was erased stayed parked when its event hold was lifted", parked),
+        ("an erasure hid that a hold had kept an object late", after_hold),
+        ("an object stored again after its release was forgotten", with(Step::Retry { key: 0 })),
+        ("a released and replaced registration failed the full check", with(kept)),
+    ]
+}
+
+#[test]
+fn histories_that_once_went_wrong_go_right() {
+    for (what, steps) in once_wrong() {
+        let mut run = Run::new();
+        for step in &steps {
+            run.step(step);
+        }
+        let report = run.engine().check().unwrap();
+        assert!(report.is_sound(), "{what}: {:#?}", report.problems);
+        run.finish();
+    }
+}

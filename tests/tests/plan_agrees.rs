@@ -5,7 +5,8 @@ use crate::model::{CLASSES, Run, Step, histories};
 use proptest::prelude::*;
 use sexton::store::Disposition;
 use sexton::{
-    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Forecast, Opener, Registration,
+    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Erasure, Forecast, Opener,
+    Registration, Selector,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
@@ -156,6 +157,40 @@ fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
             }
         }
     }
+}
+
+#[test]
+fn what_a_breaker_stopped_stays_stopped_though_somebody_wants_it_erased_and_the_plan_says_so() {
+    let mut machine = Machine::new();
+    machine.options.classes = ClassSet::from_toml(&CLASSES[0].toml()).unwrap();
+    machine.options.breaker = BreakerLimits { objects: 1, share_percent: 0 };
+    let engine = machine.open().unwrap();
+    for key in [b"\0a", b"\0b", b"\0c"] {
+        machine.store.put(key, b"1");
+        let start_ms = Some(engine.now_ms() - 60_000);
+        let item = Registration::new(CLASSES[0].name, key);
+        let item = Registration { version: b"1", start_ms, subject: b"anna", ..item };
+        engine.register(&[item], Durability::Synced).unwrap();
+    }
+    enforce_with_breaker(&machine, &engine);
+    let erasure = Erasure {
+        selector: Selector::Subject(b"anna".into()),
+        received_ms: engine.now_ms(),
+        within: None,
+        calendar: Default::default(),
+        cancellable_ms: 0,
+        reason: "asked for".into(),
+        author: "desk".into(),
+    };
+    engine.erase(erasure).unwrap();
+    machine.clock.advance(5_000);
+    enforce_with_breaker(&machine, &engine);
+    machine.clock.advance(5_000);
+    enforce_with_breaker(&machine, &engine);
+    assert_eq!(machine.store.len(), 3);
+    resume(&engine);
+    enforce_with_breaker(&machine, &engine);
+    assert!(machine.store.is_empty());
 }
 
 fn resume(engine: &Engine) {

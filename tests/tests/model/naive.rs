@@ -490,7 +490,7 @@ fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms:
     });
     if let Some(reason) = reason
         && !item.is_released
-        && !is_held(holds, item, item.class)
+        && !holds.iter().any(|hold| hold.lifted.is_none() && hold.of.covers(item.key, item.class))
         && item.go_ms > second_of(now_ms)
     {
         (item.reason, item.go_ms) = (reason, second_of(now_ms));
