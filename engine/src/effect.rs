@@ -130,8 +130,8 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
         && row.reason == Reason::Due
 }
 
-/// What a newer registration replaced ends at once where an erasure or a closing down covers it and no hold does: its
-/// row says whose it was, and nothing is left to be deleted at its time.
+/// What a newer registration replaced ends at once where an erasure, a closing down or the lifting of the hold that kept
+/// it covers it, and no hold does: its row says whose it was, and nothing is left to be deleted at its time.
 pub(crate) fn end_replaced<'a>(
     active: &[Active],
     aim: &Aim<'a>,
@@ -141,7 +141,11 @@ pub(crate) fn end_replaced<'a>(
     let moves_up = |active: &Active| match active.request.kind {
         RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready_ms())),
         RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready_ms())),
-        RequestKind::Apply { .. } | RequestKind::Lift { .. } => None,
+        // What a hold had kept when it was replaced need not wait until somebody looks at it again.
+        RequestKind::Lift { .. } => {
+            is_parked(&aim.row).then_some((aim.row.reason, Cause::Lifted, active.ready_ms()))
+        }
+        RequestKind::Apply { .. } => None,
     };
     let concerned = active.iter().filter(|active| active.concerns(&aim.class, &aim.row));
     let (reason, cause, ready_ms) = concerned.filter_map(moves_up).next()?;

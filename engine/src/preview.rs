@@ -81,8 +81,9 @@ pub(crate) fn preview(
     until_ms: i64,
     visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>,
 ) -> Result<()> {
+    let holds = core.holds.read().clone();
     let outlook = Outlook {
-        holds: core.holds.read().clone(),
+        holds,
         active: sweep::ready(core, until_ms)?,
         tripped: alarms::tripped(core),
         clock: alarms::stopped_by_clock(core, now, stepped),

@@ -153,6 +153,13 @@ fn is_sought(planner: &Planner, number: u32) -> bool {
     planner.sweep.iter().flat_map(|sweep| &sweep.active).any(|active| active.request.number == number)
 }
 
+/// When the objects of the next request are to be looked for.
+pub(crate) fn next_ready_ms(core: &Core) -> Option<i64> {
+    let requests = core.requests.lock();
+    let waiting = requests.values().filter(|request| request.state == RequestState::Waiting);
+    waiting.map(|request| request.ready_ms).min()
+}
+
 /// The request of that number.
 pub(crate) fn get(core: &Core, number: u32) -> Result<Request> {
     let found = core.requests.lock().get(&number).cloned();

@@ -30,7 +30,7 @@ impl Selector {
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Selector::Keys(keys) => {
-                bounded("number of keys", keys.len(), SELECTOR_KEYS_MAX)?;
+                bounded("list of keys", keys.len(), SELECTOR_KEYS_MAX)?;
                 keys.iter().try_for_each(|key| bounded("key", key.len(), KEY_MAX_BYTES))
             }
             Selector::Prefix(prefix) => bounded("key prefix", prefix.len(), KEY_MAX_BYTES),
@@ -69,10 +69,8 @@ impl Selector {
 
 fn bounded(what: &str, found: usize, max: usize) -> Result<()> {
     match found {
-        0 => Err(Error::invalid(format!(
-            "an empty {what} selects nothing, or everything by mistake; give 1 to {max}"
-        ))),
-        _ if found > max => Err(Error::invalid(format!("{what} of {found}; 1 to {max} are allowed"))),
+        0 => Err(Error::invalid(format!("an empty {what} would select nothing, or everything by mistake"))),
+        _ if found > max => Err(Error::invalid(format!("{what} of length {found}; 1 to {max} are allowed"))),
         _ => Ok(()),
     }
 }

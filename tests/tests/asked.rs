@@ -67,14 +67,14 @@ fn refused<T: std::fmt::Debug>(
 
 fn selectors_that_select_nothing() -> Vec<(Selector, &'static str)> {
     vec![
-        (Selector::Keys(vec![]), "empty number of keys"),
+        (Selector::Keys(vec![]), "empty list of keys"),
         (Selector::Keys(vec![b"a".into(), vec![]]), "empty key"),
-        (Selector::Keys(vec![b"a".into(); SELECTOR_KEYS_MAX + 1]), "number of keys of 10001; 1 to 10000"),
-        (Selector::Keys(vec![vec![1; 1025]]), "key of 1025; 1 to 1024"),
+        (Selector::Keys(vec![b"a".into(); SELECTOR_KEYS_MAX + 1]), "list of keys of length 10001; 1 to 10000"),
+        (Selector::Keys(vec![vec![1; 1025]]), "key of length 1025; 1 to 1024"),
         (Selector::Prefix(vec![]), "empty key prefix"),
-        (Selector::Prefix(vec![1; 1025]), "key prefix of 1025; 1 to 1024"),
+        (Selector::Prefix(vec![1; 1025]), "key prefix of length 1025; 1 to 1024"),
         (Selector::Subject(vec![]), "empty subject"),
-        (Selector::Subject(vec![1; 256]), "subject of 256; 1 to 255"),
+        (Selector::Subject(vec![1; 256]), "subject of length 256; 1 to 255"),
         (Selector::Class(String::new()), "empty class name"),
         (Selector::Class("uploads".into()), "unknown class \"uploads\"; known are: account, ended"),
     ]

@@ -168,8 +168,7 @@ fn come_to_an_end(machine: &Machine, engine: &Engine, known: &[Known]) {
     for (_, key, _) in known {
         machine.store.set_mood(key, None);
     }
-    // Of what a hold had kept and a newer registration replaced meanwhile, nobody is told to look before a month is over.
-    for hours in [2, 2, 2, 40 * 24] {
+    for hours in [2, 2, 2] {
         machine.clock.advance(hours * HOUR_MS);
         engine.enforce(&*machine.store).unwrap();
     }

@@ -80,7 +80,7 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
     let yard = Yard::new();
     yard.hold("taken", &["--class", "slow"]);
     let refused = |hold: &[String], why: &str| yard.refused(&words(hold), why);
-    refused(&place(&["--key", ""]), "an empty key selects nothing");
+    refused(&place(&["--key", ""]), "an empty key would select nothing");
     refused(&place(&["--subject", ""]), "an empty subject");
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
     refused(&place(&["--hex", "--key", "zz"]), "\"zz\" is not hexadecimal");

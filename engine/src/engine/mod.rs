@@ -21,6 +21,7 @@ use crate::receipts::{self, Opener};
 use crate::reclaim;
 use crate::recovery::{self, Seams};
 use crate::register::{self, Durability, Manner, Registered, Registration};
+use crate::requests;
 use crate::screen;
 use crate::status::{self, Status};
 use crate::store::{Answer, Store};
@@ -48,7 +49,17 @@ pub struct Engine {
     /// Whether the clock was found right once: what is wrong from then on is a step.
     clock_agreed: AtomicBool,
     /// Held as long as the engine is open, so that no second process opens the folder.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
+}
+
+/// The data folder's lock. A process that another thread is about to start may share the file for a moment, so letting go
+/// of it takes more than closing it.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// What [`Engine::enforce`] did.
@@ -101,7 +112,7 @@ impl Engine {
         seams: Seams,
         options: &Options,
         clock: Arc<dyn Clock>,
-        lock: Option<File>,
+        lock: Option<FolderLock>,
     ) -> Result<Engine> {
         options.check_limits()?;
         let stepped = recovery::clock_had_stepped(&*seams.kv)?;
@@ -221,10 +232,12 @@ impl Engine {
         plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst))
     }
 
-    /// When the next batch is due at the earliest, Unix ms; in the past where something is due already. `None` where
-    /// nothing is registered.
+    /// When there is something to do at the earliest, Unix ms; in the past where there is already: a batch that is due, a
+    /// request whose objects are to be looked for. `None` where nothing is registered or asked for.
     pub fn next_due_ms(&self) -> Option<i64> {
-        self.core.index.next_slot().map(|slot| i64::try_from(slot).unwrap_or(i64::MAX))
+        let slot = self.core.index.next_slot().map(|slot| i64::try_from(slot).unwrap_or(i64::MAX));
+        let request = requests::next_ready_ms(&self.core);
+        slot.into_iter().chain(request).min()
     }
 
     /// Takes a batch back with an outcome for each of [`Batch::objects`], in their order, writes the evidence,
@@ -359,7 +372,7 @@ fn make_private(folder: &Path) -> Result<()> {
         .map_err(|e| Error::io(format!("cannot make the private folder {}", folder.display()), e))
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<FolderLock> {
     let path = folder.join("lock");
     let file = File::options()
         .create(true)
@@ -368,7 +381,7 @@ fn lock(folder: &Path) -> Result<File> {
         .open(&path)
         .map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::new(
             ErrorKind::Busy,
             format!("the data folder {} is open in another process", folder.display()),

@@ -486,6 +486,7 @@ fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms:
     let reason = ready.iter().find_map(|request| match request.wish {
         Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),
         Wish::Close(class) if class == item.class => Some(Reason::Closed),
+        Wish::Lift(at) if item.is_parked && holds[at].of.covers(item.key, item.class) => Some(item.reason),
         _ => None,
     });
     if let Some(reason) = reason
@@ -493,6 +494,6 @@ fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms:
         && !holds.iter().any(|hold| hold.lifted.is_none() && hold.of.covers(item.key, item.class))
         && item.go_ms > second_of(now_ms)
     {
-        (item.reason, item.go_ms) = (reason, second_of(now_ms));
+        (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);
     }
 }
