@@ -69,7 +69,10 @@ fn selectors_that_select_nothing() -> Vec<(Selector, &'static str)> {
     vec![
         (Selector::Keys(vec![]), "empty list of keys"),
         (Selector::Keys(vec![b"a".into(), vec![]]), "empty key"),
-        (Selector::Keys(vec![b"a".into(); SELECTOR_KEYS_MAX + 1]), "list of keys of length 10001; 1 to 10000"),
+        (
+            Selector::Keys(vec![b"a".into(); SELECTOR_KEYS_MAX + 1]),
+            "list of keys of length 10001; 1 to 10000",
+        ),
         (Selector::Keys(vec![vec![1; 1025]]), "key of length 1025; 1 to 1024"),
         (Selector::Prefix(vec![]), "empty key prefix"),
         (Selector::Prefix(vec![1; 1025]), "key prefix of length 1025; 1 to 1024"),
