@@ -6,7 +6,10 @@ use crate::show;
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
-use sexton::{ClassSet, Definition, Engine, NewHold, Options, Seams, SeededEntropy, Selector, VirtualClock};
+use sexton::{
+    ClassSet, Definition, Durability, Engine, NewHold, Options, Registration, Seams, SeededEntropy, Selector,
+    VirtualClock,
+};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -30,6 +33,20 @@ pub(crate) fn open(engine: &Engine) -> Result<Engine, Failure> {
     for hold in engine.holds().into_iter().filter(|hold| hold.lifted.is_none()) {
         let review_ms = hold.terms.review_ms.max(now_ms.saturating_add(1));
         rehearsal.place_hold(NewHold { review_ms, ..hold.terms })?;
+    }
+    Ok(rehearsal)
+}
+
+/// One with an object of the subject that is to be erased, where `engine` has any.
+pub(crate) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine, Failure> {
+    let rehearsal = open(engine)?;
+    if let Selector::Subject(subject) = selector
+        && engine.is_known(selector)?
+        && let Some((class, _)) = rehearsal.classes().first()
+    {
+        let start_ms = Some(rehearsal.now_ms());
+        let object = Registration { subject, start_ms, ..Registration::new(&class.name, b"key") };
+        rehearsal.register(&[object], Durability::Buffered)?;
     }
     Ok(rehearsal)
 }

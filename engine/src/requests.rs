@@ -1,14 +1,16 @@
 //! Taking, cancelling and listing requests.
 
+use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hold::check_text;
-use crate::kv::{Family, WriteSet};
+use crate::kv::{Family, Order, WriteSet};
 use crate::request::{Request, RequestKind, RequestState};
-use crate::schema;
+use crate::schema::{self, Flags, Row};
 use crate::selector::Selector;
 use sexton_proof::window::{Calendar, Span, Window};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -99,6 +101,13 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
             "it could be cancelled for longer than it may take; shorten the one or lengthen the other",
         ));
     }
+    // A list of keys may name what is gone already; a subject of whom nothing is stored is a wrong subject.
+    if matches!(erasure.selector, Selector::Subject(_)) && !is_known(core, &erasure.selector)? {
+        return Err(Error::not_found(format!(
+            "nothing that lives belongs to {}: there is nothing to erase",
+            erasure.selector.describe()
+        )));
+    }
     let planner = core.planner.lock();
     let request = Request {
         reason: erasure.reason,
@@ -111,6 +120,45 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
     let request = store(core, WriteSet::default(), request)?;
     drop(planner);
     Ok(request)
+}
+
+/// Whether anything that lives is covered: rows are read until one is, all of them where none is.
+pub(crate) fn is_known(core: &Core, selector: &Selector) -> Result<bool> {
+    let classes: Vec<_> = core.classes.read().iter().cloned().collect();
+    for class in classes {
+        if lives_in(core, &class, selector)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn lives_in(core: &Core, class: &Class, selector: &Selector) -> Result<bool> {
+    let mut pages = Vec::new();
+    core.index.each_page(&mut |id, page| {
+        if id.class == class.id && page.live() > 0 {
+            pages.push(id);
+        }
+    });
+    let covers = |row: &Row<'_>| {
+        !row.flags.has(Flags::MOVED) && selector.covers(&class.definition.name, row.key, row.subject)
+    };
+    let mut found = Ok(false);
+    for page in pages {
+        let rows = schema::page_rows(page);
+        core.kv.scan(Family::Rows(class.id), &rows.start..&rows.end, Order::Ascending, &mut |_, value| {
+            match Row::decode(value) {
+                Ok(row) if !covers(&row) => return ControlFlow::Continue(()),
+                Ok(_) => found = Ok(true),
+                Err(error) => found = Err(error),
+            }
+            ControlFlow::Break(())
+        })?;
+        if !matches!(found, Ok(false)) {
+            break;
+        }
+    }
+    found
 }
 
 fn due_ms(erasure: &Erasure) -> Result<Option<i64>> {

@@ -140,6 +140,8 @@ fn an_erasure_takes_a_subject_or_keys_a_past_instant_and_a_span_that_exists() {
             refused(&site, ErrorKind::Invalid, &[words], erase(Erasure { selector, ..good() }));
         }
     }
+    let unknown = Erasure { selector: subject("somebody else"), ..good() };
+    refused(&site, ErrorKind::NotFound, &["\"somebody else\"", "nothing to erase"], erase(unknown));
     let span = |count, unit| Some(Span { count, unit });
     for (bad, words) in [
         (Erasure { received_ms: NEW_YEAR_MS + 1, ..good() }, vec!["1767225600001", "in the future"]),

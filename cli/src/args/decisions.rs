@@ -187,7 +187,7 @@ pub(crate) enum EraseCommand {
     ///
     /// Takes a request for erasure. When it can no longer be cancelled, its objects are looked for at the next
     /// enforcement, and each goes as soon as its floor allows and no legal hold covers it. A subject of whom nothing
-    /// is stored is no error: the request is finished with no objects.
+    /// is stored is refused, which takes reading everything.
     Request(EraseRequestArgs),
     /// Cancels an erasure that may still be cancelled
     #[command(after_long_help = help!("sexton erase cancel /var/lib/sexton 3"))]

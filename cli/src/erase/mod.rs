@@ -46,13 +46,13 @@ fn take(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> {
             format!("erase {}, of which {} live", erasure.selector.describe(), show::count(live as u64))
         }
     };
-    let on = if args.change.dry_run { rehearsal::of(&engine)? } else { engine };
+    let on = if args.change.dry_run { rehearsal::for_erasure(&engine, &erasure.selector)? } else { engine };
     let taken = on.erase(erasure)?;
     request::taken(&taken, &what, &args.change, output);
     Ok(0)
 }
 
-/// How many of the keys have a live registration; nobody knows that of a subject before looking through everything.
+/// How many of the keys have a live registration; of a subject it would take looking through everything.
 fn live_keys(engine: &Engine, selector: &Selector) -> Result<Option<usize>, Failure> {
     let Selector::Keys(keys) = selector else { return Ok(None) };
     let mut live = 0;

@@ -49,9 +49,17 @@ impl Engine {
     /// registered by then, not what comes later.
     ///
     /// # Errors
-    /// `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`.
+    /// `NotFound` where nothing that lives belongs to the subject, which takes reading every row; `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`.
     pub fn erase(&self, erasure: Erasure) -> Result<Request> {
         requests::erase(&self.core, erasure, self.now_ms())
+    }
+
+    /// Whether anything that lives is covered. Rows are read until one is, all of them where none is.
+    ///
+    /// # Errors
+    /// Where the index cannot be read.
+    pub fn is_known(&self, selector: &Selector) -> Result<bool> {
+        requests::is_known(&self.core, selector)
     }
 
     /// Cancels an erasure that may still be cancelled. Doing it again is fine.

@@ -317,6 +317,12 @@ impl Model {
         is_held(&self.holds, item, class)
     }
 
+    /// Whether anything that has not ended is covered; of keys nobody asks.
+    pub(crate) fn is_known(&self, of: Target) -> bool {
+        let mut lasting = self.items.iter().filter(|item| item.end.is_none());
+        !matches!(of, Target::Subject(_)) || lasting.any(|item| of.covers(item.key, item.class))
+    }
+
     pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
         self.requests.push(Request { wish, ready_ms, progress: Progress::Waiting, items: Vec::new() });
     }

@@ -368,8 +368,13 @@ impl Run {
             reason: "asked for".into(),
             author: "desk".into(),
         };
-        self.engine().erase(erasure).unwrap();
-        self.model.wish(Wish::Erase(of), received_ms + cancellable_ms);
+        let answer = kind(self.engine().erase(erasure));
+        if self.model.is_known(of) {
+            answer.unwrap();
+            self.model.wish(Wish::Erase(of), received_ms + cancellable_ms);
+        } else {
+            assert_eq!(answer.err(), Some(ErrorKind::NotFound), "erase {of:?}");
+        }
     }
 
     fn cancel(&mut self, nth: u32) {

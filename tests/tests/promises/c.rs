@@ -109,6 +109,7 @@ fn a_request_is_answered_within_15_working_days_over_the_national_day_holidays()
     // 22 to 24 and 28 to 30 September, 8 to 10 and 12 to 16 October are fourteen; the next one is a Monday.
     let due_ms = ms("2026-10-19T02:00:00Z");
     site.pass(10 * DAY_MS);
+    site.put_of("personal-data", "profile/bob", "bob", None);
     site.erase(subject("bob"));
     let oldest = site.engine().status().unwrap().oldest_erasure.unwrap();
     assert_eq!((oldest.number, oldest.due_ms), (number, Some(due_ms)));
