@@ -1,7 +1,7 @@
 //! How far requests have come, object by object, and whether they are answered.
 
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hold::Covered;
 use crate::kv::{Family, Order, WriteSet};
 use crate::request::{Request, RequestKind, RequestState};
@@ -121,7 +121,11 @@ fn finish(core: &Core, trail: &Trail, request: Request, now_ms: i64) -> Result<R
     }
     let ended_ms = match request.kind {
         RequestKind::Close => nothing_lives(core, &request).then_some(now_ms),
-        _ => last_end_ms(core, trail, &request, now_ms)?,
+        _ => match last_end_ms(core, trail, &request, now_ms) {
+            // It was forgotten meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            found => found?,
+        },
     };
     let Some(changed_ms) = ended_ms else { return Ok(request) };
     if core.check_writable().is_err() {
@@ -148,7 +152,8 @@ fn last_end_ms(core: &Core, trail: &Trail, request: &Request, now_ms: i64) -> Re
 
 fn nothing_lives(core: &Core, request: &Request) -> bool {
     let classes: Vec<_> = core.classes.read().iter().cloned().collect();
-    let closed = |name: &str| request.selector.covers(name, &[], &[]);
+    let known = core.classes.read().closed().clone();
+    let closed = |name: &str| known.contains(name) && request.selector.covers(name, &[], &[]);
     let versions: Vec<_> =
         classes.iter().filter(|class| closed(&class.definition.name)).map(|class| class.id).collect();
     let mut live = 0_u64;

@@ -123,6 +123,10 @@ impl Classes {
         self.closed.extend(names.iter().cloned());
     }
 
+    pub(crate) fn closed(&self) -> &BTreeSet<String> {
+        &self.closed
+    }
+
     pub(crate) fn is_closed(&self, name: &str) -> bool {
         self.closed.contains(name)
     }

@@ -1,7 +1,7 @@
 //! What a sweep knows, and what its requests make of one row. Pure.
 
 use crate::class::{Class, change_of_terms, second_of};
-use crate::hold::{Covered, Hold, HoldKind, HoldSet};
+use crate::hold::{Covered, Hold, HoldKind, HoldSet, Lifted};
 use crate::request::{Request, RequestKind};
 use crate::schema::{Flags, Row};
 use crate::selector::Selector;
@@ -35,6 +35,8 @@ pub(crate) struct Active {
     pub(crate) lifted: Option<Hold>,
     /// The keys that it is about, where it is about keys. A list of them may be long, so they are looked up.
     pub(crate) keys: Option<HashSet<Vec<u8>>>,
+    /// The classes that are closed down.
+    pub(crate) closed: BTreeSet<String>,
 }
 
 /// Where a row is to go, and as what.
@@ -55,12 +57,17 @@ impl<'a> Aim<'a> {
 }
 
 impl Active {
-    pub(crate) fn new(request: Request, newest: Option<Arc<Class>>, lifted: Option<Hold>) -> Self {
+    pub(crate) fn new(
+        request: Request,
+        newest: Option<Arc<Class>>,
+        lifted: Option<Hold>,
+        closed: BTreeSet<String>,
+    ) -> Self {
         let keys = match &request.selector {
             Selector::Keys(keys) => Some(keys.iter().cloned().collect()),
             _ => None,
         };
-        Active { request, newest, lifted, keys }
+        Active { request, newest, lifted, keys, closed }
     }
 
     /// Whether the request's selector covers the row.
@@ -80,7 +87,12 @@ impl Active {
     pub(crate) fn concerns(&self, class: &Class, row: &Row<'_>) -> bool {
         let covered = || self.covers(class, row);
         match &self.request.kind {
-            RequestKind::Erase | RequestKind::Close => !row.flags.has(Flags::RELEASED) && covered(),
+            RequestKind::Erase => !row.flags.has(Flags::RELEASED) && covered(),
+            // Everything is closed but what was defined later.
+            RequestKind::Close => {
+                let is_closed = self.closed.contains(&class.definition.name);
+                !row.flags.has(Flags::RELEASED) && is_closed && covered()
+            }
             RequestKind::Apply { .. } => self.newest.as_ref().is_some_and(|newest| {
                 // A sweep also looks at the rows of other classes, for the requests that it serves beside this one.
                 // What the host has deleted itself is not put off by another floor.
@@ -89,7 +101,10 @@ impl Active {
                     && class.id < newest.id
             }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
-                (is_parked(row) || outlasted(hold, row) || restarts(hold, row)) && covered()
+                let outlasted =
+                    |lifted: &Lifted| Covered::of(&class.definition.name, row).outlasted(lifted.at_ms);
+                let kept = is_parked(row) || hold.lifted.as_ref().is_some_and(outlasted);
+                (kept || restarts(hold, row)) && covered()
             }),
         }
     }
@@ -131,13 +146,8 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
 }
 
 /// What a newer registration replaced ends at once where an erasure, a closing down or the lifting of the hold that kept
-/// it covers it, and no hold does: its row says whose it was, and nothing is left to be deleted at its time.
-pub(crate) fn end_replaced<'a>(
-    active: &[Active],
-    aim: &Aim<'a>,
-    holds: &HoldSet,
-    now_ms: i64,
-) -> Option<Aim<'a>> {
+/// it covers it: its row says whose it was, and nothing is left to be deleted at its time, nor for a hold to keep.
+pub(crate) fn end_replaced<'a>(active: &[Active], aim: &Aim<'a>, now_ms: i64) -> Option<Aim<'a>> {
     let moves_up = |active: &Active| match active.request.kind {
         RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready_ms())),
         RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready_ms())),
@@ -150,17 +160,8 @@ pub(crate) fn end_replaced<'a>(
     let concerned = active.iter().filter(|active| active.concerns(&aim.class, &aim.row));
     let (reason, cause, ready_ms) = concerned.filter_map(moves_up).next()?;
     let slot = second_of(ready_ms.max(now_ms));
-    let held = holds.is_held(Covered::of(&aim.class.definition.name, &aim.row));
     let row = Row { reason, ..aim.row };
-    (!held && aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
-}
-
-/// Whether the ceiling of the row passed under the hold though nobody planned it meanwhile, because the engine was off or
-/// stopped: the hold kept it all the same.
-fn outlasted(hold: &Hold, row: &Row<'_>) -> bool {
-    let until_ms = hold.lifted.as_ref().map_or(i64::MIN, |lifted| lifted.at_ms);
-    let is_let_go = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
-    !is_let_go && (hold.placed_ms..until_ms).contains(&row.ceiling_ms)
+    (aim.slot > slot).then(|| Aim { row, slot, cause: Some(cause), ..aim.clone() })
 }
 
 fn sooner<'a>(aim: &Aim<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Aim<'a>> {
@@ -219,7 +220,8 @@ fn let_go<'a>(aim: &Aim<'a>, hold: &Hold, holds: &HoldSet, now_ms: i64) -> Optio
     }
     // Past its ceiling there is nothing left to miss: it goes when the grace has passed. Before it, in time.
     let lead_ms = i64::try_from(aim.class.definition.lead_ms).unwrap_or(i64::MAX);
-    let after_grace = lifted.at_ms.saturating_add(lifted.grace_ms).max(now_ms);
+    let grace_until_ms = holds.grace_until_ms(Covered::of(&aim.class.definition.name, &row));
+    let after_grace = grace_until_ms.max(now_ms);
     let in_time = row.ceiling_ms.saturating_sub(lead_ms).max(now_ms);
     let is_late = row.ceiling_ms <= now_ms;
     let from_ms = if is_late { after_grace } else { after_grace.min(in_time) };

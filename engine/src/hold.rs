@@ -1,10 +1,10 @@
 //! Legal holds as predicates on objects: which of them stand, and which cover an object. Pure.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Row;
+use crate::schema::{Flags, Row};
 use crate::selector::Selector;
 use serde::{Deserialize, Serialize};
-use sexton_proof::record::Cause;
+use sexton_proof::record::{Cause, Reason};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Longest name, reason or author, in bytes.
@@ -82,7 +82,7 @@ impl Hold {
     fn still_covers(&self, object: Covered<'_>) -> bool {
         self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
             _ if lifted.done => false,
-            HoldKind::Temporary => object.parked,
+            HoldKind::Temporary => object.parked || object.outlasted(lifted.at_ms),
             HoldKind::Event => object.parked || object.start_ms < lifted.at_ms,
         })
     }
@@ -95,15 +95,26 @@ pub(crate) struct Covered<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) subject: &'a [u8],
     pub(crate) start_ms: i64,
+    pub(crate) ceiling_ms: i64,
     /// Whether a hold kept it when its time had come, and nobody has let it go since.
     pub(crate) parked: bool,
+    /// Whether it was let go by a hold that had kept it past its ceiling, or deleted by its host.
+    pub(crate) let_go: bool,
 }
 
 impl<'a> Covered<'a> {
     /// An object of the class named `class`.
     pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
         let parked = row.cause == Cause::Held.code();
-        Covered { class, key: row.key, subject: row.subject, start_ms: row.start_ms, parked }
+        let let_go = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
+        let Row { key, subject, start_ms, ceiling_ms, .. } = *row;
+        Covered { class, key, subject, start_ms, ceiling_ms, parked, let_go }
+    }
+
+    /// Whether its ceiling had passed when a hold on it was lifted at `lifted_ms`, though nobody planned it meanwhile,
+    /// because the engine was off or stopped: the hold kept it all the same.
+    pub(crate) fn outlasted(&self, lifted_ms: i64) -> bool {
+        !self.let_go && self.ceiling_ms < lifted_ms
     }
 }
 
@@ -156,16 +167,10 @@ impl HoldSet {
 
     /// Whether another one than `than` covers the object, which no longer counts as kept.
     pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &[u8; 16]) -> bool {
-        let object = Covered { parked: false, ..object };
+        let object = Covered { parked: false, let_go: true, ..object };
         let counts =
             |id: &&[u8; 16]| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.standing.covering(object, &counts).is_some()
-    }
-
-    /// Whether one that was not lifted covers the object.
-    pub(crate) fn is_held(&self, object: Covered<'_>) -> bool {
-        let stands = |id: &&[u8; 16]| self.all.get(*id).is_some_and(Hold::stands);
-        self.standing.covering(object, &stands).is_some()
     }
 
     /// Whether any hold is on a class, which an object could leave.
@@ -173,13 +178,21 @@ impl HoldSet {
         !self.standing.classes.is_empty()
     }
 
-    /// The hold on its class that an object would leave by going to another.
+    /// The hold on its class that an object would leave by going to another, whatever covers it there: that may be lifted
+    /// first.
     pub(crate) fn left_by(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
         if !self.any_on_class() || from == to {
             return None;
         }
-        let hold = self.covering(Covered::of(from, row))?;
-        self.covering(Covered::of(to, row)).is_none().then_some(hold)
+        let on_class = self.standing.classes.get(from)?.iter().filter_map(|id| self.all.get(id));
+        on_class.into_iter().find(|hold| hold.still_covers(Covered::of(from, row)))
+    }
+
+    /// Until when what the lifted holds on an object had kept is left alone: the longest grace counts.
+    pub(crate) fn grace_until_ms(&self, object: Covered<'_>) -> i64 {
+        let covers = |hold: &&Hold| hold.terms.selector.covers(object.class, object.key, object.subject);
+        let lifted = self.all.values().filter(covers).filter_map(|hold| hold.lifted.as_ref());
+        lifted.map(|lifted| lifted.at_ms.saturating_add(lifted.grace_ms)).max().unwrap_or(i64::MIN)
     }
 
     /// Refuses what cannot be placed.
@@ -294,7 +307,15 @@ mod tests {
             }
             for class in ["a", "c"] {
                 let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
-                let object = Covered { class, key: &key, subject: &subject, start_ms: 0, parked: false };
+                let object = Covered {
+                    class,
+                    key: &key,
+                    subject: &subject,
+                    start_ms: 0,
+                    ceiling_ms: 0,
+                    parked: false,
+                    let_go: false,
+                };
                 let found = set.covering(object);
                 prop_assert_eq!(found.is_some(), naive);
                 prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));

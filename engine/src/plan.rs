@@ -15,7 +15,7 @@ use crate::sweep;
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::{Cause, Reason};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -277,7 +277,12 @@ const BREAKER_WINDOW_MIN_MS: i64 = 3_600_000;
 fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<PageId>>> {
     loop {
         let tripped = alarms::tripped(core);
+        // While a sweep has more to look at, what it has not looked at waits, and so do surprises: all of them count
+        // before the first goes.
+        let sought = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
+        let unseen: HashSet<PageId> = sought.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
         let mut due = core.index.due(now_ms, BATCH_PAGES_MAX, &tripped);
+        due.retain(|page| !unseen.contains(&page.page) && (sought.is_none() || page.surprises == 0));
         due.sort_unstable_by_key(|page| (page.earliest_ceiling_ms, page.page));
         let Some(first) = due.first() else { return Ok(None) };
         let class = core.class(first.page.class)?;

@@ -171,7 +171,7 @@ fn forecast(
 ) -> Option<Forecast> {
     let mut moved_ms = outlook.now_ms;
     if marks.contains_key(&id) {
-        aim = effect::end_replaced(&outlook.active, &aim, holds, outlook.now_ms).unwrap_or(aim);
+        aim = effect::end_replaced(&outlook.active, &aim, outlook.now_ms).unwrap_or(aim);
     } else {
         for active in &outlook.active {
             let at_ms = outlook.now_ms.max(active.ready_ms());

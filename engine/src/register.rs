@@ -276,15 +276,16 @@ fn check_class_holds(core: &Core, shard: &mut Shard, members: &[usize], call: &C
     }
     for &at in members {
         let (item, one) = (&call.items[at], &call.prepared[at]);
-        if item.version.is_empty() || one.class.definition.find != crate::class::Find::Key {
+        if call.manner.only_missing || one.class.definition.find != crate::class::Find::Key {
             continue;
         }
         let refused = find(core, shard, &one.fingerprint, item.key, |id, row| {
             let from = core.class(id.page.class)?;
+            // Without a version nothing tells the object from another one: in doubt it is kept.
+            let may_be_same =
+                !row.flags.has(Flags::RELEASED) && (item.version.is_empty() || row.version == item.version);
             let left = holds.left_by(row, &from.definition.name, item.class);
-            Ok(left
-                .filter(|_| row.version == item.version)
-                .map(|hold| hold::held("the object is registered", hold)))
+            Ok(left.filter(|_| may_be_same).map(|hold| hold::held("the object is registered", hold)))
         })?;
         refused.flatten().map_or(Ok(()), Err)?;
     }

@@ -10,7 +10,7 @@ use crate::core::{Core, Planner};
 use crate::effect::{self, Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
-use crate::index::{PageState, Shard};
+use crate::index::{Page, PageState, Shard};
 use crate::kv::{Family, Order, WriteSet};
 use crate::place::{self, Place};
 use crate::register;
@@ -69,7 +69,8 @@ pub(crate) fn ready(core: &Core, by_ms: i64) -> Result<Vec<Active>> {
             RequestKind::Lift { hold } => core.holds.read().get(hold).cloned(),
             _ => None,
         };
-        Ok(Active::new(request, newest, lifted))
+        let closed = core.classes.read().closed().clone();
+        Ok(Active::new(request, newest, lifted, closed))
     };
     ready.into_iter().map(active).collect()
 }
@@ -101,6 +102,8 @@ impl Sweep {
             let pages = sweep.unseen(&core.index.lock(number), &scope, now_ms);
             sweep.todo.extend(pages.into_iter().map(|(page, _)| page));
         }
+        // What is due first, since it waits for being looked at.
+        sweep.todo.make_contiguous().sort_unstable_by_key(|page| (page.slot, *page));
         Ok(Some(sweep))
     }
 
@@ -171,6 +174,15 @@ impl Sweep {
     /// Finds the objects of a shard that requests name by key.
     fn look_up(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
         let mut set = WriteSet::default();
+        let staged = self.stage_keys(core, shard, &mut set, now_ms);
+        unless_gap(core, &set, staged)?;
+        if !set.is_empty() {
+            core.writer.write(set)?;
+        }
+        Ok(())
+    }
+
+    fn stage_keys(&mut self, core: &Core, shard: &mut Shard, set: &mut WriteSet, now_ms: i64) -> Result<()> {
         for key in self.keys.get(&usize::from(shard.number())).cloned().unwrap_or_default() {
             let (_, fingerprint) = core.index.locate(&key);
             let row = |id: RegistrationId, row: &Row<'_>| {
@@ -187,14 +199,10 @@ impl Sweep {
                     self.waiting.insert(id.page);
                 }
                 Some(PageState::Open | PageState::Closed) => {
-                    let staged = self.look(core, shard, &mut set, id, Aim::of(&class, id, row), now_ms);
-                    staged.inspect_err(|error| core.writer.poison(error))?;
+                    self.look(core, shard, set, id, Aim::of(&class, id, row), now_ms)?;
                 }
                 _ => {}
             }
-        }
-        if !set.is_empty() {
-            core.writer.write(set)?;
         }
         Ok(())
     }
@@ -209,28 +217,11 @@ impl Sweep {
             return Ok(1);
         }
         let from = self.seen.get(&page).copied().unwrap_or(0);
-        let class = core.class(page.class)?;
-        let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
         let mut set = WriteSet::default();
-        for (key, value) in rows_from(core, page, from)? {
-            let id = schema::row_id(page.class, &key)?;
-            let aim = Aim::of(&class, id, Row::decode(&value)?);
-            let staged = match marks.get(&id) {
-                None if found.state == PageState::InBatch => {
-                    if self.active.iter().any(|active| active.may_concern(&class, &aim.row)) {
-                        self.waiting.insert(page);
-                        return Ok(found.rows - from);
-                    }
-                    Ok(())
-                }
-                None => self.look(core, shard, &mut set, id, aim, now_ms),
-                Some(Mark::Replaced) if found.is_settled_in() => {
-                    self.look_replaced(core, shard, &mut set, id, &aim, now_ms)
-                }
-                Some(_) => Ok(()),
-            };
-            // Seqs may be given to rows that will not be written now; nothing may be written behind such a gap.
-            staged.inspect_err(|error| core.writer.poison(error))?;
+        let staged =
+            self.stage_page(core, shard, &found, RegistrationId { page, seq: from }, &mut set, now_ms);
+        if !unless_gap(core, &set, staged)? {
+            return Ok(found.rows - from);
         }
         if !set.is_empty() {
             // Durable with what ends the sweep: a crash before leaves the request waiting, and it is swept again.
@@ -238,6 +229,41 @@ impl Sweep {
         }
         self.seen.insert(page, found.rows);
         Ok(found.rows - from)
+    }
+
+    /// Stages what becomes of the rows of a page from `from` on. `false` where the page has to be waited for.
+    fn stage_page(
+        &mut self,
+        core: &Core,
+        shard: &mut Shard,
+        found: &Page,
+        from: RegistrationId,
+        set: &mut WriteSet,
+        now_ms: i64,
+    ) -> Result<bool> {
+        let page = from.page;
+        let class = core.class(page.class)?;
+        let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
+        for (key, value) in rows_from(core, page, from.seq)? {
+            let id = schema::row_id(page.class, &key)?;
+            let aim = Aim::of(&class, id, Row::decode(&value)?);
+            let staged = match marks.get(&id) {
+                None if found.state == PageState::InBatch => {
+                    if self.active.iter().any(|active| active.may_concern(&class, &aim.row)) {
+                        self.waiting.insert(page);
+                        return Ok(false);
+                    }
+                    Ok(())
+                }
+                None => self.look(core, shard, set, id, aim, now_ms),
+                Some(Mark::Replaced) if found.is_settled_in() => {
+                    self.look_replaced(core, shard, set, id, &aim, now_ms)
+                }
+                Some(_) => Ok(()),
+            };
+            staged?;
+        }
+        Ok(true)
     }
 
     /// Has every request look at a row, and stages what they make of it together.
@@ -297,7 +323,7 @@ impl Sweep {
         aim: &Aim<'_>,
         now_ms: i64,
     ) -> Result<()> {
-        let Some(end) = effect::end_replaced(&self.active, aim, &core.holds.read(), now_ms) else {
+        let Some(end) = effect::end_replaced(&self.active, aim, now_ms) else {
             return Ok(());
         };
         let Some(cause) = end.cause else { return Ok(()) };
@@ -343,6 +369,16 @@ impl Sweep {
         }
         Ok(())
     }
+}
+
+/// Poisons where staging failed after seqs were given to rows that will not be written now: nothing may be written behind
+/// such a gap.
+fn unless_gap<T>(core: &Core, set: &WriteSet, staged: Result<T>) -> Result<T> {
+    staged.inspect_err(|error| {
+        if !set.is_empty() {
+            core.writer.poison(error);
+        }
+    })
 }
 
 /// The rows of a page from seq `from` on.

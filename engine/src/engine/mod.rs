@@ -163,7 +163,8 @@ impl Engine {
     /// were, and registering the same again is safe where the class finds by key and the version is not empty.
     ///
     /// # Errors
-    /// `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`, `Full`.
+    /// `Invalid` with the value and the bound; `Held` where an object that a hold on its class covers is registered under
+    /// another class; `Forked`, `Poisoned`, `Io`, `Full`.
     pub fn register(&self, items: &[Registration<'_>], durability: Durability) -> Result<Vec<Registered>> {
         register::register(&self.core, items, durability, Manner::USUAL, self.now_ms())
     }

@@ -317,7 +317,7 @@ impl Evidence {
         self.leaf(self.finished_ms)?;
         let paths = Paths::of(self.batch.number());
         let public = |path: String, bytes| NewFile { path, bytes, access: Access::Public };
-        if !self.destinations.is_empty() {
+        if self.batch.intent.to != self.to() {
             // The reserved pages go on record before files that name them, so that recovery can resolve them.
             self.batch.intent.to = self.to();
             let mut set = WriteSet::default();

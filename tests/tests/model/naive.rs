@@ -202,14 +202,14 @@ impl Item {
     }
 
     /// A hold that had kept it was lifted.
-    fn let_go(&mut self, hold: &Hold, lifted: Lifted, now_ms: i64) {
+    fn let_go(&mut self, hold: &Hold, lifted: Lifted, grace_until_ms: i64, now_ms: i64) {
         let restarts = hold.is_event && self.start_ms < lifted.at_ms && self.reason == Reason::Due;
         if restarts {
             self.is_open = false;
             self.fall_under(self.terms, lifted.at_ms, now_ms);
             return;
         }
-        let after_grace = (lifted.at_ms + lifted.grace_ms).max(now_ms);
+        let after_grace = grace_until_ms.max(now_ms);
         let from_ms = if self.ceiling_ms <= now_ms {
             self.reason = Reason::Lifted;
             after_grace
@@ -237,7 +237,6 @@ pub(crate) struct Lifted {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hold {
-    pub(crate) placed_ms: i64,
     pub(crate) name: u8,
     pub(crate) of: Target,
     pub(crate) is_event: bool,
@@ -315,6 +314,12 @@ impl Model {
     /// has looked for yet: those that it kept, and those whose clock it restarts.
     pub(crate) fn is_held(&self, item: &Item, class: usize) -> bool {
         is_held(&self.holds, item, class)
+    }
+
+    /// Whether a hold on its class covers the item.
+    pub(crate) fn is_held_by_class(&self, item: &Item) -> bool {
+        let on_class = self.holds.iter().filter(|hold| matches!(hold.of, Target::Class(_)));
+        is_held(&on_class.cloned().collect::<Vec<_>>(), item, item.class)
     }
 
     /// Whether anything that has not ended is covered; of keys nobody asks.
@@ -469,11 +474,14 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
         other != at && has_effect && hold.of.covers(item.key, item.class)
     };
     // The hold kept what passed its ceiling under it, even if nobody looked meanwhile.
-    let outlasted =
-        item.reason != Reason::Lifted && (hold.placed_ms..lifted.at_ms).contains(&item.ceiling_ms);
+    let outlasted = item.reason != Reason::Lifted && item.ceiling_ms < lifted.at_ms;
     let goes = restarts || (is_parked || outlasted) && !holds.iter().enumerate().any(keeps);
     if goes {
-        item.let_go(hold, lifted, now_ms);
+        // The longest grace counts.
+        let mine = |hold: &&Hold| hold.of.covers(item.key, item.class);
+        let graces = holds.iter().filter(mine).filter_map(|hold| hold.lifted);
+        let until_ms = graces.map(|lifted| lifted.at_ms + lifted.grace_ms).max().unwrap_or(0);
+        item.let_go(hold, lifted, until_ms, now_ms);
     }
     goes
 }
@@ -481,13 +489,16 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
 fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     let counts = |hold: &&Hold| {
         hold.lifted.is_none_or(|lifted| {
-            !lifted.is_done && (item.is_parked || hold.is_event && item.start_ms < lifted.at_ms)
+            let outlasted =
+                item.reason != Reason::Lifted && !item.is_released && item.ceiling_ms < lifted.at_ms;
+            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasted };
+            !lifted.is_done && (item.is_parked || covers)
         })
     };
     holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
 }
 
-/// What a newer registration replaced ends at once where it would be erased or closed down, unless a hold covers it.
+/// What a newer registration replaced ends at once where it would be erased, closed down or let go.
 fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
     let reason = ready.iter().find_map(|request| match request.wish {
         Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),
@@ -497,7 +508,6 @@ fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms:
     });
     if let Some(reason) = reason
         && !item.is_released
-        && !holds.iter().any(|hold| hold.lifted.is_none() && hold.of.covers(item.key, item.class))
         && item.go_ms > second_of(now_ms)
     {
         (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);

@@ -270,8 +270,7 @@ impl Run {
         let newest = class.map(|class| self.model.newest(class));
         // A hold on its class cannot be left for a class without one.
         let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
-            let to = class.unwrap_or(live.class);
-            self.model.is_held(live, live.class) && !self.model.is_held(live, to)
+            class.is_some_and(|to| to != live.class) && self.model.is_held_by_class(live)
         });
         let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
@@ -339,8 +338,7 @@ impl Run {
             return;
         }
         assert_eq!(answer.unwrap().too_late, [], "nothing is on its way");
-        let placed_ms = self.now_ms();
-        self.model.holds.push(Hold { placed_ms, name, of, is_event, lifted: None });
+        self.model.holds.push(Hold { name, of, is_event, lifted: None });
     }
 
     fn lift(&mut self, name: u8, grace_ms: i64) {
