@@ -18,11 +18,13 @@ pub(crate) struct Sweep {
     pub(crate) todo: VecDeque<PageId>,
     /// Pages looked at, and how many of their rows.
     pub(crate) seen: HashMap<PageId, u32>,
+    /// Rows that it put itself behind others which it had not looked at: they are not looked at again.
+    pub(crate) own: HashMap<PageId, HashSet<u32>>,
     /// Pages of batches that are out, with rows that a request concerns: what is carried from them is still to be seen.
     pub(crate) waiting: BTreeSet<PageId>,
     /// Shards that are not finished.
     pub(crate) shards: BTreeSet<usize>,
-    /// The keys that requests name, by shard.
+    /// The keys that requests name, by shard, where all requests are about keys; those found are taken out.
     pub(crate) keys: HashMap<usize, BTreeSet<Vec<u8>>>,
 }
 

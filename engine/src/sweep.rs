@@ -90,11 +90,14 @@ impl Sweep {
             items,
             todo: VecDeque::new(),
             seen: HashMap::new(),
+            own: HashMap::new(),
             waiting: BTreeSet::new(),
             shards: (0..core.index.shards()).collect(),
             keys: HashMap::new(),
         };
-        for key in sweep.active.iter().filter_map(|active| active.keys.as_ref()).flatten() {
+        let by_key = sweep.active.iter().all(|active| active.keys.is_some());
+        let keys = sweep.active.iter().filter_map(|active| active.keys.as_ref()).filter(|_| by_key);
+        for key in keys.flatten() {
             sweep.keys.entry(core.index.locate(key).0).or_default().insert(key.clone());
         }
         let scope = sweep.scope(core);
@@ -200,6 +203,9 @@ impl Sweep {
                 }
                 Some(PageState::Open | PageState::Closed) => {
                     self.look(core, shard, set, id, Aim::of(&class, id, row), now_ms)?;
+                    if let Some(keys) = self.keys.get_mut(&usize::from(shard.number())) {
+                        keys.remove(&key);
+                    }
                 }
                 _ => {}
             }
@@ -227,7 +233,13 @@ impl Sweep {
             // Durable with what ends the sweep: a crash before leaves the request waiting, and it is swept again.
             core.writer.write(set)?;
         }
-        self.seen.insert(page, found.rows);
+        // What was put behind these rows meanwhile, by this very look, is not among them.
+        let own = self.own.remove(&page).unwrap_or_default();
+        let mut seen = found.rows;
+        while own.contains(&seen) {
+            seen += 1;
+        }
+        self.seen.insert(page, seen);
         Ok(found.rows - from)
     }
 
@@ -244,8 +256,14 @@ impl Sweep {
         let page = from.page;
         let class = core.class(page.class)?;
         let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
+        let own = self.own.get(&page).cloned().unwrap_or_default();
+        // Where all requests are about keys, what lives is found by them, and only what was replaced is looked for here.
+        let replaced_only = !self.keys.is_empty() && class.definition.find == Find::Key;
         for (key, value) in rows_from(core, page, from.seq)? {
             let id = schema::row_id(page.class, &key)?;
+            if own.contains(&id.seq) || replaced_only && !marks.contains_key(&id) {
+                continue;
+            }
             let aim = Aim::of(&class, id, Row::decode(&value)?);
             let staged = match marks.get(&id) {
                 None if found.state == PageState::InBatch => {
@@ -302,6 +320,7 @@ impl Sweep {
             let to = Place { class: &aim.class, slot, surprise, fingerprint: &fingerprint };
             let row = Row { cause: cause.code(), attempts: 0, ..aim.row };
             now_at = place::relocate(core, shard, set, (id, &old), to, &row, cause)?;
+            self.note_own(now_at);
         }
         for (number, known) in &mut self.items {
             if known.contains(&id) {
@@ -311,6 +330,16 @@ impl Sweep {
             }
         }
         Ok(())
+    }
+
+    /// Remembers that the sweep put a row there itself: each request has had its say.
+    fn note_own(&mut self, id: RegistrationId) {
+        let seen = self.seen.entry(id.page).or_insert(0);
+        if *seen == id.seq {
+            *seen += 1;
+        } else {
+            self.own.entry(id.page).or_default().insert(id.seq);
+        }
     }
 
     /// Ends what was replaced and is concerned.
