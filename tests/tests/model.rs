@@ -56,12 +56,21 @@ fn once_wrong() -> Vec<(&'static str, Vec<Step>)> {
         erase,
         Step::Enforce,
     ];
+    let made_late = vec![
+        Step::Hold { name: 0, of: Target::Key(10), is_event: false },
+        Step::Define { class: 6 },
+        upload(6, Begin::Ago(45_001)),
+        Step::Lift { name: 0, grace_ms: 0 },
+        Step::Define { class: 6 },
+        Step::Apply { class: 6 },
+    ];
     let released = vec![kept.clone(), Step::Release { key: 0, by_id: false }];
     let with = |more: Step| [released.clone(), vec![more, Step::Enforce]].concat();
     vec![
         ("a changed class took objects of another class along", other_class),
         ("what was erased stayed parked when its event hold was lifted", parked),
         ("an erasure hid that a hold had kept an object late", after_hold),
+        ("a sweep took what it had made late itself for what a hold had kept", made_late),
         ("an object stored again after its release was forgotten", with(Step::Retry { key: 0 })),
         ("a released and replaced registration failed the full check", with(kept)),
     ]
