@@ -8,6 +8,7 @@ use crate::guard::{ClockState, Trusted};
 use crate::hold::check_text;
 use crate::kv::{Family, WriteSet};
 use crate::schema;
+use crate::writer::Ticket;
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::EventKind;
 use std::collections::BTreeSet;
@@ -44,13 +45,18 @@ pub(crate) fn resume(core: &Core, id: &[u8; 16], reason: &str, author: &str, now
         forgive(core, class)?;
         planner.breaker.reset(class);
     }
-    let text = schema::to_json(&(&alarm, reason, author))?;
-    event::record(core, EventKind::Resume, alarm.id, &text, now_ms, |set| {
+    end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now_ms)?;
+    Ok(alarm)
+}
+
+/// Ends an alarm, with `text` on record.
+fn end(core: &Core, alarm: &Alarm, text: &[u8], now_ms: i64) -> Result<()> {
+    event::record(core, EventKind::Resume, alarm.id, text, now_ms, |set| {
         set.delete(Family::Meta, &schema::alarm_key(&alarm.id));
         Ok(())
     })?;
-    core.alarms.lock().remove(id);
-    Ok(alarm)
+    core.alarms.lock().remove(&alarm.id);
+    Ok(())
 }
 
 /// Lets the surprises of a class count as known. A crash in between leaves some of them surprises, and the alarm.
@@ -96,10 +102,10 @@ pub(crate) fn tripped(core: &Core) -> BTreeSet<ClassId> {
 }
 
 /// Records the trusted time: after a restart the time until then counts as vouched for.
-pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<()> {
+pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<Ticket> {
     let mut set = WriteSet::default();
     set.put(Family::Meta, schema::CLOCK, &now_ms.to_be_bytes());
-    core.writer.write_durably(set)
+    core.writer.write(set)
 }
 
 /// What stops all deleting while the clock is as `now` says: the alarm that stands, or the one that planning will raise.
@@ -135,18 +141,12 @@ pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, ste
         ClockState::Agrees | ClockState::Behind { .. } => {
             for alarm in standing {
                 let text = schema::to_json(&(&alarm, "the clock is no longer ahead"))?;
-                event::record(core, EventKind::Resume, alarm.id, &text, now.now_ms, |set| {
-                    set.delete(Family::Meta, &schema::alarm_key(&alarm.id));
-                    Ok(())
-                })?;
-                core.alarms.lock().remove(&alarm.id);
+                end(core, &alarm, &text, now.now_ms)?;
                 tracing::warn!("the clock is no longer ahead: deleting goes on");
             }
             if now.now_ms.saturating_sub(*recorded_ms) >= RECORD_EVERY_MS {
                 // Not synced: losing it makes the time off look longer, which asks a person once too often.
-                let mut set = WriteSet::default();
-                set.put(Family::Meta, schema::CLOCK, &now.now_ms.to_be_bytes());
-                core.writer.write(set)?;
+                record_clock(core, now.now_ms)?;
                 *recorded_ms = now.now_ms;
             }
             Ok(true)

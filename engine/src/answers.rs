@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hold::Covered;
-use crate::kv::{Family, Order, WriteSet};
+use crate::kv::{self, Family, WriteSet};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::requests;
 use crate::schema::{self, Flags, Row};
@@ -11,7 +11,6 @@ use crate::trail::{Trail, Whereabouts};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 /// One object of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,16 +47,13 @@ pub enum Progress {
 /// The objects of an erasure that were found so far.
 pub(crate) fn items(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Result<Vec<Item>> {
     requests::get(core, number)?;
-    let range = schema::items(number);
-    let mut stored = Vec::new();
-    core.kv.scan(Family::Items, &range.start..&range.end, Order::Ascending, &mut |key, value| {
-        stored.push((key.to_vec(), value.to_vec()));
-        ControlFlow::Continue(())
+    let stored = kv::collect(&*core.kv, Family::Items, &schema::items(number), |key, value| {
+        Ok((schema::item_id(key)?, value.to_vec()))
     })?;
     // One that moved while it was looked for may be listed under both ids.
     let mut items: BTreeMap<RegistrationId, Item> = BTreeMap::new();
     for (item, key) in stored {
-        let (id, progress) = progress(core, trail, schema::item_id(&item)?, now_ms)?;
+        let (id, progress) = progress(core, trail, item, now_ms)?;
         items.insert(id, Item { key, id, progress });
     }
     Ok(items.into_values().collect())
@@ -151,11 +147,11 @@ fn last_end_ms(core: &Core, trail: &Trail, request: &Request, now_ms: i64) -> Re
 }
 
 fn nothing_lives(core: &Core, request: &Request) -> bool {
-    let classes: Vec<_> = core.classes.read().iter().cloned().collect();
-    let known = core.classes.read().closed().clone();
-    let closed = |name: &str| known.contains(name) && request.selector.covers(name, &[], &[]);
+    let classes = core.classes.read();
+    let closed = |name: &str| classes.is_closed(name) && request.selector.covers(name, &[], &[]);
     let versions: Vec<_> =
         classes.iter().filter(|class| closed(&class.definition.name)).map(|class| class.id).collect();
+    drop(classes);
     let mut live = 0_u64;
     core.index.each_page(&mut |id, page| {
         live += if versions.contains(&id.class) { u64::from(page.live()) } else { 0 };

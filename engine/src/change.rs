@@ -10,7 +10,7 @@ use crate::kv::{Family, WriteSet};
 use crate::place::{self, Place};
 use crate::register::{self, Durability};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
-use crate::trail::{self, Trail, Whereabouts};
+use crate::trail::{Trail, Whereabouts};
 use crate::writer::Ticket;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
@@ -151,7 +151,7 @@ fn look(core: &Core, shard: &mut Shard, of: Which<'_>) -> Result<Option<(Registr
     };
     loop {
         let Some(page) = shard.page_mut(id.page).copied() else { return Ok(None) };
-        match if page.marked { trail::mark(core, id)? } else { None } {
+        match if page.marked { place::mark(core, id)? } else { None } {
             Some(Mark::Moved { to, .. }) => id = to,
             Some(Mark::Replaced) => {
                 return Err(Error::not_found(format!("a newer registration of its key replaced {id}")));

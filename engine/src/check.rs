@@ -5,7 +5,7 @@ use crate::core::{Core, Ledger};
 use crate::error::Result;
 use crate::evidence::Paths;
 use crate::index::{Page, PageState};
-use crate::kv::{Family, Order};
+use crate::kv::{self, Family, Order};
 use crate::log;
 use crate::publish;
 use crate::recovery;
@@ -176,10 +176,8 @@ fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<()> {
 fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -> Result<()> {
     let mut expected = 0_u32;
     let range = schema::page_rows(page.page);
-    let mut rows = Vec::new();
-    core.kv.scan(Family::Rows(class.id), &range.start..&range.end, Order::Ascending, &mut |key, value| {
-        rows.push((key.to_vec(), value.to_vec()));
-        ControlFlow::Continue(())
+    let rows = kv::collect(&*core.kv, Family::Rows(class.id), &range, |key, value| {
+        Ok((key.to_vec(), value.to_vec()))
     })?;
     for (key, value) in rows {
         let id = schema::row_id(class.id, &key)?;

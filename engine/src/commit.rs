@@ -103,9 +103,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
 /// its batch was out, may stay behind under its settled page, where it is void.
 fn marked_pages(core: &Core, group: &[Waiting]) -> BTreeSet<PageId> {
     let pages = group.iter().flat_map(|(evidence, _)| &evidence.batch.intent.pages).map(|rows| rows.page);
-    let is_marked =
-        |page: &PageId| core.index.lock(page.shard.into()).page_mut(*page).is_none_or(|found| found.marked);
-    pages.filter(is_marked).collect()
+    pages.filter(|page| core.index.is_marked(*page)).collect()
 }
 
 fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<PageId>, leaf: u64) {

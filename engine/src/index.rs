@@ -138,6 +138,11 @@ impl Index {
         self.shards[shard].lock()
     }
 
+    /// Whether a page has registrations that were replaced or moved; of a page that is not in the wheel nobody knows.
+    pub(crate) fn is_marked(&self, page: PageId) -> bool {
+        self.lock(page.shard.into()).page_mut(page).is_none_or(|found| found.marked)
+    }
+
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
     }

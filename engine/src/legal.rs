@@ -5,10 +5,11 @@ use crate::error::{Error, Result};
 use crate::event;
 use crate::hold::{self, Hold, Lifted, NewHold};
 use crate::index::PageState;
-use crate::kv::{Family, Order};
+use crate::kv::{self, Family};
+use crate::place;
 use crate::request::{Request, RequestKind};
 use crate::requests;
-use crate::schema::{self, Mark, Row};
+use crate::schema::{self, Row};
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::EventKind;
 use std::ops::ControlFlow;
@@ -65,32 +66,17 @@ fn in_flight(core: &Core, hold: &Hold) -> Result<Vec<RegistrationId>> {
     for page in pages {
         let class = core.class(page.class)?;
         let rows = schema::page_rows(page);
-        let mut failure = None;
-        core.kv.scan(
-            Family::Rows(page.class),
-            &rows.start..&rows.end,
-            Order::Ascending,
-            &mut |key, value| match schema::row_id(page.class, key)
-                .and_then(|id| Ok((id, Row::decode(value)?)))
-            {
-                Ok((id, row)) if hold.terms.selector.covers(&class.definition.name, row.key, row.subject) => {
-                    covered.push(id);
-                    ControlFlow::Continue(())
-                }
-                Ok(_) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
-        failure.map_or(Ok(()), Err)?;
+        kv::try_scan(&*core.kv, Family::Rows(page.class), &rows, |key, value| {
+            let row = Row::decode(value)?;
+            if hold.terms.selector.covers(&class.definition.name, row.key, row.subject) {
+                covered.push(schema::row_id(page.class, key)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
     let mut late = Vec::new();
     for id in covered {
-        let mark =
-            core.kv.get(Family::Marks, &id.to_bytes())?.map(|bytes| Mark::decode(&bytes)).transpose()?;
-        if mark.is_none() {
+        if place::mark(core, id)?.is_none() {
             late.push(id);
         }
     }

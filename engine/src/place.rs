@@ -6,11 +6,12 @@ use crate::class::{Class, Find, second_of};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::Shard;
-use crate::kv::{Family, WriteSet};
+use crate::kv::{self, Family, WriteSet};
 use crate::schema::{self, FINGERPRINT_BYTES, Mark, Row};
 use sexton_proof::commitment::{self, Descriptor};
-use sexton_proof::id::RegistrationId;
+use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::Cause;
+use std::collections::BTreeMap;
 
 /// Where a row goes.
 #[derive(Clone, Copy)]
@@ -88,6 +89,19 @@ pub(crate) fn relocate_replaced(
         page.marked = true;
     }
     Ok(())
+}
+
+/// What stands under a registration whose page has not settled.
+pub(crate) fn mark(core: &Core, id: RegistrationId) -> Result<Option<Mark>> {
+    core.kv.get(Family::Marks, &id.to_bytes())?.map(|bytes| Mark::decode(&bytes)).transpose()
+}
+
+/// What stands under the registrations of a page.
+pub(crate) fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
+    let marks = kv::collect(&*core.kv, Family::Marks, &schema::page_registrations(page), |key, value| {
+        Ok((schema::mark_id(key)?, Mark::decode(value)?))
+    })?;
+    Ok(marks.into_iter().collect())
 }
 
 /// Whether a registration that was to go in `from_slot` now goes with less notice than a slot, and would not have, or

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::guard::Trusted;
 use crate::hold::{Covered, HoldSet};
 use crate::index::DuePage;
-use crate::kv::{Family, Order, WriteSet};
+use crate::kv::{self, Family, Order, WriteSet};
+use crate::place;
 use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
 use crate::store::{Request, SubBatch};
 use crate::sweep;
@@ -448,37 +449,27 @@ pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Tr
 /// The marks of the batch's registrations: one scan for each run of neighbouring slots, where one for each page would
 /// cost more than its few rows. Only pages that have any are looked at.
 fn marks(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
-    let is_marked =
-        |page: &PageId| core.index.lock(page.shard.into()).page_mut(*page).is_none_or(|found| found.marked);
-    let pages: Vec<PageId> = batch.intent.pages.iter().map(|page| page.page).filter(is_marked).collect();
+    let pages = batch.intent.pages.iter().map(|page| page.page);
+    let pages: Vec<PageId> = pages.filter(|page| core.index.is_marked(*page)).collect();
     let slot_ms = batch.class.definition.slot_ms;
     let mut marks = BTreeMap::new();
     for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let (from, to) = (schema::page_registrations(*first).start, schema::page_registrations(*last).end);
-        let mut failure = None;
-        core.kv.scan(Family::Marks, &from..&to, Order::Ascending, &mut |key, value| {
-            if let Some(id) = key.as_array().map(RegistrationId::from_bytes)
-                && pages.binary_search(&id.page).is_ok()
-            {
-                match Mark::decode(value) {
-                    Ok(mark) => marks.insert(id, mark),
-                    Err(error) => {
-                        failure = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                };
+        kv::try_scan(&*core.kv, Family::Marks, &(from..to), |key, value| {
+            let id = schema::mark_id(key)?;
+            if pages.binary_search(&id.page).is_ok() {
+                marks.insert(id, Mark::decode(value)?);
             }
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         })?;
-        failure.map_or(Ok(()), Err)?;
     }
     Ok(marks)
 }
 
 /// Whether a newer registration replaced this one.
 pub(crate) fn is_replaced(core: &Core, id: RegistrationId) -> Result<bool> {
-    Ok(core.kv.get(Family::Marks, &id.to_bytes())?.as_deref() == Some(&*Mark::Replaced.encode()))
+    Ok(place::mark(core, id)? == Some(Mark::Replaced))
 }
 
 /// The instants at which a failed deletion is tried again.

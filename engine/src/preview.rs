@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::guard::Trusted;
 use crate::hold::{Covered, Hold, HoldSet, Lifted};
 use crate::index::Page;
-use crate::kv::{Family, Order};
+use crate::kv::{self, Family};
 use crate::place;
 use crate::plan::{self, Planned, Truth};
 use crate::schema::{self, Flags, Mark, Row};
@@ -122,7 +122,7 @@ fn page_ahead(
     visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let class = core.class(page.class)?;
-    let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
+    let marks = if found.marked { place::marks(core, page)? } else { BTreeMap::new() };
     let stopped = match &outlook.clock {
         Some(cause) => Some(cause.clone()),
         None if outlook.tripped.contains(&page.class) && found.surprises > 0 => {
@@ -130,35 +130,19 @@ fn page_ahead(
         }
         None => None,
     };
-    let range = schema::page_rows(page);
-    let mut result = Ok(ControlFlow::Continue(()));
-    core.kv.scan(
-        Family::Rows(page.class),
-        &range.start..&range.end,
-        Order::Ascending,
-        &mut |key, value| {
-            let row = schema::row_id(page.class, key).and_then(|id| Ok((id, Row::decode(value)?)));
-            let (id, row) = match row {
-                Ok(found) => found,
-                Err(error) => {
-                    result = Err(error);
-                    return ControlFlow::Break(());
-                }
-            };
-            if id.seq >= found.rows || row.flags.has(Flags::MOVED) {
-                return ControlFlow::Continue(()); // It is shown where it lives.
-            }
-            let aim = Aim::of(&class, id, row);
-            let found = (found.surprises > 0, stopped.as_ref());
-            let Some(forecast) = forecast(outlook, holds, &marks, id, aim, found) else {
-                return ControlFlow::Continue(());
-            };
-            let next = visit(forecast);
-            result = Ok(next);
-            next
-        },
-    )?;
-    result
+    let mut next = ControlFlow::Continue(());
+    kv::try_scan(&*core.kv, Family::Rows(page.class), &schema::page_rows(page), |key, value| {
+        let (id, row) = (schema::row_id(page.class, key)?, Row::decode(value)?);
+        if id.seq >= found.rows || row.flags.has(Flags::MOVED) {
+            return Ok(next); // It is shown where it lives.
+        }
+        let found = (found.surprises > 0, stopped.as_ref());
+        if let Some(forecast) = forecast(outlook, holds, &marks, id, Aim::of(&class, id, row), found) {
+            next = visit(forecast);
+        }
+        Ok(next)
+    })?;
+    Ok(next)
 }
 
 fn forecast(
@@ -223,24 +207,4 @@ fn forecast(
         floor_ms: aim.row.floor_ms,
         ceiling_ms: aim.row.ceiling_ms,
     })
-}
-
-fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
-    let range = schema::page_registrations(page);
-    let mut marks = BTreeMap::new();
-    let mut failure = None;
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| match (
-        key.as_array().map(RegistrationId::from_bytes),
-        Mark::decode(value),
-    ) {
-        (Some(id), Ok(mark)) => {
-            marks.insert(id, mark);
-            ControlFlow::Continue(())
-        }
-        (_, mark) => {
-            failure = mark.err();
-            ControlFlow::Break(())
-        }
-    })?;
-    failure.map_or(Ok(marks), Err)
 }

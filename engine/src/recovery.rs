@@ -15,7 +15,7 @@ use crate::files::{Access, Files};
 use crate::hold::HoldSet;
 use crate::index::{Index, PAGE_ROWS_MAX, Page, PageState};
 use crate::keyring::KeyRing;
-use crate::kv::{Family, Kv, Order, WriteSet};
+use crate::kv::{self, Family, Kv, Order, WriteSet, collect};
 use crate::log::{self, Log};
 use crate::options::Options;
 use crate::plan::{self, Batch};
@@ -26,7 +26,7 @@ use crate::writer::Writer;
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use sexton_proof::file::{EvidenceFile, OpeningsFile};
-use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::id::{ClassId, PageId};
 use sexton_proof::leaf::Leaf;
 use sexton_proof::note::Signer;
 use sexton_proof::record::{FileKind, Method};
@@ -208,31 +208,6 @@ fn next_epoch(kv: &dyn Kv, writer: &Writer, shape: Option<&Shape>) -> Result<u64
     Ok(last + 1)
 }
 
-/// Collects what a scan yields, stopping at the first failure.
-fn collect<T>(
-    kv: &dyn Kv,
-    family: Family,
-    range: &std::ops::Range<Vec<u8>>,
-    mut read: impl FnMut(&[u8], &[u8]) -> Result<T>,
-) -> Result<Vec<T>> {
-    let mut all: Result<Vec<T>> = Ok(Vec::new());
-    kv.scan(family, &range.start..&range.end, Order::Ascending, &mut |key, value| match (
-        &mut all,
-        read(key, value),
-    ) {
-        (Ok(list), Ok(one)) => {
-            list.push(one);
-            ControlFlow::Continue(())
-        }
-        (_, Err(error)) => {
-            all = Err(error);
-            ControlFlow::Break(())
-        }
-        (Err(_), _) => ControlFlow::Break(()),
-    })?;
-    all
-}
-
 fn load_classes(kv: &dyn Kv) -> Result<(Classes, BTreeMap<ClassId, Counts>)> {
     let records =
         collect(kv, Family::Meta, &schema::prefix(b"class/"), |_, value| ClassRecord::decode(value))?;
@@ -330,8 +305,7 @@ fn earliest_ceiling_ms(class: &Class, page: PageId, now: u64) -> i64 {
 fn restore_marks(kv: &dyn Kv, index: &Index) -> Result<()> {
     let all = schema::prefix(&[]);
     let marks = |key: &[u8], value: &[u8]| {
-        let id = key.as_array().map(RegistrationId::from_bytes);
-        let id = id.ok_or_else(|| Error::corrupt("the mark of a registration is malformed"))?;
+        let id = schema::mark_id(key)?;
         // Under a page that is not in the wheel, and so settled, it is void.
         if let Some(page) = index.lock(id.page.shard.into()).page_mut(id.page) {
             page.marked = true;
@@ -339,20 +313,7 @@ fn restore_marks(kv: &dyn Kv, index: &Index) -> Result<()> {
         }
         Ok(())
     };
-    let mut failure = None;
-    kv.scan(
-        Family::Marks,
-        &all.start..&all.end,
-        Order::Ascending,
-        &mut |key, value| match marks(key, value) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        },
-    )?;
-    failure.map_or(Ok(()), Err)
+    kv::try_scan(kv, Family::Marks, &all, |key, value| marks(key, value).map(ControlFlow::Continue))
 }
 
 fn last_settled_slot(kv: &dyn Kv, class: ClassId) -> Result<u64> {

@@ -4,7 +4,7 @@ use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hold::check_text;
-use crate::kv::{Family, Order, WriteSet};
+use crate::kv::{self, Family, WriteSet};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Flags, Row};
 use crate::selector::Selector;
@@ -143,22 +143,17 @@ fn lives_in(core: &Core, class: &Class, selector: &Selector) -> Result<bool> {
     let covers = |row: &Row<'_>| {
         !row.flags.has(Flags::MOVED) && selector.covers(&class.definition.name, row.key, row.subject)
     };
-    let mut found = Ok(false);
+    let mut found = false;
     for page in pages {
-        let rows = schema::page_rows(page);
-        core.kv.scan(Family::Rows(class.id), &rows.start..&rows.end, Order::Ascending, &mut |_, value| {
-            match Row::decode(value) {
-                Ok(row) if !covers(&row) => return ControlFlow::Continue(()),
-                Ok(_) => found = Ok(true),
-                Err(error) => found = Err(error),
-            }
-            ControlFlow::Break(())
+        kv::try_scan(&*core.kv, Family::Rows(class.id), &schema::page_rows(page), |_, value| {
+            found = covers(&Row::decode(value)?);
+            Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        if !matches!(found, Ok(false)) {
+        if found {
             break;
         }
     }
-    found
+    Ok(found)
 }
 
 fn due_ms(erasure: &Erasure) -> Result<Option<i64>> {

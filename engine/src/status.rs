@@ -6,10 +6,10 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::guard::{ClockState, Trusted};
 use crate::index::PageState;
-use crate::kv::{Family, Order};
+use crate::kv::{self, Family};
 use crate::request::Request;
-use crate::schema::{self, Arrivals, Counts, Row};
-use crate::trail::{self, Trail};
+use crate::schema::{self, Arrivals, Counts, Flags, Row};
+use crate::trail::Trail;
 use sexton_proof::id::{ClassId, PageId};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -168,26 +168,13 @@ impl ClassStatus {
 }
 
 fn count_overdue(core: &Core, page: PageId, now_ms: i64, class: &mut ClassStatus) -> Result<()> {
-    let range = schema::page_rows(page);
-    let mut failure = None;
-    let moved = trail::moved_out(core, page)?;
-    core.kv.scan(
-        Family::Rows(page.class),
-        &range.start..&range.end,
-        Order::Ascending,
-        &mut |key, value| match Row::decode(value) {
-            Ok(row) if row.ceiling_ms < now_ms && !moved.contains(key) => {
-                class.overdue += 1;
-                let oldest = class.oldest_overdue_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms));
-                class.oldest_overdue_ms = Some(oldest);
-                ControlFlow::Continue(())
-            }
-            Ok(_) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        },
-    )?;
-    failure.map_or(Ok(()), Err)
+    kv::try_scan(&*core.kv, Family::Rows(page.class), &schema::page_rows(page), |_, value| {
+        let row = Row::decode(value)?;
+        if row.ceiling_ms < now_ms && !row.flags.has(Flags::MOVED) {
+            class.overdue += 1;
+            let oldest = class.oldest_overdue_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms));
+            class.oldest_overdue_ms = Some(oldest);
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }

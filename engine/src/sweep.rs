@@ -11,7 +11,7 @@ use crate::effect::{self, Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
 use crate::index::{Page, PageState, Shard};
-use crate::kv::{Family, Order, WriteSet};
+use crate::kv::{self, Family, WriteSet};
 use crate::place::{self, Place};
 use crate::register;
 use crate::request::{Request, RequestKind, RequestState};
@@ -19,7 +19,6 @@ use crate::schema::{self, Arrivals, Mark, Row};
 use crate::selector::Selector;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::ops::ControlFlow;
 
 /// Rows looked at before due batches get their turn again.
 const ROWS_AT_ONCE: u32 = 1 << 20;
@@ -95,8 +94,8 @@ impl Sweep {
             shards: (0..core.index.shards()).collect(),
             keys: HashMap::new(),
         };
-        let by_key = sweep.active.iter().all(|active| active.keys.is_some());
-        let keys = sweep.active.iter().filter_map(|active| active.keys.as_ref()).filter(|_| by_key);
+        let is_by_key = sweep.is_by_key();
+        let keys = sweep.active.iter().filter_map(|active| active.keys.as_ref()).filter(|_| is_by_key);
         for key in keys.flatten() {
             sweep.keys.entry(core.index.locate(key).0).or_default().insert(key.clone());
         }
@@ -157,10 +156,15 @@ impl Sweep {
         Ok(())
     }
 
+    /// Whether all requests are about keys.
+    fn is_by_key(&self) -> bool {
+        self.active.iter().all(|active| active.keys.is_some())
+    }
+
     /// The classes whose rows are read, and whether only pages with marks are: where all requests are about keys, objects
     /// that are found by key are found so, and what newer registrations replaced lies in such pages.
     fn scope(&self, core: &Core) -> BTreeMap<ClassId, bool> {
-        let by_key = self.active.iter().all(|active| active.keys.is_some());
+        let is_by_key = self.is_by_key();
         let concerned = |class: &Class| {
             let name = &class.definition.name;
             self.active.iter().any(|active| match (&active.request.selector, &active.newest) {
@@ -171,7 +175,7 @@ impl Sweep {
         };
         let classes = core.classes.read();
         let read = classes.iter().filter(|class| concerned(class));
-        read.map(|class| (class.id, by_key && class.definition.find == Find::Key)).collect()
+        read.map(|class| (class.id, is_by_key && class.definition.find == Find::Key)).collect()
     }
 
     /// Finds the objects of a shard that requests name by key.
@@ -255,7 +259,7 @@ impl Sweep {
     ) -> Result<bool> {
         let page = from.page;
         let class = core.class(page.class)?;
-        let marks = if found.marked { marks(core, page)? } else { BTreeMap::new() };
+        let marks = if found.marked { place::marks(core, page)? } else { BTreeMap::new() };
         let own = self.own.get(&page).cloned().unwrap_or_default();
         // Where all requests are about keys, what lives is found by them, and only what was replaced is looked for here.
         let replaced_only = !self.keys.is_empty() && class.definition.find == Find::Key;
@@ -414,22 +418,9 @@ fn unless_gap<T>(core: &Core, set: &WriteSet, staged: Result<T>) -> Result<T> {
 fn rows_from(core: &Core, page: PageId, from: u32) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let end = schema::page_rows(page).end;
     let from = schema::row_key(RegistrationId { page, seq: from });
-    let mut rows = Vec::new();
-    core.kv.scan(Family::Rows(page.class), &from..&end, Order::Ascending, &mut |key, value| {
-        rows.push((key.to_vec(), value.to_vec()));
-        ControlFlow::Continue(())
-    })?;
-    Ok(rows)
-}
-
-fn marks(core: &Core, page: PageId) -> Result<BTreeMap<RegistrationId, Mark>> {
-    let range = schema::page_registrations(page);
-    let mut marks = Vec::new();
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| {
-        marks.extend(key.as_array().map(|key| (RegistrationId::from_bytes(key), Mark::decode(value))));
-        ControlFlow::Continue(())
-    })?;
-    marks.into_iter().map(|(id, mark)| Ok((id, mark?))).collect()
+    kv::collect(&*core.kv, Family::Rows(page.class), &(from.to_vec()..end), |key, value| {
+        Ok((key.to_vec(), value.to_vec()))
+    })
 }
 
 /// The registrations that an erasure found so far, and where those live on that were moved since.
@@ -437,8 +428,7 @@ fn known_items(core: &Core, request: u32) -> Result<HashSet<RegistrationId>> {
     let mut known = HashSet::new();
     for mut id in items_of(core, request)? {
         while known.insert(id)
-            && let Some(mark) = core.kv.get(Family::Marks, &id.to_bytes())?
-            && let Mark::Moved { to, .. } = Mark::decode(&mark)?
+            && let Some(Mark::Moved { to, .. }) = place::mark(core, id)?
         {
             id = to;
         }
@@ -447,11 +437,5 @@ fn known_items(core: &Core, request: u32) -> Result<HashSet<RegistrationId>> {
 }
 
 fn items_of(core: &Core, request: u32) -> Result<Vec<RegistrationId>> {
-    let range = schema::items(request);
-    let mut keys = Vec::new();
-    core.kv.scan(Family::Items, &range.start..&range.end, Order::Ascending, &mut |key, _| {
-        keys.push(key.to_vec());
-        ControlFlow::Continue(())
-    })?;
-    keys.iter().map(|key| schema::item_id(key)).collect()
+    kv::collect(&*core.kv, Family::Items, &schema::items(request), |key, _| schema::item_id(key))
 }

@@ -4,16 +4,16 @@
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::evidence::Paths;
-use crate::kv::{Family, Order};
+use crate::kv::Family;
 use crate::log;
-use crate::schema::{self, Mark, Settled};
+use crate::place;
+use crate::schema::{Mark, Settled};
 use parking_lot::Mutex;
 use sexton_proof::file::{ChunkTree, EvidenceFile};
-use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::{BatchLeaf, Leaf};
 use sexton_proof::record::{FileKind, Tombstone};
-use std::collections::{BTreeSet, VecDeque};
-use std::ops::ControlFlow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Batches whose files are kept at hand; asking for receipts batch by batch then reads each file once.
@@ -61,7 +61,7 @@ impl Trail {
         let mut at = id;
         for _ in 0..STEPS_MAX {
             let Some(settled) = core.kv.get(Family::Settled, &at.page.to_bytes())? else {
-                match mark(core, at)? {
+                match place::mark(core, at)? {
                     Some(Mark::Moved { to, .. }) => at = to,
                     Some(Mark::Replaced) | None => return Ok(Whereabouts::Unsettled(at)),
                 }
@@ -87,27 +87,6 @@ impl Trail {
         at_hand.truncate(BATCHES_AT_HAND);
         Ok(batch)
     }
-}
-
-/// What stands under a registration whose page has not settled.
-pub(crate) fn mark(core: &Core, id: RegistrationId) -> Result<Option<Mark>> {
-    core.kv.get(Family::Marks, &id.to_bytes())?.map(|bytes| Mark::decode(&bytes)).transpose()
-}
-
-/// The row keys of a page whose registrations live on elsewhere already.
-pub(crate) fn moved_out(core: &Core, page: PageId) -> Result<BTreeSet<Vec<u8>>> {
-    let range = schema::page_registrations(page);
-    let mut moved = BTreeSet::new();
-    let mut failure = None;
-    core.kv.scan(Family::Marks, &range.start..&range.end, Order::Ascending, &mut |key, value| {
-        match Mark::decode(value) {
-            Ok(Mark::Moved { .. }) => moved.extend(key.get(4..).map(<[u8]>::to_vec)),
-            Ok(Mark::Replaced) => {}
-            Err(error) => failure = Some(error),
-        }
-        ControlFlow::Continue(())
-    })?;
-    failure.map_or(Ok(moved), Err)
 }
 
 fn end(batch: Arc<BatchFiles>, page: u32, id: RegistrationId) -> Result<End> {

@@ -122,7 +122,8 @@ impl Engine {
         let ended = alarms::resume(&self.core, alarm, reason, author, now_ms)?;
         if ended.cause.is_of_time() {
             let now = self.guard.lock().accept(read(&*self.clock, true));
-            alarms::record_clock(&self.core, now.now_ms)?;
+            let recorded = alarms::record_clock(&self.core, now.now_ms)?;
+            self.core.writer.sync(recorded)?;
         }
         Ok(ended)
     }

@@ -67,6 +67,39 @@ pub trait Kv: Send + Sync {
     fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
 }
 
+/// Scans in ascending order with a visitor that can fail; the first failure ends the scan.
+pub(crate) fn try_scan(
+    kv: &dyn Kv,
+    family: Family,
+    range: &Range<Vec<u8>>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut result = Ok(());
+    kv.scan(family, &range.start..&range.end, Order::Ascending, &mut |key, value| match visit(key, value) {
+        Ok(next) => next,
+        Err(error) => {
+            result = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    result
+}
+
+/// Collects what a range holds, stopping at the first failure.
+pub(crate) fn collect<T>(
+    kv: &dyn Kv,
+    family: Family,
+    range: &Range<Vec<u8>>,
+    mut read: impl FnMut(&[u8], &[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    try_scan(kv, family, range, |key, value| {
+        all.push(read(key, value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(all)
+}
+
 /// One change of a [`WriteSet`].
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {

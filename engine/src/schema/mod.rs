@@ -66,6 +66,12 @@ pub(crate) fn page_registrations(page: PageId) -> Range<Vec<u8>> {
     RegistrationId { page, seq: 0 }.to_bytes().to_vec()..successor(&from)
 }
 
+/// The registration that a mark stands under.
+pub(crate) fn mark_id(key: &[u8]) -> Result<RegistrationId> {
+    let id = key.as_array().map(RegistrationId::from_bytes);
+    id.ok_or_else(|| Error::corrupt("the mark of a registration is malformed"))
+}
+
 /// The keys of all settled pages of a class that share slot and shard.
 pub(crate) fn settled_parts(page: PageId) -> Range<Vec<u8>> {
     let from = page.to_bytes();
