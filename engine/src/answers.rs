@@ -127,11 +127,16 @@ fn finish(core: &Core, trail: &Trail, request: Request, now_ms: i64) -> Result<R
     if core.check_writable().is_err() {
         return Ok(request);
     }
-    requests::store(
-        core,
-        WriteSet::default(),
-        Request { state: RequestState::Finished, changed_ms, ..request },
-    )
+    // Under the planner's lock nobody forgets it meanwhile; whoever did so before finds it forgotten still.
+    let planner = core.planner.lock();
+    let finished = Request { state: RequestState::Finished, changed_ms, ..request };
+    let stored = core.requests.lock().get(&finished.number).map(|stored| stored.state);
+    let result = match stored {
+        Some(RequestState::Found) => requests::store(core, WriteSet::default(), finished),
+        _ => Ok(finished),
+    };
+    drop(planner);
+    result
 }
 
 /// When the last object of an erasure ended, if all have.
