@@ -1,10 +1,10 @@
 //! What the benchmarks share: objects to register, an engine to register them in, a store that answers at once, and
 //! the bare sketch that the engine is held against.
 
+use rustix::time::{ClockId, clock_gettime};
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
 use sexton_proof::leaf::Openings;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub mod bare;
+pub mod boundary;
 
 /// Any error: a benchmark has nothing to do but to stop.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -233,11 +234,8 @@ pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     Ok(Cost { wall: began.elapsed(), cpu: cpu()?.saturating_sub(used) })
 }
 
-/// User and system time of this process, in the hundredths of a second that Linux counts.
+/// User and system time of this process.
 fn cpu() -> Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // Fields 14 and 15, counted behind the name in parentheses, which is field 2.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    let ticks: u64 = fields.map(|field| field.parse().unwrap_or(0)).sum();
-    Ok(Duration::from_millis(ticks * 10))
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Ok(Duration::new(used.tv_sec.try_into()?, used.tv_nsec.try_into()?))
 }

@@ -6,18 +6,20 @@
 use clap::Parser;
 use sexton::Find;
 use sexton_bench::bare::Bare;
-use sexton_bench::{Cost, Ours, Result, Workload, timed};
+use sexton_bench::boundary::{self, BUFFERED};
+use sexton_bench::{CALL, Cost, Ours, Result, Workload, timed};
 use sexton_proof::leaf::Openings;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Objects in the index at the least, and per slot, for each line of the table.
 const FILLS: [(usize, usize); 3] = [(100_000, 10), (1_000_000, 1_000), (2_000_000, 100_000)];
 
 /// Benchmarks of Sexton that are no criterion benches.
 #[derive(Parser)]
-enum Command {
+enum Args {
     /// The engine beside a bare sketch of it: durable registrations and enforced objects per second.
     Floor {
         /// Rounds; medians are taken over them.
@@ -33,6 +35,23 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// The boundary to C: what registering through the C library takes beside the Rust call.
+    Boundary {
+        /// The program made of ffi/bench/register.c.
+        program: PathBuf,
+        /// Rounds; medians are taken over them.
+        #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// Calls of 1,000 objects in a round.
+        #[arg(long, default_value_t = 500)]
+        calls: usize,
+        /// Where the indexes lie while they are measured.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// One side of `boundary`: registers through Rust and prints the microseconds that it took.
+    #[command(hide = true)]
+    Register { folder: PathBuf, calls: usize, flags: u32 },
 }
 
 /// What is measured: the sketch, or the engine with classes of one kind.
@@ -53,8 +72,55 @@ const SUBJECTS: [Subject; 4] = [
 type Rounds = Vec<(Cost, Cost)>;
 
 fn main() -> Result<()> {
-    let Command::Floor { rounds, dir, fill, only } = Command::parse();
-    print_fsync(&dir)?;
+    match Args::parse() {
+        Args::Floor { rounds, dir, fill, only } => floor(rounds, &dir, fill, only.as_deref()),
+        Args::Boundary { program, rounds, calls, dir } => boundary_to_c(&program, rounds, calls, &dir),
+        Args::Register { folder, calls, flags } => {
+            let cost = boundary::register(&folder, calls, flags)?;
+            println!("{} {}", cost.wall.as_micros(), cost.cpu.as_micros());
+            Ok(())
+        }
+    }
+}
+
+fn boundary_to_c(program: &Path, rounds: u8, calls: usize, dir: &Path) -> Result<()> {
+    println!(
+        "Registering {} objects in calls of 1,000, C over Rust: median (least–most) of {rounds} rounds.\n",
+        calls * CALL
+    );
+    println!("| | time | CPU time |\n|---|---:|---:|");
+    for (name, flags) in [("buffered", BUFFERED), ("one fsync per call", 0)] {
+        let mut ratios = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            let through = |program: Command| -> Result<Cost> {
+                boundary::in_process_of(program, tempfile::tempdir_in(dir)?.path(), calls, flags)
+            };
+            let through_rust = || {
+                let mut program = Command::new(std::env::current_exe()?);
+                program.arg("register");
+                through(program)
+            };
+            // In turn the first, so that neither always measures in the wake of the other.
+            let (rust, c) = if round % 2 == 0 {
+                (through_rust()?, through(Command::new(program))?)
+            } else {
+                let c = through(Command::new(program))?;
+                (through_rust()?, c)
+            };
+            ratios.0.push(c.wall.as_secs_f64() / rust.wall.as_secs_f64());
+            ratios.1.push(c.cpu.as_secs_f64() / rust.cpu.as_secs_f64());
+        }
+        let cell = |ratios| {
+            let (least, median, most) = spread(ratios);
+            format!("{median:.2} ({least:.2}–{most:.2})")
+        };
+        println!("| {name} | {} | {} |", cell(ratios.0), cell(ratios.1));
+    }
+    Ok(())
+}
+
+fn floor(rounds: u8, dir: &Path, fill: Option<usize>, only: Option<&str>) -> Result<()> {
+    print_fsync(dir)?;
     println!(
         "\nThousands of objects per second: median (least–most) of {rounds} rounds. ×: median share of bare."
     );
@@ -64,13 +130,13 @@ fn main() -> Result<()> {
     for (objects, per_slot) in FILLS.into_iter().filter(|(_, n)| fill.is_none_or(|f| f == *n)) {
         let work = Workload::new(objects, per_slot);
         let subjects: Vec<Subject> =
-            SUBJECTS.into_iter().filter(|s| only.as_deref().is_none_or(|name| name == s.name)).collect();
+            SUBJECTS.into_iter().filter(|s| only.is_none_or(|name| name == s.name)).collect();
         let mut measured: Vec<Rounds> = vec![Vec::new(); subjects.len()];
         for round in 0..usize::from(rounds) {
             for turn in 0..subjects.len() {
                 // Another one begins in every round, so that nobody always measures in the wake of the same.
                 let at = (round + turn) % subjects.len();
-                measured[at].push(measure(&dir, subjects[at], &work)?);
+                measured[at].push(measure(dir, subjects[at], &work)?);
             }
             eprintln!("{per_slot} per slot: round {} of {rounds}", round + 1);
         }

@@ -4,16 +4,7 @@ use crate::args::ResumeArgs;
 use crate::output::{Failure, Output};
 use crate::{folder, show};
 use serde_json::{Value, json};
-use sexton::{Alarm, AlarmCause};
-
-/// The word for what raised an alarm.
-pub(crate) fn cause(cause: &AlarmCause) -> String {
-    match cause {
-        AlarmCause::Clock => "clock".into(),
-        AlarmCause::TimeOff => "time off".into(),
-        AlarmCause::Breaker { class } => format!("surprise in class \"{class}\""),
-    }
-}
+use sexton::{Alarm, json};
 
 /// Shows the alarms that stand.
 pub(crate) fn list(alarms: &[Alarm], output: &mut Output) {
@@ -23,19 +14,10 @@ pub(crate) fn list(alarms: &[Alarm], output: &mut Output) {
             output.bad("alarm"),
             hex::encode(alarm.id),
             show::instant(alarm.raised_ms),
-            cause(&alarm.cause)
+            json::cause(&alarm.cause)
         ));
         output.line(format_args!("  {}", alarm.sentence));
     }
-}
-
-pub(crate) fn json_of(alarm: &Alarm) -> Value {
-    json!({
-        "id": hex::encode(alarm.id),
-        "cause": cause(&alarm.cause),
-        "raised_ms": alarm.raised_ms,
-        "sentence": alarm.sentence,
-    })
 }
 
 pub(crate) fn run(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
@@ -47,13 +29,13 @@ pub(crate) fn run(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure>
         engine.resume(&alarm.id, &args.why.reason, &args.why.author)?;
     }
     if args.change.data.json {
-        let told: Vec<Value> = chosen.iter().map(json_of).collect();
+        let told: Vec<Value> = chosen.iter().map(json::alarm).collect();
         output.json(&json!({ "dry_run": dry_run, "resumed": told }));
         return Ok(0);
     }
     let done = if dry_run { "would be ended" } else { "is ended" };
     for alarm in &chosen {
-        output.line(format_args!("alarm {} ({}) {done}", hex::encode(alarm.id), cause(&alarm.cause)));
+        output.line(format_args!("alarm {} ({}) {done}", hex::encode(alarm.id), json::cause(&alarm.cause)));
     }
     if chosen.is_empty() {
         output.line("no alarm stands");
@@ -81,6 +63,7 @@ fn one(standing: Vec<Alarm>, prefix: Option<&str>) -> Result<Alarm, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sexton::AlarmCause;
 
     fn alarm(first: u8) -> Alarm {
         let mut id = [0x11; 16];

@@ -5,7 +5,7 @@ use crate::output::{Failure, Output};
 use crate::{folder, rehearsal, show, value};
 use serde_json::json;
 use sexton::{
-    Action, Change as Said, Changed, Durability, Engine, Forecast, Registration, RegistrationId, Which,
+    Action, Change as Said, Changed, Durability, Engine, Forecast, Registration, RegistrationId, Which, json,
 };
 use sexton_proof::id::{NO_CEILING, NO_FLOOR};
 use std::ops::ControlFlow;
@@ -50,8 +50,8 @@ fn say(
         output.json(&json!({
             "dry_run": change.dry_run,
             "id": changed.id.to_string(),
-            "floor_ms": show::bound(changed.floor_ms),
-            "ceiling_ms": show::bound(changed.ceiling_ms),
+            "floor_ms": json::bound(changed.floor_ms),
+            "ceiling_ms": json::bound(changed.ceiling_ms),
             "ticket_hex": changed.ticket.map(hex::encode),
         }));
         return Ok(0);

@@ -4,8 +4,7 @@ use crate::args::CheckArgs;
 use crate::folder;
 use crate::output::{self, Failure, Output};
 use crate::show;
-use serde_json::json;
-use sexton::{Report, State};
+use sexton::{Report, State, json};
 use std::path::Path;
 
 const SOUND: u8 = 0;
@@ -20,38 +19,20 @@ pub(crate) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> 
     bar.finish_and_clear();
     let sound = report.is_sound() && state == State::Running;
     if args.json {
-        json(&report, &state, sound, output);
+        as_json(&report, &state, sound, output);
     } else {
         text(&report, &state, sound, folder, output);
     }
     Ok(if sound { SOUND } else { PROBLEMS })
 }
 
-/// The name of a state, and what happened.
-pub(crate) fn state_text(state: &State) -> (&'static str, Option<&str>) {
-    match state {
-        State::Running => ("running", None),
-        State::Forked(why) => ("forked", Some(why)),
-        State::Poisoned(why) => ("poisoned", Some(why)),
-        State::Paused(why) => ("paused", Some(why)),
-    }
-}
-
-fn json(report: &Report, state: &State, sound: bool, output: &mut Output) {
-    let (state, why) = state_text(state);
-    output.json(&json!({
-        "sound": sound,
-        "state": state,
-        "why": why,
-        "live_pages": report.pages,
-        "live_registrations": report.rows,
-        "batches": report.batches,
-        "tombstones": report.tombstones,
-        "carries": report.carries,
-        "log_entries": report.leaves,
-        "problems_found": report.problems_found,
-        "problems": report.problems,
-    }));
+fn as_json(report: &Report, state: &State, sound: bool, output: &mut Output) {
+    let (state, why) = json::state(state);
+    let mut told = json::report(report);
+    told["sound"] = sound.into();
+    told["state"] = state.into();
+    told["why"] = why.into();
+    output.json(&told);
 }
 
 fn text(report: &Report, state: &State, sound: bool, folder: &Path, output: &mut Output) {
@@ -62,7 +43,7 @@ fn text(report: &Report, state: &State, sound: bool, folder: &Path, output: &mut
     line(report.tombstones, "tombstones");
     line(report.carries, "carries");
     line(report.leaves, "log entries");
-    if let (state, Some(why)) = state_text(state) {
+    if let (state, Some(why)) = json::state(state) {
         output.line(format_args!("{} {why}", output.bad(format_args!("{state}:"))));
     }
     for problem in &report.problems {

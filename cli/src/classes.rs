@@ -6,7 +6,7 @@ use crate::args::{
 use crate::output::{Failure, Output};
 use crate::{folder, rehearsal, request, show, value};
 use serde_json::{Value, json};
-use sexton::{ClassSet, Clock, Definition, Engine, Options, Selector, Span, SystemClock};
+use sexton::{ClassSet, Clock, Definition, Engine, Options, Selector, Span, SystemClock, json};
 use std::path::Path;
 
 pub(crate) fn run(command: &ClassCommand, output: &mut Output) -> Result<u8, Failure> {
@@ -51,7 +51,7 @@ pub(crate) fn init(args: &InitArgs, output: &mut Output) -> Result<u8, Failure> 
 fn check(args: &ClassCheckArgs, output: &mut Output) -> Result<u8, Failure> {
     let classes = read(&args.file)?;
     if args.json {
-        output.json(&Value::Array(classes.iter().map(json_of).collect()));
+        output.json(&Value::Array(classes.iter().map(json::class).collect()));
         return Ok(0);
     }
     for class in classes.iter() {
@@ -75,7 +75,7 @@ fn list(args: &ClassListArgs, output: &mut Output) -> Result<u8, Failure> {
     let is_closed = |name: &str| status.classes.get(name).is_some_and(|class| class.closed);
     if args.data.json {
         let one = |(class, version): &(Definition, u32)| {
-            let mut told = json_of(class);
+            let mut told = json::class(class);
             told["version"] = (*version).into();
             told["closed"] = is_closed(&class.name).into();
             told
@@ -190,28 +190,4 @@ fn describe(class: &Definition, about: &str, output: &mut Output) {
     more.extend(class.feed.then(|| "deletions go into the feed".to_owned()));
     more.extend(class.remember.map(|span| format!("remembered for {span}")));
     output.line(format_args!("  how       {}", more.join(", ")));
-}
-
-fn json_of(class: &Definition) -> Value {
-    let text = |span: Option<Span>| span.map(|span| span.to_string());
-    let dates = |dates: &[sexton_proof::window::Date]| -> Vec<String> {
-        dates.iter().map(ToString::to_string).collect()
-    };
-    json!({
-        "name": class.name,
-        "keep": text(class.keep),
-        "within": text(class.within),
-        "zone": class.zone,
-        "holidays": dates(class.calendar.holidays()),
-        "workdays": dates(class.calendar.workdays()),
-        "start": class.start.name(),
-        "max_open": text(class.max_open),
-        "slot_ms": class.slot_ms,
-        "lead_ms": class.lead_ms,
-        "find": class.find.name(),
-        "disposition": class.disposition.name(),
-        "openings": class.openings.name(),
-        "feed": class.feed,
-        "remember": text(class.remember),
-    })
 }

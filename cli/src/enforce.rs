@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sexton::Engine;
 use sexton::store::dir::DirStore;
 use sexton::store::{Answer, Store, SubBatch};
+use sexton_proof::id::printable;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -73,11 +74,11 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     let answers = watched.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
     let held = held(&engine)?.saturating_sub(held_before);
     let now = engine.status()?;
-    let needs = status::needs(&engine, &now)?;
+    let needs = engine.needs(&now)?;
     let live: u64 = now.classes.values().map(|class| class.live).sum();
     let next_ms = engine.next_due_ms().filter(|_| live > 0);
     if args.change.data.json {
-        let problem = |(key, word, why): &(Vec<u8>, &str, String)| json!({ "key": show::chosen(key), "key_hex": hex::encode(key), "answer": word, "why": why });
+        let problem = |(key, word, why): &(Vec<u8>, &str, String)| json!({ "key": printable(key), "key_hex": hex::encode(key), "answer": word, "why": why });
         output.json(&json!({
             "dry_run": false,
             "answers": answers.counts,
@@ -108,7 +109,7 @@ fn text(answers: &Answers, held: u64, next_ms: Option<i64>, needs: &[String], ou
         output.line("nothing was due");
     }
     for (key, word, why) in &answers.problems {
-        output.line(format_args!("{} {}: {why}", output.bad(format_args!("{word}:")), show::chosen(key)));
+        output.line(format_args!("{} {}: {why}", output.bad(format_args!("{word}:")), printable(key)));
     }
     if let Some(next_ms) = next_ms {
         output.line(format_args!("next: {}", show::instant(next_ms)));

@@ -4,7 +4,8 @@ use crate::args::FeedArgs;
 use crate::output::{Failure, Output};
 use crate::{folder, show};
 use serde_json::{Value, json};
-use sexton::{Engine, FeedEntry};
+use sexton::{Engine, json};
+use sexton_proof::id::printable;
 
 pub(crate) fn run(args: &FeedArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = folder::to_change(&args.change)?;
@@ -14,7 +15,7 @@ pub(crate) fn run(args: &FeedArgs, output: &mut Output) -> Result<u8, Failure> {
     let entries = engine.feed(args.after, args.max as usize)?;
     let next = entries.last().map_or(args.after, |entry| entry.number);
     if args.change.data.json {
-        let entries: Vec<Value> = entries.iter().map(json_of).collect();
+        let entries: Vec<Value> = entries.iter().map(json::feed_entry).collect();
         output.json(&json!({ "entries": entries, "next_after": next }));
         return Ok(0);
     }
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &FeedArgs, output: &mut Output) -> Result<u8, Failure> {
             entry.number,
             show::instant(entry.time_ms),
             entry.class,
-            show::chosen(&entry.key),
+            printable(&entry.key),
             entry.method,
             entry.reason
         ));
@@ -49,17 +50,4 @@ fn acknowledge(engine: &Engine, args: &FeedArgs, through: u64, output: &mut Outp
     let done = if dry_run { "would be" } else { "are" };
     output.line(format_args!("the entries up to {through} {done} forgotten"));
     Ok(0)
-}
-
-fn json_of(entry: &FeedEntry) -> Value {
-    json!({
-        "number": entry.number,
-        "class": entry.class,
-        "key": show::chosen(&entry.key),
-        "key_hex": hex::encode(&entry.key),
-        "version_hex": hex::encode(&entry.version),
-        "method": entry.method,
-        "reason": entry.reason,
-        "time_ms": entry.time_ms,
-    })
 }

@@ -3,8 +3,8 @@
 use crate::args::{HoldCommand, HoldLiftArgs, HoldListArgs, HoldPlaceArgs};
 use crate::output::{Failure, Output};
 use crate::{folder, rehearsal, show, value};
-use serde_json::{Value, json};
-use sexton::{Hold, HoldKind, NewHold, Selector};
+use serde_json::Value;
+use sexton::{Hold, HoldKind, NewHold, Selector, json};
 
 const PLACED: u8 = 0;
 const SOME_TOO_LATE: u8 = 1;
@@ -87,7 +87,7 @@ fn list(args: &HoldListArgs, output: &mut Output) -> Result<u8, Failure> {
     holds.retain(|hold| args.all || hold.lifted.is_none());
     holds.sort_by_key(|hold| hold.placed_ms);
     if args.data.json {
-        output.json(&Value::Array(holds.iter().map(json_of).collect()));
+        output.json(&Value::Array(holds.iter().map(json::hold).collect()));
         return Ok(0);
     }
     for hold in &holds {
@@ -124,35 +124,10 @@ fn describe(hold: &Hold, now_ms: i64, output: &mut Output) {
 
 /// What was decided, or would be: then it has no id.
 fn decided(hold: &Hold, dry_run: bool) -> Value {
-    let mut told = json_of(hold);
+    let mut told = json::hold(hold);
     told["dry_run"] = dry_run.into();
     if dry_run {
         told["id"] = Value::Null;
     }
     told
-}
-
-fn json_of(hold: &Hold) -> Value {
-    let terms = &hold.terms;
-    let lifted = hold.lifted.as_ref().map(|lifted| {
-        json!({
-            "at_ms": lifted.at_ms,
-            "reason": lifted.reason,
-            "author": lifted.author,
-            "grace_ms": lifted.grace_ms,
-            "done": lifted.done,
-        })
-    });
-    json!({
-        "id": hex::encode(hold.id),
-        "name": terms.name,
-        "on": terms.selector.describe(),
-        "selector": terms.selector,
-        "event": terms.kind == HoldKind::Event,
-        "reason": terms.reason,
-        "author": terms.author,
-        "placed_ms": hold.placed_ms,
-        "review_ms": terms.review_ms,
-        "lifted": lifted,
-    })
 }

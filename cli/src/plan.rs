@@ -4,7 +4,8 @@ use crate::args::PlanArgs;
 use crate::output::{Failure, Output};
 use crate::{alarms, folder, show};
 use serde_json::{Value, json};
-use sexton::{Action, Alarm, Engine, Forecast};
+use sexton::{Action, Alarm, Engine, Forecast, json};
+use sexton_proof::id::printable;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 
@@ -107,7 +108,7 @@ fn action(action: &Action) -> String {
         Action::EndReleased => "end, released".into(),
         Action::Hold(name) => format!("keep, hold {name:?}"),
         Action::WaitForFloor => "wait for the floor".into(),
-        Action::Stopped(cause) => format!("stopped, alarm: {}", alarms::cause(cause)),
+        Action::Stopped(cause) => format!("stopped, alarm: {}", json::cause(cause)),
     }
 }
 
@@ -118,7 +119,7 @@ fn text(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until_ms: i64, output: &
             "{}  {}  {}  {} ({}; {})",
             show::instant(one.at_ms),
             one.class,
-            show::chosen(&one.key),
+            printable(&one.key),
             output.strong(action(&one.action)),
             show::reason(one.reason),
             show::bounds(one.floor_ms, one.ceiling_ms)
@@ -145,20 +146,6 @@ fn text(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until_ms: i64, output: &
 }
 
 fn json_of(plan: &Plan, alarms: &[Alarm], as_of_ms: i64, until_ms: i64) -> Value {
-    let object = |one: &Forecast| {
-        json!({
-            "at_ms": one.at_ms,
-            "class": one.class,
-            "key": show::chosen(&one.key),
-            "key_hex": hex::encode(&one.key),
-            "id": one.id.to_string(),
-            "action": word(&one.action),
-            "hold": if let Action::Hold(name) = &one.action { Some(name) } else { None },
-            "reason": one.reason.name(),
-            "floor_ms": show::bound(one.floor_ms),
-            "ceiling_ms": show::bound(one.ceiling_ms),
-        })
-    };
     let group = |((class, action), group): (&(String, String), &Group)| {
         json!({
             "class": class,
@@ -171,22 +158,9 @@ fn json_of(plan: &Plan, alarms: &[Alarm], as_of_ms: i64, until_ms: i64) -> Value
     json!({
         "as_of_ms": as_of_ms,
         "until_ms": until_ms,
-        "alarms": alarms.iter().map(alarms::json_of).collect::<Vec<_>>(),
+        "alarms": alarms.iter().map(json::alarm).collect::<Vec<_>>(),
         "found": plan.objects(),
-        "objects": plan.first.iter().map(object).collect::<Vec<_>>(),
+        "objects": plan.first.iter().map(json::forecast).collect::<Vec<_>>(),
         "summary": plan.groups.iter().map(group).collect::<Vec<_>>(),
     })
-}
-
-/// What will be done, as a word.
-fn word(action: &Action) -> &'static str {
-    match action {
-        Action::Delete => "delete",
-        Action::Anonymise => "anonymise",
-        Action::EndReplaced => "end-replaced",
-        Action::EndReleased => "end-released",
-        Action::Hold(_) => "hold",
-        Action::WaitForFloor => "wait-for-floor",
-        Action::Stopped(_) => "stopped",
-    }
 }

@@ -7,6 +7,7 @@ use crate::{folder, rehearsal, show};
 use serde_json::{Value, json};
 use sexton::store::dir::{DirStore, Identified};
 use sexton::{Definition, Durability, Earlier, Engine, Find, Registration, Screened};
+use sexton_proof::id::printable;
 use sexton_proof::leaf::StartRule;
 
 const ALL_TAKEN: u8 = 0;
@@ -137,7 +138,7 @@ impl Told {
         output.line(format_args!("{:>12} {registered}", show::count(self.registered)));
         output.line(format_args!("{:>12} refused", show::count(self.refused.len() as u64)));
         for (key, why) in self.refused.iter().take(LISTED) {
-            output.line(format_args!("{} {}: {why}", output.bad("refused:"), show::chosen(key)));
+            output.line(format_args!("{} {}: {why}", output.bad("refused:"), printable(key)));
         }
         if self.refused.len() > LISTED {
             output.line(format_args!("and {} more", show::count((self.refused.len() - LISTED) as u64)));
@@ -145,7 +146,7 @@ impl Told {
     }
 
     fn json(&self, dry_run: bool) -> Value {
-        let refused = |(key, why): &(Vec<u8>, String)| json!({ "key": show::chosen(key), "key_hex": hex::encode(key), "why": why });
+        let refused = |(key, why): &(Vec<u8>, String)| json!({ "key": printable(key), "key_hex": hex::encode(key), "why": why });
         json!({
             "dry_run": dry_run,
             "known": self.known,

@@ -7,8 +7,8 @@ use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
 use sexton::{
-    ClassSet, Definition, Durability, Engine, NewHold, Options, Registration, Seams, SeededEntropy, Selector,
-    VirtualClock,
+    ClassSet, Definition, Durability, Engine, NewHold, Options, Pool, Registration, Seams, SeededEntropy,
+    Selector, VirtualClock,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -68,6 +68,7 @@ pub(crate) fn with(options: &Options, now_ms: i64) -> Result<Engine, Failure> {
         files: Arc::new(MemoryFiles::new(Faults::none())),
         // Nothing of it is ever published or kept, so its secrets need not be secret.
         entropy: Arc::new(SeededEntropy::new(0)),
+        pool: Arc::new(Pool::none()),
     };
     Ok(Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now_ms)))?)
 }

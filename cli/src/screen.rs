@@ -6,7 +6,8 @@ use crate::output::{self, Failure, Output};
 use crate::{folder, show, value};
 use serde_json::{Value, json};
 use sexton::store::dir::{DirStore, Identified};
-use sexton::{Durability, Engine, Registration, Screened};
+use sexton::{Durability, Engine, Registration, Screened, json};
+use sexton_proof::id::printable;
 
 const NOTHING_BACK: u8 = 0;
 const CAME_BACK: u8 = 1;
@@ -109,7 +110,7 @@ fn registration(one: &Told) -> Option<Registration<'_>> {
 
 fn text(told: &[Told], would: bool, output: &mut Output) {
     for one in told {
-        let key = show::chosen(&one.key);
+        let key = printable(&one.key);
         let line = match &one.what {
             Screened::Live(id) => format!("live     {key}  registration {id}"),
             Screened::Unknown => format!("unknown  {key}"),
@@ -135,28 +136,9 @@ fn text(told: &[Told], would: bool, output: &mut Output) {
 }
 
 fn json_of(one: &Told) -> Value {
-    let mut told = json!({
-        "key": show::chosen(&one.key),
-        "key_hex": hex::encode(&one.key),
-        "came_back": one.came_back(),
-        "delete_again": one.again.as_ref().is_some_and(Result::is_ok),
-        "refused": one.again.as_ref().and_then(|again| again.as_ref().err()),
-    });
-    match &one.what {
-        Screened::Live(id) => {
-            told["state"] = "live".into();
-            told["id"] = id.to_string().into();
-        }
-        Screened::Unknown => told["state"] = "unknown".into(),
-        Screened::Ended(ended) => {
-            told["state"] = "ended".into();
-            told["id"] = ended.id.to_string().into();
-            told["method"] = ended.method.name().into();
-            told["reason"] = ended.reason.name().into();
-            told["start_ms"] = ended.start_ms.into();
-            told["time_ms"] = ended.time_ms.into();
-            told["until_ms"] = ended.until_ms.into();
-        }
-    }
+    let mut told = json::screened(&one.key, &one.what);
+    told["came_back"] = one.came_back().into();
+    told["delete_again"] = one.again.as_ref().is_some_and(Result::is_ok).into();
+    told["refused"] = json!(one.again.as_ref().and_then(|again| again.as_ref().err()));
     told
 }

@@ -1,6 +1,8 @@
 //! How values are written for people.
 
 use jiff::Timestamp;
+#[cfg(feature = "engine")]
+use sexton::json;
 use sexton_proof::record::Reason;
 
 /// An instant: RFC 3339, UTC, with milliseconds.
@@ -36,16 +38,10 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
-/// A floor or a ceiling, where there is one, Unix ms.
-#[cfg(feature = "engine")]
-pub(crate) fn bound(ms: i64) -> Option<i64> {
-    Some(ms).filter(|ms| ![sexton_proof::id::NO_FLOOR, sexton_proof::id::NO_CEILING].contains(ms))
-}
-
 /// The bounds of an object.
 #[cfg(feature = "engine")]
 pub(crate) fn bounds(floor_ms: i64, ceiling_ms: i64) -> String {
-    match (bound(floor_ms), bound(ceiling_ms)) {
+    match (json::bound(floor_ms), json::bound(ceiling_ms)) {
         (Some(floor), Some(ceiling)) => {
             format!("not before {}, not after {}", instant(floor), instant(ceiling))
         }
@@ -71,14 +67,6 @@ pub(crate) fn count(n: impl Into<u64>) -> String {
 /// A number of things: `1 file`, `20,000 files`.
 pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(n as u64), if n == 1 { one } else { many })
-}
-
-/// Bytes that somebody chose, such as an object's key. Nothing in it can move a terminal's cursor.
-pub(crate) fn chosen(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => bytes.escape_ascii().to_string(),
-    }
 }
 
 /// Why a registration ended.
@@ -135,12 +123,5 @@ mod tests {
     fn thousands_stand_apart() {
         let shown: Vec<String> = [0_u64, 999, 1_000, 20_000, 1_234_567].map(count).into();
         assert_eq!(shown, ["0", "999", "1,000", "20,000", "1,234,567"]);
-    }
-
-    #[test]
-    fn a_key_cannot_write_to_the_terminal() {
-        assert_eq!(chosen("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
-        assert_eq!(chosen(b"a\x1b[2Jb"), "a\\x1b[2Jb");
-        assert_eq!(chosen(b"\xff\n"), "\\xff\\n");
     }
 }

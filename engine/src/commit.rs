@@ -146,7 +146,7 @@ fn stage_carried(
     let batch = &evidence.batch;
     for (at, id) in evidence.carried() {
         let planned = &batch.rows[at];
-        let row = carried_row(batch.row(planned), evidence.fates.of[at], batch.again);
+        let row = carried_row(batch.row(planned), evidence.fates.of[at], batch.is_again());
         set.put_with(Family::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
         if batch.class.definition.find != Find::Key {
             continue;

@@ -12,6 +12,7 @@ use crate::index::Index;
 use crate::keyring::{Key, KeyRing};
 use crate::kv::Kv;
 use crate::log::Log;
+use crate::pool::Pool;
 use crate::request::Request;
 use crate::schema::{Counts, Intent};
 use crate::writer::Writer;
@@ -44,11 +45,12 @@ pub(crate) struct Core {
     pub(crate) planner: Mutex<Planner>,
     /// Batches handed out and not yet committed.
     pub(crate) in_flight: AtomicU64,
-    /// Intents of batches that were dropped by whoever had them.
-    pub(crate) dropped: Arc<Mutex<Vec<Intent>>>,
+    /// Batches that were dropped by whoever had them.
+    pub(crate) dropped: Arc<Mutex<Vec<Unanswered>>>,
     /// Why nothing may be signed or deleted, where that is so.
     pub(crate) forked: Option<String>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) holds: RwLock<HoldSet>,
     pub(crate) requests: Mutex<BTreeMap<u32, Request>>,
     /// The number of the last request ever taken.
@@ -57,6 +59,14 @@ pub(crate) struct Core {
     pub(crate) alarms: Mutex<BTreeMap<[u8; 16], Alarm>>,
     /// The key under which the feed is encrypted.
     pub(crate) feed_key: Key,
+}
+
+/// An intent that was handed over and not committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) intent: Intent,
+    /// How often it was handed over, as far as this opening knows.
+    pub(crate) attempts: u32,
 }
 
 /// Bounds on one batch and on how many there are.
@@ -83,8 +93,8 @@ pub(crate) struct Ledger {
 pub(crate) struct Planner {
     /// The number of the last batch.
     pub(crate) last_batch: u64,
-    /// Intents of an earlier opening that were not committed, to be handed over again.
-    pub(crate) unfinished: VecDeque<Intent>,
+    /// What was not answered, in an earlier opening or in this one, to be handed over again.
+    pub(crate) unfinished: VecDeque<Unanswered>,
     /// What looks for the objects of requests, where one is under way.
     pub(crate) sweep: Option<Sweep>,
     pub(crate) breaker: Breaker,

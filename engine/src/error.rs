@@ -58,6 +58,11 @@ impl Error {
         Error { kind, message: message.into(), source: Some(source.into()) }
     }
 
+    /// The same kind and sentence, for somebody else who waits for the same thing.
+    pub(crate) fn again(&self) -> Self {
+        Error::new(self.kind, self.to_string())
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Error::new(ErrorKind::Invalid, message)
     }

@@ -152,6 +152,11 @@ impl Index {
         self.shards.iter().filter_map(|shard| shard.lock().next_slot()).min()
     }
 
+    /// The beginning of the earliest slot with a page that no batch has taken.
+    pub(crate) fn next_plannable_slot(&self) -> Option<u64> {
+        self.shards.iter().filter_map(|shard| shard.lock().next_plannable_slot()).min()
+    }
+
     /// Up to `limit` due pages of each class and shard, earliest slots first; of the `tripped` classes only those
     /// without surprises.
     pub(crate) fn due(&self, now_ms: i64, limit: usize, tripped: &BTreeSet<ClassId>) -> Vec<DuePage> {
@@ -363,6 +368,15 @@ impl Shard {
 
     fn next_slot(&self) -> Option<u64> {
         self.classes.values().filter_map(|pages| pages.wheel.first()).min()
+    }
+
+    fn next_plannable_slot(&self) -> Option<u64> {
+        let first = |wheel: &Wheel<Vec<Page>>| {
+            let is_plannable =
+                |slot: &u64| wheel.get(*slot).is_some_and(|parts| parts.iter().any(Page::is_plannable));
+            wheel.due(u64::MAX).find(is_plannable)
+        };
+        self.classes.values().filter_map(|pages| first(&pages.wheel)).min()
     }
 
     /// Calls `visit` for every page of the shard.

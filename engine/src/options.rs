@@ -27,6 +27,9 @@ pub struct Options {
     pub batch_rows: u32,
     /// Batches handed out and not yet committed; beyond it none is handed out.
     pub batches_in_flight: u64,
+    /// Threads that share the hashing and the fsyncs of a batch; where none are given one for each core. 0: whoever calls does
+    /// all of it.
+    pub threads: Option<usize>,
     /// Free disk space below which registrations are refused (`Full`), so that there is room for deleting, which
     /// writes evidence before it frees anything. Registering resumes by itself once there is more.
     pub disk_reserve_bytes: u64,
@@ -46,6 +49,7 @@ impl Default for Options {
             classes: ClassSet::default(),
             batch_rows: 65_536,
             batches_in_flight: 8,
+            threads: None,
             disk_reserve_bytes: 256 << 20,
             clock: ClockLimits::default(),
             breaker: BreakerLimits::default(),

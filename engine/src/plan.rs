@@ -3,7 +3,7 @@
 use crate::alarm::AlarmCause;
 use crate::alarms;
 use crate::class::Class;
-use crate::core::{Core, Planner};
+use crate::core::{Core, Planner, Unanswered};
 use crate::error::{Error, Result};
 use crate::guard::Trusted;
 use crate::hold::{Covered, HoldSet};
@@ -11,7 +11,7 @@ use crate::index::DuePage;
 use crate::kv::{self, Family, Order, WriteSet};
 use crate::place;
 use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
-use crate::store::{Request, SubBatch};
+use crate::store::{Disposition, Request, SubBatch};
 use crate::sweep;
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
@@ -30,8 +30,8 @@ pub struct Batch {
     pub(crate) intent: Intent,
     pub(crate) class: Arc<Class>,
     pub(crate) epoch: u64,
-    /// Whether an earlier opening may have handed these objects to the store already.
-    pub(crate) again: bool,
+    /// How often its objects have been handed over, this time included.
+    attempt: u32,
     /// The bytes of all rows, one after the other.
     pub(crate) bytes: Vec<u8>,
     /// The rows, in the order of page and seq.
@@ -39,14 +39,14 @@ pub struct Batch {
     /// Of those, the ones the store is asked to delete.
     asked: Vec<u32>,
     /// Where its intent goes if nobody hands it back.
-    dropped: Option<Arc<Mutex<Vec<Intent>>>>,
+    dropped: Option<Arc<Mutex<Vec<Unanswered>>>>,
 }
 
 impl Drop for Batch {
     /// A batch that is lost on the way, in a panic perhaps, is handed out again.
     fn drop(&mut self) {
         if let Some(dropped) = self.dropped.take() {
-            dropped.lock().push(self.intent.clone());
+            dropped.lock().push(Unanswered { intent: self.intent.clone(), attempts: self.attempt });
         }
     }
 }
@@ -108,6 +108,26 @@ impl Batch {
         self.intent.batch
     }
 
+    /// How often its objects have been handed over, this time included; after a crash at least 2.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether the store may have been asked for these objects before.
+    pub(crate) fn is_again(&self) -> bool {
+        self.attempt > 1
+    }
+
+    /// The fencing epoch: grows with every opening of the engine.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What is to be done with its objects.
+    pub fn disposition(&self) -> Disposition {
+        self.class.definition.disposition
+    }
+
     /// The class all its objects fall under.
     pub fn class(&self) -> &str {
         &self.class.definition.name
@@ -125,7 +145,13 @@ impl Batch {
 
     /// The objects to be deleted, in the order in which outcomes are expected.
     pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
-        self.asked.iter().map(|&at| self.object(&self.rows[at as usize]))
+        self.some_objects(0..self.asked.len())
+    }
+
+    /// Those of them whose places lie in `range`, which ends where they do.
+    pub fn some_objects(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = Object<'_>> {
+        let asked = self.asked.get(range).unwrap_or_default();
+        asked.iter().map(|&at| self.object(&self.rows[at as usize]))
     }
 
     /// The same in parts of at most `max` objects, as a [`crate::store::Store`] takes them.
@@ -203,8 +229,8 @@ impl Part<'_> {
         delete(&SubBatch {
             batch: batch.number(),
             class: batch.class(),
-            disposition: batch.class.definition.disposition,
-            attempt: if batch.again { 2 } else { 1 },
+            disposition: batch.disposition(),
+            attempt: batch.attempt,
             epoch: batch.epoch,
             objects: &objects,
         })
@@ -225,11 +251,11 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     if core.in_flight.load(Ordering::SeqCst) >= core.limits.batches_in_flight {
         return Ok(None);
     }
-    if let Some(intent) = planner.unfinished.pop_front() {
+    if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
         core.in_flight.fetch_add(1, Ordering::SeqCst);
         drop(planner);
-        return hand_out(core, intent, true, now_ms).map(Some);
+        return hand_out(core, intent, attempts.saturating_add(1), now_ms).map(Some);
     }
     loop {
         // First what people asked for, a part at a time: an extended object must not go on its earlier time.
@@ -239,7 +265,7 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
             let intent = intend(core, &mut planner, class, &pages, now_ms)?;
             core.in_flight.fetch_add(1, Ordering::SeqCst);
             drop(planner);
-            return hand_out(core, intent, false, now_ms).map(Some);
+            return hand_out(core, intent, 1, now_ms).map(Some);
         }
         if !sweeping {
             return Ok(None);
@@ -248,18 +274,18 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
 }
 
 fn take_back_dropped(core: &Core, planner: &mut Planner) {
-    for intent in core.dropped.lock().drain(..) {
+    for unanswered in core.dropped.lock().drain(..) {
         tracing::warn!(
-            batch = intent.batch,
+            batch = unanswered.intent.batch,
             "a batch was dropped and not handed back; it is handed out again"
         );
         core.in_flight.fetch_sub(1, Ordering::SeqCst);
-        planner.unfinished.push_back(intent);
+        planner.unfinished.push_back(unanswered);
     }
 }
 
-fn hand_out(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
-    let batch = read(core, intent, again, now_ms).map(|mut batch| {
+fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+    let batch = read(core, intent, attempt, now_ms).map(|mut batch| {
         batch.dropped = Some(Arc::clone(&core.dropped));
         batch
     });
@@ -351,7 +377,7 @@ fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
 }
 
 /// Reads the rows of an intent and what became of them since they were written.
-pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Result<Batch> {
+pub(crate) fn read(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
     let class = core.class(intent.class)?;
     let total: u64 = intent.pages.iter().map(|page| u64::from(page.rows)).sum();
     let rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
@@ -359,7 +385,7 @@ pub(crate) fn read(core: &Core, intent: Intent, again: bool, now_ms: i64) -> Res
         intent,
         class,
         epoch: core.epoch,
-        again,
+        attempt,
         bytes: Vec::new(),
         rows,
         asked: Vec::new(),

@@ -6,7 +6,7 @@ use crate::alarms;
 use crate::breaker::Breaker;
 use crate::class::{Class, ClassSet, Definition};
 use crate::commit::{self, Committer};
-use crate::core::{Classes, Core, Ledger, Limits, Planner};
+use crate::core::{Classes, Core, Ledger, Limits, Planner, Unanswered};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Evidence, Fate, Fates, Paths};
@@ -19,6 +19,7 @@ use crate::kv::{self, Family, Kv, Order, WriteSet, collect};
 use crate::log::{self, Log};
 use crate::options::Options;
 use crate::plan::{self, Batch};
+use crate::pool::Pool;
 use crate::publish;
 use crate::request::Request;
 use crate::schema::{self, Arrivals, ClassRecord, Counts, Intent, Mark, PageRecord, Shape, Tally};
@@ -39,6 +40,9 @@ use zeroize::Zeroizing;
 /// Where the signing key lies under the data folder.
 const SIGNING_KEY: &str = "keys/log.key";
 
+/// The attempt at a batch that an earlier opening handed over.
+const AGAIN: u32 = 2;
+
 /// The seams an engine is opened over.
 #[derive(Clone)]
 pub struct Seams {
@@ -48,6 +52,8 @@ pub struct Seams {
     pub files: Arc<dyn Files>,
     /// Where secrets come from.
     pub entropy: Arc<dyn Entropy>,
+    /// What shares the hashing of a batch.
+    pub pool: Arc<Pool>,
 }
 
 /// Puts an engine together and finishes what was interrupted.
@@ -63,7 +69,7 @@ pub(crate) fn recover(seams: Seams, options: &Options, now_ms: i64) -> Result<Co
 }
 
 fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
-    let Seams { kv, files, entropy } = seams;
+    let Seams { kv, files, entropy, pool } = seams;
     let stored = kv.get(Family::Meta, schema::SHAPE)?.map(|bytes| Shape::decode(&bytes)).transpose()?;
     let fresh = stored.is_none();
     let shape = match stored {
@@ -121,6 +127,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         dropped: Arc::default(),
         forked,
         entropy,
+        pool,
         holds: RwLock::new(holds),
         last_request: AtomicU32::new(u32::try_from(last_request).unwrap_or(u32::MAX)),
         requests: Mutex::new(requests.into_iter().map(|request| (request.number, request)).collect()),
@@ -366,7 +373,7 @@ fn load_planner(kv: &dyn Kv, index: &Index, options: &Options, now_ms: i64) -> R
     }
     Ok(Planner {
         last_batch,
-        unfinished: intents.into(),
+        unfinished: intents.into_iter().map(|intent| Unanswered { intent, attempts: 1 }).collect(),
         sweep: None,
         breaker: Breaker::new(options.breaker),
         clock_recorded_ms: now_ms,
@@ -410,9 +417,9 @@ fn check_find(core: &Core, class: &Class, definition: &Definition) -> Result<()>
 
 /// Commits the batches whose files were finished; the others stay with the planner, to be handed over again.
 fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
-    let intents = std::mem::take(&mut core.planner.lock().unfinished);
-    for intent in intents {
-        match from_files(core, &intent, now_ms)? {
+    let unfinished = std::mem::take(&mut core.planner.lock().unfinished);
+    for unanswered in unfinished {
+        match from_files(core, &unanswered.intent, now_ms)? {
             Some(evidence) => {
                 for (to, record) in evidence.carried_pages() {
                     let (part, state) = (to.page.part, PageState::Reserved);
@@ -422,7 +429,7 @@ fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
                 }
                 Committer::default().commit(core, evidence, now_ms)?;
             }
-            None => core.planner.lock().unfinished.push_back(intent),
+            None => core.planner.lock().unfinished.push_back(unanswered),
         }
     }
     Ok(())
@@ -435,7 +442,7 @@ fn from_files(core: &Core, intent: &Intent, now_ms: i64) -> Result<Option<Eviden
     let carries = core.files.read(&paths.carries)?;
     let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
-    let batch = plan::read(core, intent.clone(), true, now_ms)?;
+    let batch = plan::read(core, intent.clone(), AGAIN, now_ms)?;
     let Some(of) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
     let Some(results_of) = results_of_files(core, &batch, &of, openings.as_deref())? else { return Ok(None) };
     let Some(evidence) = evidence::rebuild(core, batch, Fates { of, results: results_of })? else {

@@ -4,6 +4,10 @@
 use crate::selector::Selector;
 use serde::{Deserialize, Serialize};
 use sexton_proof::id::ClassId;
+use sexton_proof::window::{Span, Unit};
+
+/// Within what time an erasure that is to have effect at once is to be answered: the shortest span there is.
+pub const AT_ONCE: Span = Span { count: 1, unit: Unit::Seconds };
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,14 @@ impl Request {
     /// Whether its objects are to be looked for.
     pub(crate) fn is_ready(&self, now_ms: i64) -> bool {
         self.state == RequestState::Waiting && self.ready_ms <= now_ms
+    }
+
+    /// Whether it is an erasure that has effect at once: it cannot be cancelled, and was promised within a second.
+    pub fn is_immediate(&self) -> bool {
+        let at_once_ms = self.received_ms.saturating_add(AT_ONCE.exact_ms().unwrap_or(0));
+        self.kind == RequestKind::Erase
+            && self.ready_ms == self.received_ms
+            && self.due_ms.is_some_and(|due_ms| due_ms <= at_once_ms)
     }
 
     /// Whether it is neither finished nor cancelled.

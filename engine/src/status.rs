@@ -81,6 +81,28 @@ pub struct ClassStatus {
     pub ended: Counts,
 }
 
+/// What of a status needs a person, in a sentence each; `is_late` says whether something is overdue that no hold keeps.
+pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
+    let mut needs = Vec::new();
+    let said = match &status.state {
+        State::Running => None,
+        State::Forked(why) => Some(("forked", why)),
+        State::Poisoned(why) => Some(("poisoned", why)),
+        State::Paused(why) => Some(("paused", why)),
+    };
+    needs.extend(said.map(|(word, why)| format!("{word}: {why}")));
+    // A pause says the sentence of its alarm.
+    let is_said = |alarm: &Alarm| matches!(&status.state, State::Paused(why) if *why == alarm.sentence);
+    let others = status.alarms.iter().filter(|alarm| !is_said(alarm));
+    needs.extend(others.map(|alarm| format!("alarm: {}", alarm.sentence)));
+    if is_late {
+        let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
+        needs.push(format!("overdue: {overdue} are past their ceiling"));
+    }
+    needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
+    needs
+}
+
 /// Reads the status. It costs a look at every page, at the rows of those that may be overdue, and at each object of the
 /// erasure that is open longest.
 pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status> {
@@ -125,13 +147,7 @@ pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status>
     }
     drop(known);
     let alarms: Vec<Alarm> = core.alarms.lock().values().cloned().collect();
-    let paused = alarms.iter().find(|alarm| alarm.cause.is_of_time());
-    let state = match (&core.forked, core.writer.poisoned(), paused) {
-        (Some(why), _, _) => State::Forked(why.clone()),
-        (None, Some(why), _) => State::Poisoned(why),
-        (None, None, Some(alarm)) => State::Paused(alarm.sentence.clone()),
-        (None, None, None) => State::Running,
-    };
+    let state = state(core);
     let oldest_erasure = answers::oldest_erasure(core, trail, now_ms)?;
     let holds = core.holds.read().iter().filter(|hold| hold.lifted.is_none()).count() as u64;
     Ok(Status {
@@ -148,6 +164,18 @@ pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status>
         oldest_erasure,
         classes,
     })
+}
+
+/// Whether the engine does its work.
+pub(crate) fn state(core: &Core) -> State {
+    let alarms = core.alarms.lock();
+    let paused = alarms.values().find(|alarm| alarm.cause.is_of_time());
+    match (&core.forked, core.writer.poisoned(), paused) {
+        (Some(why), _, _) => State::Forked(why.clone()),
+        (None, Some(why), _) => State::Poisoned(why),
+        (None, None, Some(alarm)) => State::Paused(alarm.sentence.clone()),
+        (None, None, None) => State::Running,
+    }
 }
 
 impl ClassStatus {

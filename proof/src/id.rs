@@ -174,6 +174,15 @@ pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
+/// Bytes that somebody chose, such as an object's key, as text for people. Nothing in it can move a terminal's cursor.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
 #[cfg(test)]
 #[path = "vectors.rs"]
 pub(crate) mod vectors;
@@ -232,5 +241,12 @@ mod tests {
                 prop_assert_eq!(id.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn a_key_cannot_write_to_the_terminal() {
+        assert_eq!(printable("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
+        assert_eq!(printable(b"a\x1b[2Jb"), "a\\x1b[2Jb");
+        assert_eq!(printable(b"\xff\n"), "\\xff\\n");
     }
 }

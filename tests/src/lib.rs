@@ -7,7 +7,7 @@ use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
 use sexton::store::{Answer, Disposition, Store, SubBatch};
-use sexton::{Clock, Engine, Options, Result, Seams, SeededEntropy, VirtualClock};
+use sexton::{Clock, Engine, Options, Pool, Result, Seams, SeededEntropy, VirtualClock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,6 +60,7 @@ impl Machine {
             kv: Arc::new(self.kv.clone()),
             files: Arc::new(self.files.clone()),
             entropy: Arc::new(SeededEntropy::new(seed)),
+            pool: Arc::new(Pool::none()),
         };
         Engine::open_with_seams(seams, &self.options, Arc::clone(&self.clock) as Arc<dyn Clock>)
     }

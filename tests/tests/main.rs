@@ -6,6 +6,7 @@ mod asked;
 mod concurrent;
 mod concurrent_governance;
 mod crash;
+mod driver;
 mod faults;
 mod faults_of_governance;
 mod guard;

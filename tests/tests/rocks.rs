@@ -8,7 +8,9 @@ mod worker;
 
 use sexton::files::disk::DiskFiles;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::{ClassSet, Clock, Durability, Engine, Options, OsEntropy, Registration, Seams, VirtualClock};
+use sexton::{
+    ClassSet, Clock, Durability, Engine, Options, OsEntropy, Pool, Registration, Seams, VirtualClock,
+};
 use sexton_tests::host::Dice;
 use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
 use std::sync::Arc;
@@ -48,8 +50,9 @@ impl Bench {
     fn open(&self) -> (Engine, Arc<RocksKv>) {
         let index = self.folder.path().join("index");
         let kv = Arc::new(RocksKv::open(&index, &self.options.rocks).unwrap());
-        let files = Arc::new(DiskFiles::new(self.folder.path()));
-        let seams = Seams { kv: kv.clone(), files, entropy: Arc::new(OsEntropy) };
+        let files = Arc::new(DiskFiles::new(self.folder.path(), Arc::new(Pool::none())));
+        let seams =
+            Seams { kv: kv.clone(), files, entropy: Arc::new(OsEntropy), pool: Arc::new(Pool::none()) };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         (Engine::open_with_seams(seams, &self.options, clock).unwrap(), kv)
     }

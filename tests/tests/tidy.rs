@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The engine's modules, by floor. A module may use what lies on its own floor or below.
 const FLOORS: [&[&str]; 6] = [
-    &["error", "clock", "entropy", "fault"],
+    &["error", "clock", "entropy", "fault", "signal", "pool"],
     &[
         "kv", "files", "store", "wheel", "class", "schema", "options", "guard", "breaker", "selector",
         "hold", "request", "alarm", "effect",
@@ -17,9 +17,12 @@ const FLOORS: [&[&str]; 6] = [
         "register", "plan", "evidence", "publish", "commit", "reclaim", "place", "event", "alarms",
         "requests", "legal", "sweep", "trail", "change", "feed", "screen",
     ],
-    &["recovery", "check", "receipts", "status", "preview", "answers"],
-    &["engine", "worker"],
+    &["recovery", "check", "receipts", "status", "preview", "answers", "json"],
+    &["engine", "worker", "dispatch", "submit", "driver"],
 ];
+
+/// What reads the clock beside the engine itself.
+const FLOOR_FIVE: [&str; 3] = ["engine/src/worker.rs", "engine/src/dispatch.rs", "engine/src/driver.rs"];
 
 /// Words that have no place in the project's text: those of another concept, or of where it was written.
 const FORBIDDEN: [&str; 4] = ["TODO", "FIXME", "/work/", "XXX"];
@@ -128,7 +131,10 @@ fn only_one_file_names_rocksdb_one_door_writes_the_index_and_only_floor_five_rea
             );
         }
         if !name.starts_with("engine/src/engine/") && name != "engine/src/clock.rs" {
-            assert!(!code.contains(".now_ms()") || name == "engine/src/worker.rs", "{name} reads the clock");
+            assert!(
+                !code.contains(".now_ms()") || FLOOR_FIVE.contains(&name.as_str()),
+                "{name} reads the clock"
+            );
         }
     }
 }
@@ -157,11 +163,14 @@ fn files_are_short_enough_to_read() {
 #[test]
 fn the_text_speaks_of_the_project_alone() {
     let mut paths = Vec::new();
-    for ending in [".rs", ".md", ".toml", "Makefile", "run", "setup"] {
+    for ending in
+        [".rs", ".md", ".toml", ".c", ".cpp", ".h", ".py", ".sh", "Makefile", "run", "setup", "install"]
+    {
         files_under(&root(), ending, &mut paths);
     }
     for path in paths.iter().filter(|path| !path.ends_with("tests/tests/tidy.rs")) {
-        let text = fs::read_to_string(path).unwrap();
+        // What mkdtemp() replaces is no word.
+        let text = fs::read_to_string(path).unwrap().replace("XXXXXX", "");
         for word in FORBIDDEN {
             assert!(!text.contains(word), "{} contains {word:?}", path.display());
         }

@@ -3,9 +3,9 @@
 use super::Registered;
 use super::tree::Copied;
 use crate::output::{self, Failure};
-use crate::show;
 use sexton::store::dir::{DirStore, Identity};
 use sexton::{Durability, Engine, Registration};
+use sexton_proof::id::printable;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -53,7 +53,7 @@ pub(super) fn plan(copied: Vec<Copied>, store: &DirStore, now_ms: i64) -> Result
     for (at, Copied { key, digest }) in copied.into_iter().enumerate() {
         let found = store.identify(&key, Identity::Exact).map_err(|e| Failure::new(e.to_string()))?;
         let Some(found) = found else {
-            return Err(Failure::new(format!("{} has vanished from the copy", show::chosen(&key))));
+            return Err(Failure::new(format!("{} has vanished from the copy", printable(&key))));
         };
         let (class, start_ms) = place(at, total, now_ms);
         let (version, size_bytes) = (found.version, found.size_bytes);

@@ -3,10 +3,11 @@
 use super::numbered;
 use crate::args::EraseListArgs;
 use crate::output::{Failure, Output};
-use crate::request::{is_immediate, json_of, kind, state};
+use crate::request::kind;
 use crate::{folder, show};
-use serde_json::{Value, json};
-use sexton::{Item, Progress, Request, RequestKind, RequestState};
+use serde_json::Value;
+use sexton::{Item, Progress, Request, RequestKind, RequestState, json};
+use sexton_proof::id::printable;
 
 pub(super) fn run(args: &EraseListArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = folder::open(&args.data.folder)?;
@@ -23,7 +24,7 @@ pub(super) fn run(args: &EraseListArgs, output: &mut Output) -> Result<u8, Failu
         .filter(|request| args.all || request.kind == RequestKind::Erase)
         .collect();
     if args.data.json {
-        output.json(&Value::Array(requests.iter().map(json_of).collect()));
+        output.json(&Value::Array(requests.iter().map(json::request).collect()));
         return Ok(0);
     }
     for request in &requests {
@@ -43,19 +44,19 @@ fn line(request: &Request, now_ms: i64, output: &mut Output) {
         RequestState::Waiting => "waiting, its objects are looked for at the next enforcement".into(),
         _ => format!(
             "{} {}, {}",
-            state(request),
+            json::request_state(request),
             show::instant(request.changed_ms),
             show::counted(usize::try_from(request.objects).unwrap_or(usize::MAX), "object", "objects")
         ),
     };
     let due = match request.due_ms {
-        Some(_) if is_immediate(request) => ", at once".into(),
+        Some(_) if request.is_immediate() => ", at once".into(),
         Some(due) => format!(", due {}", show::instant(due)),
         None => String::new(),
     };
     let is_late = request.is_open() && request.due_ms.is_some_and(|due_ms| due_ms < now_ms);
     let due = if is_late { output.bad(due) } else { due };
-    let (_, what) = kind(request);
+    let what = kind(request);
     output.line(format_args!(
         "{:>4}  {what} {}, received {}{due}",
         request.number,
@@ -68,8 +69,8 @@ fn line(request: &Request, now_ms: i64, output: &mut Output) {
 
 fn items_of(request: &Request, items: &[Item], json: bool, now_ms: i64, output: &mut Output) {
     if json {
-        let mut told = json_of(request);
-        told["items"] = items.iter().map(json_of_item).collect();
+        let mut told = json::request(request);
+        told["items"] = items.iter().map(json::item).collect();
         output.json(&told);
         return;
     }
@@ -84,28 +85,6 @@ fn items_of(request: &Request, items: &[Item], json: bool, now_ms: i64, output: 
             Progress::Waits { until_ms, .. } if until_ms <= now_ms => "goes at the next enforcement".into(),
             Progress::Waits { until_ms, .. } => format!("goes from {} on", show::instant(until_ms)),
         };
-        output.line(format_args!("      {}  {how}", show::chosen(&item.key)));
+        output.line(format_args!("      {}  {how}", printable(&item.key)));
     }
-}
-
-fn json_of_item(item: &Item) -> Value {
-    let mut told = json!({
-        "key": show::chosen(&item.key),
-        "key_hex": hex::encode(&item.key),
-        "id": item.id.to_string(),
-    });
-    match item.progress {
-        Progress::Waits { until_ms, floor_ms, held } => {
-            told["progress"] = "waits".into();
-            told["until_ms"] = until_ms.into();
-            told["floor_ms"] = floor_ms.into();
-            told["held"] = held.into();
-        }
-        Progress::Ended { method, time_ms } => {
-            told["progress"] = "ended".into();
-            told["method"] = method.name().into();
-            told["time_ms"] = time_ms.into();
-        }
-    }
-    told
 }

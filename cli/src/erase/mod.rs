@@ -6,7 +6,7 @@ mod receipts;
 use crate::args::{EraseCommand, EraseNumberArgs, EraseRequestArgs};
 use crate::output::{Failure, Output};
 use crate::{folder, rehearsal, request, show, value};
-use sexton::{Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector};
+use sexton::{AT_ONCE, Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector, json};
 
 pub(crate) fn run(command: &EraseCommand, output: &mut Output) -> Result<u8, Failure> {
     match command {
@@ -32,7 +32,7 @@ fn take(args: &EraseRequestArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = folder::to_change(&args.change)?;
     let erasure = Erasure {
         received_ms: args.received.ms(engine.now_ms())?,
-        within: if args.immediate { Some(request::AT_ONCE) } else { args.within },
+        within: if args.immediate { Some(AT_ONCE) } else { args.within },
         calendar,
         cancellable_ms: args.cancellable,
         reason: args.why.reason.clone(),
@@ -109,7 +109,7 @@ fn told(request: &Request, args: &EraseNumberArgs, line: String, output: &mut Ou
         output.line(line);
         return;
     }
-    let mut told = request::json_of(request);
+    let mut told = json::request(request);
     told["dry_run"] = args.change.dry_run.into();
     output.json(&told);
 }

@@ -6,6 +6,7 @@ use crate::output::{self, Failure, Output};
 use crate::{folder, show};
 use serde_json::json;
 use sexton::{Engine, ErrorKind, Item, Opener, Progress};
+use sexton_proof::id::printable;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub(super) fn run(args: &EraseReceiptsArgs, output: &mut Output) -> Result<u8, F
     bar.finish_and_clear();
     let code = if refused.is_empty() { ALL_WRITTEN } else { SOME_REFUSED };
     if args.data.json {
-        let one = |item: &Item, field: &str, text: &str| json!({ "key": show::chosen(&item.key), "key_hex": hex::encode(&item.key), field: text });
+        let one = |item: &Item, field: &str, text: &str| json!({ "key": printable(&item.key), "key_hex": hex::encode(&item.key), field: text });
         let written: Vec<_> = written.iter().map(|(item, name)| one(item, "file", name)).collect();
         let refused: Vec<_> = refused.iter().map(|(item, why)| one(item, "why", why)).collect();
         output.json(&json!({
@@ -59,7 +60,7 @@ pub(super) fn run(args: &EraseReceiptsArgs, output: &mut Output) -> Result<u8, F
         show::count(waiting as u64)
     ));
     for (item, why) in refused {
-        output.line(format_args!("{} {}: {why}", output.bad("no receipt:"), show::chosen(&item.key)));
+        output.line(format_args!("{} {}: {why}", output.bad("no receipt:"), printable(&item.key)));
     }
     output::talk(format_args!("to verify: sexton verify {0} --policy {0}/{POLICY}", out.display()));
     Ok(code)

@@ -2,11 +2,10 @@
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed, evidence, leaves};
-use crate::show;
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::Opening;
 use sexton_proof::file::ChunkProof;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, printable};
 use sexton_proof::note::Note;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{Receipt, ResultProof};
@@ -43,7 +42,7 @@ pub(super) fn proof(bytes: &[u8]) -> Inspected {
 fn opening(o: &Opening) -> Sheet {
     let bound = |ms: i64, none: i64| Value::Instant(Some(ms).filter(|ms| *ms != none));
     Sheet::default()
-        .with("key", show::chosen(&o.key))
+        .with("key", printable(&o.key))
         .hex("version", &o.version)
         .hex("digest", &o.digest)
         .with_some("size_bytes", Some(o.size_bytes).filter(|size| *size != SIZE_UNKNOWN))

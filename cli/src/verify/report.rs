@@ -5,7 +5,7 @@ use super::judge::{Judged, Standing, check_name};
 use crate::output::Output;
 use crate::show;
 use serde_json::{Value, json};
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, printable};
 use sexton_proof::leaf::Disposition;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
@@ -97,7 +97,7 @@ fn said(v: &Verdict, output: &mut Output) {
     } else {
         format!(", {} bytes", show::count(v.size_bytes))
     };
-    line("object", format!("{}{size}", show::chosen(&v.key)));
+    line("object", format!("{}{size}", printable(&v.key)));
     line("promise", promise(v));
     line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, show::reason(v.reason)));
     if let Some(digest) = &v.result_digest {
@@ -209,7 +209,7 @@ fn verdict_json(v: &Verdict) -> Value {
         "within": v.within.map(|span| span.to_string()),
         "zone": v.zone,
         "disposition": v.disposition.name(),
-        "key": show::chosen(&v.key),
+        "key": printable(&v.key),
         "key_hex": hex::encode(&v.key),
         "version": hex::encode(&v.version),
         "digest": hex::encode(&v.digest),

@@ -5,7 +5,9 @@ use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
 use sexton::kv::memory::MemoryKv;
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{Clock, Durability, Engine, Opener, Options, Registration, Seams, SeededEntropy, VirtualClock};
+use sexton::{
+    Clock, Durability, Engine, Opener, Options, Pool, Registration, Seams, SeededEntropy, VirtualClock,
+};
 use sexton_proof::note::{Cosigner, Note};
 use sexton_proof::tlog_proof::TlogProof;
 use std::fs;
@@ -42,6 +44,7 @@ impl Bench {
             kv: Arc::new(MemoryKv::new(Faults::none())),
             files: Arc::new(files.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
+            pool: Arc::new(Pool::none()),
         };
         let options = Options::new("sexton.test/cli");
         let engine = Engine::open_with_seams(seams, &options, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();

@@ -8,12 +8,13 @@ use crate::error::Result;
 use crate::feed::{self, FeedEntry};
 use crate::hold::{Hold, NewHold};
 use crate::legal::{self, Placed};
-use crate::preview::{self, Forecast};
+use crate::preview::{self, Action, Forecast};
 use crate::register::{self, Durability, Manner, Registered, Registration};
 use crate::request::Request;
 use crate::requests::{self, Erasure};
 use crate::screen::{self, Screened};
 use crate::selector::Selector;
+use crate::status::{self, Status};
 use sexton_proof::record::Reason;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -138,6 +139,34 @@ impl Engine {
         let now = self.trusted();
         let stepped = self.clock_agreed.load(Ordering::SeqCst);
         preview::preview(&self.core, now, stepped, until_ms.max(now.now_ms), visit)
+    }
+
+    /// What of a status needs a person, in a sentence each: a stop, an alarm, what is overdue and held by nobody, a log that
+    /// could not be published. Where much is held past its ceiling it looks at all that lives.
+    ///
+    /// # Errors
+    /// Where the index cannot be read.
+    pub fn needs(&self, status: &Status) -> Result<Vec<String>> {
+        Ok(status::needs(status, self.is_late(status)?))
+    }
+
+    /// Whether something is overdue that no legal hold keeps: what is held may be past its ceiling.
+    fn is_late(&self, status: &Status) -> Result<bool> {
+        if status.classes.values().all(|class| class.overdue == 0) {
+            return Ok(false);
+        }
+        if status.classes.values().any(|class| class.overdue > class.held) {
+            return Ok(true);
+        }
+        // Only then all that lives has to be looked at.
+        let mut is_late = false;
+        self.plan(i64::MAX, &mut |forecast| {
+            let is_held =
+                matches!(forecast.action, Action::Hold(_) | Action::EndReplaced | Action::EndReleased);
+            is_late |= forecast.ceiling_ms < status.as_of_ms && !is_held;
+            if is_late { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(is_late)
     }
 
     /// Up to `max` (at most 10,000) deletions behind number `after`, in their order, of the classes with `feed = true`.

@@ -16,6 +16,7 @@ use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
 use crate::options::Options;
 use crate::plan::{self, Batch};
+use crate::pool::Pool;
 use crate::publish;
 use crate::receipts::{self, Opener};
 use crate::reclaim;
@@ -23,7 +24,7 @@ use crate::recovery::{self, Seams};
 use crate::register::{self, Durability, Manner, Registered, Registration};
 use crate::requests;
 use crate::screen;
-use crate::status::{self, Status};
+use crate::status::{self, State, Status};
 use crate::store::{Answer, Store};
 use crate::trail::Trail;
 use parking_lot::Mutex;
@@ -81,7 +82,7 @@ impl Engine {
     /// # Errors
     /// `Busy` where another process has it open; `Invalid` where the options do not fit; `Corrupt` where its files
     /// contradict themselves; `Io` where they cannot be read or written. A folder whose log is not the published
-    /// one opens, in [`State::Forked`](crate::State::Forked).
+    /// one opens, in [`State::Forked`].
     pub fn open(folder: &Path, options: &Options) -> Result<Engine> {
         Engine::open_with_clock(folder, options, Arc::new(SystemClock))
     }
@@ -96,7 +97,9 @@ impl Engine {
         let lock = lock(folder)?;
         make_private(&folder.join("index"))?;
         let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
-        let seams = Seams { kv, files: Arc::new(DiskFiles::new(folder)), entropy: Arc::new(OsEntropy) };
+        let pool = Arc::new(Pool::of(options.threads)?);
+        let files = Arc::new(DiskFiles::new(folder, Arc::clone(&pool)));
+        let seams = Seams { kv, files, entropy: Arc::new(OsEntropy), pool };
         Engine::open_over(seams, options, clock, Some(lock))
     }
 
@@ -142,6 +145,11 @@ impl Engine {
         self.trusted().now_ms
     }
 
+    /// The monotonic clock, ms: for how long something has taken.
+    pub(crate) fn monotonic_ms(&self) -> i64 {
+        self.clock.monotonic_ms()
+    }
+
     fn trusted(&self) -> Trusted {
         let mut guard = self.guard.lock();
         let mut now = guard.observe(read(&*self.clock, false));
@@ -182,6 +190,14 @@ impl Engine {
     ) -> Result<Vec<Registered>> {
         let manner = Manner { only_missing: true, ..Manner::USUAL };
         register::register(&self.core, items, durability, manner, self.now_ms())
+    }
+
+    /// Makes durable what was answered under [`Durability::Buffered`] so far: after `Ok` it survives the loss of power.
+    ///
+    /// # Errors
+    /// `Poisoned`, `Io`, `Full`; then it is unknown what does.
+    pub fn sync(&self) -> Result<()> {
+        self.core.writer.sync(self.core.writer.so_far())
     }
 
     /// Applies each of `changes` or says why not, in their order; one fsync for all.
@@ -236,9 +252,17 @@ impl Engine {
     /// When there is something to do at the earliest, Unix ms; in the past where there is already: a batch that is due, a
     /// request whose objects are to be looked for. `None` where nothing is registered or asked for.
     pub fn next_due_ms(&self) -> Option<i64> {
-        let slot = self.core.index.next_slot().map(|slot| i64::try_from(slot).unwrap_or(i64::MAX));
-        let request = requests::next_ready_ms(&self.core);
-        slot.into_iter().chain(request).min()
+        self.next_ms(self.core.index.next_slot())
+    }
+
+    /// The same, but for what is in a batch already: when planning may find something at the earliest.
+    pub(crate) fn next_plan_ms(&self) -> Option<i64> {
+        self.next_ms(self.core.index.next_plannable_slot())
+    }
+
+    fn next_ms(&self, slot: Option<u64>) -> Option<i64> {
+        let slot = slot.map(|slot| i64::try_from(slot).unwrap_or(i64::MAX));
+        slot.into_iter().chain(requests::next_ready_ms(&self.core)).min()
     }
 
     /// Takes a batch back with an outcome for each of [`Batch::objects`], in their order, writes the evidence,
@@ -309,6 +333,11 @@ impl Engine {
     /// where `opener` does not open it; `Busy` where its log entry is not published yet; `Corrupt`, `Io`.
     pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
         receipts::make(&self.core, &self.trail, id, opener)
+    }
+
+    /// Whether the engine does its work: what [`Status::state`] says, and no more. Cheap.
+    pub fn state(&self) -> State {
+        status::state(&self.core)
     }
 
     /// What the engine is doing.

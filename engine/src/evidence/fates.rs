@@ -127,7 +127,9 @@ fn answered(core: &Core, batch: &Batch, row: &PlannedRow, answer: &Answer, time_
             complain("the answer does not fit its class", &why);
             parked(Cause::Failed)
         }
-        Answer::Absent if batch.again || batch.row(row).maybe_deleted() => ended(Method::AbsentAfterIntent),
+        Answer::Absent if batch.is_again() || batch.row(row).maybe_deleted() => {
+            ended(Method::AbsentAfterIntent)
+        }
         Answer::Absent => ended(Method::Absent),
         // Registered anew while the batch was out: the newer registration answers for what is stored now.
         Answer::Changed if plan::is_replaced(core, batch.id(row))? => ended(Method::Replaced),

@@ -23,7 +23,6 @@ use crate::kv::{Family, WriteSet};
 use crate::place::descriptor_of;
 use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
 use crate::schema::{self, Arrivals, Counts, FINGERPRINT_BYTES, PageRecord, PageRows};
-use rayon::prelude::*;
 use sexton_proof::commitment;
 use sexton_proof::file;
 use sexton_proof::id::{NO_CEILING, PageId, RegistrationId, batch_path};
@@ -167,12 +166,10 @@ fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destinati
         let page = destination.page.page;
         parked.extend((0_u32..).zip(&destination.rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
     }
-    let mut pieces: Vec<Piece> = batch
-        .rows
-        .par_chunks(TASK_ROWS)
-        .enumerate()
-        .map(|(task, rows)| records(core, &batch, task * TASK_ROWS, rows, &fates, &keys, &parked))
-        .collect::<Result<_>>()?;
+    let tasks: Vec<&[PlannedRow]> = batch.rows.chunks(TASK_ROWS).collect();
+    let mut pieces: Vec<Piece> = core
+        .pool
+        .map(tasks, |task, rows| records(core, &batch, task * TASK_ROWS, rows, &fates, &keys, &parked))?;
     let summary = Summary::of(&batch, &fates.of);
     let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
         let sealed: Vec<Vec<u8>> = pieces.iter_mut().flat_map(|p| std::mem::take(&mut p.sealed)).collect();
@@ -332,7 +329,7 @@ impl Evidence {
         for (is_needed, path, bytes) in more {
             if is_needed {
                 files.push(public(path, bytes));
-            } else if self.batch.again {
+            } else if self.batch.is_again() {
                 // An earlier attempt may have published one that no leaf will ever name.
                 core.files.remove(&path)?;
             }

@@ -2,25 +2,27 @@
 
 use super::{Access, Files, NewFile};
 use crate::error::{Error, Result};
+use crate::pool::Pool;
 use parking_lot::Mutex;
-use rayon::prelude::*;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files under a folder of a file system that keeps what was fsynced.
 pub struct DiskFiles {
     root: PathBuf,
+    pool: Arc<Pool>,
     /// Folders known to exist durably, so that they are made and fsynced once.
     folders: Mutex<HashSet<PathBuf>>,
 }
 
 impl DiskFiles {
-    /// Files under `root`, which exists.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        DiskFiles { root: root.into(), folders: Mutex::default() }
+    /// Files under `root`, which exists; the threads of `pool` share their fsyncs.
+    pub fn new(root: impl Into<PathBuf>, pool: Arc<Pool>) -> Self {
+        DiskFiles { root: root.into(), pool, folders: Mutex::default() }
     }
 
     fn make_folder(&self, folder: &Path, access: Access) -> Result<()> {
@@ -81,13 +83,12 @@ impl Files for DiskFiles {
     /// Writes and fsyncs all files, then renames all, then fsyncs each folder once. Fsyncs run side by side: the file
     /// system takes them to the disk together.
     fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
-        let staged: Vec<(PathBuf, PathBuf)> =
-            files.par_iter().map(|file| self.stage(file)).collect::<Result<_>>()?;
+        let staged = self.pool.map(files.iter().collect(), |_, file| self.stage(file))?;
         for (temporary, target) in &staged {
             rename(temporary, target)?;
         }
         let folders: BTreeSet<&Path> = staged.iter().filter_map(|(_, target)| target.parent()).collect();
-        folders.into_par_iter().try_for_each(sync_folder)
+        self.pool.map(folders.into_iter().collect(), |_, folder| sync_folder(folder)).map(|_| ())
     }
 
     fn remove(&self, path: &str) -> Result<()> {

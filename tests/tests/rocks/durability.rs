@@ -2,7 +2,7 @@
 
 use super::Bench;
 use sexton::kv::{Family, Kv, Order, Visit, WriteSet};
-use sexton::{Clock, Durability, Earlier, Engine, Registration, Seams, SeededEntropy};
+use sexton::{Clock, Durability, Earlier, Engine, Pool, Registration, Seams, SeededEntropy};
 use sexton_proof::id::{ClassId, PageId};
 use sexton_tests::{HOUR_MS, Machine};
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +148,8 @@ fn whatever_reading_fails_once_nothing_is_lost_and_no_page_is_left_with_a_gap() 
         let open = || {
             let kv = Arc::new(Unreadable { inner: machine.kv.clone(), left: Arc::clone(&left) });
             let entropy = Arc::new(SeededEntropy::new(7));
-            let seams = Seams { kv, files: Arc::new(machine.files.clone()), entropy };
+            let seams =
+                Seams { kv, files: Arc::new(machine.files.clone()), entropy, pool: Arc::new(Pool::none()) };
             let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
             Engine::open_with_seams(seams, &machine.options, clock).unwrap()
         };

@@ -14,7 +14,7 @@ use sexton::files::disk::DiskFiles;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::store::dir::{DirStore, Identified, Identity};
 use sexton::store::{Answer, Request, Store, SubBatch};
-use sexton::{ClassSet, Clock, Durability, Engine, Options, OsEntropy, Seams, VirtualClock};
+use sexton::{ClassSet, Clock, Durability, Engine, Options, OsEntropy, Pool, Seams, VirtualClock};
 use sexton::{Registration, Worker, WorkerOptions};
 use sexton_tests::ORIGIN;
 use sexton_tests::host::{CLASSES, Dice, Journal, Line, Notebook, Places, read_journals};
@@ -143,8 +143,8 @@ impl Host {
                 RocksKv::open(&places.data.join("index"), &options.rocks)?,
                 Arc::clone(&stall),
             ));
-            let disk = Arc::new(StallingFiles(DiskFiles::new(&places.data), stall));
-            let seams = Seams { kv, files: disk, entropy: Arc::new(OsEntropy) };
+            let disk = Arc::new(StallingFiles(DiskFiles::new(&places.data, Arc::new(Pool::none())), stall));
+            let seams = Seams { kv, files: disk, entropy: Arc::new(OsEntropy), pool: Arc::new(Pool::none()) };
             Engine::open_with_seams(seams, &options, time)?
         } else {
             Engine::open_with_clock(&places.data, &options, time)?
