@@ -1,0 +1,279 @@
+//! Options: opaque, set by name.
+
+use crate::batch::{DeleteTarget, sexton_delete_fn};
+use crate::clock::{HostClock, sexton_clock_fn};
+use crate::error::{Outcome, call, invalid, plain, sexton_error};
+use crate::logging::{LogTarget, sexton_log_fn};
+use crate::pointer;
+use crate::types::sexton_bytes;
+use sexton::{ClassSet, DriverOptions, Options};
+use std::ffi::c_void;
+use std::ptr;
+use tracing::Level;
+
+/// How to open an engine. Opaque; made with sexton_options_new(), set by name, read by sexton_open(), freed with
+/// sexton_options_free(). Not for two threads at once.
+pub struct sexton_options {
+    pub(crate) engine: Options,
+    pub(crate) driver: DriverOptions,
+    pub(crate) log: Option<LogTarget>,
+    pub(crate) log_level: Level,
+    pub(crate) delete: Option<DeleteTarget>,
+    pub(crate) clock: Option<HostClock>,
+    classes: ClassSet,
+    built_in: bool,
+}
+
+impl Default for sexton_options {
+    fn default() -> Self {
+        sexton_options {
+            engine: Options::default(),
+            driver: DriverOptions::default(),
+            log: None,
+            log_level: Level::WARN,
+            delete: None,
+            clock: None,
+            classes: ClassSet::empty(),
+            built_in: true,
+        }
+    }
+}
+
+impl sexton_options {
+    /// The engine's options, with the classes that were asked for.
+    pub(crate) fn engine(&self) -> Options {
+        let built_in = if self.built_in { ClassSet::built_in() } else { ClassSet::empty() };
+        Options { classes: built_in.and(self.classes.clone()), ..self.engine.clone() }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Outcome<()> {
+        match name {
+            "origin" => self.engine.origin = Some(value.to_owned()),
+            "classes" => self.classes = ClassSet::from_toml(value)?,
+            "builtin_classes" => self.built_in = flag(name, value)?,
+            "log_level" => {
+                self.log_level = match value {
+                    "error" => Level::ERROR,
+                    "warn" => Level::WARN,
+                    "info" => Level::INFO,
+                    "debug" => Level::DEBUG,
+                    _ => {
+                        return Err(invalid(format!(
+                            "log_level {value:?}; error, warn, info and debug are allowed"
+                        )));
+                    }
+                }
+            }
+            _ if NUMBERS.contains(&name) => {
+                let number =
+                    value.parse().map_err(|e| invalid(format!("{name} = {value:?} is no number: {e}")))?;
+                self.set_number(name, number)?;
+            }
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    fn set_number(&mut self, name: &str, value: u64) -> Outcome<()> {
+        let (engine, driver) = (&mut self.engine, &mut self.driver);
+        match name {
+            "shards" => engine.shards = Some(fit(name, value)?),
+            "batch_objects" => engine.batch_rows = fit(name, value)?,
+            "batches_in_flight" => {
+                driver.batches = fit(name, value)?;
+                engine.batches_in_flight = engine.batches_in_flight.max(value);
+            }
+            "sub_batch_objects" => driver.sub_batch_objects = fit(name, value)?,
+            "answer_timeout_ms" => driver.answer_timeout_ms = fit(name, value)?,
+            "queue_objects" => driver.queue_objects = fit(name, value)?,
+            "threads" => {
+                driver.threads = value > 0;
+                engine.threads = if value > 0 { None } else { Some(0) };
+            }
+            "callback_threads" => driver.handler_threads = fit(name, value)?,
+            "disk_reserve_bytes" => engine.disk_reserve_bytes = value,
+            "clock_step_max_ms" => engine.clock.step_max_ms = fit(name, value)?,
+            "clock_time_off_max_ms" => engine.clock.time_off_max_ms = fit(name, value)?,
+            "breaker_objects" => engine.breaker.objects = value,
+            "breaker_share_percent" => engine.breaker.share_percent = fit(name, value)?,
+            "rocksdb_cache_bytes" => engine.rocks.cache_bytes = fit(name, value)?,
+            "rocksdb_write_buffer_bytes" => engine.rocks.write_buffer_bytes = fit(name, value)?,
+            "rocksdb_wal_bytes" => engine.rocks.wal_bytes = value,
+            "rocksdb_file_bytes" => engine.rocks.file_bytes = value,
+            "rocksdb_open_files" => engine.rocks.open_files = fit(name, value)?,
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+}
+
+/// The options that are numbers.
+const NUMBERS: [&str; 18] = [
+    "shards",
+    "batch_objects",
+    "batches_in_flight",
+    "sub_batch_objects",
+    "answer_timeout_ms",
+    "queue_objects",
+    "threads",
+    "callback_threads",
+    "disk_reserve_bytes",
+    "clock_step_max_ms",
+    "clock_time_off_max_ms",
+    "breaker_objects",
+    "breaker_share_percent",
+    "rocksdb_cache_bytes",
+    "rocksdb_write_buffer_bytes",
+    "rocksdb_wal_bytes",
+    "rocksdb_file_bytes",
+    "rocksdb_open_files",
+];
+
+fn unknown(name: &str) -> crate::error::Failure {
+    invalid(format!(
+        "there is no option {name:?}; there are origin, classes, builtin_classes, log_level, {}",
+        NUMBERS.join(", ")
+    ))
+}
+
+fn fit<T: TryFrom<u64>>(name: &str, value: u64) -> Outcome<T> {
+    T::try_from(value).map_err(|_| invalid(format!("{name} = {value} is more than there can be")))
+}
+
+fn flag(name: &str, value: &str) -> Outcome<bool> {
+    value.parse().map_err(|_| invalid(format!("{name} = {value:?}; true and false are allowed")))
+}
+
+/// The default options. Never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn sexton_options_new() -> *mut sexton_options {
+    plain(ptr::null_mut(), || Box::into_raw(Box::new(sexton_options::default())))
+}
+
+/// Frees options. NULL is fine. Engines that were opened with them do not need them any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_free(options: *mut sexton_options) {
+    // SAFETY: by the contract NULL or options that are not freed yet.
+    plain((), || drop(unsafe { pointer::take(options) }));
+}
+
+/// Sets an option by its name; docs/c-api.md has the list with defaults.
+///
+/// SEXTON_INVALID where there is no such option or the value is not one; the options are then as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_set(
+    options: *mut sexton_options,
+    name: sexton_bytes,
+    value: sexton_bytes,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract options that only this thread uses.
+        let options = unsafe { pointer::borrow_mut(options, "options") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let name = unsafe { pointer::text(name, "name") }?;
+        // SAFETY: as above.
+        options.set(name, unsafe { pointer::text(value, "value") }?)
+    })
+}
+
+/// Sets an option that is a number by its name.
+///
+/// SEXTON_INVALID where there is no such option or the value is beyond its bound; the options are then as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_set_uint(
+    options: *mut sexton_options,
+    name: sexton_bytes,
+    value: u64,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract options that only this thread uses.
+        let options = unsafe { pointer::borrow_mut(options, "options") }?;
+        // SAFETY: by the contract borrowed for the call.
+        options.set_number(unsafe { pointer::text(name, "name") }?, value)
+    })
+}
+
+/// Sets where log lines go; NULL: nowhere, which is the default. Nothing is ever written to stdout or stderr.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_set_log(
+    options: *mut sexton_options,
+    log: sexton_log_fn,
+    user: *mut c_void,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract options that only this thread uses.
+        unsafe { pointer::borrow_mut(options, "options") }?.log = LogTarget::new(log, user);
+        Ok(())
+    })
+}
+
+/// Sets what is called with each sub-batch; NULL: the host takes them itself with sexton_next_batch(), which is the default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_set_delete(
+    options: *mut sexton_options,
+    delete_fn: sexton_delete_fn,
+    user: *mut c_void,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract options that only this thread uses.
+        unsafe { pointer::borrow_mut(options, "options") }?.delete = DeleteTarget::new(delete_fn, user);
+        Ok(())
+    })
+}
+
+/// Sets the host's own clocks, for tests and simulation; both NULL: the machine's, which is the default.
+///
+/// wall_ms gives Unix ms and may jump; monotonic_ms never goes back. What they say is believed: a wall that steps away
+/// from the monotonic clock pauses deleting.
+///
+/// SEXTON_INVALID where only one of them is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_options_set_clock(
+    options: *mut sexton_options,
+    wall_ms: sexton_clock_fn,
+    monotonic_ms: sexton_clock_fn,
+    user: *mut c_void,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract options that only this thread uses.
+        let options = unsafe { pointer::borrow_mut(options, "options") }?;
+        if wall_ms.is_some() != monotonic_ms.is_some() {
+            return Err(invalid("wall_ms and monotonic_ms: one of them is NULL; give both, or none"));
+        }
+        options.clock = HostClock::new(wall_ms, monotonic_ms, user);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_that_is_a_number_can_be_set_and_stands_in_the_documentation() {
+        let page = include_str!("../../docs/c-api.md");
+        for name in NUMBERS {
+            assert!(sexton_options::default().set(name, "7").is_ok(), "{name}");
+            assert!(sexton_options::default().set(name, "seven").is_err(), "{name}");
+            assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/c-api.md");
+        }
+        let unknown = sexton_options::default().set("shard", "7").unwrap_err();
+        assert!(unknown.message.starts_with("there is no option \"shard\"; there are origin, classes"));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_leaves_the_options_as_they_were() {
+        let mut options = sexton_options::default();
+        assert!(options.set_number("shards", 70_000).is_err());
+        assert!(options.set("classes", "[class.a").is_err());
+        assert!(options.set("builtin_classes", "yes").is_err());
+        assert!(options.set("log_level", "loud").is_err());
+        assert_eq!(options.engine.shards, None);
+        assert_eq!(options.engine().classes.iter().count(), 4);
+    }
+}
