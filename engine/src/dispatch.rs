@@ -192,12 +192,19 @@ impl Dispatcher {
     /// object counts; gives how many did. Never waits.
     ///
     /// # Errors
-    /// `Invalid` where a place or a digest is beyond its bound: then none of them counts.
+    /// `Invalid` where a part, a place or a digest is beyond its bound: then none of them counts.
     pub(crate) fn answer(&self, id: SubBatchId, answers: Vec<(u32, Answer)>, now_ms: i64) -> Result<usize> {
         let mut state = self.state.lock();
         let Some(open) = state.open.get_mut(&id.batch).filter(|open| open.id(id.part) == id) else {
             return Ok(0);
         };
+        let parts = open.taken_ms.len();
+        if id.part as usize >= parts {
+            return Err(Error::invalid(format!(
+                "an answer for part {} of batch {}, which has {parts}; parts count from 0",
+                id.part, id.batch
+            )));
+        }
         let range = open.range(id.part, self.limits.objects);
         check(&answers, range.len())?;
         let mut counted = 0;

@@ -72,7 +72,7 @@ fn class_status(class: &ClassStatus) -> Value {
 }
 
 /// The counts of a class by their names.
-pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 15] {
+pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 16] {
     let ended = &class.ended;
     [
         ("registered", class.registered),
@@ -82,7 +82,8 @@ pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 15] {
         ("due", class.due),
         ("overdue", class.overdue),
         ("deleted", ended.deleted),
-        ("absent", ended.absent.saturating_add(ended.absent_after_intent)),
+        ("absent", ended.absent),
+        ("absent_after_intent", ended.absent_after_intent),
         ("anonymised", ended.anonymised),
         ("released", ended.released),
         ("replaced", ended.replaced),

@@ -407,8 +407,11 @@ typedef struct sexton_erasure {
   struct sexton_selector selector;
   // When it was received, Unix ms, not in the future; SEXTON_UNKNOWN_MS: now.
   int64_t received_ms;
-  // Within what time it is to be answered, like "30d" or "15wd"; empty where nothing was promised.
+  // Within what time it is to be answered, like "30d" or "15wd", in UTC; empty where nothing was promised.
   struct sexton_bytes within;
+  // The text of a holiday file, where `within` is in working days: on each line a date like 2026-12-25 on which nobody
+  // works, or +2026-12-26, at a weekend, on which people do. Empty: weekends alone.
+  struct sexton_bytes holidays;
   // How long it can be cancelled, ms from received_ms on; nothing is erased before. 0: at once.
   int64_t cancellable_ms;
   // Why.
@@ -423,7 +426,7 @@ typedef struct sexton_counters {
   uint64_t registered;
   // Bytes of those whose size was known.
   uint64_t registered_bytes;
-  // Registrations that have not ended.
+  // Registrations that have not ended; one that a newer one replaced counts until its slot.
   uint64_t live;
   // Of those, the ones that legal holds keep though their time has come.
   uint64_t held;
@@ -437,6 +440,8 @@ typedef struct sexton_counters {
   uint64_t deleted_bytes;
   // Ended: not there when they were to be deleted.
   uint64_t absent;
+  // Ended: not there, after an attempt of ours of which nobody heard; that attempt may well have deleted them.
+  uint64_t absent_after_intent;
   // Ended: replaced by a newer registration of the key.
   uint64_t replaced;
   // Ended: deleted by the host itself.

@@ -208,12 +208,14 @@ pub unsafe extern "C" fn sexton_erase(
             text.parse::<Span>()
                 .map_err(|e| invalid(format!("within {text:?} is no span like 30d or 15wd: {e}")))
         };
+        let holidays = text(erasure.holidays, "holidays")?;
+        let calendar = Calendar::parse(&holidays).map_err(|e| invalid(format!("holidays: {e}")))?;
         let taken = engine.erase(Erasure {
             // SAFETY: as above.
             selector: unsafe { selector(&erasure.selector) }?,
             received_ms: given_ms(erasure.received_ms).unwrap_or_else(|| engine.now_ms()),
             within: if within.is_empty() { None } else { Some(span(&within)?) },
-            calendar: Calendar::default(),
+            calendar,
             cancellable_ms: erasure.cancellable_ms,
             reason: text(erasure.reason, "reason")?,
             author: text(erasure.author, "author")?,

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Outcome, PANICKED, call, closed, invalid, plain, sexton_error};
 use crate::inside;
+use crate::logging;
 use crate::options::sexton_options;
 use crate::pointer::{self, Out};
 use crate::status::{SEXTON_BUSY, SEXTON_INTERNAL};
@@ -190,7 +191,7 @@ fn send_panics_to_the_log() {
 }
 
 fn open(folder: &Path, options: &sexton_options) -> Outcome<Box<sexton_engine>> {
-    let log = options.log.map_or_else(Dispatch::none, |target| target.dispatch(options.log_level));
+    let log = options.log.map_or_else(logging::nowhere, |target| target.dispatch(options.log_level));
     let engine = Box::new(sexton_engine {
         process: process::id(),
         driver: Mutex::new(None),

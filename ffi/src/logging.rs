@@ -6,6 +6,8 @@ use crate::pointer;
 use crate::types::sexton_bytes;
 use std::ffi::c_void;
 use std::io::{self, Write};
+use std::sync::LazyLock;
+use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::fmt::{MakeWriter, Subscriber};
 
@@ -22,6 +24,15 @@ pub const SEXTON_LOG_DEBUG: i32 = 4;
 /// the engine works at something: it must return soon, and every sexton function refuses to be called from it
 /// (SEXTON_BUSY).
 pub type sexton_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: sexton_bytes)>;
+
+/// Where the lines go of engines that have no callback. It is there for good: with a single subscriber known, `tracing` asks
+/// whatever is the default at a line's first use, once and for everybody, and that could be an engine without a callback.
+static NOWHERE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+/// What sends lines nowhere.
+pub(crate) fn nowhere() -> Dispatch {
+    NOWHERE.clone()
+}
 
 /// Where the lines of an engine go.
 #[derive(Clone, Copy)]
@@ -42,6 +53,7 @@ impl LogTarget {
 
     /// What sends lines up to `level` there.
     pub(crate) fn dispatch(self, level: Level) -> Dispatch {
+        LazyLock::force(&NOWHERE);
         let subscriber = Subscriber::builder()
             .with_max_level(level)
             .with_ansi(false)

@@ -25,21 +25,20 @@ pub(crate) unsafe fn borrow_mut<'a, T>(pointer: *mut T, name: &str) -> Outcome<&
 }
 
 /// The `len` values at `data`. NULL with a length of 0 is empty.
+#[inline]
 pub(crate) unsafe fn values<'a, T>(data: *const T, len: usize, name: &str) -> Outcome<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
     }
-    if data.is_null() {
-        return Err(invalid(format!("{name} is NULL, and its length is {len}")));
-    }
-    if len > isize::MAX.unsigned_abs() / size_of::<T>().max(1) || !data.is_aligned() {
-        return Err(invalid(format!("{name}: a length of {len}, or an address, that cannot be")));
+    if data.is_null() || !data.is_aligned() || len > isize::MAX.unsigned_abs() / size_of::<T>().max(1) {
+        return Err(cannot_be(data.is_null(), len, name));
     }
     // SAFETY: not NULL, aligned, not longer than memory can be; by the contract `len` values lie there.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
 /// The bytes that C lends.
+#[inline]
 pub(crate) unsafe fn bytes<'a>(bytes: sexton_bytes, name: &str) -> Outcome<&'a [u8]> {
     // SAFETY: as for every pointer and length.
     unsafe { values(bytes.data, bytes.len, name) }
@@ -93,6 +92,14 @@ pub(crate) unsafe fn take<T>(pointer: *mut T) -> Option<Box<T>> {
     }
     // SAFETY: not NULL, so by the contract it came from `give`, and is freed once.
     Some(unsafe { Box::from_raw(pointer) })
+}
+
+#[cold]
+fn cannot_be(is_null: bool, len: usize, name: &str) -> Failure {
+    match is_null {
+        true => invalid(format!("{name} is NULL, and its length is {len}")),
+        false => invalid(format!("{name}: a length of {len}, or an address, that cannot be")),
+    }
 }
 
 fn null(name: &str) -> Failure {

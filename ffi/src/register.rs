@@ -1,6 +1,6 @@
 //! Registering and changing, blocking and not.
 
-use crate::error::{Failure, Outcome, invalid, sexton_error};
+use crate::error::{Outcome, invalid, sexton_error};
 use crate::handle::{sexton_engine, with_driver, with_engine};
 use crate::pointer::{self, Out};
 use crate::results::sexton_results;
@@ -40,32 +40,39 @@ unsafe fn registrations<'a>(items: *const sexton_registration, len: usize) -> Ou
     // SAFETY: by the contract borrowed for the call.
     let items = unsafe { pointer::values(items, len, "items") }?;
     let mut out: Vec<Registration<'a>> = Vec::with_capacity(items.len());
-    let mut class: Option<(sexton_bytes, &'a str)> = None;
+    let mut last: Option<(sexton_bytes, &'a str)> = None;
     for (at, item) in items.iter().enumerate() {
-        let place =
-            |failure: Failure| invalid(format!("registration {} of {len}: {}", at + 1, failure.message));
         // Neighbours mostly lend the same name: it is looked at once.
-        let name = match class {
-            Some((lent, name)) if (lent.data, lent.len) == (item.class_name.data, item.class_name.len) => {
-                name
-            }
-            // SAFETY: by the contract borrowed for the call.
-            _ => unsafe { pointer::text(item.class_name, "class_name") }.map_err(place)?,
-        };
-        class = Some((item.class_name, name));
-        // SAFETY: as above.
-        let lent = |bytes, name| unsafe { pointer::bytes(bytes, name) }.map_err(place);
-        out.push(Registration {
-            key: lent(item.key, "key")?,
-            class: name,
-            version: lent(item.version, "version")?,
-            start_ms: given_ms(item.start_ms),
-            digest: lent(item.digest, "digest")?,
-            size_bytes: item.size_bytes,
-            subject: lent(item.subject, "subject")?,
-        });
+        let known =
+            last.filter(|(lent, _)| (lent.data, lent.len) == (item.class_name.data, item.class_name.len));
+        // SAFETY: by the contract borrowed for the call.
+        let one = unsafe { registration(item, known.map(|(_, name)| name)) };
+        let one =
+            one.map_err(|failure| invalid(format!("registration {} of {len}: {}", at + 1, failure.message)))?;
+        last = Some((item.class_name, one.class));
+        out.push(one);
     }
     Ok(out)
+}
+
+#[inline]
+unsafe fn registration<'a>(item: &sexton_registration, class: Option<&'a str>) -> Outcome<Registration<'a>> {
+    // SAFETY: by the contract borrowed for the call.
+    let lent = |bytes, name| unsafe { pointer::bytes(bytes, name) };
+    let class = match class {
+        Some(class) => class,
+        // SAFETY: as above.
+        None => unsafe { pointer::text(item.class_name, "class_name") }?,
+    };
+    Ok(Registration {
+        key: lent(item.key, "key")?,
+        class,
+        version: lent(item.version, "version")?,
+        start_ms: given_ms(item.start_ms),
+        digest: lent(item.digest, "digest")?,
+        size_bytes: item.size_bytes,
+        subject: lent(item.subject, "subject")?,
+    })
 }
 
 /// The changes that C lends.

@@ -52,7 +52,9 @@ impl sexton_results {
     }
 
     pub(crate) fn of_registered(token: u64, answers: impl IntoIterator<Item = Option<Registered>>) -> Self {
+        let answers = answers.into_iter();
         let mut results = sexton_results::new(token);
+        results.registered.reserve(answers.size_hint().0);
         for answer in answers {
             let one = match answer {
                 Some(answer) => {

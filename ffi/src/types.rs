@@ -201,8 +201,11 @@ pub struct sexton_erasure {
     pub selector: sexton_selector,
     /// When it was received, Unix ms, not in the future; SEXTON_UNKNOWN_MS: now.
     pub received_ms: i64,
-    /// Within what time it is to be answered, like "30d" or "15wd"; empty where nothing was promised.
+    /// Within what time it is to be answered, like "30d" or "15wd", in UTC; empty where nothing was promised.
     pub within: sexton_bytes,
+    /// The text of a holiday file, where `within` is in working days: on each line a date like 2026-12-25 on which nobody
+    /// works, or +2026-12-26, at a weekend, on which people do. Empty: weekends alone.
+    pub holidays: sexton_bytes,
     /// How long it can be cancelled, ms from received_ms on; nothing is erased before. 0: at once.
     pub cancellable_ms: i64,
     /// Why.
@@ -219,7 +222,7 @@ pub struct sexton_counters {
     pub registered: u64,
     /// Bytes of those whose size was known.
     pub registered_bytes: u64,
-    /// Registrations that have not ended.
+    /// Registrations that have not ended; one that a newer one replaced counts until its slot.
     pub live: u64,
     /// Of those, the ones that legal holds keep though their time has come.
     pub held: u64,
@@ -233,6 +236,8 @@ pub struct sexton_counters {
     pub deleted_bytes: u64,
     /// Ended: not there when they were to be deleted.
     pub absent: u64,
+    /// Ended: not there, after an attempt of ours of which nobody heard; that attempt may well have deleted them.
+    pub absent_after_intent: u64,
     /// Ended: replaced by a newer registration of the key.
     pub replaced: u64,
     /// Ended: deleted by the host itself.

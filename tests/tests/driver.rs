@@ -198,8 +198,8 @@ fn answers_under_another_attempt_part_or_opening_count_for_nothing() {
         assert_eq!(driver.answer(stale, all(&handed[0], &Answer::Deleted)).unwrap(), 0, "{stale:?}");
     }
     let beyond = SubBatchId { part: 9, ..id };
-    assert_eq!(driver.answer(beyond, vec![]).unwrap(), 0);
-    assert_eq!(driver.answer(beyond, vec![(0, Answer::Deleted)]).unwrap_err().kind(), ErrorKind::Invalid);
+    let refused = driver.answer(beyond, vec![(0, Answer::Deleted)]).unwrap_err();
+    assert_eq!(refused.message(), "an answer for part 9 of batch 1, which has 2; parts count from 0");
 }
 
 #[test]
