@@ -25,14 +25,20 @@ const BATCH_PAGES: usize = 384;
 pub struct Bare {
     db: Db,
     folder: PathBuf,
+    /// Whether it is the naive layout that finds by key: a second row per object under a random key, put and deleted
+    /// with the first.
+    finds: bool,
 }
+
+/// Where the second rows lie.
+const OBJECTS: &str = "objects";
 
 impl Bare {
     /// A new one in `folder`, with the engine's default options.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn open(folder: &Path, finds: bool) -> Result<Self> {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -50,10 +56,10 @@ impl Bare {
         family.set_write_buffer_size(64 << 20);
         family.set_max_write_buffer_number(3);
         family.set_target_file_size_base(64 << 20);
-        let families =
-            (0..CLASSES).map(|class| ColumnFamilyDescriptor::new(class.to_string(), family.clone()));
+        let families = (0..CLASSES).map(|class| class.to_string()).chain(finds.then(|| OBJECTS.into()));
+        let families = families.map(|name| ColumnFamilyDescriptor::new(name, family.clone()));
         let db = Db::open_cf_descriptors(&options, folder.join("index"), families)?;
-        Ok(Bare { db, folder: folder.to_owned() })
+        Ok(Bare { db, folder: folder.to_owned(), finds })
     }
 
     /// Registers everything: a write batch per call, then an fsync of the log.
@@ -65,8 +71,13 @@ impl Bare {
             let (class, places) = work.call(call);
             let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
             let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 32));
+            let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
             for place in places {
-                batch.put_cf(&family, row_key(work, place), row(work, class, place));
+                let (key, row) = (row_key(work, place), row(work, class, place));
+                batch.put_cf(&family, key, row);
+                if let Some(objects) = &objects {
+                    batch.put_cf(objects, object_key(&row), key);
+                }
             }
             self.write(batch)
         })
@@ -98,6 +109,7 @@ impl Bare {
         let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
         let mut records = vec![0; 64];
         let mut batch = WriteBatch::default();
+        let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
         for page in pages {
             let (from, to) = (page_key(page), page_key(page + 1));
             let mut options = ReadOptions::default();
@@ -112,10 +124,16 @@ impl Bare {
                 record[8..40].copy_from_slice(blake3::keyed_hash(&[7; 32], &input).as_bytes());
                 record[..8].copy_from_slice(&key[8..]);
                 records.extend_from_slice(&record);
+                if let Some(objects) = &objects {
+                    batch.delete_cf(&family, key);
+                    batch.delete_cf(objects, object_key(value));
+                }
                 rows.next();
             }
             rows.status()?;
-            batch.delete_range_cf(&family, from, to);
+            if objects.is_none() {
+                batch.delete_range_cf(&family, from, to);
+            }
         }
         batch.put_cf(&family, [0xff; 16], blake3::hash(&records).as_bytes());
         let mut file = File::create(self.folder.join(number.to_string()))?;
@@ -140,6 +158,11 @@ fn row_key(work: &Workload, place: usize) -> [u8; 16] {
     let seq = u32::try_from(within / SHARDS).unwrap_or(u32::MAX);
     key[12..].copy_from_slice(&seq.to_be_bytes());
     key
+}
+
+/// Sixteen bytes that are as good as random: those of the object's key behind its bucket.
+fn object_key(row: &[u8]) -> &[u8] {
+    &row[ROW_HEAD_BYTES + 12..][..16]
 }
 
 fn page_key(page: usize) -> [u8; 16] {

@@ -5,6 +5,7 @@ use rustix::time::{ClockId, clock_gettime};
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
 use sexton_proof::leaf::Openings;
+use std::iter::StepBy;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ const NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
 pub struct Workload {
     /// Objects that fall due in one slot of a class.
     pub per_slot: usize,
+    /// Whether each call's objects are spread over all slots of its class, and not the next ones in order.
+    spread: bool,
     calls: usize,
     /// Key, version and digest of each object, one after the other.
     bytes: Vec<u8>,
@@ -56,7 +59,7 @@ pub struct Workload {
 
 impl Workload {
     /// `objects` of them, rounded up to whole calls for every class.
-    pub fn new(objects: usize, per_slot: usize) -> Self {
+    pub fn new(objects: usize, per_slot: usize, spread: bool) -> Self {
         let calls = objects.div_ceil(CALL * CLASSES) * CLASSES;
         let mut bytes = Vec::with_capacity(calls * CALL * OBJECT_BYTES);
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -71,7 +74,7 @@ impl Workload {
             }
             bytes.truncate((object + 1) * OBJECT_BYTES);
         }
-        Workload { per_slot, calls, bytes }
+        Workload { per_slot, spread, calls, bytes }
     }
 
     /// How many objects there are.
@@ -90,9 +93,13 @@ impl Workload {
     }
 
     /// The class of a call, and the places within the class of the objects it registers.
-    fn call(&self, call: usize) -> (usize, Range<usize>) {
-        let first = call / CLASSES * CALL;
-        (call % CLASSES, first..first + CALL)
+    fn call(&self, call: usize) -> (usize, StepBy<Range<usize>>) {
+        let (number, of_class) = (call / CLASSES, self.calls / CLASSES);
+        let places = match self.spread {
+            false => (number * CALL..(number + 1) * CALL).step_by(1),
+            true => (number..of_class * CALL).step_by(of_class),
+        };
+        (call % CLASSES, places)
     }
 
     fn object(&self, class: usize, place: usize) -> &[u8] {

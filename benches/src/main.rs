@@ -31,7 +31,13 @@ enum Args {
         /// Only this many objects per slot: 10, 1000 or 100000.
         #[arg(long)]
         fill: Option<usize>,
-        /// Only this subject: bare, none/operator, none/ticket or key/operator.
+        /// So many objects, whatever the fill.
+        #[arg(long)]
+        objects: Option<usize>,
+        /// Each call's objects go to all slots of its class.
+        #[arg(long)]
+        spread: bool,
+        /// Only this subject: bare, naive, none/operator, none/ticket or key/operator.
         #[arg(long)]
         only: Option<String>,
     },
@@ -54,18 +60,29 @@ enum Args {
     Register { folder: PathBuf, calls: usize, flags: u32 },
 }
 
-/// What is measured: the sketch, or the engine with classes of one kind.
+/// What is measured.
 #[derive(Clone, Copy)]
 struct Subject {
     name: &'static str,
-    engine: Option<(Find, Openings)>,
+    of: Of,
 }
 
-const SUBJECTS: [Subject; 4] = [
-    Subject { name: "bare", engine: None },
-    Subject { name: "none/operator", engine: Some((Find::None, Openings::Operator)) },
-    Subject { name: "none/ticket", engine: Some((Find::None, Openings::Ticket)) },
-    Subject { name: "key/operator", engine: Some((Find::Key, Openings::Operator)) },
+#[derive(Clone, Copy)]
+enum Of {
+    /// The sketch of the engine's layout.
+    Bare,
+    /// The layout that most would begin with, which finds by key.
+    Naive,
+    /// The engine with classes of one kind.
+    Engine(Find, Openings),
+}
+
+const SUBJECTS: [Subject; 5] = [
+    Subject { name: "bare", of: Of::Bare },
+    Subject { name: "naive", of: Of::Naive },
+    Subject { name: "none/operator", of: Of::Engine(Find::None, Openings::Operator) },
+    Subject { name: "none/ticket", of: Of::Engine(Find::None, Openings::Ticket) },
+    Subject { name: "key/operator", of: Of::Engine(Find::Key, Openings::Operator) },
 ];
 
 /// What registering and enforcing cost, one pair per round.
@@ -73,7 +90,10 @@ type Rounds = Vec<(Cost, Cost)>;
 
 fn main() -> Result<()> {
     match Args::parse() {
-        Args::Floor { rounds, dir, fill, only } => floor(rounds, &dir, fill, only.as_deref()),
+        Args::Floor { rounds, dir, fill, objects, spread, only } => {
+            let wanted = Wanted { fill, objects, spread, only: only.as_deref() };
+            floor(rounds, &dir, &wanted)
+        }
         Args::Boundary { program, rounds, calls, dir } => boundary_to_c(&program, rounds, calls, &dir),
         Args::Register { folder, calls, flags } => {
             let cost = boundary::register(&folder, calls, flags)?;
@@ -119,16 +139,28 @@ fn boundary_to_c(program: &Path, rounds: u8, calls: usize, dir: &Path) -> Result
     Ok(())
 }
 
-fn floor(rounds: u8, dir: &Path, fill: Option<usize>, only: Option<&str>) -> Result<()> {
+/// Which lines of the table, and what work.
+struct Wanted<'a> {
+    fill: Option<usize>,
+    objects: Option<usize>,
+    spread: bool,
+    only: Option<&'a str>,
+}
+
+fn floor(rounds: u8, dir: &Path, wanted: &Wanted<'_>) -> Result<()> {
+    let Wanted { fill, objects: asked, spread: is_spread, only } = *wanted;
     print_fsync(dir)?;
     println!(
         "\nThousands of objects per second: median (least–most) of {rounds} rounds. ×: median share of bare."
     );
+    if is_spread {
+        println!("Each call is spread over all slots of its class.");
+    }
     println!("CPU: µs of all threads per object, RocksDB's own included.\n");
     println!("| per slot | objects | find/openings | registered | × | CPU | enforced | × | CPU |");
     println!("|---:|---:|---|---:|---:|---:|---:|---:|---:|");
     for (objects, per_slot) in FILLS.into_iter().filter(|(_, n)| fill.is_none_or(|f| f == *n)) {
-        let work = Workload::new(objects, per_slot);
+        let work = Workload::new(asked.unwrap_or(objects), per_slot, is_spread);
         let subjects: Vec<Subject> =
             SUBJECTS.into_iter().filter(|s| only.is_none_or(|name| name == s.name)).collect();
         let mut measured: Vec<Rounds> = vec![Vec::new(); subjects.len()];
@@ -155,12 +187,12 @@ fn floor(rounds: u8, dir: &Path, fill: Option<usize>, only: Option<&str>) -> Res
 
 fn measure(dir: &Path, subject: Subject, work: &Workload) -> Result<(Cost, Cost)> {
     let folder = tempfile::tempdir_in(dir)?;
-    match subject.engine {
-        None => {
-            let bare = Bare::open(folder.path())?;
+    match subject.of {
+        Of::Bare | Of::Naive => {
+            let bare = Bare::open(folder.path(), matches!(subject.of, Of::Naive))?;
             Ok((timed(|| bare.register(work))?, timed(|| bare.enforce(work))?))
         }
-        Some((find, openings)) => {
+        Of::Engine(find, openings) => {
             let ours = Ours::open(folder.path(), find, openings)?;
             let registered = timed(|| ours.register(work))?;
             ours.wait_until_due(work);

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hold::{self, Covered};
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, WriteSet};
+use crate::locator;
 use crate::place::{self, Place};
 use crate::register::{self, Durability};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
@@ -88,6 +89,7 @@ pub(crate) fn change(
             changed
         }));
     }
+    locator::write_out_where_full(core)?;
     if let (Some(ticket), Durability::Synced) = (last, durability) {
         core.writer.sync(ticket)?;
     }
@@ -143,7 +145,7 @@ fn look(core: &Core, shard: &mut Shard, of: Which<'_>) -> Result<Option<(Registr
         Which::Id(id) => id,
         Which::Key(key) => {
             let (_, fingerprint) = core.index.locate(key);
-            match register::find(core, shard, &fingerprint, key, |id, _| Ok(id))? {
+            match locator::find(core, shard, &fingerprint, key, |id, _| Ok(id))? {
                 Some(id) => id,
                 None => return Ok(None),
             }

@@ -4,8 +4,9 @@ use crate::class::{Class, Find};
 use crate::core::{Core, Ledger};
 use crate::error::Result;
 use crate::evidence::Paths;
-use crate::index::{Page, PageState};
+use crate::index::{Page, PageState, Shard};
 use crate::kv::{self, Family, Order};
+use crate::locator::Candidates;
 use crate::log;
 use crate::publish;
 use crate::recovery;
@@ -68,6 +69,7 @@ impl Report {
 pub(crate) fn check(core: &Core) -> Result<Report> {
     let mut report = Report::default();
     let planner = core.planner.lock();
+    let published = core.published.lock();
     let ledger = core.ledger.lock();
     check_log(core, &ledger.log, &mut report)?;
     let classes: Vec<_> = core.classes.read().iter().cloned().collect();
@@ -79,6 +81,7 @@ pub(crate) fn check(core: &Core) -> Result<Report> {
     check_batches(core, ledger.log.size(), &mut report)?;
     check_counts(core, &ledger, &mut report);
     drop(ledger);
+    drop(published);
     drop(planner);
     Ok(report)
 }
@@ -166,15 +169,16 @@ fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<()> {
             let mut shard = core.index.lock(number);
             if let Some(rows) = shard.page_mut(page).map(|found| found.rows) {
                 report.pages += 1;
-                check_page(core, class, PageRows { page, rows }, report)?;
+                check_page(core, &shard, class, PageRows { page, rows }, report)?;
             }
         }
     }
     Ok(())
 }
 
-fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -> Result<()> {
+fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report: &mut Report) -> Result<()> {
     let mut expected = 0_u32;
+    let mut by_key = Vec::new();
     let range = schema::page_rows(page.page);
     let rows = kv::collect(&*core.kv, Family::Rows(class.id), &range, |key, value| {
         Ok((key.to_vec(), value.to_vec()))
@@ -200,14 +204,19 @@ fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -
             report.require(moved, || format!("registration {id} moved, and nothing says where to"));
             continue;
         }
-        let (shard, fingerprint) = core.index.locate(row.key);
-        report.require(shard == usize::from(page.page.shard), || {
+        let (number, fingerprint) = core.index.locate(row.key);
+        report.require(number == usize::from(page.page.shard), || {
             format!("registration {id} is in a wrong shard")
         });
         if class.definition.find == Find::Key && marked.is_none() {
-            let found = core.kv.get(Family::Locator, &schema::locator_key(&fingerprint, id))?;
-            report.require(found.is_some(), || format!("registration {id} is not found by its key"));
+            by_key.push((fingerprint, id));
         }
+    }
+    let candidates = Candidates::of(core, shard, by_key.iter().map(|(f, _)| *f).collect())?;
+    for (fingerprint, id) in by_key {
+        report.require(candidates.has(&fingerprint, id), || {
+            format!("registration {id} is not found by its key")
+        });
     }
     report.require(expected == page.rows, || {
         format!("page {} has {expected} rows in the index and {} by the wheel", page.page, page.rows)
@@ -215,29 +224,14 @@ fn check_page(core: &Core, class: &Class, page: PageRows, report: &mut Report) -
     Ok(())
 }
 
-/// Each entry by which a key is found leads to a live row; that each live row has its entry is looked at with the row.
+/// Each entry by which a key is found is one. What it leads to may have ended: that each live row has its entry is
+/// looked at with the row.
 fn check_locators(core: &Core, report: &mut Report) -> Result<()> {
-    let mut failure = None;
     core.kv.scan(Family::Locator, &[]..&schema::successor(&[]), Order::Ascending, &mut |key, _| {
-        let leads =
-            key.last_chunk().map(RegistrationId::from_bytes).map_or(Ok(false), |id| leads_to_live(core, id));
-        match leads {
-            Ok(leads) => {
-                report.require(leads, || format!("the entry {} finds nothing that lives", hex::encode(key)));
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    failure.map_or(Ok(()), Err)
-}
-
-fn leads_to_live(core: &Core, id: RegistrationId) -> Result<bool> {
-    let settled = core.kv.get(Family::Settled, &id.page.to_bytes())?.is_some();
-    Ok(!settled && core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))?.is_some())
+        let entry = schema::locator_entry(key);
+        report.require(entry.is_ok(), || format!("the entry {} finds nothing", hex::encode(key)));
+        ControlFlow::Continue(())
+    })
 }
 
 /// Marks stand at live rows only, or at settled pages, where they are void; what moved is where its mark says.

@@ -8,7 +8,8 @@ use crate::evidence::{Evidence, Fate};
 use crate::feed;
 use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
-use crate::plan::{self, Planned};
+use crate::locator;
+use crate::plan;
 use crate::publish;
 use crate::schema::{self, Flags, Mark, PageRows, Row, Settled, Tally};
 use crate::screen;
@@ -30,6 +31,15 @@ impl Committer {
     /// Commits and publishes. Gives the index of the batch's leaf. After `Ok` the end of these objects survives the
     /// loss of power. After `Err` the engine is poisoned and it is unknown whether it does; recovery finds out.
     pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
+        let index = self.commit_with_all_that_wait(core, evidence, now_ms)?;
+        // Without the ledger: others commit while this waits for the disk.
+        publish::publish_or_warn(core);
+        // The commit stands; what was carried can be found whether or not this succeeds.
+        let _ = locator::write_out_where_full(core);
+        Ok(index)
+    }
+
+    fn commit_with_all_that_wait(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
         let result = Arc::new(Mutex::new(None));
         self.0.lock().push((evidence, Arc::clone(&result)));
         let mut ledger = core.ledger.lock();
@@ -51,7 +61,7 @@ impl Committer {
                 return Err(error);
             }
         }
-        publish::publish_or_warn(core, &mut ledger);
+        drop(ledger);
         let done = result.lock().take();
         done.unwrap_or_else(|| Err(Error::internal("a commit was left without a result")))
     }
@@ -73,7 +83,6 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
         let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
         let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
         stage_settled(&mut set, evidence, &marked, leaf);
-        stage_locators(&mut set, evidence);
         stage_carried(core, &mut set, evidence, &mut locks)?;
         feed = feed::stage(core, &mut set, evidence, feed)?;
         screen::stage(core, &mut set, evidence);
@@ -121,22 +130,6 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
     }
 }
 
-/// Each registration has a locator entry of its own, so removing one can never remove a newer one's. Of a replaced
-/// row it went with the replacement.
-fn stage_locators(set: &mut WriteSet, evidence: &Evidence) {
-    let batch = &evidence.batch;
-    let located = batch.rows.iter().zip(&evidence.fingerprints);
-    let mut keys: Vec<Vec<u8>> = located
-        .filter(|(planned, _)| !matches!(planned.plan, Planned::Replaced | Planned::Moved { .. }))
-        .map(|(planned, fingerprint)| schema::locator_key(fingerprint, batch.id(planned)))
-        .collect();
-    // In ascending order, so that each finds its place in the index near the one before.
-    keys.sort_unstable();
-    for key in &keys {
-        set.delete(Family::Locator, key);
-    }
-}
-
 fn stage_carried(
     core: &Core,
     set: &mut WriteSet,
@@ -157,8 +150,8 @@ fn stage_carried(
             if let Some(page) = locks.get_mut(&id.page.shard).and_then(|shard| shard.page_mut(id.page)) {
                 page.marked = true;
             }
-        } else if let Some(fingerprint) = evidence.fingerprints.get(at) {
-            set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
+        } else if let Some(shard) = locks.get_mut(&id.page.shard) {
+            locator::put(shard, set, &core.index.locate(row.key).1, id);
         }
     }
     for (page, record) in evidence.carried_pages() {

@@ -41,6 +41,9 @@ pub(crate) struct Core {
     pub(crate) closing: RwLock<()>,
     /// Held while something is appended to the log: one committer.
     pub(crate) ledger: Mutex<Ledger>,
+    /// Held while the log is published, from before the ledger is looked at. Commits go on meanwhile, and who comes next
+    /// publishes them all.
+    pub(crate) published: Mutex<Published>,
     /// Held while pages are chosen: one planner. Holds and requests are placed under it.
     pub(crate) planner: Mutex<Planner>,
     /// Batches handed out and not yet committed.
@@ -75,18 +78,24 @@ pub(crate) struct Limits {
     pub(crate) batch_rows: u32,
     pub(crate) batches_in_flight: u64,
     pub(crate) disk_reserve_bytes: u64,
+    /// Keys of a shard that are found in memory until they are written out.
+    pub(crate) recent_keys: usize,
 }
 
 /// What grows by commits.
 pub(crate) struct Ledger {
     pub(crate) log: Log,
-    /// The size of the log that was last published.
-    pub(crate) published: u64,
     pub(crate) counts: BTreeMap<ClassId, Counts>,
     /// The number of the last entry of the feed.
     pub(crate) feed: u64,
+}
+
+/// What of the log others can see.
+pub(crate) struct Published {
+    /// The size of the log that was last published.
+    pub(crate) size: u64,
     /// Why the last publication failed, where it did.
-    pub(crate) publish_error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// What grows by plans.

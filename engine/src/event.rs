@@ -39,6 +39,7 @@ pub(crate) fn record(
     stage(&mut set)?;
     core.writer.write_durably(set)?;
     ledger.log = log;
-    publish::publish_or_warn(core, &mut ledger);
+    drop(ledger);
+    publish::publish_or_warn(core);
     Ok(index)
 }

@@ -4,6 +4,7 @@
 use crate::class::Class;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Family, Kv, Order};
+use crate::recent::Recent;
 use crate::schema::{self, Arrivals, FINGERPRINT_BYTES, PageRecord, PageRows, Tally};
 use crate::wheel::Wheel;
 use parking_lot::{Mutex, MutexGuard};
@@ -99,12 +100,16 @@ struct ClassPages {
 /// A fixed fraction of the keys: own wheels and lock, so that cores do not meet.
 pub(crate) struct Shard {
     number: u16,
+    /// What finds the keys registered last.
+    pub(crate) recent: Recent,
     classes: BTreeMap<ClassId, ClassPages>,
 }
 
 /// All shards.
 pub(crate) struct Index {
     shards: Vec<Mutex<Shard>>,
+    /// Held while what finds the keys registered last is written out, from before a shard's lock is taken.
+    writing_out: Mutex<()>,
     secret: [u8; 32],
 }
 
@@ -119,8 +124,9 @@ pub(crate) struct DuePage {
 
 impl Index {
     pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
-        let shard = |number| Mutex::new(Shard { number, classes: BTreeMap::new() });
-        Index { shards: (0..shards).map(shard).collect(), secret }
+        let shard =
+            |number| Mutex::new(Shard { number, recent: Recent::default(), classes: BTreeMap::new() });
+        Index { shards: (0..shards).map(shard).collect(), writing_out: Mutex::default(), secret }
     }
 
     /// The shard of an object's key and the fingerprint under which its registration is found, both from one hash
@@ -136,6 +142,10 @@ impl Index {
 
     pub(crate) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
         self.shards[shard].lock()
+    }
+
+    pub(crate) fn writing_out(&self) -> MutexGuard<'_, ()> {
+        self.writing_out.lock()
     }
 
     /// Whether a page has registrations that were replaced or moved; of a page that is not in the wheel nobody knows.

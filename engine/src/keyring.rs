@@ -16,21 +16,27 @@ use zeroize::Zeroizing;
 pub(crate) const PATH: &str = "keys/keyring";
 const TITLE: &str = "sexton keyring v0\n";
 
+/// The first year that the key file cannot name.
+const YEARS_END: u32 = 10_000;
+
 /// Calendar month, UTC: months since year 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Month(u32);
 
 impl Month {
     fn of_slot(slot: u64) -> Result<Self> {
-        let out_of_range = || Error::internal(format!("slot {slot} lies beyond the calendar"));
-        let ms = i64::try_from(slot).map_err(|_| out_of_range())?;
-        let date = jiff::Timestamp::from_millisecond(ms)
-            .map_err(|_| out_of_range())?
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .date();
-        let year = u32::try_from(date.year()).map_err(|_| out_of_range())?;
-        let month = u32::try_from(date.month()).map_err(|_| out_of_range())?;
-        Ok(Month(year * 12 + month - 1))
+        // Asked for every object, so worked out here: years are counted from March, so that the odd day comes last,
+        // and every 400 of them have the same days (146,097).
+        let day = slot / 86_400_000 + 719_468;
+        let (cycle, day) = (day / 146_097, day % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let months_from_march = (5 * day + 2) / 153;
+        let month = (cycle * 400 + year) * 12 + months_from_march + 2;
+        match u32::try_from(month) {
+            Ok(month) if month < YEARS_END * 12 => Ok(Month(month)),
+            _ => Err(Error::internal(format!("slot {slot} lies beyond the calendar"))),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -171,6 +177,20 @@ mod tests {
         let second = ring(&files, false).unwrap();
         assert_eq!(second.get(1, AUGUST).unwrap(), Some(key));
         assert_eq!(second.get(3, AUGUST).unwrap(), None);
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        const DAY_MS: u64 = 86_400_000;
+        // Every day for more than 400 years, then one in a hundred to the end of the calendar.
+        for day in (0..160_000).chain((160_000..2_932_000).step_by(97)) {
+            for slot in [day * DAY_MS, day * DAY_MS + DAY_MS - 1] {
+                let date = jiff::Timestamp::from_millisecond(i64::try_from(slot).unwrap()).unwrap();
+                assert_eq!(Month::of_slot(slot).unwrap().to_string(), date.strftime("%Y-%m").to_string());
+            }
+        }
+        assert!(Month::of_slot(253_402_300_799_999).is_ok());
+        assert!(Month::of_slot(253_402_300_800_000).is_err() && Month::of_slot(u64::MAX).is_err());
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Options {
     /// Threads that share the hashing and the fsyncs of a batch; where none are given one for each core. 0: whoever calls does
     /// all of it.
     pub threads: Option<usize>,
+    /// Keys registered last that are found in memory, where their class finds by key, until they are written out as a
+    /// sorted run: about 50 bytes each, three times that while a run is written. Opening reads as many again.
+    pub recent_keys: u32,
     /// Free disk space below which registrations are refused (`Full`), so that there is room for deleting, which
     /// writes evidence before it frees anything. Registering resumes by itself once there is more.
     pub disk_reserve_bytes: u64,
@@ -50,6 +53,7 @@ impl Default for Options {
             batch_rows: 65_536,
             batches_in_flight: 8,
             threads: None,
+            recent_keys: 900_000,
             disk_reserve_bytes: 256 << 20,
             clock: ClockLimits::default(),
             breaker: BreakerLimits::default(),
@@ -102,8 +106,8 @@ impl Options {
     }
 
     pub(crate) fn check_limits(&self) -> Result<()> {
-        if self.batch_rows == 0 || self.batches_in_flight == 0 {
-            return Err(Error::invalid("batch_rows and batches_in_flight must be at least 1"));
+        if self.batch_rows == 0 || self.batches_in_flight == 0 || self.recent_keys == 0 {
+            return Err(Error::invalid("batch_rows, batches_in_flight and recent_keys must be at least 1"));
         }
         if self.clock.step_max_ms < 0 || self.clock.time_off_max_ms < 0 || self.breaker.share_percent > 100 {
             return Err(Error::invalid(format!(

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::Shard;
 use crate::kv::{self, Family, WriteSet};
+use crate::locator;
 use crate::schema::{self, FINGERPRINT_BYTES, Mark, Row};
 use sexton_proof::commitment::{self, Descriptor};
 use sexton_proof::id::{PageId, RegistrationId};
@@ -35,7 +36,7 @@ pub(crate) fn put(
     let id = shard.next_id(&*core.kv, class, slot, row.ceiling_ms, surprise)?;
     set.put_with(Family::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
     if class.definition.find == Find::Key {
-        set.put(Family::Locator, &schema::locator_key(fingerprint, id), &[]);
+        locator::put(shard, set, fingerprint, id);
     }
     // What the slot alone does not tell is kept, so that an object that was overdue is shown so after reopening too.
     let is_unusual = surprise || row.ceiling_ms < class.earliest_ceiling_ms(id.page.slot);
@@ -63,7 +64,7 @@ pub(crate) fn relocate(
     let left = old.moved(&commitment);
     set.put_with(Family::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
     set.put(Family::Marks, &from.to_bytes(), &Mark::Moved { cause, to }.encode());
-    set.delete(Family::Locator, &schema::locator_key(place.fingerprint, from));
+    locator::forget(shard, place.fingerprint, from);
     let page = shard
         .page_mut(from.page)
         .ok_or_else(|| Error::internal("a registration was moved out of a page that is not in the wheel"))?;
@@ -83,7 +84,7 @@ pub(crate) fn relocate_replaced(
     cause: Cause,
 ) -> Result<()> {
     let to = relocate(core, shard, set, from, place, row, cause)?;
-    set.delete(Family::Locator, &schema::locator_key(place.fingerprint, to));
+    locator::forget(shard, place.fingerprint, to);
     set.put(Family::Marks, &to.to_bytes(), &Mark::Replaced.encode());
     if let Some(page) = shard.page_mut(to.page) {
         page.marked = true;

@@ -1,6 +1,6 @@
 //! Publishing: the head is recorded outside the index, then signed, then tiles and, last, the checkpoint appear.
 
-use crate::core::{Core, Ledger};
+use crate::core::{Core, Published};
 use crate::error::{Error, Result};
 use crate::files::{Access, Files, NewFile};
 use crate::kv::Kv;
@@ -17,17 +17,22 @@ pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 const TITLE: &str = "sexton head v0";
 
 /// Publishes; where that fails the deletion stands, the log is published with the next one, and it is said loudly.
-pub(crate) fn publish_or_warn(core: &Core, ledger: &mut Ledger) {
-    ledger.publish_error = publish(core, ledger).err().map(|error| {
+pub(crate) fn publish_or_warn(core: &Core) {
+    let mut published = core.published.lock();
+    published.error = publish(core, &mut published).err().map(|error| {
         tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
         error.to_string()
     });
 }
 
 /// Brings what is published up to the log. Doing it again is fine: the same log gives the same bytes.
-pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
-    let (size, root) = (ledger.log.size(), ledger.log.root());
-    if size == ledger.published || core.forked.is_some() {
+pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
+    // What was committed until now, all of it durable: whoever waited for this lock finds its own entry published.
+    let (size, root) = {
+        let ledger = core.ledger.lock();
+        (ledger.log.size(), ledger.log.root())
+    };
+    if size == published.size || core.forked.is_some() {
         return Ok(());
     }
     // Recorded before it is signed: whoever restores an older index is found out even if the checkpoint was never
@@ -35,11 +40,11 @@ pub(crate) fn publish(core: &Core, ledger: &mut Ledger) -> Result<()> {
     core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;
     let text = Checkpoint { origin: core.origin.clone(), size, root }.to_text();
     let signed = format!("{text}\n{}", core.signer.sign(&text));
-    publish_tiles(core, ledger.published, size)?;
+    publish_tiles(core, published.size, size)?;
     // Last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that
     // nobody asks for yet and that come out the same next time.
     core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
-    ledger.published = size;
+    published.size = size;
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! Giving disk space back behind enforcement: never the way anything ends, only clean-up.
 
-use crate::class::second_of;
+use crate::class::{Find, second_of};
 use crate::core::Core;
 use crate::error::Result;
 use crate::kv::{Family, WriteSet};
 use crate::schema;
 use sexton_proof::id::{ClassId, PageId};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Drops the files that hold nothing but what has ended.
 ///
@@ -16,9 +18,12 @@ use std::ops::Range;
 /// compaction takes it.
 pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
     core.check_writable()?;
+    let before = second_of(now_ms);
     let classes: Vec<ClassId> = core.classes.read().iter().map(|class| class.id).collect();
+    let mut live: BTreeMap<ClassId, Vec<PageId>> = BTreeMap::new();
     for class in classes {
-        let gaps = gaps(&core.index.fence(class, second_of(now_ms))?, class, second_of(now_ms));
+        let pages = core.index.fence(class, before)?;
+        let gaps = gaps(&pages, class, before);
         let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
         core.kv.reclaim(Family::Rows(class), &ranges)?;
         let mut set = WriteSet::default();
@@ -26,8 +31,29 @@ pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
             set.delete_range(Family::Rows(class), &gap.start..&gap.end);
         }
         core.writer.write(set)?;
+        live.insert(class, pages);
     }
-    Ok(())
+    drop_entries(core, live, before)
+}
+
+/// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new
+/// page may begin any more, to a page that does not live. What lives elsewhere is not looked at, so that entries are
+/// judged without asking anybody, while the index is merged.
+fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) -> Result<()> {
+    let found: Vec<ClassId> = {
+        let classes = core.classes.read();
+        classes.iter().filter(|class| class.definition.find == Find::Key).map(|class| class.id).collect()
+    };
+    let mut entries = 0_u64;
+    core.index.each_page(&mut |id, page| {
+        entries += if found.contains(&id.class) { u64::from(page.rows) } else { 0 };
+    });
+    let is_void = move |key: &[u8]| {
+        let Ok((_, id)) = schema::locator_entry(key) else { return false };
+        let pages = live.get(&id.page.class).filter(|_| id.page.slot < before);
+        pages.is_some_and(|pages| pages.binary_search(&id.page).is_err())
+    };
+    core.kv.drop_void(Family::Locator, entries, Arc::new(is_void))
 }
 
 /// The row keys before `end_slot` that belong to no live page.

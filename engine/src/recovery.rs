@@ -6,7 +6,7 @@ use crate::alarms;
 use crate::breaker::Breaker;
 use crate::class::{Class, ClassSet, Definition};
 use crate::commit::{self, Committer};
-use crate::core::{Classes, Core, Ledger, Limits, Planner, Unanswered};
+use crate::core::{Classes, Core, Ledger, Limits, Planner, Published, Unanswered};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Evidence, Fate, Fates, Paths};
@@ -16,6 +16,7 @@ use crate::hold::HoldSet;
 use crate::index::{Index, PAGE_ROWS_MAX, Page, PageState};
 use crate::keyring::KeyRing;
 use crate::kv::{self, Family, Kv, Order, WriteSet, collect};
+use crate::locator;
 use crate::log::{self, Log};
 use crate::options::Options;
 use crate::plan::{self, Batch};
@@ -64,7 +65,7 @@ pub(crate) fn recover(seams: Seams, options: &Options, now_ms: i64) -> Result<Co
     }
     define_classes(&core, &options.classes, now_ms)?;
     finish_interrupted(&core, now_ms)?;
-    publish::publish_or_warn(&core, &mut core.ledger.lock());
+    publish::publish_or_warn(&core);
     Ok(core)
 }
 
@@ -93,6 +94,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         restore_pages(&*kv, &index, class, now_ms)?;
     }
     restore_marks(&*kv, &index)?;
+    locator::restore(&*kv, &index)?;
     let planner = load_planner(&*kv, &index, options, now_ms)?;
     let last_request = number(&*kv, schema::REQUEST, "the last request")?;
     let feed = number(&*kv, schema::FEED, "the last entry of the feed")?;
@@ -108,6 +110,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         batch_rows: options.batch_rows,
         batches_in_flight: options.batches_in_flight,
         disk_reserve_bytes: options.disk_reserve_bytes,
+        recent_keys: (options.recent_keys as usize / usize::from(shape.shards)).max(1),
     };
     Ok(Core {
         kv,
@@ -121,7 +124,8 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         limits,
         classes: RwLock::new(classes),
         closing: RwLock::default(),
-        ledger: Mutex::new(Ledger { log, published, counts, feed, publish_error: None }),
+        ledger: Mutex::new(Ledger { log, counts, feed }),
+        published: Mutex::new(Published { size: published, error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
         dropped: Arc::default(),

@@ -1,11 +1,12 @@
 //! Registering: checked as a whole, numbered and written under the shard's lock, then one fsync for all who wait.
 
-use crate::class::Class;
+use crate::class::{Class, Find};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::hold;
 use crate::index::{PageState, Shard};
-use crate::kv::{Family, Order, WriteSet};
+use crate::kv::{Family, WriteSet};
+use crate::locator::{self, Candidates};
 use crate::place::{self, Place, descriptor_of};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row, Tally};
 use crate::selector::SUBJECT_MAX_BYTES;
@@ -18,7 +19,6 @@ use sexton_proof::leaf::{Openings, StartRule};
 use sexton_proof::record::Reason;
 use sexton_proof::window::Bounds;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Most registrations in one call.
@@ -124,6 +124,12 @@ struct Prepared {
     reason: Reason,
 }
 
+impl Prepared {
+    fn is_found_by_key(&self) -> bool {
+        self.class.definition.find == Find::Key
+    }
+}
+
 /// One call.
 struct Call<'c, 'i> {
     items: &'c [Registration<'i>],
@@ -159,6 +165,7 @@ pub(crate) fn register(
     for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
         last = write_shard(core, shard, members, &call, &mut answers)?.or(last);
     }
+    locator::write_out_where_full(core)?;
     if let (Some(ticket), Durability::Synced) = (last, durability) {
         core.writer.sync(ticket)?;
     }
@@ -254,13 +261,16 @@ fn write_shard(
     let bytes = members.iter().map(|&at| call.items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
     let mut shard = core.index.lock(number);
-    check_class_holds(core, &mut shard, members, call)?;
-    let relies = stage(core, &mut shard, members, call, answers, &mut set).inspect_err(|error| {
-        // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
-        if !set.is_empty() {
-            core.writer.poison(error);
-        }
-    })?;
+    let by_key = members.iter().filter(|&&at| call.prepared[at].is_found_by_key());
+    let candidates = Candidates::of(core, &shard, by_key.map(|&at| call.prepared[at].fingerprint).collect())?;
+    check_class_holds(core, &mut shard, members, call, &candidates)?;
+    let relies =
+        stage(core, &mut shard, members, call, &candidates, answers, &mut set).inspect_err(|error| {
+            // Seqs may be given to rows that will not be written now. Nothing may be written behind such a gap.
+            if !set.is_empty() {
+                core.writer.poison(error);
+            }
+        })?;
     if !set.is_empty() {
         return core.writer.write(set).map(Some);
     }
@@ -269,17 +279,23 @@ fn write_shard(
 }
 
 /// Refuses to register the very object that a hold on its class keeps under another class, in which nothing keeps it.
-fn check_class_holds(core: &Core, shard: &mut Shard, members: &[usize], call: &Call<'_, '_>) -> Result<()> {
+fn check_class_holds(
+    core: &Core,
+    shard: &mut Shard,
+    members: &[usize],
+    call: &Call<'_, '_>,
+    candidates: &Candidates,
+) -> Result<()> {
     let holds = core.holds.read();
     if !holds.any_on_class() {
         return Ok(());
     }
     for &at in members {
         let (item, one) = (&call.items[at], &call.prepared[at]);
-        if call.manner.only_missing || one.class.definition.find != crate::class::Find::Key {
+        if call.manner.only_missing || !one.is_found_by_key() {
             continue;
         }
-        let refused = find(core, shard, &one.fingerprint, item.key, |id, row| {
+        let refused = candidates.live(core, shard, &one.fingerprint, item.key, |id, row| {
             let from = core.class(id.page.class)?;
             // Without a version nothing tells the object from another one: in doubt it is kept.
             let may_be_same =
@@ -298,6 +314,7 @@ fn stage<'a>(
     shard: &mut Shard,
     members: &[usize],
     call: &Call<'_, 'a>,
+    candidates: &Candidates,
     answers: &mut [Option<Registered>],
     set: &mut WriteSet,
 ) -> Result<bool> {
@@ -307,15 +324,16 @@ fn stage<'a>(
     let mut staged: HashMap<&'a [u8], (RegistrationId, usize)> = HashMap::new();
     for &at in members {
         let (item, one) = (&call.items[at], &call.prepared[at]);
-        let by_key = one.class.definition.find == crate::class::Find::Key;
+        let by_key = one.is_found_by_key();
         let mut earlier = Earlier::None;
         if by_key {
             let live = match staged.get(item.key) {
                 Some((id, first)) => Some((*id, is_same(&call.items[*first], item), true)),
-                None => find(core, shard, &one.fingerprint, item.key, |id, row| {
-                    Found::compare(core, id, row, item)
-                })?
-                .map(|found| (found.id, found.same, found.stands)),
+                None => candidates
+                    .live(core, shard, &one.fingerprint, item.key, |id, row| {
+                        Found::compare(core, id, row, item)
+                    })?
+                    .map(|found| (found.id, found.same, found.stands)),
             };
             match live {
                 Some((id, same, true)) if same || call.manner.only_missing => {
@@ -326,7 +344,7 @@ fn stage<'a>(
                 }
                 Some((id, ..)) => {
                     set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
-                    set.delete(Family::Locator, &schema::locator_key(&one.fingerprint, id));
+                    locator::forget(shard, &one.fingerprint, id);
                     earlier = Earlier::Replaced(id);
                     if let Some(page) = shard.page_mut(id.page) {
                         page.marked = true;
@@ -405,35 +423,6 @@ impl Found {
         };
         Ok(Found { id, same: is_same(&earlier, item), stands: !row.flags.has(Flags::RELEASED) })
     }
-}
-
-/// The live registration of a key, looked at under its shard's lock.
-pub(crate) fn find<T>(
-    core: &Core,
-    shard: &mut Shard,
-    fingerprint: &[u8; FINGERPRINT_BYTES],
-    key: &[u8],
-    mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
-) -> Result<Option<T>> {
-    let mut candidates = Vec::new();
-    let range = schema::prefix(fingerprint);
-    core.kv.scan(Family::Locator, &range.start..&range.end, Order::Ascending, &mut |entry, _| {
-        candidates.extend(entry.last_chunk().map(RegistrationId::from_bytes));
-        ControlFlow::Continue(())
-    })?;
-    for id in candidates {
-        // A page that is not in the wheel is settled, and its rows are void whatever the files still hold.
-        if shard.page_mut(id.page).is_none_or(|page| id.seq >= page.rows) {
-            continue;
-        }
-        if let Some(bytes) = core.kv.get(Family::Rows(id.page.class), &schema::row_key(id))? {
-            let row = Row::decode(&bytes)?;
-            if row.key == key {
-                return look(id, &row).map(Some);
-            }
-        }
-    }
-    Ok(None)
 }
 
 fn with_ticket(

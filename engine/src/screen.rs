@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{Evidence, Fate};
 use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
-use crate::register;
+use crate::locator;
 use crate::schema::{FINGERPRINT_BYTES, Reader};
 use sexton_proof::id::{ClassId, RegistrationId};
 use sexton_proof::record::{Method, Reason};
@@ -105,7 +105,7 @@ fn longest_ms(core: &Core) -> i64 {
 /// What is known of `object_key`.
 pub(crate) fn look_up(core: &Core, shard: &mut Shard, object_key: &[u8], now_ms: i64) -> Result<Screened> {
     let (_, fingerprint) = core.index.locate(object_key);
-    if let Some(id) = register::find(core, shard, &fingerprint, object_key, |id, _| Ok(id))? {
+    if let Some(id) = locator::find(core, shard, &fingerprint, object_key, |id, _| Ok(id))? {
         return Ok(Screened::Live(id));
     }
     let mut last: Option<Ended> = None;

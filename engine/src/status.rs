@@ -108,8 +108,9 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
 pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status> {
     let (now_ms, clock) = (now.now_ms, now.state);
     let (log_size, published_size, publish_error, counts) = {
+        let published = core.published.lock();
         let ledger = core.ledger.lock();
-        (ledger.log.size(), ledger.published, ledger.publish_error.clone(), ledger.counts.clone())
+        (ledger.log.size(), published.size, published.error.clone(), ledger.counts.clone())
     };
     let mut by_class: BTreeMap<ClassId, ClassStatus> = BTreeMap::new();
     let mut suspects: Vec<PageId> = Vec::new();

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::hold::HoldKind;
 use crate::index::{Page, PageState, Shard};
 use crate::kv::{self, Family, WriteSet};
+use crate::locator;
 use crate::place::{self, Place};
-use crate::register;
 use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Arrivals, Mark, Row};
 use crate::selector::Selector;
@@ -40,10 +40,13 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result
     {
         let mut shard = core.index.lock(page.shard.into());
         left = left.saturating_sub(sweep.visit(core, &mut shard, page, now_ms)?);
+        drop(shard);
+        locator::write_out_where_full(core)?;
     }
     if sweep.todo.is_empty() {
         for number in sweep.shards.clone() {
             sweep.finish_shard(core, number, now_ms)?;
+            locator::write_out_where_full(core)?;
         }
     }
     if sweep.shards.is_empty() {
@@ -197,7 +200,7 @@ impl Sweep {
                 row.encode_into(&mut bytes);
                 Ok((id, bytes))
             };
-            let Some((id, bytes)) = register::find(core, shard, &fingerprint, &key, row)? else { continue };
+            let Some((id, bytes)) = locator::find(core, shard, &fingerprint, &key, row)? else { continue };
             let (class, row) = (core.class(id.page.class)?, Row::decode(&bytes)?);
             match shard.page_mut(id.page).map(|page| page.state) {
                 Some(PageState::InBatch | PageState::Reserved)

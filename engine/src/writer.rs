@@ -1,7 +1,7 @@
 //! The one door to writing the index: order, group fsync, and the poison after a failure.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kv::{Kv, WriteSet};
+use crate::kv::{Family, Kv, Run, WriteSet};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 
@@ -64,6 +64,12 @@ impl Writer {
         let mut state = self.state.lock();
         state.written += 1;
         Ok(Ticket(state.written))
+    }
+
+    /// Adds a run of what can be derived from rows, durable by itself.
+    pub(crate) fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+        self.check()?;
+        self.kv.write_run(family, keys).inspect_err(|e| self.poison(e))
     }
 
     /// The ticket of the last write: for who relies on what somebody else wrote.

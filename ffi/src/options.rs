@@ -100,6 +100,7 @@ impl sexton_options {
             "rocksdb_write_buffer_bytes" => engine.rocks.write_buffer_bytes = fit(name, value)?,
             "rocksdb_wal_bytes" => engine.rocks.wal_bytes = value,
             "rocksdb_file_bytes" => engine.rocks.file_bytes = value,
+            "recent_keys" => engine.recent_keys = fit(name, value)?,
             "rocksdb_open_files" => engine.rocks.open_files = fit(name, value)?,
             _ => return Err(unknown(name)),
         }
@@ -108,7 +109,7 @@ impl sexton_options {
 }
 
 /// The options that are numbers.
-const NUMBERS: [&str; 18] = [
+const NUMBERS: [&str; 19] = [
     "shards",
     "batch_objects",
     "batches_in_flight",
@@ -126,6 +127,7 @@ const NUMBERS: [&str; 18] = [
     "rocksdb_write_buffer_bytes",
     "rocksdb_wal_bytes",
     "rocksdb_file_bytes",
+    "recent_keys",
     "rocksdb_open_files",
 ];
 

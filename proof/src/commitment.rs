@@ -75,6 +75,15 @@ impl Descriptor<'_> {
         out.extend_from_slice(&self.class_leaf);
     }
 
+    /// Appends the opening of a commitment to this descriptor, blinded by `r`, as [`Opening::encode_without_key`] gives
+    /// it, and allocates nothing else.
+    pub fn encode_opening_into(&self, r: &[u8; 32], out: &mut Vec<u8>) {
+        out.reserve(66 + self.version.len() + self.digest.len());
+        out.extend_from_slice(r);
+        let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
+        put_rest(out, self.version, instants, self.digest, self.size_bytes);
+    }
+
     /// Refuses fields outside their limits.
     ///
     /// # Errors
@@ -85,6 +94,14 @@ impl Descriptor<'_> {
         limit("version", self.version.len(), 0, VERSION_MAX_BYTES)?;
         limit("digest", self.digest.len(), 0, DIGEST_MAX_BYTES)
     }
+}
+
+/// What of an opening comes behind `r` and the key.
+fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8], size_bytes: u64) {
+    put_bytes8(out, version);
+    out.extend(instants.iter().flat_map(|ms| ms.to_be_bytes()));
+    put_bytes8(out, digest);
+    out.extend_from_slice(&size_bytes.to_be_bytes());
 }
 
 /// The value that hides what a commitment commits to: a keyed hash under `k`, the random key of the class and month.
@@ -170,12 +187,8 @@ impl Opening {
     }
 
     fn put_rest(&self, out: &mut Vec<u8>) {
-        put_bytes8(out, &self.version);
-        out.extend_from_slice(&self.start_ms.to_be_bytes());
-        out.extend_from_slice(&self.floor_ms.to_be_bytes());
-        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
-        put_bytes8(out, &self.digest);
-        out.extend_from_slice(&self.size_bytes.to_be_bytes());
+        let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
+        put_rest(out, &self.version, instants, &self.digest, self.size_bytes);
     }
 
     /// Reads what [`Opening::encode`] writes, and nothing else.

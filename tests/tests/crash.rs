@@ -25,7 +25,7 @@ const KILLS: u32 = 50;
 /// Of those, the first ones hit a folder that has hardly been made.
 const YOUNG_KILLS: u32 = 8;
 /// And one kill at each of these points, whatever the machine's speed.
-const POINTS: [&str; 18] = [
+const POINTS: [&str; 20] = [
     "before-intent",
     "after-intent",
     "before-delete",
@@ -42,6 +42,8 @@ const POINTS: [&str; 18] = [
     "before-checkpoint",
     "after-checkpoint",
     "after-rows",
+    "before-run",
+    "after-run",
     "before-sync",
     "after-reclaim",
 ];

@@ -9,6 +9,7 @@ mod crash;
 mod driver;
 mod faults;
 mod faults_of_governance;
+mod found;
 mod guard;
 mod input;
 mod lifecycle;

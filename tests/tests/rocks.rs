@@ -1,6 +1,7 @@
 //! The engine on real RocksDB, whose options are made small so that files come and go by the dozen.
 
 mod durability;
+mod found;
 mod race;
 mod refusals;
 mod revived;
@@ -32,6 +33,7 @@ impl Bench {
         let mut options = Options::new(ORIGIN);
         options.classes = ClassSet::from_toml(classes).unwrap();
         options.shards = Some(2);
+        options.recent_keys = 1_000;
         options.rocks = RocksOptions {
             write_buffer_bytes: 256 << 10,
             file_bytes: 64 << 10,

@@ -12,10 +12,10 @@ const FLOORS: [&[&str]; 6] = [
         "kv", "files", "store", "wheel", "class", "schema", "options", "guard", "breaker", "selector",
         "hold", "request", "alarm", "effect",
     ],
-    &["index", "log", "keyring", "writer", "core"],
+    &["index", "log", "keyring", "writer", "core", "recent"],
     &[
         "register", "plan", "evidence", "publish", "commit", "reclaim", "place", "event", "alarms",
-        "requests", "legal", "sweep", "trail", "change", "feed", "screen",
+        "requests", "legal", "sweep", "trail", "change", "feed", "screen", "locator",
     ],
     &["recovery", "check", "receipts", "status", "preview", "answers", "json"],
     &["engine", "worker", "dispatch", "submit", "driver"],

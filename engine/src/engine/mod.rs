@@ -14,6 +14,7 @@ use crate::evidence::{self, Outcome};
 use crate::files::disk::DiskFiles;
 use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
+use crate::locator;
 use crate::options::Options;
 use crate::plan::{self, Batch};
 use crate::pool::Pool;
@@ -235,7 +236,7 @@ impl Engine {
     pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
         let (shard, fingerprint) = self.core.index.locate(key);
         let mut shard = self.core.index.lock(shard);
-        register::find(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
+        locator::find(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
     }
 
     /// The next batch that is due. `None` where nothing is, or as many batches are out as may be.
@@ -364,7 +365,7 @@ impl Engine {
     /// `Forked`, or where files cannot be written.
     pub fn publish(&self) -> Result<()> {
         self.core.check_writable()?;
-        publish::publish(&self.core, &mut self.core.ledger.lock())
+        publish::publish(&self.core, &mut self.core.published.lock())
     }
 
     /// Gives back the disk space of what has ended. Costs little; safe at any time.

@@ -12,9 +12,9 @@ pub(crate) use self::fates::{Fate, Fates, fates};
 pub(crate) use self::seal::unseal;
 
 use self::fates::is_move;
-use self::seal::seal;
+use self::seal::Sealed;
 use self::summary::Summary;
-use crate::class::{Find, second_of};
+use crate::class::second_of;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::files::{Access, NewFile};
@@ -22,7 +22,7 @@ use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
 use crate::place::descriptor_of;
 use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
-use crate::schema::{self, Arrivals, Counts, FINGERPRINT_BYTES, PageRecord, PageRows};
+use crate::schema::{self, Arrivals, Counts, PageRecord, PageRows};
 use sexton_proof::commitment;
 use sexton_proof::file;
 use sexton_proof::id::{NO_CEILING, PageId, RegistrationId, batch_path};
@@ -50,8 +50,6 @@ struct Destination {
 pub(crate) struct Evidence {
     pub(crate) batch: Batch,
     pub(crate) fates: Fates,
-    /// Under which each row is found by key; empty where the class does not find by key.
-    pub(crate) fingerprints: Vec<[u8; FINGERPRINT_BYTES]>,
     pub(crate) counts: Counts,
     destinations: Vec<Destination>,
     tombstones: Vec<u8>,
@@ -149,8 +147,7 @@ struct Piece {
     tombstones: Vec<u8>,
     carries: Vec<u8>,
     results: Vec<u8>,
-    sealed: Vec<Vec<u8>>,
-    fingerprints: Vec<[u8; FINGERPRINT_BYTES]>,
+    sealed: Sealed,
 }
 
 fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
@@ -167,19 +164,18 @@ fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destinati
         parked.extend((0_u32..).zip(&destination.rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
     }
     let tasks: Vec<&[PlannedRow]> = batch.rows.chunks(TASK_ROWS).collect();
-    let mut pieces: Vec<Piece> = core
+    let pieces: Vec<Piece> = core
         .pool
         .map(tasks, |task, rows| records(core, &batch, task * TASK_ROWS, rows, &fates, &keys, &parked))?;
     let summary = Summary::of(&batch, &fates.of);
     let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
-        let sealed: Vec<Vec<u8>> = pieces.iter_mut().flat_map(|p| std::mem::take(&mut p.sealed)).collect();
+        let sealed: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.sealed.iter()).collect();
         file::openings_file(batch.number(), &sealed)
     });
     Ok(Evidence {
         tombstones: evidence_file(&batch, FileKind::Tombstones, pieces.iter().map(|p| &p.tombstones)),
         carries: evidence_file(&batch, FileKind::Carries, pieces.iter().map(|p| &p.carries)),
         results: evidence_file(&batch, FileKind::Results, pieces.iter().map(|p| &p.results)),
-        fingerprints: pieces.iter().flat_map(|p| p.fingerprints.iter().copied()).collect(),
         openings,
         counts: summary.counts,
         pages: summary.pages,
@@ -222,8 +218,9 @@ fn records(
     let mut descriptor = Vec::with_capacity(512);
     for (at, planned) in (first..).zip(rows) {
         let (row, id, k) = (batch.row(planned), batch.id(planned), &keys[planned.page as usize]);
+        let describes = descriptor_of(core, class, id, &row);
         descriptor.clear();
-        descriptor_of(core, class, id, &row).encode_into(&mut descriptor);
+        describes.encode_into(&mut descriptor);
         let r = commitment::blinding(k, &descriptor);
         let commitment = row.moved_commitment().unwrap_or_else(|| commitment::commit(&r, &descriptor));
         let (page, seq) = (planned.page, planned.seq);
@@ -237,7 +234,7 @@ fn records(
                     piece.results.extend_from_slice(&record.to_bytes());
                 }
                 if class.definition.openings == Openings::Operator {
-                    piece.sealed.push(seal(k, id, &row.opening(r), result.map(Vec::as_slice)));
+                    piece.sealed.push(k, &r, &describes, result.map(Vec::as_slice));
                 }
             }
             Fate::LivesOn { cause, time_ms, to } => {
@@ -247,9 +244,6 @@ fn records(
                 let record = Carry { page, seq, commitment, time_ms, cause, to };
                 piece.carries.extend_from_slice(&record.to_bytes());
             }
-        }
-        if class.definition.find == Find::Key {
-            piece.fingerprints.push(core.index.locate(row.key).1);
         }
     }
     Ok(piece)

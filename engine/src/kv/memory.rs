@@ -1,6 +1,6 @@
 //! An ordered map with a live and a durable image and a plan of faults: simulation and fault tests run on it.
 
-use super::{Change, Family, Kv, Order, Visit, WriteSet};
+use super::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{Faults, Outcome};
 use parking_lot::Mutex;
@@ -50,8 +50,8 @@ impl MemoryKv {
     }
 }
 
-fn apply(image: &mut Image, set: &WriteSet) {
-    for (family, change) in set.changes() {
+fn apply<'a>(image: &mut Image, changes: impl Iterator<Item = (Family, Change<'a>)>) {
+    for (family, change) in changes {
         let map = image.entry(family).or_default();
         match change {
             Change::Put(key, value) => {
@@ -97,14 +97,29 @@ impl Kv for MemoryKv {
         Ok(())
     }
 
+    fn scan_each(&self, family: Family, ranges: &[Range<Vec<u8>>], visit: &mut VisitEach<'_>) -> Result<()> {
+        // Copied out first, as above.
+        let entries: Vec<(usize, Vec<u8>, Vec<u8>)> = match self.state.lock().live.get(&family) {
+            Some(map) => {
+                let of_range = |(at, range): (usize, &Range<Vec<u8>>)| {
+                    map.range(range.clone()).map(move |(key, value)| (at, key.clone(), value.clone()))
+                };
+                ranges.iter().enumerate().flat_map(of_range).collect()
+            }
+            None => return Ok(()),
+        };
+        entries.iter().any(|(at, key, value)| visit(*at, key, value).is_break());
+        Ok(())
+    }
+
     fn write(&self, set: WriteSet) -> Result<()> {
         let outcome = self.faults.next();
         let mut state = self.state.lock();
         match outcome {
-            Outcome::Done => apply(&mut state.live, &set),
+            Outcome::Done => apply(&mut state.live, set.changes()),
             Outcome::Lost => return Err(injected("the write was lost")),
             Outcome::DoneButError => {
-                apply(&mut state.live, &set);
+                apply(&mut state.live, set.changes());
                 state.durable = state.live.clone();
                 return Err(injected("the write is durable but was reported as failed"));
             }
@@ -122,6 +137,31 @@ impl Kv for MemoryKv {
                 state.durable = state.live.clone();
                 return Err(injected("the sync happened but was reported as failed"));
             }
+        }
+        Ok(())
+    }
+
+    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+        let outcome = self.faults.next();
+        if outcome == Outcome::Lost {
+            return Err(injected("the run was lost"));
+        }
+        let mut state = self.state.lock();
+        for (key, is_there) in keys {
+            let change = if is_there { Change::Put(&key, &[]) } else { Change::Delete(&key) };
+            // Durable by itself, whatever was not synced before it.
+            apply(&mut state.live, std::iter::once((family, change)));
+            apply(&mut state.durable, std::iter::once((family, change)));
+        }
+        match outcome {
+            Outcome::DoneButError => Err(injected("the run is durable but was reported as failed")),
+            _ => Ok(()),
+        }
+    }
+
+    fn drop_void(&self, family: Family, _live: u64, is_void: IsVoid) -> Result<()> {
+        if let Some(map) = self.state.lock().live.get_mut(&family) {
+            map.retain(|key, _| !is_void(key));
         }
         Ok(())
     }

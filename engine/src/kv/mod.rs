@@ -4,6 +4,7 @@
 use crate::error::Result;
 use sexton_proof::id::ClassId;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 pub mod memory;
 pub mod rocks;
@@ -21,6 +22,8 @@ pub enum Family {
     Marks,
     /// From the keyed hash of an object's key to its registration.
     Locator,
+    /// What is to go there and is in no run yet.
+    Notes,
     /// The objects of each erasure and closing down.
     Items,
     /// Deletions that third parties are still to hear of.
@@ -43,6 +46,22 @@ pub enum Order {
 /// What a scan calls for each entry; `Break` ends it.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
+/// The same for one of many ranges, whose place comes first.
+pub type VisitEach<'a> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Keys in ascending order, each with whether it is to be there or not.
+pub type Run<'a> = dyn Iterator<Item = (RunKey, bool)> + 'a;
+
+/// A key of [`Family::Locator`]: a prefix and a registration id.
+pub type RunKey = [u8; LOCATOR_PREFIX + 20];
+
+/// Whether nobody needs the entry of this key any more.
+pub type IsVoid = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// Bytes that the keys of [`Family::Locator`] are looked for by: always whole, so that a filter can tell what is not
+/// there.
+pub const LOCATOR_PREFIX: usize = 16;
+
 /// An ordered store of bytes.
 pub trait Kv: Send + Sync {
     /// The value under `key`.
@@ -51,6 +70,10 @@ pub trait Kv: Send + Sync {
     /// Calls `visit` for the entries of `range`, over one consistent view.
     fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()>;
 
+    /// The same for each of `ranges`, which ascend and do not overlap, over one view of all of them; `visit` is told the
+    /// place of the range. In [`Family::Locator`] all keys of a range begin with the same [`LOCATOR_PREFIX`] bytes.
+    fn scan_each(&self, family: Family, ranges: &[Range<Vec<u8>>], visit: &mut VisitEach<'_>) -> Result<()>;
+
     /// Applies the whole set or nothing. After `Ok` it is visible to every reader and survives the end of the
     /// process; it survives the loss of power after the next [`Kv::sync`]. After `Err` it is unknown whether it
     /// was applied.
@@ -58,6 +81,14 @@ pub trait Kv: Send + Sync {
 
     /// After `Ok` every earlier write survives the loss of power. After `Err` that is unknown.
     fn sync(&self) -> Result<()>;
+
+    /// Adds or removes many keys without values, in ascending order, past the log of writes: each costs little. After `Ok` they are visible and survive the loss of power, which earlier writes may not; after
+    /// `Err` it is unknown whether they do.
+    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()>;
+
+    /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient.
+    /// Where much more than `live` of them are left, they are made to.
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()>;
 
     /// Makes room for the rows of a class version. Doing it again is fine.
     fn create_rows(&self, class: ClassId) -> Result<()>;
@@ -132,12 +163,14 @@ struct Op {
 pub struct WriteSet {
     bytes: Vec<u8>,
     ops: Vec<Op>,
+    /// Values that grow as long as the set does.
+    growing: Vec<(Family, Vec<u8>, Vec<u8>)>,
 }
 
 impl WriteSet {
     /// An empty set with room for `changes` of together `bytes`.
     pub fn with_capacity(changes: usize, bytes: usize) -> Self {
-        WriteSet { bytes: Vec::with_capacity(bytes), ops: Vec::with_capacity(changes) }
+        WriteSet { bytes: Vec::with_capacity(bytes), ops: Vec::with_capacity(changes), growing: Vec::new() }
     }
 
     /// Stages setting `key` to `value`.
@@ -148,6 +181,17 @@ impl WriteSet {
     /// Stages setting `key` to what `write` appends to the buffer.
     pub fn put_with(&mut self, family: Family, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         self.stage(family, Kind::Put, key, write);
+    }
+
+    /// Appends `more` to the value that was staged so under a key with the same first `prefix` bytes, or stages it under
+    /// `key`. So one set can hold a list without its being put together beforehand.
+    pub fn append(&mut self, family: Family, key: &[u8], prefix: usize, more: &[u8]) {
+        let begun =
+            self.growing.iter_mut().find(|(of, begun, _)| *of == family && begun[..prefix] == key[..prefix]);
+        match begun {
+            Some((_, _, value)) => value.extend_from_slice(more),
+            None => self.growing.push((family, key.to_vec(), more.to_vec())),
+        }
     }
 
     /// Stages removing `key`.
@@ -162,17 +206,18 @@ impl WriteSet {
 
     /// How many changes are staged.
     pub fn len(&self) -> usize {
-        self.ops.len()
+        self.ops.len() + self.growing.len()
     }
 
     /// Whether nothing is staged.
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.ops.is_empty() && self.growing.is_empty()
     }
 
-    /// The changes in the order of staging.
+    /// The changes in the order of staging, those that grew last.
     pub fn changes(&self) -> impl Iterator<Item = (Family, Change<'_>)> {
-        self.ops.iter().map(|op| {
+        let grown = self.growing.iter().map(|(family, key, value)| (*family, Change::Put(key, value)));
+        let staged = self.ops.iter().map(|op| {
             let key = &self.bytes[op.begin..op.middle];
             let rest = &self.bytes[op.middle..op.end];
             let change = match op.kind {
@@ -181,7 +226,8 @@ impl WriteSet {
                 Kind::DeleteRange => Change::DeleteRange(key, rest),
             };
             (op.family, change)
-        })
+        });
+        staged.chain(grown)
     }
 
     fn stage(&mut self, family: Family, kind: Kind, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {

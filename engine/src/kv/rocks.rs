@@ -1,15 +1,21 @@
 //! The index on disk: RocksDB. The only file that names it.
 
-use super::{Change, Family, Kv, Order, Visit, WriteSet};
+use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
+use parking_lot::RwLock;
+use rocksdb::compaction_filter::Decision;
+use rocksdb::properties::ESTIMATE_NUM_KEYS;
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DBWithThreadMode, MultiThreaded, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBWithThreadMode, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions, SliceTransform,
+    SstFileWriter, WriteBatch, WriteOptions,
 };
 use sexton_proof::id::ClassId;
+use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -43,8 +49,19 @@ impl Default for RocksOptions {
 /// The index in a RocksDB folder, which one process at a time may open.
 pub struct RocksKv {
     db: Db,
+    path: PathBuf,
     families: Options,
+    locator: Options,
+    /// What compactions of the locator leave out.
+    void: Arc<RwLock<Option<IsVoid>>>,
+    /// Numbers the files of runs.
+    runs: AtomicU64,
 }
+
+/// Ending of a file with a run that is not part of the index yet.
+const RUN: &str = "run";
+/// Void entries that are left alone, however few live.
+const VOID_MIN: u64 = 1 << 12;
 
 fn failed(what: &str, error: rocksdb::Error) -> Error {
     let kind = match error.kind() {
@@ -64,13 +81,26 @@ fn holds_data(path: &Path) -> bool {
     path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.path())))
 }
 
+/// Removes runs that a crash kept from becoming part of the index.
+fn drop_left_over_runs(path: &Path) -> Result<()> {
+    let cannot = |e| Error::io(format!("cannot clear {} of runs left over", path.display()), e);
+    for entry in path.read_dir().map_err(cannot)? {
+        let file = entry.map_err(cannot)?.path();
+        if file.extension().is_some_and(|ending| ending == RUN) {
+            fs::remove_file(&file).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
 /// The families beside those of the classes.
-const FIXED: [Family; 8] = [
+const FIXED: [Family; 9] = [
     Family::Meta,
     Family::Log,
     Family::Settled,
     Family::Marks,
     Family::Locator,
+    Family::Notes,
     Family::Items,
     Family::Feed,
     Family::Ended,
@@ -83,6 +113,7 @@ fn name(family: Family) -> String {
         Family::Settled => "settled".into(),
         Family::Marks => "marks".into(),
         Family::Locator => "locator".into(),
+        Family::Notes => "notes".into(),
         Family::Items => "items".into(),
         Family::Feed => "feed".into(),
         Family::Ended => "ended".into(),
@@ -117,20 +148,50 @@ fn database_options(options: &RocksOptions) -> Options {
     db
 }
 
-fn family_options(options: &RocksOptions) -> Options {
-    let mut family = Options::default();
+fn table_options(cache: &Cache) -> BlockBasedOptions {
     let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&Cache::new_lru_cache(options.cache_bytes));
+    table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_block_size(16 << 10);
     table.set_bloom_filter(10.0, false);
-    family.set_block_based_table_factory(&table);
+    table
+}
+
+fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table_options(cache));
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size(options.write_buffer_bytes);
     family.set_max_write_buffer_number(3);
     // The first sorted level as large as level 0 when it is compacted: four buffers, as RocksDB's own defaults have it.
     family.set_max_bytes_for_level_base(4 * options.write_buffer_bytes as u64);
     family.set_target_file_size_base(options.file_bytes);
+    family
+}
+
+/// The locator is asked for keys that were never seen more than for any other, so filters over what it is asked by answer
+/// before anything is sought. Its keys are hashes, which nothing compresses.
+fn locator_options(
+    options: &RocksOptions,
+    families: &Options,
+    cache: &Cache,
+    void: &Arc<RwLock<Option<IsVoid>>>,
+) -> Options {
+    let mut family = families.clone();
+    let mut table = table_options(cache);
+    table.set_whole_key_filtering(false);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    family.set_block_based_table_factory(&table);
+    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(LOCATOR_PREFIX));
+    family.set_compression_type(DBCompressionType::None);
+    // A filter is cached as a whole. One that is larger than a part of the cache, of which there are up to 64, is read
+    // again each time.
+    family.set_target_file_size_base(options.file_bytes.min(8 << 20));
+    let void = Arc::clone(void);
+    family.set_compaction_filter("void", move |_level, key, _value| match &*void.read() {
+        Some(is_void) if is_void(key) => Decision::Remove,
+        _ => Decision::Keep,
+    });
     family
 }
 
@@ -141,7 +202,10 @@ impl RocksKv {
     /// `Busy` where another process has it open, `Corrupt` where its files contradict themselves, `Io` otherwise.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
         let database = database_options(options);
-        let families = family_options(options);
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let families = family_options(options, &cache);
+        let void = Arc::default();
+        let locator = locator_options(options, &families, &cache, &void);
         let mut names: Vec<String> = FIXED.into_iter().map(name).collect();
         names.push("default".into());
         if path.join("CURRENT").exists() {
@@ -155,10 +219,15 @@ impl RocksKv {
                 path.display()
             )));
         }
-        let descriptors = names.into_iter().map(|name| ColumnFamilyDescriptor::new(name, families.clone()));
+        let options_of = |family: &str| if family == name(Family::Locator) { &locator } else { &families };
+        let descriptors = names.into_iter().map(|name| {
+            let options = options_of(&name).clone();
+            ColumnFamilyDescriptor::new(name, options)
+        });
         let db = Db::open_cf_descriptors(&database, path, descriptors)
             .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
-        Ok(RocksKv { db, families })
+        drop_left_over_runs(path)?;
+        Ok(RocksKv { db, path: path.to_owned(), families, locator, void, runs: AtomicU64::new(0) })
     }
 
     fn family(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>> {
@@ -180,6 +249,8 @@ impl Kv for RocksKv {
         // Both bounds: without them a seek walks over the delete markers of its neighbours.
         options.set_iterate_lower_bound(range.start);
         options.set_iterate_upper_bound(range.end);
+        // A range may go over many prefixes.
+        options.set_total_order_seek(true);
         let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
         match order {
             Order::Ascending => entries.seek_to_first(),
@@ -195,6 +266,31 @@ impl Kv for RocksKv {
             }
         }
         entries.status().map_err(|e| failed("be scanned", e))
+    }
+
+    fn scan_each(&self, family: Family, ranges: &[Range<Vec<u8>>], visit: &mut VisitEach<'_>) -> Result<()> {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(&first.start[..]);
+        options.set_iterate_upper_bound(&last.end[..]);
+        let by_prefix = family == Family::Locator;
+        options.set_total_order_seek(!by_prefix);
+        options.set_prefix_same_as_start(by_prefix);
+        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        for (at, range) in ranges.iter().enumerate() {
+            // Where ranges lie side by side the cursor stands at the next one already.
+            if by_prefix || entries.key().is_none_or(|key| key < &range.start[..]) {
+                entries.seek(&range.start);
+            }
+            while let Some((key, value)) = entries.item().filter(|(key, _)| *key < &range.end[..]) {
+                if visit(at, key, value).is_break() {
+                    return Ok(());
+                }
+                entries.next();
+            }
+            entries.status().map_err(|e| failed("be scanned", e))?;
+        }
+        Ok(())
     }
 
     fn write(&self, set: WriteSet) -> Result<()> {
@@ -218,6 +314,38 @@ impl Kv for RocksKv {
 
     fn sync(&self) -> Result<()> {
         self.db.flush_wal(true).map_err(|e| failed("be synced", e))
+    }
+
+    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+        let options = if family == Family::Locator { &self.locator } else { &self.families };
+        let file = self.path.join(format!("{}.{RUN}", self.runs.fetch_add(1, Ordering::Relaxed)));
+        let mut writer = SstFileWriter::create(options);
+        let written = writer.open(&file).and_then(|()| {
+            for (key, is_there) in keys {
+                if is_there { writer.put(key, [])? } else { writer.delete(key)? }
+            }
+            // Fsynced with this.
+            writer.finish()
+        });
+        written.map_err(|e| failed("write a run", e))?;
+        let mut ingestion = IngestExternalFileOptions::default();
+        ingestion.set_move_files(true);
+        self.db
+            .ingest_external_file_cf_opts(&self.family(family)?, &ingestion, vec![file])
+            .map_err(|e| failed("take a run in", e))
+    }
+
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()> {
+        *self.void.write() = Some(is_void);
+        let handle = self.family(family)?;
+        let all = self
+            .db
+            .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
+            .map_err(|e| failed("be sized up", e))?;
+        if all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)) {
+            self.db.compact_range_cf(&handle, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
     }
 
     fn create_rows(&self, class: ClassId) -> Result<()> {

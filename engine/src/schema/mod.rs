@@ -13,6 +13,7 @@ pub(crate) use self::row::{Flags, Row};
 
 use crate::class::{Find, Local};
 use crate::error::{Error, Result};
+use crate::kv::LOCATOR_PREFIX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
@@ -86,13 +87,59 @@ pub(crate) fn class_pages(class: ClassId) -> Range<Vec<u8>> {
 // --- locator: keyed hash of the key (16 bytes) · registration id -> nothing ---------------------------------------
 
 /// Bytes of the keyed hash by which an object's key is found.
-pub(crate) const FINGERPRINT_BYTES: usize = 16;
+pub(crate) const FINGERPRINT_BYTES: usize = LOCATOR_PREFIX;
 
-pub(crate) fn locator_key(fingerprint: &[u8; FINGERPRINT_BYTES], id: RegistrationId) -> Vec<u8> {
-    let mut key = Vec::with_capacity(FINGERPRINT_BYTES + 20);
-    key.extend_from_slice(fingerprint);
-    key.extend_from_slice(&id.to_bytes());
+/// Bytes of an entry's key.
+pub(crate) const LOCATOR_KEY_BYTES: usize = FINGERPRINT_BYTES + 20;
+
+pub(crate) fn locator_key(
+    fingerprint: &[u8; FINGERPRINT_BYTES],
+    id: RegistrationId,
+) -> [u8; LOCATOR_KEY_BYTES] {
+    let mut key = [0; LOCATOR_KEY_BYTES];
+    key[..FINGERPRINT_BYTES].copy_from_slice(fingerprint);
+    key[FINGERPRINT_BYTES..].copy_from_slice(&id.to_bytes());
     key
+}
+
+/// The fingerprint and the registration of an entry.
+pub(crate) fn locator_entry(key: &[u8]) -> Result<([u8; FINGERPRINT_BYTES], RegistrationId)> {
+    let entry = key.split_first_chunk().and_then(|(fingerprint, id)| Some((*fingerprint, id.as_array()?)));
+    entry
+        .map(|(fingerprint, id)| (fingerprint, RegistrationId::from_bytes(id)))
+        .ok_or_else(|| Error::corrupt("an entry by which a key is found is malformed; restore a backup"))
+}
+
+/// The first registration id of all.
+pub(crate) const FIRST_ID: RegistrationId =
+    RegistrationId { page: PageId { class: 0, slot: 0, shard: 0, part: 0 }, seq: 0 };
+
+// --- notes: shard u16 · generation u64 · first registration id -> locator keys that are in no run yet -------------
+
+/// Bytes of a note's key that all entries of a write share.
+pub(crate) const NOTE_PREFIX: usize = 10;
+
+/// `id` makes the key another one than that of every other write: no id is given twice.
+pub(crate) fn note_key(shard: u16, generation: u64, id: RegistrationId) -> [u8; NOTE_PREFIX + 20] {
+    let mut key = [0; NOTE_PREFIX + 20];
+    key[..2].copy_from_slice(&shard.to_be_bytes());
+    key[2..NOTE_PREFIX].copy_from_slice(&generation.to_be_bytes());
+    key[NOTE_PREFIX..].copy_from_slice(&id.to_bytes());
+    key
+}
+
+/// The keys of a shard's notes up to a generation.
+pub(crate) fn notes(shard: u16, generation: u64) -> Range<Vec<u8>> {
+    let last = note_key(shard, generation, FIRST_ID);
+    shard.to_be_bytes().to_vec()..successor(&last[..NOTE_PREFIX])
+}
+
+/// Shard and generation of a note.
+pub(crate) fn note_of(key: &[u8]) -> Result<(u16, u64)> {
+    let mut reader = Reader(key);
+    let read = |r: &mut Reader<'_>| Some((r.u16()?, r.u64()?)).filter(|_| r.0.len() == 20);
+    read(&mut reader)
+        .ok_or_else(|| Error::corrupt("a note of what finds a key is malformed; restore a backup"))
 }
 
 // --- log ----------------------------------------------------------------------------------------------------------

@@ -8,19 +8,19 @@ use crate::record::{FileKind, Header, RECORD_BYTES};
 ///
 /// Lengths beyond u32 entries do not occur: a batch has at most 2^32 − 1 tombstones.
 #[must_use]
-pub fn openings_file(batch: u64, sealed: &[Vec<u8>]) -> Vec<u8> {
+pub fn openings_file<S: AsRef<[u8]>>(batch: u64, sealed: &[S]) -> Vec<u8> {
     let n = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-    let total: usize = sealed.iter().map(Vec::len).sum();
+    let total: usize = sealed.iter().map(|opening| opening.as_ref().len()).sum();
     let mut out = Vec::with_capacity(RECORD_BYTES + 8 * (sealed.len() + 1) + total);
     out.extend_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
     let mut offset = 0u64;
     out.extend_from_slice(&offset.to_be_bytes());
     for opening in sealed {
-        offset += opening.len() as u64;
+        offset += opening.as_ref().len() as u64;
         out.extend_from_slice(&offset.to_be_bytes());
     }
     for opening in sealed {
-        out.extend_from_slice(opening);
+        out.extend_from_slice(opening.as_ref());
     }
     out
 }

@@ -135,6 +135,8 @@ impl Host {
         options.classes = ClassSet::from_toml(CLASSES)?;
         options.shards = Some(2);
         options.batch_rows = 200;
+        // Few, so that runs are written every moment.
+        options.recent_keys = 40;
         options.rocks = RocksOptions { write_buffer_bytes: 64 << 10, file_bytes: 16 << 10, ..options.rocks };
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
         let engine = if point.is_some() {

@@ -4,7 +4,7 @@ use sexton::Result;
 use sexton::files::disk::DiskFiles;
 use sexton::files::{Access, Files, NewFile};
 use sexton::kv::rocks::RocksKv;
-use sexton::kv::{Change, Family, Kv, Order, Visit, WriteSet};
+use sexton::kv::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,6 +121,21 @@ impl Kv for StallingKv {
 
     fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()> {
         self.0.scan(family, range, order, visit)
+    }
+
+    fn scan_each(&self, family: Family, ranges: &[Range<Vec<u8>>], visit: &mut VisitEach<'_>) -> Result<()> {
+        self.0.scan_each(family, ranges, visit)
+    }
+
+    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+        self.1.at("before-run");
+        self.0.write_run(family, keys)?;
+        self.1.at("after-run");
+        Ok(())
+    }
+
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()> {
+        self.0.drop_void(family, live, is_void)
     }
 
     fn create_rows(&self, class: ClassId) -> Result<()> {
