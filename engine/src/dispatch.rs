@@ -23,6 +23,8 @@ pub(crate) struct Limits {
     pub(crate) batches: usize,
     /// From handing out to the last answer that counts, ms.
     pub(crate) answer_ms: i64,
+    /// Whether the host takes sub-batches itself, and is to be told of them.
+    pub(crate) is_pulled: bool,
 }
 
 /// Names one handing over of a sub-batch. Answers under another one than the last count for nothing.
@@ -59,18 +61,20 @@ struct HandedObject {
 }
 
 impl Handed {
-    fn new(batch: &Batch, id: SubBatchId, range: Range<usize>) -> Self {
+    /// The objects at these places of a batch.
+    fn new(batch: &Batch, id: SubBatchId, places: impl Iterator<Item = usize>) -> Self {
         let mut bytes = Vec::new();
-        let objects = batch.some_objects(range).map(|object| HandedObject {
-            id: object.id,
-            ends: [object.key, object.version, object.digest].map(|part| {
-                bytes.extend_from_slice(part);
-                bytes.len()
-            }),
-            size_bytes: object.size_bytes,
-            floor_ms: object.floor_ms,
-            ceiling_ms: object.ceiling_ms,
-        });
+        let objects =
+            places.flat_map(|place| batch.some_objects(place..place + 1)).map(|object| HandedObject {
+                id: object.id,
+                ends: [object.key, object.version, object.digest].map(|part| {
+                    bytes.extend_from_slice(part);
+                    bytes.len()
+                }),
+                size_bytes: object.size_bytes,
+                floor_ms: object.floor_ms,
+                ceiling_ms: object.ceiling_ms,
+            });
         let objects = objects.collect();
         let (class, disposition) = (batch.class().to_owned(), batch.disposition());
         Handed { id, class, disposition, bytes, objects }
@@ -129,6 +133,8 @@ struct State {
     ready: VecDeque<(u64, u32)>,
     /// Batches being planned or committed at this moment.
     busy: usize,
+    /// When planning was last tried, by the monotonic clock, where it found nothing.
+    found_nothing_ms: Option<i64>,
 }
 
 /// A batch that is out.
@@ -136,8 +142,25 @@ struct Open {
     batch: Batch,
     outcomes: Vec<Option<Outcome>>,
     unanswered: usize,
-    /// When each sub-batch was taken, by the monotonic clock.
-    taken_ms: Vec<Option<i64>>,
+    parts: Vec<Part>,
+}
+
+/// A sub-batch of it.
+#[derive(Clone)]
+struct Part {
+    /// When it was taken, by the monotonic clock.
+    taken_ms: Option<i64>,
+    /// Places of its objects in the whole batch, in the order in which they were handed out.
+    places: Vec<usize>,
+    unanswered: usize,
+}
+
+impl Part {
+    /// When it runs out of time, where it can.
+    fn runs_out_ms(&self, answer_ms: i64) -> Option<i64> {
+        let taken_ms = self.taken_ms.filter(|_| self.unanswered > 0)?;
+        Some(taken_ms.saturating_add(answer_ms))
+    }
 }
 
 impl Open {
@@ -146,17 +169,30 @@ impl Open {
         SubBatchId { batch: batch.number(), epoch: batch.epoch(), part, attempt: batch.attempt() }
     }
 
-    fn range(&self, part: u32, objects: usize) -> Range<usize> {
-        let first = part as usize * objects;
-        first..(first + objects).min(self.outcomes.len())
+    /// Answers an object of a sub-batch, by its place in the whole batch, where nobody has; whether that counted.
+    fn answer(&mut self, part: u32, place: usize, answer: Answer, at_ms: i64) -> bool {
+        let (Some(outcome @ None), Some(of)) =
+            (self.outcomes.get_mut(place), self.parts.get_mut(part as usize))
+        else {
+            return false;
+        };
+        *outcome = Some(Outcome { answer, at_ms });
+        self.unanswered -= 1;
+        of.unanswered -= 1;
+        true
     }
 
     /// Answers what of a sub-batch nobody has answered.
-    fn fail_rest(&mut self, range: Range<usize>, why: &str, at_ms: i64) {
-        for outcome in self.outcomes.get_mut(range).into_iter().flatten().filter(|one| one.is_none()) {
-            *outcome = Some(Outcome { answer: Answer::Failed(why.into()), at_ms });
-            self.unanswered -= 1;
+    fn fail_rest(&mut self, part: u32, why: &str, at_ms: i64) {
+        let places = self.parts.get(part as usize).map(|part| part.places.clone());
+        for place in places.into_iter().flatten() {
+            self.answer(part, place, Answer::Failed(why.into()), at_ms);
         }
+    }
+
+    /// The numbers of its sub-batches.
+    fn numbers(&self) -> Range<u32> {
+        0..u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -166,21 +202,35 @@ impl Dispatcher {
     }
 
     /// The next sub-batch that is ready; `None` where none is. Never waits.
-    pub(crate) fn take(&self, monotonic_ms: i64) -> Option<Handed> {
+    ///
+    /// It may have been ready for long, so holds are asked once more: what one covers by now is kept.
+    pub(crate) fn take(&self, engine: &Engine) -> Option<Handed> {
+        let (now_ms, monotonic_ms) = (engine.now_ms(), engine.monotonic_ms());
         let mut state = self.state.lock();
-        let (number, part) = state.ready.pop_front()?;
-        self.signal.took();
-        let open = state.open.get_mut(&number)?;
-        if let Some(taken) = open.taken_ms.get_mut(part as usize) {
-            *taken = Some(monotonic_ms);
+        loop {
+            let (number, part) = state.ready.pop_front()?;
+            self.took();
+            let Some(open) = state.open.get_mut(&number) else { continue };
+            let Some(places) = open.parts.get(part as usize).map(|part| part.places.clone()) else {
+                continue;
+            };
+            for place in engine.held(&open.batch, &places) {
+                open.answer(part, place, Answer::Refused("a legal hold was placed".into()), now_ms);
+            }
+            let id = open.id(part);
+            let Open { batch, outcomes, parts, .. } = open;
+            let Some(of) = parts.get_mut(part as usize).filter(|of| of.unanswered > 0) else { continue };
+            of.places.retain(|place| outcomes[*place].is_none());
+            of.taken_ms = Some(monotonic_ms);
+            return Some(Handed::new(batch, id, of.places.iter().copied()));
         }
-        Some(Handed::new(&open.batch, open.id(part), open.range(part, self.limits.objects)))
     }
 
-    /// Whether one batch more may be planned.
-    pub(crate) fn has_room(&self) -> bool {
-        let state = self.state.lock();
-        state.open.len() + state.busy < self.limits.batches
+    /// One sub-batch fewer waits.
+    fn took(&self) {
+        if self.limits.is_pulled {
+            self.signal.took();
+        }
     }
 
     /// Whether a sub-batch waits to be taken.
@@ -192,52 +242,69 @@ impl Dispatcher {
     /// object counts; gives how many did. Never waits.
     ///
     /// # Errors
-    /// `Invalid` where a part, a place or a digest is beyond its bound: then none of them counts.
-    pub(crate) fn answer(&self, id: SubBatchId, answers: Vec<(u32, Answer)>, now_ms: i64) -> Result<usize> {
+    /// `Invalid` where a part, a place or a digest is beyond its bound, or an answer does not fit the class: then none of
+    /// them counts.
+    pub(crate) fn answer(
+        &self,
+        engine: &Engine,
+        id: SubBatchId,
+        answers: Vec<(u32, Answer)>,
+    ) -> Result<usize> {
+        let now_ms = engine.now_ms();
+        // What is late counts for nothing, also where nobody has looked since.
+        self.run_out(now_ms, engine.monotonic_ms());
         let mut state = self.state.lock();
         let Some(open) = state.open.get_mut(&id.batch).filter(|open| open.id(id.part) == id) else {
             return Ok(0);
         };
-        let parts = open.taken_ms.len();
-        if id.part as usize >= parts {
+        let parts = open.parts.len();
+        let Some(part) = open.parts.get(id.part as usize) else {
             return Err(Error::invalid(format!(
                 "an answer for part {} of batch {}, which has {parts}; parts count from 0",
                 id.part, id.batch
             )));
+        };
+        if part.taken_ms.is_none() {
+            return Ok(0);
         }
-        let range = open.range(id.part, self.limits.objects);
-        check(&answers, range.len())?;
-        let mut counted = 0;
-        for (place, answer) in answers {
-            let outcome = open.outcomes.get_mut(range.start + place as usize);
-            if let Some(outcome @ None) = outcome {
-                *outcome = Some(Outcome { answer, at_ms: now_ms });
-                counted += 1;
-            }
-        }
-        open.unanswered -= counted;
-        Ok(counted)
+        let places = part.places.clone();
+        check(&answers, places.len(), open.batch.disposition())?;
+        let count = |(at, answer): (u32, Answer)| open.answer(id.part, places[at as usize], answer, now_ms);
+        Ok(answers.into_iter().map(count).filter(|counted| *counted).count())
     }
 
     /// Counts what of a sub-batch nobody has answered as failed.
     pub(crate) fn fail_rest(&self, id: SubBatchId, why: &str, now_ms: i64) {
         let mut state = self.state.lock();
         if let Some(open) = state.open.get_mut(&id.batch).filter(|open| open.id(id.part) == id) {
-            let range = open.range(id.part, self.limits.objects);
-            open.fail_rest(range, why, now_ms);
+            open.fail_rest(id.part, why, now_ms);
         }
+    }
+
+    /// Hands nothing out any more.
+    pub(crate) fn stop(&self) {
+        let ready = std::mem::take(&mut self.state.lock().ready);
+        ready.iter().for_each(|_| self.took());
+    }
+
+    /// Commits what was answered; what nobody has answered in a batch of which something was counts as failed. Batches of
+    /// which nothing was come again as they are.
+    pub(crate) fn settle(&self, engine: &Engine) -> Result<()> {
+        let now_ms = engine.now_ms();
+        for open in self.state.lock().open.values_mut() {
+            if open.unanswered < open.outcomes.len() {
+                open.numbers().for_each(|part| open.fail_rest(part, "the engine was closed", now_ms));
+            }
+        }
+        while self.commit(engine)? {}
+        Ok(())
     }
 
     /// Does one piece of what takes time: commits a batch that is answered, or plans one. Whether there was anything.
     pub(crate) fn advance(&self, engine: &Engine) -> Result<bool> {
-        let now_ms = engine.now_ms();
-        self.run_out(now_ms, engine.monotonic_ms());
-        if let Some(Open { batch, outcomes, .. }) = self.answered() {
-            // Each of them has its outcome, or it would still be out.
-            let outcomes = outcomes.into_iter().flatten().collect();
-            let committed = engine.complete(batch, outcomes);
-            self.state.lock().busy -= 1;
-            return committed.map(|_| true);
+        self.run_out(engine.now_ms(), engine.monotonic_ms());
+        if self.commit(engine)? {
+            return Ok(true);
         }
         if !self.reserve() {
             return Ok(false);
@@ -245,8 +312,12 @@ impl Dispatcher {
         let planned = engine.next_batch();
         let mut state = self.state.lock();
         state.busy -= 1;
+        state.found_nothing_ms = None;
         match planned? {
-            None => Ok(false),
+            None => {
+                state.found_nothing_ms = Some(engine.monotonic_ms());
+                Ok(false)
+            }
             Some(batch) => {
                 self.open(&mut state, batch);
                 Ok(true)
@@ -254,17 +325,25 @@ impl Dispatcher {
         }
     }
 
+    /// Commits a batch that is answered; whether there was one.
+    fn commit(&self, engine: &Engine) -> Result<bool> {
+        let Some(Open { batch, outcomes, .. }) = self.answered() else { return Ok(false) };
+        // Each of them has its outcome, or it would still be out.
+        let outcomes = outcomes.into_iter().flatten().collect();
+        let committed = engine.complete(batch, outcomes);
+        self.state.lock().busy -= 1;
+        committed.map(|_| true)
+    }
+
     /// Answers what ran out of time.
     fn run_out(&self, now_ms: i64, monotonic_ms: i64) {
-        let Limits { objects, answer_ms, .. } = self.limits;
+        let answer_ms = self.limits.answer_ms;
         let why = format!("no answer within {answer_ms} ms");
-        let mut state = self.state.lock();
-        for open in state.open.values_mut().filter(|open| open.unanswered > 0) {
-            for part in 0..u32::try_from(open.taken_ms.len()).unwrap_or(u32::MAX) {
-                let taken_ms = open.taken_ms[part as usize];
-                if taken_ms.is_some_and(|taken| monotonic_ms.saturating_sub(taken) >= answer_ms) {
-                    let range = open.range(part, objects);
-                    open.fail_rest(range, &why, now_ms);
+        for open in self.state.lock().open.values_mut().filter(|open| open.unanswered > 0) {
+            for part in open.numbers() {
+                if open.parts[part as usize].runs_out_ms(answer_ms).is_some_and(|at_ms| at_ms <= monotonic_ms)
+                {
+                    open.fail_rest(part, &why, now_ms);
                 }
             }
         }
@@ -288,34 +367,62 @@ impl Dispatcher {
 
     fn open(&self, state: &mut State, batch: Batch) {
         let (number, objects) = (batch.number(), batch.len());
-        let parts = objects.div_ceil(self.limits.objects);
-        for part in 0..u32::try_from(parts).unwrap_or(u32::MAX) {
-            state.ready.push_back((number, part));
-            self.signal.put();
-        }
+        let places: Vec<usize> = (0..objects).collect();
+        let part =
+            |places: &[usize]| Part { taken_ms: None, places: places.to_vec(), unanswered: places.len() };
+        let parts: Vec<Part> = places.chunks(self.limits.objects).map(part).collect();
         let outcomes = (0..objects).map(|_| None).collect();
-        state.open.insert(number, Open { batch, outcomes, unanswered: objects, taken_ms: vec![None; parts] });
+        let open = Open { batch, outcomes, unanswered: objects, parts };
+        for part in open.numbers() {
+            state.ready.push_back((number, part));
+            if self.limits.is_pulled {
+                self.signal.put();
+            }
+        }
+        state.open.insert(number, open);
     }
 
-    /// When the next sub-batch runs out of time, by the monotonic clock.
-    pub(crate) fn next_run_out_ms(&self) -> Option<i64> {
+    /// What there is to do without anybody's doing.
+    pub(crate) fn next(&self) -> Next {
         let state = self.state.lock();
-        let waiting = state.open.values().filter(|open| open.unanswered > 0);
-        let taken = waiting.flat_map(|open| open.taken_ms.iter().flatten());
-        taken.min().map(|taken| taken.saturating_add(self.limits.answer_ms))
+        let answer_ms = self.limits.answer_ms;
+        let run_out =
+            state.open.values().flat_map(|open| &open.parts).filter_map(|part| part.runs_out_ms(answer_ms));
+        Next {
+            commit: state.open.values().any(|open| open.unanswered == 0),
+            run_out_ms: run_out.min(),
+            has_room: state.open.len() + state.busy < self.limits.batches,
+            found_nothing_ms: state.found_nothing_ms,
+        }
     }
 }
 
-fn check(answers: &[(u32, Answer)], objects: usize) -> Result<()> {
+/// What a dispatcher has to do, by the monotonic clock.
+pub(crate) struct Next {
+    /// Whether a batch is answered and waits for its commit.
+    pub(crate) commit: bool,
+    /// When a sub-batch runs out of time.
+    pub(crate) run_out_ms: Option<i64>,
+    /// Whether one batch more may be planned.
+    pub(crate) has_room: bool,
+    /// When planning was last tried, where it found nothing.
+    pub(crate) found_nothing_ms: Option<i64>,
+}
+
+fn check(answers: &[(u32, Answer)], objects: usize, disposition: Disposition) -> Result<()> {
     for (place, answer) in answers {
         if *place as usize >= objects {
             return Err(Error::invalid(format!(
                 "an answer for object {place} of a sub-batch of {objects}; places count from 0"
             )));
         }
-        if let Answer::Anonymised(digest) = answer
-            && digest.len() > DIGEST_MAX_BYTES
-        {
+        let Answer::Anonymised(digest) = answer else { continue };
+        if disposition != Disposition::Anonymise {
+            return Err(Error::invalid(format!(
+                "object {place} was to be deleted, and the answer is that it was rewritten"
+            )));
+        }
+        if digest.len() > DIGEST_MAX_BYTES {
             return Err(Error::invalid(format!(
                 "a result digest of {} bytes; at most {DIGEST_MAX_BYTES} are allowed",
                 digest.len()

@@ -4,9 +4,10 @@
 use crate::change::Change;
 use crate::dispatch::{Dispatcher, Handed, Limits, SubBatchId};
 use crate::engine::{Engine, PART_OBJECTS};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::register::{Durability, Registration};
 use crate::signal::Signal;
+use crate::status::State;
 use crate::store::Answer;
 use crate::submit::{Completion, Submissions};
 use parking_lot::{Condvar, Mutex};
@@ -49,14 +50,20 @@ impl Default for DriverOptions {
 }
 
 impl DriverOptions {
-    fn check(&self) -> Result<()> {
+    /// Refuses what cannot be.
+    ///
+    /// # Errors
+    /// `Invalid` with the values.
+    pub fn check(&self) -> Result<()> {
         let DriverOptions { handler_threads, sub_batch_objects, batches, answer_timeout_ms, .. } = *self;
         if [handler_threads, sub_batch_objects, batches, self.queue_objects].contains(&0)
             || answer_timeout_ms == 0
+            || handler_threads > HANDLER_THREADS_MAX
         {
             return Err(Error::invalid(format!(
                 "{handler_threads} handler threads, {sub_batch_objects} objects in a sub-batch, {batches} batches, {} \
-                 objects queued, {answer_timeout_ms} ms for an answer; each must be at least 1",
+                 objects queued, {answer_timeout_ms} ms for an answer; each must be at least 1, threads at most \
+                 {HANDLER_THREADS_MAX}",
                 self.queue_objects
             )));
         }
@@ -69,8 +76,14 @@ impl DriverOptions {
 /// Where it gives an error, what is not answered yet counts as failed.
 pub type Handler = dyn Fn(Handed) -> std::result::Result<Vec<(u32, Answer)>, String> + Send + Sync;
 
+/// Most threads that call the handler.
+const HANDLER_THREADS_MAX: usize = 1_024;
+
 /// How long a thread waits, once there was nothing to do, before it looks again.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// The instant that stands for: at once.
+const AT_ONCE_MS: i64 = 0;
 
 /// How long until a driver without threads looks again at what is due and stopped, ms.
 const STOPPED_MS: i64 = 1_000;
@@ -79,6 +92,7 @@ const STOPPED_MS: i64 = 1_000;
 /// when the engine is driven next.
 pub struct Driver {
     shared: Arc<Shared>,
+    options: DriverOptions,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -138,14 +152,24 @@ impl Driver {
         options: DriverOptions,
         handler: Option<Box<Handler>>,
     ) -> Result<Driver> {
+        let driver = Driver::new(engine, options, handler)?;
+        driver.start_threads()?;
+        Ok(driver)
+    }
+
+    /// The same, without its threads.
+    ///
+    /// # Errors
+    /// As [`Driver::start`].
+    pub fn new(engine: Arc<Engine>, options: DriverOptions, handler: Option<Box<Handler>>) -> Result<Driver> {
         options.check()?;
         let signal = Arc::new(Signal::new()?);
         let limits = Limits {
             objects: options.sub_batch_objects,
             batches: options.batches,
             answer_ms: options.answer_timeout_ms.into(),
+            is_pulled: handler.is_none(),
         };
-        let handlers = if handler.is_some() { options.handler_threads } else { 0 };
         let shared = Arc::new(Shared {
             engine,
             submissions: Submissions::new(options.queue_objects, Arc::clone(&signal)),
@@ -156,15 +180,21 @@ impl Driver {
             stopping: AtomicBool::new(false),
             failure: Mutex::default(),
         });
-        let driver = Driver { shared, threads: Mutex::default() };
-        if options.threads {
-            driver.spawn("sexton-register", Shared::register)?;
-            driver.spawn("sexton-enforce", Shared::enforce)?;
-            for _ in 0..handlers {
-                driver.spawn("sexton-handle", Shared::handle)?;
-            }
-        }
-        Ok(driver)
+        Ok(Driver { shared, options, threads: Mutex::default() })
+    }
+
+    /// Starts its threads, where its options say that it has any.
+    ///
+    /// # Errors
+    /// `Io` where the system gives no thread; those that it gave are stopped.
+    pub fn start_threads(&self) -> Result<()> {
+        let handlers = if self.shared.handler.is_some() { self.options.handler_threads } else { 0 };
+        let start = || {
+            self.spawn("sexton-register", Shared::register)?;
+            self.spawn("sexton-enforce", Shared::enforce)?;
+            (0..handlers).try_for_each(|_| self.spawn("sexton-handle", Shared::handle))
+        };
+        if self.options.threads { start().inspect_err(|_| self.stop()) } else { Ok(()) }
     }
 
     /// Starts a thread that does `piece` until there is nothing to do, waits, and so on.
@@ -220,7 +250,7 @@ impl Driver {
     pub fn next_completion(&self) -> Result<Option<Completion>> {
         match self.shared.submissions.take() {
             Some(completion) => Ok(Some(completion)),
-            None => self.shared.check().map(|()| None),
+            None => self.shared.tell().map(|()| None),
         }
     }
 
@@ -230,8 +260,8 @@ impl Driver {
     /// # Errors
     /// What stopped the driver.
     pub fn next_sub_batch(&self) -> Result<Option<Handed>> {
-        self.shared.check()?;
-        Ok(self.shared.dispatcher.take(self.shared.engine.monotonic_ms()))
+        self.shared.tell()?;
+        Ok(self.shared.dispatcher.take(&self.shared.engine))
     }
 
     /// Takes answers for some or all objects of a sub-batch, each with the place of its object in it; in any order, in
@@ -240,10 +270,11 @@ impl Driver {
     /// drives, and on record after that.
     ///
     /// # Errors
-    /// `Invalid` where a place or a digest is beyond its bound, then none of them counts; what stopped the driver.
+    /// `Invalid` where a part, a place or a digest is beyond its bound, or an answer does not fit the class, then none of
+    /// them counts; what stopped the driver.
     pub fn answer(&self, id: SubBatchId, answers: Vec<(u32, Answer)>) -> Result<usize> {
         self.shared.check()?;
-        let counted = self.shared.dispatcher.answer(id, answers, self.shared.engine.now_ms())?;
+        let counted = self.shared.dispatcher.answer(&self.shared.engine, id, answers)?;
         self.shared.bell.ring();
         Ok(counted)
     }
@@ -255,8 +286,8 @@ impl Driver {
     }
 
     /// Does what is to do, in this thread, for about `budget_ms`: a piece that has begun is finished, and how long the
-    /// handler takes is its own affair. Gives when there will be something to do again, Unix ms: in the past where the
-    /// budget was used up, `None` where nothing is known to come.
+    /// handler takes is its own affair. Gives when there will be something to do again, as [`Driver::next_ms`]; 0 where the
+    /// budget was used up.
     ///
     /// # Errors
     /// What stopped the driver.
@@ -264,7 +295,7 @@ impl Driver {
         let shared = &self.shared;
         let end_ms = shared.engine.monotonic_ms().saturating_add(budget_ms.into());
         loop {
-            shared.check()?;
+            shared.tell()?;
             let mut busy = false;
             for piece in [Shared::register, Shared::handle, Shared::enforce] {
                 busy |= piece(shared).inspect_err(|error| shared.fail(error))?;
@@ -273,19 +304,30 @@ impl Driver {
                 return Ok(shared.next_ms());
             }
             if shared.stopping.load(Ordering::SeqCst) || shared.engine.monotonic_ms() >= end_ms {
-                return Ok(Some(shared.engine.now_ms()));
+                return Ok(Some(AT_ONCE_MS));
             }
         }
     }
 
-    /// When there will be something to do, Unix ms: in the past where there is already, `None` where nothing is known to come.
-    /// What is handed out counts by when it runs out of time.
+    /// When there will be something to do, by the engine's clock ([`Engine::now_ms`]), Unix ms: 0, or else in the past, where
+    /// there is already, `None` where nothing is known to come. What is handed out counts by when it runs out of time.
     pub fn next_ms(&self) -> Option<i64> {
         self.shared.next_ms()
     }
 
-    /// Stops the threads, each after what it is working at, and waits for them; not to be called by the handler. What was submitted and not worked off is
-    /// not applied.
+    /// What stopped it by itself, where something did.
+    pub fn failure(&self) -> Option<Error> {
+        self.shared.failure.lock().error.as_ref().map(Error::again)
+    }
+
+    /// Stops it, for a defect that its caller met: nothing is handed out or answered any more.
+    pub fn fail(&self, why: &str) {
+        self.shared.fail(&Error::internal(why));
+    }
+
+    /// Stops the threads, each after what it is working at, and waits for them; not to be called by the handler. What was
+    /// answered is committed: what nobody has answered in a batch of which something was counts as failed. What was
+    /// submitted and not worked off is not applied.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.bell.ring();
@@ -293,6 +335,12 @@ impl Driver {
         for thread in threads {
             // What it panicked with was caught inside.
             let _ = thread.join();
+        }
+        self.shared.dispatcher.stop();
+        if self.failure().is_none()
+            && let Err(error) = self.shared.dispatcher.settle(&self.shared.engine)
+        {
+            self.shared.fail(&error);
         }
     }
 }
@@ -330,55 +378,68 @@ impl Shared {
 
     fn handle(self: &Arc<Self>) -> Result<bool> {
         let Some(handler) = &self.handler else { return Ok(false) };
-        let Some(handed) = self.dispatcher.take(self.engine.monotonic_ms()) else { return Ok(false) };
+        let Some(handed) = self.dispatcher.take(&self.engine) else { return Ok(false) };
         let id = handed.id();
-        let answered = handler(handed);
-        let now_ms = self.engine.now_ms();
-        let why = match answered.map(|answers| self.dispatcher.answer(id, answers, now_ms)) {
+        let why = match handler(handed).map(|answers| self.dispatcher.answer(&self.engine, id, answers)) {
             Ok(Ok(_)) => return Ok(true),
             Ok(Err(error)) => error.to_string(),
             Err(why) => why,
         };
-        self.dispatcher.fail_rest(id, &why, now_ms);
+        self.dispatcher.fail_rest(id, &why, self.engine.now_ms());
         Ok(true)
     }
 
     fn next_ms(&self) -> Option<i64> {
-        let now_ms = self.engine.now_ms();
-        if self.submissions.is_waiting() || (self.handler.is_some() && self.dispatcher.is_ready()) {
-            return Some(now_ms);
+        let (now_ms, monotonic_ms) = (self.engine.now_ms(), self.engine.monotonic_ms());
+        let by_clock = |at_ms: i64| now_ms.saturating_add(at_ms.saturating_sub(monotonic_ms));
+        let next = self.dispatcher.next();
+        let is_ready = self.handler.is_some() && self.dispatcher.is_ready();
+        if next.commit || is_ready || self.submissions.is_waiting() {
+            return Some(AT_ONCE_MS);
         }
-        let left = self.dispatcher.next_run_out_ms().map(|at| at.saturating_sub(self.engine.monotonic_ms()));
-        let run_out = left.map(|left| now_ms.saturating_add(left));
-        // What is due and yet was not planned is stopped, by an alarm perhaps: it is asked again, but not all the time.
-        let plan = self.engine.next_plan_ms().filter(|_| self.dispatcher.has_room());
-        let plan = plan.map(|at| if at <= now_ms { now_ms.saturating_add(STOPPED_MS) } else { at });
-        run_out.into_iter().chain(plan).min()
+        let due = if self.engine.has_unanswered() { Some(AT_ONCE_MS) } else { self.engine.next_plan_ms() };
+        // What was due when planning found nothing is stopped, by an alarm perhaps: it is asked again, but not all the time.
+        let plan = due.filter(|_| next.has_room).map(|due_ms| match next.found_nothing_ms.map(by_clock) {
+            Some(tried_ms) if due_ms <= tried_ms => tried_ms.saturating_add(STOPPED_MS),
+            _ => due_ms,
+        });
+        next.run_out_ms.map(by_clock).into_iter().chain(plan).min()
+    }
+
+    /// What stopped it, as often as it is asked, to somebody who polls: that it stopped is no news any more.
+    fn tell(&self) -> Result<()> {
+        let mut failure = self.failure.lock();
+        if std::mem::take(&mut failure.is_news) {
+            self.signal.took();
+        }
+        drop(failure);
+        self.check()
     }
 
     /// What stopped it, as often as it is asked.
     fn check(&self) -> Result<()> {
-        let mut failure = self.failure.lock();
-        match &failure.error {
-            None => Ok(()),
-            Some(error) => {
-                let error = error.again();
-                if std::mem::take(&mut failure.is_news) {
-                    self.signal.took();
-                }
-                Err(error)
-            }
-        }
+        self.failure.lock().error.as_ref().map_or(Ok(()), |error| Err(error.again()))
     }
 
     fn fail(&self, error: &Error) {
+        // Whatever failed, once the engine is poisoned there is one thing to do.
+        let error = match self.engine.state() {
+            State::Poisoned(_) if error.kind() != ErrorKind::Poisoned => {
+                Error::new(ErrorKind::Poisoned, format!("{error}; close the engine and open it again"))
+            }
+            _ => error.again(),
+        };
         tracing::error!(%error, "enforcement is off");
         let mut failure = self.failure.lock();
-        if failure.error.is_none() {
-            *failure = Failure { error: Some(error.again()), is_news: true };
-            self.signal.put();
+        if failure.error.is_some() {
+            return;
         }
+        *failure = Failure { error: Some(error.again()), is_news: true };
+        self.signal.put();
         drop(failure);
+        // Nobody gets what is ready, and nobody works off what waits.
+        self.dispatcher.stop();
+        self.submissions.fail_all(&error);
         self.bell.ring();
     }
 }

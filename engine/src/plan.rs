@@ -154,6 +154,18 @@ impl Batch {
         asked.iter().map(|&at| self.object(&self.rows[at as usize]))
     }
 
+    /// Those of the objects at `places` that a hold covers now.
+    pub(crate) fn held(&self, holds: &HoldSet, places: &[usize]) -> Vec<usize> {
+        if holds.iter().next().is_none() {
+            return Vec::new();
+        }
+        let is_held = |place: &usize| {
+            let row = self.row(&self.rows[self.asked[*place] as usize]);
+            holds.covering(Covered::of(&self.class.definition.name, &row)).is_some()
+        };
+        places.iter().copied().filter(is_held).collect()
+    }
+
     /// The same in parts of at most `max` objects, as a [`crate::store::Store`] takes them.
     pub fn parts(&self, max: usize) -> impl Iterator<Item = Part<'_>> {
         self.asked.chunks(max.max(1)).map(|part| Part { batch: self, part })

@@ -104,11 +104,13 @@ pub(crate) struct Manner {
     pub(crate) only_missing: bool,
     /// Why the objects will end.
     pub(crate) reason: Reason,
+    /// By how much the wall is ahead of the time that is trusted, ms. A person may find that it is right.
+    pub(crate) ahead_ms: i64,
 }
 
 impl Manner {
     /// As hosts do.
-    pub(crate) const USUAL: Manner = Manner { only_missing: false, reason: Reason::Due };
+    pub(crate) const USUAL: Manner = Manner { only_missing: false, reason: Reason::Due, ahead_ms: 0 };
 }
 
 struct Prepared {
@@ -230,7 +232,13 @@ fn prepare(
     check_length("version", item.version, 0, VERSION_MAX_BYTES)?;
     check_length("digest", item.digest, 0, DIGEST_MAX_BYTES)?;
     check_length("subject", item.subject, 0, SUBJECT_MAX_BYTES)?;
-    let start_ms = class.start_ms(item.start_ms, now_ms)?;
+    // Where it counts from registration and has a floor, the later of two times is taken: the floor must hold whichever of
+    // them is right.
+    let counts_from_ms = match (item.start_ms, class.definition.keep) {
+        (None, Some(_)) => now_ms.saturating_add(manner.ahead_ms),
+        _ => now_ms,
+    };
+    let start_ms = class.start_ms(item.start_ms, counts_from_ms)?;
     let bounds = class.bounds(start_ms)?;
     let (slot, surprise) = match manner.reason {
         Reason::Due => (class.slot(bounds, now_ms), class.is_surprise(start_ms, bounds, now_ms)),

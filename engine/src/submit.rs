@@ -165,6 +165,9 @@ pub(crate) struct Submissions {
     /// Most objects in both together.
     objects_max: usize,
     signal: Arc<Signal>,
+    /// Held from taking calls to their completion, so that they are applied in the order of submitting, however many
+    /// drive: a later registration of a key must not be replaced by an earlier one.
+    working: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -177,7 +180,7 @@ struct Queues {
 
 impl Submissions {
     pub(crate) fn new(objects_max: usize, signal: Arc<Signal>) -> Self {
-        Submissions { state: Mutex::default(), objects_max, signal }
+        Submissions { state: Mutex::default(), objects_max, signal, working: Mutex::default() }
     }
 
     /// Queues registrations.
@@ -212,6 +215,8 @@ impl Submissions {
             )));
         }
         let work = work();
+        // A call of nothing takes room as well.
+        let objects = objects.max(1);
         let mut state = self.state.lock();
         if state.objects.saturating_add(objects) > self.objects_max {
             return Err(Error::new(
@@ -236,6 +241,16 @@ impl Submissions {
         Some(completion)
     }
 
+    /// Completes all calls that wait with an error: nobody will work them off.
+    pub(crate) fn fail_all(&self, error: &Error) {
+        let mut state = self.state.lock();
+        let calls = std::mem::take(&mut state.calls);
+        for Call { token, objects, .. } in calls {
+            state.completions.push_back(Completion { token, result: Err(error.again()), objects });
+            self.signal.put();
+        }
+    }
+
     /// Whether a call waits.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.state.lock().calls.is_empty()
@@ -243,6 +258,7 @@ impl Submissions {
 
     /// Works off what waits, with one fsync for all; whether there was anything.
     pub(crate) fn work_off(&self, engine: &Engine) -> bool {
+        let _working = self.working.lock();
         let calls: Vec<Call> = {
             let mut state = self.state.lock();
             let group = state.calls.len().min(GROUP_CALLS_MAX);

@@ -95,7 +95,7 @@
 // Level of a log line: something went wrong, and will be tried again.
 #define SEXTON_LOG_WARN 2
 
-// Level of a log line: what happens.
+// Level of a log line: what happens; nothing so far.
 #define SEXTON_LOG_INFO 3
 
 // Level of a log line: for whoever looks for a defect.
@@ -257,8 +257,8 @@ typedef void (*sexton_log_fn)(void *user, int32_t level, struct sexton_bytes lin
 
 // Is called with each sub-batch. Gives 0 where it has answered with sexton_complete(), or will, later and from any thread;
 // anything else: what it has not answered counts as failed at once. `batch` is borrowed for the call. It may call every
-// function but sexton_close() and sexton_engine_free(). Called from up to callback_threads threads at once, or within
-// sexton_run(), without any lock held.
+// function but sexton_run(), sexton_close() and sexton_engine_free(). Called without any lock held, from up to
+// callback_threads threads at once, with stacks of 2 MiB, and from whoever is in sexton_run().
 typedef int32_t (*sexton_delete_fn)(void *user,
                                     struct sexton_engine *engine,
                                     const struct sexton_batch *batch);
@@ -481,7 +481,7 @@ typedef struct sexton_forecast {
 } sexton_forecast;
 
 // Is shown one line of the plan, borrowed for the call; anything but 0 ends it. It may call every function but
-// sexton_close() and sexton_engine_free().
+// sexton_run(), sexton_close() and sexton_engine_free().
 typedef int32_t (*sexton_forecast_fn)(void *user, const struct sexton_forecast *forecast);
 
 #ifdef __cplusplus
@@ -561,8 +561,8 @@ int32_t sexton_options_set_delete(struct sexton_options *options,
 
 // Sets the host's own clocks, for tests and simulation; both NULL: the machine's, which is the default.
 //
-// wall_ms gives Unix ms and may jump; monotonic_ms never goes back. What they say is believed: a wall that steps away
-// from the monotonic clock pauses deleting.
+// wall_ms gives Unix ms and may jump; monotonic_ms never goes back while an engine is open. What they say is believed: a wall
+// that steps away from the monotonic clock pauses deleting, so whoever winds both advances monotonic_ms first.
 //
 // SEXTON_INVALID where only one of them is NULL.
 int32_t sexton_options_set_clock(struct sexton_options *options,
@@ -583,8 +583,8 @@ int32_t sexton_open(struct sexton_bytes folder,
                     struct sexton_error **error);
 
 // Closes the engine: stops its threads, each after what it is working at, and waits for calls and callbacks that are under
-// way. What was submitted and not completed may or may not be applied; what was handed out and not answered comes again
-// after the next opening. From then on every call gives SEXTON_CLOSED; closing again is fine. The handle is still to be
+// way. What was answered is committed: what is not answered in a batch of which something is counts as failed, and a batch
+// of which nothing is comes again after the next opening. What was submitted and not completed may or may not be applied. From then on every call gives SEXTON_CLOSED; closing again is fine. The handle is still to be
 // freed.
 //
 // SEXTON_BUSY from inside a callback.
@@ -741,17 +741,19 @@ int32_t sexton_complete(struct sexton_engine *engine,
 // callback, commits what was answered. What has begun is finished, and how long callbacks take is the host's affair. With
 // threads = 0 nothing happens but in here; with threads it may be called too.
 //
-// *next_ms, which may be NULL, is when it wants to be called again, Unix ms: in the past where the budget was used up,
-// SEXTON_NO_CEILING_MS where there is nothing until something is submitted, answered or registered.
+// *next_ms, which may be NULL, is when it wants to be called again, as sexton_next_due_ms() says it; 0 where the budget was
+// used up.
 //
-// What stopped the engine, where it stopped.
+// SEXTON_BUSY inside a callback; what stopped the engine, where it stopped.
 int32_t sexton_run(struct sexton_engine *engine,
                    uint32_t budget_ms,
                    int64_t *next_ms,
                    struct sexton_error **error);
 
-// When sexton_run() will have something to do, Unix ms: in the past where it has already, SEXTON_NO_CEILING_MS where there is
-// nothing until something is submitted, answered or registered. What is handed out counts by when it runs out of time.
+// When sexton_run() will have something to do, Unix ms by sexton_now_ms(), which may stand still while the wall clock is
+// behind: so wait for the difference. 0, or else in the past, where it has already; SEXTON_NO_CEILING_MS where there is nothing
+// until something is submitted, answered, registered, changed or decided. What is handed out counts by when it runs out of
+// time, what an alarm stops is asked for again every second.
 int32_t sexton_next_due_ms(const struct sexton_engine *engine,
                            int64_t *out,
                            struct sexton_error **error);
@@ -990,7 +992,8 @@ struct sexton_bytes sexton_verdict_key(const struct sexton_verdict *verdict);
 // Empty for NULL.
 struct sexton_bytes sexton_verdict_method(const struct sexton_verdict *verdict);
 
-// The registration that ended. All 0 for NULL.
+// The registration that ended: the last one of the object, which may have moved since the id that was asked for. All 0 for
+// NULL.
 struct sexton_id sexton_verdict_id(const struct sexton_verdict *verdict);
 
 // What a valid receipt does not prove, sentence by sentence from 0; NULL behind the last. Static and NUL-terminated. These

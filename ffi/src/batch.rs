@@ -1,10 +1,11 @@
 //! Deleting: sub-batches as C gets them, and the answers. Pulling is the core; the callback is called by a thread of the
 //! driver, or within sexton_run(), with what pulling would have given.
 
-use crate::error::{EMPTY, Outcome, invalid, plain, sexton_error};
+use crate::error::{EMPTY, Failure, Outcome, invalid, plain, sexton_error};
 use crate::handle::{Handle, sexton_engine, with_driver, with_engine};
 use crate::inside;
 use crate::pointer::{self, Out, lend};
+use crate::status::SEXTON_BUSY;
 use crate::types::{
     SEXTON_NO_CEILING_MS, sexton_answer, sexton_batch_id, sexton_bytes, sexton_id, sexton_object,
 };
@@ -71,8 +72,8 @@ impl From<sexton_batch_id> for SubBatchId {
 
 /// Is called with each sub-batch. Gives 0 where it has answered with sexton_complete(), or will, later and from any thread;
 /// anything else: what it has not answered counts as failed at once. `batch` is borrowed for the call. It may call every
-/// function but sexton_close() and sexton_engine_free(). Called from up to callback_threads threads at once, or within
-/// sexton_run(), without any lock held.
+/// function but sexton_run(), sexton_close() and sexton_engine_free(). Called without any lock held, from up to
+/// callback_threads threads at once, with stacks of 2 MiB, and from whoever is in sexton_run().
 pub type sexton_delete_fn = Option<
     unsafe extern "C" fn(user: *mut c_void, engine: *mut sexton_engine, batch: *const sexton_batch) -> i32,
 >;
@@ -100,7 +101,7 @@ impl DeleteTarget {
             // The whole of both, not the pointers alone, so that they may go to another thread.
             let (target, handle) = (&self, &handle);
             let batch = sexton_batch::new(handed);
-            let status = inside::a_delete_callback(|| {
+            let status = inside::a_callback_of(handle.0, || {
                 // SAFETY: by the contract the host's function may be called from any thread with its pointer; the handle
                 // lives until the driver's threads are gone, and the batch to the end of the call.
                 unsafe { (target.function)(target.user, handle.0, &raw const batch) }
@@ -209,6 +210,7 @@ pub unsafe extern "C" fn sexton_complete(
         let id = unsafe { pointer::borrow(id, "id") }?;
         // SAFETY: by the contract borrowed for the call.
         let answers = unsafe { pointer::values(answers, len, "answers") }?;
+        at_most(len, ANSWERS_MAX, "answers")?;
         let answers = answers.iter().map(answer).collect::<Outcome<Vec<_>>>()?;
         let counted = driver.answer((*id).into(), answers)?;
         // SAFETY: by the contract NULL or room for a length.
@@ -217,6 +219,14 @@ pub unsafe extern "C" fn sexton_complete(
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_driver(engine, error, body) }
+}
+
+/// Most answers in one call.
+const ANSWERS_MAX: usize = 1_000_000;
+
+/// Refuses a length that cannot be meant.
+pub(crate) fn at_most(len: usize, max: usize, name: &str) -> Outcome<()> {
+    if len > max { Err(invalid(format!("{len} {name} in one call; {max} is the limit"))) } else { Ok(()) }
 }
 
 fn answer(one: &sexton_answer) -> Outcome<(u32, Answer)> {
@@ -239,10 +249,10 @@ fn answer(one: &sexton_answer) -> Outcome<(u32, Answer)> {
 /// callback, commits what was answered. What has begun is finished, and how long callbacks take is the host's affair. With
 /// threads = 0 nothing happens but in here; with threads it may be called too.
 ///
-/// *next_ms, which may be NULL, is when it wants to be called again, Unix ms: in the past where the budget was used up,
-/// SEXTON_NO_CEILING_MS where there is nothing until something is submitted, answered or registered.
+/// *next_ms, which may be NULL, is when it wants to be called again, as sexton_next_due_ms() says it; 0 where the budget was
+/// used up.
 ///
-/// What stopped the engine, where it stopped.
+/// SEXTON_BUSY inside a callback; what stopped the engine, where it stopped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_run(
     engine: *mut sexton_engine,
@@ -251,6 +261,12 @@ pub unsafe extern "C" fn sexton_run(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
+        if inside::is_in_a_callback() {
+            return Err(Failure::new(
+                SEXTON_BUSY,
+                "sexton_run() inside a callback would go deeper and deeper",
+            ));
+        }
         let next = driver.run(budget_ms)?.unwrap_or(SEXTON_NO_CEILING_MS);
         // SAFETY: by the contract NULL or room for an instant.
         unsafe { pointer::put_if_wanted(next_ms, next) };
@@ -260,8 +276,10 @@ pub unsafe extern "C" fn sexton_run(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// When sexton_run() will have something to do, Unix ms: in the past where it has already, SEXTON_NO_CEILING_MS where there is
-/// nothing until something is submitted, answered or registered. What is handed out counts by when it runs out of time.
+/// When sexton_run() will have something to do, Unix ms by sexton_now_ms(), which may stand still while the wall clock is
+/// behind: so wait for the difference. 0, or else in the past, where it has already; SEXTON_NO_CEILING_MS where there is nothing
+/// until something is submitted, answered, registered, changed or decided. What is handed out counts by when it runs out of
+/// time, what an alarm stops is asked for again every second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_next_due_ms(
     engine: *const sexton_engine,

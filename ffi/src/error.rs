@@ -57,6 +57,9 @@ pub(crate) fn call(error: *mut *mut sexton_error, body: impl FnOnce() -> Outcome
 /// Tells C how it went. `error` is written only where it failed.
 fn tell(error: *mut *mut sexton_error, done: Outcome<()>) -> i32 {
     let Err(Failure { status, message }) = done else { return SEXTON_OK };
+    // One line, whatever a parser below had to show.
+    let message =
+        message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ");
     let made = Box::into_raw(Box::new(sexton_error { status, message }));
     if error.is_null() {
         // SAFETY: it was made a line above.

@@ -7,9 +7,9 @@ use crate::options::sexton_options;
 use crate::pointer::{self, Out};
 use crate::status::{SEXTON_BUSY, SEXTON_INTERNAL};
 use crate::types::sexton_bytes;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::{Condvar, Mutex};
-use sexton::{Clock, Driver, Engine, SystemClock};
+use sexton::{Clock, Driver, Engine, ErrorKind, SystemClock};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +27,8 @@ pub struct sexton_engine {
     driver: Mutex<Option<Arc<Driver>>>,
     running: Running,
     closing: AtomicBool,
+    /// Held while it is closed, so that nobody is told so before it is.
+    being_closed: Mutex<()>,
     panicked: AtomicBool,
     log: Dispatch,
 }
@@ -34,49 +36,57 @@ pub struct sexton_engine {
 impl sexton_engine {
     /// Does `body` with the engine, with log lines going where they are to go. What panics leaves the handle of no more use.
     fn with<T>(&self, body: impl FnOnce(&Driver) -> Outcome<T>) -> Outcome<T> {
-        if self.process != process::id() {
-            return Err(closed(format!(
-                "the engine was opened by process {}, of which this one is a child; execute a program, or fork before the first \
-                 opening",
-                self.process
-            )));
-        }
-        if inside::is_in_a_log_or_clock_callback() {
-            return Err(Failure::new(
-                SEXTON_BUSY,
-                "no sexton function may be called from a log or clock callback",
-            ));
-        }
+        self.check_process()?;
+        check_inside()?;
         if self.panicked.load(Ordering::SeqCst) {
             return Err(Failure::new(SEXTON_INTERNAL, PANICKED));
         }
         // Counted before it is asked whether the engine is closing, so that closing waits for every call that goes on.
         let _running = self.running.begin();
         // What runs inside a callback is part of what closing waits for anyway.
-        if self.closing.load(Ordering::SeqCst) && !inside::is_in_a_delete_callback() {
+        if self.closing.load(Ordering::SeqCst) && !inside::is_in_a_callback_of(self) {
             return Err(is_closed());
         }
         let driver = self.driver.lock().clone();
         let Some(driver) = driver else { return Err(is_closed()) };
+        if driver.failure().is_some_and(|error| error.kind() == ErrorKind::Internal) {
+            return Err(self.panicked());
+        }
         let done =
             catch_unwind(AssertUnwindSafe(|| tracing::dispatcher::with_default(&self.log, || body(&driver))));
         done.unwrap_or_else(|_| {
-            self.panicked.store(true, Ordering::SeqCst);
-            Err(Failure::new(SEXTON_INTERNAL, PANICKED))
+            // Nothing more is handed out: nobody could answer.
+            tracing::dispatcher::with_default(&self.log, || driver.fail(PANICKED));
+            Err(self.panicked())
         })
+    }
+
+    fn panicked(&self) -> Failure {
+        self.panicked.store(true, Ordering::SeqCst);
+        Failure::new(SEXTON_INTERNAL, PANICKED)
+    }
+
+    fn check_process(&self) -> Outcome<()> {
+        if self.process == process::id() {
+            return Ok(());
+        }
+        Err(closed(format!(
+            "the engine was opened by process {}, of which this one is a child; execute a program, or fork before the first \
+             opening",
+            self.process
+        )))
     }
 
     /// Stops the threads, waits for calls that are under way, and closes.
     fn close(&self) -> Outcome<()> {
-        if self.process != process::id() {
-            return Ok(());
-        }
-        if inside::is_in_a_delete_callback() || inside::is_in_a_log_or_clock_callback() {
+        self.check_process()?;
+        if inside::is_in_a_callback() || inside::is_in_a_log_or_clock_callback() {
             return Err(Failure::new(
                 SEXTON_BUSY,
                 "the engine cannot be closed from inside a callback; close it elsewhere",
             ));
         }
+        let _closed_by_one = self.being_closed.lock();
         self.closing.store(true, Ordering::SeqCst);
         tracing::dispatcher::with_default(&self.log, || {
             // The threads first: they may be inside callbacks, which may call back and must get their answer.
@@ -89,6 +99,17 @@ impl sexton_engine {
         });
         Ok(())
     }
+}
+
+/// Refuses what would wait for itself.
+fn check_inside() -> Outcome<()> {
+    if inside::is_in_a_log_or_clock_callback() {
+        return Err(Failure::new(
+            SEXTON_BUSY,
+            "no sexton function may be called from a log or clock callback",
+        ));
+    }
+    Ok(())
 }
 
 /// How many calls are at work.
@@ -157,12 +178,19 @@ unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
 
-/// Does `body` with all signals blocked in this thread: the threads that begin in it, RocksDB's too, inherit that, so that
-/// no handler of the host's ever runs in one of them.
+/// The signals that a thread raises itself, by what it does. In a callback that is the host's code, whose handlers count on
+/// them; blocked, they would end the process.
+const RAISED_BY_ITSELF: [Signal; 6] =
+    [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGSYS];
+
+/// Does `body` with all other signals blocked in this thread: the threads that begin in it, RocksDB's too, inherit that, so
+/// that what is sent to the process is never handled in one of them.
 fn with_signals_blocked<T>(body: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     let refused =
         |e: nix::Error| Failure::new(crate::status::SEXTON_IO, format!("cannot set the signal mask: {e}"));
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(refused)?;
+    let mut sent = SigSet::all();
+    RAISED_BY_ITSELF.into_iter().for_each(|signal| sent.remove(signal));
+    let before = sent.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(refused)?;
     let done = catch_unwind(AssertUnwindSafe(body));
     before.thread_set_mask().map_err(refused)?;
     done.unwrap_or_else(|_| Err(Failure::new(SEXTON_INTERNAL, PANICKED)))
@@ -191,29 +219,40 @@ fn send_panics_to_the_log() {
 }
 
 fn open(folder: &Path, options: &sexton_options) -> Outcome<Box<sexton_engine>> {
+    options.driver.check()?;
     let log = options.log.map_or_else(logging::nowhere, |target| target.dispatch(options.log_level));
-    let engine = Box::new(sexton_engine {
+    let handle = Handle(Box::into_raw(Box::new(sexton_engine {
         process: process::id(),
         driver: Mutex::new(None),
         running: Running::default(),
         closing: AtomicBool::new(false),
+        being_closed: Mutex::new(()),
         panicked: AtomicBool::new(false),
         log,
+    })));
+    // SAFETY: made a line above, and shared with nobody but its own callbacks.
+    let engine = unsafe { &*handle.0 };
+    let opened = tracing::dispatcher::with_default(&engine.log, || {
+        let driver = drive(folder, options, handle)?;
+        // There before its threads are: a callback finds the engine that it is of.
+        *engine.driver.lock() = Some(Arc::clone(&driver));
+        Ok(driver.start_threads()?)
     });
-    let handle = Handle(std::ptr::from_ref(&*engine).cast_mut());
+    let stopped = if opened.is_err() { engine.close() } else { Ok(()) };
+    // SAFETY: from above, and given back once. Where it is dropped here, its threads are gone.
+    let engine = unsafe { Box::from_raw(handle.0) };
+    opened.and(stopped).map(|()| engine)
+}
+
+/// An engine in `folder`, driven as the options say, without its threads.
+fn drive(folder: &Path, options: &sexton_options, handle: Handle) -> Outcome<Arc<Driver>> {
     let clock: Arc<dyn Clock> = match options.clock {
         Some(clock) => Arc::new(clock),
         None => Arc::new(SystemClock),
     };
-    tracing::dispatcher::with_default(&engine.log, || -> Outcome<()> {
-        // Held until all is there: a callback that comes before then waits.
-        let mut driver = engine.driver.lock();
-        let opened = Arc::new(Engine::open_with_clock(folder, &options.engine(), clock)?);
-        let handler = options.delete.map(|target| target.handler(handle));
-        *driver = Some(Arc::new(Driver::start(opened, options.driver, handler)?));
-        Ok(())
-    })?;
-    Ok(engine)
+    let opened = Arc::new(Engine::open_with_clock(folder, &options.engine(), clock)?);
+    let handler = options.delete.map(|target| target.handler(handle));
+    Ok(Arc::new(Driver::new(opened, options.driver, handler)?))
 }
 
 /// Opens the engine in `folder`, making a new one where the folder is missing or empty, and finishes what a crash
@@ -245,6 +284,7 @@ pub unsafe extern "C" fn sexton_open(
                 &defaults
             }
         };
+        check_inside()?;
         check_process()?;
         send_panics_to_the_log();
         let engine = with_signals_blocked(|| open(Path::new(OsStr::from_bytes(folder)), options))?;
@@ -254,8 +294,8 @@ pub unsafe extern "C" fn sexton_open(
 }
 
 /// Closes the engine: stops its threads, each after what it is working at, and waits for calls and callbacks that are under
-/// way. What was submitted and not completed may or may not be applied; what was handed out and not answered comes again
-/// after the next opening. From then on every call gives SEXTON_CLOSED; closing again is fine. The handle is still to be
+/// way. What was answered is committed: what is not answered in a batch of which something is counts as failed, and a batch
+/// of which nothing is comes again after the next opening. What was submitted and not completed may or may not be applied. From then on every call gives SEXTON_CLOSED; closing again is fine. The handle is still to be
 /// freed.
 ///
 /// SEXTON_BUSY from inside a callback.

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{MakeWriter, Subscriber};
 pub const SEXTON_LOG_ERROR: i32 = 1;
 /// Level of a log line: something went wrong, and will be tried again.
 pub const SEXTON_LOG_WARN: i32 = 2;
-/// Level of a log line: what happens.
+/// Level of a log line: what happens; nothing so far.
 pub const SEXTON_LOG_INFO: i32 = 3;
 /// Level of a log line: for whoever looks for a defect.
 pub const SEXTON_LOG_DEBUG: i32 = 4;

@@ -6,7 +6,7 @@ use crate::error::{Outcome, call, invalid, plain, sexton_error};
 use crate::logging::{LogTarget, sexton_log_fn};
 use crate::pointer;
 use crate::types::sexton_bytes;
-use sexton::{ClassSet, DriverOptions, Options};
+use sexton::{ClassSet, DriverOptions, Options, SHARDS_MAX};
 use std::ffi::c_void;
 use std::ptr;
 use tracing::Level;
@@ -75,6 +75,7 @@ impl sexton_options {
     }
 
     fn set_number(&mut self, name: &str, value: u64) -> Outcome<()> {
+        check_bounds(name, value)?;
         let (engine, driver) = (&mut self.engine, &mut self.driver);
         match name {
             "shards" => engine.shards = Some(fit(name, value)?),
@@ -130,6 +131,22 @@ const NUMBERS: [&str; 19] = [
     "recent_keys",
     "rocksdb_open_files",
 ];
+
+/// Refuses what no engine could be opened with.
+fn check_bounds(name: &str, value: u64) -> Outcome<()> {
+    let (least, most) = match name {
+        "shards" => (1, SHARDS_MAX.into()),
+        "callback_threads" => (1, 1_024),
+        "breaker_share_percent" => (0, 100),
+        "batch_objects" | "batches_in_flight" | "sub_batch_objects" | "answer_timeout_ms"
+        | "queue_objects" | "recent_keys" => (1, u64::MAX),
+        _ => (0, u64::MAX),
+    };
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(invalid(format!("{name} = {value}; {least} to {most} are allowed")))
+}
 
 fn unknown(name: &str) -> crate::error::Failure {
     invalid(format!(
@@ -229,8 +246,8 @@ pub unsafe extern "C" fn sexton_options_set_delete(
 
 /// Sets the host's own clocks, for tests and simulation; both NULL: the machine's, which is the default.
 ///
-/// wall_ms gives Unix ms and may jump; monotonic_ms never goes back. What they say is believed: a wall that steps away
-/// from the monotonic clock pauses deleting.
+/// wall_ms gives Unix ms and may jump; monotonic_ms never goes back while an engine is open. What they say is believed: a wall
+/// that steps away from the monotonic clock pauses deleting, so whoever winds both advances monotonic_ms first.
 ///
 /// SEXTON_INVALID where only one of them is NULL.
 #[unsafe(no_mangle)]

@@ -195,7 +195,8 @@ pub unsafe extern "C" fn sexton_verdict_method(verdict: *const sexton_verdict) -
     unsafe { of(verdict, EMPTY, |verdict| lend(verdict.method.name().as_bytes())) }
 }
 
-/// The registration that ended. All 0 for NULL.
+/// The registration that ended: the last one of the object, which may have moved since the id that was asked for. All 0 for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_id(verdict: *const sexton_verdict) -> sexton_id {
     // SAFETY: by the contract NULL or a verdict that is not freed yet.

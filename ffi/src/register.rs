@@ -1,11 +1,12 @@
 //! Registering and changing, blocking and not.
 
+use crate::batch::at_most;
 use crate::error::{Outcome, invalid, sexton_error};
 use crate::handle::{sexton_engine, with_driver, with_engine};
 use crate::pointer::{self, Out};
 use crate::results::sexton_results;
 use crate::types::{SEXTON_UNKNOWN_MS, sexton_bytes, sexton_change, sexton_registration};
-use sexton::{Change, Driver, Durability, Engine, Registration, Which};
+use sexton::{Change, Driver, Durability, Engine, REGISTER_MAX, Registration, Which};
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -39,6 +40,7 @@ pub(crate) fn given_ms(ms: i64) -> Option<i64> {
 unsafe fn registrations<'a>(items: *const sexton_registration, len: usize) -> Outcome<Vec<Registration<'a>>> {
     // SAFETY: by the contract borrowed for the call.
     let items = unsafe { pointer::values(items, len, "items") }?;
+    at_most(len, REGISTER_MAX, "registrations")?;
     let mut out: Vec<Registration<'a>> = Vec::with_capacity(items.len());
     let mut last: Option<(sexton_bytes, &'a str)> = None;
     for (at, item) in items.iter().enumerate() {
@@ -79,6 +81,7 @@ unsafe fn registration<'a>(item: &sexton_registration, class: Option<&'a str>) -
 unsafe fn changes<'a>(items: *const sexton_change, len: usize) -> Outcome<Vec<Change<'a>>> {
     // SAFETY: by the contract borrowed for the call.
     let items = unsafe { pointer::values(items, len, "items") }?;
+    at_most(len, REGISTER_MAX, "changes")?;
     let one = |(at, item): (usize, &sexton_change)| {
         // SAFETY: by the contract borrowed for the call.
         let changed = unsafe { change(item) };

@@ -106,7 +106,7 @@ fn counters(class: &ClassStatus) -> sexton_counters {
 }
 
 /// Is shown one line of the plan, borrowed for the call; anything but 0 ends it. It may call every function but
-/// sexton_close() and sexton_engine_free().
+/// sexton_run(), sexton_close() and sexton_engine_free().
 pub type sexton_forecast_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, forecast: *const sexton_forecast) -> i32>;
 
@@ -120,6 +120,7 @@ pub unsafe extern "C" fn sexton_plan(
     user: *mut c_void,
     error: *mut *mut sexton_error,
 ) -> i32 {
+    let handle = engine;
     let body = |engine: &Engine| {
         let visit = visit.ok_or_else(|| crate::error::invalid("visit is NULL"))?;
         let mut show = |one: Forecast| {
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn sexton_plan(
                 ceiling_ms: one.ceiling_ms,
             };
             // SAFETY: by the contract the host's function may be called with its pointer; what it is shown outlives it.
-            match inside::a_delete_callback(|| unsafe { visit(user, &raw const shown) }) {
+            match inside::a_callback_of(handle, || unsafe { visit(user, &raw const shown) }) {
                 0 => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
             }

@@ -7,13 +7,15 @@ use rustix::time::Timespec;
 use sexton::fault;
 use sexton::store::Answer;
 use sexton::{
-    Answers, Change, Clock, Completion, Driver, DriverOptions, Durability, Earlier, Engine, ErrorKind,
-    Handed, Handler, Opener, Registration, RegistrationId, SubBatchId, Which,
+    Action, Answers, Change, Clock, Completion, Driver, DriverOptions, Durability, Earlier, Engine,
+    ErrorKind, Handed, Handler, HoldKind, NewHold, Opener, Registration, RegistrationId, Selector,
+    SubBatchId, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Outcome};
 use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A run that ends because there is nothing to do.
@@ -159,6 +161,158 @@ fn what_an_alarm_stops_is_asked_for_again_but_not_all_the_time() {
 }
 
 #[test]
+fn calls_are_applied_in_the_order_of_submitting_however_many_threads_drive() {
+    let machine = Machine::new();
+    let driver = Driver::start(Arc::new(machine.open().unwrap()), options(), None).unwrap();
+    let names = keys(50);
+    for round in 0..20 {
+        let start_ms = Some(NEW_YEAR_MS + round * 1_000);
+        let item = |item| Registration { version: b"", start_ms, ..item };
+        let items: Vec<Registration<'_>> = uploads(&names).into_iter().map(item).collect();
+        for one in items.chunks(1) {
+            driver.submit(round.unsigned_abs(), one, Durability::Buffered, false).unwrap();
+        }
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| driver.run(AMPLE_MS).unwrap());
+        }
+    });
+    let tokens: Vec<u64> =
+        std::iter::from_fn(|| driver.next_completion().unwrap()).map(|one| one.token).collect();
+    assert!(tokens.len() == 1_000 && tokens.is_sorted(), "completions come in order");
+    let mut standing = Vec::new();
+    driver
+        .engine()
+        .plan(i64::MAX, &mut |one| {
+            standing.extend((one.action == Action::Delete).then_some(one.ceiling_ms));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(
+        standing,
+        [NEW_YEAR_MS + 19_000 + 3 * HOUR_MS; 50],
+        "the last registration of each key stands"
+    );
+}
+
+#[test]
+fn it_wants_to_be_called_at_once_exactly_while_there_is_something_to_do() {
+    let machine = Machine::new();
+    let engine = Arc::new(machine.open().unwrap());
+    engine.register(&uploads(&keys(4)), Durability::Synced).unwrap();
+    let driver = Driver::start(Arc::clone(&engine), options(), None).unwrap();
+    let due_ms = driver.run(AMPLE_MS).unwrap().unwrap();
+    assert!(due_ms > now_ms(&machine));
+    machine.clock.set(due_ms);
+    assert!(driver.next_ms().unwrap() <= due_ms, "it is due, and nobody has looked");
+    driver.run(AMPLE_MS).unwrap();
+    assert_eq!(driver.next_ms(), None, "nothing to do until somebody takes what is ready");
+    let handed = take_all(&driver);
+    driver.answer(handed[0].id(), all(&handed[0], &Answer::Deleted)).unwrap();
+    let run_out_ms = due_ms + i64::from(ANSWER_MS);
+    assert_eq!(driver.next_ms(), Some(run_out_ms), "the other sub-batch");
+    machine.clock.set(run_out_ms - 1);
+    assert_eq!(driver.next_ms(), Some(run_out_ms));
+    driver.answer(handed[1].id(), all(&handed[1], &Answer::Deleted)).unwrap();
+    assert_eq!(driver.next_ms(), Some(0), "answered, and not committed");
+    driver.run(AMPLE_MS).unwrap();
+    assert_eq!(driver.next_ms(), None);
+}
+
+#[test]
+fn what_an_earlier_opening_left_is_asked_for_at_once() {
+    let (machine, driver, _) = due(2);
+    take_all(&driver);
+    drop(driver);
+    let driver = Driver::start(Arc::new(machine.open().unwrap()), options(), None).unwrap();
+    assert_eq!(driver.next_ms(), Some(0));
+}
+
+#[test]
+fn what_was_answered_is_on_record_when_the_driver_stops() {
+    let (machine, driver, ids) = due(4);
+    let handed = take_all(&driver);
+    driver.answer(handed[0].id(), vec![(1, Answer::Deleted)]).unwrap();
+    let deleted = handed[0].objects().nth(1).unwrap();
+    assert!(ids.contains(&deleted.id));
+    drop(driver);
+    let engine = machine.open().unwrap();
+    assert_kept(&engine, deleted.id, std::str::from_utf8(deleted.key).unwrap());
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 3, "the others are owed");
+    assert_sound(&engine);
+}
+
+#[test]
+fn a_hold_reaches_what_is_ready_and_was_not_taken() {
+    let (machine, driver, _) = due(4);
+    let placed = driver
+        .engine()
+        .place_hold(NewHold {
+            name: "case".into(),
+            selector: Selector::Keys(vec![b"object 1".to_vec(), b"object 3".to_vec()]),
+            kind: HoldKind::Temporary,
+            reason: "court".into(),
+            author: "counsel".into(),
+            review_ms: now_ms(&machine) + HOUR_MS,
+        })
+        .unwrap();
+    assert_eq!(placed.too_late.len(), 2, "for all that the engine knows");
+    let handed = take_all(&driver);
+    let keys: BTreeSet<Vec<u8>> = handed.iter().flat_map(Handed::objects).map(|o| o.key.to_vec()).collect();
+    assert_eq!(
+        keys,
+        BTreeSet::from([b"object 0".to_vec(), b"object 2".to_vec()]),
+        "those held are not handed out"
+    );
+    for one in &handed {
+        assert_eq!(driver.answer(one.id(), all(one, &Answer::Deleted)).unwrap(), one.len());
+    }
+    driver.run(AMPLE_MS).unwrap();
+    machine.clock.advance(HOUR_MS);
+    driver.run(AMPLE_MS).unwrap();
+    assert!(take_all(&driver).is_empty());
+    let class = driver.engine().status().unwrap().classes["upload-3h"];
+    assert_eq!((class.live, class.held, class.ended.deleted), (2, 2, 2));
+    assert_sound(driver.engine());
+}
+
+#[test]
+fn what_nobody_took_cannot_be_answered() {
+    let (_machine, driver, _) = due(4);
+    let first = driver.next_sub_batch().unwrap().unwrap();
+    let untaken = SubBatchId { part: 1, ..first.id() };
+    assert_eq!(driver.answer(untaken, vec![(0, Answer::Deleted)]).unwrap(), 0);
+    assert_eq!(driver.next_sub_batch().unwrap().unwrap().id(), untaken);
+}
+
+#[test]
+fn a_late_answer_counts_for_nothing_also_where_nobody_has_looked_since() {
+    let (machine, driver, _) = due(1);
+    let handed = take_all(&driver).remove(0);
+    machine.clock.advance(i64::from(ANSWER_MS));
+    assert_eq!(driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap(), 0);
+}
+
+#[test]
+fn calls_that_wait_when_the_driver_stops_by_itself_are_completed_with_its_error() {
+    let (machine, driver, _) = due(2);
+    let handed = take_all(&driver).remove(0);
+    driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap();
+    driver.submit(5, &[], Durability::Synced, false).unwrap();
+    driver.fail("as the test asks");
+    let completion = driver.next_completion().unwrap().unwrap();
+    assert_eq!((completion.token, completion.result.unwrap_err().kind()), (5, ErrorKind::Internal));
+    assert!(is_readable(&driver) && driver.next_completion().is_err() && !is_readable(&driver));
+    drop(driver);
+    assert_eq!(
+        machine.open().unwrap().status().unwrap().classes["upload-3h"].live,
+        2,
+        "nothing was committed"
+    );
+}
+
+#[test]
 fn the_first_answer_for_an_object_counts() {
     let (_machine, driver, _) = due(2);
     let handed = take_all(&driver).remove(0);
@@ -177,7 +331,10 @@ fn a_call_with_a_wrong_answer_counts_for_nothing() {
     let handed = take_all(&driver).remove(0);
     for (wrong, said) in [
         ((2, Answer::Deleted), "an answer for object 2 of a sub-batch of 2; places count from 0"),
-        ((1, Answer::Anonymised([0; 65].into())), "a result digest of 65 bytes; at most 64 are allowed"),
+        (
+            (1, Answer::Anonymised([0; 5].into())),
+            "object 1 was to be deleted, and the answer is that it was rewritten",
+        ),
     ] {
         let error = driver.answer(handed.id(), vec![(0, Answer::Deleted), wrong]).unwrap_err();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Invalid, said));

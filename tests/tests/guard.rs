@@ -67,6 +67,32 @@ fn planned(site: &Site, until_ms: i64) -> Vec<Action> {
 }
 
 #[test]
+fn what_is_registered_while_the_clock_is_in_doubt_has_its_floor_whichever_time_is_right() {
+    let kept = "[class.kept]\nkeep = \"1h\"\nwithin = \"3h\"\n[class.upload]\nwithin = \"3h\"\n";
+    let site = Site::new(kept);
+    let engine = site.engine();
+    engine.now_ms();
+    site.machine.clock.step(2 * HOUR_MS);
+    let trusted_ms = engine.now_ms();
+    let wall_ms = trusted_ms + 2 * HOUR_MS;
+    let both = [Registration::new("kept", b"kept"), Registration::new("upload", b"upload")];
+    let ids = engine.register(&both, Durability::Synced).unwrap();
+    engine.next_batch().unwrap();
+    resume(&site);
+    assert_eq!(engine.now_ms(), wall_ms, "the wall was right");
+    let mut floors = Vec::new();
+    engine
+        .plan(i64::MAX, &mut |one| {
+            floors.push((one.id, one.floor_ms, one.ceiling_ms));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let of = |id| floors.iter().find(|(one, ..)| *one == id).copied().unwrap();
+    assert_eq!(of(ids[0].id).1, wall_ms + HOUR_MS, "an hour from when it really came");
+    assert_eq!(of(ids[1].id).2, trusted_ms + 3 * HOUR_MS, "without a floor the earlier time is the safe one");
+}
+
+#[test]
 fn a_clock_that_jumps_a_year_ahead_stops_deleting_while_registering_goes_on() {
     let site = site();
     site.put("upload", "a");

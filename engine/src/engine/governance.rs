@@ -222,7 +222,7 @@ impl Engine {
                 ..items[*at]
             })
             .collect();
-        let manner = Manner { only_missing: true, reason: Reason::Restored };
+        let manner = Manner { only_missing: true, reason: Reason::Restored, ..Manner::USUAL };
         let done = register::register(&self.core, &again, durability, manner, self.now_ms())?;
         let mut answers = vec![None; items.len()];
         for ((at, ..), registered) in found.into_iter().zip(done) {

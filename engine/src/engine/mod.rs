@@ -7,7 +7,7 @@ use crate::check::{self, Report};
 use crate::class::{ClassSet, Definition};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::Committer;
-use crate::core::Core;
+use crate::core::{Core, Planner};
 use crate::entropy::OsEntropy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::{self, Outcome};
@@ -28,7 +28,7 @@ use crate::screen;
 use crate::status::{self, State, Status};
 use crate::store::{Answer, Store};
 use crate::trail::Trail;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
@@ -175,7 +175,7 @@ impl Engine {
     /// `Invalid` with the value and the bound; `Held` where an object that a hold on its class covers is registered under
     /// another class; `Forked`, `Poisoned`, `Io`, `Full`.
     pub fn register(&self, items: &[Registration<'_>], durability: Durability) -> Result<Vec<Registered>> {
-        register::register(&self.core, items, durability, Manner::USUAL, self.now_ms())
+        self.register_as(items, durability, Manner::USUAL)
     }
 
     /// Registers those of `items` whose key has no live registration, and leaves the others alone
@@ -189,8 +189,18 @@ impl Engine {
         items: &[Registration<'_>],
         durability: Durability,
     ) -> Result<Vec<Registered>> {
-        let manner = Manner { only_missing: true, ..Manner::USUAL };
-        register::register(&self.core, items, durability, manner, self.now_ms())
+        self.register_as(items, durability, Manner { only_missing: true, ..Manner::USUAL })
+    }
+
+    fn register_as(
+        &self,
+        items: &[Registration<'_>],
+        durability: Durability,
+        manner: Manner,
+    ) -> Result<Vec<Registered>> {
+        let now = self.trusted();
+        let ahead_ms = if let ClockState::Ahead { by_ms } = now.state { by_ms } else { 0 };
+        register::register(&self.core, items, durability, Manner { ahead_ms, ..manner }, now.now_ms)
     }
 
     /// Makes durable what was answered under [`Durability::Buffered`] so far: after `Ok` it survives the loss of power.
@@ -307,6 +317,18 @@ impl Engine {
             self.complete(batch, outcomes)?;
         }
         Ok(done)
+    }
+
+    /// Those of a batch's objects at `places` that a hold covers now.
+    pub(crate) fn held(&self, batch: &Batch, places: &[usize]) -> Vec<usize> {
+        batch.held(&self.core.holds.read(), places)
+    }
+
+    /// Whether batches wait to be handed out again.
+    pub(crate) fn has_unanswered(&self) -> bool {
+        // Who plans just now knows of them.
+        let unfinished = |planner: MutexGuard<'_, Planner>| !planner.unfinished.is_empty();
+        !self.core.dropped.lock().is_empty() || self.core.planner.try_lock().is_some_and(unfinished)
     }
 
     /// Has the store delete a batch, part by part.

@@ -164,7 +164,7 @@ fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
     family.set_write_buffer_size(options.write_buffer_bytes);
     family.set_max_write_buffer_number(3);
     // The first sorted level as large as level 0 when it is compacted: four buffers, as RocksDB's own defaults have it.
-    family.set_max_bytes_for_level_base(4 * options.write_buffer_bytes as u64);
+    family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
     family.set_target_file_size_base(options.file_bytes);
     family
 }
