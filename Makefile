@@ -35,9 +35,20 @@ install: ## install the C library: PREFIX=/usr/local, DESTDIR=
 uninstall: ## take it away again
 	scripts/install --uninstall "$(PREFIX)" "$(DESTDIR)"
 
-bench: ## run the benchmarks (ARGS="--bench NAME" for one of them)
+# The figures of whoever is measured need a quiet machine and a disk with room; docs/performance.md says how much.
+.PHONY: bench-peers bench-scale
+bench-peers: ## the engine beside Redis, PostgreSQL, RocksDB's TTL, find, other timers, another log
+	@scripts/setup release peers
+	cargo run --release --locked -p sexton-bench --features peers -- peers $(ARGS)
+
+bench-scale: ## the engine with 1, 10 and 100 million live objects
 	@scripts/setup release
-	cargo bench --workspace --locked $(ARGS)
+	cargo run --release --locked -p sexton-bench -- scale $(ARGS)
+
+bench: ## the engine beside ceilings, then criterion's benches (ARGS="--only NAME --scale 0.01": the first alone)
+	@scripts/setup release
+	cargo run --release --locked -p sexton-bench -- ours $(ARGS)
+	$(if $(ARGS),,cargo bench --workspace --locked)
 
 bench-boundary: ## what registering through C costs beside the Rust call
 	@scripts/setup release

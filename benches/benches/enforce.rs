@@ -18,7 +18,7 @@ fn enforce(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for (per_slot, objects) in [(10, 8_000), (1_000, 40_000), (100_000, 200_000)] {
-        let work = Workload::new(objects, per_slot, false);
+        let work = Workload::new(objects, per_slot);
         group.throughput(Throughput::Elements(work.len() as u64));
         for (name, openings) in [("operator", Openings::Operator), ("ticket", Openings::Ticket)] {
             group.bench_function(format!("{name}/{per_slot}-per-slot"), |bench| {

@@ -17,7 +17,7 @@ fn register(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for (per_slot, objects) in [(10, 8_000), (1_000, 40_000), (100_000, 200_000)] {
-        let work = Workload::new(objects, per_slot, false);
+        let work = Workload::new(objects, per_slot);
         group.throughput(Throughput::Elements(work.len() as u64));
         for find in [Find::None, Find::Key] {
             group.bench_function(format!("find-{}/{per_slot}-per-slot", find.name()), |bench| {

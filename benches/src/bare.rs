@@ -1,12 +1,12 @@
 //! The floor under the engine: the same rows in the same layout on the same RocksDB, and nothing else. No checks, no
 //! classes, no wheel, no locks, no intent, no log; one keyed hash instead of a commitment, and one file fsync.
 
+use crate::reference::naive::options;
 use crate::{
     CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SHARDS, SLOT_MS, Workload, share,
 };
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBWithThreadMode, MultiThreaded,
-    Options, ReadOptions, WriteBatch, WriteOptions,
+    ColumnFamilyDescriptor, DBWithThreadMode, MultiThreaded, ReadOptions, WriteBatch, WriteOptions,
 };
 use std::fs::File;
 use std::io::Write;
@@ -39,23 +39,7 @@ impl Bare {
     /// # Errors
     /// Where it cannot be opened.
     pub fn open(folder: &Path, finds: bool) -> Result<Self> {
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_max_total_wal_size(512 << 20);
-        options.set_max_background_jobs(2);
-        options.set_max_open_files(1_000);
-        let mut table = BlockBasedOptions::default();
-        table.set_block_cache(&Cache::new_lru_cache(128 << 20));
-        table.set_cache_index_and_filter_blocks(true);
-        table.set_block_size(16 << 10);
-        table.set_bloom_filter(10.0, false);
-        let mut family = Options::default();
-        family.set_block_based_table_factory(&table);
-        family.set_compression_type(DBCompressionType::Lz4);
-        family.set_write_buffer_size(64 << 20);
-        family.set_max_write_buffer_number(3);
-        family.set_target_file_size_base(64 << 20);
+        let (options, family) = options();
         let families = (0..CLASSES).map(|class| class.to_string()).chain(finds.then(|| OBJECTS.into()));
         let families = families.map(|name| ColumnFamilyDescriptor::new(name, family.clone()));
         let db = Db::open_cf_descriptors(&options, folder.join("index"), families)?;

@@ -1,12 +1,10 @@
-//! What the benchmarks share: objects to register, an engine to register them in, a store that answers at once, and
-//! the bare sketch that the engine is held against.
+//! What the benchmarks share: objects to register, an engine to register them in, a store that answers at once, the
+//! references that the engine is held against, and the runner that holds it against them.
 
 use rustix::time::{ClockId, clock_gettime};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, Registration, VirtualClock};
+use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, VirtualClock};
 use sexton_proof::leaf::Openings;
-use std::iter::StepBy;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +13,16 @@ use std::time::{Duration, Instant};
 
 pub mod bare;
 pub mod boundary;
+pub mod bout;
+pub mod compare;
+pub mod figures;
+pub mod machine;
+pub mod plot;
+pub mod reference;
+pub mod report;
+mod workload;
+
+pub use workload::Workload;
 
 /// Any error: a benchmark has nothing to do but to stop.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -44,93 +52,8 @@ const OBJECT_BYTES: usize = KEY_BYTES + VERSION_BYTES + DIGEST_BYTES;
 const REGISTERED_MS: i64 = 1_767_225_600_000;
 const WITHIN_MS: i64 = 30 * 86_400_000;
 const LEAD_MS: i64 = 30_000;
+const ORIGIN: &str = "bench.example/log";
 const NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
-
-/// Objects of four classes, the same number in every slot, registered in the order of their slots.
-pub struct Workload {
-    /// Objects that fall due in one slot of a class.
-    pub per_slot: usize,
-    /// Whether each call's objects are spread over all slots of its class, and not the next ones in order.
-    spread: bool,
-    calls: usize,
-    /// Key, version and digest of each object, one after the other.
-    bytes: Vec<u8>,
-}
-
-impl Workload {
-    /// `objects` of them, rounded up to whole calls for every class.
-    pub fn new(objects: usize, per_slot: usize, spread: bool) -> Self {
-        let calls = objects.div_ceil(CALL * CLASSES) * CLASSES;
-        let mut bytes = Vec::with_capacity(calls * CALL * OBJECT_BYTES);
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        for object in 0..calls * CALL {
-            bytes.extend_from_slice(format!("bucket-{:04}/", object % 997).as_bytes());
-            for _ in 0..8 {
-                // xorshift64: bytes that do not compress, the same in every run.
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                bytes.extend_from_slice(&random.to_be_bytes());
-            }
-            bytes.truncate((object + 1) * OBJECT_BYTES);
-        }
-        Workload { per_slot, spread, calls, bytes }
-    }
-
-    /// How many objects there are.
-    pub fn len(&self) -> usize {
-        self.calls * CALL
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.calls == 0
-    }
-
-    /// Slots of each class.
-    pub fn slots(&self) -> usize {
-        (self.len() / CLASSES).div_ceil(self.per_slot)
-    }
-
-    /// The class of a call, and the places within the class of the objects it registers.
-    fn call(&self, call: usize) -> (usize, StepBy<Range<usize>>) {
-        let (number, of_class) = (call / CLASSES, self.calls / CLASSES);
-        let places = match self.spread {
-            false => (number * CALL..(number + 1) * CALL).step_by(1),
-            true => (number..of_class * CALL).step_by(of_class),
-        };
-        (call % CLASSES, places)
-    }
-
-    fn object(&self, class: usize, place: usize) -> &[u8] {
-        let at = (class * self.len() / CLASSES + place) * OBJECT_BYTES;
-        &self.bytes[at..at + OBJECT_BYTES]
-    }
-
-    fn start_ms(&self, place: usize) -> i64 {
-        // Somewhere within the slot before, so that the object falls into its own.
-        let slot = i64::try_from(place / self.per_slot).unwrap_or(i64::MAX);
-        let within = i64::try_from(place).unwrap_or(0) * 7_919 % SLOT_MS;
-        REGISTERED_MS + SLOT_MS + LEAD_MS + slot * SLOT_MS - within
-    }
-
-    fn registrations(&self, call: usize) -> Vec<Registration<'_>> {
-        let (class, places) = self.call(call);
-        let registration = |place| {
-            let (key, rest) = self.object(class, place).split_at(KEY_BYTES);
-            let (version, digest) = rest.split_at(VERSION_BYTES);
-            let start_ms = Some(self.start_ms(place));
-            Registration {
-                version,
-                digest,
-                start_ms,
-                size_bytes: 600,
-                ..Registration::new(NAMES[class], key)
-            }
-        };
-        places.map(registration).collect()
-    }
-}
 
 /// A store that answers at once.
 pub struct NullStore;
@@ -165,8 +88,20 @@ impl Ours {
         let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
         // Everything is registered overdue here, which a breaker is there to stop.
         let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
-        let options = Options { classes, breaker, ..Options::new("bench.example/log") };
+        let options = Options { classes, breaker, ..Options::new(ORIGIN) };
         let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
+        let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
+        Ok(Ours { engine, clock })
+    }
+
+    /// Opens again what [`Ours::open`] made, with the classes that are stored, at this time.
+    ///
+    /// # Errors
+    /// Where the engine cannot be opened.
+    pub fn reopen(folder: &Path, now_ms: i64) -> Result<Self> {
+        let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
+        let options = Options { breaker, ..Options::new(ORIGIN) };
+        let clock = Arc::new(VirtualClock::new(now_ms));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
@@ -176,7 +111,7 @@ impl Ours {
     /// # Errors
     /// What the engine answers.
     pub fn register(&self, work: &Workload) -> Result<()> {
-        share(work.calls, |call| {
+        share(work.calls(), |call| {
             self.engine.register(&work.registrations(call), Durability::Synced)?;
             Ok(())
         })
@@ -239,6 +174,14 @@ pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     let (began, used) = (Instant::now(), cpu()?);
     work()?;
     Ok(Cost { wall: began.elapsed(), cpu: cpu()?.saturating_sub(used) })
+}
+
+/// Work per second.
+///
+/// # Errors
+/// Those of `work`.
+pub fn rate(pieces: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    Ok(pieces as f64 / timed(work)?.wall.as_secs_f64())
 }
 
 /// User and system time of this process.

@@ -1,16 +1,21 @@
-//! `sexton-bench floor`: how far the engine is above the floor that RocksDB and the disk set, both measured in turn
-//! in the same run, printed as a Markdown table.
+//! `sexton-bench`: the engine beside ceilings and peers, each measured in turn in the same run (`ours`, `peers`,
+//! `scale`); how far it is above the floor that RocksDB and the disk set, by CPU time too (`floor`); what the boundary to
+//! C costs (`boundary`).
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints what it measured")]
 
+mod run;
+
 use clap::Parser;
+use run::RunArgs;
 use sexton::Find;
 use sexton_bench::bare::Bare;
 use sexton_bench::boundary::{self, BUFFERED};
+use sexton_bench::compare::{Set, growth};
+use sexton_bench::figures::Spread;
+use sexton_bench::machine::Fsync;
 use sexton_bench::{CALL, Cost, Ours, Result, Workload, timed};
 use sexton_proof::leaf::Openings;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +25,12 @@ const FILLS: [(usize, usize); 3] = [(100_000, 10), (1_000_000, 1_000), (2_000_00
 /// Benchmarks of Sexton that are no criterion benches.
 #[derive(Parser)]
 enum Args {
+    /// The engine beside ceilings and sketches on the same libraries.
+    Ours(RunArgs),
+    /// The engine beside what others wrote: Redis, PostgreSQL, RocksDB's TTL, find, other timers, another log.
+    Peers(RunArgs),
+    /// The engine while a million, ten and a hundred million objects live.
+    Scale(RunArgs),
     /// The engine beside a bare sketch of it: durable registrations and enforced objects per second.
     Floor {
         /// Rounds; medians are taken over them.
@@ -58,6 +69,12 @@ enum Args {
     /// One side of `boundary`: registers through Rust and prints the microseconds that it took.
     #[command(hide = true)]
     Register { folder: PathBuf, calls: usize, flags: u32 },
+    /// One life of `scale`: prints a line for each figure.
+    #[command(hide = true)]
+    Grow { folder: PathBuf, live: usize, more: usize },
+    /// Opens what `grow` left, and prints how long that took.
+    #[command(hide = true)]
+    Reopen { folder: PathBuf },
 }
 
 /// What is measured.
@@ -90,6 +107,9 @@ type Rounds = Vec<(Cost, Cost)>;
 
 fn main() -> Result<()> {
     match Args::parse() {
+        Args::Ours(args) => run::run(Set::Ours, args),
+        Args::Peers(args) => run::run(Set::Peers, args),
+        Args::Scale(args) => run::run(Set::Scale, args),
         Args::Floor { rounds, dir, fill, objects, spread, only } => {
             let wanted = Wanted { fill, objects, spread, only: only.as_deref() };
             floor(rounds, &dir, &wanted)
@@ -98,6 +118,14 @@ fn main() -> Result<()> {
         Args::Register { folder, calls, flags } => {
             let cost = boundary::register(&folder, calls, flags)?;
             println!("{} {}", cost.wall.as_micros(), cost.cpu.as_micros());
+            Ok(())
+        }
+        Args::Grow { folder, live, more } => {
+            print!("{}", growth::grow(&folder, live, more)?);
+            Ok(())
+        }
+        Args::Reopen { folder } => {
+            print!("{}", growth::reopen(&folder)?);
             Ok(())
         }
     }
@@ -130,7 +158,7 @@ fn boundary_to_c(program: &Path, rounds: u8, calls: usize, dir: &Path) -> Result
             ratios.0.push(c.wall.as_secs_f64() / rust.wall.as_secs_f64());
             ratios.1.push(c.cpu.as_secs_f64() / rust.cpu.as_secs_f64());
         }
-        let cell = |ratios| {
+        let cell = |ratios: Vec<f64>| {
             let (least, median, most) = spread(ratios);
             format!("{median:.2} ({least:.2}–{most:.2})")
         };
@@ -160,7 +188,8 @@ fn floor(rounds: u8, dir: &Path, wanted: &Wanted<'_>) -> Result<()> {
     println!("| per slot | objects | find/openings | registered | × | CPU | enforced | × | CPU |");
     println!("|---:|---:|---|---:|---:|---:|---:|---:|---:|");
     for (objects, per_slot) in FILLS.into_iter().filter(|(_, n)| fill.is_none_or(|f| f == *n)) {
-        let work = Workload::new(asked.unwrap_or(objects), per_slot, is_spread);
+        let work = Workload::new(asked.unwrap_or(objects), per_slot);
+        let work = if is_spread { work.spread() } else { work };
         let subjects: Vec<Subject> =
             SUBJECTS.into_iter().filter(|s| only.is_none_or(|name| name == s.name)).collect();
         let mut measured: Vec<Rounds> = vec![Vec::new(); subjects.len()];
@@ -206,32 +235,24 @@ fn measure(dir: &Path, subject: Subject, work: &Workload) -> Result<(Cost, Cost)
 fn cells(work: &Workload, rounds: &Rounds, bare: &Rounds, pick: fn(&(Cost, Cost)) -> Cost) -> String {
     let objects = work.len() as f64;
     let rate = |costs| objects / pick(costs).wall.as_secs_f64();
-    let (least, median, most) = spread(rounds.iter().map(|r| rate(r) / 1_000.0).collect());
-    let share = spread(rounds.iter().zip(bare).map(|(mine, theirs)| rate(mine) / rate(theirs)).collect()).1;
-    let cpu = spread(rounds.iter().map(|r| pick(r).cpu.as_secs_f64() * 1e6 / objects).collect()).1;
+    let (least, median, most) = spread(rounds.iter().map(|r| rate(r) / 1_000.0));
+    let share = spread(rounds.iter().zip(bare).map(|(mine, theirs)| rate(mine) / rate(theirs))).1;
+    let cpu = spread(rounds.iter().map(|r| pick(r).cpu.as_secs_f64() * 1e6 / objects)).1;
     format!("{median:.0} ({least:.0}–{most:.0}) | {share:.2} | {cpu:.1}")
 }
 
 /// Least, median and most.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-    (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
+fn spread(values: impl IntoIterator<Item = f64>) -> (f64, f64, f64) {
+    let spread = Spread::of(&values.into_iter().collect::<Vec<_>>());
+    spread.map_or((f64::NAN, f64::NAN, f64::NAN), |s| (s.least, s.median, s.most))
 }
 
 /// How long the disk takes to make 4 KiB durable at the end of a file.
 fn print_fsync(dir: &Path) -> Result<()> {
-    let folder = tempfile::tempdir_in(dir)?;
-    let mut file = File::create(folder.path().join("fsync"))?;
-    let mut taken = Vec::new();
-    for _ in 0..200 {
-        let once = timed(|| {
-            file.write_all(&[1; 4096])?;
-            Ok(file.sync_data()?)
-        })?;
-        taken.push(once.wall.as_secs_f64() * 1e6);
+    let fsync = Fsync::measured(dir)?;
+    if let Some(Spread { least, median, most }) = fsync.micros {
+        let measured = fsync.measured;
+        println!("fdatasync after appending 4 KiB: {median:.0} µs ({least:.0}–{most:.0}) of {measured}");
     }
-    let (least, median, most) = spread(taken);
-    println!("fdatasync after appending 4 KiB: {median:.0} µs ({least:.0}–{most:.0}) of 200");
     Ok(())
 }
