@@ -1,6 +1,6 @@
 //! Taking, cancelling and listing requests.
 
-use crate::class::{Class, START_MIN_MS};
+use crate::class::Class;
 use crate::core::{Core, Planner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hold::check_text;
@@ -82,12 +82,6 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
     erasure.selector.check()?;
     check_text("reason", &erasure.reason)?;
     check_text("author", &erasure.author)?;
-    if erasure.received_ms < START_MIN_MS {
-        return Err(Error::invalid(format!(
-            "received {} ms is before 1990-01-01 ({START_MIN_MS} ms), which is usually a field left empty; give the true instant",
-            erasure.received_ms
-        )));
-    }
     if erasure.received_ms > now_ms {
         return Err(Error::invalid(format!(
             "received {} ms lies in the future (now is {now_ms} ms)",

@@ -2,9 +2,9 @@
 
 use crate::error::{Outcome, invalid, sexton_error};
 use crate::handle::{sexton_engine, with_engine};
-use crate::pointer::{self, Out};
+use crate::pointer;
 use crate::register::given_ms;
-use crate::text::sexton_text;
+use crate::text::{give_json, sexton_text};
 use crate::types::{sexton_bytes, sexton_erasure, sexton_hold, sexton_selector};
 use serde_json::Value;
 use sexton::{Calendar, ClassSet, Engine, Erasure, HoldKind, NewHold, Selector, Span, json};
@@ -57,22 +57,6 @@ unsafe fn owned(text: sexton_bytes, name: &str) -> Outcome<String> {
     unsafe { pointer::text(text, name) }.map(str::to_owned)
 }
 
-/// Does `body` and gives C its answer as JSON.
-unsafe fn answer(
-    engine: *const sexton_engine,
-    out: *mut *mut sexton_text,
-    error: *mut *mut sexton_error,
-    body: impl FnOnce(&Engine) -> Outcome<Value>,
-) -> i32 {
-    let told = |engine: &Engine| {
-        let out = Out::new(out, "json")?;
-        out.give_text(body(engine)?.to_string());
-        Ok(())
-    };
-    // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, told) }
-}
-
 /// Defines classes, or new versions of them, from the text of a class file (TOML). Objects registered before keep the version
 /// they fell under.
 ///
@@ -108,7 +92,7 @@ pub unsafe extern "C" fn sexton_classes(
         Ok(engine.classes().into_iter().map(one).collect())
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Places a legal hold: what it covers, now and later, is not deleted until it is lifted. After SEXTON_OK it survives the loss
@@ -147,7 +131,7 @@ pub unsafe extern "C" fn sexton_place_hold(
         Ok(told)
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Lifts the hold of this name. What it kept past its ceiling goes when grace_ms have passed, what is still in its window goes
@@ -171,7 +155,7 @@ pub unsafe extern "C" fn sexton_lift_hold(
         Ok(json::hold(&engine.lift_hold(name, reason, author, grace_ms)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// All legal holds, lifted ones too: an array.
@@ -183,7 +167,7 @@ pub unsafe extern "C" fn sexton_holds(
 ) -> i32 {
     let body = |engine: &Engine| Ok(engine.holds().iter().map(json::hold).collect());
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Takes an erasure; the request with its "number" is in *json. When it can no longer be cancelled, each of its objects goes as
@@ -203,6 +187,11 @@ pub unsafe extern "C" fn sexton_erase(
         let erasure = unsafe { pointer::borrow(erasure, "erasure") }?;
         // SAFETY: by the contract borrowed for the call, here and below.
         let text = |text, name| unsafe { owned(text, name) };
+        if erasure.received_ms == 0 {
+            return Err(invalid(
+                "received_ms is 0, which is usually a field left empty; SEXTON_UNKNOWN_MS is now",
+            ));
+        }
         let within = text(erasure.within, "within")?;
         let span = |text: &str| {
             text.parse::<Span>()
@@ -223,7 +212,7 @@ pub unsafe extern "C" fn sexton_erase(
         Ok(json::request(&taken))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Cancels an erasure that may still be cancelled. Doing it again is fine.
@@ -238,7 +227,7 @@ pub unsafe extern "C" fn sexton_cancel_erasure(
 ) -> i32 {
     let body = |engine: &Engine| Ok(json::request(&engine.cancel_erasure(number)?));
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// All requests (erasures, closing down, applied classes, lifted holds) and how far they have come: an array.
@@ -250,7 +239,7 @@ pub unsafe extern "C" fn sexton_requests(
 ) -> i32 {
     let body = |engine: &Engine| Ok(engine.requests()?.iter().map(json::request).collect());
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// The objects of an erasure that were found so far, each with what it waits for or how it ended: an array.
@@ -265,7 +254,7 @@ pub unsafe extern "C" fn sexton_erasure_items(
 ) -> i32 {
     let body = |engine: &Engine| Ok(engine.erasure_items(number)?.iter().map(json::item).collect());
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Forgets a request that is over, and with it whose it was and which objects it concerned.
@@ -304,7 +293,7 @@ pub unsafe extern "C" fn sexton_close_down(
         Ok(json::request(&engine.close_down(what, text(reason, "reason")?, text(author, "author")?)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Applies the newest version of a class to the objects that were registered under earlier ones. The request is in *json.
@@ -326,7 +315,7 @@ pub unsafe extern "C" fn sexton_apply_class(
         Ok(json::request(&engine.apply_class(name, reason, text(author, "author")?)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Ends an alarm after somebody has looked; `alarm` is its "id" in sexton_status(). A clock is accepted as it stands now; what
@@ -354,5 +343,5 @@ pub unsafe extern "C" fn sexton_resume(
         Ok(json::alarm(&engine.resume(&alarm.id, reason, author)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { answer(engine, json, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }

@@ -4,9 +4,8 @@ use crate::error::{not_found, sexton_error};
 use crate::handle::{sexton_engine, with_engine};
 use crate::inside;
 use crate::pointer::{self, Out, lend};
-use crate::text::sexton_text;
+use crate::text::{give_json, sexton_text};
 use crate::types::{SEXTON_UNKNOWN_MS, sexton_bytes, sexton_counters, sexton_forecast};
-use serde_json::Value;
 use sexton::{Action, ClassStatus, Engine, Forecast, State, json};
 use std::ffi::c_void;
 use std::ops::ControlFlow;
@@ -48,13 +47,11 @@ pub unsafe extern "C" fn sexton_status(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |engine: &Engine| {
-        let out = Out::new(json, "json")?;
         let status = engine.status()?;
-        out.give_text(json::status(&status, &engine.needs(&status)?).to_string());
-        Ok(())
+        Ok(json::status(&status, &engine.needs(&status)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// The counts of a class. Costs as much as sexton_status().
@@ -161,14 +158,9 @@ pub unsafe extern "C" fn sexton_feed(
     json: *mut *mut sexton_text,
     error: *mut *mut sexton_error,
 ) -> i32 {
-    let body = |engine: &Engine| {
-        let out = Out::new(json, "json")?;
-        let entries: Value = engine.feed(after, max)?.iter().map(json::feed_entry).collect();
-        out.give_text(entries.to_string());
-        Ok(())
-    };
+    let body = |engine: &Engine| Ok(engine.feed(after, max)?.iter().map(json::feed_entry).collect());
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Forgets the feed up to number `through`. After SEXTON_OK that survives the loss of power.
@@ -193,14 +185,12 @@ pub unsafe extern "C" fn sexton_screen(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |engine: &Engine| {
-        let out = Out::new(json, "json")?;
         // SAFETY: by the contract borrowed for the call.
         let key = unsafe { pointer::bytes(key, "key") }?;
-        out.give_text(json::screened(key, &engine.screen(key)?).to_string());
-        Ok(())
+        Ok(json::screened(key, &engine.screen(key)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Checks everything that is stored against everything else, and tells in *json what it found ("sound", "problems"). Reads all
@@ -212,15 +202,13 @@ pub unsafe extern "C" fn sexton_check(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |engine: &Engine| {
-        let out = Out::new(json, "json")?;
         let report = engine.check()?;
         let mut told = json::report(&report);
         told["sound"] = report.is_sound().into();
-        out.give_text(told.to_string());
-        Ok(())
+        Ok(told)
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, body) }
+    unsafe { give_json(engine, json, error, body) }
 }
 
 /// Gives back the disk space of what has ended. Costs little; safe at any time; worth doing every few minutes.

@@ -1,9 +1,11 @@
 //! Texts that C is given: JSON, receipts, policies.
 
 use crate::error::{EMPTY, Outcome, call, invalid, plain, sexton_error};
+use crate::handle::{sexton_engine, with_engine};
 use crate::pointer::{self, Out};
 use crate::types::{sexton_bytes, sexton_id};
-use sexton::RegistrationId;
+use serde_json::Value;
+use sexton::{Engine, RegistrationId};
 
 /// A text with its length: JSON, a receipt, a policy. UTF-8, not NUL-terminated. Opaque; freed with sexton_text_free().
 pub struct sexton_text(String);
@@ -13,6 +15,22 @@ impl Out<*mut sexton_text> {
     pub(crate) fn give_text(self, text: impl Into<String>) {
         self.give(sexton_text(text.into()));
     }
+}
+
+/// Does `body` and gives C its answer as JSON.
+pub(crate) unsafe fn give_json(
+    engine: *const sexton_engine,
+    out: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+    body: impl FnOnce(&Engine) -> Outcome<Value>,
+) -> i32 {
+    let told = |engine: &Engine| {
+        let out = Out::new(out, "json")?;
+        out.give_text(body(engine)?.to_string());
+        Ok(())
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { with_engine(engine, error, told) }
 }
 
 /// The bytes of a text; they live as long as it. Empty for NULL.

@@ -220,6 +220,8 @@ TEST("an erasure can be cancelled as long as it says, and not of what is not the
     erasure.within = bytes("soon");
     REFUSES(SEXTON_INVALID, sexton_erase(engine, &erasure, &text, &error));
     erasure.within = bytes("15wd");
+    erasure.received_ms = 0;
+    REFUSES(SEXTON_INVALID, sexton_erase(engine, &erasure, &text, &error));
     erasure.received_ms = now_ms() + 1;
     REFUSES(SEXTON_INVALID, sexton_erase(engine, &erasure, &text, &error));
     erasure.received_ms = now_ms() - DAY_MS;

@@ -200,7 +200,12 @@ impl Run {
         assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
         let terms = self.model.newest(class);
         let is_open = start_ms.is_none() && terms.max_open_s.is_some();
-        let start_ms = start_ms.unwrap_or(now_ms + terms.max_open_s.unwrap_or(0) * 1_000);
+        // While the wall is ahead it may be right, and a floor must hold all the same.
+        let ahead_ms = match self.engine().status().unwrap().clock {
+            ClockState::Ahead { by_ms } if terms.keep_s.is_some() => by_ms,
+            _ => 0,
+        };
+        let start_ms = start_ms.unwrap_or(now_ms + ahead_ms + terms.max_open_s.unwrap_or(0) * 1_000);
         let mut item = Item {
             id: answer.id,
             key,
