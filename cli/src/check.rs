@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> 
 }
 
 fn as_json(report: &Report, state: &State, sound: bool, output: &mut Output) {
-    let (state, why) = json::state(state);
+    let (state, why) = state.in_words();
     let mut told = json::report(report);
     told["sound"] = sound.into();
     told["state"] = state.into();
@@ -43,7 +43,7 @@ fn text(report: &Report, state: &State, sound: bool, folder: &Path, output: &mut
     line(report.tombstones, "tombstones");
     line(report.carries, "carries");
     line(report.leaves, "log entries");
-    if let (state, Some(why)) = json::state(state) {
+    if let (state, Some(why)) = state.in_words() {
         output.line(format_args!("{} {why}", output.bad(format_args!("{state}:"))));
     }
     for problem in &report.problems {

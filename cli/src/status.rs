@@ -26,7 +26,7 @@ pub(crate) fn code(needs: &[String]) -> u8 {
 }
 
 fn text(status: &Status, needs: &[String], output: &mut Output) {
-    let (state, _) = json::state(&status.state);
+    let (state, _) = status.state.in_words();
     output.line(format_args!("{} as of {}: {state}", status.origin, show::instant(status.as_of_ms)));
     for need in needs {
         output.line(output.bad(need));

@@ -250,9 +250,7 @@ impl Dispatcher {
         id: SubBatchId,
         answers: Vec<(u32, Answer)>,
     ) -> Result<usize> {
-        let now_ms = engine.now_ms();
-        // What is late counts for nothing, also where nobody has looked since.
-        self.run_out(now_ms, engine.monotonic_ms());
+        let (now_ms, monotonic_ms) = (engine.now_ms(), engine.monotonic_ms());
         let mut state = self.state.lock();
         let Some(open) = state.open.get_mut(&id.batch).filter(|open| open.id(id.part) == id) else {
             return Ok(0);
@@ -264,12 +262,16 @@ impl Dispatcher {
                 id.part, id.batch
             )));
         };
-        if part.taken_ms.is_none() {
+        // What is late counts for nothing, also where nobody has looked since.
+        let is_late = part.runs_out_ms(self.limits.answer_ms).is_some_and(|at_ms| at_ms <= monotonic_ms);
+        if part.taken_ms.is_none() || is_late {
             return Ok(0);
         }
-        let places = part.places.clone();
-        check(&answers, places.len(), open.batch.disposition())?;
-        let count = |(at, answer): (u32, Answer)| open.answer(id.part, places[at as usize], answer, now_ms);
+        check(&answers, part.places.len(), open.batch.disposition())?;
+        let count = |(at, answer): (u32, Answer)| {
+            let place = open.parts[id.part as usize].places[at as usize];
+            open.answer(id.part, place, answer, now_ms)
+        };
         Ok(answers.into_iter().map(count).filter(|counted| *counted).count())
     }
 

@@ -11,20 +11,10 @@ use crate::hold::{Hold, HoldKind};
 use crate::preview::{Action, Forecast};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::screen::Screened;
-use crate::status::{ClassStatus, State, Status};
+use crate::status::{ClassStatus, Status};
 use serde_json::{Map, Value, json};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, printable};
 use sexton_proof::window::{Date, Span};
-
-/// The word for a state, and what happened.
-pub fn state(state: &State) -> (&'static str, Option<&str>) {
-    match state {
-        State::Running => ("running", None),
-        State::Forked(why) => ("forked", Some(why)),
-        State::Poisoned(why) => ("poisoned", Some(why)),
-        State::Paused(why) => ("paused", Some(why)),
-    }
-}
 
 /// How the clock stands, as a word, and by how much, ms.
 pub fn clock(clock: ClockState) -> (&'static str, i64) {
@@ -37,7 +27,7 @@ pub fn clock(clock: ClockState) -> (&'static str, i64) {
 
 /// The status, with what needs a person ([`Engine::needs`](crate::Engine::needs)).
 pub fn status(status: &Status, needs: &[String]) -> Value {
-    let (word, why) = state(&status.state);
+    let (word, why) = status.state.in_words();
     let (clock, off_ms) = clock(status.clock);
     let classes: Map<String, Value> =
         status.classes.iter().map(|(name, one)| (name.clone(), class_status(one))).collect();

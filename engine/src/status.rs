@@ -29,6 +29,18 @@ pub enum State {
     Paused(String),
 }
 
+impl State {
+    /// The word for it, and what happened.
+    pub fn in_words(&self) -> (&'static str, Option<&str>) {
+        match self {
+            State::Running => ("running", None),
+            State::Forked(why) => ("forked", Some(why)),
+            State::Poisoned(why) => ("poisoned", Some(why)),
+            State::Paused(why) => ("paused", Some(why)),
+        }
+    }
+}
+
 /// The engine as of one instant.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -84,13 +96,9 @@ pub struct ClassStatus {
 /// What of a status needs a person, in a sentence each; `is_late` says whether something is overdue that no hold keeps.
 pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     let mut needs = Vec::new();
-    let said = match &status.state {
-        State::Running => None,
-        State::Forked(why) => Some(("forked", why)),
-        State::Poisoned(why) => Some(("poisoned", why)),
-        State::Paused(why) => Some(("paused", why)),
-    };
-    needs.extend(said.map(|(word, why)| format!("{word}: {why}")));
+    if let (word, Some(why)) = status.state.in_words() {
+        needs.push(format!("{word}: {why}"));
+    }
     // A pause says the sentence of its alarm.
     let is_said = |alarm: &Alarm| matches!(&status.state, State::Paused(why) if *why == alarm.sentence);
     let others = status.alarms.iter().filter(|alarm| !is_said(alarm));

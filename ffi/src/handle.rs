@@ -259,8 +259,9 @@ fn drive(folder: &Path, options: &sexton_options, handle: Handle) -> Outcome<Arc
 /// interrupted. `options` may be NULL: the defaults, which open a folder that exists.
 ///
 /// SEXTON_BUSY where another process has the folder open; SEXTON_INVALID where the options do not fit what is stored;
-/// SEXTON_CLOSED in a child of a process that had opened an engine before it forked; SEXTON_CORRUPT where the files contradict themselves; SEXTON_IO, SEXTON_FULL. A folder whose log is not the published
-/// one opens, in the state SEXTON_STATE_FORKED.
+/// SEXTON_CLOSED in a child of a process that had opened an engine before it forked; SEXTON_CORRUPT where the files
+/// contradict themselves; SEXTON_IO, SEXTON_FULL. A folder whose log is not the published one opens, in the state
+/// SEXTON_STATE_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_open(
     folder: sexton_bytes,

@@ -66,12 +66,12 @@ static int32_t deletes(void *user, sexton_engine *engine, const sexton_batch *ba
 }
 
 /* An engine with threads of every kind, that has worked. */
-static sexton_engine *open_with_threads(void) {
+static sexton_engine *open_with_threads(sexton_delete_fn function) {
     sexton_options *options = site_options();
     sexton_error *error = NULL;
     set_uint(options, "threads", 2);
     set_uint(options, "callback_threads", 2);
-    CHECK_OK(sexton_options_set_delete(options, deletes, NULL, &error), error);
+    CHECK_OK(sexton_options_set_delete(options, function, NULL, &error), error);
     sexton_engine *engine = open_with(options);
     sexton_options_free(options);
     put_many(engine, "files", "a", 5);
@@ -109,17 +109,7 @@ TEST("a handler of the host's for what its own code raises runs in callbacks") {
     struct sigaction action = {.sa_handler = handle}, before;
     sigemptyset(&action.sa_mask);
     CHECK_INT(0, sigaction(SIGBUS, &action, &before));
-    sexton_options *options = site_options();
-    sexton_error *error = NULL;
-    set_uint(options, "threads", 1);
-    CHECK_OK(sexton_options_set_delete(options, raises, NULL, &error), error);
-    sexton_engine *engine = open_with(options);
-    sexton_options_free(options);
-    put_many(engine, "files", "a", 5);
-    pass_ms(2 * SECOND_MS);
-    while (counters(engine, "files").deleted < 5) {
-        usleep(1000);
-    }
+    sexton_engine *engine = open_with_threads(raises);
     CHECK(handled);
     close_site(engine);
     sigaction(SIGBUS, &before, NULL);
@@ -130,7 +120,7 @@ TEST("the library's threads block every signal that can be sent to the process")
     if (getenv("SEXTON_TEST_SMALL") != NULL) {
         return; /* Under valgrind the kernel is shown valgrind's own masks. */
     }
-    sexton_engine *engine = open_with_threads();
+    sexton_engine *engine = open_with_threads(deletes);
     list_threads(&threads);
     CHECK(named(&threads, "sexton") >= 3);
     for (int signal = 1; signal <= SIGRTMAX; signal++) {
@@ -145,7 +135,7 @@ TEST("the library's threads block every signal that can be sent to the process")
 
 TEST("a signal that the host blocks reaches no thread of the library") {
     sigset_t two, pending;
-    sexton_engine *engine = open_with_threads();
+    sexton_engine *engine = open_with_threads(deletes);
     sigemptyset(&two);
     sigaddset(&two, SIGUSR1);
     sigaddset(&two, SIGTERM);
@@ -175,7 +165,7 @@ TEST("no signal handler is installed, and the host's signal mask stays as it is"
     }
     sigemptyset(&mask_before);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
-    sexton_engine *engine = open_with_threads();
+    sexton_engine *engine = open_with_threads(deletes);
     for (int round = 0; round < 2; round++) {
         for (int signal = 1; signal <= 64; signal++) {
             sigaction(signal, NULL, &after);
@@ -194,7 +184,7 @@ TEST("no signal handler is installed, and the host's signal mask stays as it is"
 
 TEST("no thread of the library is left when the engine is closed") {
     static thread_list threads;
-    sexton_engine *engine = open_with_threads();
+    sexton_engine *engine = open_with_threads(deletes);
     list_threads(&threads);
     CHECK(named(&threads, "sexton") >= 3);
     close_site(engine);
