@@ -11,6 +11,7 @@ use crate::trail::{Trail, Whereabouts};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// One object of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +180,7 @@ pub(crate) fn forget(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Re
     set.delete_range(Family::Items, &range.start..&range.end);
     set.delete(Family::Meta, &schema::request_key(number));
     core.writer.write_durably(set)?;
+    core.leaves_traces.store(true, Ordering::SeqCst);
     core.requests.lock().remove(&number);
     drop(planner);
     Ok(())

@@ -18,6 +18,7 @@ use sexton_proof::id::PageId;
 use sexton_proof::record::Cause;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Evidence waiting for a commit, and where its result is put.
 type Waiting = (Evidence, Arc<Mutex<Option<Result<u64>>>>);
@@ -105,6 +106,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
         core.index.close(&evidence.to());
         core.index.settle(&evidence.batch.intent.pages);
     }
+    core.leaves_traces.store(true, Ordering::SeqCst);
     Ok(first)
 }
 

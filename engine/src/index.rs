@@ -9,6 +9,7 @@ use crate::schema::{self, Arrivals, FINGERPRINT_BYTES, PageRecord, PageRows, Tal
 use crate::wheel::Wheel;
 use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::many::{Messages, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -129,15 +130,31 @@ impl Index {
         Index { shards: (0..shards).map(shard).collect(), writing_out: Mutex::default(), secret }
     }
 
-    /// The shard of an object's key and the fingerprint under which its registration is found, both from one hash
-    /// under the engine's secret: nobody outside can aim at a shard or recognise a key.
+    /// The shard of each key and the fingerprint under which its registration is found, both from one hash under the
+    /// engine's secret: nobody outside can aim at a shard or recognise a key.
+    pub(crate) fn locate_each<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> Vec<(usize, [u8; FINGERPRINT_BYTES])> {
+        let mut messages = Messages::default();
+        for key in keys {
+            messages.push(|out| {
+                out.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes());
+                out.extend_from_slice(key);
+            });
+        }
+        let located = |hash: [u8; 32]| {
+            let (mut fingerprint, mut number) = ([0; FINGERPRINT_BYTES], [0; 4]);
+            fingerprint.copy_from_slice(&hash[..FINGERPRINT_BYTES]);
+            number.copy_from_slice(&hash[FINGERPRINT_BYTES..FINGERPRINT_BYTES + 4]);
+            (u32::from_be_bytes(number) as usize % self.shards.len(), fingerprint)
+        };
+        messages.hash_each(Mode::Keyed(&self.secret)).into_iter().map(located).collect()
+    }
+
+    /// The same of one key.
     pub(crate) fn locate(&self, key: &[u8]) -> (usize, [u8; FINGERPRINT_BYTES]) {
-        let hash = blake3::keyed_hash(&self.secret, key);
-        let (fingerprint, rest) = hash.as_bytes().split_at(FINGERPRINT_BYTES);
-        let number = rest.iter().take(4).fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
-        let mut out = [0; FINGERPRINT_BYTES];
-        out.copy_from_slice(fingerprint);
-        (number % self.shards.len(), out)
+        self.locate_each(std::iter::once(key)).pop().unwrap_or_default()
     }
 
     pub(crate) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
@@ -285,37 +302,46 @@ impl Shard {
         surprise: bool,
     ) -> Result<RegistrationId> {
         loop {
-            if let Some(page) = self.open_page(kv, class, slot)? {
-                let found =
-                    self.page_mut(page).ok_or_else(|| Error::internal("a page vanished from its wheel"))?;
-                let seq = found.rows;
-                found.rows += 1;
-                found.surprises += u32::from(surprise);
-                // An object that was overdue when it was registered has a ceiling that its slot does not tell.
-                found.earliest_ceiling_ms = found.earliest_ceiling_ms.min(ceiling_ms);
-                if found.rows >= PAGE_ROWS_MAX {
-                    found.state = PageState::Closed;
-                }
-                return Ok(RegistrationId { page, seq });
+            if let Some(id) = self.take_seq(class.id, slot, ceiling_ms, surprise)? {
+                return Ok(id);
             }
-            // What lies there is being reclaimed, or all its 65,536 parts of 65,536 rows are used: later, never lost.
-            slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
+            let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
+            match self.next_part(kv, first)? {
+                Some(part) => {
+                    let earliest_ceiling_ms = class.earliest_ceiling_ms(slot);
+                    let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling_ms);
+                    self.restore(first, page)?;
+                }
+                // What lies there is being reclaimed, or all its 65,536 parts of 65,536 rows are used: later, never lost.
+                None => slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000)),
+            }
         }
     }
 
-    fn open_page(&mut self, kv: &dyn Kv, class: &Class, slot: u64) -> Result<Option<PageId>> {
+    /// The next seq of the page of a slot that takes registrations, if there is one.
+    fn take_seq(
+        &mut self,
+        class: ClassId,
+        slot: u64,
+        ceiling_ms: i64,
+        surprise: bool,
+    ) -> Result<Option<RegistrationId>> {
         let shard = self.number;
-        let id = |part| PageId { class: class.id, slot, shard, part };
-        if let Some(last) = self.class(class.id)?.wheel.get(slot).and_then(|parts| parts.last())
-            && last.state == PageState::Open
-        {
-            return Ok(Some(id(last.part)));
+        let parts = self.class(class)?.wheel.get_mut(slot);
+        let Some(page) =
+            parts.and_then(|parts| parts.last_mut()).filter(|page| page.state == PageState::Open)
+        else {
+            return Ok(None);
+        };
+        let seq = page.rows;
+        page.rows += 1;
+        page.surprises += u32::from(surprise);
+        // An object that was overdue when it was registered has a ceiling that its slot does not tell.
+        page.earliest_ceiling_ms = page.earliest_ceiling_ms.min(ceiling_ms);
+        if page.rows >= PAGE_ROWS_MAX {
+            page.state = PageState::Closed;
         }
-        let Some(part) = self.next_part(kv, id(0))? else { return Ok(None) };
-        let earliest_ceiling_ms = class.earliest_ceiling_ms(slot);
-        let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling_ms);
-        self.restore(id(part), page)?;
-        Ok(Some(id(part)))
+        Ok(Some(RegistrationId { page: PageId { class, slot, shard, part: page.part }, seq }))
     }
 
     /// A page of its own for `rows` carried registrations: nobody else ever gets a seq in it, so a batch that dies

@@ -142,7 +142,6 @@ pub(crate) fn descriptor_of<'a>(
 fn commitment_of(core: &Core, id: RegistrationId, row: &Row<'_>) -> Result<[u8; 32]> {
     let class = core.class(id.page.class)?;
     let k = core.keyring.get_or_create(class.id, id.page.slot)?;
-    let mut descriptor = Vec::with_capacity(512);
-    descriptor_of(core, &class, id, row).encode_into(&mut descriptor);
-    Ok(commitment::commit(&commitment::blinding(&k, &descriptor), &descriptor))
+    let digest = descriptor_of(core, &class, id, row).digest();
+    Ok(commitment::commit(&commitment::blinding(&k, &id, &digest), &digest))
 }

@@ -87,13 +87,13 @@ fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<V
     let k = core.keyring.get(id.page.class, id.page.slot)?;
     let (given, digest) = unopened(&end.batch, end, opener, k.as_ref())?;
     for mut opening in readings(core, &class, &given, opener) {
-        let mut descriptor = Vec::new();
-        opening.descriptor(&core.origin, id, end.batch.leaf.class_leaf).encode_into(&mut descriptor);
+        let digest_of_it = opening.descriptor(&core.origin, id, end.batch.leaf.class_leaf).digest();
         if let Some(k) = &k {
-            // A ticket is of the page that the object was registered in; carried, it is blinded anew.
-            opening.r = commitment::blinding(k, &descriptor);
+            // What is sealed goes without it. A ticket is of the page that the object was registered in; carried, it is
+            // blinded anew.
+            opening.r = commitment::blinding(k, &id, &digest_of_it);
         }
-        if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor) {
+        if end.tombstone.commitment == commitment::commit(&opening.r, &digest_of_it) {
             return Ok((opening, digest));
         }
     }

@@ -5,23 +5,34 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::kv::{Family, WriteSet};
 use crate::schema;
+use parking_lot::Mutex;
 use sexton_proof::id::{ClassId, PageId};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-/// Drops the files that hold nothing but what has ended.
+/// Drops the files that hold nothing but what has ended, and clears the others of it.
 ///
 /// Dropping a file also drops the range deletions in it, and rows in a file that stays, which they hid, come back.
 /// So it is only done where everything that can come back is void for every reader: between the pages that live,
-/// before an instant at which no new page may begin any more. And what came back is deleted again, so that a
-/// compaction takes it.
+/// before an instant at which no new page may begin any more. And what came back is deleted again, so that clearing the
+/// files takes it.
 pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
     core.check_writable()?;
+    // Asked first: what ends meanwhile is left to the next time.
+    if !core.leaves_traces.swap(false, Ordering::SeqCst) {
+        return Ok(());
+    }
+    clear(core, now_ms).inspect_err(|_| core.leaves_traces.store(true, Ordering::SeqCst))
+}
+
+/// A crash anywhere in here loses nothing: what is dropped and deleted is void.
+fn clear(core: &Core, now_ms: i64) -> Result<()> {
     let before = second_of(now_ms);
     let classes: Vec<ClassId> = core.classes.read().iter().map(|class| class.id).collect();
     let mut live: BTreeMap<ClassId, Vec<PageId>> = BTreeMap::new();
-    for class in classes {
+    for &class in &classes {
         let pages = core.index.fence(class, before)?;
         let gaps = gaps(&pages, class, before);
         let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
@@ -33,7 +44,18 @@ pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
         core.writer.write(set)?;
         live.insert(class, pages);
     }
-    drop_entries(core, live, before)
+    core.kv.flush()?;
+    // Rows, and the keys of requests that were forgotten; side by side, and beside them the entries that led to rows.
+    let rows =
+        classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, before)));
+    let items = (Family::Items, schema::prefix(&[]));
+    let tasks = rows.chain([items]).map(Some).chain([None]).collect();
+    let live = Mutex::new(live);
+    let cleared = core.pool.map(tasks, |_, task| match task {
+        Some((family, range)) => core.kv.purge(family, &range),
+        None => drop_entries(core, std::mem::take(&mut live.lock()), before),
+    });
+    cleared.map(drop)
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new
@@ -58,8 +80,7 @@ fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) 
 
 /// The row keys before `end_slot` that belong to no live page.
 fn gaps(live: &[PageId], class: ClassId, end_slot: u64) -> Vec<Range<Vec<u8>>> {
-    let first_of = |slot| schema::page_rows(PageId { class, slot, shard: 0, part: 0 }).start;
-    let (mut from, end) = (first_of(0), first_of(end_slot));
+    let (mut from, end) = (first_row(class, 0), first_row(class, end_slot));
     let mut gaps = Vec::new();
     for page in live {
         let rows = schema::page_rows(*page);
@@ -69,4 +90,9 @@ fn gaps(live: &[PageId], class: ClassId, end_slot: u64) -> Vec<Range<Vec<u8>>> {
     gaps.push(from..end);
     gaps.retain(|gap| gap.start < gap.end);
     gaps
+}
+
+/// The key of the first row that a slot can have.
+fn first_row(class: ClassId, slot: u64) -> Vec<u8> {
+    schema::page_rows(PageId { class, slot, shard: 0, part: 0 }).start
 }

@@ -35,7 +35,7 @@ use sexton_proof::record::{FileKind, Method};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use zeroize::Zeroizing;
 
 /// Where the signing key lies under the data folder.
@@ -128,6 +128,8 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         published: Mutex::new(Published { size: published, error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
+        // Nobody knows what an earlier opening left.
+        leaves_traces: AtomicBool::new(true),
         dropped: Arc::default(),
         forked,
         entropy,
@@ -482,21 +484,18 @@ fn results_of_files(
     openings: Option<&[u8]>,
 ) -> Result<Option<BTreeMap<usize, Vec<u8>>>> {
     let mut results = BTreeMap::new();
-    let mut record = 0_u32;
+    let file = openings.and_then(|bytes| OpeningsFile::parse(bytes).ok());
+    let mut sealed = file.iter().flat_map(OpeningsFile::iter);
     for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
         let Fate::Ends { method, .. } = *fate else { continue };
+        let sealed = sealed.next();
         if method == Method::Anonymised {
-            let Some(file) = openings.and_then(|bytes| OpeningsFile::parse(bytes).ok()) else {
-                return Ok(None);
-            };
             let (id, row) = (batch.id(planned), batch.row(planned));
             let k = core.keyring.get_or_create(id.page.class, id.page.slot)?;
-            let opened =
-                file.get(record).and_then(|sealed| evidence::unseal(&k, id, row.key, sealed, method));
+            let opened = sealed.and_then(|sealed| evidence::unseal(&k, id, row.key, sealed, method));
             let Some((_, Some(digest))) = opened else { return Ok(None) };
             results.insert(at, digest);
         }
-        record += 1;
     }
     Ok(Some(results))
 }

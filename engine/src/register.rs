@@ -113,8 +113,8 @@ impl Manner {
     pub(crate) const USUAL: Manner = Manner { only_missing: false, reason: Reason::Due, ahead_ms: 0 };
 }
 
-struct Prepared {
-    class: Arc<Class>,
+struct Prepared<'c> {
+    class: &'c Class,
     /// Whether its start is not known yet.
     is_open: bool,
     start_ms: i64,
@@ -126,7 +126,7 @@ struct Prepared {
     reason: Reason,
 }
 
-impl Prepared {
+impl Prepared<'_> {
     fn is_found_by_key(&self) -> bool {
         self.class.definition.find == Find::Key
     }
@@ -135,7 +135,7 @@ impl Prepared {
 /// One call.
 struct Call<'c, 'i> {
     items: &'c [Registration<'i>],
-    prepared: Vec<Prepared>,
+    prepared: Vec<Prepared<'c>>,
     manner: Manner,
 }
 
@@ -157,7 +157,8 @@ pub(crate) fn register(
     }
     // Closing a class down waits for calls that saw it open.
     let _open = core.closing.read();
-    let call = Call { items, prepared: prepare_all(core, items, manner, now_ms)?, manner };
+    let classes = classes_of(core, items, manner)?;
+    let call = Call { items, prepared: prepare_all(core, items, &classes, manner, now_ms)?, manner };
     let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.index.shards()];
     for (at, one) in call.prepared.iter().enumerate() {
         by_shard[one.shard].push(at);
@@ -182,30 +183,48 @@ pub(crate) fn register(
         .collect()
 }
 
-fn prepare_all(
+/// What is wrong with the item at `at`, and which of how many that is.
+fn at_item(e: Error, at: usize, items: usize) -> Error {
+    match items {
+        1 => e,
+        n => Error::new(e.kind(), format!("registration {} of {n}: {}", at + 1, e.message())),
+    }
+}
+
+/// The classes of the items, each once: the threads that register share the count of who holds a class, so it is not
+/// touched for every item.
+fn classes_of(core: &Core, items: &[Registration<'_>], manner: Manner) -> Result<Vec<Arc<Class>>> {
+    let known = core.classes.read();
+    let mut classes: Vec<Arc<Class>> = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        if classes.iter().any(|class| class.definition.name == item.class) {
+            continue;
+        }
+        if manner.reason == Reason::Due && known.is_closed(item.class) {
+            return Err(at_item(closed(item.class), at, items.len()));
+        }
+        classes.push(Arc::clone(known.known(item.class).map_err(|e| at_item(e, at, items.len()))?));
+    }
+    Ok(classes)
+}
+
+fn prepare_all<'c>(
     core: &Core,
     items: &[Registration<'_>],
+    classes: &'c [Arc<Class>],
     manner: Manner,
     now_ms: i64,
-) -> Result<Vec<Prepared>> {
-    let classes = core.classes.read();
+) -> Result<Vec<Prepared<'c>>> {
     let mut prepared = Vec::with_capacity(items.len());
-    let mut class: Option<&Arc<Class>> = None;
     for (at, item) in items.iter().enumerate() {
-        let place = |e: Error| match items.len() {
-            1 => e,
-            n => Error::new(e.kind(), format!("registration {} of {n}: {}", at + 1, e.message())),
-        };
-        if class.is_none_or(|c| c.definition.name != item.class) {
-            class = Some(classes.known(item.class).map_err(place)?);
-            if manner.reason == Reason::Due && classes.is_closed(item.class) {
-                return Err(place(closed(item.class)));
-            }
-        }
-        let Some(class) = class else { continue };
-        prepared.push(prepare(core, class, item, manner, now_ms).map_err(place)?);
+        let Some(class) = classes.iter().find(|class| class.definition.name == item.class) else { continue };
+        let one = prepare(class, item, manner, now_ms).map_err(|e| at_item(e, at, items.len()))?;
+        prepared.push(one);
     }
-    drop(classes);
+    let located = core.index.locate_each(items.iter().map(|item| item.key));
+    for (one, (shard, fingerprint)) in prepared.iter_mut().zip(located) {
+        (one.shard, one.fingerprint) = (shard, fingerprint);
+    }
     // The keys that will blind these rows are durable before the rows are, so that no row is ever without one.
     let mut last = None;
     for one in &prepared {
@@ -221,13 +240,12 @@ pub(crate) fn closed(class: &str) -> Error {
     Error::invalid(format!("class \"{class}\" was closed down and takes no objects any more"))
 }
 
-fn prepare(
-    core: &Core,
-    class: &Arc<Class>,
+fn prepare<'c>(
+    class: &'c Class,
     item: &Registration<'_>,
     manner: Manner,
     now_ms: i64,
-) -> Result<Prepared> {
+) -> Result<Prepared<'c>> {
     check_length("key", item.key, 1, KEY_MAX_BYTES)?;
     check_length("version", item.version, 0, VERSION_MAX_BYTES)?;
     check_length("digest", item.digest, 0, DIGEST_MAX_BYTES)?;
@@ -245,8 +263,9 @@ fn prepare(
         _ => (class.soonest_slot(bounds, now_ms), true),
     };
     let is_open = item.start_ms.is_none() && class.definition.start == StartRule::Explicit;
-    let (shard, fingerprint) = core.index.locate(item.key);
-    let (class, reason) = (Arc::clone(class), manner.reason);
+    let reason = manner.reason;
+    // Where its key lies is found together with the others.
+    let (shard, fingerprint) = Default::default();
     Ok(Prepared { class, is_open, start_ms, bounds, slot, surprise, shard, fingerprint, reason })
 }
 
@@ -364,12 +383,8 @@ fn stage<'a>(
                 None => {}
             }
         }
-        let to = Place {
-            class: &one.class,
-            slot: one.slot,
-            surprise: one.surprise,
-            fingerprint: &one.fingerprint,
-        };
+        let to =
+            Place { class: one.class, slot: one.slot, surprise: one.surprise, fingerprint: &one.fingerprint };
         let id = place::put(core, shard, set, to, &row(item, one))?;
         if by_key {
             staged.insert(item.key, (id, at));
@@ -387,7 +402,7 @@ fn stage<'a>(
     Ok(relies)
 }
 
-fn row<'a>(item: &Registration<'a>, one: &Prepared) -> Row<'a> {
+fn row<'a>(item: &Registration<'a>, one: &Prepared<'_>) -> Row<'a> {
     Row {
         cause: 0,
         attempts: 0,
@@ -437,7 +452,7 @@ fn with_ticket(
     core: &Core,
     answer: Registered,
     item: &Registration<'_>,
-    one: &Prepared,
+    one: &Prepared<'_>,
 ) -> Result<Registered> {
     if one.class.definition.openings != Openings::Ticket {
         return Ok(answer);
@@ -446,7 +461,7 @@ fn with_ticket(
         let ticket = ticket_of_live(core, answer.id)?;
         return Ok(Registered { ticket, ..answer });
     }
-    let ticket = opening(core, &one.class, answer.id, &row(item, one))?.encode();
+    let ticket = opening(core, one.class, answer.id, &row(item, one))?.encode();
     Ok(Registered { ticket: Some(ticket), ..answer })
 }
 
@@ -461,7 +476,6 @@ fn ticket_of_live(core: &Core, id: RegistrationId) -> Result<Option<Vec<u8>>> {
 /// What opens the commitment of a registration.
 pub(crate) fn opening(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Opening> {
     let k = core.keyring.get_or_create(class.id, id.page.slot)?;
-    let mut descriptor = Vec::new();
-    descriptor_of(core, class, id, row).encode_into(&mut descriptor);
-    Ok(row.opening(commitment::blinding(&k, &descriptor)))
+    let digest = descriptor_of(core, class, id, row).digest();
+    Ok(row.opening(commitment::blinding(&k, &id, &digest)))
 }

@@ -929,7 +929,9 @@ int32_t sexton_check(const struct sexton_engine *engine,
                      struct sexton_text **json,
                      struct sexton_error **error);
 
-// Gives back the disk space of what has ended. Costs little; safe at any time; worth doing every few minutes.
+// Cleans up behind what has ended: gives its disk space back and clears its rows out of the index's files. After SEXTON_OK no
+// row of a page that had settled before the call is in any of them, log of writes included. Safe at any time; blocks
+// for a fraction of the time that deleting took. Call it as often as traces may last, once an hour for example.
 int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 

@@ -1,5 +1,7 @@
 //! The blinded commitment to one registration, and the opening that rebuilds it (`docs/format.md` §2, §5, §6).
 
+pub mod sealing;
+
 use std::sync::LazyLock;
 
 use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
@@ -7,19 +9,20 @@ use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use crate::id::{
     DIGEST_MAX_BYTES, KEY_MAX_BYTES, LimitError, ORIGIN_MAX_BYTES, RegistrationId, VERSION_MAX_BYTES, limit,
 };
+use crate::many::{BLOCK_BYTES, Messages, Mode};
 
+/// Key derivation context of the digest of a descriptor.
+pub const DESCRIPTOR_CONTEXT: &str = "sexton v1 descriptor";
 /// Key derivation context of a commitment.
 pub const COMMITMENT_CONTEXT: &str = "sexton v1 commitment";
 /// Key derivation context of a commitment to what an anonymised object was rewritten to.
 pub const RESULT_CONTEXT: &str = "sexton v1 result";
 /// Key derivation context of a commitment to the text of an event leaf.
 pub const EVENT_CONTEXT: &str = "sexton v1 event";
-/// Key derivation context of the key that seals an opening.
-pub const OPENING_CONTEXT: &str = "sexton v1 opening";
 
 // Hashing the context costs as much as hashing a short descriptor, so each is hashed once per process.
+static DESCRIPTOR_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(DESCRIPTOR_CONTEXT));
 static COMMITMENT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(COMMITMENT_CONTEXT));
-static OPENING_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(OPENING_CONTEXT));
 
 /// Everything that a commitment commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,22 +50,13 @@ pub struct Descriptor<'a> {
 }
 
 impl Descriptor<'_> {
-    /// Appends the descriptor's bytes to `out` and allocates nothing else.
+    /// Appends the descriptor's bytes to `out`, whole blocks of 64, and allocates nothing else.
     ///
     /// Fields are taken to be within their limits: registration refuses others, and so does [`Descriptor::check`].
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        out.reserve(
-            2 + self.origin.len()
-                + 20
-                + 2
-                + self.key.len()
-                + 1
-                + self.version.len()
-                + 24
-                + 1
-                + self.digest.len()
-                + 40,
-        );
+        let begin = out.len();
+        let variable = self.origin.len() + self.key.len() + self.version.len() + self.digest.len();
+        out.reserve((90 + variable).next_multiple_of(BLOCK_BYTES));
         put_bytes16(out, self.origin.as_bytes());
         out.extend_from_slice(&self.id.to_bytes());
         put_bytes16(out, self.key);
@@ -73,13 +67,21 @@ impl Descriptor<'_> {
         put_bytes8(out, self.digest);
         out.extend_from_slice(&self.size_bytes.to_be_bytes());
         out.extend_from_slice(&self.class_leaf);
+        out.resize(begin + (out.len() - begin).next_multiple_of(BLOCK_BYTES), 0);
     }
 
-    /// Appends the opening of a commitment to this descriptor, blinded by `r`, as [`Opening::encode_without_key`] gives
-    /// it, and allocates nothing else.
-    pub fn encode_opening_into(&self, r: &[u8; 32], out: &mut Vec<u8>) {
-        out.reserve(66 + self.version.len() + self.digest.len());
-        out.extend_from_slice(r);
+    /// The digest that stands for the descriptor in what is derived from it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut bytes = Vec::new();
+        self.encode_into(&mut bytes);
+        *blake3::Hasher::new_from_context_key(&DESCRIPTOR_KEY).update(&bytes).finalize().as_bytes()
+    }
+
+    /// Appends the rest of the opening to `out` (what comes behind `r` and the key, as [`Opening::decode_rest`] reads
+    /// it), and allocates nothing else.
+    pub fn encode_rest_into(&self, out: &mut Vec<u8>) {
+        out.reserve(34 + self.version.len() + self.digest.len());
         let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
         put_rest(out, self.version, instants, self.digest, self.size_bytes);
     }
@@ -105,18 +107,56 @@ fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8]
 }
 
 /// The value that hides what a commitment commits to: a keyed hash under `k`, the random key of the class and month.
-/// It differs for every registration, since the descriptor names page and seq.
+/// It differs for every registration, since both id and digest of the descriptor do.
 #[must_use]
-pub fn blinding(k: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
-    *blake3::keyed_hash(k, descriptor).as_bytes()
+pub fn blinding(k: &[u8; 32], id: &RegistrationId, digest: &[u8; 32]) -> [u8; 32] {
+    *blake3::keyed_hash(k, &blinding_message(id, digest)).as_bytes()
 }
 
-/// The commitment to `descriptor` (as [`Descriptor::encode_into`] writes it) blinded by `r`.
+fn blinding_message(id: &RegistrationId, digest: &[u8; 32]) -> [u8; BLOCK_BYTES] {
+    let mut message = [0; BLOCK_BYTES];
+    message[..20].copy_from_slice(&id.to_bytes());
+    message[32..].copy_from_slice(digest);
+    message
+}
+
+/// The commitment to the descriptor with this `digest`, blinded by `r`.
 #[must_use]
-pub fn commit(r: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
+pub fn commit(r: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_from_context_key(&COMMITMENT_KEY);
-    hasher.update(r).update(descriptor);
+    hasher.update(r).update(digest);
     *hasher.finalize().as_bytes()
+}
+
+/// A commitment and what blinds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blinded {
+    /// The blinding value.
+    pub r: [u8; 32],
+    /// The commitment.
+    pub commitment: [u8; 32],
+}
+
+/// What [`Descriptor::digest`], [`blinding`] and [`commit`] make of each of `descriptors` under one `k`, all at once.
+#[must_use]
+pub fn commit_each<'a>(
+    k: &[u8; 32],
+    descriptors: impl Iterator<Item = Descriptor<'a>> + Clone,
+) -> Vec<Blinded> {
+    let mut messages = Messages::default();
+    descriptors.clone().for_each(|descriptor| messages.push(|out| descriptor.encode_into(out)));
+    let digests = messages.hash_each(Mode::Derived(&DESCRIPTOR_KEY));
+    messages.clear();
+    for (descriptor, digest) in descriptors.zip(&digests) {
+        messages.push(|out| out.extend_from_slice(&blinding_message(&descriptor.id, digest)));
+    }
+    let rs = messages.hash_each(Mode::Keyed(k));
+    messages.clear();
+    for (r, digest) in rs.iter().zip(&digests) {
+        messages.push(|out| out.extend_from_slice([*r, *digest].as_flattened()));
+    }
+    let commitments = messages.hash_each(Mode::Derived(&COMMITMENT_KEY));
+    rs.into_iter().zip(commitments).map(|(r, commitment)| Blinded { r, commitment }).collect()
 }
 
 /// The commitment to what the store wrote instead of an anonymised object: its `digest`, at most [`DIGEST_MAX_BYTES`]
@@ -134,14 +174,6 @@ pub fn result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
 pub fn event(r: &[u8; 32], text: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(EVENT_CONTEXT);
     hasher.update(r).update(text);
-    *hasher.finalize().as_bytes()
-}
-
-/// The key that seals the opening of one registration: of use only to one who has `k` and knows the object's `key`.
-#[must_use]
-pub fn opening_key(k: &[u8; 32], id: &RegistrationId, key: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_from_context_key(&OPENING_KEY);
-    hasher.update(k).update(&id.to_bytes()).update(key);
     *hasher.finalize().as_bytes()
 }
 
@@ -177,15 +209,6 @@ impl Opening {
         out
     }
 
-    /// The opening without its key, as an openings file seals it.
-    #[must_use]
-    pub fn encode_without_key(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(66 + self.version.len() + self.digest.len());
-        out.extend_from_slice(&self.r);
-        self.put_rest(&mut out);
-        out
-    }
-
     fn put_rest(&self, out: &mut Vec<u8>) {
         let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
         put_rest(out, &self.version, instants, &self.digest, self.size_bytes);
@@ -203,14 +226,13 @@ impl Opening {
         Self::rest(cursor, r, key)
     }
 
-    /// Reads what [`Opening::encode_without_key`] writes, and nothing else; `key` is the object's.
+    /// Reads what [`Descriptor::encode_rest_into`] writes, and nothing else, into an opening with this `r` and the object's
+    /// `key`.
     ///
     /// # Errors
     /// As [`Opening::decode`].
-    pub fn decode_without_key(bytes: &[u8], key: &[u8]) -> Result<Self, OpeningError> {
-        let mut cursor = Cursor::new(bytes);
-        let r = cursor.array("r")?;
-        Self::rest(cursor, r, key)
+    pub fn decode_rest(bytes: &[u8], r: [u8; 32], key: &[u8]) -> Result<Self, OpeningError> {
+        Self::rest(Cursor::new(bytes), r, key)
     }
 
     fn rest(mut cursor: Cursor<'_>, r: [u8; 32], key: &[u8]) -> Result<Self, OpeningError> {

@@ -58,6 +58,12 @@ fn any_opening() -> impl Strategy<Value = Opening> {
 
 /// The descriptor as §2 has it, by plain concatenation.
 fn naive_descriptor(d: &Descriptor<'_>) -> Vec<u8> {
+    let mut bytes = naive_fields(d);
+    bytes.resize(bytes.len().next_multiple_of(64), 0);
+    bytes
+}
+
+fn naive_fields(d: &Descriptor<'_>) -> Vec<u8> {
     let length16 = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
     let length8 = |bytes: &[u8]| vec![u8::try_from(bytes.len()).unwrap()];
     [
@@ -83,17 +89,22 @@ fn naive_descriptor(d: &Descriptor<'_>) -> Vec<u8> {
     .concat()
 }
 
-fn naive_commit(r: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
-    blake3::derive_key("sexton v1 commitment", &[r, descriptor].concat())
+fn naive_digest(d: &Descriptor<'_>) -> [u8; 32] {
+    blake3::derive_key("sexton v1 descriptor", &naive_descriptor(d))
 }
 
-fn naive_blinding(k: &[u8; 32], descriptor: &[u8]) -> [u8; 32] {
-    *blake3::Hasher::new_keyed(k).update(descriptor).finalize().as_bytes()
+fn naive_commit(r: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key("sexton v1 commitment", &[*r, *digest].concat())
 }
 
-fn naive_opening_key(k: &[u8; 32], id: &RegistrationId, key: &[u8]) -> [u8; 32] {
-    let input = [k.as_slice(), &id.page.to_bytes(), &id.seq.to_be_bytes(), key].concat();
-    blake3::derive_key("sexton v1 opening", &input)
+fn naive_blinding(k: &[u8; 32], id: &RegistrationId, digest: &[u8; 32]) -> [u8; 32] {
+    let input = [&id.page.to_bytes(), id.seq.to_be_bytes().as_slice(), &[0; 12], digest].concat();
+    *blake3::keyed_hash(k, &input).as_bytes()
+}
+
+/// The opening of §6: without r and key.
+fn naive_rest(opening: &Opening) -> Vec<u8> {
+    opening.encode()[32 + 2 + opening.key.len()..].to_vec()
 }
 
 #[test]
@@ -109,18 +120,23 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         let (id, k, class_leaf) = (id(), [7; 32], [5; 32]);
         let descriptor = opening.descriptor(origin, id, class_leaf);
         assert_eq!(descriptor.check(), Ok(()));
-        let bytes = naive_descriptor(&descriptor);
-        let r = naive_blinding(&k, &bytes);
+        let digest = naive_digest(&descriptor);
+        let r = naive_blinding(&k, &id, &digest);
         vectors.put(format!("{name}.origin"), origin);
         vectors.put(format!("{name}.registration_id"), id.to_bytes());
         vectors.put(format!("{name}.opening"), opening.encode());
-        vectors.put(format!("{name}.opening_without_key"), opening.encode_without_key());
+        vectors.put(format!("{name}.opening_rest"), naive_rest(&opening));
         vectors.put(format!("{name}.class_leaf"), class_leaf);
-        vectors.put(format!("{name}.descriptor"), &bytes);
+        vectors.put(format!("{name}.descriptor"), naive_descriptor(&descriptor));
+        vectors.put(format!("{name}.digest"), digest);
         vectors.put(format!("{name}.k"), k);
         vectors.put(format!("{name}.blinding"), r);
-        vectors.put(format!("{name}.commitment"), naive_commit(&r, &bytes));
-        vectors.put(format!("{name}.opening_key"), naive_opening_key(&k, &id, &opening.key));
+        vectors.put(format!("{name}.commitment"), naive_commit(&r, &digest));
+        vectors.put(format!("{name}.sealing_key"), blake3::derive_key("sexton v1 opening", &k));
+        let mut sealed = sealing::Texts::default();
+        sealed.push(id, &opening.key, |out| out.extend_from_slice(&naive_rest(&opening)));
+        sealed.xor(&sealing::sealing_key(&k));
+        vectors.put(format!("{name}.sealed"), sealed.bytes());
     }
     for (name, digest) in results() {
         vectors.put(format!("result.{name}.digest"), &digest);
@@ -145,14 +161,16 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
         let opening = Opening::decode(&get("opening")).unwrap();
         let origin = String::from_utf8(get("origin")).unwrap();
         let mut out = vec![1, 2, 3];
-        opening.descriptor(&origin, id, array("class_leaf")).encode_into(&mut out);
+        let descriptor = opening.descriptor(&origin, id, array("class_leaf"));
+        descriptor.encode_into(&mut out);
         assert_eq!(out[..3], [1, 2, 3], "the descriptor is appended");
         assert_eq!(out[3..], get("descriptor"));
-        let r = blinding(&array("k"), &out[3..]);
+        assert_eq!(descriptor.digest(), array("digest"));
+        let r = blinding(&array("k"), &id, &array("digest"));
         assert_eq!(r, array("blinding"));
-        assert_eq!(commit(&r, &out[3..]), array("commitment"));
-        assert_eq!(opening_key(&array("k"), &id, &opening.key), array("opening_key"));
-        assert_eq!(Opening::decode_without_key(&get("opening_without_key"), &opening.key), Ok(opening));
+        assert_eq!(commit(&r, &array("digest")), array("commitment"));
+        assert_eq!(sealing::sealing_key(&array("k")), array("sealing_key"));
+        assert_eq!(Opening::decode_rest(&get("opening_rest"), opening.r, &opening.key), Ok(opening.clone()));
     }
     for (name, _) in results() {
         let digest = stored.get(&format!("result.{name}.digest"));
@@ -186,7 +204,7 @@ fn commitments_to_results_and_events_bind_r_and_what_they_are_to() {
     assert_ne!(of(1, &[0; 32]), of(2, &[0; 32]));
     assert_ne!(of(1, &[0; 32]), of(1, &[0; 33]));
     assert_ne!(of(1, &[]), of(1, &[0]));
-    assert_ne!(of(1, &[]), commit(&[1; 32], &[0]), "another context");
+    assert_ne!(of(1, &[]), commit(&[1; 32], &[0; 32]), "another context");
     assert_ne!(event(&[1; 32], b"a"), event(&[2; 32], b"a"));
     assert_ne!(event(&[1; 32], &[0]), of(1, &[]));
 }
@@ -247,7 +265,10 @@ fn encoding_into_a_vector_with_room_does_not_allocate() {
     let room = out.as_ptr();
     opening.descriptor(&"o".repeat(255), id(), [0; 32]).encode_into(&mut out);
     assert_eq!(out.as_ptr(), room);
-    assert_eq!(out.len(), 2 + 255 + 20 + 2 + 1024 + 1 + 64 + 24 + 1 + 64 + 8 + 32);
+    assert_eq!(
+        out.len(),
+        (2_usize + 255 + 20 + 2 + 1024 + 1 + 64 + 24 + 1 + 64 + 8 + 32).next_multiple_of(64)
+    );
 }
 
 #[test]
@@ -273,9 +294,8 @@ fn every_field_of_the_descriptor_changes_the_commitment() {
         Descriptor { class_leaf: [1; 32], ..base },
     ];
     let of = |descriptor: &Descriptor<'_>| {
-        let mut out = Vec::new();
-        descriptor.encode_into(&mut out);
-        (commit(&[1; 32], &out), blinding(&[1; 32], &out))
+        let digest = descriptor.digest();
+        (commit(&[1; 32], &digest), blinding(&[1; 32], &descriptor.id, &digest))
     };
     let mut seen = std::collections::HashSet::from([of(&base).0, of(&base).1]);
     for descriptor in &changed {
@@ -298,16 +318,38 @@ proptest! {
         let mut out = Vec::new();
         descriptor.encode_into(&mut out);
         prop_assert_eq!(&out, &naive_descriptor(&descriptor));
-        prop_assert_eq!(blinding(&k, &out), naive_blinding(&k, &out));
-        prop_assert_eq!(commit(&opening.r, &out), naive_commit(&opening.r, &out));
-        prop_assert_eq!(opening_key(&k, &id, &opening.key), naive_opening_key(&k, &id, &opening.key));
+        let digest = naive_digest(&descriptor);
+        prop_assert_eq!(descriptor.digest(), digest);
+        prop_assert_eq!(blinding(&k, &id, &digest), naive_blinding(&k, &id, &digest));
+        prop_assert_eq!(commit(&opening.r, &digest), naive_commit(&opening.r, &digest));
+    }
+
+    #[test]
+    fn commitments_of_many_are_those_of_each(
+        openings in proptest::collection::vec(any_opening(), 0..40),
+        page: [u8; 16],
+        k: [u8; 32],
+    ) {
+        let id = |seq| RegistrationId { page: PageId::from_bytes(&page), seq };
+        let each = (0_u32..).zip(&openings).map(|(seq, o)| o.descriptor("log", id(seq), [5; 32]));
+        let expected: Vec<Blinded> = each
+            .clone()
+            .map(|descriptor| {
+                let digest = naive_digest(&descriptor);
+                let r = naive_blinding(&k, &descriptor.id, &digest);
+                Blinded { r, commitment: naive_commit(&r, &digest) }
+            })
+            .collect();
+        prop_assert_eq!(commit_each(&k, each), expected);
     }
 
     #[test]
     fn an_opening_is_read_as_it_was_written(opening in any_opening()) {
         prop_assert_eq!(Opening::decode(&opening.encode()), Ok(opening.clone()));
-        let short = opening.encode_without_key();
-        prop_assert_eq!(Opening::decode_without_key(&short, &opening.key), Ok(opening));
+        let mut rest = Vec::new();
+        opening.descriptor("log", id(), [0; 32]).encode_rest_into(&mut rest);
+        prop_assert_eq!(&rest, &naive_rest(&opening));
+        prop_assert_eq!(Opening::decode_rest(&rest, opening.r, &opening.key), Ok(opening));
     }
 
     #[test]
@@ -327,8 +369,8 @@ proptest! {
             if let Ok(read) = Opening::decode(&bytes) {
                 prop_assert_eq!(read.encode(), bytes.clone());
             }
-            if let Ok(read) = Opening::decode_without_key(&bytes, b"key") {
-                prop_assert_eq!(read.encode_without_key(), bytes);
+            if let Ok(read) = Opening::decode_rest(&bytes, [3; 32], b"key") {
+                prop_assert_eq!(naive_rest(&read), bytes);
             }
         }
     }

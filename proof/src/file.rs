@@ -8,7 +8,7 @@
 
 mod openings;
 
-pub use self::openings::{OpeningsFile, openings_file};
+pub use self::openings::{OpeningsFile, SEALED_MAX_BYTES, openings_file};
 
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
@@ -421,17 +421,11 @@ pub enum FileError {
         /// Its own page ordinal and seq.
         found: (u32, u32),
     },
-    /// An offset in the table of an openings file is out of order.
-    #[error("offset {entry} is {found}, expected {least} to {most}")]
-    Offset {
-        /// Number of the offset, from 0.
-        entry: usize,
-        /// Its value.
-        found: u64,
-        /// The least value that it may have.
-        least: u64,
-        /// The greatest value that it may have.
-        most: u64,
+    /// A sealed opening without a byte.
+    #[error("the sealed opening of record {record} is empty")]
+    EmptyOpening {
+        /// Number of the record, from 0.
+        record: usize,
     },
 }
 

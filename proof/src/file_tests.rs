@@ -278,11 +278,15 @@ fn every_changed_byte_of_a_file_changes_its_root() {
     }
 }
 
+fn openings_of(batch: u64, sealed: &[Vec<u8>]) -> Vec<u8> {
+    openings_file(batch, sealed.iter().map(Vec::len), sealed.iter().map(Vec::as_slice))
+}
+
 #[test]
 fn sealed_openings_are_read_as_they_were_written() {
     for n in [0, 1, 2, 50] {
         let sealed: Vec<Vec<u8>> = (0..n).map(|i| vec![u8::try_from(i).unwrap(); 82 + i]).collect();
-        let file = openings_file(9, &sealed);
+        let file = openings_of(9, &sealed);
         let read = OpeningsFile::parse(&file).unwrap();
         assert_eq!(
             read.header(),
@@ -302,24 +306,24 @@ fn sealed_openings_are_read_as_they_were_written() {
 }
 
 #[test]
-fn offsets_of_openings_out_of_order_are_refused() {
-    let file = openings_file(9, &[vec![1; 10], vec![2; 20]]);
-    let with = |entry: usize, offset: u64| {
+fn lengths_of_openings_that_do_not_fit_are_refused() {
+    let file = openings_of(9, &[vec![1; 10], vec![2; 20]]);
+    assert_eq!(file.len(), 64 + 2 + 30);
+    let with = |entry: usize, length: u8| {
         let mut file = file.clone();
-        file[64 + 8 * entry..72 + 8 * entry].copy_from_slice(&offset.to_be_bytes());
+        file[64 + entry] = length;
         OpeningsFile::parse(&file).map(drop)
     };
-    assert_eq!(with(0, 1), Err(FileError::Offset { entry: 0, found: 1, least: 0, most: 0 }));
-    assert_eq!(with(1, 0), Err(FileError::Offset { entry: 1, found: 0, least: 1, most: 30 }));
-    assert_eq!(with(1, 30), Err(FileError::Offset { entry: 2, found: 30, least: 31, most: 30 }));
-    assert_eq!(with(2, 31), Err(FileError::Offset { entry: 2, found: 31, least: 11, most: 30 }));
-    assert_eq!(with(2, 29), Err(FileError::Length { found: 118, expected: 117 }));
-    assert_eq!(with(2, u64::MAX), Err(FileError::Offset { entry: 2, found: u64::MAX, least: 11, most: 30 }));
-    assert_eq!(with(1, 11), Ok(()));
-    let mut empty = openings_file(9, &[Vec::new()]);
+    assert_eq!(with(0, 0), Err(FileError::EmptyOpening { record: 0 }));
+    assert_eq!(with(1, 19), Err(FileError::Length { found: 96, expected: 95 }));
+    assert_eq!(with(1, 255), Err(FileError::Length { found: 96, expected: 331 }));
+    assert_eq!(with(1, 20), Ok(()));
+    let mut empty = openings_of(9, &[Vec::new()]);
     assert!(OpeningsFile::parse(&empty).is_err(), "a sealed opening is never empty");
     empty[31] = 0;
     assert!(OpeningsFile::parse(&empty).is_err());
+    let long = openings_of(9, &[vec![1; 256]]);
+    assert!(OpeningsFile::parse(&long).is_err(), "one that is too long is not read as a shorter one");
 }
 
 #[test]
@@ -341,7 +345,7 @@ fn chunk_proofs_are_those_of_the_vectors() {
     vectors.put("tombstones.3", tombstones(3));
     vectors.put("carries.3", carries(3));
     vectors.put("results.3", results(3));
-    vectors.put("openings.2", openings_file(9, &[vec![1; 82], vec![2; 90]]));
+    vectors.put("openings.2", openings_of(9, &[vec![1; 82], vec![2; 90]]));
     let stored =
         vectors.check_against("file.txt", "Files, roots and chunk proofs, docs/format.md sections 3 and 6.");
 
@@ -401,7 +405,7 @@ proptest! {
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut file = openings_file(1, &sealed);
+        let mut file = openings_of(1, &sealed);
         for (at, value) in changes {
             let at = at.index(file.len());
             file[at] = value;
@@ -410,7 +414,7 @@ proptest! {
         if let Ok(read) = OpeningsFile::parse(&file) {
             let header = read.header();
             let sealed: Vec<_> = (0..header.n).map(|i| read.get(i).unwrap().to_vec()).collect();
-            prop_assert_eq!(openings_file(header.batch, &sealed), file);
+            prop_assert_eq!(openings_of(header.batch, &sealed), file);
         }
     }
 

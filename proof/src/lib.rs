@@ -7,6 +7,7 @@ pub mod commitment;
 pub mod file;
 pub mod id;
 pub mod leaf;
+pub mod many;
 pub mod merkle;
 pub mod note;
 pub mod policy;

@@ -256,9 +256,7 @@ fn check_commitment(
     class_leaf: Hash,
     tombstone: &Tombstone,
 ) -> Result<(), VerifyError> {
-    let mut descriptor = Vec::new();
-    opening.descriptor(origin, id, class_leaf).encode_into(&mut descriptor);
-    let found = commit(&opening.r, &descriptor);
+    let found = commit(&opening.r, &opening.descriptor(origin, id, class_leaf).digest());
     if found != tombstone.commitment {
         return Err(VerifyError::Commitment { expected: tombstone.commitment, found });
     }

@@ -150,9 +150,8 @@ impl World {
         for (tombstone, opening) in self.tombstones.iter_mut().zip(&self.openings) {
             let page = self.batch.page_id(tombstone.page).unwrap();
             let id = RegistrationId { page, seq: tombstone.seq };
-            let mut descriptor = Vec::new();
-            opening.descriptor(&self.origin, id, self.batch.class_leaf).encode_into(&mut descriptor);
-            tombstone.commitment = commit(&opening.r, &descriptor);
+            let descriptor = opening.descriptor(&self.origin, id, self.batch.class_leaf);
+            tombstone.commitment = commit(&opening.r, &descriptor.digest());
         }
     }
 

@@ -5,6 +5,7 @@ mod found;
 mod race;
 mod refusals;
 mod revived;
+mod traces;
 mod worker;
 
 use sexton::files::disk::DiskFiles;

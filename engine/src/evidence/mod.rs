@@ -12,7 +12,6 @@ pub(crate) use self::fates::{Fate, Fates, fates};
 pub(crate) use self::seal::unseal;
 
 use self::fates::is_move;
-use self::seal::Sealed;
 use self::summary::Summary;
 use crate::class::second_of;
 use crate::core::Core;
@@ -22,8 +21,9 @@ use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
 use crate::place::descriptor_of;
 use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
-use crate::schema::{self, Arrivals, Counts, PageRecord, PageRows};
-use sexton_proof::commitment;
+use crate::schema::{self, Arrivals, Counts, PageRecord, PageRows, Row};
+use sexton_proof::commitment::sealing::Texts;
+use sexton_proof::commitment::{self, Blinded};
 use sexton_proof::file;
 use sexton_proof::id::{NO_CEILING, PageId, RegistrationId, batch_path};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, PageLine};
@@ -35,8 +35,8 @@ use std::collections::BTreeMap;
 const HELD_MS: i64 = 30 * 86_400_000;
 /// How long what waits for a lifted hold to restart its clock is left alone, should the sweep have passed it by.
 const RESTART_MS: i64 = 60_000;
-/// Rows of a batch that one task of the thread pool works on.
-const TASK_ROWS: usize = 2_048;
+/// Rows of a batch that one task of the thread pool works on: what it makes of them fits a core's own cache.
+const TASK_ROWS: usize = 1_024;
 
 /// A page that carried rows go to, and which rows of the batch.
 struct Destination {
@@ -52,9 +52,9 @@ pub(crate) struct Evidence {
     pub(crate) fates: Fates,
     pub(crate) counts: Counts,
     destinations: Vec<Destination>,
-    tombstones: Vec<u8>,
-    carries: Vec<u8>,
-    results: Vec<u8>,
+    tombstones: RecordFile,
+    carries: RecordFile,
+    results: RecordFile,
     openings: Option<Vec<u8>>,
     pages: Vec<(u32, u32)>,
     floor_max_ms: Option<i64>,
@@ -147,7 +147,30 @@ struct Piece {
     tombstones: Vec<u8>,
     carries: Vec<u8>,
     results: Vec<u8>,
-    sealed: Sealed,
+    openings: Texts,
+    summary: Summary,
+}
+
+/// A file of records, and how the leaf names it.
+struct RecordFile {
+    bytes: Vec<u8>,
+    reference: FileRef,
+}
+
+impl RecordFile {
+    fn new<'a>(batch: &Batch, kind: FileKind, parts: impl Iterator<Item = &'a Vec<u8>> + Clone) -> Self {
+        let records: usize = parts.clone().map(Vec::len).sum();
+        let n = count(records / kind.record_bytes().unwrap_or(RECORD_BYTES));
+        let mut bytes = Vec::with_capacity(RECORD_BYTES + records);
+        bytes.extend_from_slice(&Header { kind, batch: batch.number(), n }.to_bytes());
+        parts.for_each(|part| bytes.extend_from_slice(part));
+        let reference = FileRef { n, root: file::root(&bytes) };
+        RecordFile { bytes, reference }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.reference.n == 0
+    }
 }
 
 fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
@@ -163,67 +186,64 @@ fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destinati
         let page = destination.page.page;
         parked.extend((0_u32..).zip(&destination.rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
     }
-    let tasks: Vec<&[PlannedRow]> = batch.rows.chunks(TASK_ROWS).collect();
-    let pieces: Vec<Piece> = core
-        .pool
-        .map(tasks, |task, rows| records(core, &batch, task * TASK_ROWS, rows, &fates, &keys, &parked))?;
-    let summary = Summary::of(&batch, &fates.of);
+    // What is hashed together is hashed under one key.
+    let of_one_key = |a: &PlannedRow, b: &PlannedRow| keys[a.page as usize] == keys[b.page as usize];
+    let tasks = batch.rows.chunk_by(of_one_key).flat_map(|run| run.chunks(TASK_ROWS));
+    let tasks: Vec<(usize, &[PlannedRow])> = tasks
+        .scan(0, |next, rows| {
+            let first = std::mem::replace(next, *next + rows.len());
+            Some((first, rows))
+        })
+        .collect();
+    let pieces: Vec<Piece> = core.pool.map(tasks, |_, (first, rows)| {
+        let k = rows.first().map(|row| &keys[row.page as usize]);
+        k.map_or(Ok(Piece::default()), |k| records(core, &batch, first, rows, &fates, k, &parked))
+    })?;
+    let summary = pieces.iter().map(|piece| piece.summary).fold(Summary::default(), Summary::plus);
+    let (pages, finished_ms) = summary::by_page(&batch, &fates.of);
     let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
-        let sealed: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.sealed.iter()).collect();
-        file::openings_file(batch.number(), &sealed)
+        let openings = || pieces.iter().map(|piece| &piece.openings);
+        file::openings_file(batch.number(), openings().flat_map(Texts::lengths), openings().map(Texts::bytes))
     });
     Ok(Evidence {
-        tombstones: evidence_file(&batch, FileKind::Tombstones, pieces.iter().map(|p| &p.tombstones)),
-        carries: evidence_file(&batch, FileKind::Carries, pieces.iter().map(|p| &p.carries)),
-        results: evidence_file(&batch, FileKind::Results, pieces.iter().map(|p| &p.results)),
+        tombstones: RecordFile::new(&batch, FileKind::Tombstones, pieces.iter().map(|p| &p.tombstones)),
+        carries: RecordFile::new(&batch, FileKind::Carries, pieces.iter().map(|p| &p.carries)),
+        results: RecordFile::new(&batch, FileKind::Results, pieces.iter().map(|p| &p.results)),
         openings,
         counts: summary.counts,
-        pages: summary.pages,
+        pages,
         floor_max_ms: summary.floor_max_ms,
         ceiling_min_ms: summary.ceiling_min_ms,
-        finished_ms: summary.finished_ms,
+        finished_ms,
         batch,
         fates,
         destinations,
     })
 }
 
-fn evidence_file<'a>(batch: &Batch, kind: FileKind, parts: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
-    let mut bytes = vec![0; 64];
-    for part in parts {
-        bytes.extend_from_slice(part);
-    }
-    let n = records_in(kind, &bytes);
-    bytes[..64].copy_from_slice(&Header { kind, batch: batch.number(), n }.to_bytes());
-    bytes
-}
-
-/// How many records a file has.
-fn records_in(kind: FileKind, bytes: &[u8]) -> u32 {
-    count(bytes.len().saturating_sub(RECORD_BYTES) / kind.record_bytes().unwrap_or(RECORD_BYTES))
-}
-
-/// The records of some rows of a batch: the hot path of enforcement, run on all cores.
+/// The records of some rows of a batch, which are blinded under one key: the hot path of enforcement, run on all cores.
 fn records(
     core: &Core,
     batch: &Batch,
     first: usize,
-    rows: &[PlannedRow],
+    planned: &[PlannedRow],
     fates: &Fates,
-    keys: &[Key],
+    k: &Key,
     parked: &BTreeMap<usize, RegistrationId>,
 ) -> Result<Piece> {
     let class = &batch.class;
+    let rows: Vec<Row<'_>> = planned.iter().map(|planned| batch.row(planned)).collect();
+    let descriptors =
+        planned.iter().zip(&rows).map(|(planned, row)| descriptor_of(core, class, batch.id(planned), row));
+    let blinded = commitment::commit_each(k, descriptors.clone());
     let mut piece = Piece::default();
-    let mut descriptor = Vec::with_capacity(512);
-    for (at, planned) in (first..).zip(rows) {
-        let (row, id, k) = (batch.row(planned), batch.id(planned), &keys[planned.page as usize]);
-        let describes = descriptor_of(core, class, id, &row);
-        descriptor.clear();
-        describes.encode_into(&mut descriptor);
-        let r = commitment::blinding(k, &descriptor);
-        let commitment = row.moved_commitment().unwrap_or_else(|| commitment::commit(&r, &descriptor));
+    for (at, ((planned, row), (descriptor, blinded))) in
+        (first..).zip(planned.iter().zip(&rows).zip(descriptors.zip(blinded)))
+    {
+        let Blinded { r, commitment } = blinded;
+        let commitment = row.moved_commitment().unwrap_or(commitment);
         let (page, seq) = (planned.page, planned.seq);
+        piece.summary.add(row, fates.of[at]);
         match fates.of[at] {
             Fate::Ends { method, time_ms } => {
                 let record = Tombstone { page, seq, commitment, time_ms, reason: row.reason, method };
@@ -234,18 +254,20 @@ fn records(
                     piece.results.extend_from_slice(&record.to_bytes());
                 }
                 if class.definition.openings == Openings::Operator {
-                    piece.sealed.push(k, &r, &describes, result.map(Vec::as_slice));
+                    seal::push(&mut piece.openings, &descriptor, result.map(Vec::as_slice));
                 }
             }
             Fate::LivesOn { cause, time_ms, to } => {
                 let to = to.or_else(|| parked.get(&at).copied());
-                let to =
-                    to.ok_or_else(|| Error::internal(format!("registration {id} was carried nowhere")))?;
+                let to = to.ok_or_else(|| {
+                    Error::internal(format!("registration {} was carried nowhere", descriptor.id))
+                })?;
                 let record = Carry { page, seq, commitment, time_ms, cause, to };
                 piece.carries.extend_from_slice(&record.to_bytes());
             }
         }
     }
+    seal::seal(&mut piece.openings, k);
     Ok(piece)
 }
 
@@ -270,14 +292,6 @@ impl Paths {
 }
 
 impl Evidence {
-    fn has_carries(&self) -> bool {
-        self.carries.len() > RECORD_BYTES
-    }
-
-    fn has_results(&self) -> bool {
-        self.results.len() > RECORD_BYTES
-    }
-
     /// Pages that took what was carried.
     pub(crate) fn to(&self) -> Vec<PageRows> {
         self.destinations.iter().map(|destination| destination.page).collect()
@@ -315,14 +329,10 @@ impl Evidence {
             set.put(Family::Meta, &schema::intent_key(self.batch.number()), &self.batch.intent.encode());
             core.writer.write_durably(set)?;
         }
-        let mut files = vec![public(paths.tombstones, &self.tombstones)];
-        let more = [
-            (self.has_carries(), paths.carries, &self.carries),
-            (self.has_results(), paths.results, &self.results),
-        ];
-        for (is_needed, path, bytes) in more {
-            if is_needed {
-                files.push(public(path, bytes));
+        let mut files = vec![public(paths.tombstones, &self.tombstones.bytes)];
+        for (path, file) in [(paths.carries, &self.carries), (paths.results, &self.results)] {
+            if !file.is_empty() {
+                files.push(public(path, &file.bytes));
             } else if self.batch.is_again() {
                 // An earlier attempt may have published one that no leaf will ever name.
                 core.files.remove(&path)?;
@@ -342,16 +352,20 @@ impl Evidence {
         results: Option<&[u8]>,
         openings: Option<&[u8]>,
     ) -> bool {
-        self.tombstones == tombstones
-            && carries == self.has_carries().then_some(&self.carries[..])
-            && results == self.has_results().then_some(&self.results[..])
+        let expected = |file: &RecordFile, found: Option<&[u8]>| match found {
+            Some(bytes) => !file.is_empty() && file.bytes == bytes,
+            None => file.is_empty(),
+        };
+        self.tombstones.bytes == tombstones
+            && expected(&self.carries, carries)
+            && expected(&self.results, results)
             && self.openings.as_deref().is_none_or(|mine| openings == Some(mine))
     }
 
     /// The leaf of this batch, logged at `logged_ms`.
     pub(crate) fn leaf(&self, logged_ms: i64) -> Result<String> {
         let intent = &self.batch.intent;
-        let reference = |kind, bytes: &[u8]| FileRef { n: records_in(kind, bytes), root: file::root(bytes) };
+        let where_any = |file: &RecordFile| (!file.is_empty()).then_some(file.reference);
         let page = |(page, (tombstones, carries)): (&PageRows, &(u32, u32))| PageLine {
             slot: page.page.slot,
             shard: page.page.shard,
@@ -366,9 +380,9 @@ impl Evidence {
             class: intent.class,
             class_leaf: self.batch.class.leaf_hash,
             pages: intent.pages.iter().zip(&self.pages).map(page).collect(),
-            tombstones: reference(FileKind::Tombstones, &self.tombstones),
-            carries: self.has_carries().then(|| reference(FileKind::Carries, &self.carries)),
-            results: self.has_results().then(|| reference(FileKind::Results, &self.results)),
+            tombstones: self.tombstones.reference,
+            carries: where_any(&self.carries),
+            results: where_any(&self.results),
             floor_max_ms: self.floor_max_ms,
             ceiling_min_ms: self.ceiling_min_ms,
             started_ms: intent.started_ms,

@@ -2,49 +2,40 @@
 
 use super::fates::Fate;
 use crate::plan::Batch;
-use crate::schema::{self, Counts};
+use crate::schema::{Counts, Row};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
 use sexton_proof::record::{Cause, Method, Reason};
 
+/// What some rows of a batch add up to.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Summary {
     pub(super) counts: Counts,
-    pub(super) pages: Vec<(u32, u32)>,
     pub(super) floor_max_ms: Option<i64>,
     pub(super) ceiling_min_ms: Option<i64>,
-    pub(super) finished_ms: i64,
 }
 
 impl Summary {
-    pub(super) fn of(batch: &Batch, fates: &[Fate]) -> Self {
-        let mut all = Summary {
-            counts: Counts::default(),
-            pages: vec![(0, 0); batch.intent.pages.len()],
-            floor_max_ms: None,
-            ceiling_min_ms: None,
-            finished_ms: batch.intent.started_ms,
-        };
-        for (planned, fate) in batch.rows.iter().zip(fates) {
-            let page = &mut all.pages[planned.page as usize];
-            let time_ms = match *fate {
-                Fate::Ends { method, time_ms } => {
-                    page.0 += 1;
-                    let row = batch.row(planned);
-                    all.end(&row, method, time_ms);
-                    time_ms
-                }
-                Fate::LivesOn { time_ms, cause, .. } => {
-                    page.1 += 1;
-                    all.counts.carried += 1;
-                    all.counts.held += u64::from(cause == Cause::Held);
-                    time_ms
-                }
-            };
-            all.finished_ms = all.finished_ms.max(time_ms);
+    pub(super) fn add(&mut self, row: &Row<'_>, fate: Fate) {
+        match fate {
+            Fate::Ends { method, time_ms } => self.end(row, method, time_ms),
+            Fate::LivesOn { cause, .. } => {
+                self.counts.carried += 1;
+                self.counts.held += u64::from(cause == Cause::Held);
+            }
         }
-        all
     }
 
-    fn end(&mut self, row: &schema::Row<'_>, method: Method, time_ms: i64) {
+    pub(super) fn plus(mut self, more: Summary) -> Summary {
+        let ceilings = [self.ceiling_min_ms, more.ceiling_min_ms];
+        self.counts.add(more.counts);
+        Summary {
+            counts: self.counts,
+            floor_max_ms: self.floor_max_ms.max(more.floor_max_ms),
+            ceiling_min_ms: ceilings.into_iter().flatten().min(),
+        }
+    }
+
+    fn end(&mut self, row: &Row<'_>, method: Method, time_ms: i64) {
         if row.floor_ms != NO_FLOOR {
             self.floor_max_ms = self.floor_max_ms.max(Some(row.floor_ms));
         }
@@ -74,4 +65,19 @@ impl Summary {
             *late += u64::from(time_ms > row.ceiling_ms);
         }
     }
+}
+
+/// How many tombstones and carries each page of a batch has, and when the last outcome was known.
+pub(super) fn by_page(batch: &Batch, fates: &[Fate]) -> (Vec<(u32, u32)>, i64) {
+    let mut pages = vec![(0, 0); batch.intent.pages.len()];
+    let mut finished_ms = batch.intent.started_ms;
+    for (planned, fate) in batch.rows.iter().zip(fates) {
+        let (tombstones, carries) = &mut pages[planned.page as usize];
+        match fate {
+            Fate::Ends { .. } => *tombstones += 1,
+            Fate::LivesOn { .. } => *carries += 1,
+        }
+        finished_ms = finished_ms.max(fate.time_ms());
+    }
+    (pages, finished_ms)
 }

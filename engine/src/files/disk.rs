@@ -4,12 +4,16 @@ use super::{Access, Files, NewFile};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use parking_lot::Mutex;
+use rustix::fs::Advice;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// From this size on a file is not kept in memory once it is on the disk.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Files under a folder of a file system that keeps what was fsynced.
 pub struct DiskFiles {
@@ -60,7 +64,13 @@ impl DiskFiles {
         let mode = if access == Access::Private { 0o600 } else { 0o644 };
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        if bytes.len() >= LARGE_BYTES {
+            // Evidence is seldom read again: the memory that the kernel keeps it in goes back at once, to the next file or to
+            // whom it serves better. Only advice, so it does not matter whether it is taken.
+            let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+        }
+        Ok(())
     }
 }
 

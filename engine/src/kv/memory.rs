@@ -173,4 +173,12 @@ impl Kv for MemoryKv {
     fn reclaim(&self, _family: Family, _ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
         Ok(())
     }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn purge(&self, _family: Family, _range: &Range<Vec<u8>>) -> Result<()> {
+        Ok(())
+    }
 }

@@ -287,7 +287,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    const FORMAT: u8 = 0;
+    /// 0 was that of builds whose commitments were made otherwise.
+    const FORMAT: u8 = 1;
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let shards = self.shards.to_be_bytes();

@@ -3,25 +3,25 @@
 use super::{FileError, header};
 use crate::record::{FileKind, Header, RECORD_BYTES};
 
-/// The container of a batch's sealed openings: header, table of offsets, and the sealed openings in the order of the
-/// tombstones. Sealing is the engine's.
+/// Most bytes of a sealed opening.
+pub const SEALED_MAX_BYTES: usize = u8::MAX as usize;
+
+/// The container of a batch's sealed openings: header, how long each is (1 to [`SEALED_MAX_BYTES`]), and the sealed
+/// openings themselves, put together from `sealed`, in the order of the tombstones.
 ///
 /// Lengths beyond u32 entries do not occur: a batch has at most 2^32 − 1 tombstones.
 #[must_use]
-pub fn openings_file<S: AsRef<[u8]>>(batch: u64, sealed: &[S]) -> Vec<u8> {
-    let n = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-    let total: usize = sealed.iter().map(|opening| opening.as_ref().len()).sum();
-    let mut out = Vec::with_capacity(RECORD_BYTES + 8 * (sealed.len() + 1) + total);
-    out.extend_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
-    let mut offset = 0u64;
-    out.extend_from_slice(&offset.to_be_bytes());
-    for opening in sealed {
-        offset += opening.as_ref().len() as u64;
-        out.extend_from_slice(&offset.to_be_bytes());
-    }
-    for opening in sealed {
-        out.extend_from_slice(opening.as_ref());
-    }
+pub fn openings_file<'a>(
+    batch: u64,
+    lengths: impl Iterator<Item = usize>,
+    sealed: impl Iterator<Item = &'a [u8]>,
+) -> Vec<u8> {
+    let mut out = vec![0; RECORD_BYTES];
+    // A length beyond u8 is written as 255, which no reader takes for what it is.
+    out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
+    let n = u32::try_from(out.len() - RECORD_BYTES).unwrap_or(u32::MAX);
+    out[..RECORD_BYTES].copy_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
+    sealed.for_each(|bytes| out.extend_from_slice(bytes));
     out
 }
 
@@ -29,7 +29,7 @@ pub fn openings_file<S: AsRef<[u8]>>(batch: u64, sealed: &[S]) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub struct OpeningsFile<'a> {
     header: Header,
-    offsets: &'a [[u8; 8]],
+    lengths: &'a [u8],
     sealed: &'a [u8],
 }
 
@@ -37,33 +37,23 @@ impl<'a> OpeningsFile<'a> {
     /// Reads what [`openings_file`] writes, and nothing else; an empty sealed opening is refused.
     ///
     /// # Errors
-    /// Another header, a table cut short, offsets that do not ascend from 0 to the end of the file.
+    /// Another header, a file cut short or too long, a length of 0.
     pub fn parse(file: &'a [u8]) -> Result<Self, FileError> {
         let (header, rest) = header(file, FileKind::Openings)?;
-        let table_bytes = (u64::from(header.n) + 1) * 8;
-        let short =
-            FileError::Length { found: file.len() as u64, expected: RECORD_BYTES as u64 + table_bytes };
-        let Some((table, sealed)) =
-            usize::try_from(table_bytes).ok().and_then(|at| rest.split_at_checked(at))
-        else {
-            return Err(short);
+        let wrong = |bytes: u64| FileError::Length {
+            found: file.len() as u64,
+            expected: RECORD_BYTES as u64 + u64::from(header.n) + bytes,
         };
-        let (offsets, _) = table.as_chunks::<8>();
-        let mut least = 0;
-        for (entry, bytes) in offsets.iter().enumerate() {
-            let found = u64::from_be_bytes(*bytes);
-            let most = if entry == 0 { 0 } else { sealed.len() as u64 };
-            if found < least || found > most {
-                return Err(FileError::Offset { entry, found, least, most });
-            }
-            least = found + 1;
+        let n = usize::try_from(header.n).unwrap_or(usize::MAX);
+        let (lengths, sealed) = rest.split_at_checked(n).ok_or_else(|| wrong(0))?;
+        if let Some(record) = lengths.iter().position(|length| *length == 0) {
+            return Err(FileError::EmptyOpening { record });
         }
-        let end = offsets.last().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        if end != sealed.len() as u64 {
-            let expected = (file.len() - sealed.len()) as u64 + end;
-            return Err(FileError::Length { found: file.len() as u64, expected });
+        let total: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+        if total != sealed.len() as u64 {
+            return Err(wrong(total));
         }
-        Ok(Self { header, offsets, sealed })
+        Ok(Self { header, lengths, sealed })
     }
 
     /// The header.
@@ -75,8 +65,16 @@ impl<'a> OpeningsFile<'a> {
     /// The sealed opening of tombstone `i`, from 0.
     #[must_use]
     pub fn get(&self, i: u32) -> Option<&'a [u8]> {
-        let i = usize::try_from(i).ok()?;
-        let offset = |at: usize| usize::try_from(u64::from_be_bytes(*self.offsets.get(at)?)).ok();
-        self.sealed.get(offset(i)?..offset(i.checked_add(1)?)?)
+        self.iter().nth(usize::try_from(i).ok()?)
+    }
+
+    /// All sealed openings in the order of the tombstones.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut left = self.sealed;
+        self.lengths.iter().map_while(move |length| {
+            let (sealed, rest) = left.split_at_checked(usize::from(*length))?;
+            left = rest;
+            Some(sealed)
+        })
     }
 }

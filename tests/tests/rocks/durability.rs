@@ -1,6 +1,7 @@
 //! What an answer promises: a seq each, gapless, and what survives the end of the process and the loss of power.
 
 use super::Bench;
+use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::kv::{Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton::{Clock, Durability, Earlier, Engine, Pool, Registration, Seams, SeededEntropy};
 use sexton_proof::id::{ClassId, PageId};
@@ -142,6 +143,14 @@ impl<K: Kv> Kv for Unreadable<K> {
     fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> sexton::Result<()> {
         self.inner.reclaim(family, ranges)
     }
+
+    fn flush(&self) -> sexton::Result<()> {
+        self.inner.flush()
+    }
+
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> sexton::Result<()> {
+        self.inner.purge(family, range)
+    }
 }
 
 /// Registers, replaces and enforces. What a failure left undone is done by doing it again.
@@ -194,4 +203,38 @@ fn whatever_reading_fails_once_nothing_is_lost_and_no_page_is_left_with_a_gap() 
             return;
         }
     }
+}
+
+#[test]
+fn rows_put_in_one_set_with_range_deletions_by_many_threads_at_once_are_all_there() {
+    const THREADS: u64 = 4;
+    const SETS: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let kv = RocksKv::open(folder.path(), &RocksOptions::default()).unwrap();
+    let key = |thread: u64, set: u64, row: u64| {
+        [thread.to_be_bytes(), (2 * set).to_be_bytes(), row.to_be_bytes()].concat()
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (kv, key) = (&kv, &key);
+            scope.spawn(move || {
+                for set in 0..SETS {
+                    let mut changes = WriteSet::default();
+                    for row in 0..3 {
+                        let from = key(thread, 2 * set + 1, row);
+                        changes.delete_range(Family::Marks, &from[..]..&key(thread, 2 * set + 1, row + 1));
+                        changes.put(Family::Marks, &key(thread, 2 * set, row), b"row");
+                    }
+                    kv.write(changes).unwrap();
+                }
+            });
+        }
+    });
+    let mut found = 0;
+    kv.scan(Family::Marks, &[][..]..&[0xff; 32], Order::Ascending, &mut |_, _| {
+        found += 1;
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(found, THREADS * SETS * 3);
 }

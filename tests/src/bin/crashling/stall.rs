@@ -148,4 +148,12 @@ impl Kv for StallingKv {
         self.1.at("after-reclaim");
         Ok(())
     }
+
+    fn flush(&self) -> Result<()> {
+        self.0.flush()
+    }
+
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+        self.0.purge(family, range)
+    }
 }

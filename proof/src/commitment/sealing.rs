@@ -1,0 +1,141 @@
+//! Sealed openings, as an operator keeps them: of use only to one who has `k` and knows the object's key
+//! (`docs/format.md` §6).
+
+use super::put_bytes16;
+use crate::id::RegistrationId;
+use crate::many::{Messages, Mode};
+
+/// Key derivation context of the key that seals openings.
+pub const OPENING_CONTEXT: &str = "sexton v1 opening";
+
+/// Bytes of the keystream that one hash gives.
+const PART_BYTES: usize = 32;
+
+/// The key that seals the openings of a class and month, from its `k`.
+#[must_use]
+pub fn sealing_key(k: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key(OPENING_CONTEXT, k)
+}
+
+/// Texts under one sealing key, one after the other.
+///
+/// ```
+/// # use sexton_proof::commitment::sealing::Texts;
+/// # use sexton_proof::id::RegistrationId;
+/// let (id, key) = (RegistrationId::from_bytes(&[1; 20]), b"uploads/4711");
+/// let xored = |text: &[u8]| {
+///     let mut texts = Texts::default();
+///     texts.push(id, key, |out| out.extend_from_slice(text));
+///     texts.xor(&[7; 32]);
+///     texts.iter().next().map(<[u8]>::to_vec)
+/// };
+/// let sealed = xored(b"opening").unwrap();
+/// assert_ne!(sealed, b"opening");
+/// assert_eq!(xored(&sealed).unwrap(), b"opening");
+/// ```
+#[derive(Default)]
+pub struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// What each part of the keystream is the hash of.
+    messages: Messages,
+}
+
+impl Texts {
+    /// Adds what `write` appends, for the registration `id` of the object with this `key`. Each registration has one text.
+    pub fn push(&mut self, id: RegistrationId, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.bytes.len();
+        write(&mut self.bytes);
+        let parts = self.bytes.len().saturating_sub(begin).div_ceil(PART_BYTES);
+        if let Some(more) = parts.checked_sub(1) {
+            self.messages.push(|out| {
+                out.extend_from_slice(&id.to_bytes());
+                out.extend_from_slice(&0_u32.to_be_bytes());
+                put_bytes16(out, key);
+            });
+            let numbered =
+                |message: &mut [u8], part: u32| message[20..24].copy_from_slice(&part.to_be_bytes());
+            self.messages.repeat_last(u32::try_from(more).unwrap_or(u32::MAX), numbered);
+        }
+        self.ends.push(self.bytes.len());
+    }
+
+    /// XORs all texts with their keystreams: it seals what was not, and opens what was.
+    pub fn xor(&mut self, sealing_key: &[u8; 32]) {
+        let mut keystream = self.messages.hash_each(Mode::Keyed(sealing_key)).into_iter();
+        let mut left = self.bytes.as_mut_slice();
+        for length in lengths(&self.ends) {
+            let (text, rest) = std::mem::take(&mut left).split_at_mut(length);
+            for (part, stream) in text.chunks_mut(PART_BYTES).zip(&mut keystream) {
+                part.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= key);
+            }
+            left = rest;
+        }
+    }
+
+    /// All texts.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How long each of them is.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+        lengths(&self.ends)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(begin, end)| &self.bytes[begin..*end])
+    }
+}
+
+fn lengths(ends: &[usize]) -> impl Iterator<Item = usize> {
+    let begins = std::iter::once(0).chain(ends.iter().copied());
+    ends.iter().zip(begins).map(|(end, begin)| end - begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// §6 of the format, part by part.
+    fn naive(k: &[u8; 32], id: RegistrationId, key: &[u8], text: &[u8]) -> Vec<u8> {
+        let sealing_key = blake3::derive_key("sexton v1 opening", k);
+        let mut out = text.to_vec();
+        for (part, bytes) in out.chunks_mut(32).enumerate() {
+            let mut message = id.to_bytes().to_vec();
+            message.extend_from_slice(&u32::try_from(part).unwrap().to_be_bytes());
+            message.extend_from_slice(&u16::try_from(key.len()).unwrap().to_be_bytes());
+            message.extend_from_slice(key);
+            message.resize(message.len().next_multiple_of(64), 0);
+            let stream = blake3::keyed_hash(&sealing_key, &message);
+            bytes.iter_mut().zip(stream.as_bytes()).for_each(|(byte, key)| *byte ^= key);
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_sealed_as_by_a_naive_reference_and_opened_again(
+            k: [u8; 32],
+            texts in proptest::collection::vec(
+                (any::<[u8; 20]>(), proptest::collection::vec(any::<u8>(), 1..90),
+                 proptest::collection::vec(any::<u8>(), 0..230)), 0..40),
+        ) {
+            let mut all = Texts::default();
+            for (id, key, text) in &texts {
+                all.push(RegistrationId::from_bytes(id), key, |out| out.extend_from_slice(text));
+            }
+            all.xor(&sealing_key(&k));
+            let expected: Vec<Vec<u8>> =
+                texts.iter().map(|(id, key, text)| naive(&k, RegistrationId::from_bytes(id), key, text)).collect();
+            prop_assert!(all.iter().eq(expected.iter()));
+            prop_assert!(all.lengths().eq(expected.iter().map(Vec::len)));
+            all.xor(&sealing_key(&k));
+            prop_assert!(all.iter().eq(texts.iter().map(|(_, _, text)| &text[..])));
+        }
+    }
+}

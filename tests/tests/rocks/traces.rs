@@ -1,0 +1,134 @@
+//! After one clean-up pass nothing is left of what had ended: a search of the files themselves says so.
+
+use super::Bench;
+use sexton::{Calendar, Durability, Engine, Erasure, Registration, Selector};
+use sexton_tests::host::Dice;
+use std::collections::HashSet;
+use std::fs;
+
+const CLASSES: &str = "
+[class.quick]
+within = \"60s\"
+slot = \"1s\"
+lead = \"1s\"
+
+[class.unfound]
+within = \"60s\"
+slot = \"1s\"
+lead = \"1s\"
+find = \"none\"
+
+[class.slow]
+within = \"30d\"
+";
+/// Pieces of eight bytes that a key ends with, as good as random: no compression changes one, but where four bytes of it
+/// happen to repeat.
+const PIECES: usize = 3;
+
+fn keys(name: &str, n: usize) -> Vec<Vec<u8>> {
+    let mut dice = Dice::new(name.bytes().fold(7, |n, b| n.rotate_left(9) ^ u64::from(b)));
+    let mut key = || [name.as_bytes(), &[(); PIECES].map(|()| dice.roll().to_be_bytes()).concat()].concat();
+    (0..n).map(|_| key()).collect()
+}
+
+/// How many of the keys have a piece in a table or a log of writes.
+fn found(bench: &Bench, keys: &[Vec<u8>]) -> usize {
+    let mut windows = HashSet::new();
+    for entry in fs::read_dir(bench.folder.path().join("index")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "sst" || ending == "log") {
+            windows.extend(fs::read(path).unwrap().windows(8).map(<[u8]>::to_vec));
+        }
+    }
+    let is_there = |key: &&Vec<u8>| {
+        let pieces = key[key.len() - 8 * PIECES..].chunks(8);
+        pieces.into_iter().any(|piece| windows.contains(piece))
+    };
+    keys.iter().filter(is_there).count()
+}
+
+/// Each key is of a subject that is named as its class.
+fn register(bench: &Bench, engine: &Engine, class: &str, keys: &[Vec<u8>]) {
+    for keys in keys.chunks(50) {
+        keys.iter().for_each(|key| bench.store.put(key, b"1"));
+        let item = |key| Registration { version: b"1", ..Registration::new(class, key) };
+        let items: Vec<_> = keys.iter().map(|key| item(key)).collect();
+        engine.register(&items, Durability::Synced).unwrap();
+    }
+}
+
+#[test]
+fn after_one_clean_up_pass_no_key_of_what_ended_is_in_any_file_of_the_index() {
+    let bench = Bench::new(CLASSES);
+    let (engine, _kv) = bench.open();
+    let (quick, unfound, slow) = (keys("quick", 400), keys("unfound", 400), keys("slow", 400));
+    for part in 0..4 {
+        let range = part * 100..part * 100 + 100;
+        register(&bench, &engine, "quick", &quick[range.clone()]);
+        register(&bench, &engine, "slow", &slow[range.clone()]);
+        register(&bench, &engine, "unfound", &unfound[range]);
+        bench.clock.advance(2_000);
+    }
+    for keys in [&quick, &unfound, &slow] {
+        assert!(
+            found(&bench, keys) >= 398,
+            "the search does not find what is there: {}",
+            found(&bench, keys)
+        );
+    }
+
+    bench.clock.advance(50_000);
+    // Half of the slots of each class, so that what ended and what lives lie in the same files.
+    let ended = usize::try_from(engine.enforce(&*bench.store).unwrap().objects).unwrap() / 2;
+    assert!((100..300).contains(&ended), "{ended}");
+    engine.reclaim().unwrap();
+    for keys in [&quick, &unfound] {
+        assert_eq!(found(&bench, &keys[..ended]), 0, "of what ended");
+        assert!(found(&bench, &keys[ended..]) >= 398 - ended, "of what lives");
+    }
+    assert!(found(&bench, &slow) >= 398);
+
+    bench.clock.advance(60_000);
+    engine.enforce(&*bench.store).unwrap();
+    engine.reclaim().unwrap();
+    assert_eq!(found(&bench, &quick) + found(&bench, &unfound), 0);
+    assert_eq!(engine.status().unwrap().classes["slow"].live, 400);
+    assert!(engine.check().unwrap().is_sound());
+}
+
+#[test]
+fn an_erasure_that_is_forgotten_leaves_no_key_behind() {
+    let bench = Bench::new(CLASSES);
+    let (engine, kv) = bench.open();
+    let (gone, slow) = (keys("gone", 50), keys("slow", 200));
+    for (subject, keys) in [(&b"anna"[..], &gone), (b"bob", &slow)] {
+        keys.iter().for_each(|key| bench.store.put(key, b"1"));
+        let item = |key| Registration { version: b"1", subject, ..Registration::new("slow", key) };
+        let items: Vec<_> = keys.iter().map(|key| item(key)).collect();
+        engine.register(&items, Durability::Synced).unwrap();
+    }
+    let erasure = Erasure {
+        selector: Selector::Subject(b"anna".to_vec()),
+        received_ms: engine.now_ms(),
+        within: None,
+        calendar: Calendar::default(),
+        cancellable_ms: 0,
+        reason: "asked for by letter".into(),
+        author: "privacy officer".into(),
+    };
+    let number = engine.erase(erasure).unwrap().number;
+    bench.clock.advance(120_000);
+    engine.enforce(&*bench.store).unwrap();
+    assert_eq!(engine.status().unwrap().classes["slow"].live, 200);
+    drop((engine, kv));
+
+    let (engine, _kv) = bench.open();
+    engine.reclaim().unwrap();
+    // The pages that they were in live on; what was there of them was overwritten.
+    assert!(found(&bench, &gone) >= 48, "what is to be told to them is kept");
+    engine.forget_request(number).unwrap();
+    engine.reclaim().unwrap();
+    assert_eq!(found(&bench, &gone), 0);
+    assert!(found(&bench, &slow) >= 198);
+    assert!(engine.check().unwrap().is_sound());
+}
