@@ -15,7 +15,7 @@ pub struct Setup {
     pub rounds: usize,
     /// What the numbers of objects are multiplied with.
     pub scale: f64,
-    /// Only the comparisons whose names have one of these in them; all where there are none.
+    /// Only the comparisons whose names have one of these among their parts; all where there are none.
     pub only: Vec<String>,
     /// How long lateness is watched, seconds.
     pub seconds: u64,
@@ -36,7 +36,12 @@ impl Setup {
     }
 
     fn is_wanted(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+        let parts: Vec<&str> = name.split('/').collect();
+        let is_part = |only: &String| {
+            let only: Vec<&str> = only.split('/').collect();
+            parts.windows(only.len()).any(|parts| parts == only)
+        };
+        self.only.is_empty() || self.only.iter().any(is_part)
     }
 
     /// Those that were asked for.
@@ -368,9 +373,10 @@ mod tests {
     fn only_what_was_asked_for_is_wanted_and_scales_have_a_floor() {
         let setup = Setup { only: vec!["ring/x".into()], scale: 0.01, ..setup(1) };
         let named = |name: &str| Pairing { name: name.into(), ..pairing("a", "b") };
-        let wanted = setup.wanted(vec![named("ring/x"), named("ring/y"), named("string/xy")]);
+        let wanted =
+            setup.wanted(vec![named("a/ring/x/z"), named("ring/x"), named("ring/y"), named("string/xy")]);
         let names: Vec<_> = wanted.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(names, ["ring/x", "string/xy"]);
+        assert_eq!(names, ["a/ring/x/z", "ring/x"]);
         assert_eq!((setup.scaled(1_000_000, 4_000), setup.scaled(1_000, 4_000)), (10_000, 4_000));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct RunArgs {
     /// What all numbers of objects are multiplied with, above 0 and at most 1: less than 1 is for trying only.
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     scale: f64,
-    /// Only comparisons with this in their name; may be given several times.
+    /// Only comparisons with these parts in their name (`enforce/1000`); may be given several times.
     #[arg(long)]
     only: Vec<String>,
     /// Where everything lies while it is measured: on the disk that is meant.

@@ -180,7 +180,7 @@ pub(crate) fn forget(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Re
     set.delete_range(Family::Items, &range.start..&range.end);
     set.delete(Family::Meta, &schema::request_key(number));
     core.writer.write_durably(set)?;
-    core.leaves_traces.store(true, Ordering::SeqCst);
+    core.traces.fetch_add(1, Ordering::SeqCst);
     core.requests.lock().remove(&number);
     drop(planner);
     Ok(())

@@ -106,7 +106,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
         core.index.close(&evidence.to());
         core.index.settle(&evidence.batch.intent.pages);
     }
-    core.leaves_traces.store(true, Ordering::SeqCst);
+    core.traces.fetch_add(1, Ordering::SeqCst);
     Ok(first)
 }
 

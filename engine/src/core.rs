@@ -21,7 +21,7 @@ use sexton_proof::id::ClassId;
 use sexton_proof::note::Signer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What every step needs.
 pub(crate) struct Core {
@@ -50,8 +50,10 @@ pub(crate) struct Core {
     pub(crate) in_flight: AtomicU64,
     /// Batches that were dropped by whoever had them.
     pub(crate) dropped: Arc<Mutex<Vec<Unanswered>>>,
-    /// Whether something ended or was forgotten since files were last cleared of it.
-    pub(crate) leaves_traces: AtomicBool,
+    /// How often something ended or was forgotten, which leaves traces in the index's files.
+    pub(crate) traces: AtomicU64,
+    /// Up to which of them files were cleared; held while they are.
+    pub(crate) cleared: Mutex<u64>,
     /// Why nothing may be signed or deleted, where that is so.
     pub(crate) forked: Option<String>,
     pub(crate) entropy: Arc<dyn Entropy>,

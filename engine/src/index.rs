@@ -16,6 +16,9 @@ use std::ops::ControlFlow;
 /// Rows of a page; what comes later in the same slot and shard goes to the next part.
 pub(crate) const PAGE_ROWS_MAX: u32 = 65_536;
 
+/// Keys that are hashed side by side, so that a call of many takes little room for it.
+const LOCATED_AT_ONCE: usize = 1_024;
+
 /// What may happen to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageState {
@@ -136,20 +139,25 @@ impl Index {
         &self,
         keys: impl Iterator<Item = &'k [u8]>,
     ) -> Vec<(usize, [u8; FINGERPRINT_BYTES])> {
-        let mut messages = Messages::default();
-        for key in keys {
-            messages.push(|out| {
-                out.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes());
-                out.extend_from_slice(key);
-            });
-        }
         let located = |hash: [u8; 32]| {
             let (mut fingerprint, mut number) = ([0; FINGERPRINT_BYTES], [0; 4]);
             fingerprint.copy_from_slice(&hash[..FINGERPRINT_BYTES]);
             number.copy_from_slice(&hash[FINGERPRINT_BYTES..FINGERPRINT_BYTES + 4]);
             (u32::from_be_bytes(number) as usize % self.shards.len(), fingerprint)
         };
-        messages.hash_each(Mode::Keyed(&self.secret)).into_iter().map(located).collect()
+        let mut keys = keys.peekable();
+        let (mut all, mut messages) = (Vec::new(), Messages::default());
+        while keys.peek().is_some() {
+            for key in keys.by_ref().take(LOCATED_AT_ONCE) {
+                messages.push(|out| {
+                    out.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes());
+                    out.extend_from_slice(key);
+                });
+            }
+            all.extend(messages.hash_each(Mode::Keyed(&self.secret)).into_iter().map(located));
+            messages.clear();
+        }
+        all
     }
 
     /// The same of one key.

@@ -5,7 +5,6 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::kv::{Family, WriteSet};
 use crate::schema;
-use parking_lot::Mutex;
 use sexton_proof::id::{ClassId, PageId};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,11 +19,14 @@ use std::sync::atomic::Ordering;
 /// files takes it.
 pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
     core.check_writable()?;
-    // Asked first: what ends meanwhile is left to the next time.
-    if !core.leaves_traces.swap(false, Ordering::SeqCst) {
-        return Ok(());
+    // One at a time: who comes meanwhile is not told that it is done before it is.
+    let mut cleared = core.cleared.lock();
+    let traces = core.traces.load(Ordering::SeqCst);
+    if *cleared < traces {
+        clear(core, now_ms)?;
+        *cleared = traces;
     }
-    clear(core, now_ms).inspect_err(|_| core.leaves_traces.store(true, Ordering::SeqCst))
+    Ok(())
 }
 
 /// A crash anywhere in here loses nothing: what is dropped and deleted is void.
@@ -44,18 +46,12 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
         core.writer.write(set)?;
         live.insert(class, pages);
     }
-    core.kv.flush()?;
-    // Rows, and the keys of requests that were forgotten; side by side, and beside them the entries that led to rows.
-    let rows =
-        classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, before)));
-    let items = (Family::Items, schema::prefix(&[]));
-    let tasks = rows.chain([items]).map(Some).chain([None]).collect();
-    let live = Mutex::new(live);
-    let cleared = core.pool.map(tasks, |_, task| match task {
-        Some((family, range)) => core.kv.purge(family, &range),
-        None => drop_entries(core, std::mem::take(&mut live.lock()), before),
-    });
-    cleared.map(drop)
+    drop_entries(core, live, before)?;
+    // Rows, those of a slot that has only begun included; keys of requests that were forgotten, and the requests.
+    let end = before + 1_000;
+    let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
+    let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
+    core.kv.purge(&rows.chain(forgotten).collect::<Vec<_>>())
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new

@@ -35,7 +35,7 @@ use sexton_proof::record::{FileKind, Method};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use zeroize::Zeroizing;
 
 /// Where the signing key lies under the data folder.
@@ -129,7 +129,8 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
         // Nobody knows what an earlier opening left.
-        leaves_traces: AtomicBool::new(true),
+        traces: AtomicU64::new(1),
+        cleared: Mutex::new(0),
         dropped: Arc::default(),
         forked,
         entropy,

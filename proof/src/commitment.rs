@@ -24,6 +24,9 @@ pub const EVENT_CONTEXT: &str = "sexton v1 event";
 static DESCRIPTOR_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(DESCRIPTOR_CONTEXT));
 static COMMITMENT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(COMMITMENT_CONTEXT));
 
+/// Bytes of most descriptors, at most: those with keys of up to a hundred.
+const DESCRIPTOR_BYTES: usize = 4 * BLOCK_BYTES;
+
 /// Everything that a commitment commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor<'a> {
@@ -144,6 +147,8 @@ pub fn commit_each<'a>(
     descriptors: impl Iterator<Item = Descriptor<'a>> + Clone,
 ) -> Vec<Blinded> {
     let mut messages = Messages::default();
+    let n = descriptors.size_hint().0;
+    messages.reserve(n, n * DESCRIPTOR_BYTES);
     descriptors.clone().for_each(|descriptor| messages.push(|out| descriptor.encode_into(out)));
     let digests = messages.hash_each(Mode::Derived(&DESCRIPTOR_KEY));
     messages.clear();

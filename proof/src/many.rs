@@ -19,16 +19,13 @@
 //! hidden from the documentation, so the workspace takes patch releases of one minor version only. Whatever that kernel
 //! does, the results are those of `blake3::Hasher`: the tests compare every length.
 
+use blake3::IncrementCounter;
 use blake3::hazmat::ContextKey;
-use blake3::platform::Platform;
-use blake3::{CHUNK_LEN, IncrementCounter};
+use blake3::platform::{Platform, words_from_le_bytes_32};
+use std::collections::BTreeMap;
 
 /// Bytes of a block, of which every message has one or more.
 pub const BLOCK_BYTES: usize = blake3::BLOCK_LEN;
-
-const BLOCKS_MAX: usize = CHUNK_LEN / BLOCK_BYTES;
-/// Messages handed to the kernel at a time: enough for the widest vectors, few enough to stay close.
-const GROUP: usize = 64;
 
 // Flags of the compression function (BLAKE3 paper, table 3).
 const CHUNK_START: u8 = 1;
@@ -58,6 +55,37 @@ impl Mode<'_> {
             Mode::Keyed(_) => KEYED_HASH,
             Mode::Derived(_) => DERIVE_KEY_MATERIAL,
         }
+    }
+
+    /// The hashes of messages of one length.
+    fn hash_same(self, messages: &[&[u8]], hashes: &mut [[u8; 32]]) {
+        match messages.first().map_or(0, |message| message.len()) {
+            64 => self.side_by_side::<64>(messages, hashes),
+            128 => self.side_by_side::<128>(messages, hashes),
+            192 => self.side_by_side::<192>(messages, hashes),
+            256 => self.side_by_side::<256>(messages, hashes),
+            320 => self.side_by_side::<320>(messages, hashes),
+            384 => self.side_by_side::<384>(messages, hashes),
+            448 => self.side_by_side::<448>(messages, hashes),
+            512 => self.side_by_side::<512>(messages, hashes),
+            // Keys of hundreds of bytes: one by one, which for what is longer than a chunk has lanes of its own.
+            _ => messages.iter().zip(hashes).for_each(|(message, hash)| *hash = self.hash(message)),
+        }
+    }
+
+    /// Those of messages of `N` bytes, whole blocks, at most [`blake3::CHUNK_LEN`].
+    fn side_by_side<const N: usize>(self, messages: &[&[u8]], hashes: &mut [[u8; 32]]) {
+        let messages: Vec<&[u8; N]> = messages.iter().filter_map(|message| message.first_chunk()).collect();
+        Platform::detect().hash_many(
+            &messages,
+            &words_from_le_bytes_32(self.key()),
+            0,
+            IncrementCounter::No,
+            self.flags(),
+            CHUNK_START,
+            CHUNK_END | ROOT,
+            hashes.as_flattened_mut(),
+        );
     }
 
     /// The hash of one message of any length.
@@ -105,6 +133,12 @@ impl Messages {
         self.ends.clear();
     }
 
+    /// Makes room for so many more messages of together so many bytes.
+    pub fn reserve(&mut self, messages: usize, bytes: usize) {
+        self.ends.reserve(messages);
+        self.bytes.reserve(bytes);
+    }
+
     fn get(&self, at: usize) -> &[u8] {
         let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[begin..self.ends[at]]
@@ -114,52 +148,26 @@ impl Messages {
     #[must_use]
     pub fn hash_each(&self, mode: Mode<'_>) -> Vec<[u8; 32]> {
         let mut hashes = vec![[0; 32]; self.ends.len()];
-        let mut of_length: [Vec<usize>; BLOCKS_MAX + 1] = Default::default();
-        for (at, hash) in hashes.iter_mut().enumerate() {
-            let message = self.get(at);
-            match of_length.get_mut(message.len() / BLOCK_BYTES) {
-                Some(places) if !message.is_empty() => places.push(at),
-                // Longer than a chunk, where BLAKE3 has lanes of its own; or nothing at all.
-                _ => *hash = mode.hash(message),
+        match self.ends.first() {
+            Some(&length) if (1..).zip(&self.ends).all(|(n, end)| *end == n * length) && length > 0 => {
+                let messages: Vec<&[u8]> = self.bytes.chunks(length).collect();
+                mode.hash_same(&messages, &mut hashes);
             }
-        }
-        for (blocks, places) in of_length.iter().enumerate().filter(|(_, places)| !places.is_empty()) {
-            match blocks {
-                1 => self.hash_some::<64>(mode, places, &mut hashes),
-                2 => self.hash_some::<128>(mode, places, &mut hashes),
-                3 => self.hash_some::<192>(mode, places, &mut hashes),
-                4 => self.hash_some::<256>(mode, places, &mut hashes),
-                5 => self.hash_some::<320>(mode, places, &mut hashes),
-                6 => self.hash_some::<384>(mode, places, &mut hashes),
-                7 => self.hash_some::<448>(mode, places, &mut hashes),
-                8 => self.hash_some::<512>(mode, places, &mut hashes),
-                _ => places.iter().for_each(|&at| hashes[at] = mode.hash(self.get(at))),
-            }
+            _ => self.hash_by_length(mode, &mut hashes),
         }
         hashes
     }
 
-    /// Those of the messages at `places`, which have `N` bytes.
-    fn hash_some<const N: usize>(&self, mode: Mode<'_>, places: &[usize], hashes: &mut [[u8; 32]]) {
-        let platform = Platform::detect();
-        let key = blake3::platform::words_from_le_bytes_32(mode.key());
-        let mut out = [[0; 32]; GROUP];
-        for group in places.chunks(GROUP) {
-            let inputs: Vec<&[u8; N]> =
-                group.iter().filter_map(|&at| self.get(at).first_chunk::<N>()).collect();
-            platform.hash_many(
-                &inputs,
-                &key,
-                0,
-                IncrementCounter::No,
-                mode.flags(),
-                CHUNK_START,
-                CHUNK_END | ROOT,
-                out.as_flattened_mut(),
-            );
-            for (&at, hash) in group.iter().zip(&out) {
-                hashes[at] = *hash;
-            }
+    fn hash_by_length(&self, mode: Mode<'_>, hashes: &mut [[u8; 32]]) {
+        let mut of_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in 0..self.ends.len() {
+            of_length.entry(self.get(at).len()).or_default().push(at);
+        }
+        for places in of_length.values() {
+            let messages: Vec<&[u8]> = places.iter().map(|&at| self.get(at)).collect();
+            let mut found = vec![[0; 32]; places.len()];
+            mode.hash_same(&messages, &mut found);
+            places.iter().zip(found).for_each(|(&at, hash)| hashes[at] = hash);
         }
     }
 }

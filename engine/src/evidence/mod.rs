@@ -237,6 +237,10 @@ fn records(
         planned.iter().zip(&rows).map(|(planned, row)| descriptor_of(core, class, batch.id(planned), row));
     let blinded = commitment::commit_each(k, descriptors.clone());
     let mut piece = Piece::default();
+    piece.tombstones.reserve(planned.len() * RECORD_BYTES);
+    if class.definition.openings == Openings::Operator {
+        piece.openings.reserve(planned.len());
+    }
     for (at, ((planned, row), (descriptor, blinded))) in
         (first..).zip(planned.iter().zip(&rows).zip(descriptors.zip(blinded)))
     {

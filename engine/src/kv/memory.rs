@@ -174,11 +174,7 @@ impl Kv for MemoryKv {
         Ok(())
     }
 
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn purge(&self, _family: Family, _range: &Range<Vec<u8>>) -> Result<()> {
+    fn purge(&self, _ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
         Ok(())
     }
 }

@@ -97,12 +97,10 @@ pub trait Kv: Send + Sync {
     /// and it may bring back entries of these very ranges that a range deletion had hidden.
     fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
 
-    /// Brings everything written into tables, so that the log of writes holds nothing any more.
-    fn flush(&self) -> Result<()>;
-
-    /// Clears its tables of entries of `range` that were deleted or replaced before the last [`Kv::flush`]. After `Ok` none of
-    /// them is in any file. Costs reading and writing what lies in the range.
-    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()>;
+    /// Clears away what its files hold of entries of `ranges` that were deleted or replaced before. After `Ok` none of them
+    /// is in any file, log of writes included. Costs reading and writing what lies in the ranges, and all of what was
+    /// written last. `Busy` where somebody still needs an older file: then they may be there.
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()>;
 }
 
 /// Scans in ascending order with a visitor that can fail; the first failure ends the scan.

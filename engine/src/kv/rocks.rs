@@ -8,14 +8,18 @@ use rocksdb::properties::ESTIMATE_NUM_KEYS;
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
     DBWithThreadMode, FlushOptions, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions,
-    SliceTransform, SstFileWriter, WaitForCompactOptions, WriteBatch, WriteOptions,
+    SliceTransform, SstFileWriter, WriteBatch, WriteOptions,
 };
 use sexton_proof::id::ClassId;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -62,8 +66,9 @@ pub struct RocksKv {
 
 /// Ending of a file with a run that is not part of the index yet.
 const RUN: &str = "run";
-/// How long clearing away waits for merges that others need.
-const MERGE_WAIT_MICROSECONDS: u64 = 10_000_000;
+/// How often, and how far apart, it is looked whether files that were merged are gone.
+const DELETION_LOOKS: u32 = 1_000;
+const DELETION_LOOK: Duration = Duration::from_millis(10);
 /// Void entries that are left alone, however few live.
 const VOID_MIN: u64 = 1 << 12;
 
@@ -148,8 +153,8 @@ fn database_options(options: &RocksOptions) -> Options {
     db.set_max_total_wal_size(options.wal_bytes);
     db.set_max_open_files(options.open_files);
     db.set_keep_log_file_num(5);
-    // One that flushes; the others merge, several at once where `reclaim` asks for it.
-    db.set_max_background_jobs(4);
+    // One flushes; two merge, so that what `reclaim` asks for does not keep others from what they need.
+    db.set_max_background_jobs(3);
     db
 }
 
@@ -232,6 +237,37 @@ impl RocksKv {
         drop_left_over_runs(path)?;
         let (path, names) = (path.to_owned(), Mutex::new(names));
         Ok(RocksKv { db, path, names, families, locator, void, runs: AtomicU64::new(0) })
+    }
+
+    /// The names of its files with this ending.
+    fn files_with(&self, ending: &str) -> Result<BTreeSet<OsString>> {
+        let cannot = |e| Error::io(format!("cannot read {}", self.path.display()), e);
+        let entries = self.path.read_dir().map_err(cannot)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(cannot));
+        names
+            .filter(|name| name.as_ref().map_or(true, |n| Path::new(n).extension() == Some(ending.as_ref())))
+            .collect()
+    }
+
+    /// Waits until of `logs` only the last is there, which then is empty, and of `tables` only those in use. Background
+    /// threads delete what was merged, once no scan and no merge that began earlier needs it any more.
+    fn wait_until_gone(&self, logs: &BTreeSet<OsString>, tables: &BTreeSet<OsString>) -> Result<()> {
+        for _ in 0..DELETION_LOOKS {
+            let live = self.db.live_files().map_err(|e| failed("be listed", e))?;
+            let live: BTreeSet<OsString> =
+                live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect();
+            let (logs_now, tables_now) = (self.files_with("log")?, self.files_with("sst")?);
+            let mut old_logs = logs_now.intersection(logs).filter(|log| Some(*log) != logs_now.last());
+            let mut old_tables = tables_now.intersection(tables).filter(|table| !live.contains(*table));
+            if old_logs.next().is_none() && old_tables.next().is_none() {
+                return Ok(());
+            }
+            thread::sleep(DELETION_LOOK);
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "the index is cleared, but some of its older files are still in use; try again later",
+        ))
     }
 
     fn family(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>> {
@@ -383,24 +419,18 @@ impl Kv for RocksKv {
         Ok(())
     }
 
-    fn flush(&self) -> Result<()> {
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
+        let logs = self.files_with("log")?;
         // All of them: a log of writes is deleted once no family needs anything in it any more.
         let names = self.names.lock().clone();
         let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
         self.db
             .flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default())
-            .map_err(|e| failed("be flushed", e))
-    }
-
-    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
-        self.db.compact_range_cf(&self.family(family)?, Some(&range.start), Some(&range.end));
-        // What was merged is deleted when the background threads are done with it. Where others keep them at work, that
-        // is when they are done with what they are at.
-        let mut wait = WaitForCompactOptions::default();
-        wait.set_timeout(MERGE_WAIT_MICROSECONDS);
-        match self.db.wait_for_compact(&wait) {
-            Err(error) if error.kind() != rocksdb::ErrorKind::TimedOut => Err(failed("be merged", error)),
-            _ => Ok(()),
+            .map_err(|e| failed("be flushed", e))?;
+        let tables = self.files_with("sst")?;
+        for (family, range) in ranges {
+            self.db.compact_range_cf(&self.family(*family)?, Some(&range.start), Some(&range.end));
         }
+        self.wait_until_gone(&logs, &tables)
     }
 }

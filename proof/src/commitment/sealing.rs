@@ -3,7 +3,7 @@
 
 use super::put_bytes16;
 use crate::id::RegistrationId;
-use crate::many::{Messages, Mode};
+use crate::many::{BLOCK_BYTES, Messages, Mode};
 
 /// Key derivation context of the key that seals openings.
 pub const OPENING_CONTEXT: &str = "sexton v1 opening";
@@ -42,7 +42,15 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Adds what `write` appends, for the registration `id` of the object with this `key`. Each registration has one text.
+    /// Makes room for so many more texts.
+    pub fn reserve(&mut self, texts: usize) {
+        self.ends.reserve(texts);
+        self.bytes.reserve(texts * 3 * PART_BYTES);
+        self.messages.reserve(3 * texts, 3 * texts * BLOCK_BYTES);
+    }
+
+    /// Adds what `write` appends, for the registration `id` of the object with this `key`, which
+    /// together have one keystream: what is sealed under it twice and differs is told to who has both.
     pub fn push(&mut self, id: RegistrationId, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let begin = self.bytes.len();
         write(&mut self.bytes);

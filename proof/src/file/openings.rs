@@ -14,9 +14,11 @@ pub const SEALED_MAX_BYTES: usize = u8::MAX as usize;
 pub fn openings_file<'a>(
     batch: u64,
     lengths: impl Iterator<Item = usize>,
-    sealed: impl Iterator<Item = &'a [u8]>,
+    sealed: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Vec<u8> {
-    let mut out = vec![0; RECORD_BYTES];
+    let bytes: usize = sealed.clone().map(<[u8]>::len).sum();
+    let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0 + bytes);
+    out.resize(RECORD_BYTES, 0);
     // A length beyond u8 is written as 255, which no reader takes for what it is.
     out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
     let n = u32::try_from(out.len() - RECORD_BYTES).unwrap_or(u32::MAX);

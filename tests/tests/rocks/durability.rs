@@ -144,12 +144,8 @@ impl<K: Kv> Kv for Unreadable<K> {
         self.inner.reclaim(family, ranges)
     }
 
-    fn flush(&self) -> sexton::Result<()> {
-        self.inner.flush()
-    }
-
-    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> sexton::Result<()> {
-        self.inner.purge(family, range)
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> sexton::Result<()> {
+        self.inner.purge(ranges)
     }
 }
 

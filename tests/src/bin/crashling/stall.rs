@@ -149,11 +149,7 @@ impl Kv for StallingKv {
         Ok(())
     }
 
-    fn flush(&self) -> Result<()> {
-        self.0.flush()
-    }
-
-    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
-        self.0.purge(family, range)
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
+        self.0.purge(ranges)
     }
 }
