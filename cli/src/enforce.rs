@@ -5,9 +5,9 @@ use crate::output::{self, Failure, Output};
 use crate::plan::Plan;
 use crate::{folder, show, status};
 use serde_json::{Value, json};
-use sexton::Engine;
 use sexton::store::dir::DirStore;
 use sexton::store::{Answer, Store, SubBatch};
+use sexton::{Engine, ErrorKind};
 use sexton_proof::id::printable;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -69,8 +69,13 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     let watched = Watched { store: &store, answers: Mutex::default() };
     let bar = output::spinner("enforcing");
     engine.enforce(&watched)?;
-    engine.reclaim()?;
+    let cleared = engine.reclaim();
     bar.finish_and_clear();
+    match cleared {
+        // All was deleted and is on record; only what is left of its rows is not known to be gone.
+        Err(busy) if busy.kind() == ErrorKind::Busy => output::talk(busy),
+        other => other?,
+    }
     let answers = watched.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
     let held = held(&engine)?.saturating_sub(held_before);
     let now = engine.status()?;

@@ -400,7 +400,8 @@ impl Engine {
     /// Call it as often as traces may last, once an hour for example.
     ///
     /// # Errors
-    /// Where the index cannot do it: what was to be cleared away is void as before, and the next call tries again.
+    /// `Busy` where a scan or an earlier merge still needs an older file of the index; others where the index cannot do
+    /// it. What was to be cleared away is void as before, and the next call tries again.
     pub fn reclaim(&self) -> Result<()> {
         let now_ms = self.now_ms();
         reclaim::reclaim(&self.core, now_ms)?;
