@@ -8,7 +8,7 @@
 
 mod openings;
 
-pub use self::openings::{OpeningsFile, SEALED_MAX_BYTES, openings_file};
+pub use self::openings::{OpeningsFile, openings_file};
 
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 

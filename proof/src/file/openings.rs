@@ -3,10 +3,7 @@
 use super::{FileError, header};
 use crate::record::{FileKind, Header, RECORD_BYTES};
 
-/// Most bytes of a sealed opening.
-pub const SEALED_MAX_BYTES: usize = u8::MAX as usize;
-
-/// The container of a batch's sealed openings: header, how long each is (1 to [`SEALED_MAX_BYTES`]), and the sealed
+/// The container of a batch's sealed openings: header, how long each is (1 to 255 bytes), and the sealed
 /// openings themselves, put together from `sealed`, in the order of the tombstones.
 ///
 /// Lengths beyond u32 entries do not occur: a batch has at most 2^32 − 1 tombstones.
