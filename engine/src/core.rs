@@ -1,6 +1,7 @@
 //! The pieces of an open engine, which the steps of floor 3 work on.
 
 use crate::alarm::Alarm;
+use crate::batch::{Returns, Unanswered};
 use crate::breaker::Breaker;
 use crate::class::Class;
 use crate::effect::Sweep;
@@ -14,7 +15,7 @@ use crate::kv::Kv;
 use crate::log::Log;
 use crate::pool::Pool;
 use crate::request::Request;
-use crate::schema::{Counts, Intent};
+use crate::schema::Counts;
 use crate::writer::Writer;
 use parking_lot::{Mutex, RwLock};
 use sexton_proof::id::ClassId;
@@ -48,8 +49,8 @@ pub(crate) struct Core {
     pub(crate) planner: Mutex<Planner>,
     /// Batches handed out and not yet committed.
     pub(crate) in_flight: AtomicU64,
-    /// Batches that were dropped by whoever had them.
-    pub(crate) dropped: Arc<Mutex<Vec<Unanswered>>>,
+    /// What comes back of batches.
+    pub(crate) returns: Arc<Returns>,
     /// How often something ended or was forgotten, which leaves traces in the index's files.
     pub(crate) traces: AtomicU64,
     /// Up to which of them files were cleared; held while they are.
@@ -66,14 +67,6 @@ pub(crate) struct Core {
     pub(crate) alarms: Mutex<BTreeMap<[u8; 16], Alarm>>,
     /// The key under which the feed is encrypted.
     pub(crate) feed_key: Key,
-}
-
-/// An intent that was handed over and not committed.
-#[derive(Clone, Debug)]
-pub(crate) struct Unanswered {
-    pub(crate) intent: Intent,
-    /// How often it was handed over, as far as this opening knows.
-    pub(crate) attempts: u32,
 }
 
 /// Bounds on one batch and on how many there are.

@@ -2,10 +2,10 @@
 //! never. A batch commits once every object of it has an answer or ran out of time; what ran out of time is carried and
 //! comes again, so one object that is stuck holds up nothing but itself.
 
+use crate::batch::{Batch, Object};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evidence::Outcome;
-use crate::plan::{Batch, Object};
 use crate::signal::Signal;
 use crate::store::{Answer, Disposition};
 use parking_lot::Mutex;

@@ -34,6 +34,7 @@
 mod alarm;
 mod alarms;
 mod answers;
+mod batch;
 mod breaker;
 mod change;
 mod check;
@@ -89,6 +90,7 @@ mod writer;
 
 pub use alarm::{Alarm, AlarmCause};
 pub use answers::{Item, Progress};
+pub use batch::{Batch, Object, Part};
 pub use breaker::{Breaker, BreakerLimits, Tripped};
 pub use change::{Change, Changed, Which};
 pub use check::Report;
@@ -105,7 +107,6 @@ pub use guard::{ClockGuard, ClockLimits, ClockState, Reading, Trusted};
 pub use hold::{Hold, HoldKind, Lifted, NewHold};
 pub use legal::{GRACE_MAX_MS, Placed};
 pub use options::{Options, SHARDS_MAX};
-pub use plan::{Batch, Object, Part};
 pub use pool::Pool;
 pub use preview::{Action, Forecast};
 pub use receipts::Opener;

@@ -2,252 +2,24 @@
 
 use crate::alarm::AlarmCause;
 use crate::alarms;
-use crate::class::Class;
-use crate::core::{Core, Planner, Unanswered};
+use crate::batch::{Batch, Planned, Unanswered};
+use crate::core::{Core, Planner};
 use crate::error::{Error, Result};
 use crate::guard::Trusted;
 use crate::hold::{Covered, HoldSet};
 use crate::index::DuePage;
 use crate::kv::{self, Family, WriteSet};
 use crate::place;
-use crate::schema::{self, Arrivals, Flags, Intent, Mark, PageRows, Row};
-use crate::store::{Disposition, Request, SubBatch};
+use crate::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::sweep;
-use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
-use sexton_proof::record::{Cause, Reason};
 use std::collections::{BTreeMap, HashSet};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Pages of a batch: its leaf has a line of at most 48 bytes for each and must stay below 60,000 bytes.
 pub(crate) const BATCH_PAGES_MAX: usize = 1_200;
-
-/// Due objects of one class on their way through deletion together. The caller deletes the objects of
-/// [`Batch::objects`] and hands the batch back with an outcome for each. One that is dropped is handed out again.
-pub struct Batch {
-    pub(crate) intent: Intent,
-    pub(crate) class: Arc<Class>,
-    pub(crate) epoch: u64,
-    /// How often its objects have been handed over, this time included.
-    attempt: u32,
-    /// The bytes of all rows, one after the other.
-    pub(crate) bytes: Vec<u8>,
-    /// The rows, in the order of page and seq.
-    pub(crate) rows: Vec<PlannedRow>,
-    /// Of those, the ones the store is asked to delete.
-    asked: Vec<u32>,
-    /// Where its intent goes if nobody hands it back.
-    dropped: Option<Arc<Mutex<Vec<Unanswered>>>>,
-}
-
-impl Drop for Batch {
-    /// A batch that is lost on the way, in a panic perhaps, is handed out again.
-    fn drop(&mut self) {
-        if let Some(dropped) = self.dropped.take() {
-            dropped.lock().push(Unanswered { intent: self.intent.clone(), attempts: self.attempt });
-        }
-    }
-}
-
-/// One row of a batch.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedRow {
-    /// Place of its page in the intent.
-    pub(crate) page: u32,
-    pub(crate) seq: u32,
-    pub(crate) bytes: Range<usize>,
-    pub(crate) plan: Planned,
-}
-
-/// What planning found. Where several hold, the first of them counts: this is the precedence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Planned {
-    /// It lives on elsewhere already.
-    Moved { cause: Cause, to: RegistrationId },
-    /// A newer registration of its key took its place: the object there is not this one any more.
-    Replaced,
-    /// The host has deleted it itself.
-    Released,
-    /// A legal hold covers it: it is kept. One that was lifted keeps it for a moment, until its clock is restarted.
-    Held { standing: bool },
-    /// Its floor has not passed: it is kept.
-    BeforeFloor,
-    /// The store is asked to delete it.
-    Delete,
-}
-
-/// An object that the store is to delete.
-#[derive(Clone, Copy, Debug)]
-pub struct Object<'a> {
-    /// Its registration.
-    pub id: RegistrationId,
-    /// What it is stored under.
-    pub key: &'a [u8],
-    /// What the store recognises it by.
-    pub version: &'a [u8],
-    /// Its digest, or empty.
-    pub digest: &'a [u8],
-    /// Its size, [`sexton_proof::id::SIZE_UNKNOWN`] where not known.
-    pub size_bytes: u64,
-    /// Promised floor, [`sexton_proof::id::NO_FLOOR`] where there is none.
-    pub floor_ms: i64,
-    /// Promised ceiling, [`sexton_proof::id::NO_CEILING`] where there is none.
-    pub ceiling_ms: i64,
-}
-
-impl Batch {
-    /// From here on the engine answers for it.
-    pub(crate) fn handed_back(&mut self) {
-        self.dropped = None;
-    }
-
-    /// The batch's number: the same when it comes again after a crash.
-    pub fn number(&self) -> u64 {
-        self.intent.batch
-    }
-
-    /// How often its objects have been handed over, this time included; after a crash at least 2.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// Whether the store may have been asked for these objects before.
-    pub(crate) fn is_again(&self) -> bool {
-        self.attempt > 1
-    }
-
-    /// The fencing epoch: grows with every opening of the engine.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// What is to be done with its objects.
-    pub fn disposition(&self) -> Disposition {
-        self.class.definition.disposition
-    }
-
-    /// The class all its objects fall under.
-    pub fn class(&self) -> &str {
-        &self.class.definition.name
-    }
-
-    /// How many objects are to be deleted.
-    pub fn len(&self) -> usize {
-        self.asked.len()
-    }
-
-    /// Whether nothing is to be deleted; it is still to be handed back, without outcomes.
-    pub fn is_empty(&self) -> bool {
-        self.asked.is_empty()
-    }
-
-    /// The objects to be deleted, in the order in which outcomes are expected.
-    pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
-        self.some_objects(0..self.asked.len())
-    }
-
-    /// Those of them whose places lie in `range`, which ends where they do.
-    pub fn some_objects(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = Object<'_>> {
-        let asked = self.asked.get(range).unwrap_or_default();
-        asked.iter().map(|&at| self.object(&self.rows[at as usize]))
-    }
-
-    /// Those of the objects at `places` that a hold covers now.
-    pub(crate) fn held(&self, holds: &HoldSet, places: &[usize]) -> Vec<usize> {
-        if holds.iter().next().is_none() {
-            return Vec::new();
-        }
-        let is_held = |place: &usize| {
-            let row = self.row(&self.rows[self.asked[*place] as usize]);
-            holds.covering(Covered::of(&self.class.definition.name, &row)).is_some()
-        };
-        places.iter().copied().filter(is_held).collect()
-    }
-
-    /// The same in parts of at most `max` objects, as a [`crate::store::Store`] takes them.
-    pub fn parts(&self, max: usize) -> impl Iterator<Item = Part<'_>> {
-        self.asked.chunks(max.max(1)).map(|part| Part { batch: self, part })
-    }
-
-    pub(crate) fn row(&self, row: &PlannedRow) -> Row<'_> {
-        // Decoded once already when it was planned, so this cannot fail; a row of nothing would stop the commit.
-        Row::decode(&self.bytes[row.bytes.clone()]).unwrap_or(EMPTY)
-    }
-
-    pub(crate) fn page(&self, row: &PlannedRow) -> PageId {
-        self.intent.pages[row.page as usize].page
-    }
-
-    pub(crate) fn id(&self, row: &PlannedRow) -> RegistrationId {
-        RegistrationId { page: self.page(row), seq: row.seq }
-    }
-
-    fn object(&self, planned: &PlannedRow) -> Object<'_> {
-        let row = self.row(planned);
-        Object {
-            id: self.id(planned),
-            key: row.key,
-            version: row.version,
-            digest: row.digest,
-            size_bytes: row.size_bytes,
-            floor_ms: row.floor_ms,
-            ceiling_ms: row.ceiling_ms,
-        }
-    }
-}
-
-const EMPTY: Row<'static> = Row {
-    cause: 0,
-    attempts: 0,
-    flags: Flags::NONE,
-    reason: Reason::Due,
-    start_ms: 0,
-    floor_ms: 0,
-    ceiling_ms: 0,
-    size_bytes: 0,
-    key: &[],
-    version: &[],
-    digest: &[],
-    subject: &[],
-};
-
-/// Some objects of a batch, to be handed to a store together.
-pub struct Part<'a> {
-    batch: &'a Batch,
-    part: &'a [u32],
-}
-
-impl Part<'_> {
-    /// How many objects.
-    pub fn len(&self) -> usize {
-        self.part.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.part.is_empty()
-    }
-
-    /// Calls `delete` with the request for these objects.
-    pub fn request<T>(&self, delete: impl FnOnce(&SubBatch<'_>) -> T) -> T {
-        let batch = self.batch;
-        let request = |&at: &u32| {
-            let row = batch.row(&batch.rows[at as usize]);
-            Request { key: row.key, version: row.version, digest: row.digest, size_bytes: row.size_bytes }
-        };
-        let objects: Vec<Request<'_>> = self.part.iter().map(request).collect();
-        delete(&SubBatch {
-            batch: batch.number(),
-            class: batch.class(),
-            disposition: batch.disposition(),
-            attempt: batch.attempt,
-            epoch: batch.epoch,
-            objects: &objects,
-        })
-    }
-}
 
 /// The next batch that is due: one left over by an earlier opening, else the due pages of the class whose ceiling is
 /// nearest. `None` where nothing is due, where deleting stopped and waits for a person, or where as many batches are out
@@ -280,13 +52,14 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
             return hand_out(core, intent, 1, now_ms).map(Some);
         }
         if !sweeping {
+            core.returns.forget_memory();
             return Ok(None);
         }
     }
 }
 
 fn take_back_dropped(core: &Core, planner: &mut Planner) {
-    for unanswered in core.dropped.lock().drain(..) {
+    for unanswered in core.returns.unanswered.lock().drain(..) {
         tracing::warn!(
             batch = unanswered.intent.batch,
             "a batch was dropped and not handed back; it is handed out again"
@@ -297,11 +70,8 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 }
 
 fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
-    let batch = read(core, intent, attempt, now_ms).map(|mut batch| {
-        batch.dropped = Some(Arc::clone(&core.dropped));
-        batch
-    });
-    batch.inspect_err(|error| {
+    let batch = read(core, intent, attempt, now_ms);
+    batch.map(Batch::handed_out).inspect_err(|error| {
         // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.
         core.in_flight.fetch_sub(1, Ordering::SeqCst);
         core.writer.poison(error);
@@ -391,27 +161,13 @@ fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
 /// Reads the rows of an intent and what became of them since they were written.
 pub(crate) fn read(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
     let class = core.class(intent.class)?;
-    let total: u64 = intent.pages.iter().map(|page| u64::from(page.rows)).sum();
-    let rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
-    let mut batch = Batch {
-        intent,
-        class,
-        epoch: core.epoch,
-        attempt,
-        bytes: Vec::new(),
-        rows,
-        asked: Vec::new(),
-        dropped: None,
-    };
+    let mut batch = Batch::new(intent, class, core.epoch, attempt, &core.returns);
     let marks = marks(core, &batch)?;
     // One set of holds for the whole batch: what was placed before this line is kept.
     let holds = core.holds.read();
     read_rows(core, &mut batch, &Truth { marks: &marks, holds: &holds, now_ms })?;
     drop(holds);
-    let asked = |(at, row): (usize, &PlannedRow)| {
-        (row.plan == Planned::Delete).then(|| u32::try_from(at).unwrap_or(u32::MAX))
-    };
-    batch.asked = batch.rows.iter().enumerate().filter_map(asked).collect();
+    batch.marks = marks;
     Ok(batch)
 }
 
@@ -435,11 +191,7 @@ fn read_rows(core: &Core, batch: &mut Batch, truth: &Truth<'_>) -> Result<()> {
             .and_then(|id| Ok(planned(&class.definition.name, id, &Row::decode(value)?, truth)))
         {
             Ok(plan) => {
-                let begin = batch.bytes.len();
-                batch.bytes.extend_from_slice(value);
-                let page = u32::try_from(ordinal).unwrap_or(u32::MAX);
-                let bytes = begin..batch.bytes.len();
-                batch.rows.push(PlannedRow { page, seq: *expected, bytes, plan });
+                batch.push(u32::try_from(ordinal).unwrap_or(u32::MAX), *expected, value, plan);
                 *expected += 1;
                 ControlFlow::Continue(())
             }
@@ -472,7 +224,7 @@ fn numbered(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<R
 pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Truth<'_>) -> Planned {
     let hold = || truth.holds.covering(Covered::of(class, row));
     match truth.marks.get(&id) {
-        Some(Mark::Moved { cause, to }) => Planned::Moved { cause: *cause, to: *to },
+        Some(Mark::Moved { .. }) => Planned::Moved,
         Some(Mark::Replaced) => Planned::Replaced,
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
         None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
@@ -526,6 +278,3 @@ impl Backoff {
         u64::try_from(at).unwrap_or(0).div_ceil(1_000) * 1_000
     }
 }
-
-/// Rows that go on living, by the slot and shard they go to, what holds keep apart from the rest.
-pub(crate) type CarryGroups = BTreeMap<(u64, u16, Arrivals), Vec<usize>>;

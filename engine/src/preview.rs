@@ -3,6 +3,7 @@
 
 use crate::alarm::AlarmCause;
 use crate::alarms;
+use crate::batch::Planned;
 use crate::class::second_of;
 use crate::core::Core;
 use crate::effect::{self, Active, Aim};
@@ -12,7 +13,7 @@ use crate::hold::{Covered, Hold, HoldSet, Lifted};
 use crate::index::Page;
 use crate::kv::{self, Family};
 use crate::place;
-use crate::plan::{self, Planned, Truth};
+use crate::plan::{self, Truth};
 use crate::schema::{self, Flags, Mark, Row};
 use crate::sweep;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
@@ -186,7 +187,7 @@ fn forecast(
     let truth = Truth { marks, holds, now_ms: at_ms.max(outlook.now_ms) };
     let action = match (plan::planned(&class.name, id, &aim.row, &truth), stopped) {
         (_, Some(cause)) => Action::Stopped(cause),
-        (Planned::Moved { .. }, None) => return None,
+        (Planned::Moved, None) => return None,
         (Planned::Replaced, None) => Action::EndReplaced,
         (Planned::Released, None) => Action::EndReleased,
         (Planned::Held { .. }, None) => {

@@ -60,7 +60,7 @@ fn publish_tiles(core: &Core, from: u64, to: u64) -> Result<()> {
     }
     let files: Vec<NewFile<'_>> = parts
         .iter()
-        .map(|(path, _, bytes)| NewFile { path: path.clone(), bytes, access: Access::Public })
+        .map(|(path, _, bytes)| NewFile { path: path.clone(), parts: vec![bytes], access: Access::Public })
         .collect();
     core.files.replace_all(&files)?;
     for (path, _, _) in parts.iter().filter(|(_, width, _)| *width == tile::WIDTH_FULL) {

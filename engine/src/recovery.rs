@@ -3,10 +3,11 @@
 
 use crate::alarm::{Alarm, AlarmCause};
 use crate::alarms;
+use crate::batch::{Batch, Unanswered};
 use crate::breaker::Breaker;
 use crate::class::{Class, ClassSet, Definition};
 use crate::commit::{self, Committer};
-use crate::core::{Classes, Core, Ledger, Limits, Planner, Published, Unanswered};
+use crate::core::{Classes, Core, Ledger, Limits, Planner, Published};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Evidence, Fate, Fates, Paths};
@@ -19,7 +20,7 @@ use crate::kv::{self, Family, Kv, Order, WriteSet, collect};
 use crate::locator;
 use crate::log::{self, Log};
 use crate::options::Options;
-use crate::plan::{self, Batch};
+use crate::plan;
 use crate::pool::Pool;
 use crate::publish;
 use crate::request::Request;
@@ -28,7 +29,7 @@ use crate::writer::Writer;
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use sexton_proof::file::{EvidenceFile, OpeningsFile};
-use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::leaf::Leaf;
 use sexton_proof::note::Signer;
 use sexton_proof::record::{FileKind, Method};
@@ -131,7 +132,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         // Nobody knows what an earlier opening left.
         traces: AtomicU64::new(1),
         cleared: Mutex::new(0),
-        dropped: Arc::default(),
+        returns: Arc::default(),
         forked,
         entropy,
         pool,
@@ -450,30 +451,35 @@ fn from_files(core: &Core, intent: &Intent, now_ms: i64) -> Result<Option<Eviden
     let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
     let batch = plan::read(core, intent.clone(), AGAIN, now_ms)?;
-    let Some(of) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
-    let Some(results_of) = results_of_files(core, &batch, &of, openings.as_deref())? else { return Ok(None) };
-    let Some(evidence) = evidence::rebuild(core, batch, Fates { of, results: results_of })? else {
-        return Ok(None);
-    };
+    let Some(mut fates) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
+    let results_of = results_of_files(core, &batch, &fates.of, openings.as_deref())?;
+    let Some(results_of) = results_of else { return Ok(None) };
+    fates.results = results_of;
+    let Some(evidence) = evidence::rebuild(core, batch, fates)? else { return Ok(None) };
     let same = evidence.matches(&tombstones, carries.as_deref(), results.as_deref(), openings.as_deref());
     Ok(same.then_some(evidence))
 }
 
 /// The fate of every row of the intent, in order, if the files give each exactly one.
-fn fates_of_files(intent: &Intent, tombstones: &[u8], carries: Option<&[u8]>) -> Option<Vec<Fate>> {
+fn fates_of_files(intent: &Intent, tombstones: &[u8], carries: Option<&[u8]>) -> Option<Fates> {
     let tombstones = EvidenceFile::parse(tombstones, FileKind::Tombstones).ok()?;
     let carries = carries.map(|bytes| EvidenceFile::parse(bytes, FileKind::Carries)).transpose().ok()?;
-    let mut fates: BTreeMap<(u32, u32), Fate> = BTreeMap::new();
+    let mut found: BTreeMap<(u32, u32), (Fate, Option<RegistrationId>)> = BTreeMap::new();
     for t in tombstones.tombstones() {
-        fates.insert((t.page, t.seq), Fate::Ends { method: t.method, time_ms: t.time_ms });
+        found.insert((t.page, t.seq), (Fate::Ends { method: t.method, time_ms: t.time_ms }, None));
     }
     for c in carries.iter().flat_map(EvidenceFile::carries) {
-        let (cause, time_ms) = (c.cause, c.time_ms);
-        fates.insert((c.page, c.seq), Fate::LivesOn { cause, time_ms, to: Some(c.to) });
+        found.insert((c.page, c.seq), (Fate::LivesOn { cause: c.cause, time_ms: c.time_ms }, Some(c.to)));
     }
     let rows =
         (0_u32..).zip(&intent.pages).flat_map(|(page, rows)| (0..rows.rows).map(move |seq| (page, seq)));
-    rows.map(|row| fates.remove(&row)).collect()
+    let mut fates = Fates::default();
+    for (at, row) in rows.enumerate() {
+        let (fate, to) = found.remove(&row)?;
+        fates.of.push(fate);
+        fates.to.extend(to.map(|to| (at, to)));
+    }
+    Some(fates)
 }
 
 /// The digests of what the store wrote in the place of anonymised objects, from their openings; `None` where those do

@@ -8,7 +8,7 @@
 
 mod openings;
 
-pub use self::openings::{OpeningsFile, openings_file};
+pub use self::openings::{OpeningsFile, openings_head};
 
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
@@ -26,7 +26,16 @@ const RECORDS_PER_CHUNK: u64 = 16;
 /// The root of a file: its BLAKE3 hash.
 #[must_use]
 pub fn root(file: &[u8]) -> [u8; 32] {
-    *blake3::hash(file).as_bytes()
+    root_of_parts([file])
+}
+
+/// The root of a file that lies in parts, which follow one another.
+pub fn root_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// A file of tombstones, of carries or of results, checked as a whole.

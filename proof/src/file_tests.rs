@@ -275,11 +275,12 @@ fn every_changed_byte_of_a_file_changes_its_root() {
         let mut other = file.clone();
         other[at] ^= 1;
         assert_ne!(root(&other), root(&file));
+        assert_eq!(root_of_parts([&file[..at], &[], &file[at..]]), root(&file));
     }
 }
 
 fn openings_of(batch: u64, sealed: &[Vec<u8>]) -> Vec<u8> {
-    openings_file(batch, sealed.iter().map(Vec::len), sealed.iter().map(Vec::as_slice))
+    [openings_head(batch, sealed.iter().map(Vec::len)), sealed.concat()].concat()
 }
 
 #[test]

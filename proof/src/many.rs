@@ -57,9 +57,9 @@ impl Mode<'_> {
         }
     }
 
-    /// The hashes of messages of one length.
-    fn hash_same(self, messages: &[&[u8]], hashes: &mut [[u8; 32]]) {
-        match messages.first().map_or(0, |message| message.len()) {
+    /// The hashes of messages of `length` bytes.
+    fn hash_same<'m>(self, length: usize, messages: impl Iterator<Item = &'m [u8]>, hashes: &mut [[u8; 32]]) {
+        match length {
             64 => self.side_by_side::<64>(messages, hashes),
             128 => self.side_by_side::<128>(messages, hashes),
             192 => self.side_by_side::<192>(messages, hashes),
@@ -69,13 +69,17 @@ impl Mode<'_> {
             448 => self.side_by_side::<448>(messages, hashes),
             512 => self.side_by_side::<512>(messages, hashes),
             // Keys of hundreds of bytes: one by one, which for what is longer than a chunk has lanes of its own.
-            _ => messages.iter().zip(hashes).for_each(|(message, hash)| *hash = self.hash(message)),
+            _ => messages.zip(hashes).for_each(|(message, hash)| *hash = self.hash(message)),
         }
     }
 
     /// Those of messages of `N` bytes, whole blocks, at most [`blake3::CHUNK_LEN`].
-    fn side_by_side<const N: usize>(self, messages: &[&[u8]], hashes: &mut [[u8; 32]]) {
-        let messages: Vec<&[u8; N]> = messages.iter().filter_map(|message| message.first_chunk()).collect();
+    fn side_by_side<'m, const N: usize>(
+        self,
+        messages: impl Iterator<Item = &'m [u8]>,
+        hashes: &mut [[u8; 32]],
+    ) {
+        let messages: Vec<&[u8; N]> = messages.filter_map(|message| message.first_chunk()).collect();
         Platform::detect().hash_many(
             &messages,
             &words_from_le_bytes_32(self.key()),
@@ -150,8 +154,7 @@ impl Messages {
         let mut hashes = vec![[0; 32]; self.ends.len()];
         match self.ends.first() {
             Some(&length) if (1..).zip(&self.ends).all(|(n, end)| *end == n * length) && length > 0 => {
-                let messages: Vec<&[u8]> = self.bytes.chunks(length).collect();
-                mode.hash_same(&messages, &mut hashes);
+                mode.hash_same(length, self.bytes.chunks(length), &mut hashes);
             }
             _ => self.hash_by_length(mode, &mut hashes),
         }
@@ -163,10 +166,9 @@ impl Messages {
         for at in 0..self.ends.len() {
             of_length.entry(self.get(at).len()).or_default().push(at);
         }
-        for places in of_length.values() {
-            let messages: Vec<&[u8]> = places.iter().map(|&at| self.get(at)).collect();
+        for (length, places) in of_length {
             let mut found = vec![[0; 32]; places.len()];
-            mode.hash_same(&messages, &mut found);
+            mode.hash_same(length, places.iter().map(|&at| self.get(at)), &mut found);
             places.iter().zip(found).for_each(|(&at, hash)| hashes[at] = hash);
         }
     }

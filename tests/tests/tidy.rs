@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 6] = [
         "kv", "files", "store", "wheel", "class", "schema", "options", "guard", "breaker", "selector",
         "hold", "request", "alarm", "effect",
     ],
-    &["index", "log", "keyring", "writer", "core", "recent"],
+    &["index", "log", "keyring", "writer", "core", "recent", "batch"],
     &[
         "register", "plan", "evidence", "publish", "commit", "reclaim", "place", "event", "alarms",
         "requests", "legal", "sweep", "trail", "change", "feed", "screen", "locator",

@@ -2,6 +2,7 @@
 
 mod governance;
 
+use crate::batch::Batch;
 use crate::change::{self, Change, Changed};
 use crate::check::{self, Report};
 use crate::class::{ClassSet, Definition};
@@ -16,7 +17,7 @@ use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
 use crate::locator;
 use crate::options::Options;
-use crate::plan::{self, Batch};
+use crate::plan;
 use crate::pool::Pool;
 use crate::publish;
 use crate::receipts::{self, Opener};
@@ -99,7 +100,8 @@ impl Engine {
         make_private(&folder.join("index"))?;
         let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
         let pool = Arc::new(Pool::of(options.threads)?);
-        let files = Arc::new(DiskFiles::new(folder, Arc::clone(&pool)));
+        // Threads of their own: who waits for the disk must not keep others from what they reckon.
+        let files = Arc::new(DiskFiles::new(folder, Arc::new(Pool::of(options.threads)?)));
         let seams = Seams { kv, files, entropy: Arc::new(OsEntropy), pool };
         Engine::open_over(seams, options, clock, Some(lock))
     }
@@ -328,7 +330,8 @@ impl Engine {
     pub(crate) fn has_unanswered(&self) -> bool {
         // Who plans just now knows of them.
         let unfinished = |planner: MutexGuard<'_, Planner>| !planner.unfinished.is_empty();
-        !self.core.dropped.lock().is_empty() || self.core.planner.try_lock().is_some_and(unfinished)
+        !self.core.returns.unanswered.lock().is_empty()
+            || self.core.planner.try_lock().is_some_and(unfinished)
     }
 
     /// Has the store delete a batch, part by part.

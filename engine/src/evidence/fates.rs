@@ -1,8 +1,10 @@
 //! What becomes of each row of a batch.
 
+use crate::batch::{Batch, Planned, PlannedRow};
 use crate::core::Core;
-use crate::error::Result;
-use crate::plan::{self, Batch, Planned, PlannedRow};
+use crate::error::{Error, Result};
+use crate::plan;
+use crate::schema::Mark;
 use crate::store::Answer;
 use sexton_proof::id::{DIGEST_MAX_BYTES, RegistrationId};
 use sexton_proof::leaf::Disposition;
@@ -21,16 +23,8 @@ pub struct Outcome {
 /// What becomes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    Ends {
-        method: Method,
-        time_ms: i64,
-    },
-    /// `to`: where it lives already; it is parked in a page reserved for it where there is none.
-    LivesOn {
-        cause: Cause,
-        time_ms: i64,
-        to: Option<RegistrationId>,
-    },
+    Ends { method: Method, time_ms: i64 },
+    LivesOn { cause: Cause, time_ms: i64 },
 }
 
 /// Whether a carry of this cause says that the registration had moved before its page settled; otherwise the batch
@@ -52,6 +46,8 @@ pub(super) fn is_move(cause: Cause) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Fates {
     pub(crate) of: Vec<Fate>,
+    /// Where what lives on does so, by the row's place in the batch. What has no entry is parked in a page reserved for it.
+    pub(crate) to: BTreeMap<usize, RegistrationId>,
     /// Digests of what the store wrote in the place of anonymised objects, by the row's place in the batch.
     pub(crate) results: BTreeMap<usize, Vec<u8>>,
 }
@@ -76,18 +72,22 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
         );
     }
     let mut answers = outcomes.iter();
-    let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), results: BTreeMap::new() };
+    let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), ..Fates::default() };
     // A deletion is never later than its report, nor earlier than its plan, whatever a host or a clock says.
     let known = |at_ms: i64| at_ms.min(now_ms).max(batch.intent.started_ms);
-    let parked = |cause, time_ms| Fate::LivesOn { cause, time_ms, to: None };
+    let lives_on = |cause, time_ms| Fate::LivesOn { cause, time_ms };
     for (at, row) in batch.rows.iter().enumerate() {
         let time_ms = known(now_ms);
         fates.of.push(match row.plan {
-            Planned::Moved { cause, to } => Fate::LivesOn { cause, time_ms, to: Some(to) },
+            Planned::Moved => {
+                let (cause, to) = moved(batch, row)?;
+                fates.to.insert(at, to);
+                lives_on(cause, time_ms)
+            }
             Planned::Replaced => Fate::Ends { method: Method::Replaced, time_ms },
             Planned::Released => Fate::Ends { method: Method::Released, time_ms },
-            Planned::Held { .. } => parked(Cause::Held, time_ms),
-            Planned::BeforeFloor => parked(Cause::Floor, time_ms),
+            Planned::Held { .. } => lives_on(Cause::Held, time_ms),
+            Planned::BeforeFloor => lives_on(Cause::Floor, time_ms),
             Planned::Delete => match answers.next().filter(|_| complete) {
                 Some(outcome) => {
                     if let Answer::Anonymised(digest) = &outcome.answer {
@@ -95,7 +95,7 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
                     }
                     answered(core, batch, row, &outcome.answer, known(outcome.at_ms))?
                 }
-                None => parked(Cause::Failed, time_ms),
+                None => lives_on(Cause::Failed, time_ms),
             },
         });
     }
@@ -104,12 +104,20 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
     Ok(fates)
 }
 
+/// Where a row went that has moved, and why.
+fn moved(batch: &Batch, row: &PlannedRow) -> Result<(Cause, RegistrationId)> {
+    match batch.marks.get(&batch.id(row)) {
+        Some(Mark::Moved { cause, to }) => Ok((*cause, *to)),
+        _ => Err(Error::internal(format!("registration {} moved, and no mark says where", batch.id(row)))),
+    }
+}
+
 fn answered(core: &Core, batch: &Batch, row: &PlannedRow, answer: &Answer, time_ms: i64) -> Result<Fate> {
     let complain = |what: &str, why: &str| {
         tracing::warn!(id = %batch.id(row), class = batch.class(), why, "the object was not deleted: {what}");
     };
     let ended = |method| Fate::Ends { method, time_ms };
-    let parked = |cause| Fate::LivesOn { cause, time_ms, to: None };
+    let parked = |cause| Fate::LivesOn { cause, time_ms };
     let anonymises = batch.class.definition.disposition == Disposition::Anonymise;
     Ok(match answer {
         Answer::Deleted => ended(Method::Deleted),

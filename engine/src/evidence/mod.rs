@@ -13,6 +13,7 @@ pub(crate) use self::seal::unseal;
 
 use self::fates::is_move;
 use self::summary::Summary;
+use crate::batch::{Batch, Planned, PlannedRow};
 use crate::class::second_of;
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::files::{Access, NewFile};
 use crate::keyring::Key;
 use crate::kv::{Family, WriteSet};
 use crate::place::descriptor_of;
-use crate::plan::{Backoff, Batch, CarryGroups, Planned, PlannedRow};
+use crate::plan::Backoff;
 use crate::schema::{self, Arrivals, Counts, PageRecord, PageRows, Row};
 use sexton_proof::commitment::sealing::Texts;
 use sexton_proof::commitment::{self, Blinded};
@@ -29,6 +30,7 @@ use sexton_proof::id::{NO_CEILING, PageId, RegistrationId, batch_path};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, PageLine};
 use sexton_proof::record::{Carry, Cause, FileKind, Header, RECORD_BYTES, ResultRecord, Tombstone};
 use std::collections::BTreeMap;
+use std::iter;
 
 /// How long what a hold keeps is left alone before it is looked at again. Lifting the hold looks at once, so this only
 /// bounds how long an object can be forgotten should that ever go wrong.
@@ -55,7 +57,7 @@ pub(crate) struct Evidence {
     tombstones: RecordFile,
     carries: RecordFile,
     results: RecordFile,
-    openings: Option<Vec<u8>>,
+    openings: Option<Parts>,
     pages: Vec<(u32, u32)>,
     floor_max_ms: Option<i64>,
     ceiling_min_ms: Option<i64>,
@@ -63,14 +65,15 @@ pub(crate) struct Evidence {
 }
 
 /// Builds the evidence of fresh fates, reserving pages for what lives on.
-pub(crate) fn build(core: &Core, batch: Batch, fates: Fates) -> Result<Evidence> {
+pub(crate) fn build(core: &Core, batch: Batch, mut fates: Fates) -> Result<Evidence> {
     let mut destinations = Vec::new();
-    for ((slot, shard, arrivals), rows) in carry_groups(&batch, &fates.of) {
+    for ((slot, shard, arrivals), rows) in carry_groups(&batch, &fates) {
         let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
         let n = count(rows.len());
         let mut locked = core.index.lock(shard.into());
         let page = locked.reserve(&*core.kv, &batch.class, slot, n, arrivals, earliest_ceiling_ms)?;
         drop(locked);
+        fates.to.extend((0_u32..).zip(&rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
         let page = PageRows { page, rows: n };
         destinations.push(Destination { page, rows, arrivals, earliest_ceiling_ms });
     }
@@ -83,7 +86,7 @@ pub(crate) fn build(core: &Core, batch: Batch, fates: Fates) -> Result<Evidence>
 pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<Evidence>> {
     let mut parked: BTreeMap<PageId, (Arrivals, Vec<usize>)> = BTreeMap::new();
     for (at, fate) in fates.of.iter().enumerate() {
-        if let Fate::LivesOn { cause, to: Some(to), .. } = *fate
+        if let (Fate::LivesOn { cause, .. }, Some(to)) = (*fate, fates.to.get(&at))
             && !is_move(cause)
         {
             parked.entry(to.page).or_insert_with(|| (arrivals(cause), Vec::new())).1.push(at);
@@ -106,18 +109,24 @@ fn arrivals(cause: Cause) -> Arrivals {
     if cause == Cause::Held { Arrivals::Held } else { Arrivals::Carried }
 }
 
-/// The carried rows by where they go. All wait from the same instant on, the batch's last, so that there are few
+/// Rows that are parked, by the slot and shard they go to, what holds keep apart from the rest.
+type CarryGroups = BTreeMap<(u64, u16, Arrivals), Vec<usize>>;
+
+/// The parked rows by where they go. All wait from the same instant on, the batch's last, so that there are few
 /// groups (a delay for each number of attempts, a shard each) however long the batch took: its leaf names them all.
-fn carry_groups(batch: &Batch, fates: &[Fate]) -> CarryGroups {
-    let before_floor = batch.rows.iter().zip(fates).filter_map(|(row, fate)| match fate {
+fn carry_groups(batch: &Batch, fates: &Fates) -> CarryGroups {
+    let before_floor = batch.rows.iter().zip(&fates.of).filter_map(|(row, fate)| match fate {
         Fate::LivesOn { cause: Cause::Floor, .. } => Some(batch.row(row)),
         _ => None,
     });
-    let last_ms = fates.iter().map(|fate| fate.time_ms()).max().unwrap_or(batch.intent.started_ms);
+    let last_ms = fates.of.iter().map(|fate| fate.time_ms()).max().unwrap_or(batch.intent.started_ms);
     let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last_ms)).max().unwrap_or(0);
     let mut groups = BTreeMap::new();
-    for (at, (planned, fate)) in batch.rows.iter().zip(fates).enumerate() {
-        let Fate::LivesOn { cause, to: None, .. } = *fate else { continue };
+    for (at, (planned, fate)) in batch.rows.iter().zip(&fates.of).enumerate() {
+        let Fate::LivesOn { cause, .. } = *fate else { continue };
+        if fates.to.contains_key(&at) {
+            continue;
+        }
         let slot = match (cause, planned.plan) {
             (Cause::Floor, _) => after_floors,
             (Cause::Held, Planned::Held { standing: true }) => second_of(last_ms.saturating_add(HELD_MS)),
@@ -151,21 +160,42 @@ struct Piece {
     summary: Summary,
 }
 
+/// A file in the parts that the tasks made, which follow one another.
+struct Parts(Vec<Vec<u8>>);
+
+impl Parts {
+    fn new(head: Vec<u8>, rest: impl Iterator<Item = Vec<u8>>) -> Self {
+        Parts(iter::once(head).chain(rest).collect())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
+    fn file(&self, path: String, access: Access) -> NewFile<'_> {
+        NewFile { path, parts: self.iter().collect(), access }
+    }
+
+    fn are(&self, file: &[u8]) -> bool {
+        let left = self.iter().try_fold(file, |left, part| left.strip_prefix(part));
+        left.is_some_and(<[u8]>::is_empty)
+    }
+}
+
 /// A file of records, and how the leaf names it.
 struct RecordFile {
-    bytes: Vec<u8>,
+    parts: Parts,
     reference: FileRef,
 }
 
 impl RecordFile {
-    fn new<'a>(batch: &Batch, kind: FileKind, parts: impl Iterator<Item = &'a Vec<u8>> + Clone) -> Self {
-        let records: usize = parts.clone().map(Vec::len).sum();
-        let n = count(records / kind.record_bytes().unwrap_or(RECORD_BYTES));
-        let mut bytes = Vec::with_capacity(RECORD_BYTES + records);
-        bytes.extend_from_slice(&Header { kind, batch: batch.number(), n }.to_bytes());
-        parts.for_each(|part| bytes.extend_from_slice(part));
-        let reference = FileRef { n, root: file::root(&bytes) };
-        RecordFile { bytes, reference }
+    fn new(batch: &Batch, kind: FileKind, records: Vec<Vec<u8>>) -> Self {
+        let bytes: usize = records.iter().map(Vec::len).sum();
+        let n = count(bytes / kind.record_bytes().unwrap_or(RECORD_BYTES));
+        let head = Header { kind, batch: batch.number(), n }.to_bytes().to_vec();
+        let parts = Parts::new(head, records.into_iter());
+        let reference = FileRef { n, root: file::root_of_parts(parts.iter()) };
+        RecordFile { parts, reference }
     }
 
     fn is_empty(&self) -> bool {
@@ -180,12 +210,6 @@ fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destinati
         .iter()
         .map(|page| core.keyring.get_or_create(batch.class.id, page.page.slot))
         .collect::<Result<_>>()?;
-    // Where each parked row goes, by its place in the batch.
-    let mut parked: BTreeMap<usize, RegistrationId> = BTreeMap::new();
-    for destination in &destinations {
-        let page = destination.page.page;
-        parked.extend((0_u32..).zip(&destination.rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
-    }
     // What is hashed together is hashed under one key.
     let of_one_key = |a: &PlannedRow, b: &PlannedRow| keys[a.page as usize] == keys[b.page as usize];
     let tasks = batch.rows.chunk_by(of_one_key).flat_map(|run| run.chunks(TASK_ROWS));
@@ -197,19 +221,25 @@ fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destinati
         .collect();
     let pieces: Vec<Piece> = core.pool.map(tasks, |_, (first, rows)| {
         let k = rows.first().map(|row| &keys[row.page as usize]);
-        k.map_or(Ok(Piece::default()), |k| records(core, &batch, first, rows, &fates, k, &parked))
+        k.map_or(Ok(Piece::default()), |k| records(core, &batch, first, rows, &fates, k))
     })?;
     let summary = pieces.iter().map(|piece| piece.summary).fold(Summary::default(), Summary::plus);
     let (pages, finished_ms) = summary::by_page(&batch, &fates.of);
-    let openings = (batch.class.definition.openings == Openings::Operator).then(|| {
-        let openings = || pieces.iter().map(|piece| &piece.openings);
-        file::openings_file(batch.number(), openings().flat_map(Texts::lengths), openings().map(Texts::bytes))
+    let openings_head = (batch.class.definition.openings == Openings::Operator).then(|| {
+        file::openings_head(batch.number(), pieces.iter().flat_map(|piece| piece.openings.lengths()))
     });
+    let (mut tombstones, mut carries, mut results, mut openings) = (vec![], vec![], vec![], vec![]);
+    for piece in pieces {
+        tombstones.push(piece.tombstones);
+        carries.push(piece.carries);
+        results.push(piece.results);
+        openings.push(piece.openings.into_bytes());
+    }
     Ok(Evidence {
-        tombstones: RecordFile::new(&batch, FileKind::Tombstones, pieces.iter().map(|p| &p.tombstones)),
-        carries: RecordFile::new(&batch, FileKind::Carries, pieces.iter().map(|p| &p.carries)),
-        results: RecordFile::new(&batch, FileKind::Results, pieces.iter().map(|p| &p.results)),
-        openings,
+        tombstones: RecordFile::new(&batch, FileKind::Tombstones, tombstones),
+        carries: RecordFile::new(&batch, FileKind::Carries, carries),
+        results: RecordFile::new(&batch, FileKind::Results, results),
+        openings: openings_head.map(|head| Parts::new(head, openings.into_iter())),
         counts: summary.counts,
         pages,
         floor_max_ms: summary.floor_max_ms,
@@ -229,7 +259,6 @@ fn records(
     planned: &[PlannedRow],
     fates: &Fates,
     k: &Key,
-    parked: &BTreeMap<usize, RegistrationId>,
 ) -> Result<Piece> {
     let class = &batch.class;
     let rows: Vec<Row<'_>> = planned.iter().map(|planned| batch.row(planned)).collect();
@@ -261,8 +290,8 @@ fn records(
                     seal::push(&mut piece.openings, &descriptor, result.map(Vec::as_slice));
                 }
             }
-            Fate::LivesOn { cause, time_ms, to } => {
-                let to = to.or_else(|| parked.get(&at).copied());
+            Fate::LivesOn { cause, time_ms } => {
+                let to = fates.to.get(&at).copied();
                 let to = to.ok_or_else(|| {
                     Error::internal(format!("registration {} was carried nowhere", descriptor.id))
                 })?;
@@ -325,7 +354,6 @@ impl Evidence {
         // A leaf that could not be logged must not get as far as files that recovery would take up again.
         self.leaf(self.finished_ms)?;
         let paths = Paths::of(self.batch.number());
-        let public = |path: String, bytes| NewFile { path, bytes, access: Access::Public };
         if self.batch.intent.to != self.to() {
             // The reserved pages go on record before files that name them, so that recovery can resolve them.
             self.batch.intent.to = self.to();
@@ -333,17 +361,17 @@ impl Evidence {
             set.put(Family::Meta, &schema::intent_key(self.batch.number()), &self.batch.intent.encode());
             core.writer.write_durably(set)?;
         }
-        let mut files = vec![public(paths.tombstones, &self.tombstones.bytes)];
+        let mut files = vec![self.tombstones.parts.file(paths.tombstones, Access::Public)];
         for (path, file) in [(paths.carries, &self.carries), (paths.results, &self.results)] {
             if !file.is_empty() {
-                files.push(public(path, &file.bytes));
+                files.push(file.parts.file(path, Access::Public));
             } else if self.batch.is_again() {
                 // An earlier attempt may have published one that no leaf will ever name.
                 core.files.remove(&path)?;
             }
         }
         if let Some(openings) = &self.openings {
-            files.push(NewFile { path: paths.openings, bytes: openings, access: Access::Private });
+            files.push(openings.file(paths.openings, Access::Private));
         }
         core.files.replace_all(&files)
     }
@@ -357,13 +385,13 @@ impl Evidence {
         openings: Option<&[u8]>,
     ) -> bool {
         let expected = |file: &RecordFile, found: Option<&[u8]>| match found {
-            Some(bytes) => !file.is_empty() && file.bytes == bytes,
+            Some(bytes) => !file.is_empty() && file.parts.are(bytes),
             None => file.is_empty(),
         };
-        self.tombstones.bytes == tombstones
+        self.tombstones.parts.are(tombstones)
             && expected(&self.carries, carries)
             && expected(&self.results, results)
-            && self.openings.as_deref().is_none_or(|mine| openings == Some(mine))
+            && self.openings.as_ref().is_none_or(|mine| openings.is_some_and(|file| mine.are(file)))
     }
 
     /// The leaf of this batch, logged at `logged_ms`.

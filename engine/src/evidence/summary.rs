@@ -1,7 +1,7 @@
 //! What a batch adds up to.
 
 use super::fates::Fate;
-use crate::plan::Batch;
+use crate::batch::Batch;
 use crate::schema::{Counts, Row};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
 use sexton_proof::record::{Cause, Method, Reason};

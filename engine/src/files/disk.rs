@@ -55,17 +55,17 @@ impl DiskFiles {
         // key that was destroyed must not live on in a forgotten copy.
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = folder.join(format!(".tmp-{name}"));
-        self.write_temporary(&temporary, file.bytes, file.access)
+        self.write_temporary(&temporary, &file.parts, file.access)
             .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
         Ok((temporary, target))
     }
 
-    fn write_temporary(&self, path: &Path, bytes: &[u8], access: Access) -> std::io::Result<()> {
+    fn write_temporary(&self, path: &Path, parts: &[&[u8]], access: Access) -> std::io::Result<()> {
         let mode = if access == Access::Private { 0o600 } else { 0o644 };
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
-        if bytes.len() >= LARGE_BYTES {
+        if parts.iter().map(|part| part.len()).sum::<usize>() >= LARGE_BYTES {
             // Evidence is seldom read again: the memory that the kernel keeps it in goes back at once, to the next file or to
             // whom it serves better. Only advice, so it does not matter whether it is taken.
             let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
@@ -87,7 +87,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 impl Files for DiskFiles {
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()> {
-        self.replace_all(&[NewFile { path: path.to_owned(), bytes, access }])
+        self.replace_all(&[NewFile { path: path.to_owned(), parts: vec![bytes], access }])
     }
 
     /// Writes and fsyncs all files, then renames all, then fsyncs each folder once. Fsyncs run side by side: the file

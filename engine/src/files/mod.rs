@@ -20,8 +20,8 @@ pub enum Access {
 pub struct NewFile<'a> {
     /// Where it goes.
     pub path: String,
-    /// Its content.
-    pub bytes: &'a [u8],
+    /// Its content, in parts that follow one another.
+    pub parts: Vec<&'a [u8]>,
     /// Who may read it.
     pub access: Access,
 }
@@ -36,7 +36,7 @@ pub trait Files: Send + Sync {
     /// The same for several files, in no particular order: after `Err` each is old or new. One wait for the disk
     /// serves all, where the implementation can.
     fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
-        files.iter().try_for_each(|file| self.replace(&file.path, file.bytes, file.access))
+        files.iter().try_for_each(|file| self.replace(&file.path, &file.parts.concat(), file.access))
     }
 
     /// Removes the file at `path`, or the folder with all in it, if there is one. Not durable: only for what does no

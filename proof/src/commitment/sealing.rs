@@ -87,6 +87,12 @@ impl Texts {
         &self.bytes
     }
 
+    /// All texts, and nothing else of what it took to seal them.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// How long each of them is.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
         lengths(&self.ends)

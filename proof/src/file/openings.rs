@@ -3,24 +3,18 @@
 use super::{FileError, header};
 use crate::record::{FileKind, Header, RECORD_BYTES};
 
-/// The container of a batch's sealed openings: header, how long each is (1 to 255 bytes), and the sealed
-/// openings themselves, put together from `sealed`, in the order of the tombstones.
+/// What comes before the sealed openings in the container of a batch: header, and how long each is (1 to 255 bytes), in
+/// the order of the tombstones. The sealed openings themselves follow without anything between them.
 ///
 /// Lengths beyond u32 entries do not occur: a batch has at most 2^32 − 1 tombstones.
 #[must_use]
-pub fn openings_file<'a>(
-    batch: u64,
-    lengths: impl Iterator<Item = usize>,
-    sealed: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Vec<u8> {
-    let bytes: usize = sealed.clone().map(<[u8]>::len).sum();
-    let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0 + bytes);
+pub fn openings_head(batch: u64, lengths: impl Iterator<Item = usize>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0);
     out.resize(RECORD_BYTES, 0);
     // A length beyond u8 is written as 255, which no reader takes for what it is.
     out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
     let n = u32::try_from(out.len() - RECORD_BYTES).unwrap_or(u32::MAX);
     out[..RECORD_BYTES].copy_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
-    sealed.for_each(|bytes| out.extend_from_slice(bytes));
     out
 }
 
@@ -33,7 +27,8 @@ pub struct OpeningsFile<'a> {
 }
 
 impl<'a> OpeningsFile<'a> {
-    /// Reads what [`openings_file`] writes, and nothing else; an empty sealed opening is refused.
+    /// Reads what begins with an [`openings_head`] and has what that says, and nothing else; an empty sealed opening is
+    /// refused.
     ///
     /// # Errors
     /// Another header, a file cut short or too long, a length of 0.

@@ -56,7 +56,7 @@ fn kind_of(path: &str) -> &'static str {
 
 impl Files for StallingFiles {
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()> {
-        self.replace_all(&[NewFile { path: path.to_owned(), bytes, access }])
+        self.replace_all(&[NewFile { path: path.to_owned(), parts: vec![bytes], access }])
     }
 
     fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
