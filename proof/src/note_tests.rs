@@ -1,3 +1,4 @@
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
@@ -389,6 +390,22 @@ proptest! {
         if let Ok(key) = Signer::from_private(&text) {
             prop_assert_eq!(key.to_private(), text);
         }
+    }
+
+    #[test]
+    fn base64_is_read_with_vectors_as_it_is_byte_by_byte(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        change in prop::option::of(any::<(prop::sample::Index, char)>()),
+        tail in "[=A-D]{0,2}",
+    ) {
+        let mut text: Vec<char> = (STANDARD.encode(bytes) + &tail).chars().collect();
+        if let Some((at, to)) = change && !text.is_empty() {
+            *at.get_mut(&mut text) = to;
+        }
+        let text: String = text.into_iter().collect();
+        let expected = STANDARD.decode(&text).ok();
+        prop_assert_eq!(decode_hash(&text), expected.clone().and_then(|bytes| bytes.try_into().ok()));
+        prop_assert_eq!(decode_base64(&text), expected);
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl<'p> Verifier<'p> {
         if receipt_file.len() > RECEIPT_MAX_BYTES {
             return Err(VerifyError::Length { found: receipt_file.len() });
         }
-        let file = TlogProof::parse(receipt_file).map_err(VerifyError::File)?;
+        let known = self.checkpoint.as_ref().map(|known| known.text.as_str());
+        let file = TlogProof::parse_after(receipt_file, known).map_err(VerifyError::File)?;
         let extra = file.extra.as_deref().ok_or(VerifyError::NoExtra)?;
         let parts = Parts::decode(extra).map_err(VerifyError::Extra)?;
 

@@ -143,11 +143,8 @@ fn put_hashes(out: &mut Vec<u8>, hashes: &[Hash]) {
 fn hashes(cursor: &mut Cursor<'_>, field: &'static str, max: usize) -> Result<Vec<Hash>, ReceiptError> {
     let count = usize::from(cursor.u8(field)?);
     limit(field, 32 * count, 0, 32 * max)?;
-    let mut hashes = Vec::with_capacity(count);
-    for _ in 0..count {
-        hashes.push(cursor.array(field)?);
-    }
-    Ok(hashes)
+    let (hashes, _) = cursor.take(field, 32 * count)?.as_chunks();
+    Ok(hashes.to_vec())
 }
 
 fn leaf<'a>(cursor: &mut Cursor<'a>, field: &'static str) -> Result<&'a [u8], ReceiptError> {
