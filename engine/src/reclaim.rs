@@ -46,18 +46,18 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
         core.writer.write(set)?;
         live.insert(class, pages);
     }
-    drop_entries(core, live, before)?;
+    let entries = drop_entries(core, live, before)?.then(|| (Family::Locator, schema::prefix(&[])));
     // Rows, those of a slot that has only begun included; keys of requests that were forgotten, and the requests.
     let end = before + 1_000;
     let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
     let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
-    core.kv.purge(&rows.chain(forgotten).collect::<Vec<_>>())
+    core.kv.purge(&entries.into_iter().chain(rows).chain(forgotten).collect::<Vec<_>>())
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new
 /// page may begin any more, to a page that does not live. What lives elsewhere is not looked at, so that entries are
-/// judged without asking anybody, while the index is merged.
-fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) -> Result<()> {
+/// judged without asking anybody, while the index is merged. Whether there are so many that they are to go at once.
+fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) -> Result<bool> {
     let found: Vec<ClassId> = {
         let classes = core.classes.read();
         classes.iter().filter(|class| class.definition.find == Find::Key).map(|class| class.id).collect()

@@ -159,11 +159,11 @@ impl Kv for MemoryKv {
         }
     }
 
-    fn drop_void(&self, family: Family, _live: u64, is_void: IsVoid) -> Result<()> {
+    fn drop_void(&self, family: Family, _live: u64, is_void: IsVoid) -> Result<bool> {
         if let Some(map) = self.state.lock().live.get_mut(&family) {
             map.retain(|key, _| !is_void(key));
         }
-        Ok(())
+        Ok(false)
     }
 
     fn create_rows(&self, _class: ClassId) -> Result<()> {

@@ -86,9 +86,9 @@ pub trait Kv: Send + Sync {
     /// `Err` it is unknown whether they do.
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()>;
 
-    /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient.
-    /// Where much more than `live` of them are left, they are made to.
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()>;
+    /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient, and in
+    /// what [`Kv::purge`] clears they do. Whether that is worth it: more than half are void, if `live` are not.
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool>;
 
     /// Makes room for the rows of a class version. Doing it again is fine.
     fn create_rows(&self, class: ClassId) -> Result<()>;

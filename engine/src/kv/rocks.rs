@@ -153,8 +153,8 @@ fn database_options(options: &RocksOptions) -> Options {
     db.set_max_total_wal_size(options.wal_bytes);
     db.set_max_open_files(options.open_files);
     db.set_keep_log_file_num(5);
-    // One flushes; two merge, so that what `reclaim` asks for does not keep others from what they need.
-    db.set_max_background_jobs(3);
+    // One flushes; three merge: two of them what `reclaim` asks for, which does not keep others from what they need.
+    db.set_max_background_jobs(4);
     db
 }
 
@@ -249,16 +249,27 @@ impl RocksKv {
             .collect()
     }
 
-    /// Waits until of `logs` only the last is there, which then is empty, and of `tables` only those in use. Background
+    /// Writes out what a family has in memory, and merges what lies in `range`.
+    fn flush_and_merge(&self, name: &str, range: Option<&Range<Vec<u8>>>) -> Result<()> {
+        let Some(family) = self.db.cf_handle(name) else { return Ok(()) };
+        self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
+        if let Some(range) = range {
+            self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
+        }
+        Ok(())
+    }
+
+    /// Waits until of `logs` only the last is there, which then is empty, and of the tables only those in use. Background
     /// threads delete what was merged, once no scan and no merge that began earlier needs it any more.
-    fn wait_until_gone(&self, logs: &BTreeSet<OsString>, tables: &BTreeSet<OsString>) -> Result<()> {
+    fn wait_until_gone(&self, logs: &BTreeSet<OsString>) -> Result<()> {
+        let tables = self.files_with("sst")?;
         for _ in 0..DELETION_LOOKS {
             let live = self.db.live_files().map_err(|e| failed("be listed", e))?;
             let live: BTreeSet<OsString> =
                 live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect();
             let (logs_now, tables_now) = (self.files_with("log")?, self.files_with("sst")?);
             let mut old_logs = logs_now.intersection(logs).filter(|log| Some(*log) != logs_now.last());
-            let mut old_tables = tables_now.intersection(tables).filter(|table| !live.contains(*table));
+            let mut old_tables = tables_now.intersection(&tables).filter(|table| !live.contains(*table));
             if old_logs.next().is_none() && old_tables.next().is_none() {
                 return Ok(());
             }
@@ -383,17 +394,14 @@ impl Kv for RocksKv {
             .map_err(|e| failed("take a run in", e))
     }
 
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()> {
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool> {
         *self.void.write() = Some(is_void);
         let handle = self.family(family)?;
         let all = self
             .db
             .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
             .map_err(|e| failed("be sized up", e))?;
-        if all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)) {
-            self.db.compact_range_cf(&handle, None::<&[u8]>, None::<&[u8]>);
-        }
-        Ok(())
+        Ok(all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)))
     }
 
     fn create_rows(&self, class: ClassId) -> Result<()> {
@@ -421,16 +429,29 @@ impl Kv for RocksKv {
 
     fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
         let logs = self.files_with("log")?;
-        // All of them: a log of writes is deleted once no family needs anything in it any more.
+        let merged: Vec<_> = ranges.iter().map(|(family, range)| (name(*family), Some(range))).collect();
+        // All are flushed: a log of writes is deleted once no family needs anything in it any more. Those with little first,
+        // so that it is deleted while others are merged.
         let names = self.names.lock().clone();
-        let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
-        self.db
-            .flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default())
-            .map_err(|e| failed("be flushed", e))?;
-        let tables = self.files_with("sst")?;
-        for (family, range) in ranges {
-            self.db.compact_range_cf(&self.family(*family)?, Some(&range.start), Some(&range.end));
-        }
-        self.wait_until_gone(&logs, &tables)
+        let others = names.into_iter().filter(|name| merged.iter().all(|(merged, _)| merged != name));
+        let work: Vec<_> = others.map(|name| (name, None)).chain(merged.clone()).collect();
+        let left = Mutex::new(work.into_iter());
+        // One family is flushed while another is merged.
+        let clear = || {
+            while let Some((name, range)) = { left.lock().next() } {
+                self.flush_and_merge(&name, range)?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let beside = thread::Builder::new().spawn_scoped(scope, clear);
+            let beside = beside.map_err(|e| Error::io("cannot start a thread that clears the index", e))?;
+            let cleared = clear();
+            beside
+                .join()
+                .unwrap_or_else(|_| Err(Error::internal("a thread that clears the index panicked")))
+                .and(cleared)
+        })?;
+        self.wait_until_gone(&logs)
     }
 }

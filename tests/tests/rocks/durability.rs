@@ -124,7 +124,7 @@ impl<K: Kv> Kv for Unreadable<K> {
         self.inner.write_run(family, keys)
     }
 
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> sexton::Result<()> {
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> sexton::Result<bool> {
         self.inner.drop_void(family, live, is_void)
     }
 

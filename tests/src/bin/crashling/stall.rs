@@ -134,7 +134,7 @@ impl Kv for StallingKv {
         Ok(())
     }
 
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<()> {
+    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool> {
         self.0.drop_void(family, live, is_void)
     }
 
