@@ -12,6 +12,9 @@ use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Most bytes of rows that are kept for a next batch: those of objects with keys of a kilobyte.
+const MEMORY_MAX_BYTES: usize = 64 << 20;
+
 /// Due objects of one class on their way through deletion together. The caller deletes the objects of
 /// [`Batch::objects`] and hands the batch back with an outcome for each. One that is dropped is handed out again.
 pub struct Batch {
@@ -73,7 +76,9 @@ impl Drop for Batch {
             self.returns.unanswered.lock().push(unanswered);
         }
         let (rows, bytes, asked) = (take(&mut self.rows), take(&mut self.bytes), take(&mut self.asked));
-        self.returns.memory.lock().push(Memory { rows, bytes, asked });
+        if bytes.capacity() <= MEMORY_MAX_BYTES {
+            self.returns.memory.lock().push(Memory { rows, bytes, asked });
+        }
     }
 }
 

@@ -27,8 +27,8 @@ pub struct Options {
     pub batch_rows: u32,
     /// Batches handed out and not yet committed; beyond it none is handed out.
     pub batches_in_flight: u64,
-    /// Threads that share the hashing and the fsyncs of a batch; where none are given one for each core. 0: whoever calls does
-    /// all of it.
+    /// Threads that share the hashing of a batch, and as many that share its fsyncs; where none are given one of each for
+    /// each core. 0: whoever calls does all of it.
     pub threads: Option<usize>,
     /// Keys registered last that are found in memory, where their class finds by key, until they are written out as a
     /// sorted run: about 50 bytes each, three times that while a run is written. Opening reads as many again.

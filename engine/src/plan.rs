@@ -29,6 +29,7 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     let mut planner = core.planner.lock();
     take_back_dropped(core, &mut planner);
     if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
+        core.returns.forget_memory();
         return Ok(None);
     }
     let now_ms = now.now_ms;

@@ -11,6 +11,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Threads that clear files: while one waits for a family to be written out, another has one merged.
+const CLEARING_THREADS: usize = 2;
+
 /// Drops the files that hold nothing but what has ended, and clears the others of it.
 ///
 /// Dropping a file also drops the range deletions in it, and rows in a file that stays, which they hid, come back.
@@ -51,7 +54,8 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
     let end = before + 1_000;
     let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
     let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
-    core.kv.purge(&entries.into_iter().chain(rows).chain(forgotten).collect::<Vec<_>>())
+    let ranges: Vec<_> = entries.into_iter().chain(rows).chain(forgotten).collect();
+    core.kv.purge(&ranges, &core.pool.beside("sexton-clear", CLEARING_THREADS))
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new

@@ -185,7 +185,7 @@ const RAISED_BY_ITSELF: [Signal; 6] =
 
 /// Does `body` with all other signals blocked in this thread: the threads that begin in it, RocksDB's too, inherit that, so
 /// that what is sent to the process is never handled in one of them.
-fn with_signals_blocked<T>(body: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+pub(crate) fn with_signals_blocked<T>(body: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     let refused =
         |e: nix::Error| Failure::new(crate::status::SEXTON_IO, format!("cannot set the signal mask: {e}"));
     let mut sent = SigSet::all();

@@ -1,7 +1,7 @@
 //! What is shown: state, status, counters, the plan ahead, the feed, screening, the full check.
 
 use crate::error::{not_found, sexton_error};
-use crate::handle::{sexton_engine, with_engine};
+use crate::handle::{sexton_engine, with_engine, with_signals_blocked};
 use crate::inside;
 use crate::pointer::{self, Out, lend};
 use crate::text::{give_json, sexton_text};
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn sexton_check(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_reclaim(engine: *mut sexton_engine, error: *mut *mut sexton_error) -> i32 {
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, |engine| Ok(engine.reclaim()?)) }
+    unsafe { with_engine(engine, error, |engine| with_signals_blocked(|| Ok(engine.reclaim()?))) }
 }
 
 /// Publishes the log, where an earlier attempt failed.

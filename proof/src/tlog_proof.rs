@@ -126,7 +126,9 @@ impl TlogProof {
 }
 
 fn next_line<'a>(rest: &'a str, expected: &'static str) -> Result<(&'a str, &'a str), TlogProofError> {
-    rest.split_once('\n').ok_or(TlogProofError::Cut { expected })
+    // The extra line has thousands of bytes, which are passed a vector at a time.
+    let end = memchr::memchr(b'\n', rest.as_bytes()).ok_or(TlogProofError::Cut { expected })?;
+    Ok((&rest[..end], &rest[end + 1..]))
 }
 
 fn parse_extra(rest: &str) -> Result<(Option<Vec<u8>>, &str), TlogProofError> {

@@ -190,3 +190,52 @@ fn a_restored_older_index_beside_a_newer_published_checkpoint_signs_and_deletes_
         machine.files.restore(newest.clone());
     }
 }
+
+#[test]
+fn evidence_in_which_two_carried_objects_were_exchanged_is_not_taken_up() {
+    let keys: Vec<String> = (0..9).map(|n| format!("stubborn-{n}")).collect();
+    let interrupted = |nth| {
+        let machine = Machine::new();
+        for key in &keys {
+            machine.store.put(key.as_bytes(), b"1");
+            machine.store.set_mood(key.as_bytes(), Some(Mood::Fails));
+        }
+        let item = |key| Registration {
+            version: b"1",
+            start_ms: Some(NEW_YEAR_MS),
+            ..Registration::new("upload-3h", key)
+        };
+        let items: Vec<Registration<'_>> = keys.iter().map(|key| item(key.as_bytes())).collect();
+        machine.faults.arm(nth, Outcome::Lost);
+        let _ = machine.open().and_then(|engine| {
+            engine.register(&items, Durability::Synced)?;
+            machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+            engine.enforce(&*machine.store)
+        });
+        machine.faults.disarm();
+        machine
+    };
+    // The first write without which the files are there and the log has no more than its four classes is the commit.
+    let commit_is_lost = |machine: &Machine| {
+        let files = machine.files.all();
+        files.keys().any(|path| path.ends_with(".open")) && !files.contains_key("log/tile/entries/000.p/5")
+    };
+    let machine = (0..1_000).map(interrupted).find(commit_is_lost).unwrap();
+
+    let mut files = machine.files.all();
+    let (_, carries) = files.iter_mut().find(|(path, _)| path.ends_with(".carry")).unwrap();
+    let (records, _) = carries[64..].as_chunks_mut::<128>();
+    let (page, seq) = (64..80, 80..84);
+    let pairs = (1..records.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+    let (a, b) =
+        pairs.into_iter().find(|(a, b)| records[*a][page.clone()] == records[*b][page.clone()]).unwrap();
+    let (first, rest) = records.split_at_mut(b);
+    first[a][seq.clone()].swap_with_slice(&mut rest[0][seq]);
+    machine.files.restore(files);
+
+    let engine = machine.open().unwrap();
+    assert_eq!(engine.next_batch().unwrap().unwrap().attempt(), 2);
+    keys.iter().for_each(|key| machine.store.set_mood(key.as_bytes(), None));
+    engine.enforce(&*machine.store).unwrap();
+    assert!(machine.store.is_empty() && engine.check().unwrap().is_sound());
+}

@@ -133,7 +133,7 @@ pub(crate) fn options() -> (Options, Options) {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_max_total_wal_size(512 << 20);
-    options.set_max_background_jobs(2);
+    options.set_max_background_jobs(4);
     options.set_max_open_files(1_000);
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&Cache::new_lru_cache(128 << 20));

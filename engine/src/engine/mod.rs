@@ -99,9 +99,9 @@ impl Engine {
         let lock = lock(folder)?;
         make_private(&folder.join("index"))?;
         let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
-        let pool = Arc::new(Pool::of(options.threads)?);
+        let pool = Arc::new(Pool::of("sexton-pool", options.threads)?);
         // Threads of their own: who waits for the disk must not keep others from what they reckon.
-        let files = Arc::new(DiskFiles::new(folder, Arc::new(Pool::of(options.threads)?)));
+        let files = Arc::new(DiskFiles::new(folder, Arc::new(Pool::of("sexton-files", options.threads)?)));
         let seams = Seams { kv, files, entropy: Arc::new(OsEntropy), pool };
         Engine::open_over(seams, options, clock, Some(lock))
     }
@@ -403,7 +403,7 @@ impl Engine {
     /// Call it as often as traces may last, once an hour for example.
     ///
     /// # Errors
-    /// `Busy` where a scan or an earlier merge still needs an older file of the index; others where the index cannot do
+    /// `Busy` where a scan or another merge still needs an older file of the index; others where the index cannot do
     /// it. What was to be cleared away is void as before, and the next call tries again.
     pub fn reclaim(&self) -> Result<()> {
         let now_ms = self.now_ms();

@@ -83,7 +83,7 @@ pub(crate) fn build(core: &Core, batch: Batch, mut fates: Fates) -> Result<Evide
 
 /// Builds the evidence of fates read back from files; `None` where what was parked is not in the pages that the intent
 /// says were reserved for it.
-pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<Evidence>> {
+pub(crate) fn rebuild(core: &Core, batch: Batch, mut fates: Fates) -> Result<Option<Evidence>> {
     let mut parked: BTreeMap<PageId, (Arrivals, Vec<usize>)> = BTreeMap::new();
     for (at, fate) in fates.of.iter().enumerate() {
         if let (Fate::LivesOn { cause, .. }, Some(to)) = (*fate, fates.to.get(&at))
@@ -95,6 +95,10 @@ pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<
     let expected = batch.intent.to.iter().map(|to| (to.page, to.rows));
     if !parked.iter().map(|(page, (_, rows))| (*page, count(rows.len()))).eq(expected) {
         return Ok(None);
+    }
+    // As `build` has it: files in which two parked rows are exchanged are not those of this evidence.
+    for (page, (_, rows)) in &parked {
+        fates.to.extend((0_u32..).zip(rows).map(|(seq, at)| (*at, RegistrationId { page: *page, seq })));
     }
     let destination = |(page, (arrivals, rows)): (PageId, (Arrivals, Vec<usize>))| {
         let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);

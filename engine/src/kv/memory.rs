@@ -3,6 +3,7 @@
 use super::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{Faults, Outcome};
+use crate::pool::Pool;
 use parking_lot::Mutex;
 use sexton_proof::id::ClassId;
 use std::collections::BTreeMap;
@@ -174,7 +175,7 @@ impl Kv for MemoryKv {
         Ok(())
     }
 
-    fn purge(&self, _ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
+    fn purge(&self, _ranges: &[(Family, Range<Vec<u8>>)], _pool: &Pool) -> Result<()> {
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! every fault can be played on it: get, range scan over a snapshot, atomic write, sync.
 
 use crate::error::Result;
+use crate::pool::Pool;
 use sexton_proof::id::ClassId;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -99,8 +100,8 @@ pub trait Kv: Send + Sync {
 
     /// Clears away what its files hold of entries of `ranges` that were deleted or replaced before. After `Ok` none of them
     /// is in any file, log of writes included. Costs reading and writing what lies in the ranges, and all of what was
-    /// written last. `Busy` where somebody still needs an older file: then they may be there.
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()>;
+    /// written last; the threads of `pool` share it. `Busy` where somebody still needs an older file: then they may be there.
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()>;
 }
 
 /// Scans in ascending order with a visitor that can fail; the first failure ends the scan.

@@ -2,9 +2,10 @@
 
 use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pool::Pool;
 use parking_lot::{Mutex, RwLock};
 use rocksdb::compaction_filter::Decision;
-use rocksdb::properties::ESTIMATE_NUM_KEYS;
+use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
     DBWithThreadMode, FlushOptions, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions,
@@ -67,7 +68,7 @@ pub struct RocksKv {
 /// Ending of a file with a run that is not part of the index yet.
 const RUN: &str = "run";
 /// How often, and how far apart, it is looked whether files that were merged are gone.
-const DELETION_LOOKS: u32 = 1_000;
+const DELETION_LOOKS: u32 = 3_000;
 const DELETION_LOOK: Duration = Duration::from_millis(10);
 /// Void entries that are left alone, however few live.
 const VOID_MIN: u64 = 1 << 12;
@@ -250,13 +251,17 @@ impl RocksKv {
     }
 
     /// Writes out what a family has in memory, and merges what lies in `range`.
-    fn flush_and_merge(&self, name: &str, range: Option<&Range<Vec<u8>>>) -> Result<()> {
-        let Some(family) = self.db.cf_handle(name) else { return Ok(()) };
+    fn flush_and_merge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+        let family = self.family(family)?;
         self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
-        if let Some(range) = range {
-            self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
-        }
+        self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
         Ok(())
+    }
+
+    /// How often flushing or merging has failed. Nothing else tells of a merge that did: its call returns nothing.
+    fn background_errors(&self) -> Result<u64> {
+        let errors = self.db.property_int_value(BACKGROUND_ERRORS).map_err(|e| failed("be asked", e))?;
+        Ok(errors.unwrap_or(0))
     }
 
     /// Waits until of `logs` only the last is there, which then is empty, and of the tables only those in use. Background
@@ -427,31 +432,20 @@ impl Kv for RocksKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> Result<()> {
-        let logs = self.files_with("log")?;
-        let merged: Vec<_> = ranges.iter().map(|(family, range)| (name(*family), Some(range))).collect();
-        // All are flushed: a log of writes is deleted once no family needs anything in it any more. Those with little first,
-        // so that it is deleted while others are merged.
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
+        let (logs, errors) = (self.files_with("log")?, self.background_errors()?);
+        pool.map(ranges.iter().collect(), |_, (family, range)| self.flush_and_merge(*family, range))?;
+        // All of them: a log of writes is deleted once no family needs anything in it any more.
         let names = self.names.lock().clone();
-        let others = names.into_iter().filter(|name| merged.iter().all(|(merged, _)| merged != name));
-        let work: Vec<_> = others.map(|name| (name, None)).chain(merged.clone()).collect();
-        let left = Mutex::new(work.into_iter());
-        // One family is flushed while another is merged.
-        let clear = || {
-            while let Some((name, range)) = { left.lock().next() } {
-                self.flush_and_merge(&name, range)?;
-            }
-            Ok(())
-        };
-        thread::scope(|scope| {
-            let beside = thread::Builder::new().spawn_scoped(scope, clear);
-            let beside = beside.map_err(|e| Error::io("cannot start a thread that clears the index", e))?;
-            let cleared = clear();
-            beside
-                .join()
-                .unwrap_or_else(|_| Err(Error::internal("a thread that clears the index panicked")))
-                .and(cleared)
-        })?;
+        let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        self.db
+            .flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default())
+            .map_err(|e| failed("be flushed", e))?;
+        if self.background_errors()? != errors {
+            let why = "the index could not merge some of its files, so what ended may still be in them; \
+                       index/LOG says why, and the next call tries again";
+            return Err(Error::new(ErrorKind::Io, why));
+        }
         self.wait_until_gone(&logs)
     }
 }

@@ -144,8 +144,8 @@ impl<K: Kv> Kv for Unreadable<K> {
         self.inner.reclaim(family, ranges)
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)]) -> sexton::Result<()> {
-        self.inner.purge(ranges)
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> sexton::Result<()> {
+        self.inner.purge(ranges, pool)
     }
 }
 
