@@ -932,7 +932,7 @@ int32_t sexton_check(const struct sexton_engine *engine,
 // Cleans up behind what has ended: gives its disk space back and clears its rows out of the index's files. After SEXTON_OK no
 // row of a page that had settled before the call is in any of them, log of writes included. Safe at any time; blocks
 // for a fraction of the time that deleting took. Call it as often as traces may last, once an hour for example.
-// SEXTON_BUSY: a scan or an earlier merge still needs an older file; call it again.
+// SEXTON_BUSY: a scan or another merge still needs an older file; call it again.
 int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 

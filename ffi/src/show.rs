@@ -214,7 +214,7 @@ pub unsafe extern "C" fn sexton_check(
 /// Cleans up behind what has ended: gives its disk space back and clears its rows out of the index's files. After SEXTON_OK no
 /// row of a page that had settled before the call is in any of them, log of writes included. Safe at any time; blocks
 /// for a fraction of the time that deleting took. Call it as often as traces may last, once an hour for example.
-/// SEXTON_BUSY: a scan or an earlier merge still needs an older file; call it again.
+/// SEXTON_BUSY: a scan or another merge still needs an older file; call it again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_reclaim(engine: *mut sexton_engine, error: *mut *mut sexton_error) -> i32 {
     // SAFETY: by the contract of docs/c-api.md.

@@ -48,6 +48,14 @@ struct Destination {
     earliest_ceiling_ms: i64,
 }
 
+impl Destination {
+    /// Each of its rows: its place in the batch, and its registration id from here on.
+    fn registrations(&self) -> impl Iterator<Item = (usize, RegistrationId)> {
+        let page = self.page.page;
+        (0_u32..).zip(&self.rows).map(move |(seq, at)| (*at, RegistrationId { page, seq }))
+    }
+}
+
 /// A batch whose outcome is known, ready to be written and committed.
 pub(crate) struct Evidence {
     pub(crate) batch: Batch,
@@ -65,7 +73,7 @@ pub(crate) struct Evidence {
 }
 
 /// Builds the evidence of fresh fates, reserving pages for what lives on.
-pub(crate) fn build(core: &Core, batch: Batch, mut fates: Fates) -> Result<Evidence> {
+pub(crate) fn build(core: &Core, batch: Batch, fates: Fates) -> Result<Evidence> {
     let mut destinations = Vec::new();
     for ((slot, shard, arrivals), rows) in carry_groups(&batch, &fates) {
         let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
@@ -73,7 +81,6 @@ pub(crate) fn build(core: &Core, batch: Batch, mut fates: Fates) -> Result<Evide
         let mut locked = core.index.lock(shard.into());
         let page = locked.reserve(&*core.kv, &batch.class, slot, n, arrivals, earliest_ceiling_ms)?;
         drop(locked);
-        fates.to.extend((0_u32..).zip(&rows).map(|(seq, at)| (*at, RegistrationId { page, seq })));
         let page = PageRows { page, rows: n };
         destinations.push(Destination { page, rows, arrivals, earliest_ceiling_ms });
     }
@@ -83,7 +90,7 @@ pub(crate) fn build(core: &Core, batch: Batch, mut fates: Fates) -> Result<Evide
 
 /// Builds the evidence of fates read back from files; `None` where what was parked is not in the pages that the intent
 /// says were reserved for it.
-pub(crate) fn rebuild(core: &Core, batch: Batch, mut fates: Fates) -> Result<Option<Evidence>> {
+pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<Evidence>> {
     let mut parked: BTreeMap<PageId, (Arrivals, Vec<usize>)> = BTreeMap::new();
     for (at, fate) in fates.of.iter().enumerate() {
         if let (Fate::LivesOn { cause, .. }, Some(to)) = (*fate, fates.to.get(&at))
@@ -95,10 +102,6 @@ pub(crate) fn rebuild(core: &Core, batch: Batch, mut fates: Fates) -> Result<Opt
     let expected = batch.intent.to.iter().map(|to| (to.page, to.rows));
     if !parked.iter().map(|(page, (_, rows))| (*page, count(rows.len()))).eq(expected) {
         return Ok(None);
-    }
-    // As `build` has it: files in which two parked rows are exchanged are not those of this evidence.
-    for (page, (_, rows)) in &parked {
-        fates.to.extend((0_u32..).zip(rows).map(|(seq, at)| (*at, RegistrationId { page: *page, seq })));
     }
     let destination = |(page, (arrivals, rows)): (PageId, (Arrivals, Vec<usize>))| {
         let earliest_ceiling_ms = earliest_ceiling_ms(&batch, &rows);
@@ -207,7 +210,9 @@ impl RecordFile {
     }
 }
 
-fn assemble(core: &Core, batch: Batch, fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
+fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
+    // Of fates that were read back, too: files in which two parked rows are exchanged are not those of this evidence.
+    fates.to.extend(destinations.iter().flat_map(Destination::registrations));
     let keys: Vec<Key> = batch
         .intent
         .pages
@@ -336,10 +341,7 @@ impl Evidence {
 
     /// Each carried row: its place in the batch, and its registration id from here on.
     pub(crate) fn carried(&self) -> impl Iterator<Item = (usize, RegistrationId)> {
-        self.destinations.iter().flat_map(|destination| {
-            let page = destination.page.page;
-            (0_u32..).zip(&destination.rows).map(move |(seq, at)| (*at, RegistrationId { page, seq }))
-        })
+        self.destinations.iter().flat_map(Destination::registrations)
     }
 
     /// Each page that took carried rows, with its record.
