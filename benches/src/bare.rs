@@ -1,32 +1,32 @@
 //! The floor under the engine: the same rows in the same layout on the same RocksDB, and nothing else. No checks, no
 //! classes, no wheel, no locks, no intent, no log; one keyed hash instead of a commitment, and one file fsync.
 
-use crate::reference::naive::options;
+use crate::reference::rocks::{Db, options};
 use crate::{
     CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SHARDS, SLOT_MS, Workload, share,
 };
-use rocksdb::{
-    ColumnFamilyDescriptor, DBWithThreadMode, MultiThreaded, ReadOptions, WriteBatch, WriteOptions,
-};
+use rocksdb::{ColumnFamilyDescriptor, ReadOptions, WriteBatch, WriteOptions};
+use sexton::BATCH_PAGES_MAX;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-type Db = DBWithThreadMode<MultiThreaded>;
-
 /// Rows of a batch, as in the engine by default.
 const BATCH_ROWS: usize = 65_536;
-/// Pages of a batch, as in the engine.
-const BATCH_PAGES: usize = 384;
+
+thread_local! {
+    /// The records of a batch: memory that is used again, as the engine does.
+    static RECORDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// RocksDB with one column family per class.
 pub struct Bare {
     db: Db,
     folder: PathBuf,
-    /// Whether it is the naive layout that finds by key: a second row per object under a random key, put and deleted
-    /// with the first.
+    /// Whether each object has a second row under a random key, put and deleted with the first.
     finds: bool,
 }
 
@@ -56,25 +56,28 @@ impl Bare {
             let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
             let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 32));
             let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
-            for place in places {
-                let (key, row) = (row_key(work, place), row(work, class, place));
-                batch.put_cf(&family, key, row);
-                if let Some(objects) = &objects {
-                    batch.put_cf(objects, object_key(&row), key);
+            // Shard by shard, as the engine writes them: rows of a shard lie side by side.
+            for shard in 0..SHARDS {
+                for place in places.clone().filter(|place| place % work.per_slot % SHARDS == shard) {
+                    let (key, row) = (row_key(work, place), row(work, class, place));
+                    batch.put_cf(&family, key, row);
+                    if let Some(objects) = &objects {
+                        batch.put_cf(objects, object_key(&row), key);
+                    }
                 }
             }
-            self.write(batch)
+            self.write(batch, Writes::Rows)
         })
     }
 
-    /// Enforces everything: per page a scan, a keyed hash and a record of 64 bytes per row; per batch a file with
-    /// its hash, fsynced, and an fsynced write with a range deletion per page.
+    /// Enforces everything: per batch a scan, a file with its hash, fsynced, and an fsynced write; a keyed hash and a
+    /// record of 64 bytes per row, a range deletion per page.
     ///
     /// # Errors
     /// What RocksDB or the file system answers, or where rows are missing.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
         let pages_of_class = work.slots() * SHARDS;
-        let pages_of_batch = (BATCH_ROWS * SHARDS / work.per_slot).clamp(1, BATCH_PAGES);
+        let pages_of_batch = (BATCH_ROWS * SHARDS / work.per_slot).clamp(1, BATCH_PAGES_MAX);
         let batches = pages_of_class.div_ceil(pages_of_batch);
         let enforced = AtomicUsize::new(0);
         share(batches * CLASSES, |piece| {
@@ -90,49 +93,64 @@ impl Bare {
     }
 
     fn enforce_batch(&self, number: usize, class: usize, pages: Range<usize>) -> Result<usize> {
-        let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
-        let mut records = vec![0; 64];
-        let mut batch = WriteBatch::default();
-        let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
-        for page in pages {
-            let (from, to) = (page_key(page), page_key(page + 1));
-            let mut options = ReadOptions::default();
-            options.set_iterate_range(from..to);
-            let mut rows = self.db.raw_iterator_cf_opt(&family, options);
-            rows.seek_to_first();
-            while let Some((key, value)) = rows.item() {
-                let mut input = [0; 16 + ROW_BYTES];
-                input[..16].copy_from_slice(key);
-                input[16..].copy_from_slice(value);
-                let mut record = [0; 64];
-                record[8..40].copy_from_slice(blake3::keyed_hash(&[7; 32], &input).as_bytes());
-                record[..8].copy_from_slice(&key[8..]);
-                records.extend_from_slice(&record);
-                if let Some(objects) = &objects {
-                    batch.delete_cf(&family, key);
-                    batch.delete_cf(objects, object_key(value));
-                }
-                rows.next();
-            }
-            rows.status()?;
-            if objects.is_none() {
-                batch.delete_range_cf(&family, from, to);
-            }
-        }
-        batch.put_cf(&family, [0xff; 16], blake3::hash(&records).as_bytes());
-        let mut file = File::create(self.folder.join(number.to_string()))?;
-        file.write_all(&records)?;
-        file.sync_all()?;
-        self.write(batch)?;
-        Ok(records.len() / 64 - 1)
+        RECORDS.with_borrow_mut(|records| {
+            records.clear();
+            records.resize(64, 0);
+            let batch = self.end_rows(class, pages, records)?;
+            let mut file = File::create(self.folder.join(number.to_string()))?;
+            file.write_all(records)?;
+            file.sync_all()?;
+            self.write(batch, Writes::Ends)?;
+            Ok(records.len() / 64 - 1)
+        })
     }
 
-    fn write(&self, batch: WriteBatch) -> Result<()> {
+    /// The records of the rows of some pages, and what deletes them.
+    fn end_rows(&self, class: usize, pages: Range<usize>, records: &mut Vec<u8>) -> Result<WriteBatch> {
+        let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
+        let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
+        let mut batch = WriteBatch::default();
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(page_key(pages.start)..page_key(pages.end));
+        let mut rows = self.db.raw_iterator_cf_opt(&family, options);
+        rows.seek_to_first();
+        while let Some((key, value)) = rows.item() {
+            let mut input = [0; 16 + ROW_BYTES];
+            input[..16].copy_from_slice(key);
+            input[16..].copy_from_slice(value);
+            let mut record = [0; 64];
+            record[8..40].copy_from_slice(blake3::keyed_hash(&[7; 32], &input).as_bytes());
+            record[..8].copy_from_slice(&key[8..]);
+            records.extend_from_slice(&record);
+            if let Some(objects) = &objects {
+                batch.delete_cf(&family, key);
+                batch.delete_cf(objects, object_key(value));
+            }
+            rows.next();
+        }
+        rows.status()?;
+        if objects.is_none() {
+            pages.for_each(|page| batch.delete_range_cf(&family, page_key(page), page_key(page + 1)));
+        }
+        batch.put_cf(&family, [0xff; 16], blake3::hash(records).as_bytes());
+        Ok(batch)
+    }
+
+    fn write(&self, batch: WriteBatch, what: Writes) -> Result<()> {
         let mut options = WriteOptions::default();
         options.set_sync(false);
+        // As the engine has it, and for its reasons.
+        options.set_memtable_insert_hint_per_batch(what == Writes::Rows && !self.finds);
         self.db.write_opt(batch, &options)?;
         Ok(self.db.flush_wal(true)?)
     }
+}
+
+/// What a batch of writes has in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    Rows,
+    Ends,
 }
 
 /// slot · shard · part · seq, numbered by the object's place: nobody waits for anybody.

@@ -36,12 +36,7 @@ impl Setup {
     }
 
     fn is_wanted(&self, name: &str) -> bool {
-        let parts: Vec<&str> = name.split('/').collect();
-        let is_part = |only: &String| {
-            let only: Vec<&str> = only.split('/').collect();
-            parts.windows(only.len()).any(|parts| parts == only)
-        };
-        self.only.is_empty() || self.only.iter().any(is_part)
+        self.only.is_empty() || self.only.iter().any(|only| has_part(name, only))
     }
 
     /// Those that were asked for.
@@ -49,6 +44,12 @@ impl Setup {
         pairings.retain(|pairing| self.is_wanted(&pairing.name));
         pairings
     }
+}
+
+/// Whether `part` is one or some successive ones of the parts of a name, between slashes.
+pub fn has_part(name: &str, part: &str) -> bool {
+    let (name, part): (Vec<&str>, Vec<&str>) = (name.split('/').collect(), part.split('/').collect());
+    name.windows(part.len()).any(|parts| parts == part)
 }
 
 /// What one contestant reached in one round, by the name of the figure.
@@ -181,6 +182,8 @@ pub struct Comparison {
     pub bound: Option<&'static str>,
     /// Whether it does. What was not measured is not met.
     pub met: Option<bool>,
+    /// In how many of the rounds it would be met if they were all there is.
+    pub met_rounds: Option<usize>,
     /// Why it is not met although the number is reached.
     pub but: Option<&'static str>,
     /// Why it was not measured.
@@ -215,6 +218,7 @@ impl Comparison {
             target_of: target.map(|t| if t.is_of_ratio() { "ratio" } else { "ours" }),
             bound: target.map(Target::bound),
             met: target.map(|t| t.is_met(own, ratio)),
+            met_rounds: target.map(|t| met_rounds(t, ours, reference)),
             but: None,
             why_not: None,
             failed: false,
@@ -226,6 +230,15 @@ impl Comparison {
     pub fn not_run(pairing: &Pairing, why: impl Into<String>, failed: bool) -> Self {
         Comparison { why_not: Some(why.into()), failed, ..Comparison::new(pairing, &[], &[]) }
     }
+}
+
+fn met_rounds(target: Target, ours: &[f64], reference: &[f64]) -> usize {
+    let is_met = |round: &usize| {
+        let one = |figures: &[f64]| figures.get(*round).copied().into_iter().collect::<Vec<_>>();
+        let (ours, reference) = (one(ours), one(reference));
+        target.is_met(Spread::of(&ours), Spread::of_ratios(&ours, &reference))
+    };
+    (0..ours.len()).filter(is_met).count()
 }
 
 /// What one contestant did: its figures by round, or why there are none.
@@ -252,8 +265,7 @@ pub fn play(setup: &Setup, contestants: Vec<Contestant<'_>>, pairings: &[Pairing
     }
     for round in 0..setup.rounds {
         for turn in 0..contestants.len() {
-            // Another one begins in every round, so that nobody always measures in the wake of the same.
-            let at = (round + turn) % contestants.len();
+            let at = place_of(turn, round, contestants.len());
             let Contestant { name, play } = &mut contestants[at];
             let (Some(so_far), Ok(play)) = (played.get_mut(name), play.as_mut()) else { continue };
             if so_far.why_not.is_none() {
@@ -266,6 +278,13 @@ pub fn play(setup: &Setup, contestants: Vec<Contestant<'_>>, pairings: &[Pairing
         say(&format!("{}: round {} of {}", group_of(pairings), round + 1, setup.rounds));
     }
     pairings.iter().map(|pairing| compare(pairing, &played)).collect()
+}
+
+/// Who has this turn: another one begins in every round, and every other round goes the other way about, so that nobody
+/// always measures in the wake of the same.
+pub fn place_of(turn: usize, round: usize, contestants: usize) -> usize {
+    let turn = if round.is_multiple_of(2) { turn } else { contestants - turn };
+    (round + turn) % contestants
 }
 
 fn once(dir: &Path, play: &mut Play<'_>) -> Result<Figures> {
@@ -338,7 +357,16 @@ mod tests {
         let contestants = vec![one("a", 6.0), one("b", 2.0), one("nobody asks", 1.0)];
         let compared = play(&setup(3), contestants, &[pairing("a", "b")]);
         assert_eq!(*order.borrow(), ["a", "b", "b", "a", "a", "b"]);
+        assert_eq!((0..4).map(|turn| place_of(turn, 2, 4)).collect::<Vec<_>>(), [2, 3, 0, 1]);
+        assert_eq!((0..4).map(|turn| place_of(turn, 3, 4)).collect::<Vec<_>>(), [3, 2, 1, 0]);
         assert_eq!((compared[0].ratio, compared[0].met, compared[0].rounds), (Some(3.0), Some(true), 3));
+        assert_eq!(compared[0].met_rounds, Some(3));
+    }
+
+    #[test]
+    fn a_target_that_the_median_reaches_says_in_how_many_rounds_it_was() {
+        let compared = Comparison::new(&pairing("a", "b"), &[4.0, 1.0, 6.0], &[2.0, 1.0, 2.0]);
+        assert_eq!((compared.met, compared.met_rounds, compared.rounds), (Some(true), Some(2), 3));
     }
 
     #[test]

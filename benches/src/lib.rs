@@ -184,8 +184,19 @@ pub fn rate(pieces: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(pieces as f64 / timed(work)?.wall.as_secs_f64())
 }
 
+/// What `work` takes of a processor, where it stays on this thread.
+pub(crate) fn thread_time(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    let used = used_by(ClockId::ThreadCPUTime)?;
+    work()?;
+    Ok(used_by(ClockId::ThreadCPUTime)?.saturating_sub(used))
+}
+
 /// User and system time of this process.
 fn cpu() -> Result<Duration> {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
+    used_by(ClockId::ProcessCPUTime)
+}
+
+fn used_by(whom: ClockId) -> Result<Duration> {
+    let used = clock_gettime(whom);
     Ok(Duration::new(used.tv_sec.try_into()?, used.tv_nsec.try_into()?))
 }

@@ -101,14 +101,20 @@ impl Fsync {
     }
 }
 
-/// Names and versions of what is measured. What is not installed is not in it.
+/// Names and versions of what is measured: also the commit that is checked out, and whether it was changed. What is not
+/// installed is not in it.
 pub fn versions() -> Vec<(String, String)> {
     let mut versions: Vec<(String, String)> =
         CRATES.iter().filter_map(|name| Some(((*name).to_owned(), locked(LOCK, name)?))).collect();
-    for (name, program) in
-        [("rustc", "rustc"), ("redis-server", "redis-server"), ("postgres", "postgres"), ("find", "find")]
-    {
-        let said = Command::new(program).arg("--version").output().ok();
+    for (name, command) in [
+        ("commit", "git describe --always --dirty --exclude=*"),
+        ("rustc", "rustc --version"),
+        ("redis-server", "redis-server --version"),
+        ("postgres", "postgres --version"),
+        ("find", "find --version"),
+    ] {
+        let mut words = command.split(' ');
+        let said = Command::new(words.next().unwrap_or_default()).args(words).output().ok();
         let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
         if let Some(line) = text.lines().next() {
             versions.push((name.to_owned(), line.to_owned()));

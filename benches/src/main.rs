@@ -11,6 +11,7 @@ use run::RunArgs;
 use sexton::Find;
 use sexton_bench::bare::Bare;
 use sexton_bench::boundary::{self, BUFFERED};
+use sexton_bench::bout::place_of;
 use sexton_bench::compare::{Set, growth};
 use sexton_bench::figures::Spread;
 use sexton_bench::machine::Fsync;
@@ -39,8 +40,8 @@ enum Args {
         /// Where the indexes lie while they are measured: on the disk that is meant.
         #[arg(long, default_value = ".")]
         dir: PathBuf,
-        /// Only this many objects per slot: 10, 1000 or 100000.
-        #[arg(long)]
+        /// Only this many objects per slot.
+        #[arg(long, value_parser = fill)]
         fill: Option<usize>,
         /// So many objects, whatever the fill.
         #[arg(long)]
@@ -48,8 +49,8 @@ enum Args {
         /// Each call's objects go to all slots of its class.
         #[arg(long)]
         spread: bool,
-        /// Only this subject: bare, naive, none/operator, none/ticket or key/operator.
-        #[arg(long)]
+        /// Only this subject; what is a share of bare stays empty then.
+        #[arg(long, value_parser = SUBJECTS.map(|subject| subject.name))]
         only: Option<String>,
     },
     /// The boundary to C: what registering through the C library takes beside the Rust call.
@@ -88,19 +89,25 @@ struct Subject {
 enum Of {
     /// The sketch of the engine's layout.
     Bare,
-    /// The layout that most would begin with, which finds by key.
-    Naive,
+    /// The same with a second row per object under a random key.
+    SecondRow,
     /// The engine with classes of one kind.
     Engine(Find, Openings),
 }
 
 const SUBJECTS: [Subject; 5] = [
     Subject { name: "bare", of: Of::Bare },
-    Subject { name: "naive", of: Of::Naive },
+    Subject { name: "second-row", of: Of::SecondRow },
     Subject { name: "none/operator", of: Of::Engine(Find::None, Openings::Operator) },
     Subject { name: "none/ticket", of: Of::Engine(Find::None, Openings::Ticket) },
     Subject { name: "key/operator", of: Of::Engine(Find::Key, Openings::Operator) },
 ];
+
+fn fill(text: &str) -> std::result::Result<usize, String> {
+    let fills = FILLS.map(|(_, per_slot)| per_slot);
+    let asked = text.parse().ok().filter(|asked| fills.contains(asked));
+    asked.ok_or_else(|| format!("one of {fills:?}"))
+}
 
 /// What registering and enforcing cost, one pair per round.
 type Rounds = Vec<(Cost, Cost)>;
@@ -195,19 +202,20 @@ fn floor(rounds: u8, dir: &Path, wanted: &Wanted<'_>) -> Result<()> {
         let mut measured: Vec<Rounds> = vec![Vec::new(); subjects.len()];
         for round in 0..usize::from(rounds) {
             for turn in 0..subjects.len() {
-                // Another one begins in every round, so that nobody always measures in the wake of the same.
-                let at = (round + turn) % subjects.len();
+                let at = place_of(turn, round, subjects.len());
                 measured[at].push(measure(dir, subjects[at], &work)?);
             }
             eprintln!("{per_slot} per slot: round {} of {rounds}", round + 1);
         }
+        let bare = subjects.iter().position(|subject| matches!(subject.of, Of::Bare));
+        let bare = bare.map_or(&[][..], |at| &measured[at]);
         for (subject, rounds) in subjects.iter().zip(&measured) {
             println!(
                 "| {per_slot} | {} | {} | {} | {} |",
                 work.len(),
                 subject.name,
-                cells(&work, rounds, &measured[0], |costs| costs.0),
-                cells(&work, rounds, &measured[0], |costs| costs.1),
+                cells(&work, rounds, bare, |costs| costs.0),
+                cells(&work, rounds, bare, |costs| costs.1),
             );
         }
     }
@@ -217,8 +225,8 @@ fn floor(rounds: u8, dir: &Path, wanted: &Wanted<'_>) -> Result<()> {
 fn measure(dir: &Path, subject: Subject, work: &Workload) -> Result<(Cost, Cost)> {
     let folder = tempfile::tempdir_in(dir)?;
     match subject.of {
-        Of::Bare | Of::Naive => {
-            let bare = Bare::open(folder.path(), matches!(subject.of, Of::Naive))?;
+        Of::Bare | Of::SecondRow => {
+            let bare = Bare::open(folder.path(), matches!(subject.of, Of::SecondRow))?;
             Ok((timed(|| bare.register(work))?, timed(|| bare.enforce(work))?))
         }
         Of::Engine(find, openings) => {
@@ -232,13 +240,19 @@ fn measure(dir: &Path, subject: Subject, work: &Workload) -> Result<(Cost, Cost)
 
 /// Objects per second, their share of the bare ones, and CPU time per object.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn cells(work: &Workload, rounds: &Rounds, bare: &Rounds, pick: fn(&(Cost, Cost)) -> Cost) -> String {
+fn cells(
+    work: &Workload,
+    rounds: &[(Cost, Cost)],
+    bare: &[(Cost, Cost)],
+    pick: fn(&(Cost, Cost)) -> Cost,
+) -> String {
     let objects = work.len() as f64;
     let rate = |costs| objects / pick(costs).wall.as_secs_f64();
     let (least, median, most) = spread(rounds.iter().map(|r| rate(r) / 1_000.0));
-    let share = spread(rounds.iter().zip(bare).map(|(mine, theirs)| rate(mine) / rate(theirs))).1;
+    let shares: Vec<f64> = rounds.iter().zip(bare).map(|(mine, theirs)| rate(mine) / rate(theirs)).collect();
+    let share = Spread::of(&shares).map_or_else(|| "–".to_owned(), |share| format!("{:.2}", share.median));
     let cpu = spread(rounds.iter().map(|r| pick(r).cpu.as_secs_f64() * 1e6 / objects)).1;
-    format!("{median:.0} ({least:.0}–{most:.0}) | {share:.2} | {cpu:.1}")
+    format!("{median:.0} ({least:.0}–{most:.0}) | {share} | {cpu:.1}")
 }
 
 /// Least, median and most.

@@ -14,7 +14,7 @@ const COLOURS: [&str; 4] = ["#3b7a57", "#3a5f95", "#b5523b", "#7a5c99"];
 
 /// One bar.
 #[derive(Clone, Debug)]
-pub struct Bar<'a> {
+pub struct Bar {
     /// What stands beside it.
     pub label: String,
     /// How long it is.
@@ -27,8 +27,6 @@ pub struct Bar<'a> {
     pub target: Option<f64>,
     /// Whether it does.
     pub met: bool,
-    /// What it counts.
-    pub note: &'a str,
 }
 
 /// One line of a plot: a name, and its points from left to right.
@@ -41,9 +39,8 @@ pub struct Series {
 }
 
 /// Bars one below the other, from zero; the axis is logarithmic where the longest would hide the shortest.
-pub fn bars(title: &str, bars: &[Bar<'_>]) -> String {
-    let ends =
-        |bar: &Bar<'_>| [bar.value, bar.most, bar.target.unwrap_or(0.0)].into_iter().fold(0.0, f64::max);
+pub fn bars(title: &str, bars: &[Bar]) -> String {
+    let ends = |bar: &Bar| [bar.value, bar.most, bar.target.unwrap_or(0.0)].into_iter().fold(0.0, f64::max);
     let longest = bars.iter().map(ends).filter(|end| end.is_finite()).fold(0.0, f64::max);
     let starts = bars.iter().flat_map(|bar| [bar.value, bar.least]).filter(|value| *value > 0.0);
     let shortest = starts.fold(f64::INFINITY, f64::min);
@@ -171,9 +168,9 @@ mod tests {
         open.is_empty() && svg.starts_with("<svg xmlns=") && !svg.contains("NaN") && !svg.contains("inf")
     }
 
-    fn bar(value: f64, target: Option<f64>) -> Bar<'static> {
+    fn bar(value: f64, target: Option<f64>) -> Bar {
         let label = "a < b & c > \"d\"".to_owned();
-        Bar { label, value, least: value * 0.9, most: value * 1.1, target, met: true, note: "objects/s" }
+        Bar { label, value, least: value * 0.9, most: value * 1.1, target, met: true }
     }
 
     #[test]

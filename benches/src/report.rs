@@ -31,6 +31,10 @@ pub struct Report {
     pub scale: f64,
     /// Rounds asked for.
     pub rounds: usize,
+    /// Of which comparisons alone; all of the set where there are none.
+    pub only: Vec<String>,
+    /// How long lateness was watched, seconds.
+    pub seconds: u64,
     /// Numbers of objects, fill of slots and size of rows, in a sentence.
     pub objects: String,
     /// One for each comparison.
@@ -52,6 +56,8 @@ impl Report {
             trial: setup.is_trial(),
             scale: setup.scale,
             rounds: setup.rounds,
+            only: setup.only.clone(),
+            seconds: setup.seconds,
             objects: objects(set),
             results,
         })
@@ -82,7 +88,15 @@ impl Report {
                  What is met here need not be met there.\n\n",
             );
         }
-        let _ = writeln!(out, "Medians of up to {} rounds; in brackets least–most.\n", self.rounds);
+        if !self.only.is_empty() {
+            let _ = writeln!(out, "Of the set {} only {}.", self.set, self.only.join(", "));
+        }
+        let _ = writeln!(
+            out,
+            "Medians of up to {} rounds, ratios taken round by round; in brackets least–most, and in how many rounds a \
+             target was met where that is not all or none.\n",
+            self.rounds
+        );
         out.push_str("| comparison | unit | ours | reference | ratio (least–most) | target | met |\n");
         out.push_str("|---|---|---:|---:|---:|---:|---|\n");
         for result in &self.results {
@@ -126,7 +140,7 @@ impl Report {
 
     /// A plot for each group that has ratios.
     fn plots(&self) -> Vec<(String, String)> {
-        let mut groups: BTreeMap<&str, Vec<Bar<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<&str, Vec<Bar>> = BTreeMap::new();
         for result in &self.results {
             let group = result.name.split('/').next().unwrap_or_default();
             let (Some(ratio), Some(least), Some(most)) = (result.ratio, result.least, result.most) else {
@@ -144,10 +158,9 @@ impl Report {
                 most,
                 target,
                 met: result.met.unwrap_or(true),
-                note: result.unit,
             });
         }
-        let plot = |(group, bars): (&str, Vec<Bar<'_>>)| {
+        let plot = |(group, bars): (&str, Vec<Bar>)| {
             let title = format!("{group}: ratio to the reference (median, least–most; mark: target)");
             (format!("{}-{group}.svg", self.set), plot::bars(&title, &bars))
         };
@@ -185,7 +198,7 @@ fn objects(set: &str) -> String {
     let what = match set {
         "ours" => {
             "20 M at 100,000 per slot and class and for traces, 2 M at 1,000, 200,000 at 10; 4 M with each call over 500 \
-             slots; 2 M where keys come again and for lateness; 10 M tombstones for making a receipt"
+             slots; 2 M and 10 M where keys come again; 2 M for lateness; 10 M tombstones for making a receipt"
         }
         "peers" => "2 M at 100,000 per slot and class; 1 M files; 5 M in the wheels; 200,000 leaves",
         _ => "2 M registered and enforced while 1 M, 10 M and 100 M live, 100,000 per slot and class",
@@ -211,10 +224,14 @@ fn line(result: &Comparison) -> String {
         _ => "–".to_owned(),
     };
     let target = result.asked.map(|target| target.to_string()).unwrap_or_default();
+    let rounds = match result.met_rounds {
+        Some(met) if met > 0 && met < result.rounds => format!(" ({met} of {})", result.rounds),
+        _ => String::new(),
+    };
     let met = match (result.met, result.but) {
-        (Some(true), _) => "yes".to_owned(),
+        (Some(true), _) => format!("yes{rounds}"),
         (Some(false), Some(but)) => format!("**no**: {but}"),
-        (Some(false), None) => "**no**".to_owned(),
+        (Some(false), None) => format!("**no**{rounds}"),
         (None, _) => String::new(),
     };
     let (name, unit, ours) = (&result.name, result.unit, figure(result.ours));

@@ -3,7 +3,7 @@
 
 use clap::Args;
 use sexton_bench::Result;
-use sexton_bench::bout::{Pairing, Setup, say};
+use sexton_bench::bout::{Pairing, Setup, has_part, say};
 use sexton_bench::compare::{self, Set};
 use sexton_bench::machine::Machine;
 use sexton_bench::report::Report;
@@ -52,7 +52,13 @@ pub(crate) fn run(set: Set, args: RunArgs) -> Result<()> {
         }
         return Ok(());
     }
+    let names: Vec<String> = compare::pairings(set).into_iter().map(|pairing| pairing.name).collect();
+    if let Some(only) = args.only.iter().find(|only| !names.iter().any(|name| has_part(name, only))) {
+        return Err(format!("no comparison has {only} in its name; --list names them").into());
+    }
+    // Both before anything is measured, which takes an hour.
     fs::create_dir_all(&args.dir)?;
+    fs::create_dir_all(&args.out)?;
     let setup = Setup {
         dir: args.dir.canonicalize()?,
         rounds: usize::from(args.rounds),
@@ -63,9 +69,6 @@ pub(crate) fn run(set: Set, args: RunArgs) -> Result<()> {
     };
     let machine = Machine::here(&setup.dir);
     let results = compare::run(&setup, set);
-    if results.is_empty() {
-        return Err("no comparison has such a name; --list names them".into());
-    }
     let report = Report::new(set.name(), &setup, machine, results)?;
     println!("{}", report.markdown());
     for path in report.write(&args.out)? {

@@ -16,7 +16,7 @@ use crate::screen;
 use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::PageId;
 use sexton_proof::record::Cause;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -74,17 +74,16 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     let mut counts = ledger.counts.clone();
     let mut feed = ledger.feed;
     let mut set = WriteSet::default();
-    // Registrations that replace a carried row must either see it where it was or where it went: their shards wait
-    // from looking at the marks to the write. The fsync happens after that.
-    let carried: BTreeSet<u16> = group.iter().flat_map(|(e, _)| e.to()).map(|to| to.page.shard).collect();
     let marked = marked_pages(core, group);
-    let mut locks: BTreeMap<u16, MutexGuard<'_, Shard>> =
-        carried.iter().map(|shard| (*shard, core.index.lock((*shard).into()))).collect();
+    // All shards wait from here to the write, the fsync comes after that. Registrations that replace a carried row must
+    // either see it where it was or where it went; and no page may begin between those whose rows go as one range.
+    let mut shards = core.index.lock_all();
     for (evidence, _) in group {
         let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
         let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
         stage_settled(&mut set, evidence, &marked, leaf);
-        stage_carried(core, &mut set, evidence, &mut locks)?;
+        stage_rows_gone(&mut set, evidence, &shards);
+        stage_carried(core, &mut set, evidence, &mut shards)?;
         feed = feed::stage(core, &mut set, evidence, feed)?;
         screen::stage(core, &mut set, evidence);
         let total = counts.entry(evidence.batch.class.id).or_default();
@@ -96,7 +95,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     // between it and the fsync, leaves all of it or nothing of it. In neither case is a row gone without its
     // tombstone, for row, settled record and leaf are in the same write and the files were durable before.
     let ticket = core.writer.write(set)?;
-    drop(locks);
+    drop(shards);
     core.writer.sync(ticket)?;
     ledger.log = log;
     ledger.counts = counts;
@@ -122,8 +121,6 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
     for (ordinal, PageRows { page, .. }) in (0_u32..).zip(&intent.pages) {
         let settled = Settled { leaf, batch: intent.batch, ordinal };
         set.put(Family::Settled, &page.to_bytes(), &settled.encode());
-        let rows = schema::page_rows(*page);
-        set.delete_range(Family::Rows(page.class), &rows.start..&rows.end);
         if marked.contains(page) {
             let marks = schema::page_registrations(*page);
             set.delete_range(Family::Marks, &marks.start..&marks.end);
@@ -132,11 +129,33 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
     }
 }
 
+/// Stages that the rows of all pages are deleted, of those side by side as one range: what lies between them is void.
+/// RocksDB takes all its range deletions apart again whenever one was added, so many small ones cost more than rows do.
+///
+/// Nothing that lives is between two pages where the wheels have no page there. Rows are put under their shard's lock
+/// when their page is in its wheel already, or by a commit, for which it is there as well (`PageState::Reserved`); so
+/// whoever holds the locks of all shards from here to the write misses none, and what is put later is not deleted.
+fn stage_rows_gone(set: &mut WriteSet, evidence: &Evidence, shards: &[MutexGuard<'_, Shard>]) {
+    let mut pages = evidence.batch.intent.pages.iter().map(|rows| rows.page);
+    let Some(mut last) = pages.next() else { return };
+    let mut range = schema::page_rows(last);
+    for page in pages {
+        let rows = schema::page_rows(page);
+        let is_next = last < page && !shards.iter().any(|shard| shard.lives_between(last, page));
+        if !is_next {
+            set.delete_range(Family::Rows(last.class), &range.start..&range.end);
+            range.start = rows.start;
+        }
+        (last, range.end) = (page, rows.end);
+    }
+    set.delete_range(Family::Rows(last.class), &range.start..&range.end);
+}
+
 fn stage_carried(
     core: &Core,
     set: &mut WriteSet,
     evidence: &Evidence,
-    locks: &mut BTreeMap<u16, MutexGuard<'_, Shard>>,
+    shards: &mut [MutexGuard<'_, Shard>],
 ) -> Result<()> {
     let batch = &evidence.batch;
     for (at, id) in evidence.carried() {
@@ -149,10 +168,10 @@ fn stage_carried(
         if plan::is_replaced(core, batch.id(planned))? {
             // Replaced while the batch was out: it lives on as a replaced one and ends as such.
             set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
-            if let Some(page) = locks.get_mut(&id.page.shard).and_then(|shard| shard.page_mut(id.page)) {
+            if let Some(page) = shards.get_mut(usize::from(id.page.shard)).and_then(|s| s.page_mut(id.page)) {
                 page.marked = true;
             }
-        } else if let Some(shard) = locks.get_mut(&id.page.shard) {
+        } else if let Some(shard) = shards.get_mut(usize::from(id.page.shard)) {
             locator::put(shard, set, &core.index.locate(row.key).1, id);
         }
     }

@@ -10,7 +10,7 @@ use crate::wheel::Wheel;
 use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::many::{Messages, Mode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// Rows of a page; what comes later in the same slot and shard goes to the next part.
@@ -169,6 +169,11 @@ impl Index {
         self.shards[shard].lock()
     }
 
+    /// All shards, in the order in which whoever locks several does.
+    pub(crate) fn lock_all(&self) -> Vec<MutexGuard<'_, Shard>> {
+        self.shards.iter().map(Mutex::lock).collect()
+    }
+
     pub(crate) fn writing_out(&self) -> MutexGuard<'_, ()> {
         self.writing_out.lock()
     }
@@ -192,12 +197,17 @@ impl Index {
         self.shards.iter().filter_map(|shard| shard.lock().next_plannable_slot()).min()
     }
 
-    /// Up to `limit` due pages of each class and shard, earliest slots first; of the `tripped` classes only those
-    /// without surprises.
-    pub(crate) fn due(&self, now_ms: i64, limit: usize, tripped: &BTreeSet<ClassId>) -> Vec<DuePage> {
+    /// Of the due pages that `may_go`, up to `limit` of each class and shard, earliest slots first; all classes, or one.
+    pub(crate) fn due(
+        &self,
+        now_ms: i64,
+        limit: usize,
+        class: Option<ClassId>,
+        may_go: &dyn Fn(&DuePage) -> bool,
+    ) -> Vec<DuePage> {
         let mut due = Vec::new();
         for shard in &self.shards {
-            shard.lock().due(now_ms, limit, tripped, &mut due);
+            shard.lock().due(now_ms, limit, class, may_go, &mut due);
         }
         due
     }
@@ -445,30 +455,42 @@ impl Shard {
         }
     }
 
-    fn due(&mut self, now_ms: i64, limit: usize, tripped: &BTreeSet<ClassId>, out: &mut Vec<DuePage>) {
+    fn due(
+        &mut self,
+        now_ms: i64,
+        limit: usize,
+        only: Option<ClassId>,
+        may_go: &dyn Fn(&DuePage) -> bool,
+        out: &mut Vec<DuePage>,
+    ) {
         let Ok(now) = u64::try_from(now_ms) else { return };
-        for (class, pages) in &mut self.classes {
+        let shard = self.number;
+        for (&class, pages) in self.classes.iter_mut().filter(|(class, _)| only.is_none_or(|c| c == **class))
+        {
             pages.wheel.turn(now);
-            let mut left = limit;
-            for slot in pages.wheel.due(now) {
-                if left == 0 {
-                    break;
-                }
+            let parts = pages.wheel.due(now).flat_map(|slot| {
                 let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
-                let waits = |page: &Page| page.surprising() > 0 && tripped.contains(class);
-                for page in parts.iter().filter(|p| p.is_plannable() && !waits(p)) {
-                    if left == 0 {
-                        break;
-                    }
-                    left -= 1;
-                    out.push(DuePage {
-                        page: PageId { class: *class, slot, shard: self.number, part: page.part },
-                        rows: page.rows,
-                        earliest_ceiling_ms: page.earliest_ceiling_ms,
-                        surprises: page.surprising(),
-                    });
-                }
-            }
+                parts.iter().filter(|page| page.is_plannable()).map(move |page| DuePage {
+                    page: PageId { class, slot, shard, part: page.part },
+                    rows: page.rows,
+                    earliest_ceiling_ms: page.earliest_ceiling_ms,
+                    surprises: page.surprising(),
+                })
+            });
+            out.extend(parts.filter(may_go).take(limit));
         }
+    }
+
+    /// Whether a page that is in no way settled lies between two of its class, in the order of their rows.
+    pub(crate) fn lives_between(&self, a: PageId, b: PageId) -> bool {
+        let Some(ClassPages { wheel, .. }) = self.classes.get(&a.class) else { return false };
+        let lies_in = |slot: u64| {
+            let parts = wheel.get(slot).map_or(&[][..], Vec::as_slice);
+            parts.iter().any(|page| {
+                let page = PageId { class: a.class, slot, shard: self.number, part: page.part };
+                a < page && page < b
+            })
+        };
+        lies_in(a.slot) || lies_in(b.slot) || wheel.first_after(a.slot).is_some_and(|slot| slot < b.slot)
     }
 }

@@ -107,6 +107,7 @@ pub use guard::{ClockGuard, ClockLimits, ClockState, Reading, Trusted};
 pub use hold::{Hold, HoldKind, Lifted, NewHold};
 pub use legal::{GRACE_MAX_MS, Placed};
 pub use options::{Options, SHARDS_MAX};
+pub use plan::BATCH_PAGES_MAX;
 pub use pool::Pool;
 pub use preview::{Action, Forecast};
 pub use receipts::Opener;

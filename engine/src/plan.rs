@@ -19,7 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Pages of a batch: its leaf has a line of at most 48 bytes for each and must stay below 60,000 bytes.
-pub(crate) const BATCH_PAGES_MAX: usize = 1_200;
+pub const BATCH_PAGES_MAX: usize = 1_200;
+
+/// Due pages of each class and shard that tell whose turn it is.
+const FIRST_PAGES: usize = 32;
 
 /// The next batch that is due: one left over by an earlier opening, else the due pages of the class whose ceiling is
 /// nearest. `None` where nothing is due, where deleting stopped and waits for a person, or where as many batches are out
@@ -91,13 +94,22 @@ fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<
         // before the first goes.
         let sought = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
         let unseen: HashSet<PageId> = sought.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
-        let mut due = core.index.due(now_ms, BATCH_PAGES_MAX, &tripped);
-        due.retain(|page| !unseen.contains(&page.page) && (sought.is_none() || page.surprises == 0));
-        due.sort_unstable_by_key(|page| (page.earliest_ceiling_ms, page.page));
-        let Some(first) = due.first() else { return Ok(None) };
+        let waits = |page: &DuePage| sought.is_some() || tripped.contains(&page.page.class);
+        let may_go = |page: &DuePage| !(unseen.contains(&page.page) || page.surprises > 0 && waits(page));
+        let by_ceiling = |page: &DuePage| (page.earliest_ceiling_ms, page.page);
+        let first = core.index.due(now_ms, FIRST_PAGES, None, &may_go);
+        let Some(first) = first.into_iter().min_by_key(by_ceiling) else { return Ok(None) };
         let class = core.class(first.page.class)?;
-        due.retain(|page| page.page.class == class.id);
+        let mut due = core.index.due(now_ms, BATCH_PAGES_MAX, Some(class.id), &may_go);
+        if due.len() > BATCH_PAGES_MAX {
+            due.select_nth_unstable_by_key(BATCH_PAGES_MAX, by_ceiling);
+            due.truncate(BATCH_PAGES_MAX);
+        }
+        due.sort_unstable_by_key(by_ceiling);
         let pages = within_row_limit(core, &due);
+        if pages.is_empty() {
+            return Ok(None);
+        }
         let surprises: u64 = pages.iter().map(|page| u64::from(page.surprises)).sum();
         if surprises == 0 {
             return Ok(Some(ids(&pages)));

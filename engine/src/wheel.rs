@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::ops::Bound;
 
 /// Slots in the ring: with the built-in classes the whole life of an object fits in.
 pub(crate) const RING_SLOTS: usize = 1024;
@@ -86,7 +87,7 @@ impl<T> Wheel<T> {
 
     /// The beginning of the earliest occupied slot.
     pub fn first(&self) -> Option<u64> {
-        let ring = self.first_in_ring();
+        let ring = self.first_in_ring(self.position);
         let overflow = self.overflow.keys().next().copied();
         match (ring, overflow) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -94,23 +95,26 @@ impl<T> Wheel<T> {
         }
     }
 
-    fn first_in_ring(&self) -> Option<u64> {
-        let start = ring_index(self.position);
-        // The word with the position in it is looked at twice: first what lies at or behind the position, at the
-        // end what lies before it, which is a whole turn later.
-        for step in 0..=WORDS {
-            let word = (start / 64 + step) % WORDS;
-            let mut bits = self.occupied[word];
-            if step == 0 {
-                bits &= u64::MAX << (start % 64);
-            } else if step == WORDS {
-                bits &= !(u64::MAX << (start % 64));
-            }
+    /// The beginning of the earliest occupied slot that begins after `slot`.
+    pub fn first_after(&self, slot: u64) -> Option<u64> {
+        let ring = self.first_in_ring((slot / self.slot_ms + 1).max(self.position));
+        let overflow = self.overflow.range((Bound::Excluded(slot), Bound::Unbounded)).next();
+        ring.into_iter().chain(overflow.map(|(slot, _)| *slot)).min()
+    }
+
+    /// The first occupied slot of the ring from the one with the number `from` on.
+    fn first_in_ring(&self, from: u64) -> Option<u64> {
+        let end = self.position + RING_SLOTS as u64;
+        let mut number = from;
+        while number < end {
+            let place = ring_index(number);
+            let bits = self.occupied[place / 64] >> (place % 64);
             if bits != 0 {
-                let place = word * 64 + bits.trailing_zeros() as usize;
-                let ahead = (place + RING_SLOTS - start) % RING_SLOTS;
-                return Some((self.position + ahead as u64) * self.slot_ms);
+                // Beyond the end it is the other end of the ring, which shares a word with it.
+                let found = number + u64::from(bits.trailing_zeros());
+                return (found < end).then_some(found * self.slot_ms);
             }
+            number += 64 - place as u64 % 64;
         }
         None
     }
@@ -119,7 +123,7 @@ impl<T> Wheel<T> {
     /// what the ring now covers.
     pub fn turn(&mut self, now_ms: u64) {
         let mut to = now_ms / self.slot_ms;
-        if let Some(first) = self.first_in_ring() {
+        if let Some(first) = self.first_in_ring(self.position) {
             to = to.min(first / self.slot_ms);
         }
         if to <= self.position {
@@ -236,6 +240,10 @@ mod tests {
                 prop_assert_eq!(all, expected);
                 let due: Vec<u64> = model.range(..=20_000).map(|(s, _)| *s).collect();
                 prop_assert_eq!(wheel.due(20_000).collect::<Vec<_>>(), due);
+                for slot in [0, 9_995, 10_000, 20_005, 40_000] {
+                    let after = model.range(slot + 1..).next().map(|(slot, _)| *slot);
+                    prop_assert_eq!(wheel.first_after(slot), after);
+                }
             }
         }
     }

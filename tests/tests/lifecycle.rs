@@ -394,3 +394,39 @@ fn a_batch_that_was_out_when_the_process_ended_comes_again_and_what_is_gone_is_k
     assert_eq!((verdict.outcome(), verdict.method), (Outcome::Kept, Method::AbsentAfterIntent));
     assert_sound(&engine);
 }
+
+#[test]
+fn what_falls_between_the_pages_of_a_batch_while_it_is_out_lives_on() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let keys = |word: &str| (0..40).map(|n| format!("{word}{n}")).collect::<Vec<_>>();
+    let register = |keys: &[String], start_ms: i64| -> Vec<RegistrationId> {
+        keys.iter().for_each(|key| machine.store.put(key.as_bytes(), b"v1"));
+        let items: Vec<_> = keys.iter().map(|key| upload(key.as_bytes(), b"v1", start_ms)).collect();
+        let registered = engine.register(&items, Durability::Synced).unwrap();
+        registered.into_iter().map(|one| one.id).collect()
+    };
+    // Two slots, one after the other, and something in each shard: rows of a batch without a gap.
+    let in_time = NEW_YEAR_MS + 29_000;
+    register(&keys("first"), in_time);
+    let second = register(&keys("second"), in_time + 60_000);
+    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    let batch = engine.next_batch().unwrap().unwrap();
+    assert_eq!(batch.len(), 80);
+
+    let late = register(&keys("late"), in_time + 60_000);
+    for id in &late {
+        let page = second.iter().map(|id| id.page).find(|page| page.shard == id.page.shard).unwrap();
+        assert_eq!((id.page.slot, id.page.part), (page.slot, 1));
+    }
+    let deleted = || sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+    engine.complete(batch, (0..80).map(|_| deleted()).collect()).unwrap();
+    assert_sound(&engine);
+    drop(engine);
+
+    let engine = machine.open().unwrap();
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 40);
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 40);
+    assert_eq!(verdict(&engine, late[7], b"late7").outcome(), Outcome::Kept);
+    assert_sound(&engine);
+}

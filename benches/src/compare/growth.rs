@@ -151,7 +151,10 @@ pub fn reopen(folder: &Path) -> Result<String> {
 }
 
 /// Waits until RocksDB has merged what loading so much at once left, which no host does: until this process is idle for
-/// a second, for ten minutes at most.
+/// a second.
+///
+/// # Errors
+/// Where it is not after ten minutes.
 fn settle() -> Result<()> {
     let mut idle = 0;
     for _ in 0..1_200 {
@@ -159,10 +162,10 @@ fn settle() -> Result<()> {
         thread::sleep(LOOK);
         idle = if cpu()?.saturating_sub(before) < LOOK / 20 { idle + 1 } else { 0 };
         if idle == 2 {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err("what was loaded is still being merged after ten minutes".into())
 }
 
 /// When everything of the second part is due and nothing of the first.

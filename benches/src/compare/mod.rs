@@ -41,6 +41,7 @@ impl Set {
                 objects::TEN,
                 objects::SPREAD,
                 objects::AGAIN,
+                objects::AGAIN_MANY,
                 proofs::HASHING,
                 proofs::VERIFYING,
                 proofs::MAKING,

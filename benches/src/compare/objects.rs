@@ -69,27 +69,34 @@ pub(super) const SPREAD: Group = Group {
 };
 
 /// Keys that come again.
-pub(super) const AGAIN: Group = Group {
-    pairings: || {
-        let what =
-            "find = key, one key of ten coming again, beside the naive layout, which finds and replaces too";
-        let pairing =
-            Pairing::new("register/again", UNIT, Of("key", REGISTER), Of("naive by key", REGISTER), what);
-        vec![pairing.to_reach(Target::Ratio(1.5))]
-    },
-    play: |setup, pairings| {
-        let work = Workload::again(setup.scaled(2_000_000, 8 * CALL * CLASSES), 100_000);
-        let key = Contestant::new("key", |folder: &Path| {
-            let ours = Ours::open(folder, Find::Key, Openings::Operator)?;
-            Ok(Figures::from([(REGISTER, rate(work.len(), || ours.register(&work))?)]))
-        });
-        let naive = Contestant::new("naive by key", |folder: &Path| {
-            let naive = Naive::open(folder)?;
-            Ok(Figures::from([(REGISTER, rate(work.len(), || naive.register_by_key(&work))?)]))
-        });
-        Ok(play(setup, vec![key, naive], pairings))
-    },
+pub(super) const AGAIN: Group =
+    Group { pairings: || vec![again("register/again")], play: |setup, of| play_again(setup, of, 2_000_000) };
+
+/// The same among ten million.
+pub(super) const AGAIN_MANY: Group = Group {
+    pairings: || vec![again("register/again-10M")],
+    play: |setup, of| play_again(setup, of, 10_000_000),
 };
+
+fn again(name: &str) -> Pairing {
+    let what =
+        "find = key, one key of ten coming again, beside the naive layout, which finds and replaces too";
+    Pairing::new(name, UNIT, Of("key", REGISTER), Of("naive by key", REGISTER), what)
+        .to_reach(Target::Ratio(1.5))
+}
+
+fn play_again(setup: &Setup, pairings: &[Pairing], objects: usize) -> Result<Vec<Comparison>> {
+    let work = Workload::again(setup.scaled(objects, 8 * CALL * CLASSES), 100_000);
+    let key = Contestant::new("key", |folder: &Path| {
+        let ours = Ours::open(folder, Find::Key, Openings::Operator)?;
+        Ok(Figures::from([(REGISTER, rate(work.len(), || ours.register(&work))?)]))
+    });
+    let naive = Contestant::new("naive by key", |folder: &Path| {
+        let naive = Naive::open(folder)?;
+        Ok(Figures::from([(REGISTER, rate(work.len(), || naive.register_by_key(&work))?)]))
+    });
+    Ok(play(setup, vec![key, naive], pairings))
+}
 
 /// What is compared at every fill; enforcing has to reach so much of bare.
 fn at_fill(per_slot: usize, enforced: f64) -> Vec<Pairing> {

@@ -8,6 +8,7 @@ pub mod naive;
 pub mod point_deletes;
 pub mod postgres;
 pub mod redis;
+pub(crate) mod rocks;
 #[cfg(feature = "peers")]
 pub mod timers;
 pub mod ttl;
@@ -50,6 +51,13 @@ impl Server {
         Err(format!("{name} was not ready after 30 s").into())
     }
 
+    /// Tells it to end: to leave its clients and to take its own processes along.
+    fn interrupt(&self) -> Result<()> {
+        // By the program that does, for the call is `unsafe`.
+        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        told.success().then_some(()).ok_or_else(|| format!("{} cannot be told to end", self.name).into())
+    }
+
     /// Waits until it has ended by itself, having been told to; for 30 s.
     fn wait(&mut self) -> Result<()> {
         for _ in 0..600 {
@@ -64,7 +72,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        // Killed at once, it would leave sessions that go on beside whoever is measured next.
+        if matches!(self.child.try_wait(), Ok(None)) && self.interrupt().and_then(|()| self.wait()).is_err() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -5,15 +5,12 @@
 //! what registration gave it, the id is drawn at random. Where objects are found by key, it is the key's hash: then the
 //! same key finds its row, and registering it again replaces, for which the old row has to be read.
 
+use super::rocks::{Db, options};
 use crate::{CALL, CLASSES, KEY_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SHARDS, SLOT_MS, Workload, share};
-use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBWithThreadMode,
-    MultiThreaded, Options, WriteBatch, WriteOptions,
-};
+use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, WriteBatch, WriteOptions};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) type Db = DBWithThreadMode<MultiThreaded>;
 type Family<'a> = Arc<BoundColumnFamily<'a>>;
 
 const DUE: &str = "due";
@@ -125,28 +122,6 @@ impl Naive {
         options.set_sync(false);
         Ok(self.db.write_opt(batch, &options)?)
     }
-}
-
-/// The options of all references on RocksDB, which are the engine's: of the database, and of its families.
-pub(crate) fn options() -> (Options, Options) {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_max_total_wal_size(512 << 20);
-    options.set_max_background_jobs(4);
-    options.set_max_open_files(1_000);
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&Cache::new_lru_cache(128 << 20));
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_block_size(16 << 10);
-    table.set_bloom_filter(10.0, false);
-    let mut family = Options::default();
-    family.set_block_based_table_factory(&table);
-    family.set_compression_type(DBCompressionType::Lz4);
-    family.set_write_buffer_size(64 << 20);
-    family.set_max_write_buffer_number(3);
-    family.set_target_file_size_base(64 << 20);
-    (options, family)
 }
 
 fn batch() -> WriteBatch {

@@ -4,6 +4,7 @@
 //! writes per batch, two threads. The rows are read, since whoever deletes an object has to know which.
 
 use super::naive::{Naive, due_key};
+use super::rocks::Db;
 use crate::{CALL, CLASSES, Result, SLOT_MS, Workload, share};
 use rocksdb::{ReadOptions, WriteBatch};
 use std::hint::black_box;
@@ -63,7 +64,7 @@ fn enforce_slots(naive: &Naive, class: usize, first: usize, end: usize) -> Resul
 }
 
 /// The keys of the next batch.
-fn next_keys(rows: &mut rocksdb::DBRawIteratorWithThreadMode<'_, super::naive::Db>) -> Vec<Vec<u8>> {
+fn next_keys(rows: &mut rocksdb::DBRawIteratorWithThreadMode<'_, Db>) -> Vec<Vec<u8>> {
     let mut keys = Vec::with_capacity(BATCH);
     while let Some(key) = rows.key().filter(|_| keys.len() < BATCH) {
         keys.push(key.to_vec());

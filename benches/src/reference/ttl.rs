@@ -4,7 +4,7 @@
 //! happens whenever RocksDB happens to merge a file, which for a quiet range is never; and the store that holds the
 //! objects never hears of it. RocksDB's own `DBWithTTL` is the same filter with the wall clock.
 
-use super::naive::{Db, options};
+use super::rocks::{Db, options};
 use crate::{CALL, CLASSES, ROW_BYTES, ROW_HEAD_BYTES, Result, Workload, share};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{BottommostLevelCompaction, CompactOptions, WriteBatch, WriteOptions};
@@ -28,8 +28,7 @@ impl Ttl {
     /// Where it cannot be opened.
     pub fn open(folder: &Path) -> Result<Self> {
         let now_ms = Arc::new(AtomicI64::new(i64::MIN));
-        let (mut options, mut family) = options();
-        options.set_max_subcompactions(2);
+        let (options, mut family) = options();
         let now = Arc::clone(&now_ms);
         family.set_compaction_filter("ttl", move |_, _, row| match row.get(2..10).map(TryInto::try_into) {
             Some(Ok(due)) if i64::from_be_bytes(due) <= now.load(Ordering::Relaxed) => Decision::Remove,

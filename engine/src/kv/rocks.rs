@@ -156,6 +156,8 @@ fn database_options(options: &RocksOptions) -> Options {
     db.set_keep_log_file_num(5);
     // One flushes; three merge: two of them what `reclaim` asks for, which does not keep others from what they need.
     db.set_max_background_jobs(4);
+    // The locator is one family and can be most of what `reclaim` has merged: two threads share its keys.
+    db.set_max_subcompactions(2);
     db
 }
 

@@ -1,0 +1,81 @@
+//! RocksDB as all references on it have it: with the engine's own options.
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBWithThreadMode, MultiThreaded, Options};
+
+pub(crate) type Db = DBWithThreadMode<MultiThreaded>;
+
+/// Those of the database, and of its families.
+pub(crate) fn options() -> (Options, Options) {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_total_wal_size(512 << 20);
+    options.set_max_background_jobs(4);
+    options.set_max_subcompactions(2);
+    options.set_max_open_files(1_000);
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&Cache::new_lru_cache(128 << 20));
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_block_size(16 << 10);
+    table.set_bloom_filter(10.0, false);
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table);
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_write_buffer_size(64 << 20);
+    family.set_max_write_buffer_number(3);
+    family.set_target_file_size_base(64 << 20);
+    (options, family)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reference::naive::Naive;
+    use crate::{Ours, Result};
+    use sexton::Find;
+    use sexton_proof::leaf::Openings;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    /// What RocksDB wrote down of its options: of the database, and of one family.
+    fn written(index: &Path, family: &str) -> Result<BTreeMap<String, String>> {
+        let newest = fs::read_dir(index)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("OPTIONS-"))
+            })
+            .max()
+            .ok_or("no options")?;
+        let wanted = ["[DBOptions]".to_owned(), format!("[CFOptions \"{family}\"]")];
+        let table = format!("[TableOptions/BlockBasedTable \"{family}\"]");
+        let (mut section, mut options) = (String::new(), BTreeMap::new());
+        for line in fs::read_to_string(newest)?.lines().map(str::trim) {
+            if line.starts_with('[') {
+                line.clone_into(&mut section);
+            } else if let Some((name, value)) = line.split_once('=')
+                && (wanted.contains(&section) || section == table)
+            {
+                options.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(options)
+    }
+
+    #[test]
+    fn a_reference_has_the_engines_options_but_for_what_no_speed_hangs_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, naive) = (folder.path().join("ours"), folder.path().join("naive"));
+        let engine = Ours::open(&ours, Find::None, Openings::Operator).unwrap();
+        let reference = Naive::open(&naive).unwrap();
+        drop((engine, reference));
+        let ours = written(&ours.join("index"), "class-1").unwrap();
+        let theirs = written(&naive.join("naive"), "due").unwrap();
+        let differ: Vec<&str> = ours
+            .iter()
+            .filter(|(name, value)| theirs.get(*name) != Some(value))
+            .map(|(name, _)| &name[..])
+            .collect();
+        assert_eq!(differ, ["keep_log_file_num", "track_and_verify_wals_in_manifest", "wal_recovery_mode"]);
+        assert!(ours.len() > 100 && ours.len() == theirs.len(), "{} options", ours.len());
+    }
+}
