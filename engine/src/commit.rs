@@ -75,21 +75,23 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     let mut feed = ledger.feed;
     let mut set = WriteSet::default();
     let marked = marked_pages(core, group);
-    // All shards wait from here to the write, the fsync comes after that. Registrations that replace a carried row must
-    // either see it where it was or where it went; and no page may begin between those whose rows go as one range.
-    let mut shards = core.index.lock_all();
     for (evidence, _) in group {
         let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
         let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
         stage_settled(&mut set, evidence, &marked, leaf);
-        stage_rows_gone(&mut set, evidence, &shards);
-        stage_carried(core, &mut set, evidence, &mut shards)?;
         feed = feed::stage(core, &mut set, evidence, feed)?;
         screen::stage(core, &mut set, evidence);
         let total = counts.entry(evidence.batch.class.id).or_default();
         total.add(evidence.counts);
         set.put(Family::Meta, &schema::counts_key(evidence.batch.class.id), &total.encode());
         set.delete(Family::Meta, &schema::intent_key(evidence.batch.number()));
+    }
+    // All shards wait from here to the write; the fsync comes after that. Registrations that replace a carried row must
+    // either see it where it was or where it went; and no page may begin between those whose rows go as one range.
+    let mut shards = core.index.lock_all();
+    for (evidence, _) in group {
+        stage_rows_gone(&mut set, evidence, &shards);
+        stage_carried(core, &mut set, evidence, &mut shards)?;
     }
     // One atomic write. A crash before it leaves intent and files: recovery commits them. A crash after it, or
     // between it and the fsync, leaves all of it or nothing of it. In neither case is a row gone without its

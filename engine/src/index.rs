@@ -197,19 +197,19 @@ impl Index {
         self.shards.iter().filter_map(|shard| shard.lock().next_plannable_slot()).min()
     }
 
-    /// Of the due pages that `may_go`, up to `limit` of each class and shard, earliest slots first; all classes, or one.
-    pub(crate) fn due(
+    /// Calls `visit` for the due pages that `may_go`, up to `limit` of each class and shard, those of the earliest slots;
+    /// of all classes, or of one.
+    pub(crate) fn each_due(
         &self,
         now_ms: i64,
         limit: usize,
         class: Option<ClassId>,
         may_go: &dyn Fn(&DuePage) -> bool,
-    ) -> Vec<DuePage> {
-        let mut due = Vec::new();
+        visit: &mut dyn FnMut(DuePage),
+    ) {
         for shard in &self.shards {
-            shard.lock().due(now_ms, limit, class, may_go, &mut due);
+            shard.lock().each_due(now_ms, limit, class, may_go, visit);
         }
-        due
     }
 
     /// Takes the pages into a batch: from here on they take no rows. Gives each with its rows.
@@ -455,13 +455,13 @@ impl Shard {
         }
     }
 
-    fn due(
+    fn each_due(
         &mut self,
         now_ms: i64,
         limit: usize,
         only: Option<ClassId>,
         may_go: &dyn Fn(&DuePage) -> bool,
-        out: &mut Vec<DuePage>,
+        visit: &mut dyn FnMut(DuePage),
     ) {
         let Ok(now) = u64::try_from(now_ms) else { return };
         let shard = self.number;
@@ -477,7 +477,7 @@ impl Shard {
                     surprises: page.surprising(),
                 })
             });
-            out.extend(parts.filter(may_go).take(limit));
+            parts.filter(may_go).take(limit).for_each(&mut *visit);
         }
     }
 
@@ -494,3 +494,7 @@ impl Shard {
         lies_in(a.slot) || lies_in(b.slot) || wheel.first_after(a.slot).is_some_and(|slot| slot < b.slot)
     }
 }
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

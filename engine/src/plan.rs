@@ -13,6 +13,7 @@ use crate::place;
 use crate::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::sweep;
 use sexton_proof::id::{PageId, RegistrationId};
+use std::cmp;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,9 +21,6 @@ use std::sync::atomic::Ordering;
 
 /// Pages of a batch: its leaf has a line of at most 48 bytes for each and must stay below 60,000 bytes.
 pub const BATCH_PAGES_MAX: usize = 1_200;
-
-/// Due pages of each class and shard that tell whose turn it is.
-const FIRST_PAGES: usize = 32;
 
 /// The next batch that is due: one left over by an earlier opening, else the due pages of the class whose ceiling is
 /// nearest. `None` where nothing is due, where deleting stopped and waits for a person, or where as many batches are out
@@ -97,10 +95,14 @@ fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<
         let waits = |page: &DuePage| sought.is_some() || tripped.contains(&page.page.class);
         let may_go = |page: &DuePage| !(unseen.contains(&page.page) || page.surprises > 0 && waits(page));
         let by_ceiling = |page: &DuePage| (page.earliest_ceiling_ms, page.page);
-        let first = core.index.due(now_ms, FIRST_PAGES, None, &may_go);
-        let Some(first) = first.into_iter().min_by_key(by_ceiling) else { return Ok(None) };
+        let mut first: Option<DuePage> = None;
+        core.index.each_due(now_ms, BATCH_PAGES_MAX, None, &may_go, &mut |page| {
+            first = Some(first.map_or(page, |first| cmp::min_by_key(first, page, by_ceiling)));
+        });
+        let Some(first) = first else { return Ok(None) };
         let class = core.class(first.page.class)?;
-        let mut due = core.index.due(now_ms, BATCH_PAGES_MAX, Some(class.id), &may_go);
+        let mut due = Vec::new();
+        core.index.each_due(now_ms, BATCH_PAGES_MAX, Some(class.id), &may_go, &mut |page| due.push(page));
         if due.len() > BATCH_PAGES_MAX {
             due.select_nth_unstable_by_key(BATCH_PAGES_MAX, by_ceiling);
             due.truncate(BATCH_PAGES_MAX);
@@ -108,7 +110,8 @@ fn choose(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<
         due.sort_unstable_by_key(by_ceiling);
         let pages = within_row_limit(core, &due);
         if pages.is_empty() {
-            return Ok(None);
+            // All of them came to wait for something meanwhile.
+            continue;
         }
         let surprises: u64 = pages.iter().map(|page| u64::from(page.surprises)).sum();
         if surprises == 0 {
