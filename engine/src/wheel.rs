@@ -87,19 +87,15 @@ impl<T> Wheel<T> {
 
     /// The beginning of the earliest occupied slot.
     pub fn first(&self) -> Option<u64> {
-        let ring = self.first_in_ring(self.position);
         let overflow = self.overflow.keys().next().copied();
-        match (ring, overflow) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        self.first_in_ring(self.position).into_iter().chain(overflow).min()
     }
 
     /// The beginning of the earliest occupied slot that begins after `slot`.
     pub fn first_after(&self, slot: u64) -> Option<u64> {
-        let ring = self.first_in_ring((slot / self.slot_ms + 1).max(self.position));
+        let next = (slot / self.slot_ms + 1).max(self.position);
         let overflow = self.overflow.range((Bound::Excluded(slot), Bound::Unbounded)).next();
-        ring.into_iter().chain(overflow.map(|(slot, _)| *slot)).min()
+        self.first_in_ring(next).into_iter().chain(overflow.map(|(slot, _)| *slot)).min()
     }
 
     /// The first occupied slot of the ring from the one with the number `from` on.

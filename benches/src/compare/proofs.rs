@@ -24,7 +24,7 @@ const RATE: &str = "rate";
 const MS: &str = "ms";
 /// Receipts that are made one after the other, objects spread over everything that has ended.
 const MADE: usize = 40;
-/// Records that a task of the engine hands on in one piece.
+/// The 1,024 records that a task of the engine hands on in one piece.
 const PART_BYTES: usize = 1_024 * 64;
 
 /// Hashing the records of a batch.
