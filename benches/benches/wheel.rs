@@ -32,7 +32,7 @@ fn wheel(criterion: &mut Criterion) {
                 let mut objects = 0;
                 for now in (0..slots).map(|slot| slot * SLOT_MS) {
                     wheel.turn(now);
-                    while let Some(slot) = { wheel.due(now).next() } {
+                    while let Some(slot) = { wheel.due(now).next().map(|(slot, _)| slot) } {
                         objects += wheel.remove(slot).unwrap_or(0);
                     }
                 }

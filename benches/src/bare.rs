@@ -2,9 +2,7 @@
 //! classes, no wheel, no locks, no intent, no log; one keyed hash instead of a commitment, and one file fsync.
 
 use crate::reference::rocks::{Db, options};
-use crate::{
-    CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SHARDS, SLOT_MS, Workload, share,
-};
+use crate::{CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT_MS, Workload, share};
 use rocksdb::{ColumnFamilyDescriptor, ReadOptions, WriteBatch, WriteOptions};
 use sexton::BATCH_PAGES_MAX;
 use std::cell::RefCell;
@@ -56,14 +54,11 @@ impl Bare {
             let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
             let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 32));
             let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
-            // Shard by shard, as the engine writes them: rows of a shard lie side by side.
-            for shard in 0..SHARDS {
-                for place in places.clone().filter(|place| place % work.per_slot % SHARDS == shard) {
-                    let (key, row) = (row_key(work, place), row(work, class, place));
-                    batch.put_cf(&family, key, row);
-                    if let Some(objects) = &objects {
-                        batch.put_cf(objects, object_key(&row), key);
-                    }
+            for place in places {
+                let (key, row) = (row_key(work, place), row(work, class, place));
+                batch.put_cf(&family, key, row);
+                if let Some(objects) = &objects {
+                    batch.put_cf(objects, object_key(&row), key);
                 }
             }
             self.write(batch, Writes::Rows)
@@ -76,8 +71,8 @@ impl Bare {
     /// # Errors
     /// What RocksDB or the file system answers, or where rows are missing.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
-        let pages_of_class = work.slots() * SHARDS;
-        let pages_of_batch = (BATCH_ROWS * SHARDS / work.per_slot).clamp(1, BATCH_PAGES_MAX);
+        let pages_of_class = work.slots();
+        let pages_of_batch = (BATCH_ROWS / work.per_slot).clamp(1, BATCH_PAGES_MAX);
         let batches = pages_of_class.div_ceil(pages_of_batch);
         let enforced = AtomicUsize::new(0);
         share(batches * CLASSES, |piece| {
@@ -153,11 +148,11 @@ enum Writes {
     Ends,
 }
 
-/// slot · shard · part · seq, numbered by the object's place: nobody waits for anybody.
+/// slot · shard · part · seq, numbered by the object's place in its slot, which is one page: nobody waits for anybody.
 fn row_key(work: &Workload, place: usize) -> [u8; 16] {
     let (slot, within) = (place / work.per_slot, place % work.per_slot);
-    let mut key = page_key(slot * SHARDS + within % SHARDS);
-    let seq = u32::try_from(within / SHARDS).unwrap_or(u32::MAX);
+    let mut key = page_key(slot);
+    let seq = u32::try_from(within).unwrap_or(u32::MAX);
     key[12..].copy_from_slice(&seq.to_be_bytes());
     key
 }
@@ -169,8 +164,7 @@ fn object_key(row: &[u8]) -> &[u8] {
 
 fn page_key(page: usize) -> [u8; 16] {
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&((page / SHARDS) as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
-    key[8..10].copy_from_slice(&u16::try_from(page % SHARDS).unwrap_or(u16::MAX).to_be_bytes());
+    key[..8].copy_from_slice(&(page as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
     key
 }
 

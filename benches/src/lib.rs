@@ -35,8 +35,8 @@ pub const CALL: usize = 1_000;
 pub const CLASSES: usize = 4;
 /// Threads that register and enforce.
 pub const THREADS: usize = 2;
-/// Shards, as the engine has them by default.
-pub const SHARDS: usize = 4;
+/// Shards, as the engine has them by default on two cores.
+pub const SHARDS: u16 = 1;
 /// Width of a slot.
 pub const SLOT_MS: i64 = 60_000;
 /// Bytes of a row's value in the index, in the engine as in the bare sketch.
@@ -88,7 +88,7 @@ impl Ours {
         let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
         // Everything is registered overdue here, which a breaker is there to stop.
         let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
-        let options = Options { classes, breaker, ..Options::new(ORIGIN) };
+        let options = Options { classes, breaker, shards: Some(SHARDS), ..Options::new(ORIGIN) };
         let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })

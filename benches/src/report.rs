@@ -197,14 +197,14 @@ impl Report {
 fn objects(set: &str) -> String {
     let what = match set {
         "ours" => {
-            "20 M at 100,000 per slot and class and for traces, 2 M at 1,000, 200,000 at 10; 4 M with each call over 500 \
+            "20 M at 100,000 per slot and class and for traces, 2 M at 1,000 and at 10; 4 M with each call over 500 \
              slots; 2 M and 10 M where keys come again; 2 M for lateness; 10 M tombstones for making a receipt"
         }
         "peers" => "2 M at 100,000 per slot and class; 1 M files; 5 M in the wheels; 200,000 leaves",
         _ => "2 M registered and enforced while 1 M, 10 M and 100 M live, 100,000 per slot and class",
     };
     format!(
-        "Objects at full scale: {what}. {CLASSES} classes, {SHARDS} shards, calls of {CALL}, rows of {ROW_BYTES} bytes."
+        "Objects at full scale: {what}. {CLASSES} classes, shards: {SHARDS}, calls of {CALL}, rows of {ROW_BYTES} bytes."
     )
 }
 

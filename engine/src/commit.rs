@@ -10,7 +10,6 @@ use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
 use crate::locator;
 use crate::plan;
-use crate::publish;
 use crate::schema::{self, Flags, Mark, PageRows, Row, Settled, Tally};
 use crate::screen;
 use parking_lot::{Mutex, MutexGuard};
@@ -29,12 +28,10 @@ type Waiting = (Evidence, Arc<Mutex<Option<Result<u64>>>>);
 pub(crate) struct Committer(Mutex<Vec<Waiting>>);
 
 impl Committer {
-    /// Commits and publishes. Gives the index of the batch's leaf. After `Ok` the end of these objects survives the
-    /// loss of power. After `Err` the engine is poisoned and it is unknown whether it does; recovery finds out.
+    /// Commits. Gives the index of the batch's leaf. After `Ok` the end of these objects survives the loss of power.
+    /// After `Err` the engine is poisoned and it is unknown whether it does; recovery finds out.
     pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
         let index = self.commit_with_all_that_wait(core, evidence, now_ms)?;
-        // Without the ledger: others commit while this waits for the disk.
-        publish::publish_or_warn(core);
         // The commit stands; what was carried can be found whether or not this succeeds.
         let _ = locator::write_out_where_full(core);
         Ok(index)
@@ -77,7 +74,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     let marked = marked_pages(core, group);
     for (evidence, _) in group {
         let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
-        let leaf = log.append(&mut set, evidence.leaf(logged_ms)?.as_bytes(), logged_ms)?;
+        let leaf = log.append(&mut set, evidence.leaf(logged_ms).as_bytes(), logged_ms)?;
         stage_settled(&mut set, evidence, &marked, leaf);
         feed = feed::stage(core, &mut set, evidence, feed)?;
         screen::stage(core, &mut set, evidence);
@@ -114,8 +111,7 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
 /// The pages with registrations that were replaced or moved. A mark that comes later, of a registration replaced while
 /// its batch was out, may stay behind under its settled page, where it is void.
 fn marked_pages(core: &Core, group: &[Waiting]) -> BTreeSet<PageId> {
-    let pages = group.iter().flat_map(|(evidence, _)| &evidence.batch.intent.pages).map(|rows| rows.page);
-    pages.filter(|page| core.index.is_marked(*page)).collect()
+    group.iter().flat_map(|(evidence, _)| core.index.marked(&evidence.batch.intent.pages)).collect()
 }
 
 fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<PageId>, leaf: u64) {
@@ -127,6 +123,8 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
             let marks = schema::page_registrations(*page);
             set.delete_range(Family::Marks, &marks.start..&marks.end);
         }
+    }
+    for PageRows { page, .. } in &intent.pages {
         set.delete(Family::Meta, &schema::page_key(*page));
     }
 }
@@ -138,19 +136,14 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
 /// when their page is in its wheel already, or by a commit, for which it is there as well (`PageState::Reserved`); so
 /// whoever holds the locks of all shards from here to the write misses none, and what is put later is not deleted.
 fn stage_rows_gone(set: &mut WriteSet, evidence: &Evidence, shards: &[MutexGuard<'_, Shard>]) {
-    let mut pages = evidence.batch.intent.pages.iter().map(|rows| rows.page);
-    let Some(mut last) = pages.next() else { return };
-    let mut range = schema::page_rows(last);
-    for page in pages {
-        let rows = schema::page_rows(page);
-        let is_next = last < page && !shards.iter().any(|shard| shard.lives_between(last, page));
-        if !is_next {
-            set.delete_range(Family::Rows(last.class), &range.start..&range.end);
-            range.start = rows.start;
-        }
-        (last, range.end) = (page, rows.end);
+    let is_next = |a: &PageRows, b: &PageRows| {
+        a.page < b.page && !shards.iter().any(|shard| shard.lives_between(a.page, b.page))
+    };
+    for run in evidence.batch.intent.pages.chunk_by(is_next) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let (from, to) = (schema::page_rows(first.page).start, schema::page_rows(last.page).end);
+        set.delete_range(Family::Rows(first.page.class), &from..&to);
     }
-    set.delete_range(Family::Rows(last.class), &range.start..&range.end);
 }
 
 fn stage_carried(

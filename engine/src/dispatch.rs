@@ -299,6 +299,7 @@ impl Dispatcher {
             }
         }
         while self.commit(engine)? {}
+        engine.publish_rest();
         Ok(())
     }
 
@@ -309,6 +310,7 @@ impl Dispatcher {
             return Ok(true);
         }
         if !self.reserve() {
+            engine.publish_rest();
             return Ok(false);
         }
         let planned = engine.next_batch();

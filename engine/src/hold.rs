@@ -161,6 +161,9 @@ impl HoldSet {
 
     /// One that covers the object.
     pub(crate) fn covering(&self, object: Covered<'_>) -> Option<&Hold> {
+        if self.all.is_empty() {
+            return None;
+        }
         let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.all.get(self.standing.covering(object, &counts)?)
     }

@@ -178,9 +178,29 @@ impl Index {
         self.writing_out.lock()
     }
 
-    /// Whether a page has registrations that were replaced or moved; of a page that is not in the wheel nobody knows.
-    pub(crate) fn is_marked(&self, page: PageId) -> bool {
-        self.lock(page.shard.into()).page_mut(page).is_none_or(|found| found.marked)
+    /// Those of the pages that have registrations which were replaced or moved; of a page that is not in the wheel nobody
+    /// knows, so it may have.
+    pub(crate) fn marked(&self, pages: &[PageRows]) -> Vec<PageId> {
+        let mut marked = Vec::new();
+        self.visit(pages.iter().map(|rows| rows.page), |shard, page| {
+            if shard.page_mut(page).is_none_or(|found| found.marked) {
+                marked.push(page);
+            }
+        });
+        marked
+    }
+
+    /// Calls `visit` for each of many pages, with its shard, which stays locked from one page to the next of it.
+    fn visit(&self, pages: impl Iterator<Item = PageId>, mut visit: impl FnMut(&mut Shard, PageId)) {
+        let mut locked: Option<MutexGuard<'_, Shard>> = None;
+        for page in pages {
+            // The one before is let go first: who holds several takes them in another order.
+            let shard = match locked.take().filter(|shard| shard.number == page.shard) {
+                Some(shard) => locked.insert(shard),
+                None => locked.insert(self.lock(page.shard.into())),
+            };
+            visit(shard, page);
+        }
     }
 
     pub(crate) fn shards(&self) -> usize {
@@ -214,29 +234,28 @@ impl Index {
 
     /// Takes the pages into a batch: from here on they take no rows. Gives each with its rows.
     pub(crate) fn take(&self, pages: &[PageId]) -> Vec<PageRows> {
-        let take = |page: &PageId| {
-            let mut shard = self.lock(page.shard.into());
-            let found = shard.page_mut(*page)?;
-            found.state = PageState::InBatch;
-            Some(PageRows { page: *page, rows: found.rows })
-        };
-        pages.iter().filter_map(take).collect()
+        let mut taken = Vec::with_capacity(pages.len());
+        self.visit(pages.iter().copied(), |shard, page| {
+            if let Some(found) = shard.page_mut(page) {
+                found.state = PageState::InBatch;
+                taken.push(PageRows { page, rows: found.rows });
+            }
+        });
+        taken
     }
 
     /// Takes pages out of the wheels: they are settled.
     pub(crate) fn settle(&self, pages: &[PageRows]) {
-        for PageRows { page, .. } in pages {
-            self.lock(page.shard.into()).settle(*page);
-        }
+        self.visit(pages.iter().map(|rows| rows.page), Shard::settle);
     }
 
     /// Lets carried pages wait for their slot.
     pub(crate) fn close(&self, pages: &[PageRows]) {
-        for PageRows { page, .. } in pages {
-            if let Some(found) = self.lock(page.shard.into()).page_mut(*page) {
+        self.visit(pages.iter().map(|rows| rows.page), |shard, page| {
+            if let Some(found) = shard.page_mut(page) {
                 found.state = PageState::Closed;
             }
-        }
+        });
     }
 
     /// From here on no new page of `class` begins before `slot`; gives those that do, in ascending order.
@@ -426,9 +445,8 @@ impl Shard {
 
     fn next_plannable_slot(&self) -> Option<u64> {
         let first = |wheel: &Wheel<Vec<Page>>| {
-            let is_plannable =
-                |slot: &u64| wheel.get(*slot).is_some_and(|parts| parts.iter().any(Page::is_plannable));
-            wheel.due(u64::MAX).find(is_plannable)
+            let mut due = wheel.due(u64::MAX);
+            due.find(|(_, parts)| parts.iter().any(Page::is_plannable)).map(|(slot, _)| slot)
         };
         self.classes.values().filter_map(|pages| first(&pages.wheel)).min()
     }
@@ -468,8 +486,7 @@ impl Shard {
         for (&class, pages) in self.classes.iter_mut().filter(|(class, _)| only.is_none_or(|c| c == **class))
         {
             pages.wheel.turn(now);
-            let parts = pages.wheel.due(now).flat_map(|slot| {
-                let parts = pages.wheel.get(slot).map_or(&[][..], Vec::as_slice);
+            let parts = pages.wheel.due(now).flat_map(|(slot, parts)| {
                 parts.iter().filter(|page| page.is_plannable()).map(move |page| DuePage {
                     page: PageId { class, slot, shard, part: page.part },
                     rows: page.rows,

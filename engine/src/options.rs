@@ -6,10 +6,12 @@ use crate::error::{Error, Result};
 use crate::guard::ClockLimits;
 use crate::kv::rocks::RocksOptions;
 use sexton_proof::id::ORIGIN_MAX_BYTES;
+use std::thread;
 
 /// Most shards: a batch leaf must be able to name a page in each.
 pub const SHARDS_MAX: u16 = 32;
-const SHARDS_DEFAULT: u16 = 4;
+/// Most that a new data folder gets without being asked for more.
+const SHARDS_DEFAULT_MAX: usize = 4;
 
 /// How to open an engine.
 #[derive(Clone, Debug)]
@@ -17,8 +19,9 @@ pub struct Options {
     /// The log's origin line: a name for this engine that nobody else uses, like `example.com/uploads`. Needed when
     /// the data folder is new; afterwards stored, and another one is refused.
     pub origin: Option<String>,
-    /// Shards, 1 to 32; four where none are given. Stored when the data folder is new; afterwards another number is
-    /// refused.
+    /// Shards, 1 to 32; where none are given one for every two cores, 1 to 4. Each call that registers makes a write for
+    /// each shard that its objects fall into, and each shard has pages of its own: more of them pay only where calls
+    /// would wait for each other. Stored when the data folder is new; afterwards another number is refused.
     pub shards: Option<u16>,
     /// The classes. One whose definition differs from the stored one becomes a new version of it; objects
     /// registered before keep theirs.
@@ -62,6 +65,12 @@ impl Default for Options {
     }
 }
 
+/// One for every two cores, as long as that is few.
+fn default_shards() -> u16 {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from((cores / 2).clamp(1, SHARDS_DEFAULT_MAX)).unwrap_or(1)
+}
+
 impl Options {
     /// The defaults, with the origin of a new engine.
     pub fn new(origin: impl Into<String>) -> Self {
@@ -83,7 +92,7 @@ impl Options {
                 origin.len()
             )));
         }
-        let shards = self.shards.unwrap_or(SHARDS_DEFAULT);
+        let shards = self.shards.unwrap_or_else(default_shards);
         if !(1..=SHARDS_MAX).contains(&shards) {
             return Err(Error::invalid(format!("{shards} shards; 1 to {SHARDS_MAX} are allowed")));
         }

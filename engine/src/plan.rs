@@ -12,6 +12,7 @@ use crate::kv::{self, Family, WriteSet};
 use crate::place;
 use crate::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::sweep;
+use parking_lot::MutexGuard;
 use sexton_proof::id::{PageId, RegistrationId};
 use std::cmp;
 use std::collections::{BTreeMap, HashSet};
@@ -37,9 +38,18 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     if core.in_flight.load(Ordering::SeqCst) >= core.limits.batches_in_flight {
         return Ok(None);
     }
+    // Counted before it is planned: whoever hands a batch back meanwhile knows that another one comes.
+    core.in_flight.fetch_add(1, Ordering::SeqCst);
+    let batch = plan(core, planner, now_ms);
+    if !matches!(batch, Ok(Some(_))) {
+        core.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+    batch
+}
+
+fn plan(core: &Core, mut planner: MutexGuard<'_, Planner>, now_ms: i64) -> Result<Option<Batch>> {
     if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
-        core.in_flight.fetch_add(1, Ordering::SeqCst);
         drop(planner);
         return hand_out(core, intent, attempts.saturating_add(1), now_ms).map(Some);
     }
@@ -49,7 +59,6 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
         if let Some(pages) = choose(core, &mut planner, now_ms)? {
             let class = pages[0].class;
             let intent = intend(core, &mut planner, class, &pages, now_ms)?;
-            core.in_flight.fetch_add(1, Ordering::SeqCst);
             drop(planner);
             return hand_out(core, intent, 1, now_ms).map(Some);
         }
@@ -75,7 +84,6 @@ fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Ba
     let batch = read(core, intent, attempt, now_ms);
     batch.map(Batch::handed_out).inspect_err(|error| {
         // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.
-        core.in_flight.fetch_sub(1, Ordering::SeqCst);
         core.writer.poison(error);
     })
 }
@@ -253,8 +261,7 @@ pub(crate) fn planned(class: &str, id: RegistrationId, row: &Row<'_>, truth: &Tr
 /// The marks of the batch's registrations: one scan for each run of neighbouring slots, where one for each page would
 /// cost more than its few rows. Only pages that have any are looked at.
 fn marks(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
-    let pages = batch.intent.pages.iter().map(|page| page.page);
-    let pages: Vec<PageId> = pages.filter(|page| core.index.is_marked(*page)).collect();
+    let pages = core.index.marked(&batch.intent.pages);
     let slot_ms = batch.class.definition.slot_ms;
     let mut marks = BTreeMap::new();
     for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {

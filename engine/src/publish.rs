@@ -16,10 +16,37 @@ pub(crate) const HEAD: &str = "head";
 pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 const TITLE: &str = "sexton head v0";
 
+/// While batches follow one another, the log is published so often, ms. Each time costs five fsyncs and writes the last
+/// bundle of entries anew, which can be 15 MB.
+const WHILE_BUSY_MS: i64 = 1_000;
+
+/// Publishes what a batch committed that was just handed back: at once where no other one is out, else once a second,
+/// for whoever hands in the last of them publishes for all.
+pub(crate) fn publish_behind(core: &Core, others_out: bool, now_ms: i64) {
+    let mut published = core.published.lock();
+    let is_recent = now_ms.saturating_sub(published.tried_ms) < WHILE_BUSY_MS;
+    if !(others_out && is_recent) {
+        published.tried_ms = now_ms;
+        try_to_publish(core, &mut published);
+    }
+}
+
+/// Publishes, where a batch left it to later and nothing is left to do.
+pub(crate) fn publish_rest(core: &Core) {
+    let mut published = core.published.lock();
+    // After a failure the next batch tries again; whoever asks all the time whether something is due does not.
+    if published.error.is_none() {
+        try_to_publish(core, &mut published);
+    }
+}
+
 /// Publishes; where that fails the deletion stands, the log is published with the next one, and it is said loudly.
 pub(crate) fn publish_or_warn(core: &Core) {
-    let mut published = core.published.lock();
-    published.error = publish(core, &mut published).err().map(|error| {
+    try_to_publish(core, &mut core.published.lock());
+}
+
+fn try_to_publish(core: &Core, published: &mut Published) {
+    published.error = publish(core, published).err().map(|error| {
         tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
         error.to_string()
     });

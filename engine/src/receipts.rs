@@ -2,13 +2,13 @@
 
 use crate::class::Class;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::evidence;
 use crate::hold::HoldKind;
 use crate::keyring::Key;
 use crate::kv::Family;
 use crate::log;
-use crate::publish::CHECKPOINT;
+use crate::publish::{self, CHECKPOINT};
 use crate::schema::{self, Row};
 use crate::trail::{BatchFiles, End, Trail, Whereabouts};
 use sexton_proof::checkpoint::Checkpoint;
@@ -38,6 +38,7 @@ pub(crate) fn make(core: &Core, trail: &Trail, id: RegistrationId, opener: Opene
     let batch = &*end.batch;
     let proof = batch.tree.prove(&batch.tombstones, end.record).map_err(|e| Error::corrupt(e.to_string()))?;
     let class = core.class(batch.leaf.class)?;
+    publish_to(core, batch.leaf_index)?;
     let (checkpoint, size) = published(core, batch.leaf_index)?;
     let inclusion =
         |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
@@ -147,16 +148,30 @@ fn unopened(
     }
 }
 
+/// Publishes, where the leaf is not published yet because its batch left that to later.
+fn publish_to(core: &Core, leaf: u64) -> Result<()> {
+    let mut published = core.published.lock();
+    if published.size > leaf {
+        return Ok(());
+    }
+    core.check_writable()?;
+    publish::publish(core, &mut published)
+}
+
 /// The published checkpoint and its size, which must cover the leaf.
 fn published(core: &Core, leaf: u64) -> Result<(String, u64)> {
     let malformed = |e: String| Error::corrupt(format!("the published checkpoint is malformed: {e}"));
-    let unpublished = || Error::new(ErrorKind::Busy, "the log entry is not published yet; try again");
-    let bytes = core.files.read(CHECKPOINT)?.ok_or_else(unpublished)?;
+    let lacking = || {
+        Error::corrupt(format!(
+            "{CHECKPOINT} lacks log entry {leaf}; restore it from a copy of the public log"
+        ))
+    };
+    let bytes = core.files.read(CHECKPOINT)?.ok_or_else(lacking)?;
     let text = String::from_utf8(bytes).map_err(|e| malformed(e.to_string()))?;
     let note = Note::parse(&text).map_err(|e| malformed(e.to_string()))?;
     let checkpoint = Checkpoint::parse(note.text()).map_err(|e| malformed(e.to_string()))?;
     if checkpoint.size <= leaf {
-        return Err(unpublished());
+        return Err(lacking());
     }
     Ok((text, checkpoint.size))
 }

@@ -151,15 +151,15 @@ impl<T> Wheel<T> {
         ring.chain(self.overflow.iter().map(|(slot, content)| (*slot, content)))
     }
 
-    /// Occupied slots that begin at or before `now_ms`, earliest first; found as they are asked for, so that the first
-    /// of many cost no more than those of few.
-    pub fn due(&self, now_ms: u64) -> impl Iterator<Item = u64> {
-        let mut overflow = self.overflow.range(..=now_ms).map(|(slot, _)| *slot).peekable();
+    /// Occupied slots that begin at or before `now_ms` and their content, earliest first; found as they are asked for, so
+    /// that the first of many cost no more than those of few.
+    pub fn due(&self, now_ms: u64) -> impl Iterator<Item = (u64, &T)> {
+        let mut overflow = self.overflow.range(..=now_ms).map(|(slot, content)| (*slot, content)).peekable();
         let end = (now_ms / self.slot_ms + 1).min(self.position + RING_SLOTS as u64);
-        let occupied = |n: &u64| self.ring[ring_index(*n)].is_some();
-        let mut ring = (self.position..end).filter(occupied).map(|n| n * self.slot_ms).peekable();
+        let content = |n: u64| self.ring[ring_index(n)].as_ref().map(|content| (n * self.slot_ms, content));
+        let mut ring = (self.position..end).filter_map(content).peekable();
         iter::from_fn(move || match (overflow.peek(), ring.peek()) {
-            (Some(beyond), Some(within)) if beyond > within => ring.next(),
+            (Some((beyond, _)), Some((within, _))) if beyond > within => ring.next(),
             (Some(_), _) => overflow.next(),
             (None, _) => ring.next(),
         })
@@ -235,7 +235,7 @@ mod tests {
                 let expected: Vec<(u64, i32)> = model.iter().map(|(s, c)| (*s, *c)).collect();
                 prop_assert_eq!(all, expected);
                 let due: Vec<u64> = model.range(..=20_000).map(|(s, _)| *s).collect();
-                prop_assert_eq!(wheel.due(20_000).collect::<Vec<_>>(), due);
+                prop_assert_eq!(wheel.due(20_000).map(|(slot, _)| slot).collect::<Vec<_>>(), due);
                 for slot in [0, 9_995, 10_000, 20_005, 40_000] {
                     let after = model.range(slot + 1..).next().map(|(slot, _)| *slot);
                     prop_assert_eq!(wheel.first_after(slot), after);

@@ -943,7 +943,7 @@ int32_t sexton_publish(struct sexton_engine *engine, struct sexton_error **error
 // check. `with` is the object's key, or the ticket.
 //
 // SEXTON_NOT_FOUND where there is no such registration, it has not ended, or nothing opens it any more; SEXTON_INVALID where
-// `with` does not open it; SEXTON_BUSY where its log entry is not published yet.
+// `with` does not open it; SEXTON_FORKED or SEXTON_POISONED where its log entry cannot be published.
 int32_t sexton_receipt(const struct sexton_engine *engine,
                        const struct sexton_id *id,
                        int32_t opener,

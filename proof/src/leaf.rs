@@ -271,6 +271,14 @@ impl Leaf {
         Ok(text)
     }
 
+    /// The text of a leaf, logged at another instant. Nothing is checked.
+    #[must_use]
+    pub fn logged_at(text: &str, logged_ms: i64) -> String {
+        let mut lines = text.splitn(3, '\n');
+        let (kind, _, rest) = (lines.next(), lines.next(), lines.next());
+        format!("{}\nlogged {logged_ms}\n{}", kind.unwrap_or_default(), rest.unwrap_or_default())
+    }
+
     /// Checks the values against each other and their limits.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ impl Machine {
             clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
             store: Arc::default(),
             // So few that runs are written all the time.
-            options: Options { recent_keys: 8, ..Options::new(ORIGIN) },
+            options: Options { shards: Some(4), recent_keys: 8, ..Options::new(ORIGIN) },
         }
     }
 

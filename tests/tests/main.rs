@@ -18,6 +18,7 @@ mod plan_agrees;
 mod precedence;
 mod promises;
 mod public;
+mod published;
 mod readme;
 mod rocks;
 mod site;

@@ -51,7 +51,7 @@ pub(super) const THOUSAND: Group = Group {
 
 /// Slots of ten.
 pub(super) const TEN: Group =
-    Group { pairings: || at_fill(10, 0.5), play: |setup, pairings| filled(setup, pairings, 200_000, 10) };
+    Group { pairings: || at_fill(10, 0.5), play: |setup, pairings| filled(setup, pairings, 2_000_000, 10) };
 
 /// Calls over 500 slots of each class.
 pub(super) const SPREAD: Group = Group {

@@ -77,7 +77,7 @@ fn our_wheel(slots: &[u64]) -> Result<Figures> {
     let expire = timed(|| {
         for now_ms in (0..=SLOTS).map(|slot| slot * SLOT_MS) {
             wheel.turn(now_ms);
-            while let Some(slot) = { wheel.due(now_ms).next() } {
+            while let Some(slot) = { wheel.due(now_ms).next().map(|(slot, _)| slot) } {
                 for object in wheel.remove(slot).unwrap_or_default() {
                     black_box(object);
                     out += 1;

@@ -251,7 +251,8 @@ impl Engine {
         locator::find(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
     }
 
-    /// The next batch that is due. `None` where nothing is, or as many batches are out as may be.
+    /// The next batch that is due. `None` where nothing is, or as many batches are out as may be; then what
+    /// [`Engine::complete`] left unpublished is published.
     ///
     /// Its intent is durable before it is returned: if the process dies, the same objects come again.
     ///
@@ -259,7 +260,16 @@ impl Engine {
     /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
     pub fn next_batch(&self) -> Result<Option<Batch>> {
         let now = self.trusted();
-        plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst))
+        let batch = plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst))?;
+        if batch.is_none() {
+            self.publish_rest();
+        }
+        Ok(batch)
+    }
+
+    /// Publishes what batches left to later, where there is nothing else to do.
+    pub(crate) fn publish_rest(&self) {
+        publish::publish_rest(&self.core);
     }
 
     /// When there is something to do at the earliest, Unix ms; in the past where there is already: a batch that is due, a
@@ -278,11 +288,14 @@ impl Engine {
         slot.into_iter().chain(requests::next_ready_ms(&self.core)).min()
     }
 
-    /// Takes a batch back with an outcome for each of [`Batch::objects`], in their order, writes the evidence,
-    /// commits and publishes. A wrong number of outcomes counts as failed for all. Gives the index of the log entry.
+    /// Takes a batch back with an outcome for each of [`Batch::objects`], in their order, writes the evidence and
+    /// commits. A wrong number of outcomes counts as failed for all. Gives the index of the log entry.
     ///
     /// After `Ok` what was deleted has its tombstone, what was not is owed and will be tried again, and both survive
     /// the loss of power. After `Err` the engine is poisoned; reopening it finds out how far it came.
+    ///
+    /// It is published as well where no other batch is out. While others are, the log is published once a second, with
+    /// the last of them, and before a receipt is made.
     ///
     /// # Errors
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
@@ -290,10 +303,12 @@ impl Engine {
     pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
         batch.handed_back();
         let committed = self.settle(batch, &outcomes);
-        self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if let Err(error) = &committed {
+        let out = self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        match &committed {
+            // After it is counted as back: of several that come back together, one sees that no other is out.
+            Ok(_) => publish::publish_behind(&self.core, out > 1, self.now_ms()),
             // The objects may be deleted and their evidence half written: only recovery can tell.
-            self.core.writer.poison(error);
+            Err(error) => self.core.writer.poison(error),
         }
         committed
     }
@@ -356,7 +371,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` where there is no such registration, it has not ended, or nothing opens it any more; `Invalid`
-    /// where `opener` does not open it; `Busy` where its log entry is not published yet; `Corrupt`, `Io`.
+    /// where `opener` does not open it; `Forked` or `Poisoned` where its log entry cannot be published; `Corrupt`, `Io`.
     pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
         receipts::make(&self.core, &self.trail, id, opener)
     }
@@ -384,7 +399,7 @@ impl Engine {
         check::check(&self.core)
     }
 
-    /// Publishes the log, where an earlier attempt failed.
+    /// Publishes the log, where an earlier attempt failed or batches that are still out are not to be waited for.
     ///
     /// # Errors
     /// `Forked`, or where files cannot be written.

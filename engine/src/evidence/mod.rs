@@ -66,9 +66,8 @@ pub(crate) struct Evidence {
     carries: RecordFile,
     results: RecordFile,
     openings: Option<Parts>,
-    pages: Vec<(u32, u32)>,
-    floor_max_ms: Option<i64>,
-    ceiling_min_ms: Option<i64>,
+    /// Its leaf as if it were logged when the last outcome was known.
+    leaf: String,
     finished_ms: i64,
 }
 
@@ -244,20 +243,58 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
         results.push(piece.results);
         openings.push(piece.openings.into_bytes());
     }
+    let tombstones = RecordFile::new(&batch, FileKind::Tombstones, tombstones);
+    let carries = RecordFile::new(&batch, FileKind::Carries, carries);
+    let results = RecordFile::new(&batch, FileKind::Results, results);
     Ok(Evidence {
-        tombstones: RecordFile::new(&batch, FileKind::Tombstones, tombstones),
-        carries: RecordFile::new(&batch, FileKind::Carries, carries),
-        results: RecordFile::new(&batch, FileKind::Results, results),
+        // One that could not be logged gets no further: there are no files yet that recovery would take up again.
+        leaf: leaf(&batch, [&tombstones, &carries, &results], &pages, &summary, finished_ms)?,
+        tombstones,
+        carries,
+        results,
         openings: openings_head.map(|head| Parts::new(head, openings.into_iter())),
         counts: summary.counts,
-        pages,
-        floor_max_ms: summary.floor_max_ms,
-        ceiling_min_ms: summary.ceiling_min_ms,
         finished_ms,
         batch,
         fates,
         destinations,
     })
+}
+
+/// The leaf of a batch that is logged when its last outcome is known.
+fn leaf(
+    batch: &Batch,
+    [tombstones, carries, results]: [&RecordFile; 3],
+    pages: &[(u32, u32)],
+    summary: &Summary,
+    finished_ms: i64,
+) -> Result<String> {
+    let intent = &batch.intent;
+    let where_any = |file: &RecordFile| (!file.is_empty()).then_some(file.reference);
+    let page = |(page, (tombstones, carries)): (&PageRows, &(u32, u32))| PageLine {
+        slot: page.page.slot,
+        shard: page.page.shard,
+        part: page.page.part,
+        seqs: page.rows,
+        tombstones: *tombstones,
+        carries: *carries,
+    };
+    let leaf = Leaf::Batch(BatchLeaf {
+        logged_ms: finished_ms,
+        batch: intent.batch,
+        class: intent.class,
+        class_leaf: batch.class.leaf_hash,
+        pages: intent.pages.iter().zip(pages).map(page).collect(),
+        tombstones: tombstones.reference,
+        carries: where_any(carries),
+        results: where_any(results),
+        floor_max_ms: summary.floor_max_ms,
+        ceiling_min_ms: summary.ceiling_min_ms,
+        started_ms: intent.started_ms,
+        finished_ms,
+        tool: concat!("sexton/", env!("CARGO_PKG_VERSION")).into(),
+    });
+    leaf.encode().map_err(|e| Error::internal(format!("the leaf of batch {} is invalid: {e}", intent.batch)))
 }
 
 /// The records of some rows of a batch, which are blinded under one key: the hot path of enforcement, run on all cores.
@@ -357,8 +394,6 @@ impl Evidence {
     /// Makes the files durable. A crash before all of them are loses nothing, for the intent stands and the store is
     /// asked again; a crash after it finds files that match the intent and goes on to the commit without asking.
     pub(crate) fn write_files(&mut self, core: &Core) -> Result<()> {
-        // A leaf that could not be logged must not get as far as files that recovery would take up again.
-        self.leaf(self.finished_ms)?;
         let paths = Paths::of(self.batch.number());
         if self.batch.intent.to != self.to() {
             // The reserved pages go on record before files that name them, so that recovery can resolve them.
@@ -400,35 +435,9 @@ impl Evidence {
             && self.openings.as_ref().is_none_or(|mine| openings.is_some_and(|file| mine.are(file)))
     }
 
-    /// The leaf of this batch, logged at `logged_ms`.
-    pub(crate) fn leaf(&self, logged_ms: i64) -> Result<String> {
-        let intent = &self.batch.intent;
-        let where_any = |file: &RecordFile| (!file.is_empty()).then_some(file.reference);
-        let page = |(page, (tombstones, carries)): (&PageRows, &(u32, u32))| PageLine {
-            slot: page.page.slot,
-            shard: page.page.shard,
-            part: page.page.part,
-            seqs: page.rows,
-            tombstones: *tombstones,
-            carries: *carries,
-        };
-        let leaf = Leaf::Batch(BatchLeaf {
-            logged_ms: logged_ms.max(self.finished_ms),
-            batch: intent.batch,
-            class: intent.class,
-            class_leaf: self.batch.class.leaf_hash,
-            pages: intent.pages.iter().zip(&self.pages).map(page).collect(),
-            tombstones: self.tombstones.reference,
-            carries: where_any(&self.carries),
-            results: where_any(&self.results),
-            floor_max_ms: self.floor_max_ms,
-            ceiling_min_ms: self.ceiling_min_ms,
-            started_ms: intent.started_ms,
-            finished_ms: self.finished_ms,
-            tool: concat!("sexton/", env!("CARGO_PKG_VERSION")).into(),
-        });
-        leaf.encode()
-            .map_err(|e| Error::internal(format!("the leaf of batch {} is invalid: {e}", intent.batch)))
+    /// The leaf of this batch, logged at `logged_ms`, which is no earlier than its end.
+    pub(crate) fn leaf(&self, logged_ms: i64) -> String {
+        Leaf::logged_at(&self.leaf, logged_ms.max(self.finished_ms))
     }
 
     pub(crate) fn finished_ms(&self) -> i64 {

@@ -42,8 +42,8 @@ pub(crate) fn row_id(class: ClassId, key: &[u8]) -> Result<RegistrationId> {
 
 /// The keys of all rows of a page.
 pub(crate) fn page_rows(page: PageId) -> Range<Vec<u8>> {
-    let from = row_key(RegistrationId { page, seq: 0 }).to_vec();
-    from.clone()..successor(&from[..12])
+    let from = row_key(RegistrationId { page, seq: 0 });
+    from.to_vec()..successor(&from[..12])
 }
 
 /// The first key behind every key that begins with `prefix`.

@@ -5,18 +5,20 @@ use super::{
 };
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
 use crate::window::{ZONE_MAX_BYTES, check_working};
+use std::fmt::Display;
 
-/// Refuses values that break a rule.
+/// Refuses values that break a rule. Only then is anything put into words: a leaf has more than a thousand lines.
 fn rule(
     holds: bool,
-    name: impl Into<String>,
-    expected: impl Into<String>,
-    found: impl std::fmt::Display,
+    name: impl Display,
+    expected: impl Display,
+    found: impl Display,
 ) -> Result<(), LeafError> {
     if holds {
         return Ok(());
     }
-    Err(LeafError::Rule { name: name.into(), expected: expected.into(), found: excerpt(&found.to_string()) })
+    let (name, expected) = (name.to_string(), expected.to_string());
+    Err(LeafError::Rule { name, expected, found: excerpt(&found.to_string()) })
 }
 
 fn charset(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> bool {
@@ -55,16 +57,16 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     rule(
         ended == u64::from(leaf.tombstones.n),
         "tombstones",
-        format!("{ended}, as the pages say"),
+        format_args!("{ended}, as the pages say"),
         leaf.tombstones.n,
     )?;
     let carried: u64 = leaf.pages.iter().map(|page| u64::from(page.carries)).sum();
     let listed = leaf.carries.map_or(0, |file| file.n);
-    rule(carried == u64::from(listed), "carries", format!("{carried}, as the pages say"), listed)?;
+    rule(carried == u64::from(listed), "carries", format_args!("{carried}, as the pages say"), listed)?;
     rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line where nothing is carried", 0)?;
     if let Some(FileRef { n, .. }) = leaf.results {
         rule(n > 0, "results", "no such line where nothing was anonymised", n)?;
-        rule(u64::from(n) <= ended, "results", format!("at most {ended}, the tombstones"), n)?;
+        rule(u64::from(n) <= ended, "results", format_args!("at most {ended}, the tombstones"), n)?;
     }
     if let Some(ms) = leaf.floor_max_ms {
         rule(ended > 0 && ms != NO_FLOOR, "floor_max", "no such line where no tombstone has a floor", ms)?;
@@ -81,10 +83,15 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     rule(
         started_ms <= finished_ms,
         "finished",
-        format!("at least {started_ms}, when it started"),
+        format_args!("at least {started_ms}, when it started"),
         finished_ms,
     )?;
-    rule(finished_ms <= logged_ms, "logged", format!("at least {finished_ms}, when it finished"), logged_ms)?;
+    rule(
+        finished_ms <= logged_ms,
+        "logged",
+        format_args!("at least {finished_ms}, when it finished"),
+        logged_ms,
+    )?;
     let tool = charset(&leaf.tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
     rule(tool, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", &leaf.tool)
 }
@@ -97,20 +104,19 @@ fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {
     rule(!leaf.pages.is_empty(), "page", "at least one page", "none")?;
     let mut last = None;
     for (at, page) in leaf.pages.iter().enumerate() {
-        let name = || format!("page {at}");
         let place = (page.slot, page.shard, page.part);
         let sum = u64::from(page.tombstones) + u64::from(page.carries);
         rule(
             last < Some(place),
-            name(),
+            format_args!("page {at}"),
             "slot, shard, part after those of the line before",
-            format!("{place:?}"),
+            format_args!("{place:?}"),
         )?;
-        rule(page.seqs >= 1, name(), "at least 1 in seqs", page.seqs)?;
+        rule(page.seqs >= 1, format_args!("page {at}"), "at least 1 in seqs", page.seqs)?;
         rule(
             u64::from(page.seqs) == sum,
-            name(),
-            format!("{sum} in seqs, tombstones and carries"),
+            format_args!("page {at}"),
+            format_args!("{sum} in seqs, tombstones and carries"),
             page.seqs,
         )?;
         last = Some(place);

@@ -1,0 +1,118 @@
+//! When the log is published: at once, unless more batches follow; and always in the end.
+
+use sexton::store::Answer;
+use sexton::{Batch, Driver, DriverOptions, Durability, Engine, Opener, Registration, RegistrationId};
+use sexton_proof::policy::Policy;
+use sexton_proof::receipt;
+use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use std::sync::Arc;
+
+const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// A machine on which five objects are due, each for a batch of its own; their registrations.
+fn due() -> (Machine, Engine, Vec<RegistrationId>) {
+    let mut machine = Machine::new();
+    machine.options.batch_rows = 1;
+    let engine = machine.open().unwrap();
+    let items = (0..).zip(KEYS).map(|(slot, key)| Registration {
+        version: b"v",
+        start_ms: Some(NEW_YEAR_MS + slot * 600_000),
+        ..Registration::new("upload-3h", key.as_bytes())
+    });
+    let ids = engine.register(&items.collect::<Vec<_>>(), Durability::Synced).unwrap();
+    machine.clock.advance(4 * HOUR_MS);
+    (machine, engine, ids.into_iter().map(|one| one.id).collect())
+}
+
+/// Entries of the log that are not published.
+fn unpublished(engine: &Engine) -> u64 {
+    let status = engine.status().unwrap();
+    status.log_size - status.published_size
+}
+
+fn out(engine: &Engine) -> std::vec::IntoIter<Batch> {
+    let batches: Vec<Batch> = KEYS.iter().map(|_| engine.next_batch().unwrap().unwrap()).collect();
+    batches.into_iter()
+}
+
+fn complete(engine: &Engine, batch: Option<Batch>) {
+    let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+    engine.complete(batch.unwrap(), vec![outcome]).unwrap();
+}
+
+#[test]
+fn while_batches_follow_one_another_the_log_is_published_once_a_second_and_with_the_last() {
+    let (machine, engine, _) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 0, "nothing was published in the last second");
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 1);
+    machine.clock.advance(999);
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 2);
+    machine.clock.advance(1);
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 0, "a second has passed");
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 0, "no other batch is out");
+}
+
+#[test]
+fn whoever_finds_nothing_to_do_publishes_what_others_left() {
+    let (_machine, engine, _) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 1);
+    assert!(engine.next_batch().unwrap().is_none());
+    assert_eq!(unpublished(&engine), 0);
+}
+
+#[test]
+fn a_receipt_is_to_be_had_as_soon_as_its_batch_is_committed() {
+    let (_machine, engine, ids) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    let batch = out.next();
+    let id = batch.as_ref().unwrap().objects().next().unwrap().id;
+    complete(&engine, batch);
+    assert_eq!(unpublished(&engine), 1);
+    let at = ids.iter().position(|one| *one == id).unwrap();
+    let text = engine.receipt(id, Opener::Key(KEYS[at].as_bytes())).unwrap();
+    receipt::verify(text.as_bytes(), &Policy::parse(engine.policy()).unwrap()).unwrap();
+    assert_eq!(unpublished(&engine), 0);
+}
+
+#[test]
+fn what_was_committed_and_not_published_is_published_by_the_next_opening() {
+    let (machine, engine, _) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 1);
+    drop((out, engine));
+    let engine = machine.open().unwrap();
+    assert_eq!(unpublished(&engine), 0);
+    assert!(engine.check().unwrap().is_sound());
+}
+
+#[test]
+fn a_driver_that_stops_leaves_nothing_unpublished_though_a_batch_is_out() {
+    let (machine, engine, _) = due();
+    let options = DriverOptions { threads: false, batches: 3, ..DriverOptions::default() };
+    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
+    driver.run(60_000).unwrap();
+    let handed: Vec<_> = std::iter::from_fn(|| driver.next_sub_batch().unwrap()).collect();
+    assert_eq!(handed.len(), 3);
+    for one in &handed[..2] {
+        driver.answer(one.id(), vec![(0, Answer::Deleted)]).unwrap();
+    }
+    driver.stop();
+    let status = driver.engine().status().unwrap();
+    assert_eq!(status.classes["upload-3h"].ended.ended(), 2);
+    assert!(status.batches_in_flight > 0);
+    assert_eq!(unpublished(driver.engine()), 0);
+    drop(driver);
+    assert!(machine.open().unwrap().check().unwrap().is_sound());
+}
