@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Rows of a batch, as in the engine by default.
+/// Rows of a batch, as in the engine by default; a slot with more is one batch, where the engine makes two.
 const BATCH_ROWS: usize = 65_536;
 
 thread_local! {
@@ -148,7 +148,8 @@ enum Writes {
     Ends,
 }
 
-/// slot · shard · part · seq, numbered by the object's place in its slot, which is one page: nobody waits for anybody.
+/// slot · shard · part · seq, numbered by the object's place in its slot: nobody waits for anybody. A slot is one
+/// page, also where the engine needs two, as of 100,000.
 fn row_key(work: &Workload, place: usize) -> [u8; 16] {
     let (slot, within) = (place / work.per_slot, place % work.per_slot);
     let mut key = page_key(slot);

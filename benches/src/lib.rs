@@ -3,7 +3,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, VirtualClock};
+use sexton::{BreakerLimits, ClassSet, Durability, Engine, FastForwardClock, Find, Options};
 use sexton_proof::leaf::Openings;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,11 +64,11 @@ impl Store for NullStore {
     }
 }
 
-/// An engine on real files, under a clock that moves when it is told to.
+/// An engine on real files, under a clock that runs, so that what is done once a second is, and is wound to where all is due.
 pub struct Ours {
     /// The engine.
     pub engine: Engine,
-    clock: Arc<VirtualClock>,
+    clock: Arc<FastForwardClock>,
 }
 
 impl Ours {
@@ -89,7 +89,7 @@ impl Ours {
         // Everything is registered overdue here, which a breaker is there to stop.
         let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
         let options = Options { classes, breaker, shards: Some(SHARDS), ..Options::new(ORIGIN) };
-        let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
+        let clock = Arc::new(FastForwardClock::new(REGISTERED_MS));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
@@ -101,7 +101,7 @@ impl Ours {
     pub fn reopen(folder: &Path, now_ms: i64) -> Result<Self> {
         let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
         let options = Options { breaker, ..Options::new(ORIGIN) };
-        let clock = Arc::new(VirtualClock::new(now_ms));
+        let clock = Arc::new(FastForwardClock::new(now_ms));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
@@ -120,7 +120,7 @@ impl Ours {
     /// Moves the clock to where everything is due.
     pub fn wait_until_due(&self, work: &Workload) {
         let slots = i64::try_from(work.slots()).unwrap_or(i64::MAX);
-        self.clock.set(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
+        self.clock.wind_to(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
     }
 
     /// Enforces everything that is due.

@@ -91,8 +91,8 @@ pub(crate) struct Ledger {
 pub(crate) struct Published {
     /// The size of the log that was last published.
     pub(crate) size: u64,
-    /// When it was last published behind a batch, or tried.
-    pub(crate) tried_ms: i64,
+    /// When it was last published in the course of enforcing, or tried, by the monotonic clock.
+    pub(crate) tried_ms: Option<i64>,
     /// Why the last publication failed, where it did.
     pub(crate) error: Option<String>,
 }

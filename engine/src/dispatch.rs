@@ -299,7 +299,6 @@ impl Dispatcher {
             }
         }
         while self.commit(engine)? {}
-        engine.publish_rest();
         Ok(())
     }
 

@@ -342,6 +342,8 @@ impl Driver {
         {
             self.shared.fail(&error);
         }
+        // What is out stays out: nobody else publishes what was committed beside it.
+        let _ = self.shared.engine.publish();
     }
 }
 

@@ -12,7 +12,6 @@ use crate::kv::{self, Family, WriteSet};
 use crate::place;
 use crate::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::sweep;
-use parking_lot::MutexGuard;
 use sexton_proof::id::{PageId, RegistrationId};
 use std::cmp;
 use std::collections::{BTreeMap, HashSet};
@@ -40,27 +39,26 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     }
     // Counted before it is planned: whoever hands a batch back meanwhile knows that another one comes.
     core.in_flight.fetch_add(1, Ordering::SeqCst);
-    let batch = plan(core, planner, now_ms);
-    if !matches!(batch, Ok(Some(_))) {
+    let planned = plan(core, &mut planner, now_ms);
+    if !matches!(planned, Ok(Some(_))) {
         core.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
-    batch
+    drop(planner);
+    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, now_ms)).transpose()
 }
 
-fn plan(core: &Core, mut planner: MutexGuard<'_, Planner>, now_ms: i64) -> Result<Option<Batch>> {
+/// An intent that is durable, and how often it is handed over with this time.
+fn plan(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<(Intent, u32)>> {
     if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already, so nothing needs to be written: a crash here finds it again.
-        drop(planner);
-        return hand_out(core, intent, attempts.saturating_add(1), now_ms).map(Some);
+        return Ok(Some((intent, attempts.saturating_add(1))));
     }
     loop {
         // First what people asked for, a part at a time: an extended object must not go on its earlier time.
-        let sweeping = sweep::advance(core, &mut planner, now_ms)?;
-        if let Some(pages) = choose(core, &mut planner, now_ms)? {
+        let sweeping = sweep::advance(core, planner, now_ms)?;
+        if let Some(pages) = choose(core, planner, now_ms)? {
             let class = pages[0].class;
-            let intent = intend(core, &mut planner, class, &pages, now_ms)?;
-            drop(planner);
-            return hand_out(core, intent, 1, now_ms).map(Some);
+            return intend(core, planner, class, &pages, now_ms).map(|intent| Some((intent, 1)));
         }
         if !sweeping {
             core.returns.forget_memory();
@@ -84,6 +82,7 @@ fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Ba
     let batch = read(core, intent, attempt, now_ms);
     batch.map(Batch::handed_out).inspect_err(|error| {
         // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.
+        core.in_flight.fetch_sub(1, Ordering::SeqCst);
         core.writer.poison(error);
     })
 }

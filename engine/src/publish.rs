@@ -9,6 +9,7 @@ use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::merkle::Hash;
 use sexton_proof::note::{Note, Verifier};
 use sexton_proof::tile::{self, BundleId, TileId};
+use std::sync::atomic::Ordering;
 
 /// Where the recorded head lies under the data folder.
 pub(crate) const HEAD: &str = "head";
@@ -20,48 +21,63 @@ const TITLE: &str = "sexton head v0";
 /// bundle of entries anew, which can be 15 MB.
 const WHILE_BUSY_MS: i64 = 1_000;
 
-/// Publishes what a batch committed that was just handed back: at once where no other one is out, else once a second,
-/// for whoever hands in the last of them publishes for all.
-pub(crate) fn publish_behind(core: &Core, others_out: bool, now_ms: i64) {
+/// Publishes what a batch committed that was just handed back, by the monotonic clock: at once where no other one is out,
+/// else once a second, for whoever hands in the last of them publishes for all.
+pub(crate) fn publish_behind(core: &Core, monotonic_ms: i64) {
     let mut published = core.published.lock();
-    let is_recent = now_ms.saturating_sub(published.tried_ms) < WHILE_BUSY_MS;
-    if !(others_out && is_recent) {
-        published.tried_ms = now_ms;
-        try_to_publish(core, &mut published);
+    // Asked under the lock: whoever is out still comes later, and finds there what was committed by now.
+    let can_wait = others_are_out(core) && published.is_recent(monotonic_ms) && published.error.is_none();
+    if !can_wait {
+        publish_in_time(core, &mut published, monotonic_ms);
     }
 }
 
-/// Publishes, where a batch left it to later and nothing is left to do.
-pub(crate) fn publish_rest(core: &Core) {
+/// Publishes what batches left to later, where there is nothing else to do. Where it failed within the last second it
+/// waits: whoever asks all the time whether something is due does not try all the time.
+pub(crate) fn publish_rest(core: &Core, monotonic_ms: i64) {
     let mut published = core.published.lock();
-    // After a failure the next batch tries again; whoever asks all the time whether something is due does not.
-    if published.error.is_none() {
-        try_to_publish(core, &mut published);
+    if published.error.is_none() || !published.is_recent(monotonic_ms) {
+        publish_in_time(core, &mut published, monotonic_ms);
     }
 }
 
-/// Publishes; where that fails the deletion stands, the log is published with the next one, and it is said loudly.
+/// Batches that were dropped are still counted until they are handed out again, but nobody hands them back.
+fn others_are_out(core: &Core) -> bool {
+    core.in_flight.load(Ordering::SeqCst) > core.returns.unanswered.lock().len() as u64
+}
+
+fn publish_in_time(core: &Core, published: &mut Published, monotonic_ms: i64) {
+    published.tried_ms = Some(monotonic_ms);
+    // What it says is kept and said loudly: the deletion stands, and it is tried again.
+    let _ = publish(core, published);
+}
+
+/// The same at once.
 pub(crate) fn publish_or_warn(core: &Core) {
-    try_to_publish(core, &mut core.published.lock());
-}
-
-fn try_to_publish(core: &Core, published: &mut Published) {
-    published.error = publish(core, published).err().map(|error| {
-        tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
-        error.to_string()
-    });
+    let _ = publish(core, &mut core.published.lock());
 }
 
 /// Brings what is published up to the log. Doing it again is fine: the same log gives the same bytes.
 pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
+    let done = bring_up(core, published);
+    published.error = done.as_ref().err().map(|error| {
+        tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
+        error.to_string()
+    });
+    done
+}
+
+fn bring_up(core: &Core, published: &mut Published) -> Result<()> {
     // What was committed until now, all of it durable: whoever waited for this lock finds its own entry published.
     let (size, root) = {
         let ledger = core.ledger.lock();
         (ledger.log.size(), ledger.log.root())
     };
-    if size == published.size || core.forked.is_some() {
+    if size == published.size {
         return Ok(());
     }
+    // A forked log is not signed; and after a failed write nothing is written any more.
+    core.check_writable()?;
     // Recorded before it is signed: whoever restores an older index is found out even if the checkpoint was never
     // published, so no two histories get a signature. A crash here leaves a head that the log has as a prefix.
     core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;
@@ -73,6 +89,12 @@ pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
     core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
     published.size = size;
     Ok(())
+}
+
+impl Published {
+    fn is_recent(&self, monotonic_ms: i64) -> bool {
+        self.tried_ms.is_some_and(|tried_ms| monotonic_ms.saturating_sub(tried_ms) < WHILE_BUSY_MS)
+    }
 }
 
 /// Puts tiles and bundles in their place. The narrower ones that a full one makes superfluous go: whoever still needs

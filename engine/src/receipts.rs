@@ -38,8 +38,7 @@ pub(crate) fn make(core: &Core, trail: &Trail, id: RegistrationId, opener: Opene
     let batch = &*end.batch;
     let proof = batch.tree.prove(&batch.tombstones, end.record).map_err(|e| Error::corrupt(e.to_string()))?;
     let class = core.class(batch.leaf.class)?;
-    publish_to(core, batch.leaf_index)?;
-    let (checkpoint, size) = published(core, batch.leaf_index)?;
+    let (checkpoint, size) = checkpoint(core, batch.leaf_index)?;
     let inclusion =
         |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
     let (opening, digest) = open(core, &end, opener)?;
@@ -148,30 +147,26 @@ fn unopened(
     }
 }
 
-/// Publishes, where the leaf is not published yet because its batch left that to later.
-fn publish_to(core: &Core, leaf: u64) -> Result<()> {
-    let mut published = core.published.lock();
-    if published.size > leaf {
-        return Ok(());
+/// The published checkpoint and its size, which covers the leaf.
+fn checkpoint(core: &Core, leaf: u64) -> Result<(String, u64)> {
+    if let Some(found) = published(core, leaf)? {
+        return Ok(found);
     }
-    core.check_writable()?;
-    publish::publish(core, &mut published)
-}
-
-/// The published checkpoint and its size, which must cover the leaf.
-fn published(core: &Core, leaf: u64) -> Result<(String, u64)> {
-    let malformed = |e: String| Error::corrupt(format!("the published checkpoint is malformed: {e}"));
-    let lacking = || {
+    // Its batch left that to later.
+    publish::publish(core, &mut core.published.lock())?;
+    published(core, leaf)?.ok_or_else(|| {
         Error::corrupt(format!(
             "{CHECKPOINT} lacks log entry {leaf}; restore it from a copy of the public log"
         ))
-    };
-    let bytes = core.files.read(CHECKPOINT)?.ok_or_else(lacking)?;
+    })
+}
+
+/// The published checkpoint and its size, if it covers the leaf.
+fn published(core: &Core, leaf: u64) -> Result<Option<(String, u64)>> {
+    let malformed = |e: String| Error::corrupt(format!("the published checkpoint is malformed: {e}"));
+    let Some(bytes) = core.files.read(CHECKPOINT)? else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|e| malformed(e.to_string()))?;
     let note = Note::parse(&text).map_err(|e| malformed(e.to_string()))?;
-    let checkpoint = Checkpoint::parse(note.text()).map_err(|e| malformed(e.to_string()))?;
-    if checkpoint.size <= leaf {
-        return Err(lacking());
-    }
-    Ok((text, checkpoint.size))
+    let size = Checkpoint::parse(note.text()).map_err(|e| malformed(e.to_string()))?.size;
+    Ok((size > leaf).then_some((text, size)))
 }

@@ -126,7 +126,7 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         classes: RwLock::new(classes),
         closing: RwLock::default(),
         ledger: Mutex::new(Ledger { log, counts, feed }),
-        published: Mutex::new(Published { size: published, tried_ms: 0, error: None }),
+        published: Mutex::new(Published { size: published, tried_ms: None, error: None }),
         planner: Mutex::new(planner),
         in_flight: AtomicU64::new(0),
         // Nobody knows what an earlier opening left.

@@ -936,14 +936,15 @@ int32_t sexton_check(const struct sexton_engine *engine,
 int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// Publishes the log, where an earlier attempt failed.
+// Publishes the log, where an earlier attempt failed or batches that are still out are not to be waited for.
 int32_t sexton_publish(struct sexton_engine *engine, struct sexton_error **error);
 
 // The receipt for a registration that has ended: the text of a C2SP tlog-proof file, which sexton_verify() and `sexton verify`
 // check. `with` is the object's key, or the ticket.
 //
 // SEXTON_NOT_FOUND where there is no such registration, it has not ended, or nothing opens it any more; SEXTON_INVALID where
-// `with` does not open it; SEXTON_FORKED or SEXTON_POISONED where its log entry cannot be published.
+// `with` does not open it; SEXTON_FORKED, SEXTON_POISONED, SEXTON_FULL or SEXTON_IO where its log
+// entry cannot be published.
 int32_t sexton_receipt(const struct sexton_engine *engine,
                        const struct sexton_id *id,
                        int32_t opener,

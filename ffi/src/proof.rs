@@ -37,7 +37,8 @@ pub struct sexton_verdict(Verdict);
 /// check. `with` is the object's key, or the ticket.
 ///
 /// SEXTON_NOT_FOUND where there is no such registration, it has not ended, or nothing opens it any more; SEXTON_INVALID where
-/// `with` does not open it; SEXTON_FORKED or SEXTON_POISONED where its log entry cannot be published.
+/// `with` does not open it; SEXTON_FORKED, SEXTON_POISONED, SEXTON_FULL or SEXTON_IO where its log
+/// entry cannot be published.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_receipt(
     engine: *const sexton_engine,

@@ -221,7 +221,7 @@ pub unsafe extern "C" fn sexton_reclaim(engine: *mut sexton_engine, error: *mut 
     unsafe { with_engine(engine, error, |engine| with_signals_blocked(|| Ok(engine.reclaim()?))) }
 }
 
-/// Publishes the log, where an earlier attempt failed.
+/// Publishes the log, where an earlier attempt failed or batches that are still out are not to be waited for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_publish(engine: *mut sexton_engine, error: *mut *mut sexton_error) -> i32 {
     // SAFETY: by the contract of docs/c-api.md.

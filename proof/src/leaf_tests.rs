@@ -152,6 +152,16 @@ tool sexton/0.1.0
 ";
 
 #[test]
+fn a_leaf_logged_at_another_instant_is_that_leaf_with_that_instant() {
+    let leaf = batch();
+    for logged_ms in [leaf.logged_ms, leaf.logged_ms + 1, 9_999_999_999_999] {
+        let text = Leaf::Batch(leaf.clone()).to_text();
+        let expected = Leaf::Batch(BatchLeaf { logged_ms, ..leaf.clone() }).to_text();
+        assert_eq!(Leaf::logged_at(&text, logged_ms), expected);
+    }
+}
+
+#[test]
 fn leaves_are_the_lines_of_the_format() {
     assert_eq!(Leaf::Class(class()).to_text(), CLASS_TEXT);
     assert_eq!(Leaf::parse(CLASS_TEXT.as_bytes()), Ok(Leaf::Class(class())));

@@ -1,5 +1,6 @@
 //! When the log is published: at once, unless more batches follow; and always in the end.
 
+use sexton::fault;
 use sexton::store::Answer;
 use sexton::{Batch, Driver, DriverOptions, Durability, Engine, Opener, Registration, RegistrationId};
 use sexton_proof::policy::Policy;
@@ -115,4 +116,74 @@ fn a_driver_that_stops_leaves_nothing_unpublished_though_a_batch_is_out() {
     assert_eq!(unpublished(driver.engine()), 0);
     drop(driver);
     assert!(machine.open().unwrap().check().unwrap().is_sound());
+}
+
+#[test]
+fn a_wall_that_stands_still_keeps_nothing_from_being_published() {
+    let (machine, engine, _) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    machine.clock.step(-HOUR_MS);
+    let now_ms = engine.now_ms();
+    machine.clock.advance(1_000);
+    assert_eq!(engine.now_ms(), now_ms, "the trusted time waits for the wall");
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 0, "a second has passed all the same");
+}
+
+#[test]
+fn a_batch_that_was_dropped_is_not_waited_for() {
+    let (_machine, engine, _) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    let last = out.next();
+    drop(out);
+    complete(&engine, last);
+    assert_eq!(unpublished(&engine), 0);
+}
+
+/// An engine whose second batch was committed and could not be published, a second after the first; and the others.
+fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>) {
+    // One write after the other fails, until it is one of the publication.
+    for nth in 0.. {
+        let (machine, engine, _) = due();
+        let mut out = out(&engine);
+        complete(&engine, out.next());
+        machine.clock.advance(1_000);
+        machine.faults.arm(nth, fault::Outcome::Lost);
+        let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+        if engine.complete(out.next().unwrap(), vec![outcome]).is_ok() {
+            machine.faults.disarm();
+            return (machine, engine, out);
+        }
+    }
+    unreachable!("some write is that of the publication")
+}
+
+#[test]
+fn after_a_failure_the_next_batch_tries_again_at_once() {
+    let (_machine, engine, mut out) = could_not_publish();
+    assert_eq!(unpublished(&engine), 1);
+    assert!(engine.status().unwrap().publish_error.is_some());
+    complete(&engine, out.next());
+    assert_eq!(unpublished(&engine), 0);
+    assert_eq!(engine.status().unwrap().publish_error, None);
+}
+
+#[test]
+fn after_a_failure_whoever_only_asks_for_a_batch_tries_once_a_second() {
+    let (machine, engine, _out) = could_not_publish();
+    assert!(engine.next_batch().unwrap().is_none());
+    assert_eq!(unpublished(&engine), 1);
+    machine.clock.advance(1_000);
+    assert!(engine.next_batch().unwrap().is_none());
+    assert_eq!(unpublished(&engine), 0);
+}
+
+#[test]
+fn what_a_person_or_a_receipt_published_after_a_failure_is_no_failure_any_more() {
+    let (_machine, engine, _out) = could_not_publish();
+    engine.publish().unwrap();
+    assert_eq!(unpublished(&engine), 0);
+    assert_eq!(engine.status().unwrap().publish_error, None);
 }

@@ -85,7 +85,7 @@ fn registered(folder: &Path, store: Option<&DirStore>, files: usize) -> Result<O
         ours.engine.register(&items, Durability::Synced)?;
         Ok(())
     })?;
-    ours.clock.set(REGISTERED_MS + WITHIN_MS);
+    ours.clock.wind_to(REGISTERED_MS + WITHIN_MS);
     Ok(ours)
 }
 

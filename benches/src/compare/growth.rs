@@ -120,7 +120,7 @@ pub fn grow(folder: &Path, live: usize, more: usize) -> Result<String> {
     let objects = calls.len() * CALL;
     let disk = bytes_below(&folder.join("index"))? as f64 / live as f64;
     let registered = rate(objects, || register(&ours, calls.clone(), 0, Durability::Synced))?;
-    ours.clock.set(now_ms(more));
+    ours.clock.wind_to(now_ms(more));
     let done = AtomicU64::new(0);
     let enforced = rate(objects, || {
         share(THREADS, |_| {

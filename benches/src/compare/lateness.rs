@@ -6,7 +6,7 @@ use crate::bout::{Comparison, Contestant, Figures, Of, Pairing, Setup, play};
 use crate::figures::Target;
 use crate::workload::object_bytes;
 use crate::workload::registration;
-use crate::{CALL, CLASSES, NAMES, NullStore, OBJECT_BYTES, Result, THREADS, Workload};
+use crate::{CALL, CLASSES, NAMES, NullStore, OBJECT_BYTES, Result, SHARDS, THREADS, Workload};
 use sexton::store::Store;
 use sexton::{BreakerLimits, ClassSet, Durability, Engine, Find, Options, Outcome, WorkerOptions};
 use sexton_proof::leaf::Openings;
@@ -75,7 +75,10 @@ fn open(folder: &Path) -> Result<Engine> {
     };
     let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
     let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
-    Ok(Engine::open(folder, &Options { classes, breaker, ..Options::new("bench.example/lateness") })?)
+    Ok(Engine::open(
+        folder,
+        &Options { classes, breaker, shards: Some(SHARDS), ..Options::new("bench.example/lateness") },
+    )?)
 }
 
 /// What was seen.

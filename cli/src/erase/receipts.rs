@@ -70,10 +70,9 @@ pub(super) fn run(args: &EraseReceiptsArgs, output: &mut Output) -> Result<u8, F
 fn receipt(engine: &Engine, item: &Item) -> Result<Result<String, String>, Failure> {
     match engine.receipt(item.id, Opener::Key(&item.key)) {
         Ok(receipt) => Ok(Ok(receipt)),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Busy) => {
-            Ok(Err(e.to_string()))
-        }
-        Err(e) => Err(e.into()),
+        // What goes for the whole folder; the others are of this object, or of an entry that cannot be published now.
+        Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => Err(e.into()),
+        Err(e) => Ok(Err(e.to_string())),
     }
 }
 

@@ -269,7 +269,7 @@ impl Engine {
 
     /// Publishes what batches left to later, where there is nothing else to do.
     pub(crate) fn publish_rest(&self) {
-        publish::publish_rest(&self.core);
+        publish::publish_rest(&self.core, self.monotonic_ms());
     }
 
     /// When there is something to do at the earliest, Unix ms; in the past where there is already: a batch that is due, a
@@ -294,8 +294,10 @@ impl Engine {
     /// After `Ok` what was deleted has its tombstone, what was not is owed and will be tried again, and both survive
     /// the loss of power. After `Err` the engine is poisoned; reopening it finds out how far it came.
     ///
-    /// It is published as well where no other batch is out. While others are, the log is published once a second, with
-    /// the last of them, and before a receipt is made.
+    /// It is published as well where no other batch is out. While others are, that is left to them if the log was
+    /// published within the last second; it is done with the last of them, by who then asks for a batch and gets none, and
+    /// before a receipt is made. Who keeps a batch for long calls [`Engine::publish`]; an engine that is closed while
+    /// batches are out leaves it to the next opening.
     ///
     /// # Errors
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
@@ -303,10 +305,10 @@ impl Engine {
     pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
         batch.handed_back();
         let committed = self.settle(batch, &outcomes);
-        let out = self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &committed {
             // After it is counted as back: of several that come back together, one sees that no other is out.
-            Ok(_) => publish::publish_behind(&self.core, out > 1, self.now_ms()),
+            Ok(_) => publish::publish_behind(&self.core, self.monotonic_ms()),
             // The objects may be deleted and their evidence half written: only recovery can tell.
             Err(error) => self.core.writer.poison(error),
         }
@@ -371,7 +373,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` where there is no such registration, it has not ended, or nothing opens it any more; `Invalid`
-    /// where `opener` does not open it; `Forked` or `Poisoned` where its log entry cannot be published; `Corrupt`, `Io`.
+    /// where `opener` does not open it; `Forked`, `Poisoned`, `Full` where its log entry cannot be published; `Corrupt`, `Io`.
     pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
         receipts::make(&self.core, &self.trail, id, opener)
     }
