@@ -405,7 +405,8 @@ impl Shared {
             Some(tried_ms) if due_ms <= tried_ms => tried_ms.saturating_add(STOPPED_MS),
             _ => due_ms,
         });
-        next.run_out_ms.map(by_clock).into_iter().chain(plan).min()
+        let again = self.engine.publish_again_ms();
+        next.run_out_ms.into_iter().chain(again).map(by_clock).chain(plan).min()
     }
 
     /// What stopped it, as often as it is asked, to somebody who polls: that it stopped is no news any more.

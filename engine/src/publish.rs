@@ -41,9 +41,19 @@ pub(crate) fn publish_rest(core: &Core, monotonic_ms: i64) {
     }
 }
 
+/// When [`publish_rest`] tries again what failed, by the monotonic clock.
+pub(crate) fn again_ms(core: &Core) -> Option<i64> {
+    // Who publishes just now needs nobody to wake him.
+    let published = core.published.try_lock()?;
+    published.error.as_ref()?;
+    published.tried_ms.map(|tried_ms| tried_ms.saturating_add(WHILE_BUSY_MS))
+}
+
 /// Batches that were dropped are still counted until they are handed out again, but nobody hands them back.
 fn others_are_out(core: &Core) -> bool {
-    core.in_flight.load(Ordering::SeqCst) > core.returns.unanswered.lock().len() as u64
+    // In this order: who takes dropped ones back lowers the count while he holds the list.
+    let dropped = core.returns.unanswered.lock();
+    core.in_flight.load(Ordering::SeqCst) > dropped.len() as u64
 }
 
 fn publish_in_time(core: &Core, published: &mut Published, monotonic_ms: i64) {

@@ -26,6 +26,7 @@ impl Default for WorkerOptions {
 
 /// Running threads. Dropping it stops them as [`Worker::stop`] does, without telling what failed.
 pub struct Worker {
+    engine: Arc<Engine>,
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<Result<()>>>,
 }
@@ -41,7 +42,7 @@ impl Worker {
         }
         // Nothing is ever sent: that the sender is gone is the sign to stop, and wakes all who wait.
         let (stop, stopped) = channel::bounded::<()>(0);
-        let mut worker = Worker { stop: Some(stop), threads: Vec::new() };
+        let mut worker = Worker { engine: Arc::clone(engine), stop: Some(stop), threads: Vec::new() };
         for number in 0..options.threads {
             let (engine, store, stopped) = (Arc::clone(engine), Arc::clone(store), stopped.clone());
             let thread = thread::Builder::new()
@@ -74,6 +75,8 @@ impl Worker {
                 thread.join().unwrap_or_else(|_| Err(Error::internal("an enforcing thread panicked")));
             result = result.and(ended);
         }
+        // What one left to another that panicked.
+        self.engine.publish_rest();
         result
     }
 }

@@ -2,7 +2,9 @@
 
 use sexton::fault;
 use sexton::store::Answer;
-use sexton::{Batch, Driver, DriverOptions, Durability, Engine, Opener, Registration, RegistrationId};
+use sexton::{
+    Batch, Driver, DriverOptions, Durability, Engine, ErrorKind, Opener, Registration, RegistrationId,
+};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
@@ -143,7 +145,7 @@ fn a_batch_that_was_dropped_is_not_waited_for() {
 }
 
 /// An engine whose second batch was committed and could not be published, a second after the first; and the others.
-fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>) {
+fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>, RegistrationId) {
     // One write after the other fails, until it is one of the publication.
     for nth in 0.. {
         let (machine, engine, _) = due();
@@ -152,9 +154,11 @@ fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>) {
         machine.clock.advance(1_000);
         machine.faults.arm(nth, fault::Outcome::Lost);
         let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
-        if engine.complete(out.next().unwrap(), vec![outcome]).is_ok() {
+        let batch = out.next().unwrap();
+        let id = batch.objects().next().unwrap().id;
+        if engine.complete(batch, vec![outcome]).is_ok() {
             machine.faults.disarm();
-            return (machine, engine, out);
+            return (machine, engine, out, id);
         }
     }
     unreachable!("some write is that of the publication")
@@ -162,7 +166,7 @@ fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>) {
 
 #[test]
 fn after_a_failure_the_next_batch_tries_again_at_once() {
-    let (_machine, engine, mut out) = could_not_publish();
+    let (_machine, engine, mut out, _) = could_not_publish();
     assert_eq!(unpublished(&engine), 1);
     assert!(engine.status().unwrap().publish_error.is_some());
     complete(&engine, out.next());
@@ -172,7 +176,7 @@ fn after_a_failure_the_next_batch_tries_again_at_once() {
 
 #[test]
 fn after_a_failure_whoever_only_asks_for_a_batch_tries_once_a_second() {
-    let (machine, engine, _out) = could_not_publish();
+    let (machine, engine, _out, _) = could_not_publish();
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(unpublished(&engine), 1);
     machine.clock.advance(1_000);
@@ -182,8 +186,63 @@ fn after_a_failure_whoever_only_asks_for_a_batch_tries_once_a_second() {
 
 #[test]
 fn what_a_person_or_a_receipt_published_after_a_failure_is_no_failure_any_more() {
-    let (_machine, engine, _out) = could_not_publish();
-    engine.publish().unwrap();
-    assert_eq!(unpublished(&engine), 0);
-    assert_eq!(engine.status().unwrap().publish_error, None);
+    for by_receipt in [false, true] {
+        let (_machine, engine, _out, id) = could_not_publish();
+        assert!(engine.status().unwrap().publish_error.is_some());
+        if by_receipt {
+            assert!(KEYS.iter().any(|key| engine.receipt(id, Opener::Key(key.as_bytes())).is_ok()));
+        } else {
+            engine.publish().unwrap();
+        }
+        assert_eq!(unpublished(&engine), 0);
+        assert_eq!(engine.status().unwrap().publish_error, None);
+    }
+}
+
+#[test]
+fn a_receipt_of_what_failed_on_its_way_to_the_disk_says_that_the_engine_is_to_be_reopened() {
+    // One write after the other fails, until it is the fsync behind the commit: the end is seen, and not durable.
+    let seen = (0..).find_map(|nth| {
+        let (machine, engine, ids) = due();
+        let batch = engine.next_batch().unwrap().unwrap();
+        let id = batch.objects().next().unwrap().id;
+        let key = KEYS[ids.iter().position(|one| *one == id).unwrap()];
+        let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+        machine.faults.arm(nth, fault::Outcome::Lost);
+        assert!(engine.complete(batch, vec![outcome]).is_err(), "no write made the end seen and not durable");
+        engine.receipt(id, Opener::Key(key.as_bytes())).err().filter(|e| e.kind() != ErrorKind::NotFound)
+    });
+    assert_eq!(seen.unwrap().kind(), ErrorKind::Poisoned);
+}
+
+#[test]
+fn a_driver_without_room_for_another_batch_publishes_what_it_left() {
+    let (_machine, engine, _) = due();
+    let options = DriverOptions { threads: false, batches: 2, ..DriverOptions::default() };
+    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
+    driver.run(60_000).unwrap();
+    for _ in 0..2 {
+        let handed = driver.next_sub_batch().unwrap().unwrap();
+        driver.answer(handed.id(), vec![(0, Answer::Deleted)]).unwrap();
+        driver.run(60_000).unwrap();
+        assert_eq!(driver.engine().status().unwrap().batches_in_flight, 2);
+        assert_eq!(unpublished(driver.engine()), 0);
+    }
+}
+
+#[test]
+fn a_driver_says_when_it_tries_again_to_publish() {
+    let (machine, engine, out, _) = could_not_publish();
+    for batch in out {
+        // Nothing of them comes again before they are handed back.
+        std::mem::forget(batch);
+    }
+    let options = DriverOptions { threads: false, ..DriverOptions::default() };
+    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
+    driver.run(60_000).unwrap();
+    assert_eq!(unpublished(driver.engine()), 1);
+    assert_eq!(driver.next_ms(), Some(driver.engine().now_ms() + 1_000));
+    machine.clock.advance(1_000);
+    driver.run(60_000).unwrap();
+    assert_eq!(unpublished(driver.engine()), 0);
 }

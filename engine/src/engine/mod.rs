@@ -260,11 +260,16 @@ impl Engine {
     /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
     pub fn next_batch(&self) -> Result<Option<Batch>> {
         let now = self.trusted();
-        let batch = plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst))?;
-        if batch.is_none() {
+        let batch = plan::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst));
+        if !matches!(batch, Ok(Some(_))) {
             self.publish_rest();
         }
-        Ok(batch)
+        batch
+    }
+
+    /// When publishing is tried again after it failed, by the monotonic clock.
+    pub(crate) fn publish_again_ms(&self) -> Option<i64> {
+        publish::again_ms(&self.core)
     }
 
     /// Publishes what batches left to later, where there is nothing else to do.
@@ -294,8 +299,8 @@ impl Engine {
     /// After `Ok` what was deleted has its tombstone, what was not is owed and will be tried again, and both survive
     /// the loss of power. After `Err` the engine is poisoned; reopening it finds out how far it came.
     ///
-    /// It is published as well where no other batch is out. While others are, that is left to them if the log was
-    /// published within the last second; it is done with the last of them, by who then asks for a batch and gets none, and
+    /// It is published as well where no other batch is out. While others are, that is left to them if all was published
+    /// within the last second; it is done with the last of them, by who then asks for a batch and gets none, and
     /// before a receipt is made. Who keeps a batch for long calls [`Engine::publish`]; an engine that is closed while
     /// batches are out leaves it to the next opening.
     ///
