@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Rows of a batch, as in the engine by default; a slot with more is one batch, where the engine makes two.
+/// Rows of a batch and of a page, as in the engine by default: a slot with more has several pages.
 const BATCH_ROWS: usize = 65_536;
 
 thread_local! {
@@ -71,14 +71,14 @@ impl Bare {
     /// # Errors
     /// What RocksDB or the file system answers, or where rows are missing.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
-        let pages_of_class = work.slots();
+        let pages_of_class = work.slots() * pages_of_slot(work);
         let pages_of_batch = (BATCH_ROWS / work.per_slot).clamp(1, BATCH_PAGES_MAX);
         let batches = pages_of_class.div_ceil(pages_of_batch);
         let enforced = AtomicUsize::new(0);
         share(batches * CLASSES, |piece| {
             let first = piece / CLASSES * pages_of_batch;
             let pages = first..(first + pages_of_batch).min(pages_of_class);
-            enforced.fetch_add(self.enforce_batch(piece, piece % CLASSES, pages)?, Ordering::Relaxed);
+            enforced.fetch_add(self.enforce_batch(work, piece, pages)?, Ordering::Relaxed);
             Ok(())
         })?;
         match enforced.into_inner() {
@@ -87,11 +87,11 @@ impl Bare {
         }
     }
 
-    fn enforce_batch(&self, number: usize, class: usize, pages: Range<usize>) -> Result<usize> {
+    fn enforce_batch(&self, work: &Workload, number: usize, pages: Range<usize>) -> Result<usize> {
         RECORDS.with_borrow_mut(|records| {
             records.clear();
             records.resize(64, 0);
-            let batch = self.end_rows(class, pages, records)?;
+            let batch = self.end_rows(work, number % CLASSES, pages, records)?;
             let mut file = File::create(self.folder.join(number.to_string()))?;
             file.write_all(records)?;
             file.sync_all()?;
@@ -101,12 +101,18 @@ impl Bare {
     }
 
     /// The records of the rows of some pages, and what deletes them.
-    fn end_rows(&self, class: usize, pages: Range<usize>, records: &mut Vec<u8>) -> Result<WriteBatch> {
+    fn end_rows(
+        &self,
+        work: &Workload,
+        class: usize,
+        pages: Range<usize>,
+        records: &mut Vec<u8>,
+    ) -> Result<WriteBatch> {
         let family = self.db.cf_handle(&class.to_string()).ok_or("no such family")?;
         let objects = self.db.cf_handle(OBJECTS).filter(|_| self.finds);
         let mut batch = WriteBatch::default();
         let mut options = ReadOptions::default();
-        options.set_iterate_range(page_key(pages.start)..page_key(pages.end));
+        options.set_iterate_range(page_key(work, pages.start)..page_key(work, pages.end));
         let mut rows = self.db.raw_iterator_cf_opt(&family, options);
         rows.seek_to_first();
         while let Some((key, value)) = rows.item() {
@@ -125,7 +131,9 @@ impl Bare {
         }
         rows.status()?;
         if objects.is_none() {
-            pages.for_each(|page| batch.delete_range_cf(&family, page_key(page), page_key(page + 1)));
+            pages.for_each(|page| {
+                batch.delete_range_cf(&family, page_key(work, page), page_key(work, page + 1));
+            });
         }
         batch.put_cf(&family, [0xff; 16], blake3::hash(records).as_bytes());
         Ok(batch)
@@ -148,12 +156,11 @@ enum Writes {
     Ends,
 }
 
-/// slot · shard · part · seq, numbered by the object's place in its slot: nobody waits for anybody. A slot is one
-/// page, also where the engine needs two, as of 100,000.
+/// slot · shard · part · seq, numbered by the object's place in its slot: nobody waits for anybody.
 fn row_key(work: &Workload, place: usize) -> [u8; 16] {
     let (slot, within) = (place / work.per_slot, place % work.per_slot);
-    let mut key = page_key(slot);
-    let seq = u32::try_from(within).unwrap_or(u32::MAX);
+    let mut key = page_key(work, slot * pages_of_slot(work) + within / BATCH_ROWS);
+    let seq = u32::try_from(within % BATCH_ROWS).unwrap_or(u32::MAX);
     key[12..].copy_from_slice(&seq.to_be_bytes());
     key
 }
@@ -163,9 +170,15 @@ fn object_key(row: &[u8]) -> &[u8] {
     &row[ROW_HEAD_BYTES + 12..][..16]
 }
 
-fn page_key(page: usize) -> [u8; 16] {
+fn pages_of_slot(work: &Workload) -> usize {
+    work.per_slot.div_ceil(BATCH_ROWS)
+}
+
+fn page_key(work: &Workload, page: usize) -> [u8; 16] {
+    let (slot, part) = (page / pages_of_slot(work), page % pages_of_slot(work));
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&(page as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
+    key[..8].copy_from_slice(&(slot as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
+    key[10..12].copy_from_slice(&u16::try_from(part).unwrap_or(u16::MAX).to_be_bytes());
     key
 }
 
