@@ -937,7 +937,8 @@ int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 
 // Publishes the log, where an earlier attempt failed or batches that are still out are not to be waited for.
-int32_t sexton_publish(struct sexton_engine *engine, struct sexton_error **error);
+int32_t sexton_publish(struct sexton_engine *engine,
+                       struct sexton_error **error);
 
 // The receipt for a registration that has ended: the text of a C2SP tlog-proof file, which sexton_verify() and `sexton verify`
 // check. `with` is the object's key, or the ticket.
