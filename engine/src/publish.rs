@@ -62,13 +62,17 @@ fn publish_in_time(core: &Core, published: &mut Published, monotonic_ms: i64) {
     let _ = publish(core, published);
 }
 
-/// The same at once.
+/// Publishes at once; what fails is kept and said loudly.
 pub(crate) fn publish_or_warn(core: &Core) {
     let _ = publish(core, &mut core.published.lock());
 }
 
 /// Brings what is published up to the log. Doing it again is fine: the same log gives the same bytes.
+///
+/// A forked log is not signed; and after a failed write nothing is written any more, also where nothing durable is left to
+/// be published.
 pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
+    core.check_writable()?;
     let done = bring_up(core, published);
     published.error = done.as_ref().err().map(|error| {
         tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
@@ -86,8 +90,6 @@ fn bring_up(core: &Core, published: &mut Published) -> Result<()> {
     if size == published.size {
         return Ok(());
     }
-    // A forked log is not signed; and after a failed write nothing is written any more.
-    core.check_writable()?;
     // Recorded before it is signed: whoever restores an older index is found out even if the checkpoint was never
     // published, so no two histories get a signature. A crash here leaves a head that the log has as a prefix.
     core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;

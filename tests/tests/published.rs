@@ -38,9 +38,39 @@ fn out(engine: &Engine) -> std::vec::IntoIter<Batch> {
     batches.into_iter()
 }
 
-fn complete(engine: &Engine, batch: Option<Batch>) {
+fn try_to_complete(engine: &Engine, batch: Batch) -> sexton::Result<u64> {
     let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
-    engine.complete(batch.unwrap(), vec![outcome]).unwrap();
+    engine.complete(batch, vec![outcome])
+}
+
+fn complete(engine: &Engine, batch: Option<Batch>) {
+    try_to_complete(engine, batch.unwrap()).unwrap();
+}
+
+/// An engine whose second batch left it to the others to publish; these, and an object of that batch with its key.
+fn left_to_later() -> (Machine, Engine, std::vec::IntoIter<Batch>, (RegistrationId, &'static str)) {
+    let (machine, engine, ids) = due();
+    let mut out = out(&engine);
+    complete(&engine, out.next());
+    let batch = out.next();
+    let object = object(batch.as_ref().unwrap(), &ids);
+    complete(&engine, batch);
+    assert_eq!(unpublished(&engine), 1);
+    (machine, engine, out, object)
+}
+
+/// The object of a batch, and its key.
+fn object(batch: &Batch, ids: &[RegistrationId]) -> (RegistrationId, &'static str) {
+    let id = batch.objects().next().unwrap().id;
+    (id, KEYS[ids.iter().position(|one| *one == id).unwrap()])
+}
+
+/// The engine, driven in the test's thread, with so many batches out at most.
+fn driven(engine: Engine, batches: usize) -> Driver {
+    let options = DriverOptions { threads: false, batches, ..DriverOptions::default() };
+    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
+    driver.run(60_000).unwrap();
+    driver
 }
 
 #[test]
@@ -63,37 +93,22 @@ fn while_batches_follow_one_another_the_log_is_published_once_a_second_and_with_
 
 #[test]
 fn whoever_finds_nothing_to_do_publishes_what_others_left() {
-    let (_machine, engine, _) = due();
-    let mut out = out(&engine);
-    complete(&engine, out.next());
-    complete(&engine, out.next());
-    assert_eq!(unpublished(&engine), 1);
+    let (_machine, engine, _out, _) = left_to_later();
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(unpublished(&engine), 0);
 }
 
 #[test]
 fn a_receipt_is_to_be_had_as_soon_as_its_batch_is_committed() {
-    let (_machine, engine, ids) = due();
-    let mut out = out(&engine);
-    complete(&engine, out.next());
-    let batch = out.next();
-    let id = batch.as_ref().unwrap().objects().next().unwrap().id;
-    complete(&engine, batch);
-    assert_eq!(unpublished(&engine), 1);
-    let at = ids.iter().position(|one| *one == id).unwrap();
-    let text = engine.receipt(id, Opener::Key(KEYS[at].as_bytes())).unwrap();
+    let (_machine, engine, _out, (id, key)) = left_to_later();
+    let text = engine.receipt(id, Opener::Key(key.as_bytes())).unwrap();
     receipt::verify(text.as_bytes(), &Policy::parse(engine.policy()).unwrap()).unwrap();
     assert_eq!(unpublished(&engine), 0);
 }
 
 #[test]
 fn what_was_committed_and_not_published_is_published_by_the_next_opening() {
-    let (machine, engine, _) = due();
-    let mut out = out(&engine);
-    complete(&engine, out.next());
-    complete(&engine, out.next());
-    assert_eq!(unpublished(&engine), 1);
+    let (machine, engine, out, _) = left_to_later();
     drop((out, engine));
     let engine = machine.open().unwrap();
     assert_eq!(unpublished(&engine), 0);
@@ -103,9 +118,7 @@ fn what_was_committed_and_not_published_is_published_by_the_next_opening() {
 #[test]
 fn a_driver_that_stops_leaves_nothing_unpublished_though_a_batch_is_out() {
     let (machine, engine, _) = due();
-    let options = DriverOptions { threads: false, batches: 3, ..DriverOptions::default() };
-    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
-    driver.run(60_000).unwrap();
+    let driver = driven(engine, 3);
     let handed: Vec<_> = std::iter::from_fn(|| driver.next_sub_batch().unwrap()).collect();
     assert_eq!(handed.len(), 3);
     for one in &handed[..2] {
@@ -145,20 +158,19 @@ fn a_batch_that_was_dropped_is_not_waited_for() {
 }
 
 /// An engine whose second batch was committed and could not be published, a second after the first; and the others.
-fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>, RegistrationId) {
+fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>, (RegistrationId, &'static str)) {
     // One write after the other fails, until it is one of the publication.
     for nth in 0.. {
-        let (machine, engine, _) = due();
+        let (machine, engine, ids) = due();
         let mut out = out(&engine);
         complete(&engine, out.next());
         machine.clock.advance(1_000);
         machine.faults.arm(nth, fault::Outcome::Lost);
-        let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
         let batch = out.next().unwrap();
-        let id = batch.objects().next().unwrap().id;
-        if engine.complete(batch, vec![outcome]).is_ok() {
+        let object = object(&batch, &ids);
+        if try_to_complete(&engine, batch).is_ok() {
             machine.faults.disarm();
-            return (machine, engine, out, id);
+            return (machine, engine, out, object);
         }
     }
     unreachable!("some write is that of the publication")
@@ -187,10 +199,10 @@ fn after_a_failure_whoever_only_asks_for_a_batch_tries_once_a_second() {
 #[test]
 fn what_a_person_or_a_receipt_published_after_a_failure_is_no_failure_any_more() {
     for by_receipt in [false, true] {
-        let (_machine, engine, _out, id) = could_not_publish();
+        let (_machine, engine, _out, (id, key)) = could_not_publish();
         assert!(engine.status().unwrap().publish_error.is_some());
         if by_receipt {
-            assert!(KEYS.iter().any(|key| engine.receipt(id, Opener::Key(key.as_bytes())).is_ok()));
+            engine.receipt(id, Opener::Key(key.as_bytes())).unwrap();
         } else {
             engine.publish().unwrap();
         }
@@ -205,11 +217,9 @@ fn a_receipt_of_what_failed_on_its_way_to_the_disk_says_that_the_engine_is_to_be
     let seen = (0..).find_map(|nth| {
         let (machine, engine, ids) = due();
         let batch = engine.next_batch().unwrap().unwrap();
-        let id = batch.objects().next().unwrap().id;
-        let key = KEYS[ids.iter().position(|one| *one == id).unwrap()];
-        let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+        let (id, key) = object(&batch, &ids);
         machine.faults.arm(nth, fault::Outcome::Lost);
-        assert!(engine.complete(batch, vec![outcome]).is_err(), "no write made the end seen and not durable");
+        assert!(try_to_complete(&engine, batch).is_err(), "no write made the end seen and not durable");
         engine.receipt(id, Opener::Key(key.as_bytes())).err().filter(|e| e.kind() != ErrorKind::NotFound)
     });
     assert_eq!(seen.unwrap().kind(), ErrorKind::Poisoned);
@@ -218,9 +228,7 @@ fn a_receipt_of_what_failed_on_its_way_to_the_disk_says_that_the_engine_is_to_be
 #[test]
 fn a_driver_without_room_for_another_batch_publishes_what_it_left() {
     let (_machine, engine, _) = due();
-    let options = DriverOptions { threads: false, batches: 2, ..DriverOptions::default() };
-    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
-    driver.run(60_000).unwrap();
+    let driver = driven(engine, 2);
     for _ in 0..2 {
         let handed = driver.next_sub_batch().unwrap().unwrap();
         driver.answer(handed.id(), vec![(0, Answer::Deleted)]).unwrap();
@@ -237,9 +245,7 @@ fn a_driver_says_when_it_tries_again_to_publish() {
         // Nothing of them comes again before they are handed back.
         std::mem::forget(batch);
     }
-    let options = DriverOptions { threads: false, ..DriverOptions::default() };
-    let driver = Driver::start(Arc::new(engine), options, None).unwrap();
-    driver.run(60_000).unwrap();
+    let driver = driven(engine, DriverOptions::default().batches);
     assert_eq!(unpublished(driver.engine()), 1);
     assert_eq!(driver.next_ms(), Some(driver.engine().now_ms() + 1_000));
     machine.clock.advance(1_000);

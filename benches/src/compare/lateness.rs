@@ -75,10 +75,8 @@ fn open(folder: &Path) -> Result<Engine> {
     };
     let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
     let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
-    Ok(Engine::open(
-        folder,
-        &Options { classes, breaker, shards: Some(SHARDS), ..Options::new("bench.example/lateness") },
-    )?)
+    let shards = Some(SHARDS);
+    Ok(Engine::open(folder, &Options { classes, breaker, shards, ..Options::new("bench.example/lateness") })?)
 }
 
 /// What was seen.

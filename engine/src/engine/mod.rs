@@ -411,7 +411,6 @@ impl Engine {
     /// # Errors
     /// `Forked`, or where files cannot be written.
     pub fn publish(&self) -> Result<()> {
-        self.core.check_writable()?;
         publish::publish(&self.core, &mut self.core.published.lock())
     }
 
