@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::evidence::Paths;
 use crate::index::{Page, PageState, Shard};
 use crate::kv::{self, Family, Order};
-use crate::locator::Candidates;
+use crate::locator::{Candidates, Sought};
 use crate::log;
 use crate::publish;
 use crate::recovery;
@@ -212,7 +212,8 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
             by_key.push((fingerprint, id));
         }
     }
-    let candidates = Candidates::of(core, shard, by_key.iter().map(|(f, _)| *f).collect())?;
+    let sought = Sought::of(core, by_key.iter().map(|(fingerprint, _)| *fingerprint).collect())?;
+    let candidates = Candidates::of(core, shard, sought)?;
     for (fingerprint, id) in by_key {
         report.require(candidates.has(&fingerprint, id), || {
             format!("registration {id} is not found by its key")

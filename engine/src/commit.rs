@@ -167,7 +167,7 @@ fn stage_carried(
                 page.marked = true;
             }
         } else if let Some(shard) = shards.get_mut(usize::from(id.page.shard)) {
-            locator::put(shard, set, &core.index.locate(row.key).1, id);
+            locator::put(core, shard, set, &core.index.locate(row.key).1, id);
         }
     }
     for (page, record) in evidence.carried_pages() {

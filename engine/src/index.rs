@@ -4,7 +4,7 @@
 use crate::class::Class;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Family, Kv, Order};
-use crate::recent::Recent;
+use crate::recent::{Recent, WritingOut};
 use crate::schema::{self, Arrivals, FINGERPRINT_BYTES, PageRecord, PageRows, Tally};
 use crate::wheel::Wheel;
 use parking_lot::{Mutex, MutexGuard};
@@ -112,8 +112,8 @@ pub(crate) struct Shard {
 /// All shards.
 pub(crate) struct Index {
     shards: Vec<Mutex<Shard>>,
-    /// Held while what finds the keys registered last is written out, from before a shard's lock is taken.
-    writing_out: Mutex<()>,
+    /// How what finds the keys registered last is written out, of all shards together.
+    pub(crate) writing_out: WritingOut,
     secret: [u8; 32],
 }
 
@@ -130,7 +130,7 @@ impl Index {
     pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
         let shard =
             |number| Mutex::new(Shard { number, recent: Recent::default(), classes: BTreeMap::new() });
-        Index { shards: (0..shards).map(shard).collect(), writing_out: Mutex::default(), secret }
+        Index { shards: (0..shards).map(shard).collect(), writing_out: WritingOut::default(), secret }
     }
 
     /// The shard of each key and the fingerprint under which its registration is found, both from one hash under the
@@ -172,10 +172,6 @@ impl Index {
     /// All shards, in the order in which whoever locks several does.
     pub(crate) fn lock_all(&self) -> Vec<MutexGuard<'_, Shard>> {
         self.shards.iter().map(Mutex::lock).collect()
-    }
-
-    pub(crate) fn writing_out(&self) -> MutexGuard<'_, ()> {
-        self.writing_out.lock()
     }
 
     /// Those of the pages that have registrations which were replaced or moved; of a page that is not in the wheel nobody

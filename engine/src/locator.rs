@@ -7,6 +7,9 @@
 //! Entries wait in memory ([`crate::recent`]) and are written out in sorted runs. In the same write as a row goes a
 //! note of its entry, from which opening rebuilds what was in memory. What a run follows from is durable before it, and
 //! it is durable before its notes go.
+//!
+//! Runs are looked through before the lock of a shard is taken, since that can mean reading the disk; what waits in memory
+//! is looked at under it.
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -19,10 +22,19 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 /// Stages that a key with this fingerprint is found in the registration `id`.
-pub(crate) fn put(shard: &mut Shard, set: &mut WriteSet, fingerprint: &Fingerprint, id: RegistrationId) {
+pub(crate) fn put(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    fingerprint: &Fingerprint,
+    id: RegistrationId,
+) {
     let note = schema::note_key(shard.number(), shard.recent.generation(), id);
     set.append(Family::Notes, &note, schema::NOTE_PREFIX, &schema::locator_key(fingerprint, id));
     shard.recent.put(*fingerprint, id);
+    if shard.recent.len() >= core.limits.recent_keys {
+        core.index.writing_out.ask();
+    }
 }
 
 /// From here on the registration `id` need not be found any more: whoever calls this stages a mark that says so.
@@ -30,32 +42,59 @@ pub(crate) fn forget(shard: &mut Shard, fingerprint: &Fingerprint, id: Registrat
     shard.recent.forget(*fingerprint, id);
 }
 
+/// Fingerprints, each once and in order, and what the runs hold of them.
+pub(crate) struct Sought {
+    fingerprints: Vec<Fingerprint>,
+    in_runs: Vec<Entry>,
+    /// How many runs there had been before it was looked.
+    runs: u64,
+}
+
+impl Sought {
+    /// Looks through the runs, for all fingerprints together; best without the lock of any shard.
+    pub(crate) fn of(core: &Core, mut fingerprints: Vec<Fingerprint>) -> Result<Sought> {
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        let runs = core.index.writing_out.runs();
+        let in_runs = in_runs(&*core.kv, &fingerprints)?;
+        Ok(Sought { fingerprints, in_runs, runs })
+    }
+}
+
+/// What the runs hold of some fingerprints, which ascend.
+fn in_runs(kv: &dyn Kv, fingerprints: &[Fingerprint]) -> Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    let ranges: Vec<Range<Vec<u8>>> = fingerprints.iter().map(|f| schema::prefix(f)).collect();
+    let mut failure = None;
+    kv.scan_each(Family::Locator, &ranges, &mut |_, key, _| match schema::locator_entry(key) {
+        Ok(entry) => {
+            found.push(entry);
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failure.map_or(Ok(found), Err)
+}
+
 /// What may be live registrations of some keys, in the order of their fingerprints.
 pub(crate) struct Candidates(Vec<Entry>);
 
 impl Candidates {
-    /// Those of all keys with these fingerprints, looked up together. The caller holds the lock of their shard from
-    /// before until it has used them.
-    pub(crate) fn of(core: &Core, shard: &Shard, mut fingerprints: Vec<Fingerprint>) -> Result<Candidates> {
-        fingerprints.sort_unstable();
-        fingerprints.dedup();
-        let mut found = Vec::new();
+    /// Those of all keys that were sought. The caller holds the lock of their shard from before until it has used them.
+    ///
+    /// What was ever put is in memory still, or in a run; and a run is counted before memory lets go of what is in it.
+    /// So as long as no run was added since before the others were looked through, nothing can have been missed.
+    pub(crate) fn of(core: &Core, shard: &Shard, sought: Sought) -> Result<Candidates> {
+        let Sought { fingerprints, in_runs: mut found, runs } = sought;
+        if core.index.writing_out.runs() != runs {
+            found = in_runs(&*core.kv, &fingerprints)?;
+        }
         for fingerprint in &fingerprints {
             shard.recent.each(fingerprint, &mut |id| found.push((*fingerprint, id)));
         }
-        let ranges: Vec<Range<Vec<u8>>> = fingerprints.iter().map(|f| schema::prefix(f)).collect();
-        let mut failure = None;
-        core.kv.scan_each(Family::Locator, &ranges, &mut |_, key, _| match schema::locator_entry(key) {
-            Ok(entry) => {
-                found.push(entry);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        failure.map_or(Ok(()), Err)?;
         found.sort_unstable();
         Ok(Candidates(found))
     }
@@ -104,22 +143,14 @@ pub(crate) fn find<T>(
     key: &[u8],
     look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
-    Candidates::of(core, shard, vec![*fingerprint])?.live(core, shard, fingerprint, key, look)
+    let sought = Sought::of(core, vec![*fingerprint])?;
+    Candidates::of(core, shard, sought)?.live(core, shard, fingerprint, key, look)
 }
 
 /// Writes out what is in memory of all shards as one run, where a shard has as much as may be. The caller holds no
 /// shard's lock.
 pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
-    let is_full = |number| core.index.lock(number).recent.len() >= core.limits.recent_keys;
-    let any_is_full = || (0..core.index.shards()).any(is_full);
-    if !any_is_full() {
-        return Ok(());
-    }
-    // One at a time; who fills a shard up again meanwhile waits here, so there is never more than twice as much.
-    let _one = core.index.writing_out();
-    if !any_is_full() {
-        return Ok(());
-    }
+    let Some(_one) = core.index.writing_out.begin() else { return Ok(()) };
     core.writer.check()?;
     let (mut all, mut set) = (Vec::new(), WriteSet::default());
     for number in 0..core.index.shards() {
@@ -139,6 +170,8 @@ pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
         (key, *is_found)
     });
     core.writer.write_run(Family::Locator, &mut changes)?;
+    // Whoever looked through the runs before does so again, rather than miss what memory lets go of below.
+    core.index.writing_out.count_run();
     core.writer.write(set)?;
     (0..core.index.shards()).for_each(|number| core.index.lock(number).recent.written_out());
     Ok(())

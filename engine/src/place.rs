@@ -36,7 +36,7 @@ pub(crate) fn put(
     let id = shard.next_id(&*core.kv, class, slot, row.ceiling_ms, surprise)?;
     set.put_with(Family::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
     if class.definition.find == Find::Key {
-        locator::put(shard, set, fingerprint, id);
+        locator::put(core, shard, set, fingerprint, id);
     }
     // What the slot alone does not tell is kept, so that an object that was overdue is shown so after reopening too.
     let is_unusual = surprise || row.ceiling_ms < class.earliest_ceiling_ms(id.page.slot);

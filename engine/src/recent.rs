@@ -2,10 +2,12 @@
 //! into the index by itself costs three quarters of a registration; a hundred thousand of them, sorted, next to nothing.
 
 use crate::schema::{self, FINGERPRINT_BYTES};
+use parking_lot::{Mutex, MutexGuard};
 use sexton_proof::id::RegistrationId;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an object's key is looked for by.
 pub(crate) type Fingerprint = [u8; FINGERPRINT_BYTES];
@@ -68,6 +70,41 @@ impl Recent {
     /// What was set aside is found in the index from here on.
     pub(crate) fn written_out(&mut self) {
         self.aside = None;
+    }
+}
+
+/// The writing out of what the shards have in memory, one run at a time for all of them.
+#[derive(Default)]
+pub(crate) struct WritingOut {
+    one: Mutex<()>,
+    is_due: AtomicBool,
+    runs: AtomicU64,
+}
+
+impl WritingOut {
+    /// A shard has as much in memory as may be.
+    pub(crate) fn ask(&self) {
+        self.is_due.store(true, Ordering::SeqCst);
+    }
+
+    /// Whoever is to write out now, for as long as it does, from before it takes a shard's lock. `None` where nothing is
+    /// due any more. Who asks for the next one meanwhile waits here, so that there is never more than twice as much.
+    pub(crate) fn begin(&self) -> Option<MutexGuard<'_, ()>> {
+        if !self.is_due.load(Ordering::SeqCst) {
+            return None;
+        }
+        let one = self.one.lock();
+        self.is_due.swap(false, Ordering::SeqCst).then_some(one)
+    }
+
+    /// How many runs were written since opening.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    /// One more run is found by every reader, and memory still has what is in it.
+    pub(crate) fn count_run(&self) {
+        self.runs.fetch_add(1, Ordering::SeqCst);
     }
 }
 

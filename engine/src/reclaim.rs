@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Threads that clear files: while one waits for a family to be written out, another has one merged.
+/// Threads that clear files: while one has a family merged, which works, another drops files of the next one or waits for it
+/// to be written out.
 const CLEARING_THREADS: usize = 2;
 
 /// Drops the files that hold nothing but what has ended, and clears the others of it.
@@ -38,24 +39,30 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
     let classes: Vec<ClassId> = core.classes.read().iter().map(|class| class.id).collect();
     let mut live: BTreeMap<ClassId, Vec<PageId>> = BTreeMap::new();
     for &class in &classes {
-        let pages = core.index.fence(class, before)?;
-        let gaps = gaps(&pages, class, before);
-        let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
-        core.kv.reclaim(Family::Rows(class), &ranges)?;
-        let mut set = WriteSet::default();
-        for gap in &gaps {
-            set.delete_range(Family::Rows(class), &gap.start..&gap.end);
-        }
-        core.writer.write(set)?;
-        live.insert(class, pages);
+        live.insert(class, core.index.fence(class, before)?);
     }
-    let entries = drop_entries(core, live, before)?.then(|| (Family::Locator, schema::prefix(&[])));
+    let drop_files = |family| match family {
+        Family::Rows(class) => drop_files(core, class, &gaps(&live[&class], class, before)),
+        _ => Ok(()),
+    };
+    let entries = drop_entries(core, live.clone(), before)?.then(|| (Family::Locator, schema::prefix(&[])));
     // Rows, those of a slot that has only begun included; keys of requests that were forgotten, and the requests.
     let end = before + 1_000;
     let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
     let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
     let ranges: Vec<_> = entries.into_iter().chain(rows).chain(forgotten).collect();
-    core.kv.purge(&ranges, &core.pool.beside("sexton-clear", CLEARING_THREADS))
+    core.kv.purge(&ranges, &drop_files, &core.pool.beside("sexton-clear", CLEARING_THREADS))
+}
+
+/// Drops the files of a class that lie in `gaps`, and deletes again what was hidden by range deletions in them.
+fn drop_files(core: &Core, class: ClassId, gaps: &[Range<Vec<u8>>]) -> Result<()> {
+    let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
+    core.kv.reclaim(Family::Rows(class), &ranges)?;
+    let mut set = WriteSet::default();
+    for gap in gaps {
+        set.delete_range(Family::Rows(class), &gap.start..&gap.end);
+    }
+    core.writer.write(set).map(|_| ())
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::hold;
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, WriteSet};
-use crate::locator::{self, Candidates};
+use crate::locator::{self, Candidates, Sought};
 use crate::place::{self, Place, descriptor_of};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row, Tally};
 use crate::selector::SUBJECT_MAX_BYTES;
@@ -287,9 +287,10 @@ fn write_shard(
 ) -> Result<Option<Ticket>> {
     let bytes = members.iter().map(|&at| call.items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
+    let by_key = members.iter().map(|&at| &call.prepared[at]).filter(|one| one.is_found_by_key());
+    let sought = Sought::of(core, by_key.map(|one| one.fingerprint).collect())?;
     let mut shard = core.index.lock(number);
-    let by_key = members.iter().filter(|&&at| call.prepared[at].is_found_by_key());
-    let candidates = Candidates::of(core, &shard, by_key.map(|&at| call.prepared[at].fingerprint).collect())?;
+    let candidates = Candidates::of(core, &shard, sought)?;
     check_class_holds(core, &mut shard, members, call, &candidates)?;
     let relies =
         stage(core, &mut shard, members, call, &candidates, answers, &mut set).inspect_err(|error| {

@@ -1,5 +1,6 @@
 //! What the tests that cross crates share: an engine over memory, and a store that is a map.
 
+pub mod hooked;
 pub mod host;
 
 use parking_lot::Mutex;

@@ -3,12 +3,17 @@
 //! predecessor's time.
 
 use sexton::fault::Outcome;
-use sexton::kv::Family;
-use sexton::{ClassSet, Durability, Earlier, Engine, Registration, RegistrationId};
+use sexton::kv::{Family, Kv, Order};
+use sexton::{
+    ClassSet, Clock, Durability, Earlier, Engine, Pool, Registration, RegistrationId, Seams, SeededEntropy,
+};
 use sexton_proof::id::PageId;
+use sexton_tests::hooked::Hooked;
 use sexton_tests::host::Dice;
 use sexton_tests::{HOUR_MS, Machine};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
 const KEYS: u64 = 24;
 const STEPS: u64 = 400;
@@ -260,4 +265,52 @@ fn what_was_carried_is_found_where_it_went() {
     life.look("registered over what was carried");
     life.machine.clock.advance(HOUR_MS);
     assert!(life.engine().check().unwrap().is_sound());
+}
+
+/// What happens while a call looks.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+#[test]
+fn a_key_that_comes_while_another_call_looks_for_it_is_not_missed_even_if_it_is_written_out() {
+    for others in [0, 7] {
+        let mut machine = Machine::new();
+        machine.options.classes = ClassSet::from_toml(CLASSES).unwrap();
+        machine.options.shards = Some(1);
+        let meanwhile: Arc<Mutex<Option<Meanwhile>>> = Arc::default();
+        let then = Arc::clone(&meanwhile);
+        let after = move |family| {
+            let then = then.lock().unwrap().take_if(|_| family == Family::Locator);
+            then.into_iter().for_each(|then| then());
+            Ok(())
+        };
+        let kv = Hooked { inner: machine.kv.clone(), before: Box::new(|_| Ok(())), after: Box::new(after) };
+        let (files, pool) = (Arc::new(machine.files.clone()), Arc::new(Pool::none()));
+        let seams = Seams { kv: Arc::new(kv), files, entropy: Arc::new(SeededEntropy::new(7)), pool };
+        let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
+        let engine = Arc::new(Engine::open_with_seams(seams, &machine.options, clock).unwrap());
+
+        let first = Arc::new(Mutex::new(None));
+        *meanwhile.lock().unwrap() = Some(Box::new({
+            let (engine, first) = (Arc::clone(&engine), Arc::clone(&first));
+            move || {
+                let names: Vec<Vec<u8>> = (0..=others).map(name).collect();
+                let item = |name| Registration { version: b"1", ..Registration::new("slow", name) };
+                let items: Vec<_> = names.iter().map(|name| item(name)).collect();
+                *first.lock().unwrap() = Some(engine.register(&items, Durability::Buffered).unwrap()[0].id);
+            }
+        }));
+        let again = Registration { version: b"2", ..Registration::new("slow", b"key-0") };
+        let second = engine.register(&[again], Durability::Buffered).unwrap().remove(0);
+        let first = first.lock().unwrap().unwrap();
+        assert_eq!(second.earlier, Earlier::Replaced(first), "with {others} others");
+        assert_eq!(engine.find(b"key-0").unwrap(), Some(second.id));
+        assert!(engine.check().unwrap().is_sound());
+        let mut in_runs = 0;
+        let mut count = |_: &[u8], _: &[u8]| {
+            in_runs += 1;
+            ControlFlow::Continue(())
+        };
+        machine.kv.scan(Family::Locator, &[][..]..&[0xff; 64][..], Order::Ascending, &mut count).unwrap();
+        assert_eq!(in_runs > 0, others > 0, "{in_runs} entries are written out");
+    }
 }

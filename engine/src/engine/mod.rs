@@ -15,7 +15,7 @@ use crate::evidence::{self, Outcome};
 use crate::files::disk::DiskFiles;
 use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
-use crate::locator;
+use crate::locator::{Candidates, Sought};
 use crate::options::Options;
 use crate::plan;
 use crate::pool::Pool;
@@ -247,8 +247,10 @@ impl Engine {
     /// Where the index cannot be read.
     pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
         let (shard, fingerprint) = self.core.index.locate(key);
+        let sought = Sought::of(&self.core, vec![fingerprint])?;
         let mut shard = self.core.index.lock(shard);
-        locator::find(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
+        let candidates = Candidates::of(&self.core, &shard, sought)?;
+        candidates.live(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
     }
 
     /// The next batch that is due. `None` where nothing is, or as many batches are out as may be; then what

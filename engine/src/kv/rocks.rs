@@ -1,10 +1,11 @@
 //! The index on disk: RocksDB. The only file that names it.
 
-use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteSet};
+use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Prepare, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Pool;
 use parking_lot::{Mutex, RwLock};
-use rocksdb::compaction_filter::Decision;
+use rocksdb::compaction_filter::{CompactionFilter, Decision};
+use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
@@ -13,7 +14,7 @@ use rocksdb::{
 };
 use sexton_proof::id::ClassId;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -176,6 +177,9 @@ fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size(options.write_buffer_bytes);
     family.set_max_write_buffer_number(3);
+    // Rows come in the order in which they fall due, by and large, and then files go to the first sorted level as they are:
+    // from there on they can be dropped whole. As few as may be wait for that.
+    family.set_level_zero_file_num_compaction_trigger(2);
     // The first sorted level as large as level 0 when it is compacted: four buffers, as RocksDB's own defaults have it.
     family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
     family.set_target_file_size_base(options.file_bytes);
@@ -195,17 +199,48 @@ fn locator_options(
     table.set_whole_key_filtering(false);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     family.set_block_based_table_factory(&table);
+    // Its runs never lie side by side: as many as RocksDB's own default are merged at once.
+    family.set_level_zero_file_num_compaction_trigger(4);
     family.set_prefix_extractor(SliceTransform::create_fixed_prefix(LOCATOR_PREFIX));
     family.set_compression_type(DBCompressionType::None);
     // A filter is cached as a whole. One that is larger than a part of the cache, of which there are up to 64, is read
     // again each time.
     family.set_target_file_size_base(options.file_bytes.min(8 << 20));
-    let void = Arc::clone(void);
-    family.set_compaction_filter("void", move |_level, key, _value| match &*void.read() {
-        Some(is_void) if is_void(key) => Decision::Remove,
-        _ => Decision::Keep,
-    });
+    family.set_compaction_filter_factory(VoidFilters(Arc::clone(void)));
     family
+}
+
+/// Gives each thread of a compaction the question of the moment, so that it need not be looked up, under a lock that all
+/// share, for every entry. What was void once stays so: an older question only leaves more.
+struct VoidFilters(Arc<RwLock<Option<IsVoid>>>);
+
+struct VoidFilter(Option<IsVoid>);
+
+const VOID_FILTER: &CStr = c"void";
+
+impl CompactionFilterFactory for VoidFilters {
+    type Filter = VoidFilter;
+
+    fn create(&mut self, _context: CompactionFilterContext) -> VoidFilter {
+        VoidFilter(self.0.read().clone())
+    }
+
+    fn name(&self) -> &CStr {
+        VOID_FILTER
+    }
+}
+
+impl CompactionFilter for VoidFilter {
+    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
+        match &self.0 {
+            Some(is_void) if is_void(key) => Decision::Remove,
+            _ => Decision::Keep,
+        }
+    }
+
+    fn name(&self) -> &CStr {
+        VOID_FILTER
+    }
 }
 
 impl RocksKv {
@@ -434,9 +469,12 @@ impl Kv for RocksKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()> {
         let (logs, errors) = (self.files_with("log")?, self.background_errors()?);
-        pool.map(ranges.iter().collect(), |_, (family, range)| self.flush_and_merge(*family, range))?;
+        pool.map(ranges.iter().collect(), |_, (family, range)| {
+            prepare(*family)?;
+            self.flush_and_merge(*family, range)
+        })?;
         // All of them: a log of writes is deleted once no family needs anything in it any more.
         let names = self.names.lock().clone();
         let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();

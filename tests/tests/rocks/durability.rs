@@ -2,12 +2,12 @@
 
 use super::Bench;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::kv::{Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
+use sexton::kv::{Family, Kv, Order, WriteSet};
 use sexton::{Clock, Durability, Earlier, Engine, Pool, Registration, Seams, SeededEntropy};
-use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::id::PageId;
+use sexton_tests::hooked::Hooked;
 use sexton_tests::{HOUR_MS, Machine};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -77,78 +77,6 @@ fn a_synced_retry_of_a_buffered_registration_survives_the_loss_of_power() {
     assert_eq!(engine.find(b"a").unwrap(), Some(again[0].id));
 }
 
-/// An index of which one reading fails, as a bad block or a busy controller makes it.
-struct Unreadable<K> {
-    inner: K,
-    /// How many readings succeed before; below zero: the failure is over.
-    left: Arc<AtomicI64>,
-}
-
-impl<K> Unreadable<K> {
-    fn read(&self) -> sexton::Result<()> {
-        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            return Err(sexton::Error::new(sexton::ErrorKind::Io, "injected fault: a reading failed"));
-        }
-        Ok(())
-    }
-}
-
-impl<K: Kv> Kv for Unreadable<K> {
-    fn get(&self, family: Family, key: &[u8]) -> sexton::Result<Option<Vec<u8>>> {
-        self.read()?;
-        self.inner.get(family, key)
-    }
-
-    fn scan(
-        &self,
-        family: Family,
-        range: Range<&[u8]>,
-        order: Order,
-        visit: &mut Visit<'_>,
-    ) -> sexton::Result<()> {
-        self.read()?;
-        self.inner.scan(family, range, order, visit)
-    }
-
-    fn scan_each(
-        &self,
-        family: Family,
-        ranges: &[Range<Vec<u8>>],
-        visit: &mut VisitEach<'_>,
-    ) -> sexton::Result<()> {
-        self.read()?;
-        self.inner.scan_each(family, ranges, visit)
-    }
-
-    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> sexton::Result<()> {
-        self.inner.write_run(family, keys)
-    }
-
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> sexton::Result<bool> {
-        self.inner.drop_void(family, live, is_void)
-    }
-
-    fn write(&self, set: WriteSet) -> sexton::Result<()> {
-        self.inner.write(set)
-    }
-
-    fn sync(&self) -> sexton::Result<()> {
-        self.inner.sync()
-    }
-
-    fn create_rows(&self, class: ClassId) -> sexton::Result<()> {
-        self.inner.create_rows(class)
-    }
-
-    fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> sexton::Result<()> {
-        self.inner.reclaim(family, ranges)
-    }
-
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> sexton::Result<()> {
-        self.inner.purge(ranges, pool)
-    }
-}
-
 /// Registers, replaces and enforces. What a failure left undone is done by doing it again.
 fn history(machine: &Machine, engine: &Engine) -> sexton::Result<()> {
     let start_ms = Some(sexton_tests::NEW_YEAR_MS);
@@ -167,9 +95,16 @@ fn whatever_reading_fails_once_nothing_is_lost_and_no_page_is_left_with_a_gap() 
         for (key, version) in [("a", "1"), ("b", "2"), ("c", "1"), ("d", "1"), ("e", "2"), ("f", "2")] {
             machine.store.put(key.as_bytes(), version.as_bytes());
         }
+        // How many readings succeed before one fails, as a bad block or a busy controller makes it; below zero it is over.
         let left = Arc::new(AtomicI64::new(i64::MAX));
         let open = || {
-            let kv = Arc::new(Unreadable { inner: machine.kv.clone(), left: Arc::clone(&left) });
+            let left = Arc::clone(&left);
+            let read = move |_| match left.fetch_sub(1, Ordering::SeqCst) {
+                0 => Err(sexton::Error::new(sexton::ErrorKind::Io, "injected fault: a reading failed")),
+                _ => Ok(()),
+            };
+            let inner = machine.kv.clone();
+            let kv = Arc::new(Hooked { inner, before: Box::new(read), after: Box::new(|_| Ok(())) });
             let entropy = Arc::new(SeededEntropy::new(7));
             let seams =
                 Seams { kv, files: Arc::new(machine.files.clone()), entropy, pool: Arc::new(Pool::none()) };
