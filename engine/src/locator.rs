@@ -8,8 +8,8 @@
 //! note of its entry, from which opening rebuilds what was in memory. What a run follows from is durable before it, and
 //! it is durable before its notes go.
 //!
-//! Runs are looked through before the lock of a shard is taken, since that can mean reading the disk; what waits in memory
-//! is looked at under it.
+//! Whoever looks up many keys, or one and nothing else, looks through the runs before it takes the lock of a shard, since
+//! that can mean reading the disk; what waits in memory is looked at under it.
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -32,14 +32,23 @@ pub(crate) fn put(
     let note = schema::note_key(shard.number(), shard.recent.generation(), id);
     set.append(Family::Notes, &note, schema::NOTE_PREFIX, &schema::locator_key(fingerprint, id));
     shard.recent.put(*fingerprint, id);
-    if shard.recent.len() >= core.limits.recent_keys {
-        core.index.writing_out.ask();
-    }
+    ask_where_full(core, shard);
 }
 
 /// From here on the registration `id` need not be found any more: whoever calls this stages a mark that says so.
-pub(crate) fn forget(shard: &mut Shard, fingerprint: &Fingerprint, id: RegistrationId) {
+pub(crate) fn forget(core: &Core, shard: &mut Shard, fingerprint: &Fingerprint, id: RegistrationId) {
     shard.recent.forget(*fingerprint, id);
+    ask_where_full(core, shard);
+}
+
+fn is_full(core: &Core, shard: &Shard) -> bool {
+    shard.recent.len() >= core.limits.recent_keys
+}
+
+fn ask_where_full(core: &Core, shard: &Shard) {
+    if is_full(core, shard) {
+        core.index.writing_out.ask();
+    }
 }
 
 /// Fingerprints, each once and in order, and what the runs hold of them.
@@ -151,6 +160,10 @@ pub(crate) fn find<T>(
 /// shard's lock.
 pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
     let Some(_one) = core.index.writing_out.begin() else { return Ok(()) };
+    // Who asked while another one was about to write out was served by that.
+    if !(0..core.index.shards()).any(|number| is_full(core, &core.index.lock(number))) {
+        return Ok(());
+    }
     core.writer.check()?;
     let (mut all, mut set) = (Vec::new(), WriteSet::default());
     for number in 0..core.index.shards() {
@@ -201,5 +214,7 @@ pub(crate) fn restore(kv: &dyn Kv, index: &Index) -> Result<()> {
         entries.retain(|(_, id)| shard.page_mut(id.page).is_some_and(|page| id.seq < page.rows));
         shard.recent.restore(generation, entries.into_iter());
     }
+    // It may be more than may be, where writing out was cut short or the limit is another one now.
+    index.writing_out.ask();
     Ok(())
 }

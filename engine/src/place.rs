@@ -64,7 +64,9 @@ pub(crate) fn relocate(
     let left = old.moved(&commitment);
     set.put_with(Family::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
     set.put(Family::Marks, &from.to_bytes(), &Mark::Moved { cause, to }.encode());
-    locator::forget(shard, place.fingerprint, from);
+    if place.class.definition.find == Find::Key {
+        locator::forget(core, shard, place.fingerprint, from);
+    }
     let page = shard
         .page_mut(from.page)
         .ok_or_else(|| Error::internal("a registration was moved out of a page that is not in the wheel"))?;
@@ -84,7 +86,9 @@ pub(crate) fn relocate_replaced(
     cause: Cause,
 ) -> Result<()> {
     let to = relocate(core, shard, set, from, place, row, cause)?;
-    locator::forget(shard, place.fingerprint, to);
+    if place.class.definition.find == Find::Key {
+        locator::forget(core, shard, place.fingerprint, to);
+    }
     set.put(Family::Marks, &to.to_bytes(), &Mark::Replaced.encode());
     if let Some(page) = shard.page_mut(to.page) {
         page.marked = true;

@@ -87,8 +87,9 @@ impl WritingOut {
         self.is_due.store(true, Ordering::SeqCst);
     }
 
-    /// Whoever is to write out now, for as long as it does, from before it takes a shard's lock. `None` where nothing is
-    /// due any more. Who asks for the next one meanwhile waits here, so that there is never more than twice as much.
+    /// Whoever was asked to write out, for as long as it does, from before it takes a shard's lock. `None` where nobody was.
+    /// What was asked for may have been done by the one before. Who is asked meanwhile waits here, so that there is never
+    /// more than twice as much.
     pub(crate) fn begin(&self) -> Option<MutexGuard<'_, ()>> {
         if !self.is_due.load(Ordering::SeqCst) {
             return None;

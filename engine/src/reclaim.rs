@@ -46,11 +46,12 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
         _ => Ok(()),
     };
     let entries = drop_entries(core, live.clone(), before)?.then(|| (Family::Locator, schema::prefix(&[])));
-    // Rows, those of a slot that has only begun included; keys of requests that were forgotten, and the requests.
+    // Rows first, those of a slot that has only begun included: dropping their files gives space back before anything is
+    // written. Then what finds keys, and last the keys of requests that were forgotten, and the requests.
     let end = before + 1_000;
     let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
     let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
-    let ranges: Vec<_> = entries.into_iter().chain(rows).chain(forgotten).collect();
+    let ranges: Vec<_> = rows.chain(entries).chain(forgotten).collect();
     core.kv.purge(&ranges, &drop_files, &core.pool.beside("sexton-clear", CLEARING_THREADS))
 }
 

@@ -372,7 +372,7 @@ fn stage<'a>(
                 }
                 Some((id, ..)) => {
                     set.put(Family::Marks, &id.to_bytes(), &Mark::Replaced.encode());
-                    locator::forget(shard, &one.fingerprint, id);
+                    locator::forget(core, shard, &one.fingerprint, id);
                     earlier = Earlier::Replaced(id);
                     if let Some(page) = shard.page_mut(id.page) {
                         page.marked = true;

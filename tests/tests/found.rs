@@ -5,7 +5,8 @@
 use sexton::fault::Outcome;
 use sexton::kv::{Family, Kv, Order};
 use sexton::{
-    ClassSet, Clock, Durability, Earlier, Engine, Pool, Registration, RegistrationId, Seams, SeededEntropy,
+    Change, ClassSet, Clock, Durability, Earlier, Engine, Pool, Registration, RegistrationId, Seams,
+    SeededEntropy, Which,
 };
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
@@ -276,6 +277,7 @@ fn a_key_that_comes_while_another_call_looks_for_it_is_not_missed_even_if_it_is_
         let mut machine = Machine::new();
         machine.options.classes = ClassSet::from_toml(CLASSES).unwrap();
         machine.options.shards = Some(1);
+        machine.options.recent_keys = 8;
         let meanwhile: Arc<Mutex<Option<Meanwhile>>> = Arc::default();
         let then = Arc::clone(&meanwhile);
         let after = move |family| {
@@ -305,12 +307,36 @@ fn a_key_that_comes_while_another_call_looks_for_it_is_not_missed_even_if_it_is_
         assert_eq!(second.earlier, Earlier::Replaced(first), "with {others} others");
         assert_eq!(engine.find(b"key-0").unwrap(), Some(second.id));
         assert!(engine.check().unwrap().is_sound());
-        let mut in_runs = 0;
-        let mut count = |_: &[u8], _: &[u8]| {
-            in_runs += 1;
-            ControlFlow::Continue(())
-        };
-        machine.kv.scan(Family::Locator, &[][..]..&[0xff; 64][..], Order::Ascending, &mut count).unwrap();
+        let in_runs = entries(&machine);
         assert_eq!(in_runs > 0, others > 0, "{in_runs} entries are written out");
     }
+}
+
+#[test]
+fn nothing_is_written_out_where_there_is_nothing_and_moves_of_what_is_found_by_id_leave_nothing() {
+    let mut machine = Machine::new();
+    let class = "[class.by-id]\nwithin = \"30d\"\nslot = \"60s\"\nfind = \"none\"\n";
+    machine.options.classes = ClassSet::from_toml(class).unwrap();
+    machine.options.recent_keys = 1;
+    let engine = machine.open().unwrap();
+    for n in 0..20 {
+        let name = name(n);
+        let item = Registration { version: b"1", ..Registration::new("by-id", &name) };
+        let id = engine.register(&[item], Durability::Buffered).unwrap()[0].id;
+        let released = engine.change(&[Change::Release { of: Which::Id(id) }], Durability::Buffered).unwrap();
+        assert!(released[0].is_ok(), "{released:?}");
+    }
+    assert_eq!(entries(&machine), 0);
+    assert!(engine.check().unwrap().is_sound());
+}
+
+/// How many entries lie in runs.
+fn entries(machine: &Machine) -> usize {
+    let mut entries = 0;
+    let mut count = |_: &[u8], _: &[u8]| {
+        entries += 1;
+        ControlFlow::Continue(())
+    };
+    machine.kv.scan(Family::Locator, &[][..]..&[0xff; 64][..], Order::Ascending, &mut count).unwrap();
+    entries
 }

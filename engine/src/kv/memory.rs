@@ -143,6 +143,10 @@ impl Kv for MemoryKv {
     }
 
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+        let mut keys = keys.peekable();
+        if keys.peek().is_none() {
+            return Err(Error::internal("a run without keys cannot be written"));
+        }
         let outcome = self.faults.next();
         if outcome == Outcome::Lost {
             return Err(injected("the run was lost"));
@@ -176,6 +180,7 @@ impl Kv for MemoryKv {
     }
 
     fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, _pool: &Pool) -> Result<()> {
-        ranges.iter().try_for_each(|(family, _)| prepare(*family))
+        let prepared: Vec<Result<()>> = ranges.iter().map(|(family, _)| prepare(*family)).collect();
+        prepared.into_iter().collect()
     }
 }

@@ -86,12 +86,13 @@ pub trait Kv: Send + Sync {
     /// After `Ok` every earlier write survives the loss of power. After `Err` that is unknown.
     fn sync(&self) -> Result<()>;
 
-    /// Adds or removes many keys without values, in ascending order, past the log of writes: each costs little. After `Ok` they are visible and survive the loss of power, which earlier writes may not; after
-    /// `Err` it is unknown whether they do.
+    /// Adds or removes many keys without values, at least one, in ascending order, past the log of writes: each costs
+    /// little. After `Ok` they are visible and survive the loss of power, which earlier writes may not; after `Err` it is
+    /// unknown whether they do.
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()>;
 
     /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient, and in
-    /// what [`Kv::purge`] clears they do. Whether that is worth it: more than half are void, if `live` are not.
+    /// what [`Kv::purge`] clears they do, but for what a merge writes that began before. Whether that is worth it: more than half are void, if `live` are not.
     fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool>;
 
     /// Makes room for the rows of a class version. Doing it again is fine.
@@ -104,7 +105,8 @@ pub trait Kv: Send + Sync {
     /// Clears away what its files hold of entries of `ranges` that were deleted or replaced before. After `Ok` none of them
     /// is in any file, log of writes included. Costs reading and writing what lies in the ranges, and all of what was
     /// written last; the threads of `pool` share it. `prepare` is called with each family before it is cleared, by the
-    /// thread that does. `Busy` where somebody still needs an older file: then they may be there.
+    /// thread that does; where one family fails the others are cleared nevertheless. `Busy` where somebody still needs an
+    /// older file: then they may be there.
     fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()>;
 }
 
