@@ -8,8 +8,8 @@
 //! note of its entry, from which opening rebuilds what was in memory. What a run follows from is durable before it, and
 //! it is durable before its notes go.
 //!
-//! Whoever looks up many keys, or one and nothing else, looks through the runs before it takes the lock of a shard, since
-//! that can mean reading the disk; what waits in memory is looked at under it.
+//! Whoever registers looks through the runs before it takes the lock of a shard, since that can mean reading the disk; what
+//! waits in memory is looked at under it.
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -174,6 +174,7 @@ pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
         aside.copy_into(&mut all);
         set.delete_range(Family::Notes, &notes.start..&notes.end);
     }
+    core.index.writing_out.taken();
     // A run is durable by itself. It must not outlive what it follows from: what it takes away, because a newer
     // registration came, would be missed if the loss of power undid that registration.
     core.writer.sync(core.writer.so_far())?;

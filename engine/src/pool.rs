@@ -50,7 +50,7 @@ impl Pool {
         let all = |(at, item)| f(at, item);
         match &self.0 {
             Some(pool) if items.len() > 1 => {
-                pool.install(|| items.into_par_iter().with_max_len(1).enumerate().map(all).collect())
+                pool.install(|| items.into_par_iter().enumerate().map(all).collect())
             }
             _ => items.into_iter().enumerate().map(all).collect(),
         }

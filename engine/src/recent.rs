@@ -98,6 +98,11 @@ impl WritingOut {
         self.is_due.swap(false, Ordering::SeqCst).then_some(one)
     }
 
+    /// All that was in memory is set aside: what was asked for until now goes along.
+    pub(crate) fn taken(&self) {
+        self.is_due.store(false, Ordering::SeqCst);
+    }
+
     /// How many runs were written since opening.
     pub(crate) fn runs(&self) -> u64 {
         self.runs.load(Ordering::SeqCst)

@@ -4,6 +4,7 @@ use crate::class::{Find, second_of};
 use crate::core::Core;
 use crate::error::Result;
 use crate::kv::{Family, WriteSet};
+use crate::pool::Pool;
 use crate::schema;
 use sexton_proof::id::{ClassId, PageId};
 use std::collections::BTreeMap;
@@ -11,8 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Threads that clear files: while one has a family merged, which works, another drops files of the next one or waits for it
-/// to be written out.
+/// Threads that clear files: one the rows', while another one has what finds keys merged.
 const CLEARING_THREADS: usize = 2;
 
 /// Drops the files that hold nothing but what has ended, and clears the others of it.
@@ -33,43 +33,48 @@ pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
     Ok(())
 }
 
+/// The pages of each class that live and begin before an instant.
+type Live = BTreeMap<ClassId, Vec<PageId>>;
+
 /// A crash anywhere in here loses nothing: what is dropped and deleted is void.
 fn clear(core: &Core, now_ms: i64) -> Result<()> {
     let before = second_of(now_ms);
     let classes: Vec<ClassId> = core.classes.read().iter().map(|class| class.id).collect();
-    let mut live: BTreeMap<ClassId, Vec<PageId>> = BTreeMap::new();
-    for &class in &classes {
+    let mut live = Live::new();
+    for class in classes {
         live.insert(class, core.index.fence(class, before)?);
     }
-    let drop_files = |family| match family {
-        Family::Rows(class) => drop_files(core, class, &gaps(&live[&class], class, before)),
-        _ => Ok(()),
-    };
-    let entries = drop_entries(core, live.clone(), before)?.then(|| (Family::Locator, schema::prefix(&[])));
-    // Rows first, those of a slot that has only begun included: dropping their files gives space back before anything is
-    // written. Then what finds keys, and last the keys of requests that were forgotten, and the requests.
-    let end = before + 1_000;
-    let rows = classes.iter().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
-    let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
-    let ranges: Vec<_> = rows.chain(entries).chain(forgotten).collect();
-    core.kv.purge(&ranges, &drop_files, &core.pool.beside("sexton-clear", CLEARING_THREADS))
+    let pool = core.pool.beside("sexton-clear", CLEARING_THREADS);
+    // Dropping a file is the kernel's work and merging is ours, so they go well together. Without threads files go first,
+    // which gives space back before any is needed.
+    let parts: [&(dyn Fn() -> Result<()> + Sync); 2] =
+        [&|| clear_rows(core, &live, before, &pool), &|| clear_entries(core, live.clone(), before, &pool)];
+    pool.map(parts.to_vec(), |_, clear| clear()).map(|_| ())
 }
 
-/// Drops the files of a class that lie in `gaps`, and deletes again what was hidden by range deletions in them.
-fn drop_files(core: &Core, class: ClassId, gaps: &[Range<Vec<u8>>]) -> Result<()> {
-    let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
-    core.kv.reclaim(Family::Rows(class), &ranges)?;
-    let mut set = WriteSet::default();
-    for gap in gaps {
-        set.delete_range(Family::Rows(class), &gap.start..&gap.end);
+/// Clears what is kept of objects, all classes' files that can be dropped whole before anything is written.
+fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> {
+    for (&class, pages) in live {
+        let gaps = gaps(pages, class, before);
+        let ranges: Vec<_> = gaps.iter().map(|gap| (gap.start.clone(), gap.end.clone())).collect();
+        core.kv.reclaim(Family::Rows(class), &ranges)?;
+        let mut set = WriteSet::default();
+        for gap in &gaps {
+            set.delete_range(Family::Rows(class), &gap.start..&gap.end);
+        }
+        core.writer.write(set)?;
     }
-    core.writer.write(set).map(|_| ())
+    // Rows, those of a slot that has only begun included; keys of requests that were forgotten, and the requests.
+    let end = before + 1_000;
+    let rows = live.keys().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
+    let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
+    core.kv.purge(&rows.chain(forgotten).collect::<Vec<_>>(), pool)
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new
 /// page may begin any more, to a page that does not live. What lives elsewhere is not looked at, so that entries are
-/// judged without asking anybody, while the index is merged. Whether there are so many that they are to go at once.
-fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) -> Result<bool> {
+/// judged without asking anybody, while the index is merged. Where there are many they go at once.
+fn clear_entries(core: &Core, live: Live, before: u64, pool: &Pool) -> Result<()> {
     let found: Vec<ClassId> = {
         let classes = core.classes.read();
         classes.iter().filter(|class| class.definition.find == Find::Key).map(|class| class.id).collect()
@@ -83,7 +88,10 @@ fn drop_entries(core: &Core, live: BTreeMap<ClassId, Vec<PageId>>, before: u64) 
         let pages = live.get(&id.page.class).filter(|_| id.page.slot < before);
         pages.is_some_and(|pages| pages.binary_search(&id.page).is_err())
     };
-    core.kv.drop_void(Family::Locator, entries, Arc::new(is_void))
+    if core.kv.drop_void(Family::Locator, entries, Arc::new(is_void))? {
+        core.kv.purge(&[(Family::Locator, schema::prefix(&[]))], pool)?;
+    }
+    Ok(())
 }
 
 /// The row keys before `end_slot` that belong to no live page.

@@ -1,6 +1,6 @@
 //! An index whose readings a test can make fail, or do something else in between.
 
-use sexton::kv::{Family, IsVoid, Kv, Order, Prepare, Run, Visit, VisitEach, WriteSet};
+use sexton::kv::{Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton::{Pool, Result};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
@@ -59,7 +59,7 @@ impl<K: Kv> Kv for Hooked<K> {
         self.inner.reclaim(family, ranges)
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()> {
-        self.inner.purge(ranges, prepare, pool)
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
+        self.inner.purge(ranges, pool)
     }
 }

@@ -50,9 +50,6 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 /// The same for one of many ranges, whose place comes first.
 pub type VisitEach<'a> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// What is to be done with a family before it is cleared.
-pub type Prepare<'a> = dyn Fn(Family) -> Result<()> + Sync + 'a;
-
 /// Keys in ascending order, each with whether it is to be there or not.
 pub type Run<'a> = dyn Iterator<Item = (RunKey, bool)> + 'a;
 
@@ -92,7 +89,7 @@ pub trait Kv: Send + Sync {
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()>;
 
     /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient, and in
-    /// what [`Kv::purge`] clears they do, but for what a merge writes that began before. Whether that is worth it: more than half are void, if `live` are not.
+    /// what [`Kv::purge`] clears they do; a merge that began before may still write some. Whether that is worth it: more than half are void, if `live` are not.
     fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool>;
 
     /// Makes room for the rows of a class version. Doing it again is fine.
@@ -104,10 +101,8 @@ pub trait Kv: Send + Sync {
 
     /// Clears away what its files hold of entries of `ranges` that were deleted or replaced before. After `Ok` none of them
     /// is in any file, log of writes included. Costs reading and writing what lies in the ranges, and all of what was
-    /// written last; the threads of `pool` share it. `prepare` is called with each family before it is cleared, by the
-    /// thread that does; where one family fails the others are cleared nevertheless. `Busy` where somebody still needs an
-    /// older file: then they may be there.
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()>;
+    /// written last; the threads of `pool` share it. `Busy` where somebody still needs an older file: then they may be there.
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()>;
 }
 
 /// Scans in ascending order with a visitor that can fail; the first failure ends the scan.

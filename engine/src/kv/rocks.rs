@@ -1,6 +1,6 @@
 //! The index on disk: RocksDB. The only file that names it.
 
-use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Prepare, Run, Visit, VisitEach, WriteSet};
+use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Pool;
 use parking_lot::{Mutex, RwLock};
@@ -58,7 +58,7 @@ pub struct RocksKv {
     path: PathBuf,
     /// The names of all families.
     names: Mutex<Vec<String>>,
-    rows: Options,
+    families: Options,
     locator: Options,
     /// What compactions of the locator leave out.
     void: Arc<RwLock<Option<IsVoid>>>,
@@ -117,22 +117,18 @@ const FIXED: [Family; 9] = [
     Family::Ended,
 ];
 
-/// The name of the locator, and what the names of the rows' families begin with.
-const LOCATOR: &str = "locator";
-const ROWS: &str = "class-";
-
 fn name(family: Family) -> String {
     match family {
         Family::Meta => "meta".into(),
         Family::Log => "log".into(),
         Family::Settled => "settled".into(),
         Family::Marks => "marks".into(),
-        Family::Locator => LOCATOR.into(),
+        Family::Locator => "locator".into(),
         Family::Notes => "notes".into(),
         Family::Items => "items".into(),
         Family::Feed => "feed".into(),
         Family::Ended => "ended".into(),
-        Family::Rows(class) => format!("{ROWS}{class}"),
+        Family::Rows(class) => format!("class-{class}"),
     }
 }
 
@@ -184,14 +180,6 @@ fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
     // The first sorted level as large as level 0 when it is compacted: four buffers, as RocksDB's own defaults have it.
     family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
     family.set_target_file_size_base(options.file_bytes);
-    family
-}
-
-/// Rows come in the order in which they fall due, by and large, and then files go to the first sorted level as they are:
-/// from there on they can be dropped whole. As few as may be wait for that.
-fn row_options(families: &Options) -> Options {
-    let mut family = families.clone();
-    family.set_level_zero_file_num_compaction_trigger(2);
     family
 }
 
@@ -261,14 +249,13 @@ impl RocksKv {
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let families = family_options(options, &cache);
         let void = Arc::default();
-        let rows = row_options(&families);
         let locator = locator_options(options, &families, &cache, &void);
         let mut names: Vec<String> = FIXED.into_iter().map(name).collect();
         names.push("default".into());
         if path.join("CURRENT").exists() {
             let there = Db::list_cf(&database, path)
                 .map_err(|e| failed(&format!("be read in {}", path.display()), e))?;
-            names.extend(there.into_iter().filter(|n| n.starts_with(ROWS)));
+            names.extend(there.into_iter().filter(|n| n.starts_with("class-")));
         } else if holds_data(path) {
             // RocksDB would begin anew here and clear away what it does not know.
             return Err(Error::corrupt(format!(
@@ -276,18 +263,14 @@ impl RocksKv {
                 path.display()
             )));
         }
-        let options_of = |family: &str| match family {
-            LOCATOR => &locator,
-            _ if family.starts_with(ROWS) => &rows,
-            _ => &families,
-        };
+        let options_of = |family: &str| if family == name(Family::Locator) { &locator } else { &families };
         let descriptors =
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, options_of(name).clone()));
         let db = Db::open_cf_descriptors(&database, path, descriptors)
             .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
         drop_left_over_runs(path)?;
         let (path, names) = (path.to_owned(), Mutex::new(names));
-        Ok(RocksKv { db, path, names, rows, locator, void, runs: AtomicU64::new(0) })
+        Ok(RocksKv { db, path, names, families, locator, void, runs: AtomicU64::new(0) })
     }
 
     /// The names of its files with this ending.
@@ -431,7 +414,7 @@ impl Kv for RocksKv {
     }
 
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
-        let options = if family == Family::Locator { &self.locator } else { &self.rows };
+        let options = if family == Family::Locator { &self.locator } else { &self.families };
         let file = self.path.join(format!("{}.{RUN}", self.runs.fetch_add(1, Ordering::Relaxed)));
         let mut writer = SstFileWriter::create(options);
         let written = writer.open(&file).and_then(|()| {
@@ -464,7 +447,9 @@ impl Kv for RocksKv {
         if self.db.cf_handle(&name).is_some() {
             return Ok(());
         }
-        self.db.create_cf(&name, &self.rows).map_err(|e| failed(&format!("create the family {name}"), e))?;
+        self.db
+            .create_cf(&name, &self.families)
+            .map_err(|e| failed(&format!("create the family {name}"), e))?;
         self.names.lock().push(name);
         Ok(())
     }
@@ -480,15 +465,9 @@ impl Kv for RocksKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()> {
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
         let (logs, errors) = (self.files_with("log")?, self.background_errors()?);
-        let clear = |(family, range): &(Family, Range<Vec<u8>>)| {
-            prepare(*family)?;
-            self.flush_and_merge(*family, range)
-        };
-        // One that fails, for want of space, must not keep the others from giving theirs back.
-        let cleared = pool.map(ranges.iter().collect(), |_, range| Ok(clear(range)))?;
-        cleared.into_iter().collect::<Result<()>>()?;
+        pool.map(ranges.iter().collect(), |_, (family, range)| self.flush_and_merge(*family, range))?;
         // All of them: a log of writes is deleted once no family needs anything in it any more.
         let names = self.names.lock().clone();
         let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();

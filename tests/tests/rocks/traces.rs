@@ -1,13 +1,10 @@
 //! After one clean-up pass nothing is left of what had ended: a search of the files themselves says so.
 
 use super::Bench;
-use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::kv::{Family, Kv};
-use sexton::{Calendar, Durability, Engine, Erasure, ErrorKind, Pool, Registration, Selector};
+use sexton::{Calendar, Durability, Engine, Erasure, Registration, Selector};
 use sexton_tests::host::Dice;
 use std::collections::HashSet;
 use std::fs;
-use std::sync::Mutex;
 
 const CLASSES: &str = "
 [class.quick]
@@ -131,24 +128,4 @@ fn an_erasure_that_is_forgotten_leaves_no_key_behind() {
     assert_eq!(found(&bench, &gone) + found(&bench, reason), 0);
     assert!(found(&bench, &slow) >= 198);
     assert!(engine.check().unwrap().is_sound());
-}
-
-#[test]
-fn a_family_that_cannot_be_cleared_does_not_keep_others_from_giving_space_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let kv = RocksKv::open(folder.path(), &RocksOptions::default()).unwrap();
-    let (broken, other) = (Family::Rows(1), Family::Rows(2));
-    (1..=2).for_each(|class| kv.create_rows(class).unwrap());
-    let ranges = [broken, other].map(|family| (family, Vec::new()..vec![0xff; 20]));
-    for pool in [Pool::none(), Pool::of("clear", Some(2)).unwrap()] {
-        let prepared = Mutex::new(Vec::new());
-        let prepare = |family| {
-            prepared.lock().unwrap().push(family);
-            if family == broken { Err(sexton::Error::new(ErrorKind::Full, "no space left")) } else { Ok(()) }
-        };
-        assert_eq!(kv.purge(&ranges, &prepare, &pool).unwrap_err().kind(), ErrorKind::Full);
-        let mut prepared = prepared.into_inner().unwrap();
-        prepared.sort_unstable();
-        assert_eq!(prepared, [broken, other]);
-    }
 }

@@ -3,7 +3,7 @@
 use sexton::files::disk::DiskFiles;
 use sexton::files::{Access, Files, NewFile};
 use sexton::kv::rocks::RocksKv;
-use sexton::kv::{Change, Family, IsVoid, Kv, Order, Prepare, Run, Visit, VisitEach, WriteSet};
+use sexton::kv::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton::{Pool, Result};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
@@ -149,7 +149,7 @@ impl Kv for StallingKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], prepare: &Prepare<'_>, pool: &Pool) -> Result<()> {
-        self.0.purge(ranges, prepare, pool)
+    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
+        self.0.purge(ranges, pool)
     }
 }
