@@ -98,7 +98,8 @@ impl WritingOut {
         self.is_due.swap(false, Ordering::SeqCst).then_some(one)
     }
 
-    /// All that was in memory is set aside: what was asked for until now goes along.
+    /// What was in memory is set aside, and so is what was asked for until now. A shard that was full again since then asks
+    /// with the next entry that it gets.
     pub(crate) fn taken(&self) {
         self.is_due.store(false, Ordering::SeqCst);
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Threads that clear files: one the rows', while another one has what finds keys merged.
+/// Threads that clear files: one clears rows while the other one has what finds keys merged.
 const CLEARING_THREADS: usize = 2;
 
 /// Drops the files that hold nothing but what has ended, and clears the others of it.
@@ -45,14 +45,16 @@ fn clear(core: &Core, now_ms: i64) -> Result<()> {
         live.insert(class, core.index.fence(class, before)?);
     }
     let pool = core.pool.beside("sexton-clear", CLEARING_THREADS);
-    // Dropping a file is the kernel's work and merging is ours, so they go well together. Without threads files go first,
-    // which gives space back before any is needed.
+    // Dropping a file is the kernel's work and merging is ours, so they go well together. Without threads rows go first: what
+    // can be dropped gives space back before any is needed. Each part goes on to its end, whatever becomes of the other one.
     let parts: [&(dyn Fn() -> Result<()> + Sync); 2] =
-        [&|| clear_rows(core, &live, before, &pool), &|| clear_entries(core, live.clone(), before, &pool)];
-    pool.map(parts.to_vec(), |_, clear| clear()).map(|_| ())
+        [&|| clear_rows(core, &live, before, &pool), &|| clear_entries(core, live.clone(), before)];
+    let cleared = pool.map(parts.to_vec(), |_, clear| Ok(clear()))?;
+    cleared.into_iter().collect::<Result<()>>()?;
+    core.kv.finish_purge()
 }
 
-/// Clears what is kept of objects, all classes' files that can be dropped whole before anything is written.
+/// Clears what is kept of objects. Of all classes, files that can be dropped whole go before any row is merged.
 fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> {
     for (&class, pages) in live {
         let gaps = gaps(pages, class, before);
@@ -68,13 +70,14 @@ fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> 
     let end = before + 1_000;
     let rows = live.keys().map(|&class| (Family::Rows(class), first_row(class, 0)..first_row(class, end)));
     let forgotten = [Family::Items, Family::Meta].map(|family| (family, schema::prefix(&[])));
-    core.kv.purge(&rows.chain(forgotten).collect::<Vec<_>>(), pool)
+    let ranges = rows.chain(forgotten).collect();
+    pool.map(ranges, |_, (family, range)| core.kv.purge(family, &range)).map(|_| ())
 }
 
 /// Lets go of the entries by which keys of ended objects were found: those that lead before the instant at which no new
 /// page may begin any more, to a page that does not live. What lives elsewhere is not looked at, so that entries are
 /// judged without asking anybody, while the index is merged. Where there are many they go at once.
-fn clear_entries(core: &Core, live: Live, before: u64, pool: &Pool) -> Result<()> {
+fn clear_entries(core: &Core, live: Live, before: u64) -> Result<()> {
     let found: Vec<ClassId> = {
         let classes = core.classes.read();
         classes.iter().filter(|class| class.definition.find == Find::Key).map(|class| class.id).collect()
@@ -89,7 +92,7 @@ fn clear_entries(core: &Core, live: Live, before: u64, pool: &Pool) -> Result<()
         pages.is_some_and(|pages| pages.binary_search(&id.page).is_err())
     };
     if core.kv.drop_void(Family::Locator, entries, Arc::new(is_void))? {
-        core.kv.purge(&[(Family::Locator, schema::prefix(&[]))], pool)?;
+        core.kv.purge(Family::Locator, &schema::prefix(&[]))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! An index whose readings a test can make fail, or do something else in between.
 
+use sexton::Result;
 use sexton::kv::{Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
-use sexton::{Pool, Result};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 
@@ -59,7 +59,11 @@ impl<K: Kv> Kv for Hooked<K> {
         self.inner.reclaim(family, ranges)
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
-        self.inner.purge(ranges, pool)
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+        self.inner.purge(family, range)
+    }
+
+    fn finish_purge(&self) -> Result<()> {
+        self.inner.finish_purge()
     }
 }

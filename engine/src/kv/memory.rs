@@ -3,7 +3,6 @@
 use super::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{Faults, Outcome};
-use crate::pool::Pool;
 use parking_lot::Mutex;
 use sexton_proof::id::ClassId;
 use std::collections::BTreeMap;
@@ -179,7 +178,11 @@ impl Kv for MemoryKv {
         Ok(())
     }
 
-    fn purge(&self, _ranges: &[(Family, Range<Vec<u8>>)], _pool: &Pool) -> Result<()> {
+    fn purge(&self, _family: Family, _range: &Range<Vec<u8>>) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish_purge(&self) -> Result<()> {
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //! every fault can be played on it: get, range scan over a snapshot, atomic write, sync.
 
 use crate::error::Result;
-use crate::pool::Pool;
 use sexton_proof::id::ClassId;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -88,8 +87,9 @@ pub trait Kv: Send + Sync {
     /// unknown whether they do.
     fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()>;
 
-    /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient, and in
-    /// what [`Kv::purge`] clears they do; a merge that began before may still write some. Whether that is worth it: more than half are void, if `live` are not.
+    /// From now on entries of `family` for which `is_void` holds may vanish at any time, whenever it is convenient, and
+    /// [`Kv::purge`] takes those of its range away, except what a merge writes that began earlier. Gives whether that is
+    /// worth it: whether more than half are void, if `live` are not.
     fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool>;
 
     /// Makes room for the rows of a class version. Doing it again is fine.
@@ -99,10 +99,13 @@ pub trait Kv: Send + Sync {
     /// and it may bring back entries of these very ranges that a range deletion had hidden.
     fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
 
-    /// Clears away what its files hold of entries of `ranges` that were deleted or replaced before. After `Ok` none of them
-    /// is in any file, log of writes included. Costs reading and writing what lies in the ranges, and all of what was
-    /// written last; the threads of `pool` share it. `Busy` where somebody still needs an older file: then they may be there.
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()>;
+    /// Clears its files of entries of `range` that were deleted or replaced before. Costs reading and writing what lies in
+    /// the range, and what was written last. Several may be at it at once.
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()>;
+
+    /// After `Ok` nothing that was purged before is in any file, log of writes included. Costs writing all that was written
+    /// last. `Busy` where somebody still needs an older file: then it may be there.
+    fn finish_purge(&self) -> Result<()>;
 }
 
 /// Scans in ascending order with a visitor that can fail; the first failure ends the scan.

@@ -2,7 +2,6 @@
 
 use super::{Change, Family, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteSet};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::Pool;
 use parking_lot::{Mutex, RwLock};
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
@@ -283,14 +282,6 @@ impl RocksKv {
             .collect()
     }
 
-    /// Writes out what a family has in memory, and merges what lies in `range`.
-    fn flush_and_merge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
-        let family = self.family(family)?;
-        self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
-        self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
-        Ok(())
-    }
-
     /// How often flushing or merging has failed. Nothing else tells of a merge that did: its call returns nothing.
     fn background_errors(&self) -> Result<u64> {
         let errors = self.db.property_int_value(BACKGROUND_ERRORS).map_err(|e| failed("be asked", e))?;
@@ -465,20 +456,26 @@ impl Kv for RocksKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
-        let (logs, errors) = (self.files_with("log")?, self.background_errors()?);
-        pool.map(ranges.iter().collect(), |_, (family, range)| self.flush_and_merge(*family, range))?;
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+        let (family, errors) = (self.family(family)?, self.background_errors()?);
+        self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
+        self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
+        if self.background_errors()? == errors {
+            return Ok(());
+        }
+        let why = "the index could not merge some of its files, so what ended may still be in them; index/LOG says why, \
+                   and the next call tries again";
+        Err(Error::new(ErrorKind::Io, why))
+    }
+
+    fn finish_purge(&self) -> Result<()> {
+        let logs = self.files_with("log")?;
         // All of them: a log of writes is deleted once no family needs anything in it any more.
         let names = self.names.lock().clone();
         let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
         self.db
             .flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default())
             .map_err(|e| failed("be flushed", e))?;
-        if self.background_errors()? != errors {
-            let why = "the index could not merge some of its files, so what ended may still be in them; \
-                       index/LOG says why, and the next call tries again";
-            return Err(Error::new(ErrorKind::Io, why));
-        }
         self.wait_until_gone(&logs)
     }
 }

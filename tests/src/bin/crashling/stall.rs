@@ -1,10 +1,10 @@
 //! Seams that stop for good at a chosen point, and say so: whoever kills the process then knows what it was doing.
 
+use sexton::Result;
 use sexton::files::disk::DiskFiles;
 use sexton::files::{Access, Files, NewFile};
 use sexton::kv::rocks::RocksKv;
 use sexton::kv::{Change, Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
-use sexton::{Pool, Result};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 use std::sync::Arc;
@@ -149,7 +149,11 @@ impl Kv for StallingKv {
         Ok(())
     }
 
-    fn purge(&self, ranges: &[(Family, Range<Vec<u8>>)], pool: &Pool) -> Result<()> {
-        self.0.purge(ranges, pool)
+    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+        self.0.purge(family, range)
+    }
+
+    fn finish_purge(&self) -> Result<()> {
+        self.0.finish_purge()
     }
 }
