@@ -6,6 +6,7 @@ pub mod host;
 use parking_lot::Mutex;
 use sexton::fault::Faults;
 use sexton::files::memory::MemoryFiles;
+use sexton::kv::Kv;
 use sexton::kv::memory::MemoryKv;
 use sexton::store::{Answer, Disposition, Store, SubBatch};
 use sexton::{Clock, Engine, Options, Pool, Result, Seams, SeededEntropy, VirtualClock};
@@ -58,12 +59,13 @@ impl Machine {
 
     /// The same with other secrets.
     pub fn open_seeded(&self, seed: u64) -> Result<Engine> {
-        let seams = Seams {
-            kv: Arc::new(self.kv.clone()),
-            files: Arc::new(self.files.clone()),
-            entropy: Arc::new(SeededEntropy::new(seed)),
-            pool: Arc::new(Pool::none()),
-        };
+        self.open_on(Arc::new(self.kv.clone()), seed)
+    }
+
+    /// The same on another index, such as one around its own.
+    pub fn open_on(&self, kv: Arc<dyn Kv>, seed: u64) -> Result<Engine> {
+        let (files, entropy) = (Arc::new(self.files.clone()), Arc::new(SeededEntropy::new(seed)));
+        let seams = Seams { kv, files, entropy, pool: Arc::new(Pool::none()) };
         Engine::open_with_seams(seams, &self.options, Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 }

@@ -4,10 +4,7 @@
 
 use sexton::fault::Outcome;
 use sexton::kv::{Family, Kv, Order};
-use sexton::{
-    Change, ClassSet, Clock, Durability, Earlier, Engine, Pool, Registration, RegistrationId, Seams,
-    SeededEntropy, Which,
-};
+use sexton::{Change, ClassSet, Durability, Earlier, Engine, Registration, RegistrationId, Which};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
 use sexton_tests::host::Dice;
@@ -286,10 +283,7 @@ fn a_key_that_comes_while_another_call_looks_for_it_is_not_missed_even_if_it_is_
             Ok(())
         };
         let kv = Hooked { inner: machine.kv.clone(), before: Box::new(|_| Ok(())), after: Box::new(after) };
-        let (files, pool) = (Arc::new(machine.files.clone()), Arc::new(Pool::none()));
-        let seams = Seams { kv: Arc::new(kv), files, entropy: Arc::new(SeededEntropy::new(7)), pool };
-        let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
-        let engine = Arc::new(Engine::open_with_seams(seams, &machine.options, clock).unwrap());
+        let engine = Arc::new(machine.open_on(Arc::new(kv), 7).unwrap());
 
         let first = Arc::new(Mutex::new(None));
         *meanwhile.lock().unwrap() = Some(Box::new({

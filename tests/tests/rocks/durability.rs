@@ -3,7 +3,7 @@
 use super::Bench;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::kv::{Family, Kv, Order, WriteSet};
-use sexton::{Clock, Durability, Earlier, Engine, Pool, Registration, Seams, SeededEntropy};
+use sexton::{Durability, Earlier, Engine, Registration};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
 use sexton_tests::{HOUR_MS, Machine};
@@ -105,11 +105,7 @@ fn whatever_reading_fails_once_nothing_is_lost_and_no_page_is_left_with_a_gap() 
             };
             let inner = machine.kv.clone();
             let kv = Arc::new(Hooked { inner, before: Box::new(read), after: Box::new(|_| Ok(())) });
-            let entropy = Arc::new(SeededEntropy::new(7));
-            let seams =
-                Seams { kv, files: Arc::new(machine.files.clone()), entropy, pool: Arc::new(Pool::none()) };
-            let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
-            Engine::open_with_seams(seams, &machine.options, clock).unwrap()
+            machine.open_on(kv, 7).unwrap()
         };
         let engine = open();
         left.store(nth, Ordering::SeqCst);
