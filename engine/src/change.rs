@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hold::{self, Covered};
 use crate::index::{PageState, Shard};
 use crate::kv::{Family, WriteSet};
-use crate::locator;
+use crate::locator::{self, SoughtKey};
 use crate::place::{self, Place};
 use crate::register::{self, Durability};
 use crate::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
@@ -100,20 +100,23 @@ fn one(core: &Core, trail: &Trail, change: &Change<'_>, now_ms: i64) -> Result<(
     let (Change::Start { of, .. } | Change::Reschedule { of, .. } | Change::Release { of }) = *change;
     let mut of = of;
     for _ in 0..LOOKS_MAX {
-        let number = match of {
-            Which::Key(key) => core.index.locate(key).0,
-            Which::Id(id) if usize::from(id.page.shard) < core.index.shards() => id.page.shard.into(),
+        let (mut shard, id) = match of {
+            Which::Key(key) => {
+                let sought = SoughtKey::of(core, key)?;
+                let mut shard = sought.lock(core);
+                let id = sought.live(core, &mut shard, |id, _| Ok(id))?;
+                (shard, id.ok_or_else(|| Error::not_found("no live registration has this key"))?)
+            }
+            Which::Id(id) if usize::from(id.page.shard) < core.index.shards() => {
+                (core.index.lock(id.page.shard.into()), id)
+            }
             Which::Id(id) => return Err(unknown(id)),
         };
-        let mut shard = core.index.lock(number);
-        if let Some((id, bytes)) = look(core, &mut shard, of)? {
+        if let Some((id, bytes)) = look(core, &mut shard, id)? {
             return apply(core, &mut shard, change, id, &Row::decode(&bytes)?, now_ms);
         }
         drop(shard);
         // Its page has settled: the evidence tells where it went, and reading that takes no lock.
-        let Which::Id(id) = of else {
-            return Err(Error::not_found("no live registration has this key"));
-        };
         match trail.follow(core, id)? {
             Whereabouts::Unsettled(at) if at == id => return Err(unknown(id)),
             Whereabouts::Unsettled(at) => of = Which::Id(at),
@@ -140,17 +143,7 @@ fn unknown(id: RegistrationId) -> Error {
 
 /// The registration and its row, where it lives in a page of this shard. `None` where its page has settled or never
 /// was.
-fn look(core: &Core, shard: &mut Shard, of: Which<'_>) -> Result<Option<(RegistrationId, Vec<u8>)>> {
-    let mut id = match of {
-        Which::Id(id) => id,
-        Which::Key(key) => {
-            let (_, fingerprint) = core.index.locate(key);
-            match locator::find(core, shard, &fingerprint, key, |id, _| Ok(id))? {
-                Some(id) => id,
-                None => return Ok(None),
-            }
-        }
-    };
+fn look(core: &Core, shard: &mut Shard, mut id: RegistrationId) -> Result<Option<(RegistrationId, Vec<u8>)>> {
     loop {
         let Some(page) = shard.page_mut(id.page).copied() else { return Ok(None) };
         match if page.marked { place::mark(core, id)? } else { None } {
@@ -196,6 +189,7 @@ fn apply(
     row: &Row<'_>,
     now_ms: i64,
 ) -> Result<(Changed, Option<Ticket>)> {
+    let _stops = core.writer.stops_on_panic();
     let class = core.class(id.page.class)?;
     let planned = match *change {
         Change::Start { start_ms, .. } => start(&class, row, start_ms, now_ms)?,

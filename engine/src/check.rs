@@ -1,6 +1,6 @@
 //! The full check: everything that is stored against everything else.
 
-use crate::class::{Class, Find};
+use crate::class::Class;
 use crate::core::{Core, Ledger};
 use crate::error::Result;
 use crate::evidence::Paths;
@@ -208,7 +208,7 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
         report.require(number == usize::from(page.page.shard), || {
             format!("registration {id} is in a wrong shard")
         });
-        if class.definition.find == Find::Key && marked.is_none() {
+        if class.finds_by_key() && marked.is_none() {
             by_key.push((fingerprint, id));
         }
     }

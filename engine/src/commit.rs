@@ -1,7 +1,7 @@
 //! THE atomic step: in one durable write the pages are settled, their rows go, what lives on appears where it went,
 //! the log gets its leaf and the intent is cleared. Before it nothing has ended; after it everything has.
 
-use crate::class::{Class, Definition, Find};
+use crate::class::{Class, Definition};
 use crate::core::{Core, Ledger};
 use crate::error::{Error, Result};
 use crate::evidence::{Evidence, Fate};
@@ -66,6 +66,7 @@ impl Committer {
 }
 
 fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64) -> Result<u64> {
+    let _stops = core.writer.stops_on_panic();
     let mut log = ledger.log.clone();
     let first = log.size();
     let mut counts = ledger.counts.clone();
@@ -157,7 +158,7 @@ fn stage_carried(
         let planned = &batch.rows[at];
         let row = carried_row(batch.row(planned), evidence.fates.of[at], batch.is_again());
         set.put_with(Family::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
-        if batch.class.definition.find != Find::Key {
+        if !batch.class.finds_by_key() {
             continue;
         }
         if plan::is_replaced(core, batch.id(planned))? {

@@ -425,9 +425,9 @@ impl Shared {
     }
 
     fn fail(&self, error: &Error) {
-        // Whatever failed, once the engine is poisoned there is one thing to do.
+        // Whatever failed, once the engine is poisoned there is one thing to do. A defect says so itself.
         let error = match self.engine.state() {
-            State::Poisoned(_) if error.kind() != ErrorKind::Poisoned => {
+            State::Poisoned(_) if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Internal) => {
                 Error::new(ErrorKind::Poisoned, format!("{error}; close the engine and open it again"))
             }
             _ => error.again(),

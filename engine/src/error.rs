@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The log here is not the one that was last published. Nothing is signed and nothing deleted; a person decides.
     Forked,
-    /// An earlier write or fsync failed, so what is on disk is unknown. Reopen the engine.
+    /// An earlier write or fsync failed, so what is on disk is unknown, or a panic left something half done. Reopen the engine.
     Poisoned,
     /// The engine was closed.
     Closed,

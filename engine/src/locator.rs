@@ -8,8 +8,8 @@
 //! note of its entry, from which opening rebuilds what was in memory. What a run follows from is durable before it, and
 //! it is durable before its notes go.
 //!
-//! Whoever registers looks through the runs before it takes the lock of a shard, since that can mean reading the disk; what
-//! waits in memory is looked at under it.
+//! Who seeks a key for a host looks through the runs before it takes the lock of a shard, since that can mean reading the
+//! disk; what waits in memory is looked at under it.
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -17,6 +17,7 @@ use crate::index::{Index, Shard};
 use crate::kv::{self, Family, Kv, WriteSet};
 use crate::recent::{Entry, Fingerprint};
 use crate::schema::{self, Mark, Row};
+use parking_lot::MutexGuard;
 use sexton_proof::id::RegistrationId;
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -144,16 +145,36 @@ fn is_replaced(kv: &dyn Kv, id: RegistrationId) -> Result<bool> {
     Ok(mark == Some(Mark::Replaced))
 }
 
-/// The live registration of one key, looked at under its shard's lock.
-pub(crate) fn find<T>(
-    core: &Core,
-    shard: &mut Shard,
-    fingerprint: &Fingerprint,
-    key: &[u8],
-    look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
-) -> Result<Option<T>> {
-    let sought = Sought::of(core, vec![*fingerprint])?;
-    Candidates::of(core, shard, sought)?.live(core, shard, fingerprint, key, look)
+/// One key, and what the runs hold of it.
+pub(crate) struct SoughtKey<'a> {
+    key: &'a [u8],
+    shard: usize,
+    fingerprint: Fingerprint,
+    sought: Sought,
+}
+
+impl<'a> SoughtKey<'a> {
+    /// Looks through the runs, best without the lock of any shard.
+    pub(crate) fn of(core: &Core, key: &'a [u8]) -> Result<SoughtKey<'a>> {
+        let (shard, fingerprint) = core.index.locate(key);
+        let sought = Sought::of(core, vec![fingerprint])?;
+        Ok(SoughtKey { key, shard, fingerprint, sought })
+    }
+
+    /// Locks the shard that it is in.
+    pub(crate) fn lock<'c>(&self, core: &'c Core) -> MutexGuard<'c, Shard> {
+        core.index.lock(self.shard)
+    }
+
+    /// Its live registration, where it has one. The caller holds its shard's lock until it has used that.
+    pub(crate) fn live<T>(
+        self,
+        core: &Core,
+        shard: &mut Shard,
+        look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        Candidates::of(core, shard, self.sought)?.live(core, shard, &self.fingerprint, self.key, look)
+    }
 }
 
 /// Writes out what is in memory of all shards as one run, where a shard has as much as may be. The caller holds no

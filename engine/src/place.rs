@@ -2,7 +2,7 @@
 //! object's shard from before it looked until the staged set is written: so the order of writing is the order of seqs,
 //! and a crash can only lose the last of them, which nobody was told of.
 
-use crate::class::{Class, Find, second_of};
+use crate::class::{Class, second_of};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::index::Shard;
@@ -35,7 +35,7 @@ pub(crate) fn put(
     let Place { class, slot, surprise, fingerprint } = place;
     let id = shard.next_id(&*core.kv, class, slot, row.ceiling_ms, surprise)?;
     set.put_with(Family::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
-    if class.definition.find == Find::Key {
+    if class.finds_by_key() {
         locator::put(core, shard, set, fingerprint, id);
     }
     // What the slot alone does not tell is kept, so that an object that was overdue is shown so after reopening too.
@@ -64,7 +64,7 @@ pub(crate) fn relocate(
     let left = old.moved(&commitment);
     set.put_with(Family::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
     set.put(Family::Marks, &from.to_bytes(), &Mark::Moved { cause, to }.encode());
-    if place.class.definition.find == Find::Key {
+    if place.class.finds_by_key() {
         locator::forget(core, shard, place.fingerprint, from);
     }
     let page = shard
@@ -86,7 +86,7 @@ pub(crate) fn relocate_replaced(
     cause: Cause,
 ) -> Result<()> {
     let to = relocate(core, shard, set, from, place, row, cause)?;
-    if place.class.definition.find == Find::Key {
+    if place.class.finds_by_key() {
         locator::forget(core, shard, place.fingerprint, to);
     }
     set.put(Family::Marks, &to.to_bytes(), &Mark::Replaced.encode());

@@ -28,6 +28,7 @@ pub const BATCH_PAGES_MAX: usize = 1_200;
 pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
     core.check_writable()?;
     let mut planner = core.planner.lock();
+    let _stops = core.writer.stops_on_panic();
     take_back_dropped(core, &mut planner);
     if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
         core.returns.forget_memory();

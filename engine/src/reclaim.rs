@@ -1,6 +1,6 @@
 //! Giving disk space back behind enforcement: never the way anything ends, only clean-up.
 
-use crate::class::{Find, second_of};
+use crate::class::second_of;
 use crate::core::Core;
 use crate::error::Result;
 use crate::kv::{Family, WriteSet};
@@ -80,7 +80,7 @@ fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> 
 fn clear_entries(core: &Core, live: Live, before: u64) -> Result<()> {
     let found: Vec<ClassId> = {
         let classes = core.classes.read();
-        classes.iter().filter(|class| class.definition.find == Find::Key).map(|class| class.id).collect()
+        classes.iter().filter(|class| class.finds_by_key()).map(|class| class.id).collect()
     };
     let mut entries = 0_u64;
     core.index.each_page(&mut |id, page| {

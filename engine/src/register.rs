@@ -1,6 +1,6 @@
 //! Registering: checked as a whole, numbered and written under the shard's lock, then one fsync for all who wait.
 
-use crate::class::{Class, Find};
+use crate::class::Class;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::hold;
@@ -124,12 +124,6 @@ struct Prepared<'c> {
     shard: usize,
     fingerprint: [u8; FINGERPRINT_BYTES],
     reason: Reason,
-}
-
-impl Prepared<'_> {
-    fn is_found_by_key(&self) -> bool {
-        self.class.definition.find == Find::Key
-    }
 }
 
 /// One call.
@@ -287,9 +281,10 @@ fn write_shard(
 ) -> Result<Option<Ticket>> {
     let bytes = members.iter().map(|&at| call.items[at].key.len() + 160).sum();
     let mut set = WriteSet::with_capacity(members.len() * 2, bytes);
-    let by_key = members.iter().map(|&at| &call.prepared[at]).filter(|one| one.is_found_by_key());
+    let by_key = members.iter().map(|&at| &call.prepared[at]).filter(|one| one.class.finds_by_key());
     let sought = Sought::of(core, by_key.map(|one| one.fingerprint).collect())?;
     let mut shard = core.index.lock(number);
+    let _stops = core.writer.stops_on_panic();
     let candidates = Candidates::of(core, &shard, sought)?;
     check_class_holds(core, &mut shard, members, call, &candidates)?;
     let relies =
@@ -320,7 +315,7 @@ fn check_class_holds(
     }
     for &at in members {
         let (item, one) = (&call.items[at], &call.prepared[at]);
-        if call.manner.only_missing || !one.is_found_by_key() {
+        if call.manner.only_missing || !one.class.finds_by_key() {
             continue;
         }
         let refused = candidates.live(core, shard, &one.fingerprint, item.key, |id, row| {
@@ -352,7 +347,7 @@ fn stage<'a>(
     let mut staged: HashMap<&'a [u8], (RegistrationId, usize)> = HashMap::new();
     for &at in members {
         let (item, one) = (&call.items[at], &call.prepared[at]);
-        let by_key = one.is_found_by_key();
+        let by_key = one.class.finds_by_key();
         let mut earlier = Earlier::None;
         if by_key {
             let live = match staged.get(item.key) {

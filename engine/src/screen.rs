@@ -4,9 +4,8 @@
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::evidence::{Evidence, Fate};
-use crate::index::Shard;
 use crate::kv::{Family, WriteSet};
-use crate::locator;
+use crate::locator::SoughtKey;
 use crate::schema::{FINGERPRINT_BYTES, Reader};
 use sexton_proof::id::{ClassId, RegistrationId};
 use sexton_proof::record::{Method, Reason};
@@ -103,9 +102,12 @@ fn longest_ms(core: &Core) -> i64 {
 }
 
 /// What is known of `object_key`.
-pub(crate) fn look_up(core: &Core, shard: &mut Shard, object_key: &[u8], now_ms: i64) -> Result<Screened> {
+pub(crate) fn look_up(core: &Core, object_key: &[u8], now_ms: i64) -> Result<Screened> {
     let (_, fingerprint) = core.index.locate(object_key);
-    if let Some(id) = locator::find(core, shard, &fingerprint, object_key, |id, _| Ok(id))? {
+    let sought = SoughtKey::of(core, object_key)?;
+    // To the end, so that it does not end between the one question and the other.
+    let mut shard = sought.lock(core);
+    if let Some(id) = sought.live(core, &mut shard, |id, _| Ok(id))? {
         return Ok(Screened::Live(id));
     }
     let mut last: Option<Ended> = None;

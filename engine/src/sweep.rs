@@ -5,14 +5,14 @@
 //! taken, the rest is looked at, and at that instant nothing that a request concerns can be elsewhere in it, but in a
 //! batch that is out. For those that have such rows it waits.
 
-use crate::class::{Class, Find, second_of};
+use crate::class::{Class, second_of};
 use crate::core::{Core, Planner};
 use crate::effect::{self, Active, Aim, Sweep};
 use crate::error::Result;
 use crate::hold::HoldKind;
 use crate::index::{Page, PageState, Shard};
 use crate::kv::{self, Family, WriteSet};
-use crate::locator;
+use crate::locator::{self, SoughtKey};
 use crate::place::{self, Place};
 use crate::request::{Request, RequestKind, RequestState};
 use crate::schema::{self, Arrivals, Mark, Row};
@@ -178,11 +178,12 @@ impl Sweep {
         };
         let classes = core.classes.read();
         let read = classes.iter().filter(|class| concerned(class));
-        read.map(|class| (class.id, is_by_key && class.definition.find == Find::Key)).collect()
+        read.map(|class| (class.id, is_by_key && class.finds_by_key())).collect()
     }
 
     /// Finds the objects of a shard that requests name by key.
     fn look_up(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
+        let _stops = core.writer.stops_on_panic();
         let mut set = WriteSet::default();
         let staged = self.stage_keys(core, shard, &mut set, now_ms);
         unless_gap(core, &set, staged)?;
@@ -194,13 +195,13 @@ impl Sweep {
 
     fn stage_keys(&mut self, core: &Core, shard: &mut Shard, set: &mut WriteSet, now_ms: i64) -> Result<()> {
         for key in self.keys.get(&usize::from(shard.number())).cloned().unwrap_or_default() {
-            let (_, fingerprint) = core.index.locate(&key);
             let row = |id: RegistrationId, row: &Row<'_>| {
                 let mut bytes = Vec::new();
                 row.encode_into(&mut bytes);
                 Ok((id, bytes))
             };
-            let Some((id, bytes)) = locator::find(core, shard, &fingerprint, &key, row)? else { continue };
+            // Under the lock, for in between others would come.
+            let Some((id, bytes)) = SoughtKey::of(core, &key)?.live(core, shard, row)? else { continue };
             let (class, row) = (core.class(id.page.class)?, Row::decode(&bytes)?);
             match shard.page_mut(id.page).map(|page| page.state) {
                 Some(PageState::InBatch | PageState::Reserved)
@@ -223,6 +224,7 @@ impl Sweep {
     /// Looks at the rows of a page that were not looked at; gives how many. The shard is locked from before the rows
     /// are read until the moves are written, so that nobody changes them in between.
     fn visit(&mut self, core: &Core, shard: &mut Shard, page: PageId, now_ms: i64) -> Result<u32> {
+        let _stops = core.writer.stops_on_panic();
         let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
         if found.state == PageState::Reserved {
             // Its rows come with a commit that is on its way, and are gone from where they were.
@@ -265,7 +267,7 @@ impl Sweep {
         let marks = if found.marked { place::marks(core, page)? } else { BTreeMap::new() };
         let own = self.own.get(&page).cloned().unwrap_or_default();
         // Where all requests are about keys, what lives is found by them, and only what was replaced is looked for here.
-        let replaced_only = !self.keys.is_empty() && class.definition.find == Find::Key;
+        let replaced_only = !self.keys.is_empty() && class.finds_by_key();
         for (key, value) in rows_from(core, page, from.seq)? {
             let id = schema::row_id(page.class, &key)?;
             if own.contains(&id.seq) || replaced_only && !marks.contains_key(&id) {

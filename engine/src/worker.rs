@@ -75,7 +75,7 @@ impl Worker {
                 thread.join().unwrap_or_else(|_| Err(Error::internal("an enforcing thread panicked")));
             result = result.and(ended);
         }
-        // What one left to another that panicked.
+        // What one left to another whose store panicked.
         self.engine.publish_rest();
         result
     }

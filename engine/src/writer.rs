@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Family, Kv, Run, WriteSet};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
+use std::thread;
 
 /// Writes and fsyncs for everybody; callers that wait at the same time share one fsync.
 pub(crate) struct Writer {
@@ -45,11 +46,22 @@ impl Writer {
     /// Stops all writing: something on the way to durability failed.
     pub(crate) fn poison(&self, error: &Error) {
         let mut state = self.state.lock();
-        if state.poison.is_none() {
-            tracing::error!(%error, "writing stops until the engine is reopened");
+        let is_first = state.poison.is_none();
+        if is_first {
             state.poison = Some(error.to_string());
         }
+        drop(state);
         self.synced.notify_all();
+        // Last: what hears of it is the host's.
+        if is_first {
+            tracing::error!(%error, "writing stops until the engine is reopened");
+        }
+    }
+
+    /// From here on, as long as what this gives is there, a panic stops all writing too. It is taken after the lock of what
+    /// a panic could leave half done, and so gone before that lock: nothing is written behind what is not whole.
+    pub(crate) fn stops_on_panic(&self) -> StopsOnPanic<'_> {
+        StopsOnPanic { writer: self, was_panicking: thread::panicking() }
     }
 
     /// What poisoned it.
@@ -115,9 +127,23 @@ impl Writer {
     }
 }
 
+/// What [`Writer::stops_on_panic`] gives; `std::sync::Mutex` does the same for what is in one mutex.
+pub(crate) struct StopsOnPanic<'a> {
+    writer: &'a Writer,
+    was_panicking: bool,
+}
+
+impl Drop for StopsOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() && !self.was_panicking {
+            self.writer.poison(&Error::internal("a panic left something half done"));
+        }
+    }
+}
+
 fn poisoned(why: &str) -> Error {
     Error::new(
         ErrorKind::Poisoned,
-        format!("an earlier write failed ({why}); close the engine and open it again"),
+        format!("writing has stopped ({why}); close the engine and open it again"),
     )
 }

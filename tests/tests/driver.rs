@@ -5,18 +5,22 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use sexton::fault;
+use sexton::kv::Family;
 use sexton::store::Answer;
 use sexton::{
     Action, Answers, Change, Clock, Completion, Driver, DriverOptions, Durability, Earlier, Engine,
-    ErrorKind, Handed, Handler, HoldKind, NewHold, Opener, Registration, RegistrationId, Selector,
+    ErrorKind, Handed, Handler, HoldKind, NewHold, Opener, Registration, RegistrationId, Selector, State,
     SubBatchId, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Outcome};
+use sexton_tests::hooked::Hooked;
 use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// A run that ends because there is nothing to do.
 const AMPLE_MS: u32 = 60_000;
@@ -632,4 +636,38 @@ fn without_threads_the_same_steps_give_the_same_files() {
     let [a, b] = [history(3), history(3)];
     assert!(a.files.all() == b.files.all() && a.kv.image() == b.kv.image());
     assert!(a.files.all().len() > 10, "something happened");
+}
+
+#[test]
+fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_loses_nothing() {
+    let machine = Machine::new();
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let armed = Arc::clone(&is_armed);
+    let read = move |family| {
+        let panics = armed.load(Ordering::SeqCst) && matches!(family, Family::Rows(_));
+        assert!(!panics, "injected fault: reading rows panicked");
+        Ok(())
+    };
+    let kv = Hooked { inner: machine.kv.clone(), before: Box::new(read), after: Box::new(|_| Ok(())) };
+    let engine = Arc::new(machine.open_on(Arc::new(kv), 7).unwrap());
+    engine.register(&uploads(&keys(4)), Durability::Synced).unwrap();
+    machine.clock.advance(3 * HOUR_MS);
+
+    is_armed.store(true, Ordering::SeqCst);
+    let driver =
+        Driver::start(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
+    while driver.failure().is_none() {
+        thread::yield_now();
+    }
+    is_armed.store(false, Ordering::SeqCst);
+    assert_eq!(driver.failure().unwrap().kind(), ErrorKind::Internal);
+    assert!(matches!(engine.state(), State::Poisoned(_)), "{:?}", engine.state());
+    let refused = engine.register(&uploads(&keys(5)), Durability::Synced).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Poisoned, "{refused}");
+    assert!(engine.enforce(&*machine.store).is_err());
+    drop((driver, engine));
+
+    let engine = machine.open().unwrap();
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 4);
+    assert!(engine.check().unwrap().is_sound());
 }

@@ -66,6 +66,11 @@ impl Class {
         })
     }
 
+    /// Whether a live object of it is found by its key.
+    pub(crate) fn finds_by_key(&self) -> bool {
+        self.definition.find == Find::Key
+    }
+
     /// The start of an object registered at `now_ms`: the given one; else by the class's rule, now or, for an open
     /// object, now + `max_open`.
     pub(crate) fn start_ms(&self, given_ms: Option<i64>, now_ms: i64) -> Result<i64> {

@@ -193,8 +193,7 @@ impl Engine {
     /// Where the index cannot be read.
     pub fn screen(&self, key: &[u8]) -> Result<Screened> {
         let now_ms = self.now_ms();
-        let mut shard = self.core.index.lock(self.core.index.locate(key).0);
-        screen::look_up(&self.core, &mut shard, key, now_ms)
+        screen::look_up(&self.core, key, now_ms)
     }
 
     /// Registers objects that came back from a backup after their end, so that they are deleted again at once: in the

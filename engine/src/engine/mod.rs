@@ -15,7 +15,7 @@ use crate::evidence::{self, Outcome};
 use crate::files::disk::DiskFiles;
 use crate::guard::{ClockGuard, ClockState, Reading, Trusted};
 use crate::kv::rocks::RocksKv;
-use crate::locator::{Candidates, Sought};
+use crate::locator::SoughtKey;
 use crate::options::Options;
 use crate::plan;
 use crate::pool::Pool;
@@ -246,11 +246,9 @@ impl Engine {
     /// # Errors
     /// Where the index cannot be read.
     pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
-        let (shard, fingerprint) = self.core.index.locate(key);
-        let sought = Sought::of(&self.core, vec![fingerprint])?;
-        let mut shard = self.core.index.lock(shard);
-        let candidates = Candidates::of(&self.core, &shard, sought)?;
-        candidates.live(&self.core, &mut shard, &fingerprint, key, |id, _| Ok(id))
+        let sought = SoughtKey::of(&self.core, key)?;
+        let mut shard = sought.lock(&self.core);
+        sought.live(&self.core, &mut shard, |id, _| Ok(id))
     }
 
     /// The next batch that is due. `None` where nothing is, or as many batches are out as may be; then what
@@ -310,6 +308,7 @@ impl Engine {
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
     #[expect(clippy::needless_pass_by_value, reason = "a batch that was handed back must not be used again")]
     pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+        let _stops = self.core.writer.stops_on_panic();
         batch.handed_back();
         let committed = self.settle(batch, &outcomes);
         self.core.in_flight.fetch_sub(1, Ordering::SeqCst);

@@ -3,11 +3,12 @@
 use super::Bench;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::kv::{Family, Kv, Order, WriteSet};
-use sexton::{Durability, Earlier, Engine, Registration};
+use sexton::{Durability, Earlier, Engine, Error, ErrorKind, Registration};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
 use sexton_tests::{HOUR_MS, Machine};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -88,46 +89,62 @@ fn history(machine: &Machine, engine: &Engine) -> sexton::Result<()> {
     Ok(())
 }
 
-#[test]
-fn whatever_reading_fails_once_nothing_is_lost_and_no_page_is_left_with_a_gap() {
-    for nth in 0.. {
-        let machine = Machine::new();
-        for (key, version) in [("a", "1"), ("b", "2"), ("c", "1"), ("d", "1"), ("e", "2"), ("f", "2")] {
-            machine.store.put(key.as_bytes(), version.as_bytes());
-        }
-        // How many readings succeed before one fails, as a bad block or a busy controller makes it; below zero it is over.
-        let left = Arc::new(AtomicI64::new(i64::MAX));
-        let open = || {
-            let left = Arc::clone(&left);
-            let read = move |_| match left.fetch_sub(1, Ordering::SeqCst) {
-                0 => Err(sexton::Error::new(sexton::ErrorKind::Io, "injected fault: a reading failed")),
-                _ => Ok(()),
-            };
-            let inner = machine.kv.clone();
-            let kv = Arc::new(Hooked { inner, before: Box::new(read), after: Box::new(|_| Ok(())) });
-            machine.open_on(kv, 7).unwrap()
+/// How a reading goes wrong.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    /// As a bad block or a busy controller makes it.
+    Fails,
+    /// As a mistake in the engine, or in what it links, would.
+    Panics,
+}
+
+/// Lets one reading go wrong, after `nth` that do not, and sees that all ends well. Whether there were so many.
+fn outlives(nth: i64, wrong: Wrong, shards: u16) -> bool {
+    let mut machine = Machine::new();
+    machine.options.shards = Some(shards);
+    for (key, version) in [("a", "1"), ("b", "2"), ("c", "1"), ("d", "1"), ("e", "2"), ("f", "2")] {
+        machine.store.put(key.as_bytes(), version.as_bytes());
+    }
+    let left = Arc::new(AtomicI64::new(i64::MAX));
+    let open = || {
+        let left = Arc::clone(&left);
+        let read = move |_| match (left.fetch_sub(1, Ordering::SeqCst), wrong) {
+            (0, Wrong::Fails) => Err(Error::new(ErrorKind::Io, "injected fault: a reading failed")),
+            (0, Wrong::Panics) => panic!("injected fault: a reading panicked"),
+            _ => Ok(()),
         };
-        let engine = open();
-        left.store(nth, Ordering::SeqCst);
-        let first = history(&machine, &engine);
-        let reached = left.swap(i64::MAX, Ordering::SeqCst) < 0;
-        if first.is_err() {
-            // Again on the same engine, which may refuse; and once more after it was opened anew.
-            let _ = history(&machine, &engine);
-        }
-        drop(engine);
-        let engine = open();
-        history(&machine, &engine).unwrap_or_else(|e| panic!("reading {nth}: {e}"));
-        machine.clock.advance(HOUR_MS);
-        engine.enforce(&*machine.store).unwrap_or_else(|e| panic!("reading {nth}: {e}"));
-        assert!(machine.store.is_empty(), "reading {nth}: {} objects are left", machine.store.len());
-        let report = engine.check().unwrap();
-        assert!(report.is_sound(), "reading {nth}: {:#?}", report.problems);
-        assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0, "reading {nth}");
-        if !reached {
-            assert!(nth > 15, "only {nth} readings");
-            println!("{nth} readings failed, one by one");
-            return;
+        let inner = machine.kv.clone();
+        let kv = Arc::new(Hooked { inner, before: Box::new(read), after: Box::new(|_| Ok(())) });
+        machine.open_on(kv, 7).unwrap()
+    };
+    let engine = open();
+    left.store(nth, Ordering::SeqCst);
+    let first = catch_unwind(AssertUnwindSafe(|| history(&machine, &engine)));
+    let reached = left.swap(i64::MAX, Ordering::SeqCst) < 0;
+    if !matches!(first, Ok(Ok(()))) {
+        // Again on the same engine, which may refuse; and once more after it was opened anew.
+        let _ = history(&machine, &engine);
+    }
+    drop(engine);
+    let engine = open();
+    history(&machine, &engine).unwrap_or_else(|e| panic!("reading {nth} {wrong:?}: {e}"));
+    machine.clock.advance(HOUR_MS);
+    engine.enforce(&*machine.store).unwrap_or_else(|e| panic!("reading {nth} {wrong:?}: {e}"));
+    assert!(machine.store.is_empty(), "reading {nth} {wrong:?}: {} objects are left", machine.store.len());
+    let report = engine.check().unwrap();
+    assert!(report.is_sound(), "reading {nth} {wrong:?}: {:#?}", report.problems);
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0, "reading {nth} {wrong:?}");
+    reached
+}
+
+#[test]
+fn whatever_reading_fails_or_panics_once_nothing_is_lost_and_no_page_is_left_with_a_gap() {
+    for wrong in [Wrong::Fails, Wrong::Panics] {
+        // With one shard some readings come after a seq was given in the same call.
+        for shards in [1, 4] {
+            let readings = (0..).take_while(|nth| outlives(*nth, wrong, shards)).count();
+            assert!(readings >= 15, "only {readings} readings");
+            println!("{readings} readings went wrong, one by one");
         }
     }
 }
