@@ -26,6 +26,8 @@ pub struct Bare {
     folder: PathBuf,
     /// Whether each object has a second row under a random key, put and deleted with the first.
     finds: bool,
+    /// Whether the pages of a batch are deleted as one range, for here all of them lie side by side.
+    merges: bool,
 }
 
 /// Where the second rows lie.
@@ -41,7 +43,13 @@ impl Bare {
         let families = (0..CLASSES).map(|class| class.to_string()).chain(finds.then(|| OBJECTS.into()));
         let families = families.map(|name| ColumnFamilyDescriptor::new(name, family.clone()));
         let db = Db::open_cf_descriptors(&options, folder.join("index"), families)?;
-        Ok(Bare { db, folder: folder.to_owned(), finds })
+        Ok(Bare { db, folder: folder.to_owned(), finds, merges: false })
+    }
+
+    /// The same, which deletes pages that lie side by side as one range, as the engine does.
+    #[must_use]
+    pub fn that_merges(self) -> Self {
+        Bare { merges: true, ..self }
     }
 
     /// Registers everything: a write batch per call, then an fsync of the log.
@@ -131,9 +139,10 @@ impl Bare {
         }
         rows.status()?;
         if objects.is_none() {
-            pages.for_each(|page| {
-                batch.delete_range_cf(&family, page_key(work, page), page_key(work, page + 1));
-            });
+            let step = if self.merges { pages.len().max(1) } else { 1 };
+            for first in pages.step_by(step) {
+                batch.delete_range_cf(&family, page_key(work, first), page_key(work, first + step));
+            }
         }
         batch.put_cf(&family, [0xff; 16], blake3::hash(records).as_bytes());
         Ok(batch)

@@ -1,7 +1,7 @@
 //! A bout: contestants measured in turn on one machine in one run, and what is said of them in pairs.
 
 use crate::Result;
-use crate::figures::{Spread, Target};
+use crate::figures::{Spread, Target, short};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -270,7 +270,10 @@ pub fn play(setup: &Setup, contestants: Vec<Contestant<'_>>, pairings: &[Pairing
             let (Some(so_far), Ok(play)) = (played.get_mut(name), play.as_mut()) else { continue };
             if so_far.why_not.is_none() {
                 match once(&setup.dir, play) {
-                    Ok(figures) => so_far.rounds.push(figures),
+                    Ok(figures) => {
+                        say(&told(name, &figures));
+                        so_far.rounds.push(figures);
+                    }
                     Err(error) => so_far.why_not = Some((format!("{name}: {error}"), true)),
                 }
             }
@@ -285,6 +288,13 @@ pub fn play(setup: &Setup, contestants: Vec<Contestant<'_>>, pairings: &[Pairing
 pub fn place_of(turn: usize, round: usize, contestants: usize) -> usize {
     let turn = if round.is_multiple_of(2) { turn } else { contestants - turn };
     (round + turn) % contestants
+}
+
+/// What one has done in this round, so that a run that is cut short was not for nothing.
+fn told(name: &str, figures: &Figures) -> String {
+    let figures: Vec<String> =
+        figures.iter().map(|(figure, value)| format!("{figure} {}", short(*value))).collect();
+    format!("  {name}: {}", figures.join(", "))
 }
 
 fn once(dir: &Path, play: &mut Play<'_>) -> Result<Figures> {

@@ -2,6 +2,7 @@
 
 use super::Group;
 use super::objects::ours;
+use crate::bare::Bare;
 use crate::bout::{Comparison, Contestant, Figures, Of, Pairing, Setup, play};
 use crate::figures::Target;
 use crate::reference::postgres::{self, Postgres};
@@ -34,6 +35,13 @@ fn pairings() -> Vec<Pairing> {
             "beside active expiry at effort 10 of 10",
         )
         .to_reach(Target::Ratio(5.0)),
+        Pairing::new(
+            "enforce/redis/bare",
+            "objects/s",
+            Of("bare", ENFORCE),
+            Of("redis", ENFORCE),
+            "what the bare sketch, without most of the evidence, reaches beside Redis at its default effort",
+        ),
         pair("enforce/ttl", ENFORCE, "ttl", "beside a compaction of everything through a filter"),
         pair("register/ttl", REGISTER, "ttl", "beside rows under their keys, one fsync per call"),
         pair("enforce/postgres", ENFORCE, "postgres", "beside DELETE … WHERE due <= now by batches"),
@@ -65,6 +73,11 @@ fn play_all(setup: &Setup, pairings: &[Pairing]) -> Result<Vec<Comparison>> {
     let contestants = vec![
         Contestant::new("none", move |folder: &Path| {
             ours(folder, work, Find::None, Openings::Operator, true)
+        }),
+        Contestant::new("bare", move |folder: &Path| {
+            let bare = Bare::open(folder, false)?;
+            bare.register(work)?;
+            Ok(Figures::from([(ENFORCE, rate(work.len(), || bare.enforce(work))?)]))
         }),
         redis_at("redis", 1),
         redis_at("redis at maximum effort", 10),

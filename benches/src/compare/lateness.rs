@@ -52,7 +52,14 @@ pub(super) const GROUP: Group = Group {
                 Of("ours", "register fifth"),
                 "registrations that were made, beside the fifth that was asked for",
             )
-            .beside("a fifth of the maximum"),
+            .beside("a fifth of the maximum")
+            .to_reach(Target::Ratio(0.95)),
+            alone(
+                "lateness/due",
+                "objects/s",
+                "due fifth",
+                "objects that fell due: a fifth of the maximum, too",
+            ),
         ]
     },
     play: |setup: &Setup, pairings: &[Pairing]| -> Result<Vec<Comparison>> {
@@ -157,6 +164,7 @@ fn live(folder: &Path, register_rate: f64, due_rate: f64, seconds: u64) -> Resul
         ("slot", SLOT_MS as f64),
         ("registered", made),
         ("register fifth", register_rate),
+        ("due fifth", due_rate),
     ]))
 }
 

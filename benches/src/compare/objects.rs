@@ -13,6 +13,7 @@ use std::path::Path;
 
 const REGISTER: &str = "register";
 const ENFORCE: &str = "enforce";
+const MERGING: &str = "bare that merges";
 const UNIT: &str = "objects/s";
 const SLOTS: usize = 500;
 
@@ -50,8 +51,16 @@ pub(super) const THOUSAND: Group = Group {
 };
 
 /// Slots of ten.
-pub(super) const TEN: Group =
-    Group { pairings: || at_fill(10, 0.5), play: |setup, pairings| filled(setup, pairings, 2_000_000, 10) };
+pub(super) const TEN: Group = Group {
+    pairings: || {
+        let mut pairings = at_fill(10, 0.5);
+        let what = "the same beside a bare that deletes pages side by side as one range, as the engine does";
+        let merging = Of(MERGING, ENFORCE);
+        pairings.push(Pairing::new("enforce/10/merging", UNIT, Of("none", ENFORCE), merging, what));
+        pairings
+    },
+    play: |setup, pairings| filled(setup, pairings, 2_000_000, 10),
+};
 
 /// Calls over 500 slots of each class.
 pub(super) const SPREAD: Group = Group {
@@ -133,15 +142,20 @@ fn contestants<'a>(work: &'a Workload, pairings: &[Pairing]) -> Vec<Contestant<'
     let engine = |name, find, openings| {
         Contestant::new(name, move |folder: &Path| ours(folder, work, find, openings, enforces))
     };
-    vec![
-        Contestant::new("bare", move |folder: &Path| {
+    let bare = |name, merges| {
+        Contestant::new(name, move |folder: &Path| {
             let bare = Bare::open(folder, false)?;
+            let bare = if merges { bare.that_merges() } else { bare };
             let mut figures = Figures::from([(REGISTER, rate(work.len(), || bare.register(work))?)]);
             if enforces {
                 figures.insert(ENFORCE, rate(work.len(), || bare.enforce(work))?);
             }
             Ok(figures)
-        }),
+        })
+    };
+    vec![
+        bare("bare", false),
+        bare(MERGING, true),
         engine("none", Find::None, Openings::Operator),
         engine("ticket", Find::None, Openings::Ticket),
         engine("key", Find::Key, Openings::Operator),
