@@ -189,7 +189,6 @@ fn apply(
     row: &Row<'_>,
     now_ms: i64,
 ) -> Result<(Changed, Option<Ticket>)> {
-    let _stops = core.writer.stops_on_panic();
     let class = core.class(id.page.class)?;
     let planned = match *change {
         Change::Start { start_ms, .. } => start(&class, row, start_ms, now_ms)?,
@@ -213,6 +212,7 @@ fn apply(
         fingerprint: &fingerprint,
     };
     let mut set = WriteSet::default();
+    let _stops = core.writer.stops_on_panic();
     let new = place::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause)
         .inspect_err(|error| core.writer.poison(error))?;
     let ticket = core.writer.write(set)?;

@@ -87,6 +87,8 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     // All shards wait from here to the write; the fsync comes after that. Registrations that replace a carried row must
     // either see it where it was or where it went; and no page may begin between those whose rows go as one range.
     let mut shards = core.index.lock_all();
+    // Once more, to be gone before these locks are.
+    let _stops = core.writer.stops_on_panic();
     for (evidence, _) in group {
         stage_rows_gone(&mut set, evidence, &shards);
         stage_carried(core, &mut set, evidence, &mut shards)?;
@@ -191,6 +193,7 @@ fn carried_row(row: Row<'_>, fate: Fate, again: bool) -> Row<'_> {
 /// Adds a class version: its leaf, its record and its rows' family. A crash in between leaves an empty family.
 pub(crate) fn define(core: &Core, definition: &Definition, now_ms: i64) -> Result<Arc<Class>> {
     let mut ledger = core.ledger.lock();
+    let _stops = core.writer.stops_on_panic();
     let (id, version) = {
         let classes = core.classes.read();
         (classes.last_id() + 1, classes.current(&definition.name).map_or(1, |class| class.version + 1))

@@ -434,7 +434,10 @@ impl Shared {
         };
         tracing::error!(%error, "enforcement is off");
         let mut failure = self.failure.lock();
-        if failure.error.is_some() {
+        // The first stays, unless it only followed from the defect that is told of now.
+        let follows =
+            |first: &Error| first.kind() == ErrorKind::Poisoned && error.kind() == ErrorKind::Internal;
+        if failure.error.as_ref().is_some_and(|first| !follows(first)) {
             return;
         }
         *failure = Failure { error: Some(error.again()), is_news: true };

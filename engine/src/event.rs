@@ -28,6 +28,7 @@ pub(crate) fn record(
     stage: impl FnOnce(&mut WriteSet) -> Result<()>,
 ) -> Result<u64> {
     let mut ledger = core.ledger.lock();
+    let _stops = core.writer.stops_on_panic();
     let mut log = ledger.log.clone();
     let logged_ms = log.next_logged_ms(now_ms);
     let r = core.entropy.secret()?;

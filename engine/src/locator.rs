@@ -181,6 +181,7 @@ impl<'a> SoughtKey<'a> {
 /// shard's lock.
 pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
     let Some(_one) = core.index.writing_out.begin() else { return Ok(()) };
+    let _stops = core.writer.stops_on_panic();
     // Who asked while another one was about to write out was served by that.
     if !(0..core.index.shards()).any(|number| is_full(core, &core.index.lock(number))) {
         return Ok(());

@@ -72,6 +72,7 @@ impl Writer {
     /// Applies `set`: visible at once, durable after [`Writer::sync`].
     pub(crate) fn write(&self, set: WriteSet) -> Result<Ticket> {
         self.check()?;
+        let _stops = self.stops_on_panic();
         self.kv.write(set).inspect_err(|e| self.poison(e))?;
         let mut state = self.state.lock();
         state.written += 1;
@@ -81,6 +82,7 @@ impl Writer {
     /// Adds a run of what can be derived from rows, durable by itself.
     pub(crate) fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
         self.check()?;
+        let _stops = self.stops_on_panic();
         self.kv.write_run(family, keys).inspect_err(|e| self.poison(e))
     }
 
@@ -91,6 +93,7 @@ impl Writer {
 
     /// Returns once the write of this ticket, and all before it, survive the loss of power.
     pub(crate) fn sync(&self, ticket: Ticket) -> Result<()> {
+        let _stops = self.stops_on_panic();
         let mut state = self.state.lock();
         loop {
             if let Some(why) = &state.poison {

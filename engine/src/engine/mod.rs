@@ -308,7 +308,6 @@ impl Engine {
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
     #[expect(clippy::needless_pass_by_value, reason = "a batch that was handed back must not be used again")]
     pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
-        let _stops = self.core.writer.stops_on_panic();
         batch.handed_back();
         let committed = self.settle(batch, &outcomes);
         self.core.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -322,6 +321,8 @@ impl Engine {
     }
 
     fn settle(&self, batch: Batch, outcomes: &[Outcome]) -> Result<u64> {
+        // Nobody hands it back any more.
+        let _stops = self.core.writer.stops_on_panic();
         self.core.check_writable()?;
         let fates = evidence::fates(&self.core, &batch, outcomes, self.now_ms())?;
         let mut evidence = evidence::build(&self.core, batch, fates)?;
