@@ -70,6 +70,10 @@ const RUN: &str = "run";
 /// How often, and how far apart, it is looked whether files that were merged are gone.
 const DELETION_LOOKS: u32 = 3_000;
 const DELETION_LOOK: Duration = Duration::from_millis(10);
+/// After how many looks, and then after twice as many each, what keeps files is moved on.
+const LOOKS_BEFORE_FLUSH: u32 = 16;
+/// What is written, to the family in which nothing is kept, so that there is something to flush.
+const MARK: &[u8] = b"mark";
 /// Void entries that are left alone, however few live.
 const VOID_MIN: u64 = 1 << 12;
 
@@ -288,26 +292,21 @@ impl RocksKv {
         Ok(errors.unwrap_or(0))
     }
 
-    /// Waits until of `logs` only the last is there, which then is empty, and of the tables only those in use. Background
-    /// threads delete what was merged, once no scan and no merge that began earlier needs it any more.
-    fn wait_until_gone(&self, logs: &BTreeSet<OsString>) -> Result<()> {
-        let tables = self.files_with("sst")?;
-        for _ in 0..DELETION_LOOKS {
-            let live = self.db.live_files().map_err(|e| failed("be listed", e))?;
-            let live: BTreeSet<OsString> =
-                live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect();
-            let (logs_now, tables_now) = (self.files_with("log")?, self.files_with("sst")?);
-            let mut old_logs = logs_now.intersection(logs).filter(|log| Some(*log) != logs_now.last());
-            let mut old_tables = tables_now.intersection(&tables).filter(|table| !live.contains(*table));
-            if old_logs.next().is_none() && old_tables.next().is_none() {
-                return Ok(());
-            }
-            thread::sleep(DELETION_LOOK);
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            "the index is cleared, but some of its older files are still in use; try again later",
-        ))
+    /// Writes out whatever the index has in memory, and begins a new log of writes. The mark sees to that where there is
+    /// nothing to write out: a log is only ended by a flush.
+    fn flush_all(&self) -> Result<()> {
+        let names = self.names.lock().clone();
+        let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        let families: Vec<_> = families.iter().collect();
+        let flushed =
+            self.db.delete(MARK).and_then(|()| self.db.flush_cfs_opt(&families, &FlushOptions::default()));
+        flushed.map_err(|e| failed("be flushed", e))
+    }
+
+    /// The names of the tables that are part of it.
+    fn live_tables(&self) -> Result<BTreeSet<OsString>> {
+        let live = self.db.live_files().map_err(|e| failed("be listed", e))?;
+        Ok(live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect())
     }
 
     fn family(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>> {
@@ -470,12 +469,27 @@ impl Kv for RocksKv {
 
     fn finish_purge(&self) -> Result<()> {
         let logs = self.files_with("log")?;
-        // All of them: a log of writes is deleted once no family needs anything in it any more.
-        let names = self.names.lock().clone();
-        let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
-        self.db
-            .flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default())
-            .map_err(|e| failed("be flushed", e))?;
-        self.wait_until_gone(&logs)
+        self.flush_all()?;
+        let tables = self.files_with("sst")?;
+        for look in 1..=DELETION_LOOKS {
+            let live = self.live_tables()?;
+            let mut replaced = tables.difference(&live);
+            let (logs_now, tables_now) = (self.files_with("log")?, self.files_with("sst")?);
+            if logs_now.is_disjoint(&logs) && !replaced.any(|table| tables_now.contains(table)) {
+                return Ok(());
+            }
+            thread::sleep(DELETION_LOOK);
+            if look >= LOOKS_BEFORE_FLUSH && look.is_power_of_two() {
+                // Two things wait for the next flush, which in a quiet index never comes. A family that another one's flush
+                // met while it was being flushed itself holds on to a log in which it has nothing any more (RocksDB's
+                // `SwitchMemtable` moves on what is empty). And a table that a single read needed last is not deleted by
+                // it (`CleanupSuperVersion`).
+                self.flush_all()?;
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "the index is cleared, but some of its older files are still in use; try again later",
+        ))
     }
 }
