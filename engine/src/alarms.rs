@@ -38,7 +38,6 @@ pub(crate) fn resume(core: &Core, id: &[u8; 16], reason: &str, author: &str, now
     check_text("reason", reason)?;
     check_text("author", author)?;
     let mut planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let Some(alarm) = core.alarms.lock().get(id).cloned() else {
         return Err(Error::not_found(format!("no alarm {} stands", hex::encode(id))));
     };

@@ -212,7 +212,6 @@ fn apply(
         fingerprint: &fingerprint,
     };
     let mut set = WriteSet::default();
-    let _stops = core.writer.stops_on_panic();
     let new = place::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause)
         .inspect_err(|error| core.writer.poison(error))?;
     let ticket = core.writer.write(set)?;

@@ -68,9 +68,9 @@ impl Report {
 /// Checks everything; planning and committing wait meanwhile.
 pub(crate) fn check(core: &Core) -> Result<Report> {
     let mut report = Report::default();
-    let planner = core.planner.lock();
+    let planner = core.planner.look();
     let published = core.published.lock();
-    let ledger = core.ledger.lock();
+    let ledger = core.ledger.look();
     check_log(core, &ledger.log, &mut report)?;
     let classes: Vec<_> = core.classes.read().iter().cloned().collect();
     for class in &classes {
@@ -146,7 +146,7 @@ fn check_tiles(core: &Core, published: u64, report: &mut Report) -> Result<()> {
 fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<()> {
     for number in 0..core.index.shards() {
         let mut in_wheel: BTreeMap<PageId, Page> = BTreeMap::new();
-        let shard = core.index.lock(number);
+        let shard = core.index.look(number);
         shard.each_page(&mut |id, page| {
             if id.class == class.id && page.rows > 0 {
                 in_wheel.insert(id, *page);
@@ -186,7 +186,7 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
     for (key, value) in rows {
         let id = schema::row_id(class.id, &key)?;
         report.require(id.seq == expected, || format!("page {} lacks seq {expected}", page.page));
-        expected = id.seq + 1;
+        expected = id.seq.saturating_add(1);
         let row = match Row::decode(&value) {
             Ok(row) => row,
             Err(e) => {
@@ -457,7 +457,7 @@ fn check_counts(core: &Core, ledger: &Ledger, report: &mut Report) {
     let ended: u64 = ledger.counts.values().map(Counts::ended).sum();
     let (mut registered, mut live) = (0, 0);
     for number in 0..core.index.shards() {
-        let shard = core.index.lock(number);
+        let shard = core.index.look(number);
         registered += shard.tallies().map(|(_, tally)| tally.objects).sum::<u64>();
         shard.each_page(&mut |_, page| {
             live += if page.state == PageState::Reserved { 0 } else { u64::from(page.live()) };

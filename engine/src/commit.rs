@@ -12,7 +12,8 @@ use crate::locator;
 use crate::plan;
 use crate::schema::{self, Flags, Mark, PageRows, Row, Settled, Tally};
 use crate::screen;
-use parking_lot::{Mutex, MutexGuard};
+use crate::writer::PoisoningGuard;
+use parking_lot::Mutex;
 use sexton_proof::id::PageId;
 use sexton_proof::record::Cause;
 use std::collections::BTreeSet;
@@ -66,7 +67,6 @@ impl Committer {
 }
 
 fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64) -> Result<u64> {
-    let _stops = core.writer.stops_on_panic();
     let mut log = ledger.log.clone();
     let first = log.size();
     let mut counts = ledger.counts.clone();
@@ -87,8 +87,6 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     // All shards wait from here to the write; the fsync comes after that. Registrations that replace a carried row must
     // either see it where it was or where it went; and no page may begin between those whose rows go as one range.
     let mut shards = core.index.lock_all();
-    // Once more, to be gone before these locks are.
-    let _stops = core.writer.stops_on_panic();
     for (evidence, _) in group {
         stage_rows_gone(&mut set, evidence, &shards);
         stage_carried(core, &mut set, evidence, &mut shards)?;
@@ -138,7 +136,7 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
 /// Nothing that lives is between two pages where the wheels have no page there. Rows are put under their shard's lock
 /// when their page is in its wheel already, or by a commit, for which it is there as well (`PageState::Reserved`); so
 /// whoever holds the locks of all shards from here to the write misses none, and what is put later is not deleted.
-fn stage_rows_gone(set: &mut WriteSet, evidence: &Evidence, shards: &[MutexGuard<'_, Shard>]) {
+fn stage_rows_gone(set: &mut WriteSet, evidence: &Evidence, shards: &[PoisoningGuard<'_, Shard>]) {
     let is_next = |a: &PageRows, b: &PageRows| {
         a.page < b.page && !shards.iter().any(|shard| shard.lives_between(a.page, b.page))
     };
@@ -153,7 +151,7 @@ fn stage_carried(
     core: &Core,
     set: &mut WriteSet,
     evidence: &Evidence,
-    shards: &mut [MutexGuard<'_, Shard>],
+    shards: &mut [PoisoningGuard<'_, Shard>],
 ) -> Result<()> {
     let batch = &evidence.batch;
     for (at, id) in evidence.carried() {
@@ -193,7 +191,6 @@ fn carried_row(row: Row<'_>, fate: Fate, again: bool) -> Row<'_> {
 /// Adds a class version: its leaf, its record and its rows' family. A crash in between leaves an empty family.
 pub(crate) fn define(core: &Core, definition: &Definition, now_ms: i64) -> Result<Arc<Class>> {
     let mut ledger = core.ledger.lock();
-    let _stops = core.writer.stops_on_panic();
     let (id, version) = {
         let classes = core.classes.read();
         (classes.last_id() + 1, classes.current(&definition.name).map_or(1, |class| class.version + 1))

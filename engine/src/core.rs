@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::pool::Pool;
 use crate::request::Request;
 use crate::schema::Counts;
-use crate::writer::Writer;
+use crate::writer::{PoisoningMutex, Writer};
 use parking_lot::{Mutex, RwLock};
 use sexton_proof::id::ClassId;
 use sexton_proof::note::Signer;
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 pub(crate) struct Core {
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) files: Arc<dyn Files>,
-    pub(crate) writer: Writer,
+    pub(crate) writer: Arc<Writer>,
     pub(crate) index: Index,
     pub(crate) keyring: KeyRing,
     pub(crate) signer: Signer,
@@ -41,12 +41,12 @@ pub(crate) struct Core {
     /// Read by every call that registers, written while a class is closed down.
     pub(crate) closing: RwLock<()>,
     /// Held while something is appended to the log: one committer.
-    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) ledger: PoisoningMutex<Ledger>,
     /// Held while the log is published, from before the ledger is looked at. Commits go on meanwhile, and who comes next
     /// publishes them all.
     pub(crate) published: Mutex<Published>,
     /// Held while pages are chosen: one planner. Holds and requests are placed under it.
-    pub(crate) planner: Mutex<Planner>,
+    pub(crate) planner: PoisoningMutex<Planner>,
     /// Batches handed out and not yet committed.
     pub(crate) in_flight: AtomicU64,
     /// What comes back of batches.

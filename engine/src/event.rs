@@ -18,7 +18,8 @@ pub(crate) fn new_id(core: &Core) -> Result<[u8; 16]> {
 }
 
 /// Logs an event whose text is `text`, together with what `stage` stages: one atomic durable write, so neither is
-/// there without the other after a crash. Gives the index of the leaf.
+/// there without the other after a crash. Gives the index of the leaf. The caller holds the planner's lock until it has made
+/// known what is logged.
 pub(crate) fn record(
     core: &Core,
     kind: EventKind,
@@ -28,7 +29,6 @@ pub(crate) fn record(
     stage: impl FnOnce(&mut WriteSet) -> Result<()>,
 ) -> Result<u64> {
     let mut ledger = core.ledger.lock();
-    let _stops = core.writer.stops_on_panic();
     let mut log = ledger.log.clone();
     let logged_ms = log.next_logged_ms(now_ms);
     let r = core.entropy.secret()?;

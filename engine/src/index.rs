@@ -7,11 +7,12 @@ use crate::kv::{Family, Kv, Order};
 use crate::recent::{Recent, WritingOut};
 use crate::schema::{self, Arrivals, FINGERPRINT_BYTES, PageRecord, PageRows, Tally};
 use crate::wheel::Wheel;
-use parking_lot::{Mutex, MutexGuard};
+use crate::writer::{LookingGuard, PoisoningGuard, PoisoningMutex, Writer};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::many::{Messages, Mode};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Rows of a page; what comes later in the same slot and shard goes to the next part.
 pub(crate) const PAGE_ROWS_MAX: u32 = 65_536;
@@ -111,7 +112,7 @@ pub(crate) struct Shard {
 
 /// All shards.
 pub(crate) struct Index {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<PoisoningMutex<Shard>>,
     /// How what finds the keys registered last is written out, of all shards together.
     pub(crate) writing_out: WritingOut,
     secret: [u8; 32],
@@ -127,10 +128,14 @@ pub(crate) struct DuePage {
 }
 
 impl Index {
-    pub(crate) fn new(shards: u16, secret: [u8; 32]) -> Self {
-        let shard =
-            |number| Mutex::new(Shard { number, recent: Recent::default(), classes: BTreeMap::new() });
-        Index { shards: (0..shards).map(shard).collect(), writing_out: WritingOut::default(), secret }
+    /// One of so many shards; a panic under the lock of one stops what `writer` writes.
+    pub(crate) fn new(shards: u16, secret: [u8; 32], writer: &Arc<Writer>) -> Self {
+        let shard = |number| Shard { number, recent: Recent::default(), classes: BTreeMap::new() };
+        Index {
+            shards: (0..shards).map(|number| PoisoningMutex::new(shard(number), writer)).collect(),
+            writing_out: WritingOut::new(writer),
+            secret,
+        }
     }
 
     /// The shard of each key and the fingerprint under which its registration is found, both from one hash under the
@@ -165,13 +170,18 @@ impl Index {
         self.locate_each(std::iter::once(key)).pop().unwrap_or_default()
     }
 
-    pub(crate) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+    pub(crate) fn lock(&self, shard: usize) -> PoisoningGuard<'_, Shard> {
         self.shards[shard].lock()
     }
 
+    /// To look only.
+    pub(crate) fn look(&self, shard: usize) -> LookingGuard<'_, Shard> {
+        self.shards[shard].look()
+    }
+
     /// All shards, in the order in which whoever locks several does.
-    pub(crate) fn lock_all(&self) -> Vec<MutexGuard<'_, Shard>> {
-        self.shards.iter().map(Mutex::lock).collect()
+    pub(crate) fn lock_all(&self) -> Vec<PoisoningGuard<'_, Shard>> {
+        self.shards.iter().map(PoisoningMutex::lock).collect()
     }
 
     /// Those of the pages that have registrations which were replaced or moved; of a page that is not in the wheel nobody
@@ -188,7 +198,7 @@ impl Index {
 
     /// Calls `visit` for each of many pages, with its shard, which stays locked from one page to the next of it.
     fn visit(&self, pages: impl Iterator<Item = PageId>, mut visit: impl FnMut(&mut Shard, PageId)) {
-        let mut locked: Option<MutexGuard<'_, Shard>> = None;
+        let mut locked: Option<PoisoningGuard<'_, Shard>> = None;
         for page in pages {
             // The one before is let go first: who holds several takes them in another order.
             let shard = match locked.take().filter(|shard| shard.number == page.shard) {
@@ -205,12 +215,12 @@ impl Index {
 
     /// The beginning of the earliest slot with something in it.
     pub(crate) fn next_slot(&self) -> Option<u64> {
-        self.shards.iter().filter_map(|shard| shard.lock().next_slot()).min()
+        self.shards.iter().filter_map(|shard| shard.look().next_slot()).min()
     }
 
     /// The beginning of the earliest slot with a page that no batch has taken.
     pub(crate) fn next_plannable_slot(&self) -> Option<u64> {
-        self.shards.iter().filter_map(|shard| shard.lock().next_plannable_slot()).min()
+        self.shards.iter().filter_map(|shard| shard.look().next_plannable_slot()).min()
     }
 
     /// Calls `visit` for the due pages that `may_go`, up to `limit` of each class and shard, those of the earliest slots;
@@ -279,7 +289,7 @@ impl Index {
     pub(crate) fn tallies(&self) -> BTreeMap<ClassId, Tally> {
         let mut all: BTreeMap<ClassId, Tally> = BTreeMap::new();
         for shard in &self.shards {
-            for (class, tally) in shard.lock().tallies() {
+            for (class, tally) in shard.look().tallies() {
                 let total = all.entry(class).or_default();
                 total.objects += tally.objects;
                 total.bytes = total.bytes.saturating_add(tally.bytes);
@@ -291,7 +301,7 @@ impl Index {
     /// Calls `visit` for every page in the wheels.
     pub(crate) fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page)) {
         for shard in &self.shards {
-            shard.lock().each_page(visit);
+            shard.look().each_page(visit);
         }
     }
 }

@@ -28,7 +28,6 @@ pub struct Placed {
 pub(crate) fn place(core: &Core, new: NewHold, now_ms: i64) -> Result<Placed> {
     core.check_writable()?;
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     core.holds.read().check(&new)?;
     if let crate::selector::Selector::Class(name) = &new.selector {
         core.classes.read().known(name)?;
@@ -101,7 +100,6 @@ pub(crate) fn lift(
         return Err(Error::invalid(format!("a grace of {grace_ms} ms; 0 to {GRACE_MAX_MS} ms are allowed")));
     }
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let Some(mut hold) = core.holds.read().named(name).cloned() else {
         return Err(Error::not_found(format!(
             "no hold named {name:?} stands; `hold list` shows those that do"

@@ -17,7 +17,7 @@ use crate::index::{Index, Shard};
 use crate::kv::{self, Family, Kv, WriteSet};
 use crate::recent::{Entry, Fingerprint};
 use crate::schema::{self, Mark, Row};
-use parking_lot::MutexGuard;
+use crate::writer::PoisoningGuard;
 use sexton_proof::id::RegistrationId;
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -161,8 +161,12 @@ impl<'a> SoughtKey<'a> {
         Ok(SoughtKey { key, shard, fingerprint, sought })
     }
 
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
     /// Locks the shard that it is in.
-    pub(crate) fn lock<'c>(&self, core: &'c Core) -> MutexGuard<'c, Shard> {
+    pub(crate) fn lock<'c>(&self, core: &'c Core) -> PoisoningGuard<'c, Shard> {
         core.index.lock(self.shard)
     }
 
@@ -181,7 +185,6 @@ impl<'a> SoughtKey<'a> {
 /// shard's lock.
 pub(crate) fn write_out_where_full(core: &Core) -> Result<()> {
     let Some(_one) = core.index.writing_out.begin() else { return Ok(()) };
-    let _stops = core.writer.stops_on_panic();
     // Who asked while another one was about to write out was served by that.
     if !(0..core.index.shards()).any(|number| is_full(core, &core.index.lock(number))) {
         return Ok(());

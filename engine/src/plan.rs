@@ -28,7 +28,6 @@ pub const BATCH_PAGES_MAX: usize = 1_200;
 pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
     core.check_writable()?;
     let mut planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     take_back_dropped(core, &mut planner);
     if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
         core.returns.forget_memory();
@@ -80,6 +79,8 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 }
 
 fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+    // Without the lock others plan meanwhile; a batch that is lost here is nobody's.
+    let _stops = core.writer.stops_on_panic();
     let batch = read(core, intent, attempt, now_ms);
     batch.map(Batch::handed_out).inspect_err(|error| {
         // Its pages are taken and nobody will hand them back: stop loudly rather than forget them until reopened.

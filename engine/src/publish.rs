@@ -84,7 +84,7 @@ pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
 fn bring_up(core: &Core, published: &mut Published) -> Result<()> {
     // What was committed until now, all of it durable: whoever waited for this lock finds its own entry published.
     let (size, root) = {
-        let ledger = core.ledger.lock();
+        let ledger = core.ledger.look();
         (ledger.log.size(), ledger.log.root())
     };
     if size == published.size {

@@ -2,7 +2,7 @@
 //! into the index by itself costs three quarters of a registration; a hundred thousand of them, sorted, next to nothing.
 
 use crate::schema::{self, FINGERPRINT_BYTES};
-use parking_lot::{Mutex, MutexGuard};
+use crate::writer::{PoisoningGuard, PoisoningMutex, Writer};
 use sexton_proof::id::RegistrationId;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -74,14 +74,21 @@ impl Recent {
 }
 
 /// The writing out of what the shards have in memory, one run at a time for all of them.
-#[derive(Default)]
 pub(crate) struct WritingOut {
-    one: Mutex<()>,
+    one: PoisoningMutex<()>,
     is_due: AtomicBool,
     runs: AtomicU64,
 }
 
 impl WritingOut {
+    pub(crate) fn new(writer: &Arc<Writer>) -> Self {
+        WritingOut {
+            one: PoisoningMutex::new((), writer),
+            is_due: AtomicBool::new(false),
+            runs: AtomicU64::new(0),
+        }
+    }
+
     /// A shard has as much in memory as may be.
     pub(crate) fn ask(&self) {
         self.is_due.store(true, Ordering::SeqCst);
@@ -90,7 +97,7 @@ impl WritingOut {
     /// Whoever was asked to write out, for as long as it does, from before it takes a shard's lock. `None` where nobody was.
     /// What was asked for may have been done by the one before. Who is asked meanwhile waits here, so that there is never
     /// more than twice as much.
-    pub(crate) fn begin(&self) -> Option<MutexGuard<'_, ()>> {
+    pub(crate) fn begin(&self) -> Option<PoisoningGuard<'_, ()>> {
         if !self.is_due.load(Ordering::SeqCst) {
             return None;
         }

@@ -25,7 +25,7 @@ use crate::pool::Pool;
 use crate::publish;
 use crate::request::Request;
 use crate::schema::{self, Arrivals, ClassRecord, Counts, Intent, Mark, PageRecord, Shape, Tally};
-use crate::writer::Writer;
+use crate::writer::{PoisoningMutex, Writer};
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use sexton_proof::file::{EvidenceFile, OpeningsFile};
@@ -87,10 +87,10 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     }
     let checkpoint = publish::read_checkpoint(&*files, &signer.verifier())?;
     let forked = fork(&*kv, &*files, &log, checkpoint.as_ref().map(|c| (c.size, c.root)))?;
-    let writer = Writer::new(Arc::clone(&kv));
+    let writer = Arc::new(Writer::new(Arc::clone(&kv)));
     let epoch = if forked.is_some() { 0 } else { next_epoch(&*kv, &writer, fresh.then_some(&shape))? };
     let (classes, counts) = load_classes(&*kv)?;
-    let index = Index::new(shape.shards, shape.secret);
+    let index = Index::new(shape.shards, shape.secret, &writer);
     for class in classes.iter() {
         restore_pages(&*kv, &index, class, now_ms)?;
     }
@@ -107,6 +107,8 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     let requests: Vec<Request> = records(&*kv, b"request/", "a request")?;
     let alarms: Vec<Alarm> = records(&*kv, b"alarm/", "an alarm")?;
     let published = checkpoint.map_or(0, |c| c.size);
+    let ledger = PoisoningMutex::new(Ledger { log, counts, feed }, &writer);
+    let planner = PoisoningMutex::new(planner, &writer);
     let limits = Limits {
         batch_rows: options.batch_rows,
         batches_in_flight: options.batches_in_flight,
@@ -125,9 +127,9 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
         limits,
         classes: RwLock::new(classes),
         closing: RwLock::default(),
-        ledger: Mutex::new(Ledger { log, counts, feed }),
+        ledger,
         published: Mutex::new(Published { size: published, tried_ms: None, error: None }),
-        planner: Mutex::new(planner),
+        planner,
         in_flight: AtomicU64::new(0),
         // Nobody knows what an earlier opening left.
         traces: AtomicU64::new(1),

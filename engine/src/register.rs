@@ -284,7 +284,6 @@ fn write_shard(
     let by_key = members.iter().map(|&at| &call.prepared[at]).filter(|one| one.class.finds_by_key());
     let sought = Sought::of(core, by_key.map(|one| one.fingerprint).collect())?;
     let mut shard = core.index.lock(number);
-    let _stops = core.writer.stops_on_panic();
     let candidates = Candidates::of(core, &shard, sought)?;
     check_class_holds(core, &mut shard, members, call, &candidates)?;
     let relies =

@@ -62,9 +62,8 @@ pub(crate) fn stage(core: &Core, set: &mut WriteSet, request: &Request) -> Resul
     Ok(())
 }
 
-/// Makes a request durable. A crash before the write leaves no request, and nobody was told of one.
+/// Makes a request durable; the caller holds the planner's lock. A crash before the write leaves no request, and nobody was told of one.
 pub(crate) fn store(core: &Core, mut set: WriteSet, request: Request) -> Result<Request> {
-    let _stops = core.writer.stops_on_panic();
     stage(core, &mut set, &request)?;
     core.writer.write_durably(set)?;
     core.requests.lock().insert(request.number, request.clone());
@@ -110,7 +109,6 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
         )));
     }
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let request = Request {
         reason: erasure.reason,
         author: erasure.author,
@@ -173,7 +171,6 @@ pub(crate) fn cancel(core: &Core, number: u32, now_ms: i64) -> Result<Request> {
     core.check_writable()?;
     // Under the planner's lock no sweep can begin between the look and the write.
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let request = get(core, number)?;
     if request.kind != RequestKind::Erase {
         return Err(Error::invalid(format!("request {number} is no erasure; only those can be cancelled")));
@@ -235,7 +232,6 @@ pub(crate) fn close(
         }
     };
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let mut set = WriteSet::default();
     for name in &names {
         set.put(Family::Meta, &schema::closed_key(name), &now_ms.to_be_bytes());
@@ -271,7 +267,6 @@ pub(crate) fn apply(core: &Core, name: &str, reason: &str, author: &str, now_ms:
         }
     }
     let planner = core.planner.lock();
-    let _stops = core.writer.stops_on_panic();
     let kind = RequestKind::Apply { class: newest.id };
     let request = Request {
         reason: reason.to_owned(),

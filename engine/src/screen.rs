@@ -103,8 +103,8 @@ fn longest_ms(core: &Core) -> i64 {
 
 /// What is known of `object_key`.
 pub(crate) fn look_up(core: &Core, object_key: &[u8], now_ms: i64) -> Result<Screened> {
-    let (_, fingerprint) = core.index.locate(object_key);
     let sought = SoughtKey::of(core, object_key)?;
+    let fingerprint = *sought.fingerprint();
     // To the end, so that it does not end between the one question and the other.
     let mut shard = sought.lock(core);
     if let Some(id) = sought.live(core, &mut shard, |id, _| Ok(id))? {

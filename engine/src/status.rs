@@ -105,7 +105,7 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     needs.extend(others.map(|alarm| format!("alarm: {}", alarm.sentence)));
     if is_late {
         let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
-        needs.push(format!("overdue: {overdue} are past their ceiling"));
+        needs.push(format!("overdue: {overdue} are past their ceiling; `sexton plan` says which and why"));
     }
     needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
     needs
@@ -117,7 +117,7 @@ pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status>
     let (now_ms, clock) = (now.now_ms, now.state);
     let (log_size, published_size, publish_error, counts) = {
         let published = core.published.lock();
-        let ledger = core.ledger.lock();
+        let ledger = core.ledger.look();
         (ledger.log.size(), published.size, published.error.clone(), ledger.counts.clone())
     };
     let mut by_class: BTreeMap<ClassId, ClassStatus> = BTreeMap::new();

@@ -183,7 +183,6 @@ impl Sweep {
 
     /// Finds the objects of a shard that requests name by key.
     fn look_up(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
-        let _stops = core.writer.stops_on_panic();
         let mut set = WriteSet::default();
         let staged = self.stage_keys(core, shard, &mut set, now_ms);
         unless_gap(core, &set, staged)?;
@@ -224,7 +223,6 @@ impl Sweep {
     /// Looks at the rows of a page that were not looked at; gives how many. The shard is locked from before the rows
     /// are read until the moves are written, so that nobody changes them in between.
     fn visit(&mut self, core: &Core, shard: &mut Shard, page: PageId, now_ms: i64) -> Result<u32> {
-        let _stops = core.writer.stops_on_panic();
         let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
         if found.state == PageState::Reserved {
             // Its rows come with a commit that is on its way, and are gone from where they were.

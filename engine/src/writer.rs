@@ -2,7 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kv::{Family, Kv, Run, WriteSet};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread;
 
@@ -58,8 +59,8 @@ impl Writer {
         }
     }
 
-    /// From here on, as long as what this gives is there, a panic stops all writing too. It is taken after the lock of what
-    /// a panic could leave half done, and so gone before that lock: nothing is written behind what is not whole.
+    /// From here on, as long as what this gives is there, a panic stops all writing too. What a lock guards has it with the
+    /// lock ([`PoisoningMutex`]); this is for what is half done without one.
     pub(crate) fn stops_on_panic(&self) -> StopsOnPanic<'_> {
         StopsOnPanic { writer: self, was_panicking: thread::panicking() }
     }
@@ -130,7 +131,7 @@ impl Writer {
     }
 }
 
-/// What [`Writer::stops_on_panic`] gives; `std::sync::Mutex` does the same for what is in one mutex.
+/// What [`Writer::stops_on_panic`] gives.
 pub(crate) struct StopsOnPanic<'a> {
     writer: &'a Writer,
     was_panicking: bool,
@@ -141,6 +142,66 @@ impl Drop for StopsOnPanic<'_> {
         if thread::panicking() && !self.was_panicking {
             self.writer.poison(&Error::internal("a panic left something half done"));
         }
+    }
+}
+
+/// A mutex under which a panic stops all writing, where `std::sync::Mutex` would refuse what is in the mutex alone: nothing
+/// is written behind what a panic left half done.
+pub(crate) struct PoisoningMutex<T> {
+    mutex: Mutex<T>,
+    writer: Arc<Writer>,
+}
+
+impl<T> PoisoningMutex<T> {
+    pub(crate) fn new(value: T, writer: &Arc<Writer>) -> Self {
+        PoisoningMutex { mutex: Mutex::new(value), writer: Arc::clone(writer) }
+    }
+
+    pub(crate) fn lock(&self) -> PoisoningGuard<'_, T> {
+        let guard = self.mutex.lock();
+        PoisoningGuard { _stops: self.writer.stops_on_panic(), guard }
+    }
+
+    /// To look only: a panic leaves nothing half done, and stops nothing.
+    pub(crate) fn look(&self) -> LookingGuard<'_, T> {
+        LookingGuard(self.mutex.lock())
+    }
+
+    /// The same, where nobody else has it.
+    pub(crate) fn try_look(&self) -> Option<LookingGuard<'_, T>> {
+        self.mutex.try_lock().map(LookingGuard)
+    }
+}
+
+/// The lock of a [`PoisoningMutex`] for who changes nothing in it.
+pub(crate) struct LookingGuard<'a, T>(MutexGuard<'a, T>);
+
+impl<T> Deref for LookingGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The lock of a [`PoisoningMutex`].
+pub(crate) struct PoisoningGuard<'a, T> {
+    // In this order, which is that of dropping: writing has stopped before anybody else gets the lock.
+    _stops: StopsOnPanic<'a>,
+    guard: MutexGuard<'a, T>,
+}
+
+impl<T> Deref for PoisoningGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for PoisoningGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
     }
 }
 

@@ -29,7 +29,8 @@ use crate::screen;
 use crate::status::{self, State, Status};
 use crate::store::{Answer, Store};
 use crate::trail::Trail;
-use parking_lot::{Mutex, MutexGuard};
+use crate::writer::LookingGuard;
+use parking_lot::Mutex;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
@@ -353,9 +354,9 @@ impl Engine {
     /// Whether batches wait to be handed out again.
     pub(crate) fn has_unanswered(&self) -> bool {
         // Who plans just now knows of them.
-        let unfinished = |planner: MutexGuard<'_, Planner>| !planner.unfinished.is_empty();
+        let unfinished = |planner: LookingGuard<'_, Planner>| !planner.unfinished.is_empty();
         !self.core.returns.unanswered.lock().is_empty()
-            || self.core.planner.try_lock().is_some_and(unfinished)
+            || self.core.planner.try_look().is_some_and(unfinished)
     }
 
     /// Has the store delete a batch, part by part.
@@ -400,7 +401,8 @@ impl Engine {
 
     /// Checks everything that is stored against everything else: rows, pages, wheels, evidence, log, what is
     /// published. Reads all of it; what it finds stands in the report. Deleting waits meanwhile, so while much is
-    /// stored and something is due soon, check a copy.
+    /// stored choose an hour in which little is due. Never open a copy of the folder for it while the engine goes on: what the
+    /// copy finishes and publishes is signed with the same key, and is another history.
     ///
     /// # Errors
     /// Only where something cannot be read at all.
@@ -418,7 +420,8 @@ impl Engine {
 
     /// Cleans up behind what has ended: gives its disk space back, and clears its rows out of the index's files. After
     /// `Ok` no row of a page that had settled before the call is in any of them, log of writes included, nor the items of a
-    /// request that was forgotten. Kept are: requests and holds with what they say, until they are forgotten; and of an
+    /// request that was forgotten. Kept are: requests with what they say, until they are forgotten; what holds, lifts, alarms
+    /// and their ends say, for ever; and of an
     /// object that moved to another page, what an older table may hold, until the page that it left settles.
     ///
     /// Safe at any time; others go on meanwhile. It writes out what the index has in memory and merges the tables in which

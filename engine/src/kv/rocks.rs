@@ -70,8 +70,8 @@ const RUN: &str = "run";
 /// How often, and how far apart, it is looked whether files that were merged are gone.
 const DELETION_LOOKS: u32 = 3_000;
 const DELETION_LOOK: Duration = Duration::from_millis(10);
-/// After how many looks, and then after twice as many each, what keeps files is moved on.
-const LOOKS_BEFORE_FLUSH: u32 = 16;
+/// After how many looks what keeps files is moved on.
+const LOOKS_PER_FLUSH: u32 = 100;
 /// What is written, to the family in which nothing is kept, so that there is something to flush.
 const MARK: &[u8] = b"mark";
 /// Void entries that are left alone, however few live.
@@ -293,13 +293,17 @@ impl RocksKv {
     }
 
     /// Writes out whatever the index has in memory, and begins a new log of writes. The mark sees to that where there is
-    /// nothing to write out: a log is only ended by a flush.
+    /// nothing to write out, for a log is only ended by a flush; and it comes last, so that no other flush of ours is
+    /// under way meanwhile.
     fn flush_all(&self) -> Result<()> {
         let names = self.names.lock().clone();
         let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
         let families: Vec<_> = families.iter().collect();
-        let flushed =
-            self.db.delete(MARK).and_then(|()| self.db.flush_cfs_opt(&families, &FlushOptions::default()));
+        let flushed = self
+            .db
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .and_then(|()| self.db.delete(MARK))
+            .and_then(|()| self.db.flush());
         flushed.map_err(|e| failed("be flushed", e))
     }
 
@@ -470,7 +474,8 @@ impl Kv for RocksKv {
     fn finish_purge(&self) -> Result<()> {
         let logs = self.files_with("log")?;
         self.flush_all()?;
-        let tables = self.files_with("sst")?;
+        let tables: BTreeSet<OsString> =
+            self.files_with("sst")?.difference(&self.live_tables()?).cloned().collect();
         for look in 1..=DELETION_LOOKS {
             let live = self.live_tables()?;
             let mut replaced = tables.difference(&live);
@@ -479,7 +484,7 @@ impl Kv for RocksKv {
                 return Ok(());
             }
             thread::sleep(DELETION_LOOK);
-            if look >= LOOKS_BEFORE_FLUSH && look.is_power_of_two() {
+            if look % LOOKS_PER_FLUSH == 0 {
                 // Two things wait for the next flush, which in a quiet index never comes. A family that another one's flush
                 // met while it was being flushed itself holds on to a log in which it has nothing any more (RocksDB's
                 // `SwitchMemtable` moves on what is empty). And a table that a single read needed last is not deleted by
