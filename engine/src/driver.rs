@@ -28,7 +28,8 @@ pub struct DriverOptions {
     pub handler_threads: usize,
     /// Most objects of a sub-batch.
     pub sub_batch_objects: usize,
-    /// Batches planned and not yet committed. A hold that is placed comes too late for what is planned, so few.
+    /// Batches planned and not yet committed. A hold that is placed still keeps what of them nobody has taken, though it
+    /// names all of it as too late.
     pub batches: usize,
     /// From handing a sub-batch out to the last answer that counts, ms.
     pub answer_timeout_ms: u32,

@@ -268,26 +268,42 @@ impl Submissions {
             return false;
         }
         let must_sync = calls.iter().any(|call| call.durability == Durability::Synced);
-        let done: Vec<(Call, Result<Answers>)> = calls
-            .into_iter()
-            .map(|call| {
-                let result = call.work.apply(engine);
-                (call, result)
-            })
-            .collect();
+        let mut at_work = AtWork { submissions: self, calls, results: Vec::new() };
+        let applied: Vec<_> = at_work.calls.iter().map(|call| call.work.apply(engine)).collect();
         // Everything is written by now, and one fsync makes all of it durable. A crash before it loses calls that
         // nobody was told of.
         let synced = if must_sync { engine.sync() } else { Ok(()) };
-        let mut state = self.state.lock();
-        for (Call { token, objects, durability, .. }, result) in done {
-            let result = match &synced {
-                Err(error) if durability == Durability::Synced => result.and(Err(error.again())),
-                _ => result,
-            };
-            state.completions.push_back(Completion { token, result, objects });
-            self.signal.put();
-        }
+        let result = |(call, applied): (&Call, Result<Answers>)| match &synced {
+            Err(error) if call.durability == Durability::Synced => applied.and(Err(error.again())),
+            _ => applied,
+        };
+        at_work.results = at_work.calls.iter().zip(applied).map(result).collect();
         true
+    }
+}
+
+/// Calls that are worked at, and their results once all of them are known. Letting go of it completes each of them, also
+/// where whoever worked at them panicked.
+struct AtWork<'a> {
+    submissions: &'a Submissions,
+    calls: Vec<Call>,
+    results: Vec<Result<Answers>>,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let mut results = std::mem::take(&mut self.results).into_iter();
+        let lost = || {
+            let why =
+                "a panic, and whether the call was applied is unknown; close the engine and open it again";
+            Err(Error::internal(why))
+        };
+        let mut state = self.submissions.state.lock();
+        for Call { token, objects, .. } in std::mem::take(&mut self.calls) {
+            let result = results.next().unwrap_or_else(lost);
+            state.completions.push_back(Completion { token, result, objects });
+            self.submissions.signal.put();
+        }
     }
 }
 

@@ -638,24 +638,34 @@ fn without_threads_the_same_steps_give_the_same_files() {
     assert!(a.files.all().len() > 10, "something happened");
 }
 
-#[test]
-fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_loses_nothing() {
-    let machine = Machine::new();
+/// An engine whose index panics when a family of this kind is read, while it is armed.
+fn panicking(machine: &Machine, panics: fn(Family) -> bool) -> (Arc<Engine>, Arc<AtomicBool>) {
     let is_armed = Arc::new(AtomicBool::new(false));
     let armed = Arc::clone(&is_armed);
     let read = move |family| {
-        let panics = armed.load(Ordering::SeqCst) && matches!(family, Family::Rows(_));
-        assert!(!panics, "injected fault: reading rows panicked");
+        assert!(
+            !(armed.load(Ordering::SeqCst) && panics(family)),
+            "injected fault: reading {family:?} panicked"
+        );
         Ok(())
     };
     let kv = Hooked { inner: machine.kv.clone(), before: Box::new(read), after: Box::new(|_| Ok(())) };
-    let engine = Arc::new(machine.open_on(Arc::new(kv), 7).unwrap());
+    (Arc::new(machine.open_on(Arc::new(kv), 7).unwrap()), is_armed)
+}
+
+fn started(engine: &Arc<Engine>) -> Driver {
+    Driver::start(Arc::clone(engine), DriverOptions { threads: true, ..options() }, None).unwrap()
+}
+
+#[test]
+fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_loses_nothing() {
+    let machine = Machine::new();
+    let (engine, is_armed) = panicking(&machine, |family| matches!(family, Family::Rows(_)));
     engine.register(&uploads(&keys(4)), Durability::Synced).unwrap();
     machine.clock.advance(3 * HOUR_MS);
 
     is_armed.store(true, Ordering::SeqCst);
-    let driver =
-        Driver::start(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
+    let driver = started(&engine);
     while driver.failure().is_none() {
         thread::yield_now();
     }
@@ -669,5 +679,34 @@ fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_los
 
     let engine = machine.open().unwrap();
     assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 4);
+    assert!(engine.check().unwrap().is_sound());
+}
+
+#[test]
+fn calls_that_are_worked_at_when_their_thread_panics_are_completed_too() {
+    let machine = Machine::new();
+    let (engine, is_armed) = panicking(&machine, |family| family == Family::Locator);
+    is_armed.store(true, Ordering::SeqCst);
+    let driver =
+        Driver::new(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
+    for token in 0..3 {
+        driver.submit(token, &uploads(&keys(2)), Durability::Synced, false).unwrap();
+    }
+    driver.start_threads().unwrap();
+    let mut tokens = Vec::new();
+    while tokens.len() < 3 {
+        if let Ok(Some(completion)) = driver.next_completion() {
+            assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Internal);
+            tokens.push(completion.token);
+        }
+    }
+    assert_eq!(tokens, [0, 1, 2]);
+    while driver.failure().is_none() {
+        thread::yield_now();
+    }
+    assert_eq!(driver.failure().unwrap().kind(), ErrorKind::Internal);
+    drop(driver);
+    is_armed.store(false, Ordering::SeqCst);
+    assert!(engine.find(keys(1)[0].as_bytes()).unwrap().is_none());
     assert!(engine.check().unwrap().is_sound());
 }
