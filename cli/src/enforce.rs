@@ -48,7 +48,12 @@ impl Answers {
             Answer::Deleted => ("deleted", None),
             Answer::Anonymised(_) => ("anonymised", None),
             Answer::Absent => ("absent", None),
-            Answer::Changed => ("changed", Some("another file stands there than the one registered")),
+            Answer::Changed => (
+                "changed",
+                Some(
+                    "another file stands there than the one registered; register it, or `sexton release` if the registered one is gone",
+                ),
+            ),
             Answer::Refused(why) => ("refused", Some(&**why)),
             Answer::Failed(why) => ("failed", Some(&**why)),
         };
@@ -71,11 +76,6 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     engine.enforce(&watched)?;
     let cleared = engine.reclaim();
     bar.finish_and_clear();
-    match cleared {
-        // All was deleted and is on record; only what is left of its rows is not known to be gone.
-        Err(busy) if busy.kind() == ErrorKind::Busy => output::talk(busy),
-        other => other?,
-    }
     let answers = watched.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
     let held = held(&engine)?.saturating_sub(held_before);
     let now = engine.status()?;
@@ -94,6 +94,11 @@ pub(crate) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
         }));
     } else {
         text(&answers, held, next_ms, &needs, output);
+    }
+    // Last: all was deleted and is on record, only what is left of its rows is not known to be gone.
+    match cleared {
+        Err(busy) if busy.kind() == ErrorKind::Busy => output::talk(busy),
+        other => other?,
     }
     Ok(status::code(&needs))
 }

@@ -19,7 +19,7 @@ pub(crate) fn open(folder: &Path) -> Result<Engine, Failure> {
     let options = Options { classes: ClassSet::empty(), ..Options::default() };
     let engine = Engine::open(folder, &options).map_err(|e| match e.kind() {
         ErrorKind::Busy => Failure::new(format!(
-            "{} is open in another process: the running service has it; stop that first",
+            "{} is open in another process: the running service has it, or another command; stop that first",
             folder.display()
         )),
         _ => e.into(),

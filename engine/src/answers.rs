@@ -74,6 +74,36 @@ pub(crate) fn oldest_erasure(core: &Core, trail: &Trail, now_ms: i64) -> Result<
     Ok(None)
 }
 
+/// What people had promised to be done with by now: erasures that are not answered, and holds that nobody has reviewed, in a
+/// sentence each.
+pub(crate) fn past_their_date(core: &Core, trail: &Trail, now_ms: i64) -> Result<Vec<String>> {
+    let mut past: Vec<Request> = core.requests.lock().values().cloned().collect();
+    past.retain(|request| {
+        request.kind == RequestKind::Erase && request.is_open() && is_past(request, now_ms)
+    });
+    let mut sentences = Vec::new();
+    for request in past {
+        let number = request.number;
+        if finish(core, trail, request, now_ms)?.is_open() {
+            sentences.push(format!(
+                "erasure {number} was to be answered by now, and not all of its objects have ended"
+            ));
+        }
+    }
+    let holds = core.holds.read();
+    let unreviewed = holds.iter().filter(|hold| hold.lifted.is_none() && hold.terms.review_ms < now_ms);
+    sentences.extend(unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name)));
+    Ok(sentences)
+}
+
+/// How long what is to be erased at once may take before a person is asked, ms.
+const AT_ONCE_MS: i64 = 3_600_000;
+
+fn is_past(erasure: &Request, now_ms: i64) -> bool {
+    let grace_ms = if erasure.is_immediate() { AT_ONCE_MS } else { 0 };
+    erasure.due_ms.is_some_and(|due_ms| due_ms.saturating_add(grace_ms) < now_ms)
+}
+
 /// How often an object is looked for again that moved or ended while it was looked for.
 const LOOKS_MAX: usize = 16;
 

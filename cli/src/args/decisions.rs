@@ -95,6 +95,10 @@ pub(crate) struct ClassCloseArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum HoldCommand {
     /// Places a legal hold: what it covers, now and later, is not deleted until it is lifted
+    ///
+    /// Places a legal hold: what it covers, now and later, is not deleted until it is lifted. It does not keep the host
+    /// from overwriting or deleting an object itself. What a hold says (name, reason, what it covers) is kept for ever,
+    /// also when it was lifted: name a case rather than a person.
     Place(HoldPlaceArgs),
     /// Lifts a legal hold
     ///
@@ -200,6 +204,9 @@ pub(crate) enum EraseCommand {
     /// a class with `openings = "ticket"` only the holder of the ticket can make one; they are named.
     Receipts(EraseReceiptsArgs),
     /// Forgets a request that is over, and with it whose it was and which objects it concerned
+    ///
+    /// Forgets a request that is over, and with it whose it was and which objects it concerned. What holds say of the
+    /// same objects stays.
     #[command(after_long_help = help!("sexton erase forget /var/lib/sexton 3"))]
     Forget(EraseNumberArgs),
 }

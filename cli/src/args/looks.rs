@@ -10,7 +10,8 @@ use std::path::PathBuf;
 #[command(after_long_help = help!(
     "sexton status /var/lib/sexton",
     "a person is needed: an alarm stands, something is overdue that no legal hold keeps, the log is forked, the \
-     engine is\n     poisoned or paused, or the log could not be published"
+     engine is\n     poisoned or paused, the log could not be published, an erasure was to be answered by now, or a hold \
+     to be\n     reviewed"
 ))]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
@@ -55,7 +56,8 @@ pub(crate) struct FeedArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton screen /var/lib/sexton --dir /srv/uploads --delete-again",
-    "files stand in --dir that came back after their end, and they were not registered again"
+    "files stand in --dir that came back after their end, and they were not registered again",
+    in steps
 ))]
 pub(crate) struct ScreenArgs {
     #[command(flatten)]

@@ -61,7 +61,8 @@ pub(crate) enum Command {
     ///
     /// Opens a data folder and checks rows, pages, wheels, evidence, log and what is published against each
     /// other. It reads all of it. Opening finishes what a crash interrupted, as it always does; the check
-    /// itself writes nothing.
+    /// itself writes nothing. Nothing is deleted meanwhile. Never open a copy of a folder whose engine goes on: what
+    /// opening finishes there is signed with the same key, and is another history.
     #[cfg(feature = "engine")]
     Check(CheckArgs),
     /// Makes a new data folder

@@ -62,7 +62,8 @@ pub(crate) struct ReleaseArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton reconcile /var/lib/sexton --dir /srv/uploads --class data-30d",
-    "some files were refused, and are listed with the reason"
+    "some files were refused, and are listed with the reason",
+    in steps
 ))]
 pub(crate) struct ReconcileArgs {
     #[command(flatten)]
@@ -78,7 +79,8 @@ pub(crate) struct ReconcileArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton enforce /var/lib/sexton --dir /srv/uploads",
-    "a person is needed afterwards, as `sexton status` says it: an alarm stands, something is still overdue, …"
+    "a person is needed afterwards, as `sexton status` says it: an alarm stands, something is still overdue, …",
+    in steps
 ))]
 pub(crate) struct EnforceArgs {
     #[command(flatten)]

@@ -23,6 +23,16 @@ macro_rules! help {
             "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed"
         )
     };
+    ($example:literal, $one:literal, in steps) => {
+        concat!(
+            "Example:\n  ",
+            $example,
+            "\n\nExit codes:\n  0  done\n  1  ",
+            $one,
+            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed; or it failed on the way:\n     \
+             then what was done before stands, and the same command goes on from there"
+        )
+    };
 }
 pub(super) use help;
 

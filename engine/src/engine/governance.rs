@@ -142,12 +142,15 @@ impl Engine {
     }
 
     /// What of a status needs a person, in a sentence each: a stop, an alarm, what is overdue and held by nobody, a log that
-    /// could not be published. Where much is held past its ceiling it looks at all that lives.
+    /// could not be published, an erasure that was to be answered by now, a hold that was to be reviewed. Where much is held
+    /// past its ceiling it looks at all that lives, and it looks at each object of the erasures that are past their date.
     ///
     /// # Errors
     /// Where the index cannot be read.
     pub fn needs(&self, status: &Status) -> Result<Vec<String>> {
-        Ok(status::needs(status, self.is_late(status)?))
+        let mut needs = status::needs(status, self.is_late(status)?);
+        needs.extend(answers::past_their_date(&self.core, &self.trail, status.as_of_ms)?);
+        Ok(needs)
     }
 
     /// Whether something is overdue that no legal hold keeps: what is held may be past its ceiling.

@@ -300,7 +300,7 @@ impl Shape {
         let format = reader.array::<1>();
         if format.is_some_and(|[found]| found != Self::FORMAT) {
             return Err(Error::invalid(format!(
-                "the data folder has format {}; this version reads format {}",
+                "the data folder has format {}; this version reads format {}: open it with the release that made it",
                 bytes.first().copied().unwrap_or_default(),
                 Self::FORMAT
             )));

@@ -2,7 +2,7 @@
 
 use crate::site::{DAY_MS, Site, key, subject};
 use sexton::store::Answer;
-use sexton::{HoldKind, Outcome as Answered, RegistrationId, Selector};
+use sexton::{Erasure, HoldKind, Outcome as Answered, RegistrationId, Selector};
 use sexton_proof::receipt::Outcome;
 use sexton_proof::record::{Method, Reason};
 use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
@@ -358,4 +358,26 @@ fn an_open_object_under_a_hold_can_be_started_and_stays() {
     site.enforce();
     assert_eq!(site.receipt(id, "a"), after_hold(21 * HOUR_MS));
     site.assert_sound();
+}
+
+#[test]
+fn an_erasure_past_its_date_and_a_hold_past_its_review_need_a_person() {
+    let site = site();
+    site.put("upload", "photo");
+    site.hold("investigation", key("photo"));
+    let erasure = Erasure { within: Some("15d".parse().unwrap()), ..site.erasure(key("photo")) };
+    let number = site.engine().erase(erasure).unwrap().number;
+    let needs = || site.engine().needs(&site.engine().status().unwrap()).unwrap();
+    site.pass(15 * DAY_MS);
+    assert!(needs().is_empty(), "{:?}", needs());
+
+    site.pass(1_000);
+    let late = format!("erasure {number} was to be answered by now, and not all of its objects have ended");
+    assert_eq!(needs(), std::slice::from_ref(&late));
+    site.pass(75 * DAY_MS);
+    assert_eq!(needs(), [late, "hold \"investigation\" was to be reviewed by now".into()]);
+
+    site.lift("investigation", DAY_MS);
+    site.pass(DAY_MS);
+    assert!(needs().is_empty(), "{:?}", needs());
 }
