@@ -7,13 +7,15 @@
  *   retention.c   registering what came in, and saying when a file's time begins
  *   processing.c  what the server does with a file; here it counts lines
  *   deletion.c    deletes what the engine hands over, and answers for it
+ *   clearing.c    has the engine's files cleared of what is gone
  *
- * Everything but the engine's own threads runs in one thread, the loop's. A function called ..._turn does a bounded
+ * Everything but clearing and the engine's own threads runs in one thread, the loop's. A function called ..._turn does a bounded
  * slice of its work, so that the loop comes back to its sockets, and says how long the loop may sleep then. */
 #ifndef FILEHOLD_H
 #define FILEHOLD_H
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <sexton.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -129,6 +131,15 @@ struct deletion {
   size_t next, len;
 };
 
+struct clearing {
+  sexton_engine *engine;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t end;
+  bool runs;   /* whether there is the thread */
+  bool ending; /* under the lock */
+};
+
 struct http {
   struct MHD_Daemon *daemon;
   bool has_woken; /* connections that http_turn does not know of yet */
@@ -147,6 +158,7 @@ struct server {
   struct retention retention;
   struct processing processing;
   struct deletion deletion;
+  struct clearing clearing;
   struct http http;
   bool closing; /* nothing new is taken in */
   bool failed;  /* the loop must end: the engine or the disk cannot be relied upon */
@@ -183,6 +195,11 @@ int processing_turn(struct server *server);
 
 int deletion_turn(struct server *server);
 void deletion_drop(struct deletion *deletion);
+
+/* ---- clearing.c ---- */
+
+bool clearing_start(struct clearing *clearing, sexton_engine *engine);
+void clearing_stop(struct clearing *clearing);
 
 /* ---- http.c ---- */
 

@@ -145,9 +145,6 @@ class Verifier:
         (self.folder / "trust.policy").write_bytes(client.ask("GET", "/policy").body)
         for answer in answers:
             receipt = client.ask("GET", receipt_path(answer))
-            while receipt.status == 503:  # not published yet
-                time.sleep(float(receipt.headers["Retry-After"]))
-                receipt = client.ask("GET", receipt_path(answer))
             statuses.append(receipt.status)
             if receipt.status == 200:
                 (self.folder / f"{answer.json()['id']}.tlog-proof").write_bytes(receipt.body)

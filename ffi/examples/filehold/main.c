@@ -167,7 +167,7 @@ static void loop(struct server *server, int signal_fd) {
 static bool start(struct server *server, const struct settings *settings) {
   /* The engine first: where another server has it open, its uploads must be left alone. */
   if (!engine_open(server, settings) || !folder_open(&server->folder, settings->data) || !engine_reconcile(server) ||
-      !http_start(server, settings))
+      !clearing_start(&server->clearing, server->retention.engine) || !http_start(server, settings))
     return false;
   printf("filehold listens on http://%s:%u\n", settings->address, (unsigned)server->http.port);
   fflush(stdout);
@@ -182,6 +182,7 @@ static void stop(struct server *server) {
   http_stop(&server->http);
   deletion_drop(&server->deletion);
   processing_drop(&server->processing);
+  clearing_stop(&server->clearing);
   engine_close(server);
   folder_close(&server->folder);
 }
