@@ -262,7 +262,7 @@ fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done
     assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
     assert!(verdict.quorum_met && verdict.quorum_required);
     assert_eq!(verdict.floor_ms, world.openings[49].floor_ms);
-    assert_eq!(DOES_NOT_PROVE.len(), 6);
+    assert_eq!(DOES_NOT_PROVE.len(), 7);
 }
 
 #[test]

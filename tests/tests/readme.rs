@@ -1,8 +1,10 @@
-//! The README's quickstart is run as it stands there, and what it says of itself is true.
+//! The README's quickstart is run as it stands there, and what it and the page on class files say is true.
 
-use sexton::{Engine, Options};
+use sexton::{ClassSet, Engine, Options};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Outcome};
+use sexton_proof::window::Span;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 const README: &str = include_str!("../../README.md");
@@ -30,6 +32,51 @@ fn the_quickstart_deletes_a_file_and_its_receipt_says_an_hour_too_late() {
 #[test]
 fn the_class_file_in_the_readme_is_one() {
     let shown = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let classes = sexton::ClassSet::from_toml(shown).unwrap();
+    let classes = ClassSet::from_toml(shown).unwrap();
     assert_eq!(classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>(), ["thumbnails"]);
+}
+
+const CLASSES: &str = include_str!("../../docs/classes.md");
+
+/// The cells of the rows below the heading of a table, without their code marks.
+fn rows(heading: &str) -> Vec<Vec<String>> {
+    let table =
+        CLASSES.split(heading).nth(1).unwrap().lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|c| c.trim().replace('`', "")).collect();
+    table.map(cells).collect()
+}
+
+#[test]
+fn the_fields_of_a_class_file_are_those_of_its_page_and_take_its_examples() {
+    let fields = rows("| field | example |");
+    let refused = ClassSet::from_toml("[class.a]\nnone = 1").unwrap_err().to_string();
+    let known: BTreeSet<&str> = refused.split('`').skip(1).step_by(2).skip(1).collect();
+    assert!(known.contains("within"), "{refused}");
+    let told: BTreeSet<&str> = fields.iter().map(|cells| &*cells[0]).collect();
+    assert_eq!(told, known);
+
+    for cells in &fields {
+        let (field, example) = (&cells[0], &cells[1]);
+        let beside = match &**field {
+            "within" | "keep" => "",
+            "calendar" => "within = \"15wd\"",
+            "max_open" => "within = \"3h\"\nstart = \"explicit\"",
+            _ => "within = \"3h\"",
+        };
+        let calendar = "[calendar.offices]\ndays = \"2026-10-01\"";
+        let file = format!("{calendar}\n[class.a]\n{field} = {example}\n{beside}");
+        ClassSet::from_toml(&file).unwrap_or_else(|e| panic!("{field}: {e}"));
+    }
+}
+
+#[test]
+fn slot_and_lead_are_by_default_those_of_the_page_on_class_files() {
+    let table = rows("| kept for | for example |");
+    assert_eq!(table.len(), 5);
+    for cells in table {
+        let classes = ClassSet::from_toml(&format!("[class.a]\nwithin = \"{}\"", cells[1])).unwrap();
+        let class = classes.iter().next().unwrap();
+        let ms = |span: &str| u64::try_from(span.parse::<Span>().unwrap().exact_ms().unwrap()).unwrap();
+        assert_eq!((class.slot_ms, class.lead_ms), (ms(&cells[2]), ms(&cells[3])), "{cells:?}");
+    }
 }

@@ -6,8 +6,9 @@ use crate::record::{Method, Reason};
 use crate::window::Span;
 
 /// What a valid receipt does not prove. These sentences belong beside every green result.
-pub const DOES_NOT_PROVE: [&str; 6] = [
+pub const DOES_NOT_PROVE: [&str; 7] = [
     "It does not prove that every object was registered.",
+    "It does not prove that the store told the truth when it answered that the object was deleted.",
     "It does not prove that no other copy of the object existed, or exists.",
     "It does not prove that the storage medium holds no remnant of the object.",
     "It does not prove that the start, key, digest and size that the operator registered were the true ones.",

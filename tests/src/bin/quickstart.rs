@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let registered = engine.register(&[upload], Durability::Synced)?;
 
-    engine.enforce(&store)?; // or Worker::start, which goes on by itself
+    engine.enforce(&store)?; // a service: Worker::start or Driver, and Engine::reclaim once an hour
     let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
     println!("{receipt}"); // `sexton verify` says: authentic, and deleted an hour too late
     Ok(())
