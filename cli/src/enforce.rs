@@ -51,7 +51,7 @@ impl Answers {
             Answer::Changed => (
                 "changed",
                 Some(
-                    "another file stands there than the one registered; register it, or `sexton release` if the registered one is gone",
+                    "another file stands there than the one registered; where that one is gone, `sexton release` it, then `sexton reconcile`",
                 ),
             ),
             Answer::Refused(why) => ("refused", Some(&**why)),

@@ -74,26 +74,36 @@ pub(crate) fn oldest_erasure(core: &Core, trail: &Trail, now_ms: i64) -> Result<
     Ok(None)
 }
 
-/// What people had promised to be done with by now: erasures that are not answered, and holds that nobody has reviewed, in a
-/// sentence each.
-pub(crate) fn past_their_date(core: &Core, trail: &Trail, now_ms: i64) -> Result<Vec<String>> {
+/// What people had promised to be done with by now and is not: erasures with objects that wait for nothing but their turn,
+/// and holds that nobody has reviewed, in a sentence each. What a hold or a floor keeps is no longer for anybody to hurry.
+pub(crate) fn past_their_date(core: &Core, trail: &Trail, now_ms: i64) -> Vec<String> {
     let mut past: Vec<Request> = core.requests.lock().values().cloned().collect();
     past.retain(|request| {
         request.kind == RequestKind::Erase && request.is_open() && is_past(request, now_ms)
     });
-    let mut sentences = Vec::new();
-    for request in past {
-        let number = request.number;
-        if finish(core, trail, request, now_ms)?.is_open() {
-            sentences.push(format!(
-                "erasure {number} was to be answered by now, and not all of its objects have ended"
-            ));
-        }
-    }
+    let mut sentences: Vec<String> =
+        past.iter().filter_map(|request| what_is_missing(core, trail, request, now_ms)).collect();
     let holds = core.holds.read();
     let unreviewed = holds.iter().filter(|hold| hold.lifted.is_none() && hold.terms.review_ms < now_ms);
     sentences.extend(unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name)));
-    Ok(sentences)
+    sentences
+}
+
+fn what_is_missing(core: &Core, trail: &Trail, erasure: &Request, now_ms: i64) -> Option<String> {
+    let begin = format!("erasure {} was to be answered by now, and", erasure.number);
+    if erasure.state == RequestState::Waiting {
+        return Some(format!("{begin} its objects have not been looked for: nothing has planned since"));
+    }
+    let waits = |item: &Item| matches!(item.progress, Progress::Waits { held: false, floor_ms: None, .. });
+    match items(core, trail, erasure.number, now_ms)
+        .map(|items| items.iter().filter(|&item| waits(item)).count())
+    {
+        Ok(0) => None,
+        // It was forgotten meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Ok(waiting) => Some(format!("{begin} {waiting} of its objects still wait")),
+        Err(error) => Some(format!("{begin} it cannot be told whether it is: {error}")),
+    }
 }
 
 /// How long what is to be erased at once may take before a person is asked, ms.

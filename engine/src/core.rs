@@ -150,9 +150,9 @@ impl Classes {
     }
 
     pub(crate) fn by_id(&self, id: ClassId) -> Result<&Arc<Class>> {
-        self.by_id
-            .get(&id)
-            .ok_or_else(|| Error::corrupt(format!("class {id} is not known; restore a backup")))
+        self.by_id.get(&id).ok_or_else(|| {
+            Error::corrupt(format!("class {id} is not known; see Backups in docs/operations.md"))
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Class>> {

@@ -20,7 +20,7 @@ pub enum ErrorKind {
     Full,
     /// The operating system refused; the sentence names the file.
     Io,
-    /// Stored data contradict themselves. Do not go on; run the full check, restore a backup.
+    /// Stored data contradict themselves. Do not go on: keep the folder as it is, run the full check, see Backups in docs/operations.md.
     Corrupt,
     /// The log here is not the one that was last published. Nothing is signed and nothing deleted; a person decides.
     Forked,

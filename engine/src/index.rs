@@ -330,7 +330,8 @@ impl Shard {
 
     /// Puts a page back that was found in the index.
     pub(crate) fn restore(&mut self, id: PageId, page: Page) -> Result<()> {
-        let parts = self.class(id.class)?.wheel.entry(id.slot, Vec::new);
+        // Most slots have one page in a shard, and of slots there can be hundreds of thousands.
+        let parts = self.class(id.class)?.wheel.entry(id.slot, || Vec::with_capacity(1));
         parts.push(page);
         Ok(())
     }

@@ -228,7 +228,9 @@ pub(crate) fn restore(kv: &dyn Kv, index: &Index) -> Result<()> {
         *last = generation;
         let (keys, rest) = value.as_chunks::<{ schema::LOCATOR_KEY_BYTES }>();
         if !rest.is_empty() {
-            return Err(Error::corrupt("a note of what finds a key is cut short; restore a backup"));
+            return Err(Error::corrupt(
+                "a note of what finds a key is cut short; see Backups in docs/operations.md",
+            ));
         }
         for key in keys {
             entries.push(schema::locator_entry(key)?);

@@ -20,7 +20,8 @@ impl Log {
         let Some(bytes) = kv.get(Family::Meta, schema::LOG)? else {
             return Ok(Log { frontier: Frontier::new(), last_logged_ms: 0 });
         };
-        let malformed = || Error::corrupt("the record of the log's size is malformed; restore a backup");
+        let malformed =
+            || Error::corrupt("the record of the log's size is malformed; see Backups in docs/operations.md");
         let mut reader = Reader(&bytes);
         let size = reader.u64().ok_or_else(malformed)?;
         let last_logged_ms = reader.i64().ok_or_else(malformed)?;
@@ -75,15 +76,16 @@ impl Log {
 
 /// An entry of the log.
 pub(crate) fn entry(kv: &dyn Kv, index: u64) -> Result<Vec<u8>> {
-    kv.get(Family::Log, &schema::entry_key(index))?
-        .ok_or_else(|| Error::corrupt(format!("log entry {index} is missing; restore a backup")))
+    kv.get(Family::Log, &schema::entry_key(index))?.ok_or_else(|| {
+        Error::corrupt(format!("log entry {index} is missing; see Backups in docs/operations.md"))
+    })
 }
 
 /// The hash of a complete subtree.
 pub(crate) fn node(kv: &dyn Kv, level: u8, index: u64) -> Result<Hash> {
-    kv.get(Family::Log, &schema::node_key(level, index))?
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| Error::corrupt(format!("log hash {level}/{index} is missing; restore a backup")))
+    kv.get(Family::Log, &schema::node_key(level, index))?.and_then(|bytes| bytes.try_into().ok()).ok_or_else(
+        || Error::corrupt(format!("log hash {level}/{index} is missing; see Backups in docs/operations.md")),
+    )
 }
 
 /// The root that the log had at `size`, which is at most its size now.

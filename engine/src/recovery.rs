@@ -83,7 +83,9 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     let signer = load_signer(&*files, &*entropy, &shape.origin, fresh)?;
     let log = Log::load(&*kv)?;
     if log::root_at(&*kv, log.size())? != log.root() {
-        return Err(Error::corrupt("the log's hashes contradict its root; restore a backup"));
+        return Err(Error::corrupt(
+            "the log's hashes contradict its root; see Backups in docs/operations.md",
+        ));
     }
     let checkpoint = publish::read_checkpoint(&*files, &signer.verifier())?;
     let forked = fork(&*kv, &*files, &log, checkpoint.as_ref().map(|c| (c.size, c.root)))?;
@@ -150,8 +152,8 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
 fn new_shape(files: &dyn Files, entropy: &dyn Entropy, options: &Options) -> Result<Shape> {
     if files.read(publish::HEAD)?.is_some() || files.read(publish::CHECKPOINT)?.is_some() {
         return Err(Error::corrupt(
-            "the index is empty but a log was published from this folder; restore the index from a backup, or use \
-             a new folder and a new origin",
+            "the index is empty but a log was published from this folder; bring the index back (see Backups in \
+             docs/operations.md), or use a new folder and a new origin",
         ));
     }
     let (origin, shards) = options.new_shape()?;
@@ -376,7 +378,7 @@ fn load_planner(kv: &dyn Kv, index: &Index, options: &Options, now_ms: i64) -> R
         let pages: Vec<PageId> = intent.pages.iter().map(|page| page.page).collect();
         if index.take(&pages) != intent.pages {
             return Err(Error::corrupt(format!(
-                "the intent of batch {} names rows that the index does not have; restore a backup",
+                "the intent of batch {} names rows that the index does not have; see Backups in docs/operations.md",
                 intent.batch
             )));
         }

@@ -93,6 +93,9 @@ pub struct ClassStatus {
     pub ended: Counts,
 }
 
+/// How far the wall clock may be behind the time that is trusted before a person is needed, ms.
+const BEHIND_MAX_MS: i64 = 60_000;
+
 /// What of a status needs a person, in a sentence each; `is_late` says whether something is overdue that no hold keeps.
 pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     let mut needs = Vec::new();
@@ -105,7 +108,16 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     needs.extend(others.map(|alarm| format!("alarm: {}", alarm.sentence)));
     if is_late {
         let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
-        needs.push(format!("overdue: {overdue} are past their ceiling; `sexton plan` says which and why"));
+        needs.push(format!(
+            "overdue: {overdue} are past their ceiling; `sexton plan` lists them, the log says why"
+        ));
+    }
+    if let ClockState::Behind { by_ms } = status.clock
+        && by_ms >= BEHIND_MAX_MS
+    {
+        needs.push(format!(
+            "the clock is behind by {by_ms} ms: nothing more falls due until it has caught up; set it right"
+        ));
     }
     needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
     needs

@@ -59,7 +59,7 @@
 // The operating system refused; the message names the file.
 #define SEXTON_IO 7
 
-// Stored data contradict themselves. Do not go on; run the full check, restore a backup.
+// Stored data contradict themselves. Do not go on: keep the folder as it is, run the full check, see Backups in docs/operations.md.
 #define SEXTON_CORRUPT 8
 
 // The log here is not the one that was last published: nothing is signed and nothing deleted. (Not about fork().)

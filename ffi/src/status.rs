@@ -19,7 +19,7 @@ pub const SEXTON_BUSY: i32 = 5;
 pub const SEXTON_FULL: i32 = 6;
 /// The operating system refused; the message names the file.
 pub const SEXTON_IO: i32 = 7;
-/// Stored data contradict themselves. Do not go on; run the full check, restore a backup.
+/// Stored data contradict themselves. Do not go on: keep the folder as it is, run the full check, see Backups in docs/operations.md.
 pub const SEXTON_CORRUPT: i32 = 8;
 /// The log here is not the one that was last published: nothing is signed and nothing deleted. (Not about fork().)
 pub const SEXTON_FORKED: i32 = 9;

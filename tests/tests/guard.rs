@@ -193,7 +193,10 @@ fn a_clock_that_goes_back_a_day_un_expires_nothing_and_deletes_nothing_early() {
     site.machine.clock.step(-DAY_MS);
     site.enforce();
     assert!(!site.has("due"), "its time had come");
-    assert_eq!(site.engine().status().unwrap().clock, ClockState::Behind { by_ms: DAY_MS });
+    let status = site.engine().status().unwrap();
+    assert_eq!(status.clock, ClockState::Behind { by_ms: DAY_MS });
+    let needs = site.engine().needs(&status).unwrap();
+    assert!(needs.iter().any(|need| need.starts_with("the clock is behind by 86400000 ms")), "{needs:?}");
     site.pass(DAY_MS);
     assert!(site.has("fresh"), "time stood still until the clock had caught up");
     site.pass(3 * HOUR_MS);

@@ -49,7 +49,7 @@ pub(crate) struct ClassListArgs {
 
 /// Which definitions.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = help!("sexton class set /var/lib/sexton classes.toml --dry-run"))]
+#[command(after_long_help = help!("sexton class set /var/lib/sexton classes.toml --dry-run", in steps))]
 pub(crate) struct ClassSetArgs {
     #[command(flatten)]
     pub(crate) change: Change,
@@ -287,7 +287,8 @@ pub(crate) struct EraseListArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton erase receipts /var/lib/sexton 3 --out receipts-3",
-    "for some objects that ended no receipt could be made; they are listed with the reason"
+    "for some objects that ended no receipt could be made; they are listed with the reason",
+    in steps
 ))]
 pub(crate) struct EraseReceiptsArgs {
     #[command(flatten)]
@@ -303,7 +304,8 @@ pub(crate) struct EraseReceiptsArgs {
 /// Which alarms.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
-    "sexton resume /var/lib/sexton 3f --reason 'a new disk, nothing is wrong' --author 'Ada Lovelace'"
+    "sexton resume /var/lib/sexton 3f --reason 'a new disk, nothing is wrong' --author 'Ada Lovelace'",
+    in steps
 ))]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]

@@ -23,6 +23,14 @@ macro_rules! help {
             "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed"
         )
     };
+    ($example:literal, in steps) => {
+        concat!(
+            "Example:\n  ",
+            $example,
+            "\n\nExit codes:\n  0  done\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed; or it \
+             failed on the way:\n     then what was done before stands, and the same command goes on from there"
+        )
+    };
     ($example:literal, $one:literal, in steps) => {
         concat!(
             "Example:\n  ",

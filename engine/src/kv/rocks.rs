@@ -262,7 +262,7 @@ impl RocksKv {
         } else if holds_data(path) {
             // RocksDB would begin anew here and clear away what it does not know.
             return Err(Error::corrupt(format!(
-                "the index in {} lacks its file CURRENT; put it back or restore a backup",
+                "the index in {} lacks its file CURRENT; put it back, or see Backups in docs/operations.md",
                 path.display()
             )));
         }

@@ -42,7 +42,8 @@ impl Intent {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader(bytes);
-        Self::read(&mut reader).ok_or_else(|| Error::corrupt("an intent is malformed; restore a backup"))
+        Self::read(&mut reader)
+            .ok_or_else(|| Error::corrupt("an intent is malformed; see Backups in docs/operations.md"))
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -105,9 +105,9 @@ pub(crate) fn locator_key(
 /// The fingerprint and the registration of an entry.
 pub(crate) fn locator_entry(key: &[u8]) -> Result<([u8; FINGERPRINT_BYTES], RegistrationId)> {
     let entry = key.split_first_chunk().and_then(|(fingerprint, id)| Some((*fingerprint, id.as_array()?)));
-    entry
-        .map(|(fingerprint, id)| (fingerprint, RegistrationId::from_bytes(id)))
-        .ok_or_else(|| Error::corrupt("an entry by which a key is found is malformed; restore a backup"))
+    entry.map(|(fingerprint, id)| (fingerprint, RegistrationId::from_bytes(id))).ok_or_else(|| {
+        Error::corrupt("an entry by which a key is found is malformed; see Backups in docs/operations.md")
+    })
 }
 
 /// The first registration id of all.
@@ -138,8 +138,9 @@ pub(crate) fn notes(shard: u16, generation: u64) -> Range<Vec<u8>> {
 pub(crate) fn note_of(key: &[u8]) -> Result<(u16, u64)> {
     let mut reader = Reader(key);
     let read = |r: &mut Reader<'_>| Some((r.u16()?, r.u64()?)).filter(|_| r.0.len() == 20);
-    read(&mut reader)
-        .ok_or_else(|| Error::corrupt("a note of what finds a key is malformed; restore a backup"))
+    read(&mut reader).ok_or_else(|| {
+        Error::corrupt("a note of what finds a key is malformed; see Backups in docs/operations.md")
+    })
 }
 
 // --- log ----------------------------------------------------------------------------------------------------------
@@ -237,8 +238,9 @@ pub(crate) fn to_json<T: Serialize>(record: &T) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::corrupt(format!("the record of {what} is malformed ({e}); restore a backup")))
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::corrupt(format!("the record of {what} is malformed ({e}); see Backups in docs/operations.md"))
+    })
 }
 
 pub(crate) fn prefix(name: &[u8]) -> Range<Vec<u8>> {

@@ -59,7 +59,9 @@ impl Mark {
                 .map(|(cause, to)| Mark::Moved { cause, to: RegistrationId::from_bytes(to) }),
             _ => None,
         };
-        mark.ok_or_else(|| Error::corrupt("the mark of a registration is malformed; restore a backup"))
+        mark.ok_or_else(|| {
+            Error::corrupt("the mark of a registration is malformed; see Backups in docs/operations.md")
+        })
     }
 }
 

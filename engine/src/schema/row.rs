@@ -74,8 +74,9 @@ impl<'a> Row<'a> {
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader(bytes);
-        Self::read(&mut reader)
-            .ok_or_else(|| Error::corrupt("a row is cut short or too long; restore a backup"))
+        Self::read(&mut reader).ok_or_else(|| {
+            Error::corrupt("a row is cut short or too long; see Backups in docs/operations.md")
+        })
     }
 
     /// Whether an earlier attempt of ours may have deleted it.

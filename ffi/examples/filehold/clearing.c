@@ -6,28 +6,32 @@
 #include <time.h>
 
 #define CLEARED_EVERY_S 3600
+#define TRIED_AGAIN_S 60 /* after a pass that failed: somebody may still have read an older file */
 
-/* Waits an hour, or until it is to end; whether it is. The caller holds the lock. */
-static bool is_ended(struct clearing *clearing) {
+/* Waits so long, or until it is to end. The caller holds the lock. */
+static void sleep_s(struct clearing *clearing, time_t seconds) {
   struct timespec again;
   clock_gettime(CLOCK_MONOTONIC, &again);
-  again.tv_sec += CLEARED_EVERY_S;
+  again.tv_sec += seconds;
   int status = 0;
   while (!clearing->ending && status == 0)
     status = pthread_cond_timedwait(&clearing->end, &clearing->lock, &again);
-  return clearing->ending;
 }
 
 static void *clear(void *user) {
   struct clearing *clearing = user;
   pthread_mutex_lock(&clearing->lock);
-  do {
+  while (!clearing->ending) {
     pthread_mutex_unlock(&clearing->lock);
     sexton_error *error = NULL;
-    if (sexton_reclaim(clearing->engine, &error) != SEXTON_OK)
-      say_error("the engine's files were not cleared, which is tried again in an hour", error);
+    bool cleared = sexton_reclaim(clearing->engine, &error) == SEXTON_OK;
+    if (cleared)
+      say("the engine's files are cleared of what is gone.");
+    else
+      say_error("the engine's files were not cleared, which is tried again in a minute", error);
     pthread_mutex_lock(&clearing->lock);
-  } while (!is_ended(clearing));
+    sleep_s(clearing, cleared ? CLEARED_EVERY_S : TRIED_AGAIN_S);
+  }
   pthread_mutex_unlock(&clearing->lock);
   return NULL;
 }
@@ -47,14 +51,20 @@ bool clearing_start(struct clearing *clearing, sexton_engine *engine) {
   return clearing->runs;
 }
 
-/* Before the engine is closed. A pass that has begun is waited for. */
-void clearing_stop(struct clearing *clearing) {
+/* No pass begins any more. */
+void clearing_end(struct clearing *clearing) {
   if (!clearing->runs)
     return;
   pthread_mutex_lock(&clearing->lock);
   clearing->ending = true;
   pthread_cond_signal(&clearing->end);
   pthread_mutex_unlock(&clearing->lock);
-  pthread_join(clearing->thread, NULL);
+}
+
+/* Before the engine is closed. A pass that has begun is waited for. */
+void clearing_stop(struct clearing *clearing) {
+  clearing_end(clearing);
+  if (clearing->runs)
+    pthread_join(clearing->thread, NULL);
   clearing->runs = false;
 }

@@ -199,6 +199,7 @@ void deletion_drop(struct deletion *deletion);
 /* ---- clearing.c ---- */
 
 bool clearing_start(struct clearing *clearing, sexton_engine *engine);
+void clearing_end(struct clearing *clearing);
 void clearing_stop(struct clearing *clearing);
 
 /* ---- http.c ---- */

@@ -227,7 +227,7 @@ static enum MHD_Result get_receipt(struct server *server, struct MHD_Connection 
   const char *name = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "name");
   if (name == NULL)
     return refuse(connection, MHD_HTTP_BAD_REQUEST,
-                  "Add ?name= and the name of the file: the server has forgotten it, and the receipt opens with it.");
+                  "Add ?name= and the name of the file: the server forgets it, and the receipt opens with it.");
   sexton_id id;
   sexton_text *text = NULL;
   sexton_error *error = NULL;

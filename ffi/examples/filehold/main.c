@@ -157,6 +157,7 @@ static void loop(struct server *server, int signal_fd) {
     struct signalfd_siginfo signal;
     if (read(signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal && !server->closing) {
       server->closing = true;
+      clearing_end(&server->clearing);
       closing_since_ms = monotonic_ms();
     }
   }
@@ -167,7 +168,7 @@ static void loop(struct server *server, int signal_fd) {
 static bool start(struct server *server, const struct settings *settings) {
   /* The engine first: where another server has it open, its uploads must be left alone. */
   if (!engine_open(server, settings) || !folder_open(&server->folder, settings->data) || !engine_reconcile(server) ||
-      !clearing_start(&server->clearing, server->retention.engine) || !http_start(server, settings))
+      !http_start(server, settings) || !clearing_start(&server->clearing, server->retention.engine))
     return false;
   printf("filehold listens on http://%s:%u\n", settings->address, (unsigned)server->http.port);
   fflush(stdout);

@@ -229,7 +229,7 @@ fn an_index_that_is_gone_is_not_begun_anew_beside_what_was_published() {
     let kept = bench.folder.path().with_extension("kept");
     copy(&folder.join("index"), &kept);
     fs::remove_dir_all(folder.join("index")).unwrap();
-    refused(open(&bench, folder), ErrorKind::Corrupt, "restore the index from a backup");
+    refused(open(&bench, folder), ErrorKind::Corrupt, "bring the index back");
     assert_eq!(evidence(folder), before);
     fs::remove_dir_all(folder.join("index")).unwrap();
     copy(&kept, &folder.join("index"));
