@@ -62,8 +62,7 @@ pub(crate) fn items(core: &Core, trail: &Trail, number: u32, now_ms: i64) -> Res
 
 /// The erasure that is open longest. It costs a look at each object of that erasure.
 pub(crate) fn oldest_erasure(core: &Core, trail: &Trail, now_ms: i64) -> Result<Option<Request>> {
-    let mut open: Vec<Request> = core.requests.lock().values().cloned().collect();
-    open.retain(|request| request.kind == RequestKind::Erase && request.is_open());
+    let mut open = open_erasures(core);
     open.sort_by_key(|request| request.received_ms);
     for request in open {
         let request = finish(core, trail, request, now_ms)?;
@@ -74,17 +73,21 @@ pub(crate) fn oldest_erasure(core: &Core, trail: &Trail, now_ms: i64) -> Result<
     Ok(None)
 }
 
+fn open_erasures(core: &Core) -> Vec<Request> {
+    let requests = core.requests.lock();
+    let open = requests.values().filter(|request| request.kind == RequestKind::Erase && request.is_open());
+    open.cloned().collect()
+}
+
 /// What people had promised to be done with by now and is not: erasures with objects that wait for nothing but their turn,
 /// and holds that nobody has reviewed, in a sentence each. What a hold or a floor keeps is no longer for anybody to hurry.
 pub(crate) fn past_their_date(core: &Core, trail: &Trail, now_ms: i64) -> Vec<String> {
-    let mut past: Vec<Request> = core.requests.lock().values().cloned().collect();
-    past.retain(|request| {
-        request.kind == RequestKind::Erase && request.is_open() && is_past(request, now_ms)
-    });
+    let open = open_erasures(core);
+    let past = open.iter().filter(|erasure| is_past(erasure, now_ms));
     let mut sentences: Vec<String> =
-        past.iter().filter_map(|request| what_is_missing(core, trail, request, now_ms)).collect();
+        past.filter_map(|erasure| what_is_missing(core, trail, erasure, now_ms)).collect();
     let holds = core.holds.read();
-    let unreviewed = holds.iter().filter(|hold| hold.lifted.is_none() && hold.terms.review_ms < now_ms);
+    let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review_ms < now_ms);
     sentences.extend(unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name)));
     sentences
 }
@@ -94,16 +97,15 @@ fn what_is_missing(core: &Core, trail: &Trail, erasure: &Request, now_ms: i64) -
     if erasure.state == RequestState::Waiting {
         return Some(format!("{begin} its objects have not been looked for: nothing has planned since"));
     }
-    let waits = |item: &Item| matches!(item.progress, Progress::Waits { held: false, floor_ms: None, .. });
-    match items(core, trail, erasure.number, now_ms)
-        .map(|items| items.iter().filter(|&item| waits(item)).count())
-    {
-        Ok(0) => None,
+    let items = match items(core, trail, erasure.number, now_ms) {
+        Ok(items) => items,
         // It was forgotten meanwhile.
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Ok(waiting) => Some(format!("{begin} {waiting} of its objects still wait")),
-        Err(error) => Some(format!("{begin} it cannot be told whether it is: {error}")),
-    }
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => return Some(format!("{begin} it cannot be told whether it is: {error}")),
+    };
+    let waits = |item: &&Item| matches!(item.progress, Progress::Waits { held: false, floor_ms: None, .. });
+    let waiting = items.iter().filter(waits).count();
+    (waiting > 0).then(|| format!("{begin} {waiting} of its objects still wait"))
 }
 
 /// How long what is to be erased at once may take before a person is asked, ms.

@@ -170,7 +170,7 @@ pub(crate) fn status(core: &Core, trail: &Trail, now: Trusted) -> Result<Status>
     let alarms: Vec<Alarm> = core.alarms.lock().values().cloned().collect();
     let state = state(core);
     let oldest_erasure = answers::oldest_erasure(core, trail, now_ms)?;
-    let holds = core.holds.read().iter().filter(|hold| hold.lifted.is_none()).count() as u64;
+    let holds = core.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
     Ok(Status {
         state,
         as_of_ms: now_ms,

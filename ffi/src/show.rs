@@ -1,10 +1,10 @@
 //! What is shown: state, status, counters, the plan ahead, the feed, screening, the full check.
 
 use crate::error::{not_found, sexton_error};
-use crate::handle::{sexton_engine, with_driver, with_engine, with_signals_blocked};
+use crate::handle::{sexton_engine, with_engine, with_signals_blocked};
 use crate::inside;
 use crate::pointer::{self, Out, lend};
-use crate::text::{give_json, sexton_text};
+use crate::text::{give_json, give_json_of_driver, sexton_text};
 use crate::types::{SEXTON_UNKNOWN_MS, sexton_bytes, sexton_counters, sexton_forecast};
 use sexton::{Action, ClassStatus, Driver, Engine, Forecast, State, json};
 use std::ffi::c_void;
@@ -47,17 +47,15 @@ pub unsafe extern "C" fn sexton_status(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
-        let out = Out::new(json, "json")?;
         let status = driver.engine().status()?;
         let mut needs = driver.engine().needs(&status)?;
         // An error that poisons nothing, as one in reading, shows nowhere else to who never polls.
         let stopped = |error| format!("deleting has stopped: {error}; close the engine and open it again");
         needs.extend(driver.failure().map(stopped));
-        out.give_text(json::status(&status, &needs).to_string());
-        Ok(())
+        Ok(json::status(&status, &needs))
     };
     // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_driver(engine, error, body) }
+    unsafe { give_json_of_driver(engine, json, error, body) }
 }
 
 /// The counts of a class. Costs as much as sexton_status().

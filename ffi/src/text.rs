@@ -1,11 +1,11 @@
 //! Texts that C is given: JSON, receipts, policies.
 
 use crate::error::{EMPTY, Outcome, call, invalid, plain, sexton_error};
-use crate::handle::{sexton_engine, with_engine};
+use crate::handle::{sexton_engine, with_driver};
 use crate::pointer::{self, Out};
 use crate::types::{sexton_bytes, sexton_id};
 use serde_json::Value;
-use sexton::{Engine, RegistrationId};
+use sexton::{Driver, Engine, RegistrationId};
 
 /// A text with its length: JSON, a receipt, a policy. UTF-8, not NUL-terminated. Opaque; freed with sexton_text_free().
 pub struct sexton_text(String);
@@ -24,13 +24,24 @@ pub(crate) unsafe fn give_json(
     error: *mut *mut sexton_error,
     body: impl FnOnce(&Engine) -> Outcome<Value>,
 ) -> i32 {
-    let told = |engine: &Engine| {
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json_of_driver(engine, out, error, |driver| body(driver.engine())) }
+}
+
+/// The same of what drives the engine.
+pub(crate) unsafe fn give_json_of_driver(
+    engine: *const sexton_engine,
+    out: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+    body: impl FnOnce(&Driver) -> Outcome<Value>,
+) -> i32 {
+    let told = |driver: &Driver| {
         let out = Out::new(out, "json")?;
-        out.give_text(body(engine)?.to_string());
+        out.give_text(body(driver)?.to_string());
         Ok(())
     };
-    // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, told) }
+    // SAFETY: as above.
+    unsafe { with_driver(engine, error, told) }
 }
 
 /// The bytes of a text; they live as long as it. Empty for NULL.

@@ -653,10 +653,6 @@ fn panicking(machine: &Machine, panics: fn(Family) -> bool) -> (Arc<Engine>, Arc
     (Arc::new(machine.open_on(Arc::new(kv), 7).unwrap()), is_armed)
 }
 
-fn started(engine: &Arc<Engine>) -> Driver {
-    Driver::start(Arc::clone(engine), DriverOptions { threads: true, ..options() }, None).unwrap()
-}
-
 #[test]
 fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_loses_nothing() {
     let machine = Machine::new();
@@ -665,7 +661,8 @@ fn a_panic_in_the_midst_of_planning_is_told_as_a_defect_stops_the_engine_and_los
     machine.clock.advance(3 * HOUR_MS);
 
     is_armed.store(true, Ordering::SeqCst);
-    let driver = started(&engine);
+    let driver =
+        Driver::start(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
     while driver.failure().is_none() {
         thread::yield_now();
     }

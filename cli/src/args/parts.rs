@@ -7,38 +7,24 @@ use std::path::PathBuf;
 
 /// The end of a command's long help: an example, and its exit codes.
 macro_rules! help {
-    ($example:literal) => {
-        concat!(
-            "Example:\n  ",
-            $example,
-            "\n\nExit codes:\n  0  done\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed"
+    ($example:literal $(, $one:literal)?) => {
+        help!(@ $example, [$($one)?], "")
+    };
+    ($example:literal $(, $one:literal)?, in steps) => {
+        help!(
+            @ $example,
+            [$($one)?],
+            "; or it failed on the way:\n     then what was done before stands, and the same command goes on from there"
         )
     };
-    ($example:literal, $one:literal) => {
+    (@ $example:literal, [$($one:literal)?], $in_steps:literal) => {
         concat!(
             "Example:\n  ",
             $example,
-            "\n\nExit codes:\n  0  done\n  1  ",
-            $one,
-            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed"
-        )
-    };
-    ($example:literal, in steps) => {
-        concat!(
-            "Example:\n  ",
-            $example,
-            "\n\nExit codes:\n  0  done\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed; or it \
-             failed on the way:\n     then what was done before stands, and the same command goes on from there"
-        )
-    };
-    ($example:literal, $one:literal, in steps) => {
-        concat!(
-            "Example:\n  ",
-            $example,
-            "\n\nExit codes:\n  0  done\n  1  ",
-            $one,
-            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed; or it failed on the way:\n     \
-             then what was done before stands, and the same command goes on from there"
+            "\n\nExit codes:\n  0  done",
+            $("\n  1  ", $one,)?
+            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed",
+            $in_steps
         )
     };
 }

@@ -9,8 +9,8 @@
  *   deletion.c    deletes what the engine hands over, and answers for it
  *   clearing.c    has the engine's files cleared of what is gone
  *
- * Everything but clearing and the engine's own threads runs in one thread, the loop's. A function called ..._turn does a bounded
- * slice of its work, so that the loop comes back to its sockets, and says how long the loop may sleep then. */
+ * Everything but clearing and the engine's own threads runs in one thread, the loop's. A function called ..._turn does
+ * a bounded slice of its work, so that the loop comes back to its sockets, and says how long the loop may sleep then. */
 #ifndef FILEHOLD_H
 #define FILEHOLD_H
 
