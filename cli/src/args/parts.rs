@@ -14,7 +14,7 @@ macro_rules! help {
         help!(
             @ $example,
             [$($one)?],
-            "; or it failed on the way:\n     then what was done before stands, and the same command goes on from there"
+            ";\n     or it failed on the way: then what was done before stands, and the same command goes on from there"
         )
     };
     (@ $example:literal, [$($one:literal)?], $in_steps:literal) => {
