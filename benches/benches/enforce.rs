@@ -1,4 +1,4 @@
-//! Enforcement over a store that answers at once, by two threads: everything is due, and ends with its tombstone in a
+//! Enforcing over a store that answers at once, with two threads. Every object is due and ends with a tombstone in the
 //! published log.
 
 #![allow(
@@ -26,7 +26,7 @@ fn enforce(criterion: &mut Criterion) {
                     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
                     let ours = Ours::open(folder.path(), Find::None, openings).unwrap();
                     ours.register(&work).unwrap();
-                    ours.wait_until_due(&work);
+                    ours.advance_until_due(&work);
                     (ours, folder)
                 };
                 let enforce = |(ours, folder): (Ours, _)| {

@@ -1,5 +1,6 @@
-//! Receipts: made by the engine, verified cold (nothing known) and warm (checkpoint and leaf known from the receipt
-//! before, as when the receipts of a batch are verified one after the other).
+//! Receipts: made by the engine, verified cold and verified warm.
+//!
+//! A warm verifier knows checkpoint and leaf from the receipt before, as it does within the receipts of one batch.
 
 #![allow(
     missing_docs,
@@ -24,8 +25,9 @@ fn receipts(criterion: &mut Criterion) {
     let options = Options::new("bench.example/log");
     let engine = Engine::open_with_clock(folder.path(), &options, clock.clone()).unwrap();
     let keys: Vec<String> = (0..OBJECTS).map(|n| format!("uploads/{n}.jpg")).collect();
-    let items: Vec<_> = keys.iter().map(|key| Registration::new("data-30d", key.as_bytes())).collect();
-    let registered = engine.register(&items, Durability::Synced).unwrap();
+    let registrations: Vec<_> =
+        keys.iter().map(|key| Registration::new("data-30d", key.as_bytes())).collect();
+    let registered = engine.register(&registrations, Durability::Synced).unwrap();
     clock.advance(30 * 86_400_000);
     engine.enforce(&NullStore).unwrap();
     let make = |n: usize| engine.receipt(registered[n].id, Opener::Key(keys[n].as_bytes())).unwrap();
@@ -36,14 +38,14 @@ fn receipts(criterion: &mut Criterion) {
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(1));
     let mut next = (0..OBJECTS).cycle();
-    let mut each = || next.next().unwrap_or(0);
-    group.bench_function("make", |bench| bench.iter(|| make(each())));
+    let mut next_index = || next.next().unwrap_or(0);
+    group.bench_function("make", |bench| bench.iter(|| make(next_index())));
     group.bench_function("verify/cold", |bench| {
-        bench.iter(|| receipt::verify(made[each()].as_bytes(), &policy).unwrap());
+        bench.iter(|| receipt::verify(made[next_index()].as_bytes(), &policy).unwrap());
     });
     let mut verifier = Verifier::new(&policy);
     group.bench_function("verify/warm", |bench| {
-        bench.iter(|| verifier.verify(made[each()].as_bytes()).unwrap());
+        bench.iter(|| verifier.verify(made[next_index()].as_bytes()).unwrap());
     });
     group.finish();
 }

@@ -1,4 +1,4 @@
-//! Durable registration: calls of 1,000 objects, each with an fsync of its own, from two threads.
+//! Durable registration: calls of 1,000 objects from two threads, each call with its own fsync.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! A file of tombstones: its root against plain BLAKE3 of the same bytes, and proofs of single records.
+//! Tombstone file: its root beside plain BLAKE3 of the same bytes, and proofs of single records.
 
 #![allow(
     missing_docs,
@@ -7,28 +7,17 @@
 )]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sexton_bench::tombstone_file;
 use sexton_proof::file::{ChunkTree, EvidenceFile, root};
-use sexton_proof::record::{FileKind, Header, Method, Reason, Tombstone};
+use sexton_proof::record::FileKind;
 use std::hint::black_box;
 use std::time::Duration;
 
-fn file(n: u32) -> Vec<u8> {
-    let mut file = Header { kind: FileKind::Tombstones, batch: 1, n }.to_bytes().to_vec();
-    for seq in 0..n {
-        let commitment = *blake3::hash(&seq.to_be_bytes()).as_bytes();
-        let time_ms = 1_767_225_600_000 + i64::from(seq);
-        let tombstone =
-            Tombstone { page: 0, seq, commitment, time_ms, reason: Reason::Due, method: Method::Deleted };
-        file.extend_from_slice(&tombstone.to_bytes());
-    }
-    file
-}
-
-fn tombstone_file(criterion: &mut Criterion) {
+fn roots_and_proofs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tombstone_file");
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     for n in [100, 10_000, 100_000] {
-        let file = file(n);
+        let file = tombstone_file(n);
         group.throughput(Throughput::Elements(n.into()));
         group.bench_function(format!("blake3/{n}"), |bench| bench.iter(|| blake3::hash(black_box(&file))));
         group.bench_function(format!("root/{n}"), |bench| bench.iter(|| root(black_box(&file))));
@@ -50,5 +39,5 @@ fn tombstone_file(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, tombstone_file);
+criterion_group!(benches, roots_and_proofs);
 criterion_main!(benches);

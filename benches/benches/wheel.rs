@@ -1,4 +1,4 @@
-//! The wheel alone: counting objects into slots, and taking the due slots out.
+//! Wheel alone: counting objects in slots, and removing the due slots.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 const SLOT_MS: u64 = 60_000;
 const OBJECTS: u64 = 10_000;
 
-/// Instants of slots, in no order, spread over `slots` of them from now on.
+/// Slots of the objects, pseudo-random among the next `slots` slots.
 fn instants(slots: u64) -> impl Iterator<Item = u64> {
     (0..OBJECTS).map(move |n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % slots * SLOT_MS)
 }

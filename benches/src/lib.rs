@@ -1,5 +1,5 @@
-//! What the benchmarks share: objects to register, an engine to register them in, a store that answers at once, the
-//! references that the engine is held against, and the runner that holds it against them.
+//! Parts that the benchmarks share: the workload, an engine to measure, a store that answers at once, the references,
+//! and the contest that compares the engine with them.
 
 use rustix::time::{ClockId, clock_gettime};
 use sexton::store::{Answer, Store, SubBatch};
@@ -11,51 +11,51 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub mod bare;
-pub mod boundary;
-pub mod bout;
 pub mod compare;
-pub mod figures;
-pub mod machine;
+pub mod comparison;
+pub mod contest;
+pub mod environment;
+pub mod ffi_overhead;
 pub mod plot;
 pub mod reference;
 pub mod report;
+pub mod statistics;
 mod workload;
 
-pub use workload::Workload;
+pub use workload::{Workload, tombstone_file};
 
-/// Any error: a benchmark has nothing to do but to stop.
+/// Error of any kind. A benchmark stops at the first one.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
-/// A result with it.
+/// Result with an error of any kind.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Objects per registering call, each call with an fsync of its own.
+/// Objects per registration call. Each call has its own fsync.
 pub const CALL: usize = 1_000;
-/// Classes that the objects are spread over.
+/// Number of classes that the objects are spread over.
 pub const CLASSES: usize = 4;
-/// Threads that register and enforce.
+/// Number of threads that register and enforce.
 pub const THREADS: usize = 2;
-/// Shards, as the engine has them by default on two cores.
+/// Number of shards: the engine's default on two cores.
 pub const SHARDS: u16 = 1;
 /// Width of a slot.
 pub const SLOT_MS: i64 = 60_000;
-/// Bytes of a row's value in the index, in the engine as in the bare sketch.
+/// Bytes of a row's value in the index, equal in the engine and in the references on RocksDB.
 pub const ROW_BYTES: usize = ROW_HEAD_BYTES + OBJECT_BYTES;
 
-/// Bytes of a row before what the host gave: cause, attempts, three instants, size, three lengths.
+/// Bytes of a row before the host's fields: cause, attempts, three instants, size, three lengths.
 const ROW_HEAD_BYTES: usize = 37;
 const KEY_BYTES: usize = 35;
 const VERSION_BYTES: usize = 8;
 const DIGEST_BYTES: usize = 32;
 const OBJECT_BYTES: usize = KEY_BYTES + VERSION_BYTES + DIGEST_BYTES;
-/// 2026-01-01T00:00:00Z, when everything is registered.
+/// Time of registration: 2026-01-01T00:00:00Z.
 const REGISTERED_MS: i64 = 1_767_225_600_000;
 const WITHIN_MS: i64 = 30 * 86_400_000;
 const LEAD_MS: i64 = 30_000;
 const ORIGIN: &str = "bench.example/log";
-const NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
+const CLASS_NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
 
-/// A store that answers at once.
+/// Store that answers at once and deletes nothing.
 pub struct NullStore;
 
 impl Store for NullStore {
@@ -64,18 +64,21 @@ impl Store for NullStore {
     }
 }
 
-/// An engine on real files, under a clock that runs, so that what is done once a second is, and is wound to where all is due.
+/// Engine on real files, under an accelerated clock.
+///
+/// The clock runs in real time, so that the engine does its work of once a second. It jumps forward to make objects
+/// due.
 pub struct Ours {
-    /// The engine.
+    /// Engine under measurement.
     pub engine: Engine,
     clock: Arc<FastForwardClock>,
 }
 
 impl Ours {
-    /// A new engine in `folder`.
+    /// Opens a new engine in `folder`.
     ///
     /// # Errors
-    /// Where the engine cannot be opened.
+    /// If the engine cannot be opened.
     pub fn open(folder: &Path, find: Find, openings: Openings) -> Result<Self> {
         let (find, openings) =
             (find.name(), if openings == Openings::Ticket { "ticket" } else { "operator" });
@@ -85,64 +88,80 @@ impl Ours {
                  find = \"{find}\"\nopenings = \"{openings}\"\n"
             )
         };
-        let classes = ClassSet::from_toml(&NAMES.map(class).concat())?;
-        // Everything is registered overdue here, which a breaker is there to stop.
-        let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
+        let classes = ClassSet::from_toml(&CLASS_NAMES.map(class).concat())?;
+        let breaker = unlimited_breaker();
         let options = Options { classes, breaker, shards: Some(SHARDS), ..Options::new(ORIGIN) };
         let clock = Arc::new(FastForwardClock::new(REGISTERED_MS));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
 
-    /// Opens again what [`Ours::open`] made, with the classes that are stored, at this time.
+    /// Reopens an engine that [`Ours::open`] created, with its stored classes, at time `now_ms`.
     ///
     /// # Errors
-    /// Where the engine cannot be opened.
+    /// If the engine cannot be opened.
     pub fn reopen(folder: &Path, now_ms: i64) -> Result<Self> {
-        let breaker = BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() };
-        let options = Options { breaker, ..Options::new(ORIGIN) };
+        let options = Options { breaker: unlimited_breaker(), ..Options::new(ORIGIN) };
         let clock = Arc::new(FastForwardClock::new(now_ms));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
 
-    /// Registers everything, call by call.
+    /// Registers the workload, call by call.
     ///
     /// # Errors
-    /// What the engine answers.
+    /// Errors of the engine.
     pub fn register(&self, work: &Workload) -> Result<()> {
-        share(work.calls(), |call| {
+        in_parallel(work.calls(), |call| {
             self.engine.register(&work.registrations(call), Durability::Synced)?;
             Ok(())
         })
     }
 
-    /// Moves the clock to where everything is due.
-    pub fn wait_until_due(&self, work: &Workload) {
+    /// Advances the clock until every object of the workload is due.
+    pub fn advance_until_due(&self, work: &Workload) {
         let slots = i64::try_from(work.slots()).unwrap_or(i64::MAX);
-        self.clock.wind_to(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
+        self.clock.advance_to(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
     }
 
-    /// Enforces everything that is due.
+    /// Enforces the workload over a store that answers at once. Every object of it has to be due.
     ///
     /// # Errors
-    /// What the engine answers, or where it enforced another number of objects than were registered.
+    /// Errors of the engine, or if it did not enforce exactly the objects of the workload.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
+        self.enforce_with(&NullStore, work.len())
+    }
+
+    /// Enforces all due objects over `store`, with [`THREADS`] threads.
+    ///
+    /// # Errors
+    /// Errors of the engine, or if it did not enforce exactly `expected` objects.
+    pub(crate) fn enforce_with(&self, store: &dyn Store, expected: usize) -> Result<()> {
         let enforced = AtomicUsize::new(0);
-        share(THREADS, |_| {
-            let done = self.engine.enforce(&NullStore)?;
+        in_parallel(THREADS, |_| {
+            let done = self.engine.enforce(store)?;
             enforced.fetch_add(usize::try_from(done.objects)?, Ordering::Relaxed);
             Ok(())
         })?;
-        match enforced.into_inner() {
-            n if n == work.len() => Ok(()),
-            n => Err(format!("{n} objects enforced of {}", work.len()).into()),
-        }
+        expect_count("objects", enforced.into_inner(), expected)
     }
 }
 
-/// Has the threads do the pieces of some work, each taking the next one.
-pub(crate) fn share(pieces: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+/// Limits that never trip the breaker, which counts objects that fall due at short notice.
+pub(crate) fn unlimited_breaker() -> BreakerLimits {
+    BreakerLimits { objects: u64::MAX, ..BreakerLimits::default() }
+}
+
+/// Fails if another number of objects or rows was enforced than expected.
+pub(crate) fn expect_count(what: &str, enforced: usize, expected: usize) -> Result<()> {
+    if enforced == expected {
+        return Ok(());
+    }
+    Err(format!("{enforced} {what} enforced, {expected} expected").into())
+}
+
+/// Distributes `pieces` of work over [`THREADS`] threads. Each thread takes the next piece when it is free.
+pub(crate) fn in_parallel(pieces: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
     let next = AtomicUsize::new(0);
     let run = || loop {
         match next.fetch_add(1, Ordering::Relaxed) {
@@ -156,19 +175,19 @@ pub(crate) fn share(pieces: usize, work: impl Fn(usize) -> Result<()> + Sync) ->
     })
 }
 
-/// What some work took.
+/// Cost of a piece of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// Time that passed.
+    /// Elapsed time.
     pub wall: Duration,
-    /// Time that all threads of the process together spent on a processor; steadier where others are at work.
+    /// CPU time of all threads of the process. It varies less than elapsed time on a busy machine.
     pub cpu: Duration,
 }
 
-/// What `work` takes.
+/// Measures the cost of `work`.
 ///
 /// # Errors
-/// Those of `work`.
+/// Errors of `work`.
 #[expect(clippy::disallowed_methods, reason = "measuring time is what this crate is for")]
 pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     let (began, used) = (Instant::now(), cpu()?);
@@ -176,27 +195,27 @@ pub fn timed(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     Ok(Cost { wall: began.elapsed(), cpu: cpu()?.saturating_sub(used) })
 }
 
-/// Work per second.
+/// Measures how many of `pieces` are done per second of elapsed time.
 ///
 /// # Errors
-/// Those of `work`.
+/// Errors of `work`.
 pub fn rate(pieces: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(pieces as f64 / timed(work)?.wall.as_secs_f64())
 }
 
-/// What `work` takes of a processor, where it stays on this thread.
-pub(crate) fn thread_time(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+/// Measures the CPU time that `work` takes on this thread.
+pub(crate) fn thread_cpu(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let used = used_by(ClockId::ThreadCPUTime)?;
     work()?;
     Ok(used_by(ClockId::ThreadCPUTime)?.saturating_sub(used))
 }
 
-/// User and system time of this process.
+/// User and system time of this process so far.
 fn cpu() -> Result<Duration> {
     used_by(ClockId::ProcessCPUTime)
 }
 
-fn used_by(whom: ClockId) -> Result<Duration> {
-    let used = clock_gettime(whom);
+fn used_by(clock: ClockId) -> Result<Duration> {
+    let used = clock_gettime(clock);
     Ok(Duration::new(used.tv_sec.try_into()?, used.tv_nsec.try_into()?))
 }

@@ -1,6 +1,6 @@
-//! Plots as plain SVG text, readable where nothing is installed: bars with their spread and target, and lines.
+//! Plots as SVG text, without a plotting library: bars with spread and target, and lines.
 
-use crate::figures::short;
+use crate::statistics::short;
 use std::fmt::Write;
 
 const WIDTH: f64 = 1000.0;
@@ -8,37 +8,37 @@ const LEFT: f64 = 400.0;
 const RIGHT: f64 = 110.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 44.0;
-const GOOD: &str = "#3b7a57";
-const SHORT: &str = "#b5523b";
+const MET: &str = "#3b7a57";
+const MISSED: &str = "#b5523b";
 const COLOURS: [&str; 4] = ["#3b7a57", "#3a5f95", "#b5523b", "#7a5c99"];
 
-/// One bar.
+/// Bar of a plot.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// What stands beside it.
+    /// Label to the left of the bar.
     pub label: String,
-    /// How long it is.
+    /// Length.
     pub value: f64,
-    /// Where its spread begins.
+    /// Lower end of the spread.
     pub least: f64,
-    /// Where that ends.
+    /// Upper end of the spread.
     pub most: f64,
-    /// What it has to reach.
+    /// Position of the target's mark.
     pub target: Option<f64>,
-    /// Whether it does.
+    /// `true` if the target is met. It decides the colour.
     pub met: bool,
 }
 
-/// One line of a plot: a name, and its points from left to right.
+/// Line of a plot.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// Its name.
+    /// Label at the end of the line.
     pub name: String,
-    /// Its points.
+    /// Points from left to right.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Bars one below the other, from zero; the axis is logarithmic where the longest would hide the shortest.
+/// Draws horizontal bars. The axis starts at zero, or is logarithmic if the longest bar exceeds the shortest 30 times.
 pub fn bars(title: &str, bars: &[Bar]) -> String {
     let ends = |bar: &Bar| [bar.value, bar.most, bar.target.unwrap_or(0.0)].into_iter().fold(0.0, f64::max);
     let longest = bars.iter().map(ends).filter(|end| end.is_finite()).fold(0.0, f64::max);
@@ -48,18 +48,18 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
     let logarithmic = shortest.is_finite() && longest / shortest > 30.0;
     let (low, high) = (shortest.log10().floor(), longest.log10());
     let x = |value: f64| {
-        let share = match logarithmic {
+        let fraction = match logarithmic {
             true => (value.max(10_f64.powf(low)).log10() - low) / (high - low).max(1e-9),
             false => value / longest.max(1e-9),
         };
-        LEFT + width * share.clamp(0.0, 1.0)
+        LEFT + width * fraction.clamp(0.0, 1.0)
     };
     let height = TOP + ROW * (bars.len() as f64 + 1.0);
     let mut out = open(title, height);
     for (bar, number) in bars.iter().zip(0_u32..) {
         let y = TOP + ROW * f64::from(number);
         let (middle, end) = (y + ROW / 2.0, x(bar.value));
-        let colour = if bar.met { GOOD } else { SHORT };
+        let colour = if bar.met { MET } else { MISSED };
         text(&mut out, LEFT - 8.0, middle + 4.0, "end", &bar.label);
         let _ = writeln!(
             out,
@@ -81,17 +81,17 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
     out
 }
 
-/// Lines over a logarithmic axis to the right and a linear one from zero upwards.
+/// Draws lines over a logarithmic horizontal axis and a linear vertical axis that starts at zero.
 pub fn lines(title: &str, right: &str, up: &str, series: &[Series]) -> String {
     let (height, bottom) = (420.0, 370.0);
-    let points = || series.iter().flat_map(|one| one.points.iter().copied());
+    let points = || series.iter().flat_map(|line| line.points.iter().copied());
     let most = points().map(|(_, y)| y).fold(0.0, f64::max).max(1e-9);
     let low = points().map(|(x, _)| x.max(1.0).log10()).fold(f64::INFINITY, f64::min);
     let high = points().map(|(x, _)| x.max(1.0).log10()).fold(f64::NEG_INFINITY, f64::max);
     let (left, width) = (90.0, WIDTH - 90.0 - 220.0);
     let at = |(x, y): (f64, f64)| {
-        let share = if high > low { (x.max(1.0).log10() - low) / (high - low) } else { 0.5 };
-        (left + width * share, bottom - (bottom - TOP) * y / most)
+        let fraction = if high > low { (x.max(1.0).log10() - low) / (high - low) } else { 0.5 };
+        (left + width * fraction, bottom - (bottom - TOP) * y / most)
     };
     let mut out = open(title, height);
     stroke(&mut out, (left, bottom), (left + width, bottom), "#222", 1.0);
@@ -100,18 +100,18 @@ pub fn lines(title: &str, right: &str, up: &str, series: &[Series]) -> String {
     text(&mut out, left - 8.0, bottom + 4.0, "end", "0");
     text(&mut out, left, TOP - 8.0, "start", up);
     text(&mut out, left + width / 2.0, bottom + 38.0, "middle", right);
-    for (number, one) in series.iter().enumerate() {
+    for (number, line) in series.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
-        for pair in one.points.windows(2) {
+        for pair in line.points.windows(2) {
             stroke(&mut out, at(pair[0]), at(pair[1]), colour, 2.0);
         }
-        for point in &one.points {
+        for point in &line.points {
             let (x, y) = at(*point);
             let _ = writeln!(out, r#"<circle cx="{x:.1}" cy="{y:.1}" r="4" fill="{colour}"/>"#);
             text(&mut out, x, bottom + 18.0, "middle", &short(point.0));
         }
-        if let Some(last) = one.points.last() {
-            text(&mut out, at(*last).0 + 10.0, at(*last).1 + 4.0, "start", &one.name);
+        if let Some(last) = line.points.last() {
+            text(&mut out, at(*last).0 + 10.0, at(*last).1 + 4.0, "start", &line.name);
         }
     }
     out.push_str("</svg>\n");
@@ -149,7 +149,7 @@ fn escaped(words: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Whether every element is closed, by itself or by its end, and every attribute quoted.
+    /// Returns `true` if every element is closed and every attribute is quoted.
     fn is_well_formed(svg: &str) -> bool {
         let mut open: Vec<String> = Vec::new();
         for piece in svg.split('<').skip(1) {
@@ -176,15 +176,15 @@ mod tests {
     #[test]
     fn plots_are_well_formed() {
         assert!(!is_well_formed("<svg xmlns=\"\"><g></svg>"));
-        for some in [
+        for case in [
             vec![],
             vec![bar(0.0, None)],
             vec![bar(0.5, Some(0.7)), bar(1.2, None)],
             vec![bar(0.01, Some(0.7)), bar(120.0, Some(10.0))],
         ] {
-            let svg = bars("title <&>", &some);
+            let svg = bars("title <&>", &case);
             assert!(is_well_formed(&svg), "{svg}");
-            assert_eq!(svg.matches("<rect x=").count(), some.len());
+            assert_eq!(svg.matches("<rect x=").count(), case.len());
         }
         for points in [vec![], vec![(1e6, 2.0)], vec![(1e6, 2.0), (1e8, 1.0)]] {
             let svg = lines("title", "live", "rate", &[Series { name: "register".to_owned(), points }]);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_bar_is_longer_and_its_target_is_marked() {
+    fn bar_length_follows_value_and_target_is_marked() {
         let svg = bars("title", &[bar(1.0, Some(2.0)), bar(4.0, None)]);
         let widths: Vec<f64> = svg
             .lines()

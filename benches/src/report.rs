@@ -1,9 +1,10 @@
-//! What a run found: as a Markdown table, as JSON, and as plots.
+//! Report of a run: a Markdown table, JSON, and plots.
 
-use crate::bout::{Comparison, Setup};
-use crate::figures::short;
-use crate::machine::{self, Fsync, Machine};
+use crate::comparison::ComparisonResult;
+use crate::contest::Setup;
+use crate::environment::{self, Fsync, Machine};
 use crate::plot::{self, Bar, Series};
+use crate::statistics::short;
 use crate::{CALL, CLASSES, ROW_BYTES, Result, SHARDS};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,46 +13,51 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Everything that a run found, and under which circumstances.
+/// Results of a run, and its circumstances. Its fields are the fields of the JSON report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Which comparisons these are: `ours`, `peers` or `scale`.
+    /// Set of comparisons: `ours`, `peers` or `scale`.
     pub set: &'static str,
-    /// Where it was measured.
+    /// Machine that the run was measured on.
     pub machine: Machine,
-    /// The load when it ended.
+    /// Load average at the end.
     pub load_after: String,
-    /// What was measured, in which version.
+    /// Versions of the measured software, by name.
     pub versions: BTreeMap<String, String>,
-    /// When is fsynced, and what that costs here.
+    /// Fsync policy, and the time of one fsync.
     pub fsync: Fsync,
-    /// Whether this is no measurement: smaller numbers, fewer rounds or a shorter look than the targets ask for.
+    /// `true` if the run was smaller than the targets ask for: fewer objects, fewer rounds or a shorter time.
     pub trial: bool,
-    /// What the numbers of objects were multiplied with.
+    /// Factor for the numbers of objects.
     pub scale: f64,
-    /// Rounds asked for.
+    /// Number of rounds that were asked for.
     pub rounds: usize,
-    /// Of which comparisons alone; all of the set where there are none.
+    /// Parts of names that selected comparisons. Empty if all of the set were selected.
     pub only: Vec<String>,
-    /// How long lateness was watched, seconds.
+    /// Seconds for which lateness was measured.
     pub seconds: u64,
-    /// Numbers of objects, fill of slots and size of rows, in a sentence.
+    /// Numbers of objects, fill of slots and size of rows, as text.
     pub objects: String,
-    /// One for each comparison.
-    pub results: Vec<Comparison>,
+    /// Results, one for each comparison.
+    pub results: Vec<ComparisonResult>,
 }
 
 impl Report {
-    /// A report of `results`.
+    /// Creates a report of `results`.
     ///
     /// # Errors
-    /// Where the measured folder cannot be written.
-    pub fn new(set: &'static str, setup: &Setup, machine: Machine, results: Vec<Comparison>) -> Result<Self> {
+    /// If the measured folder cannot be written.
+    pub fn new(
+        set: &'static str,
+        setup: &Setup,
+        machine: Machine,
+        results: Vec<ComparisonResult>,
+    ) -> Result<Self> {
         Ok(Report {
             set,
             machine,
-            load_after: machine::load(),
-            versions: machine::versions().into_iter().collect(),
+            load_after: environment::load(),
+            versions: environment::versions().into_iter().collect(),
             fsync: Fsync::measured(&setup.dir)?,
             trial: setup.is_trial(),
             scale: setup.scale,
@@ -63,7 +69,7 @@ impl Report {
         })
     }
 
-    /// As text for people.
+    /// Formats the report as Markdown.
     pub fn markdown(&self) -> String {
         let mut out = String::new();
         let m = &self.machine;
@@ -75,7 +81,7 @@ impl Report {
         if let Some(micros) = self.fsync.micros {
             let _ = writeln!(
                 out,
-                "An fdatasync behind 4 KiB takes {:.0} µs ({:.0}–{:.0}, {} of them). Policy: {}.",
+                "An fdatasync after appending 4 KiB takes {:.0} µs ({:.0}–{:.0}, {} samples). Policy: {}.",
                 micros.median, micros.least, micros.most, self.fsync.measured, self.fsync.policy
             );
         }
@@ -84,17 +90,17 @@ impl Report {
         let _ = writeln!(out, "Versions: {}.\n", versions.collect::<Vec<_>>().join("; "));
         if self.trial {
             out.push_str(
-                "**A trial and no measurement**: fewer objects, fewer rounds or a shorter look than the targets ask for. \
-                 What is met here need not be met there.\n\n",
+                "**This run is a trial**: it has fewer objects, fewer rounds or a shorter time than the targets ask for. \
+                 A target that is met here may be missed at full size.\n\n",
             );
         }
         if !self.only.is_empty() {
-            let _ = writeln!(out, "Of the set {} only {}.", self.set, self.only.join(", "));
+            let _ = writeln!(out, "Selected from the set {}: {}.", self.set, self.only.join(", "));
         }
         let _ = writeln!(
             out,
-            "Medians of up to {} rounds, ratios taken round by round; in brackets least–most, and in how many rounds a \
-             target was met where that is not all or none.\n",
+            "Medians of up to {} rounds, with ratios taken round by round. Brackets give least–most. They also give the \
+             number of rounds that met a target, if some did and some did not.\n",
             self.rounds
         );
         out.push_str("| comparison | unit | ours | reference | ratio (least–most) | target | met |\n");
@@ -107,21 +113,21 @@ impl Report {
         out
     }
 
-    /// Targets that are met, and all.
+    /// Number of targets that are met, and number of all targets.
     pub fn score(&self) -> (usize, usize) {
         let met = self.results.iter().filter(|result| result.met == Some(true)).count();
         (met, self.results.iter().filter(|result| result.met.is_some()).count())
     }
 
-    /// The first comparison that failed: that somebody is not installed is none.
-    pub fn failure(&self) -> Option<&Comparison> {
+    /// First comparison that failed. A contestant that is not installed is no failure.
+    pub fn failure(&self) -> Option<&ComparisonResult> {
         self.results.iter().find(|result| result.failed)
     }
 
     /// Writes `<set>.md`, `<set>.json` and a plot for each group of comparisons into `folder`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If `folder` cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(folder)?;
         let mut files = vec![
@@ -138,7 +144,7 @@ impl Report {
         Ok(written)
     }
 
-    /// A plot for each group that has ratios.
+    /// Plots, one for each group that has ratios, and one of growth.
     fn plots(&self) -> Vec<(String, String)> {
         let mut groups: BTreeMap<&str, Vec<Bar>> = BTreeMap::new();
         for result in &self.results {
@@ -161,23 +167,25 @@ impl Report {
             });
         }
         let plot = |(group, bars): (&str, Vec<Bar>)| {
-            let title = format!("{group}: ratio to the reference (median, least–most; mark: target)");
+            let title =
+                format!("{group}: ratio to the reference (bar: median, line: least–most, mark: target)");
             (format!("{}-{group}.svg", self.set), plot::bars(&title, &bars))
         };
         groups.into_iter().map(plot).chain(self.growth()).collect()
     }
 
-    /// Rates over the number of objects that live, where they were measured.
+    /// Plot of the rates over the number of live objects, if growth was measured.
     fn growth(&self) -> Option<(String, String)> {
         let series = ["register", "enforce"].map(|figure| {
             let mut points = Vec::new();
             for result in &self.results {
-                let at = result.name.strip_prefix("growth/").and_then(|rest| rest.strip_prefix(figure));
-                let at = at.and_then(|rest| rest.strip_prefix('/')?.strip_suffix('M')?.parse::<f64>().ok());
-                let (Some(millions), Some(ours), Some(first)) = (at, result.ours, result.reference) else {
+                let rest = result.name.strip_prefix("growth/").and_then(|rest| rest.strip_prefix(figure));
+                let live =
+                    rest.and_then(|rest| rest.strip_prefix('/')?.strip_suffix('M')?.parse::<f64>().ok());
+                let (Some(millions), Some(ours), Some(first)) = (live, result.ours, result.reference) else {
                     continue;
                 };
-                // Each is held against the same first one.
+                // Every comparison has the rate at 1 M as its reference.
                 if points.is_empty() {
                     points.push((1e6 * self.scale, first));
                 }
@@ -185,30 +193,31 @@ impl Report {
             }
             Series { name: figure.to_owned(), points }
         });
-        if series.iter().all(|one| one.points.is_empty()) {
+        if series.iter().all(|line| line.points.is_empty()) {
             return None;
         }
-        let svg = plot::lines("growth: rates while others live", "live objects", "objects/s", &series);
+        let svg =
+            plot::lines("growth: rates by number of live objects", "live objects", "objects/s", &series);
         Some((format!("{}-growth-rates.svg", self.set), svg))
     }
 }
 
-/// What is registered at full scale.
+/// Describes the objects that a set registers at full scale.
 fn objects(set: &str) -> String {
     let what = match set {
         "ours" => {
-            "20 M at 100,000 per slot and class and for traces, 2 M at 1,000 and at 10; 4 M with each call over 500 \
-             slots; 2 M and 10 M where keys come again; 2 M for lateness; 10 M tombstones for making a receipt"
+            "20 M at 100,000 per slot and class and for residue, 2 M at 1,000 and at 10; 4 M with each call over 500 \
+             slots; 2 M and 10 M with repeated keys; 2 M for lateness; 10 M tombstones for making a receipt"
         }
         "peers" => "2 M at 100,000 per slot and class; 1 M files; 5 M in the wheels; 200,000 leaves",
-        _ => "2 M registered and enforced while 1 M, 10 M and 100 M live, 100,000 per slot and class",
+        _ => "2 M registered and enforced beside 1 M, 10 M and 100 M live ones, 100,000 per slot and class",
     };
     format!(
         "Objects at full scale: {what}. {CLASSES} classes, shards: {SHARDS}, calls of {CALL}, rows of {ROW_BYTES} bytes."
     )
 }
 
-fn line(result: &Comparison) -> String {
+fn line(result: &ComparisonResult) -> String {
     let figure = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), short);
     let reference = match (result.reference, result.reference_name) {
         (Some(value), Some(name)) => format!("{} ({name})", short(value)),
@@ -223,7 +232,7 @@ fn line(result: &Comparison) -> String {
         (None, Some(least), Some(most), _) => format!("({}–{})", short(least), short(most)),
         _ => "–".to_owned(),
     };
-    let target = result.asked.map(|target| target.to_string()).unwrap_or_default();
+    let target = result.shown_target.map(|target| target.to_string()).unwrap_or_default();
     let rounds = match result.met_rounds {
         Some(met) if met > 0 && met < result.rounds => format!(" ({met} of {})", result.rounds),
         _ => String::new(),
@@ -238,7 +247,7 @@ fn line(result: &Comparison) -> String {
     format!("| {name} | {unit} | {ours} | {reference} | {ratio} | {target} | {met} |")
 }
 
-/// The first line of a sentence, fit for a cell of a table.
+/// First line of a text, without the separator of table cells.
 fn one_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().replace('|', "/")
 }
@@ -246,8 +255,9 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bout::{Contestant, Figures, Of, Pairing, play};
-    use crate::figures::Target;
+    use crate::comparison::{Comparison, FigureOf};
+    use crate::contest::{Contestant, Figures, run_contest};
+    use crate::statistics::Target;
     use serde_json::Value;
 
     fn report() -> Report {
@@ -260,25 +270,36 @@ mod tests {
             seconds: 1,
             program: PathBuf::new(),
         };
-        let one = |name, rate: f64| {
+        let contestant = |name, rate: f64| {
             Contestant::new(name, move |_: &Path| Ok(Figures::from([("rate", rate), ("zero", 0.0)])))
         };
-        let contestants = vec![one("ours", 7.5), one("bare", 10.0), Contestant::absent("redis", "no redis")];
-        let pair = |name: &str, reference| {
-            Pairing::new(name, "objects/s", Of("ours", "rate"), Of(reference, "rate"), "rows | rows")
-        };
-        let pairings = [
-            pair("register/a", "bare").to_reach(Target::Ratio(0.7)),
-            pair("register/b", "redis").to_reach(Target::Ratio(10.0)),
-            pair("enforce/<c>", "bare"),
-            Pairing::alone("late/d", "objects", Of("ours", "zero"), "never").to_reach(Target::Never),
+        let contestants = vec![
+            contestant("ours", 7.5),
+            contestant("baseline", 10.0),
+            Contestant::absent("redis", "no redis"),
         ];
-        let results = play(&setup, contestants, &pairings);
+        let pair = |name: &str, reference| {
+            Comparison::new(
+                name,
+                "objects/s",
+                FigureOf("ours", "rate"),
+                FigureOf(reference, "rate"),
+                "rows | rows",
+            )
+        };
+        let comparisons = [
+            pair("register/a", "baseline").with_target(Target::Ratio(0.7)),
+            pair("register/b", "redis").with_target(Target::Ratio(10.0)),
+            pair("enforce/<c>", "baseline"),
+            Comparison::alone("late/d", "objects", FigureOf("ours", "zero"), "never")
+                .with_target(Target::Never),
+        ];
+        let results = run_contest(&setup, contestants, &comparisons);
         Report::new("ours", &setup, Machine::here(&dir), results).unwrap()
     }
 
     #[test]
-    fn the_json_has_what_was_promised() {
+    fn json_report_has_the_documented_fields() {
         let json: Value = serde_json::to_value(report()).unwrap();
         assert_eq!(json["trial"], true);
         for field in ["machine", "versions", "fsync", "objects", "scale", "rounds", "results"] {
@@ -301,10 +322,12 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_what_was_met_and_what_was_not_run() {
+    fn table_shows_met_missed_and_absent() {
         let text = report().markdown();
         assert!(
-            text.contains("| register/a | objects/s | 7.5 | 10 (bare) | 0.75 (0.75–0.75) | ≥ 0.7× | yes |"),
+            text.contains(
+                "| register/a | objects/s | 7.5 | 10 (baseline) | 0.75 (0.75–0.75) | ≥ 0.7× | yes |"
+            ),
             "{text}"
         );
         assert!(
@@ -312,11 +335,11 @@ mod tests {
         );
         assert!(text.contains("| late/d | objects | 0 |  | (0–0) | = 0 | yes |"));
         assert!(text.contains("2 of 3 targets met."));
-        assert!(text.contains("A trial and no measurement"));
+        assert!(text.contains("This run is a trial"));
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn written_report_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let files = report().write(folder.path()).unwrap();
         let names: Vec<_> =

@@ -1,26 +1,30 @@
-//! Objects to register, the same for everybody who is measured.
+//! Workload: the objects to register, identical for every contestant and in every run.
 
-use crate::{CALL, CLASSES, KEY_BYTES, LEAD_MS, NAMES, OBJECT_BYTES, REGISTERED_MS, SLOT_MS, VERSION_BYTES};
+use crate::{
+    CALL, CLASS_NAMES, CLASSES, KEY_BYTES, LEAD_MS, OBJECT_BYTES, REGISTERED_MS, SLOT_MS, VERSION_BYTES,
+};
 use sexton::Registration;
+use sexton_proof::record::{FileKind, Header, Method, Reason, Tombstone};
 use std::iter::StepBy;
 use std::ops::Range;
 
-/// Of so many objects one comes again, where keys come again.
-const AGAIN: usize = 10;
+/// Interval of objects with a repeated key, in a workload that has them.
+const REPEAT_EVERY: usize = 10;
 
-/// Objects of four classes, the same number in every slot.
+/// Objects of four classes, equally many in every slot.
 pub struct Workload {
-    /// Objects that fall due in one slot of a class.
+    /// Number of objects per slot of a class.
     pub per_slot: usize,
     pub(crate) calls: usize,
-    /// Whether each call's objects are spread over all slots of its class, and not the next ones in order.
+    /// `true` if the objects of a call are spread over all slots of the class, `false` if they are consecutive.
     spread: bool,
-    /// Key, version and digest of each object, one after the other.
+    /// Key, version and digest of each object, concatenated.
     bytes: Vec<u8>,
 }
 
 impl Workload {
-    /// `objects` of them, rounded up to whole calls for every class, registered in the order of their slots.
+    /// Creates `objects` objects, rounded up to whole calls for every class. They are registered in the order of their
+    /// slots.
     pub fn new(objects: usize, per_slot: usize) -> Self {
         let calls = objects.div_ceil(CALL * CLASSES) * CLASSES;
         let mut bytes = Vec::with_capacity(calls * CALL * OBJECT_BYTES);
@@ -30,95 +34,110 @@ impl Workload {
         Workload { per_slot, calls, spread: false, bytes }
     }
 
-    /// The same with the objects of each call spread over all slots of its class.
+    /// Spreads the objects of each call over all slots of its class.
     #[must_use]
     pub fn spread(self) -> Self {
         Workload { spread: true, ..self }
     }
 
-    /// The same as [`Workload::new`], but one of ten has the key of an earlier one, with a version of its own.
-    pub fn again(objects: usize, per_slot: usize) -> Self {
+    /// Creates a workload as [`Workload::new`] does, in which every tenth object has the key of an earlier object. Its
+    /// version differs.
+    pub fn with_repeated_keys(objects: usize, per_slot: usize) -> Self {
         let mut work = Workload::new(objects, per_slot);
         let of_class = work.len() / CLASSES;
         for class in 0..CLASSES {
-            // Far enough behind that no two calls under way have a key in common.
-            for place in (8 * CALL..of_class).filter(|place| place % AGAIN == 0) {
-                let (from, to) = (work.at(class, place / 2), work.at(class, place));
+            // The earlier object lies at least four calls back, so that no two concurrent calls share a key.
+            for index in (8 * CALL..of_class).filter(|index| index % REPEAT_EVERY == 0) {
+                let (from, to) = (work.offset(class, index / 2), work.offset(class, index));
                 work.bytes.copy_within(from..from + KEY_BYTES, to);
             }
         }
         work
     }
 
-    /// How many objects there are.
+    /// Number of objects.
     pub fn len(&self) -> usize {
         self.calls * CALL
     }
 
-    /// Whether there are none.
+    /// Returns `true` if the workload has no objects.
     pub fn is_empty(&self) -> bool {
         self.calls == 0
     }
 
-    /// Calls in which they are registered.
+    /// Number of registration calls.
     pub fn calls(&self) -> usize {
         self.calls
     }
 
-    /// Slots of each class.
+    /// Number of slots of each class.
     pub fn slots(&self) -> usize {
         (self.len() / CLASSES).div_ceil(self.per_slot)
     }
 
-    /// The class of a call, and the places within the class of the objects it registers.
+    /// Class of a call, and indexes within the class of the objects that the call registers.
     pub(crate) fn call(&self, call: usize) -> (usize, StepBy<Range<usize>>) {
         let (number, of_class) = (call / CLASSES, self.calls / CLASSES);
-        let places = match self.spread {
+        let indexes = match self.spread {
             false => (number * CALL..(number + 1) * CALL).step_by(1),
             true => (number..of_class * CALL).step_by(of_class),
         };
-        (call % CLASSES, places)
+        (call % CLASSES, indexes)
     }
 
-    fn at(&self, class: usize, place: usize) -> usize {
-        (class * self.len() / CLASSES + place) * OBJECT_BYTES
+    fn offset(&self, class: usize, index: usize) -> usize {
+        (class * self.len() / CLASSES + index) * OBJECT_BYTES
     }
 
-    pub(crate) fn object(&self, class: usize, place: usize) -> &[u8] {
-        let at = self.at(class, place);
-        &self.bytes[at..at + OBJECT_BYTES]
+    pub(crate) fn object(&self, class: usize, index: usize) -> &[u8] {
+        let offset = self.offset(class, index);
+        &self.bytes[offset..offset + OBJECT_BYTES]
     }
 
-    /// The key of an object, and what belongs to it.
-    pub(crate) fn key(&self, class: usize, place: usize) -> (&[u8], &[u8]) {
-        self.object(class, place).split_at(KEY_BYTES)
+    /// Key of an object, and its version and digest.
+    pub(crate) fn key(&self, class: usize, index: usize) -> (&[u8], &[u8]) {
+        self.object(class, index).split_at(KEY_BYTES)
     }
 
-    pub(crate) fn start_ms(&self, place: usize) -> i64 {
-        // Somewhere within the slot before, so that the object falls into its own.
-        let slot = i64::try_from(place / self.per_slot).unwrap_or(i64::MAX);
-        let within = i64::try_from(place).unwrap_or(0) * 7_919 % SLOT_MS;
+    pub(crate) fn start_ms(&self, index: usize) -> i64 {
+        // The engine rounds a due instant up to the beginning of a slot. This start puts it within the slot before.
+        let slot = i64::try_from(index / self.per_slot).unwrap_or(i64::MAX);
+        let within = i64::try_from(index).unwrap_or(0) * 7_919 % SLOT_MS;
         REGISTERED_MS + SLOT_MS + LEAD_MS + slot * SLOT_MS - within
     }
 
-    /// What a call registers.
+    /// Registrations of a call.
     pub fn registrations(&self, call: usize) -> Vec<Registration<'_>> {
-        let (class, places) = self.call(call);
-        let registration = |place| registration(class, self.object(class, place), self.start_ms(place));
-        places.map(registration).collect()
+        let (class, indexes) = self.call(call);
+        let registration = |index| registration(class, self.object(class, index), self.start_ms(index));
+        indexes.map(registration).collect()
     }
 }
 
-/// The registration of one object.
-pub(crate) fn registration(class: usize, object: &[u8], start_ms: i64) -> Registration<'_> {
+/// Bytes of the objects of a call, by the number of the call.
+pub(crate) fn call_bytes(call: u64) -> Vec<u8> {
+    let first = call * CALL as u64;
+    (first..first + CALL as u64).flat_map(object_bytes).collect()
+}
+
+/// Registrations of concatenated objects of one class. `start_ms` maps the index of an object to its start.
+pub(crate) fn registrations(
+    class: usize,
+    objects: &[u8],
+    start_ms: impl Fn(i64) -> i64,
+) -> Vec<Registration<'_>> {
+    let objects = objects.chunks_exact(OBJECT_BYTES).zip(0_i64..);
+    objects.map(|(object, index)| registration(class, object, start_ms(index))).collect()
+}
+
+fn registration(class: usize, object: &[u8], start_ms: i64) -> Registration<'_> {
     let (key, rest) = object.split_at(KEY_BYTES);
     let (version, digest) = rest.split_at(VERSION_BYTES);
     let start_ms = Some(start_ms);
-    Registration { version, digest, start_ms, size_bytes: 600, ..Registration::new(NAMES[class], key) }
+    Registration { version, digest, start_ms, size_bytes: 600, ..Registration::new(CLASS_NAMES[class], key) }
 }
 
-/// Key, version and digest of the object with this number: a bucket, then bytes that do not compress, the same in every
-/// run.
+/// Key, version and digest of the object with this number: the name of a bucket, then incompressible bytes.
 pub(crate) fn object_bytes(number: u64) -> [u8; OBJECT_BYTES] {
     let mut object = [0; OBJECT_BYTES];
     object[..7].copy_from_slice(b"bucket-");
@@ -129,13 +148,25 @@ pub(crate) fn object_bytes(number: u64) -> [u8; OBJECT_BYTES] {
     }
     object[11] = b'/';
     for (word, bytes) in (number * 8..).zip(object[12..].chunks_mut(8)) {
-        bytes.copy_from_slice(&scattered(word).to_be_bytes()[..bytes.len()]);
+        bytes.copy_from_slice(&split_mix(word).to_be_bytes()[..bytes.len()]);
     }
     object
 }
 
-/// SplitMix64: another number for each number, as good as random.
-pub(crate) fn scattered(number: u64) -> u64 {
+/// File of `n` tombstones, in the format in which a batch writes it.
+pub fn tombstone_file(n: u32) -> Vec<u8> {
+    let mut file = Header { kind: FileKind::Tombstones, batch: 1, n }.to_bytes().to_vec();
+    for seq in 0..n {
+        let commitment = *blake3::hash(&seq.to_be_bytes()).as_bytes();
+        let time_ms = REGISTERED_MS + i64::from(seq);
+        let (reason, method) = (Reason::Due, Method::Deleted);
+        file.extend_from_slice(&Tombstone { page: 0, seq, commitment, time_ms, reason, method }.to_bytes());
+    }
+    file
+}
+
+/// Pseudo-random value at position `number` of the SplitMix64 sequence. Different numbers give different values.
+pub(crate) fn split_mix(number: u64) -> u64 {
     let mut n = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -147,38 +178,38 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn places(work: &Workload, class: usize) -> Vec<usize> {
+    fn indexes(work: &Workload, class: usize) -> Vec<usize> {
         (0..work.calls()).map(|c| work.call(c)).filter(|c| c.0 == class).flat_map(|c| c.1).collect()
     }
 
     #[test]
-    fn every_place_is_registered_once_also_where_calls_are_spread() {
+    fn every_object_registered_once_with_and_without_spread() {
         for work in [
             Workload::new(20_000, 10),
             Workload::new(20_000, 10).spread(),
             Workload::new(20_000, 715).spread(),
         ] {
-            let mut all = places(&work, 1);
+            let mut all = indexes(&work, 1);
             all.sort_unstable();
             assert_eq!(all, (0..work.len() / CLASSES).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn a_spread_call_reaches_every_slot() {
+    fn spread_call_reaches_every_slot() {
         let work = Workload::new(20_000, 10).spread();
         assert_eq!(work.slots(), 500);
-        let slots: HashSet<usize> = work.call(0).1.map(|place| place / work.per_slot).collect();
+        let slots: HashSet<usize> = work.call(0).1.map(|index| index / work.per_slot).collect();
         assert_eq!(slots.len(), 500);
     }
 
     #[test]
-    fn keys_differ_but_where_they_come_again() {
+    fn keys_differ_unless_repeated() {
         let distinct = |work: &Workload| {
-            let objects = (0..work.len() / CLASSES).map(|place| work.key(2, place).0.to_vec());
+            let objects = (0..work.len() / CLASSES).map(|index| work.key(2, index).0.to_vec());
             objects.collect::<HashSet<_>>().len()
         };
         assert_eq!(distinct(&Workload::new(80_000, 10)), 20_000);
-        assert_eq!(distinct(&Workload::again(80_000, 10)), 20_000 - 1_200);
+        assert_eq!(distinct(&Workload::with_repeated_keys(80_000, 10)), 20_000 - 1_200);
     }
 }

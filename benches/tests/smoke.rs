@@ -1,4 +1,4 @@
-//! The runner as it is called, at a scale at which its figures say nothing.
+//! `sexton-bench` as a user calls it, at a scale too small for meaningful figures.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
@@ -9,7 +9,7 @@ use std::process::Command;
 
 fn run(set: &str, out: &Path, more: &[&str]) -> Value {
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let said = Command::new(env!("CARGO_BIN_EXE_sexton-bench"))
+    let output = Command::new(env!("CARGO_BIN_EXE_sexton-bench"))
         .args([set, "--rounds", "1", "--scale", "0.00001", "--seconds", "1", "--dir"])
         .arg(work.path())
         .arg("--out")
@@ -17,14 +17,14 @@ fn run(set: &str, out: &Path, more: &[&str]) -> Value {
         .args(more)
         .output()
         .unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    assert!(String::from_utf8_lossy(&said.stdout).contains("| comparison |"));
-    assert!(fs::read_dir(work.path()).unwrap().next().is_none(), "the measured folder was not left empty");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("| comparison |"));
+    assert!(fs::read_dir(work.path()).unwrap().next().is_none(), "the measured folder is not empty");
     serde_json::from_slice(&fs::read(out.join(format!("{set}.json"))).unwrap()).unwrap()
 }
 
 #[test]
-fn every_comparison_that_needs_nobody_else_can_be_measured() {
+fn sets_without_peers_measure_every_comparison() {
     let out = tempfile::tempdir().unwrap();
     for set in ["ours", "scale"] {
         let report = run(set, out.path(), &[]);
@@ -40,21 +40,21 @@ fn every_comparison_that_needs_nobody_else_can_be_measured() {
 }
 
 #[test]
-fn comparisons_can_be_listed_and_only_known_ones_asked_for() {
+fn list_prints_comparisons_and_only_rejects_unknown_names() {
     let call = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_sexton-bench")).args(args).output().unwrap();
     let listed = call(&["peers", "--list"]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("\nenforce/redis-maximum"));
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let refused = call(&["ours", "--only", "no such thing", "--dir", work.path().to_str().unwrap()]);
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("--list"));
+    let rejected = call(&["ours", "--only", "no such thing", "--dir", work.path().to_str().unwrap()]);
+    assert!(!rejected.status.success());
+    assert!(String::from_utf8_lossy(&rejected.stderr).contains("--list"));
     for wrong in ["0", "-1", "1.5", "much"] {
         assert!(!call(&["ours", "--list", "--scale", wrong]).status.success(), "{wrong}");
     }
 }
 
 #[test]
-fn one_comparison_can_be_asked_for() {
+fn only_selects_a_single_comparison() {
     let out = tempfile::tempdir().unwrap();
     let report = run("ours", out.path(), &["--only", "hash/tombstones"]);
     let names: Vec<_> = report["results"].as_array().unwrap().iter().map(|result| &result["name"]).collect();

@@ -1,4 +1,4 @@
-//! The only place that writes: results to stdout, talk, errors and progress to stderr.
+//! Output of the command: results to stdout, messages, errors and progress to stderr. No other module writes to them.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -6,16 +6,16 @@ use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
 
-/// Why a command could not do its work: one clear sentence.
+/// Reason for which a command failed, in one sentence.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
 impl Failure {
-    /// The exit code that goes with it.
+    /// Exit code of a failed command.
     pub(crate) const EXIT: u8 = 2;
 
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Failure(sentence.into())
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Failure(message.into())
     }
 }
 
@@ -25,19 +25,12 @@ impl Display for Failure {
     }
 }
 
-#[cfg(feature = "engine")]
-impl From<sexton::Error> for Failure {
-    fn from(error: sexton::Error) -> Self {
-        Failure(error.to_string())
-    }
-}
-
-/// Results on their way to stdout.
+/// Buffered stdout, for results.
 pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
     colour: bool,
-    /// The first error. A reader that went away (`sexton verify … | head`) is none: the verdict still counts.
-    failed: Option<io::Error>,
+    /// First error. A reader that closed the pipe (`sexton verify … | head`) is no error: the verdict still counts.
+    error: Option<io::Error>,
     closed: bool,
 }
 
@@ -45,7 +38,7 @@ impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let colour = colour_on(&stdout);
-        Output { out: BufWriter::new(stdout.lock()), colour, failed: None, closed: false }
+        Output { out: BufWriter::new(stdout.lock()), colour, error: None, closed: false }
     }
 
     /// Writes a line.
@@ -53,7 +46,7 @@ impl Output {
         self.write(|out| writeln!(out, "{text}"));
     }
 
-    /// Writes an object as JSON.
+    /// Writes a JSON value.
     pub(crate) fn json(&mut self, value: &Value) {
         self.write(|out| {
             serde_json::to_writer_pretty(&mut *out, value)?;
@@ -61,12 +54,12 @@ impl Output {
         });
     }
 
-    fn write(&mut self, how: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
+    fn write(&mut self, action: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
         if !self.closed
-            && let Err(error) = how(&mut self.out)
+            && let Err(error) = action(&mut self.out)
         {
             self.closed = true;
-            self.failed = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
+            self.error = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
         }
     }
 
@@ -90,17 +83,17 @@ impl Output {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
 
-    /// Writes out what is left.
+    /// Flushes the buffer, and returns the first error.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.write(Write::flush);
-        match self.failed {
+        match self.error {
             None => Ok(()),
             Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
         }
     }
 }
 
-/// Colours only for people: on a terminal that can, and where `NO_COLOR` (<https://no-color.org>) is not set.
+/// Returns `true` if the stream is a terminal that shows colours and `NO_COLOR` (<https://no-color.org>) is not set.
 pub(crate) fn colour_on(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && colour_wanted(|name| std::env::var_os(name))
 }
@@ -110,43 +103,23 @@ fn colour_wanted(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Says something beside the result.
-pub(crate) fn talk(text: impl Display) {
-    // Nobody is left to be told where stderr is gone.
+/// Writes a message to stderr.
+pub(crate) fn message(text: impl Display) {
+    // An error of stderr cannot be reported anywhere.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says why a command failed.
+/// Writes to stderr why a command failed.
 pub(crate) fn error(failure: &Failure) {
     let word = if colour_on(&io::stderr()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
-    talk(format_args!("{word} {failure}"));
+    message(format_args!("{word} {failure}"));
 }
 
-/// A progress bar over `total` steps; drawn on a terminal only.
+/// Progress bar over `total` steps. It is drawn on a terminal only.
 pub(crate) fn progress(total: usize, what: &'static str) -> ProgressBar {
     let template = "{msg:<22} [{bar:32}] {human_pos}/{human_len}  {elapsed}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total as u64).with_style(style.progress_chars("=> ")).with_message(what)
-}
-
-/// A sign of life for what has no steps to count; drawn on a terminal only.
-#[cfg(feature = "engine")]
-pub(crate) fn spinner(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
-}
-
-/// Sends what the engine has to say at the level of warnings and above to stderr.
-#[cfg(feature = "engine")]
-pub(crate) fn warnings_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_ansi(colour_on(&io::stderr()))
-        .without_time()
-        .with_target(false)
-        .init();
 }
 
 #[cfg(test)]
@@ -154,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_color_and_dumb_terminals_are_honoured() {
+    fn colour_with_no_color_or_dumb_terminal_is_off() {
         let wanted = |variables: &[(&str, &str)]| {
             let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
             colour_wanted(find)

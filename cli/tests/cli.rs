@@ -1,8 +1,8 @@
-//! The built command, run as a person or a script runs it. The demonstration is in `demo`, what is said of receipts in
-//! `receipts`, the commands for a data folder in the others; `story` goes through all of them.
+//! The built command, run as a person or a script runs it. `demo` tests the demonstration, `receipts` the verification,
+//! the other modules the commands on a data folder. `end_to_end` uses all of them.
 
 #![cfg(feature = "engine")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "also what the tests share may end a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "shared test code may fail a test")]
 
 #[path = "cli/alarms.rs"]
 mod alarms;
@@ -10,6 +10,10 @@ mod alarms;
 mod classes;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/end_to_end.rs"]
+mod end_to_end;
+#[path = "cli/ended.rs"]
+mod ended;
 #[path = "cli/erasures.rs"]
 mod erasures;
 #[path = "cli/holds.rs"]
@@ -22,9 +26,5 @@ mod plans;
 mod receipts;
 #[path = "cli/run.rs"]
 mod run;
-#[path = "cli/screening.rs"]
-mod screening;
-#[path = "cli/story.rs"]
-mod story;
-#[path = "cli/yard.rs"]
-mod yard;
+#[path = "cli/sandbox.rs"]
+mod sandbox;

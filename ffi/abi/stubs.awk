@@ -1,8 +1,8 @@
-# Reads a preprocessed sexton.h and writes a C file that defines every function which it declares, with an empty body.
-# Compiled with debug information it says of each function what the header says, whatever compiled the library itself.
+# Reads a preprocessed sexton.h and writes a C file that defines each declared function with a stub body. Its debug
+# information then has the types of the header.
 BEGIN { print "#include <sexton.h>" }
 
-# Line markers tell which file a line is from; only the header's own count.
+# Line markers name the file of the lines that follow. Only lines of the header itself are used.
 /^# [0-9]+ "/ { ours = ($3 ~ /sexton\.h"$/); next }
 !ours { next }
 
@@ -21,7 +21,7 @@ BEGIN { print "#include <sexton.h>" }
   statement = statement " "
 }
 
-# A statement at the top of the header is a type or a function.
+# Writes a stub if a top-level statement declares a function. Other statements are types.
 function emit(text) {
   sub(/^[ \t]+/, "", text)
   if (text !~ /^(typedef|struct|enum|union)[ \t]/ || text ~ /^struct [a-z_]+ \**sexton_[a-z_]+\(/) {

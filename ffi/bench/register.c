@@ -1,5 +1,5 @@
-/* Registers objects through the C library and prints what it took: `register FOLDER CALLS FLAGS` gives the wall and the CPU
- * time of all calls, in microseconds. The other half, the same through Rust, is `sexton-bench boundary`. */
+/* Benchmark of registering through the C library: `register FOLDER CALLS FLAGS` prints wall time and CPU time of all
+ * calls, in microseconds. benches/src/ffi_overhead.rs runs it, and compares with the same calls from Rust. */
 
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -9,16 +9,17 @@
 #include <string.h>
 #include <time.h>
 
+/* Objects per call, and bytes per field. */
 enum { CALL = 1000, KEY = 35, VERSION = 8, DIGEST = 32, OBJECT = KEY + VERSION + DIGEST };
 
-/* The same class, and the same instant, as on the other side. */
+/* Class and time must equal those of benches/src/ffi_overhead.rs. */
 static const char CLASSES[] = "[class.a]\nwithin = \"30d\"\nslot = \"60s\"\nlead = \"30s\"\nstart = \"explicit\"\n"
                               "find = \"none\"\n";
 static const int64_t REGISTERED_MS = 1767225600000;
 
-static sexton_bytes text(const char *s) { return (sexton_bytes){(const uint8_t *)s, strlen(s)}; }
+static sexton_bytes bytes_of(const char *s) { return (sexton_bytes){(const uint8_t *)s, strlen(s)}; }
 
-static int64_t still(void *user) { return *(const int64_t *)user; }
+static int64_t read_clock(void *user) { return *(const int64_t *)user; }
 
 static uint64_t micros(clockid_t clock) {
   struct timespec t;
@@ -26,14 +27,15 @@ static uint64_t micros(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void must(int32_t status, sexton_error *error) {
+/* Exits with the message of the error if a call failed. */
+static void check_ok(int32_t status, sexton_error *error) {
   if (status == SEXTON_OK) return;
-  const sexton_bytes why = sexton_error_message(error);
-  fprintf(stderr, "%s: %.*s\n", sexton_status_name(status), (int)why.len, (const char *)why.data);
+  const sexton_bytes message = sexton_error_message(error);
+  fprintf(stderr, "%s: %.*s\n", sexton_status_name(status), (int)message.len, (const char *)message.data);
   exit(1);
 }
 
-/* Bytes that do not compress, the same in every run. */
+/* Fills with pseudo-random bytes, which do not compress and are equal in every run. */
 static void fill(uint8_t *bytes, size_t len, uint64_t *random) {
   for (size_t i = 0; i < len; i++) {
     *random ^= *random << 13;
@@ -43,22 +45,23 @@ static void fill(uint8_t *bytes, size_t len, uint64_t *random) {
   }
 }
 
-static sexton_registration *objects(size_t n, uint8_t *bytes) {
+static sexton_registration *make_registrations(size_t n, uint8_t *bytes) {
   uint64_t random = UINT64_C(0x9e3779b97f4a7c15);
-  sexton_registration *items = calloc(n, sizeof *items);
-  if (!items) exit(1);
+  sexton_registration *objects = calloc(n, sizeof *objects);
+  if (!objects) exit(1);
   fill(bytes, n * OBJECT, &random);
   for (size_t i = 0; i < n; i++) {
     const uint8_t *at = bytes + i * OBJECT;
-    items[i] = (sexton_registration)SEXTON_REGISTRATION_INIT;
-    items[i].key = (sexton_bytes){at, KEY};
-    items[i].version = (sexton_bytes){at + KEY, VERSION};
-    items[i].digest = (sexton_bytes){at + KEY + VERSION, DIGEST};
-    items[i].class_name = text("a");
-    items[i].size_bytes = 600;
-    items[i].start_ms = REGISTERED_MS - (int64_t)(i % 60000);
+    objects[i] = (sexton_registration)SEXTON_REGISTRATION_INIT;
+    objects[i].key = (sexton_bytes){at, KEY};
+    objects[i].version = (sexton_bytes){at + KEY, VERSION};
+    objects[i].digest = (sexton_bytes){at + KEY + VERSION, DIGEST};
+    objects[i].class_name = bytes_of("a");
+    objects[i].has_size = objects[i].has_start = true;
+    objects[i].size_bytes = 600;
+    objects[i].start_ms = REGISTERED_MS - (int64_t)(i % 60000);
   }
-  return items;
+  return objects;
 }
 
 int main(int argc, char **argv) {
@@ -72,27 +75,27 @@ int main(int argc, char **argv) {
   sexton_error *error = NULL;
   sexton_engine *engine = NULL;
   sexton_options *options = sexton_options_new();
-  must(sexton_options_set(options, text("origin"), text("bench.example/log"), &error), error);
-  must(sexton_options_set(options, text("builtin_classes"), text("false"), &error), error);
-  must(sexton_options_set(options, text("classes"), text(CLASSES), &error), error);
-  must(sexton_options_set(options, text("threads"), text("0"), &error), error);
-  must(sexton_options_set_clock(options, still, still, &now_ms, &error), error);
-  must(sexton_open(text(argv[1]), options, &engine, &error), error);
+  check_ok(sexton_options_set(options, bytes_of("origin"), bytes_of("bench.example/log"), &error), error);
+  check_ok(sexton_options_set(options, bytes_of("builtin_classes"), bytes_of("false"), &error), error);
+  check_ok(sexton_options_set(options, bytes_of("classes"), bytes_of(CLASSES), &error), error);
+  check_ok(sexton_options_set(options, bytes_of("threads"), bytes_of("0"), &error), error);
+  check_ok(sexton_options_set_clock(options, read_clock, read_clock, &now_ms, &error), error);
+  check_ok(sexton_open(bytes_of(argv[1]), options, &engine, &error), error);
 
   uint8_t *bytes = malloc(calls * CALL * OBJECT);
   if (!bytes) return 1;
-  sexton_registration *items = objects(calls * CALL, bytes);
+  sexton_registration *objects = make_registrations(calls * CALL, bytes);
   const uint64_t wall = micros(CLOCK_MONOTONIC), cpu = micros(CLOCK_PROCESS_CPUTIME_ID);
   for (size_t call = 0; call < calls; call++) {
     sexton_results *results = NULL;
-    must(sexton_register(engine, items + call * CALL, CALL, flags, &results, &error), error);
+    check_ok(sexton_register(engine, objects + call * CALL, CALL, flags, &results, &error), error);
     sexton_results_free(results);
   }
   printf("%" PRIu64 " %" PRIu64 "\n", micros(CLOCK_MONOTONIC) - wall, micros(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 
   sexton_engine_free(engine);
   sexton_options_free(options);
-  free(items);
+  free(objects);
   free(bytes);
   return 0;
 }

@@ -1,14 +1,15 @@
 // libsexton: deletes stored objects inside the window that was promised for them, and proves it.
 //
-// The contract that all functions share is in docs/c-api.md. In short:
-//  * A function that can fail gives an int32_t status, SEXTON_OK or another SEXTON_* number, and takes a sexton_error ** as
-//    its last argument: NULL, or a place for an error, written only where the call fails, to be freed by the caller.
-//  * Places for answers are written only on SEXTON_OK.
-//  * Bytes and arrays are a pointer with a length, never NUL-terminated, and borrowed for the call; what is given out lives as
-//    long as the object it was asked of.
-//  * Only a function whose name ends in _free takes an object from the caller; freeing NULL is fine.
-//  * An engine may be used by many threads at once, every other object by one at a time.
-//  * Texts are UTF-8, instants Unix milliseconds (UTC).
+// docs/c-api.md has the contract that all functions share. In short:
+//  * A function that can fail returns an int32_t status: SEXTON_OK or another SEXTON_* number. Its last argument is a
+//    sexton_error **, which may be NULL. It is written only on failure, and the caller frees the error.
+//  * Output arguments are written only on SEXTON_OK.
+//  * Bytes and arrays are a pointer with a length, never NUL-terminated, and are borrowed for the call. Pointers that an
+//    accessor returns live as long as the object that it was called on.
+//  * Only functions whose names end in _free take an object from the caller. Freeing NULL is allowed.
+//  * Begin every struct with its INIT macro. A zero-initialised struct has the same value.
+//  * Any number of threads may use an engine at the same time, and one thread at a time any other object.
+//  * Texts are UTF-8. Instants are Unix milliseconds (UTC).
 //
 // Generated from the Rust source by `make header`; do not edit.
 
@@ -19,450 +20,507 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// An object about which nothing is said yet.
+// Initial value of each struct: nothing is set. Compiles in C and C++.
+#define SEXTON_BYTES_INIT { NULL, 0 }
+#define SEXTON_ID_INIT { { 0 } }
 #define SEXTON_REGISTRATION_INIT \
-  { {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, SEXTON_UNKNOWN_MS, SEXTON_SIZE_UNKNOWN }
+  { SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
+    false, false, 0, 0 }
+#define SEXTON_REGISTERED_INIT { 0, 0, SEXTON_ID_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT }
+#define SEXTON_OBJECT_CHANGE_INIT \
+  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0 }
+#define SEXTON_CHANGED_INIT \
+  { 0, SEXTON_ID_INIT, false, false, 0, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
+#define SEXTON_OBJECT_INIT \
+  { SEXTON_ID_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
+    false, false, false, 0, 0, 0 }
+#define SEXTON_BATCH_ID_INIT { 0, 0, 0, 0 }
+#define SEXTON_ANSWER_INIT { 0, 0, SEXTON_BYTES_INIT }
+#define SEXTON_SELECTOR_INIT { 0, NULL, 0 }
+#define SEXTON_HOLD_INIT \
+  { SEXTON_BYTES_INIT, SEXTON_SELECTOR_INIT, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, 0 }
+#define SEXTON_ERASURE_INIT \
+  { SEXTON_SELECTOR_INIT, false, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, 0, \
+    SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
+#define SEXTON_COUNTERS_INIT \
+  { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0 }
+#define SEXTON_PLANNED_OBJECT_INIT \
+  { SEXTON_ID_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
+    0, false, false, 0, 0 }
 
-// First part of the version of this header.
+// Major version of this header.
 #define SEXTON_VERSION_MAJOR 0
 
-// Second part of the version of this header.
+// Minor version of this header.
 #define SEXTON_VERSION_MINOR 1
 
-// Third part of the version of this header.
+// Patch version of this header.
 #define SEXTON_VERSION_PATCH 0
 
-// The version of this header: major * 1,000,000 + minor * 1,000 + patch. Compare it with sexton_version_number().
+// Version of this header: major * 1,000,000 + minor * 1,000 + patch. Compare it with sexton_version_number().
 #define SEXTON_VERSION_NUMBER 1000
 
-// It was done.
+// The call succeeded.
 #define SEXTON_OK 0
 
-// The input is outside its stated bounds. Nothing of the call was applied; correct it and call again.
+// A value is outside its stated bounds. The call changed nothing. Correct it and call again.
 #define SEXTON_INVALID 1
 
-// What was named does not exist.
+// The named thing does not exist.
 #define SEXTON_NOT_FOUND 2
 
-// A legal hold stands in the way.
+// A legal hold forbids it.
 #define SEXTON_HELD 3
 
-// The object is on its way to deletion already, or gone; or the request is final.
+// The object is already in a batch or gone, or the request is final.
 #define SEXTON_TOO_LATE 4
 
-// A stated limit is reached, the folder is open elsewhere, or this cannot be done inside a callback. Try again later.
+// A stated limit is reached, the folder is open already, or the call is not allowed inside a callback. Try again
+// later.
 #define SEXTON_BUSY 5
 
-// The disk is full, or its reserve for deleting is reached.
+// The disk is full, or free space is below disk_reserve_bytes. Make room.
 #define SEXTON_FULL 6
 
-// The operating system refused; the message names the file.
+// The operating system reported an error. The message names the file.
 #define SEXTON_IO 7
 
-// Stored data contradict themselves. Do not go on: keep the folder as it is, run the full check, see Backups in docs/operations.md.
+// Stored data contradict each other. Keep the folder as it is, run the full check, and see Backups in
+// docs/operations.md.
 #define SEXTON_CORRUPT 8
 
-// The log here is not the one that was last published: nothing is signed and nothing deleted. (Not about fork().)
+// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing. Unrelated
+// to fork().
 #define SEXTON_FORKED 9
 
-// An earlier write or fsync failed, so what is on disk is unknown. Close the engine and open it again.
+// An earlier write or fsync failed, so the contents of the disk are unknown. Close the engine and open it again.
 #define SEXTON_POISONED 10
 
-// The engine was closed, or was opened by the process that this one was forked from.
+// The engine is closed, or belongs to the process from which this one was forked.
 #define SEXTON_CLOSED 11
 
-// A defect in Sexton. The handle is of no more use: free it and open the engine again.
+// A defect in Sexton. Free the handle and open the engine again.
 #define SEXTON_INTERNAL 12
 
-// The receipt is not authentic under this policy.
+// The receipt is not authentic under the trust policy.
 #define SEXTON_NOT_VERIFIED 13
 
-// A start that is not known yet, or a floor that is not there.
-#define SEXTON_UNKNOWN_MS INT64_MIN
-
-// A ceiling that is not there; an instant that does not come.
-#define SEXTON_NO_CEILING_MS INT64_MAX
-
-// A size that is not known.
-#define SEXTON_SIZE_UNKNOWN UINT64_MAX
-
-// Bytes of a registration id.
+// Size of a registration id in bytes.
 #define SEXTON_ID_BYTES 20
 
-// Level of a log line: something does not work, and a person is needed.
+// Instant that never comes, later than every other. As a due time it needs no special case in comparisons.
+#define SEXTON_NEVER_MS INT64_MAX
+
+// Log level: a failure that needs an operator.
 #define SEXTON_LOG_ERROR 1
 
-// Level of a log line: something went wrong, and will be tried again.
+// Log level: a failure that the engine retries.
 #define SEXTON_LOG_WARN 2
 
-// Level of a log line: what happens; nothing so far.
+// Log level: normal events. No line has this level yet.
 #define SEXTON_LOG_INFO 3
 
-// Level of a log line: for whoever looks for a defect.
+// Log level: details for debugging.
 #define SEXTON_LOG_DEBUG 4
 
-// Flag: do not wait for the fsync. What was answered so survives the end of the process, and the loss of power only after
-// sexton_sync() or a later call without this flag.
+// Flag: the call does not wait for the fsync. Its effects survive the end of the process. They survive a power failure
+// only after sexton_sync(), or after a later call without this flag.
 #define SEXTON_BUFFERED 1
 
-// Flag of registering: leave keys alone that have a live registration (SEXTON_EARLIER_STANDS).
+// Flag of registering: keys with a live registration are left alone (SEXTON_PREVIOUS_KEPT).
 #define SEXTON_ONLY_MISSING 2
 
-// Kind of a change: the start, not known so far, is start_ms.
+// Kind of a change: sets the start of an object that was registered without one.
 #define SEXTON_START 1
 
-// Kind of a change: the object falls under other terms.
+// Kind of a change: moves the object to another class or start. Its floor and ceiling are those of the new class and
+// start.
 #define SEXTON_RESCHEDULE 2
 
-// Kind of a change: the host has deleted the object itself.
+// Kind of a change: records that the host has deleted the object itself.
 #define SEXTON_RELEASE 3
 
-// There was no earlier live registration of the key, or its class does not find by key.
-#define SEXTON_EARLIER_NONE 0
+// The key had no live registration, or its class has find = "none".
+#define SEXTON_PREVIOUS_NONE 0
 
-// The earlier registration is replaced: its object is not deleted on its time any more.
-#define SEXTON_EARLIER_REPLACED 1
+// The previous registration is replaced. Its object is no longer deleted at its own time.
+#define SEXTON_PREVIOUS_REPLACED 1
 
-// The earlier one is on its way to deletion already, so its object may still go on the earlier time.
-#define SEXTON_EARLIER_TOO_LATE 2
+// The previous registration is already in a batch, so its object may still be deleted at the previous time. The new
+// registration is live.
+#define SEXTON_PREVIOUS_TOO_LATE 2
 
-// It is this very object, so nothing was registered again: a safe retry.
-#define SEXTON_EARLIER_SAME 3
+// The previous registration has the same key, version and class. Nothing was registered, and `id` is that of the
+// previous registration: a safe retry.
+#define SEXTON_PREVIOUS_IDENTICAL 3
 
-// It stands, and only what was missing was to be registered.
-#define SEXTON_EARLIER_STANDS 4
+// The previous registration is kept because of SEXTON_ONLY_MISSING. Nothing was registered.
+#define SEXTON_PREVIOUS_KEPT 4
 
-// The object registered was there, is gone now, and a power failure will not bring it back.
+// The registered object was there and is gone, and a power failure cannot bring it back.
 #define SEXTON_ANSWER_DELETED 1
 
-// The object registered was there and was rewritten so that it concerns nobody any more. For SEXTON_ANONYMISE only.
+// The registered object was there and was rewritten so that it concerns no person. Only if the disposition is
+// SEXTON_ANONYMISE.
 #define SEXTON_ANSWER_ANONYMISED 2
 
-// Nothing is there under this key, and a power failure will not bring anything back.
+// The key has no object, and a power failure cannot bring one back.
 #define SEXTON_ANSWER_ABSENT 3
 
-// Something is there, but not the object registered. It was left as it is.
+// The key has another object than the registered one. It was left alone.
 #define SEXTON_ANSWER_CHANGED 4
 
-// The store knows the object and declines, for example because it holds it itself.
+// The store declines to delete the object, for example because of a hold of its own.
 #define SEXTON_ANSWER_REFUSED 5
 
-// It could not be done, or not be made durable. It will be asked for again.
+// The object could not be deleted, or the deletion could not be made durable. The engine hands it out again.
 #define SEXTON_ANSWER_FAILED 6
 
-// What is to be done with the objects of a sub-batch: they are deleted.
+// Disposition of a sub-batch: delete the objects.
 #define SEXTON_DELETE 1
 
-// What is to be done with the objects of a sub-batch: they are rewritten so that they concern nobody any more.
+// Disposition of a sub-batch: rewrite the objects so that they concern no person.
 #define SEXTON_ANONYMISE 2
 
-// Of a selector: these keys.
+// Kind of a selector: 1 to 10,000 keys.
 #define SEXTON_SELECT_KEYS 1
 
-// Of a selector: every key that begins so.
+// Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
 #define SEXTON_SELECT_PREFIX 2
 
-// Of a selector: everything of this subject.
+// Kind of a selector: all objects of a subject of 1 to 255 bytes.
 #define SEXTON_SELECT_SUBJECT 3
 
-// Of a selector: everything in this class.
+// Kind of a selector: all objects of a class.
 #define SEXTON_SELECT_CLASS 4
 
-// Of a selector: everything.
+// Kind of a selector: all objects.
 #define SEXTON_SELECT_EVERYTHING 5
 
-// A hold that lets the clock run: lifted, the object goes as soon as it may.
+// Kind of a hold: the promise's clock runs on. After the lift an object past its ceiling is deleted after the grace
+// time.
 #define SEXTON_HOLD_TEMPORARY 1
 
-// A hold that restarts the clock: what it covers when it is lifted counts from that instant on.
+// Kind of a hold: the promise's clock restarts. After the lift the promise counts from the instant of the lift.
 #define SEXTON_HOLD_EVENT 2
 
-// The engine does its work.
+// The engine works.
 #define SEXTON_STATE_RUNNING 1
 
-// Nothing is deleted until the clock is right or a person resumes.
+// Deleting is stopped until the clock is right, or until an operator calls sexton_resume().
 #define SEXTON_STATE_PAUSED 2
 
-// The log here is not the one that was published: nothing is signed, registered or deleted.
+// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing.
 #define SEXTON_STATE_FORKED 3
 
-// A write failed: nothing more is written until the engine is reopened.
+// A write failed. The engine writes nothing until it is opened again.
 #define SEXTON_STATE_POISONED 4
 
-// A receipt is opened by the object's key (openings = "operator").
+// Opener of a receipt: the key of the object, for classes with openings = "operator".
 #define SEXTON_OPENER_KEY 1
 
-// A receipt is opened by the ticket that registering gave (openings = "ticket").
+// Opener of a receipt: the ticket from the registration, for classes with openings = "ticket".
 #define SEXTON_OPENER_TICKET 2
 
-// Deleted or anonymised, not before the floor and not after the ceiling.
-#define SEXTON_OUTCOME_KEPT 1
+// The promise was kept: deleted or anonymised, not before the floor and not after the ceiling.
+#define SEXTON_COMPLIANCE_KEPT 1
 
-// Deleted before the floor.
-#define SEXTON_OUTCOME_EARLY 2
+// Deleted or anonymised before the floor.
+#define SEXTON_COMPLIANCE_EARLY 2
 
-// Deleted after the ceiling.
-#define SEXTON_OUTCOME_LATE 3
+// Deleted or anonymised after the ceiling.
+#define SEXTON_COMPLIANCE_LATE 3
 
-// Deleted after the ceiling, once a legal hold was lifted that had kept it, as the operator recorded.
-#define SEXTON_OUTCOME_AFTER_HOLD 4
+// Deleted or anonymised after the ceiling, because of a legal hold that the operator recorded.
+#define SEXTON_COMPLIANCE_AFTER_HOLD 4
 
-// The registration ended, but not by a deletion of the engine's.
-#define SEXTON_OUTCOME_NOT_A_DELETION 5
+// The registration ended without a deletion by the engine.
+#define SEXTON_COMPLIANCE_NOT_A_DELETION 5
 
-// Objects of one class that are to be deleted together. Opaque. It owns its memory: it may be used after the engine is
-// closed, by one thread at a time; freed with sexton_batch_free().
+// Sub-batch: objects of one class that are handed out together. Opaque; freed with sexton_batch_free(). It owns its
+// memory and may outlive the engine. One thread at a time may use it.
 typedef struct sexton_batch sexton_batch;
 
-// An open engine. Opaque; made by sexton_open(), freed by sexton_engine_free(). Every function may be called on it from
-// many threads at once, but for sexton_engine_free(), which must be the last.
+// Open engine. Opaque; made by sexton_open() and freed by sexton_engine_free(). Any number of threads may call
+// functions on it at the same time. sexton_engine_free() must be the last call.
 typedef struct sexton_engine sexton_engine;
 
-// An error: its status and one clear sentence. Opaque; belongs to the caller, and is freed with sexton_error_free().
+// Error of a failed call: a status and a message. Opaque; the caller owns it and frees it with sexton_error_free().
 typedef struct sexton_error sexton_error;
 
-// How to open an engine. Opaque; made with sexton_options_new(), set by name, read by sexton_open(), freed with
-// sexton_options_free(). Not for two threads at once.
+// Options for opening an engine. Opaque; made by sexton_options_new(), set by name, read by sexton_open(), and freed
+// by sexton_options_free(). One thread at a time may use them.
 typedef struct sexton_options sexton_options;
 
-// The answers to a call that registers or changes, an answer for each of its items, in their order. Opaque; freed with
-// sexton_results_free().
+// Results of a call that registers or changes, one for each registration or change, in their order. Opaque; freed with
+// sexton_results_free(). It owns its memory and may outlive the engine.
 typedef struct sexton_results sexton_results;
 
-// A text with its length: JSON, a receipt, a policy. UTF-8, not NUL-terminated. Opaque; freed with sexton_text_free().
+// Text with its length, UTF-8, not NUL-terminated: JSON, a receipt or a trust policy. Opaque; freed with
+// sexton_text_free().
 typedef struct sexton_text sexton_text;
 
-// What an authentic receipt says. Opaque; freed with sexton_verdict_free(). Authentic is not yet kept: look at
-// sexton_verdict_outcome(), and tell people what sexton_does_not_prove() says.
+// Contents of an authentic receipt. Opaque; freed with sexton_verdict_free(). An authentic receipt may show a broken
+// promise: look at sexton_verdict_compliance(), and show the sentences of sexton_does_not_prove() with the result.
 typedef struct sexton_verdict sexton_verdict;
 
-// Bytes that somebody else owns. {NULL, 0} is empty.
+// Borrowed bytes. {NULL, 0} is empty; NULL with another length is SEXTON_INVALID.
 typedef struct sexton_bytes {
-  // Where they are.
+  // First byte.
   const uint8_t *data;
-  // How many.
+  // Number of bytes.
   size_t len;
 } sexton_bytes;
 
-// A registration id. Keep it to ask for a receipt. Its text form is 40 hexadecimal digits.
+// Registration id. Keep it to ask for a receipt. Its text form has 40 hexadecimal digits.
 typedef struct sexton_id {
   // Its bytes.
   uint8_t bytes[SEXTON_ID_BYTES];
 } sexton_id;
 
-// Is given a log line: UTF-8, without a line end, borrowed for the call. Called from several threads at once, also while
-// the engine works at something: it must return soon, and every sexton function refuses to be called from it
-// (SEXTON_BUSY).
+// Receives a log line: UTF-8 without a line end, borrowed for the call. Several threads may call it at the same time,
+// also while they hold locks of the engine. It must return soon, and may call no sexton function (SEXTON_BUSY).
 typedef void (*sexton_log_fn)(void *user, int32_t level, struct sexton_bytes line);
 
-// Is called with each sub-batch. Gives 0 where it has answered with sexton_complete(), or will, later and from any thread;
-// anything else: what it has not answered counts as failed at once. `batch` is borrowed for the call. It may call every
-// function but sexton_run(), sexton_close() and sexton_engine_free(). Called without any lock held, from up to
-// callback_threads threads at once, with stacks of 2 MiB, and from whoever is in sexton_run().
+// Deletes the objects of a sub-batch. It answers with sexton_answer_objects(), inside the callback or later from any
+// thread, and returns 0. After any other return value the unanswered objects count as failed. `batch` is borrowed for
+// the call.
+//
+// It may call every function except sexton_run(), sexton_close() and sexton_engine_free(). Up to handler_threads
+// threads of the engine call it at the same time, with stacks of 2 MiB and no lock held, and so does every thread in
+// sexton_run().
 typedef int32_t (*sexton_delete_fn)(void *user,
                                     struct sexton_engine *engine,
                                     const struct sexton_batch *batch);
 
-// Tells the time, in ms. Called from several threads at once; every sexton function refuses to be called from it
-// (SEXTON_BUSY).
+// Returns the time in ms. Several threads may call it at the same time. It may call no sexton function (SEXTON_BUSY).
 typedef int64_t (*sexton_clock_fn)(void *user);
 
-// An object to be registered. Begin with SEXTON_REGISTRATION_INIT.
+// Object to be registered. Begin with SEXTON_REGISTRATION_INIT, then set key and class_name.
 typedef struct sexton_registration {
-  // What the host knows the object by: 1 to 1024 bytes. One live registration per key, where its class finds by key.
+  // Key by which the host knows the object: 1 to 1,024 bytes. Required. A class with find = "key" has at most one
+  // live registration per key.
   struct sexton_bytes key;
-  // The class it falls under.
+  // Name of the object's class, UTF-8. Required.
   struct sexton_bytes class_name;
-  // What the store recognises this very object by: at most 64 bytes. With a version, registering the same again is a
-  // safe retry; without one it replaces.
+  // Version by which the store recognises this very object: at most 64 bytes. Default: empty. With a version,
+  // registering the object again is a safe retry; without one it replaces the previous registration.
   struct sexton_bytes version;
-  // A digest of the content: at most 64 bytes.
+  // Digest of the content: at most 64 bytes. Default: empty. It goes into the evidence.
   struct sexton_bytes digest;
-  // Whose data it is: at most 255 bytes. Stays in the index, goes into no evidence.
+  // Person or account that the data is about: at most 255 bytes. Default: empty. It stays in the index and is in no
+  // evidence.
   struct sexton_bytes subject;
-  // The instant the promise counts from, Unix ms, or SEXTON_UNKNOWN_MS: then the class's rule applies.
+  // True if start_ms is set. Default: false, which means the start is not known yet, and the rule of the class
+  // applies.
+  bool has_start;
+  // True if size_bytes is set. Default: false, which means the size is not known.
+  bool has_size;
+  // Instant from which the promise counts: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
   int64_t start_ms;
-  // Size of the object, or SEXTON_SIZE_UNKNOWN.
+  // Size of the object in bytes. 0 if has_size is false.
   uint64_t size_bytes;
 } sexton_registration;
 
-// What the host says of a registered object.
-typedef struct sexton_change {
-  // SEXTON_START: its start, unknown so far, is start_ms. SEXTON_RESCHEDULE: it falls under other terms.
-  // SEXTON_RELEASE: the host has deleted it itself.
+// Change to a registered object. Begin with SEXTON_OBJECT_CHANGE_INIT, then set kind, and key or id.
+typedef struct sexton_object_change {
+  // SEXTON_START, SEXTON_RESCHEDULE or SEXTON_RELEASE. Required.
   int32_t kind;
-  // Its key, where its class finds by key; where this is empty, `id` says which object is meant.
+  // Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
   struct sexton_bytes key;
-  // Its registration id, an earlier one of a registration that moved too.
+  // Id of the registration, if `key` is empty. An id from before a move names the same object.
   struct sexton_id id;
-  // For SEXTON_RESCHEDULE: the class; empty: as before.
+  // For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.
   struct sexton_bytes class_name;
-  // Unix ms; for SEXTON_RESCHEDULE SEXTON_UNKNOWN_MS is: as before.
+  // True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE the default, false, keeps the start.
+  bool has_start;
+  // New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
   int64_t start_ms;
-} sexton_change;
+} sexton_object_change;
 
-// The answer to one registration.
+// Result of one registration.
 typedef struct sexton_registered {
-  // SEXTON_OK. Only sexton_delete_again() also has SEXTON_NOT_FOUND here, where nothing is known of the key or its
-  // object lives; the rest is then 0.
+  // SEXTON_OK. sexton_delete_again() alone also gives SEXTON_NOT_FOUND, if the key is live or its end is not
+  // remembered. All other fields are then 0.
   int32_t status;
-  // What happened to an earlier live registration of the key: SEXTON_EARLIER_*.
-  int32_t earlier;
-  // The registration id.
+  // Effect on the previous live registration of the key: SEXTON_PREVIOUS_*.
+  int32_t previous;
+  // Id of the registration.
   struct sexton_id id;
-  // The earlier registration, where it is replaced or it was too late for that; else 0.
-  struct sexton_id earlier_id;
-  // Of classes with openings = "ticket": what opens the commitment, kept by nobody else. Lives as long as the results.
+  // Id of the previous registration for SEXTON_PREVIOUS_REPLACED and SEXTON_PREVIOUS_TOO_LATE. Otherwise 0.
+  struct sexton_id previous_id;
+  // Ticket that opens the commitment, for classes with openings = "ticket". Otherwise empty. The engine keeps no
+  // copy. It lives as long as the results.
   struct sexton_bytes ticket;
 } sexton_registered;
 
-// The answer to one change.
+// Result of one change.
 typedef struct sexton_changed {
-  // SEXTON_OK; or SEXTON_INVALID, SEXTON_NOT_FOUND, SEXTON_HELD, SEXTON_TOO_LATE, SEXTON_BUSY: then this one was not
-  // applied, whatever became of the others.
+  // SEXTON_OK if the change was applied. Otherwise SEXTON_INVALID, SEXTON_NOT_FOUND, SEXTON_HELD, SEXTON_TOO_LATE or
+  // SEXTON_BUSY; the other changes of the call are not affected.
   int32_t status;
-  // Its registration id from here on; the earlier ones lead to it.
+  // Id of the registration from now on. Earlier ids still name the object.
   struct sexton_id id;
-  // Its floor, SEXTON_UNKNOWN_MS where there is none.
+  // True if a floor was promised.
+  bool has_floor;
+  // True if a ceiling was promised.
+  bool has_ceiling;
+  // Floor, Unix ms. 0 if has_floor is false.
   int64_t floor_ms;
-  // Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+  // Ceiling, Unix ms. 0 if has_ceiling is false.
   int64_t ceiling_ms;
-  // Of classes with openings = "ticket": the ticket that takes the place of the earlier one. Lives as long as the results.
+  // New ticket, for classes with openings = "ticket". Otherwise empty. It replaces the ticket of the registration,
+  // and lives as long as the results.
   struct sexton_bytes ticket;
-  // Where it was not applied: why, UTF-8. Lives as long as the results.
+  // Reason why the change was not applied, UTF-8. Empty if it was. It lives as long as the results.
   struct sexton_bytes message;
 } sexton_changed;
 
-// Names one handing over of a sub-batch.
+// Identifies one hand-out of a sub-batch.
 typedef struct sexton_batch_id {
-  // The batch: the same number when its objects come again after a crash.
+  // Number of the batch. It is unchanged if the batch is handed out again after a crash.
   uint64_t batch;
-  // The fencing epoch: grows with every opening of the engine. A store that serves several refuses a smaller one than
-  // it has seen.
+  // Fencing epoch. Every opening of the engine increases it. A store that serves several hosts refuses an epoch that
+  // is smaller than the largest it has seen.
   uint64_t epoch;
-  // Which part of the batch, from 0.
-  uint32_t part;
-  // How often the batch has been handed over, this time included; after a crash at least 2.
+  // Number of the sub-batch within the batch, from 0.
+  uint32_t index;
+  // Number of times that the batch has been handed out, from 1. After a crash it is at least 2.
   uint32_t attempt;
 } sexton_batch_id;
 
-// An object that is to be deleted.
+// Object to be deleted.
 typedef struct sexton_object {
-  // Its registration.
+  // Id of its registration.
   struct sexton_id id;
-  // What it is stored under.
+  // Key under which it is stored.
   struct sexton_bytes key;
-  // What the store recognises it by. Another object found under the key is left alone: SEXTON_ANSWER_CHANGED.
+  // Version by which the store recognises it, or empty. If the key has another version, leave that object alone and
+  // answer SEXTON_ANSWER_CHANGED.
   struct sexton_bytes version;
-  // Its digest, as registered.
+  // Digest as registered, or empty.
   struct sexton_bytes digest;
-  // Its size, as registered, or SEXTON_SIZE_UNKNOWN.
+  // True if the size was registered.
+  bool has_size;
+  // True if a floor was promised.
+  bool has_floor;
+  // True if a ceiling was promised.
+  bool has_ceiling;
+  // Size in bytes. 0 if has_size is false.
   uint64_t size_bytes;
-  // Its floor, SEXTON_UNKNOWN_MS where there is none.
+  // Floor, Unix ms. 0 if has_floor is false.
   int64_t floor_ms;
-  // Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+  // Ceiling, Unix ms. 0 if has_ceiling is false.
   int64_t ceiling_ms;
 } sexton_object;
 
-// What became of one object.
+// Answer for one object of a sub-batch. Begin with SEXTON_ANSWER_INIT, then set object and answer.
 typedef struct sexton_answer {
-  // Its place in sexton_batch_objects().
+  // Index of the object in sexton_batch_objects(), from 0.
   uint32_t object;
-  // SEXTON_ANSWER_*. A statement of fact: it goes into the evidence.
+  // SEXTON_ANSWER_*. Required. It is a statement of fact that goes into the evidence.
   int32_t answer;
-  // For SEXTON_ANSWER_ANONYMISED the digest of what is there now, at most 64 bytes; for SEXTON_ANSWER_REFUSED and
-  // SEXTON_ANSWER_FAILED the reason, for the log. Otherwise empty.
+  // For SEXTON_ANSWER_ANONYMISED: digest of the rewritten content, at most 64 bytes. For SEXTON_ANSWER_REFUSED and
+  // SEXTON_ANSWER_FAILED: reason, for the log callback. Default: empty.
   struct sexton_bytes detail;
 } sexton_answer;
 
-// Which objects are meant.
+// Set of objects. Begin with SEXTON_SELECTOR_INIT, then set all fields.
 typedef struct sexton_selector {
-  // SEXTON_SELECT_*.
+  // SEXTON_SELECT_*. Required.
   int32_t kind;
-  // The keys (1 to 10,000), or the one prefix, subject or class; none for SEXTON_SELECT_EVERYTHING.
-  const struct sexton_bytes *items;
-  // How many.
+  // Values to match: 1 to 10,000 keys, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
+  const struct sexton_bytes *values;
+  // Number of values.
   size_t len;
 } sexton_selector;
 
-// A legal hold to be placed.
+// Legal hold to be placed. Begin with SEXTON_HOLD_INIT, then set all fields.
 typedef struct sexton_hold {
-  // By which it is lifted: 1 to 1,000 bytes, not that of a hold that stands.
+  // Name by which it is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
   struct sexton_bytes name;
-  // What it covers, now and later.
+  // Objects that it covers, including those registered later.
   struct sexton_selector selector;
-  // SEXTON_HOLD_TEMPORARY lets the clock run; SEXTON_HOLD_EVENT restarts it when the hold is lifted.
+  // SEXTON_HOLD_TEMPORARY or SEXTON_HOLD_EVENT. Required.
   int32_t kind;
-  // Why.
+  // Reason: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes reason;
-  // Who places it.
+  // Person who places it: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes author;
-  // When somebody is to look whether it is still needed, Unix ms. It does not end then by itself.
+  // Date by which a person reviews whether it is still needed: Unix ms, in the future. Required. The hold stands
+  // until it is lifted, also after this date.
   int64_t review_ms;
 } sexton_hold;
 
-// An erasure that somebody asks for.
+// Erasure to be recorded. Begin with SEXTON_ERASURE_INIT, then set selector, reason and author.
 typedef struct sexton_erasure {
-  // Whose or which objects: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS.
+  // Objects to erase: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS. Required.
   struct sexton_selector selector;
-  // When it was received, Unix ms, not in the future; SEXTON_UNKNOWN_MS: now.
+  // True if received_ms is set. Default: false, which means it was received now.
+  bool has_received;
+  // Instant at which it was received: Unix ms, not in the future. 0 if has_received is false.
   int64_t received_ms;
-  // Within what time it is to be answered, like "30d" or "15wd", in UTC; empty where nothing was promised.
+  // Time within which it is answered, counted in UTC from received_ms, like "30d" or "15wd". Default: empty, which
+  // means that no time was promised.
   struct sexton_bytes within;
-  // The text of a holiday file, where `within` is in working days: on each line a date like 2026-12-25 on which nobody
-  // works, or +2026-12-26, at a weekend, on which people do. Empty: weekends alone.
+  // Text of a holiday file, for a `within` in working days. A line is a date that is no working day, like
+  // 2026-12-25, or a date at a weekend that is one, like +2026-12-26. Default: empty, which means that only weekends
+  // are free.
   struct sexton_bytes holidays;
-  // How long it can be cancelled, ms from received_ms on; nothing is erased before. 0: at once.
+  // Time during which it can be cancelled: ms from received_ms on, at most 366 days. No object is erased before.
+  // Default: 0.
   int64_t cancellable_ms;
-  // Why.
+  // Reason: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes reason;
-  // Who records it.
+  // Person who records it: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes author;
 } sexton_erasure;
 
-// Counts of a class, all its versions together. They hold nothing else, and outlive the objects.
+// Counts of a class over all its versions. Counts of ended objects stay for ever.
 typedef struct sexton_counters {
-  // Objects ever registered.
+  // Objects registered since the engine was created.
   uint64_t registered;
-  // Bytes of those whose size was known.
+  // Total size of those whose size was known, in bytes.
   uint64_t registered_bytes;
-  // Registrations that have not ended; one that a newer one replaced counts until its slot.
+  // Registrations that have not ended. A replaced registration counts until its slot.
   uint64_t live;
-  // Of those, the ones that legal holds keep though their time has come.
+  // Live registrations that a legal hold keeps although their time has come.
   uint64_t held;
-  // Of those, the ones whose slot has begun.
+  // Live registrations whose slot has begun.
   uint64_t due;
-  // Of those, the ones whose ceiling has passed.
+  // Live registrations whose ceiling has passed.
   uint64_t overdue;
-  // Ended: deleted by the store.
+  // Objects that the store deleted.
   uint64_t deleted;
-  // Bytes of those whose size was known.
+  // Total size of those whose size was known, in bytes.
   uint64_t deleted_bytes;
-  // Ended: not there when they were to be deleted.
+  // Objects that were absent when the store was asked to delete them.
   uint64_t absent;
-  // Ended: not there, after an attempt of ours of which nobody heard; that attempt may well have deleted them.
+  // Objects that were absent after an earlier hand-out without an answer, which may have deleted them.
   uint64_t absent_after_intent;
-  // Ended: replaced by a newer registration of the key.
+  // Registrations that a newer registration of the key replaced.
   uint64_t replaced;
-  // Ended: deleted by the host itself.
+  // Objects that the host deleted itself.
   uint64_t released;
-  // Ended: rewritten so that they concern nobody any more.
+  // Objects that the store rewrote so that they concern no person.
   uint64_t anonymised;
-  // Of all that ended: before their floor.
+  // Ended objects that ended before their floor.
   uint64_t early;
-  // Of all that ended: after their ceiling, and no legal hold had kept them.
+  // Ended objects that ended after their ceiling, without a legal hold as the cause.
   uint64_t late;
-  // Of all that ended: after their ceiling, because a legal hold had kept them.
+  // Ended objects that ended after their ceiling because a legal hold kept them.
   uint64_t late_after_hold;
-  // The earliest ceiling among the overdue, Unix ms; SEXTON_UNKNOWN_MS where nothing is overdue.
-  int64_t oldest_overdue_ms;
-  // Whether it was closed down.
+  // True if a live registration is past its ceiling.
+  bool has_oldest_overdue;
+  // True if the class was closed down.
   bool closed;
+  // Earliest ceiling among the overdue registrations, Unix ms. 0 if has_oldest_overdue is false.
+  int64_t oldest_overdue_ms;
 } sexton_counters;
 
-// What will be done with an object, as far as is known now.
-typedef struct sexton_forecast {
-  // The registration as it is now.
+// Object of the plan, with the action that is planned for it.
+typedef struct sexton_planned_object {
+  // Id of the registration.
   struct sexton_id id;
   // Name of the class.
   struct sexton_bytes class_name;
@@ -470,329 +528,367 @@ typedef struct sexton_forecast {
   struct sexton_bytes key;
   // "delete", "anonymise", "end-replaced", "end-released", "hold", "wait-for-floor" or "stopped".
   struct sexton_bytes action;
-  // For "hold" the hold's name, for "stopped" what raised the alarm; otherwise why it ends, as a word.
+  // For "hold" the name of the hold. For "stopped" the cause of the alarm. Otherwise the reason why the object ends.
   struct sexton_bytes why;
-  // When its time comes, Unix ms; in the past where it has come.
+  // Instant of the action, Unix ms. It is in the past if the action is due.
   int64_t at_ms;
-  // Its floor, SEXTON_UNKNOWN_MS where there is none.
+  // True if a floor was promised.
+  bool has_floor;
+  // True if a ceiling was promised.
+  bool has_ceiling;
+  // Floor, Unix ms. 0 if has_floor is false.
   int64_t floor_ms;
-  // Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+  // Ceiling, Unix ms. 0 if has_ceiling is false.
   int64_t ceiling_ms;
-} sexton_forecast;
+} sexton_planned_object;
 
-// Is shown one line of the plan, borrowed for the call; anything but 0 ends it. It may call every function but
-// sexton_run(), sexton_close() and sexton_engine_free().
-typedef int32_t (*sexton_forecast_fn)(void *user, const struct sexton_forecast *forecast);
+// Receives one line of the plan, borrowed for the call. Any return value but 0 ends the plan. It may call every
+// function except sexton_run(), sexton_close() and sexton_engine_free().
+typedef int32_t (*sexton_plan_fn)(void *user, const struct sexton_planned_object *planned);
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// The version of the library that is loaded, packed like SEXTON_VERSION_NUMBER.
+// Returns the version of the loaded library, packed like SEXTON_VERSION_NUMBER.
 uint32_t sexton_version_number(void);
 
-// The version of the library that is loaded, like "0.1.0". Static and NUL-terminated.
+// Returns the version of the loaded library, like "0.1.0". Static and NUL-terminated.
 const char *sexton_version(void);
 
-// The name of a status, like "SEXTON_BUSY", or "unknown". Static and NUL-terminated; never NULL.
+// Returns the name of a status, like "SEXTON_BUSY", or "unknown". Static and NUL-terminated. Never NULL.
 const char *sexton_status_name(int32_t status);
 
-// The status of an error; SEXTON_OK for NULL.
+// Returns the status of an error, or SEXTON_OK for NULL.
 int32_t sexton_error_status(const struct sexton_error *error);
 
-// The sentence of an error, UTF-8, one line: what failed, the value and the bound, what to do. Lives as long as the error.
-// Empty for NULL.
+// Returns the message of an error: one line of UTF-8 that says what failed, the value and its bound, and what to do.
+// It lives as long as the error. Empty for NULL.
 struct sexton_bytes sexton_error_message(const struct sexton_error *error);
 
-// Frees an error. NULL is fine.
+// Frees an error. NULL is allowed.
 void sexton_error_free(struct sexton_error *error);
 
-// The bytes of a text; they live as long as it. Empty for NULL.
+// Returns the bytes of a text. They live as long as the text. Empty for NULL.
 struct sexton_bytes sexton_text_bytes(const struct sexton_text *text);
 
-// Frees a text. NULL is fine.
+// Frees a text. NULL is allowed.
 void sexton_text_free(struct sexton_text *text);
 
 // Reads a registration id from its 40 hexadecimal digits.
 //
-// SEXTON_INVALID where the text is not one.
+// Errors: SEXTON_INVALID if the text is not one.
 int32_t sexton_id_parse(struct sexton_bytes text,
                         struct sexton_id *out,
                         struct sexton_error **error);
 
-// Writes a registration id as its 40 hexadecimal digits.
+// Writes a registration id as 40 hexadecimal digits.
 int32_t sexton_id_format(const struct sexton_id *id,
                          struct sexton_text **out,
                          struct sexton_error **error);
 
-// The default options. Never NULL.
+// Returns the default options. Never NULL.
 struct sexton_options *sexton_options_new(void);
 
-// Frees options. NULL is fine. Engines that were opened with them do not need them any more.
+// Frees options. NULL is allowed. Open engines do not need their options.
 void sexton_options_free(struct sexton_options *options);
 
-// Sets an option by its name; docs/c-api.md has the list with defaults.
+// Sets an option from text. docs/c-api.md lists the options with their bounds and defaults.
 //
-// SEXTON_INVALID where there is no such option or the value is not one; the options are then as before.
+// Errors: SEXTON_INVALID if there is no such option or the value is out of bounds; the options are then unchanged.
 int32_t sexton_options_set(struct sexton_options *options,
                            struct sexton_bytes name,
                            struct sexton_bytes value,
                            struct sexton_error **error);
 
-// Sets an option that is a number by its name.
+// Sets an option that is a number.
 //
-// SEXTON_INVALID where there is no such option or the value is beyond its bound; the options are then as before.
+// Errors: SEXTON_INVALID if there is no such number option or the value is out of bounds; the options are then
+// unchanged.
 int32_t sexton_options_set_uint(struct sexton_options *options,
                                 struct sexton_bytes name,
                                 uint64_t value,
                                 struct sexton_error **error);
 
-// Sets where log lines go; NULL: nowhere, which is the default. Nothing is ever written to stdout or stderr.
+// Sets the log callback. NULL, the default, discards log lines. The library never writes to stdout or stderr.
 int32_t sexton_options_set_log(struct sexton_options *options,
                                sexton_log_fn log,
                                void *user,
                                struct sexton_error **error);
 
-// Sets what is called with each sub-batch; NULL: the host takes them itself with sexton_next_batch(), which is the default.
+// Sets the delete callback, which is called with each sub-batch. With NULL, the default, the host takes sub-batches
+// with sexton_next_batch().
 int32_t sexton_options_set_delete(struct sexton_options *options,
                                   sexton_delete_fn delete_fn,
                                   void *user,
                                   struct sexton_error **error);
 
-// Sets the host's own clocks, for tests and simulation; both NULL: the machine's, which is the default.
+// Sets clocks of the host, for tests and simulation. With NULL for both, the default, the engine reads the machine's
+// clocks.
 //
-// wall_ms gives Unix ms and may jump; monotonic_ms never goes back while an engine is open. What they say is believed: a wall
-// that steps away from the monotonic clock pauses deleting, so whoever winds both advances monotonic_ms first.
+// wall_ms returns Unix ms and may step. monotonic_ms never goes back while an engine is open. Both count as
+// synchronised. If the wall clock steps ahead of the monotonic clock, deleting pauses. A test that advances both
+// therefore advances the monotonic clock first.
 //
-// SEXTON_INVALID where only one of them is NULL.
+// Errors: SEXTON_INVALID if exactly one of them is NULL.
 int32_t sexton_options_set_clock(struct sexton_options *options,
                                  sexton_clock_fn wall_ms,
                                  sexton_clock_fn monotonic_ms,
                                  void *user,
                                  struct sexton_error **error);
 
-// Opens the engine in `folder`, making a new one where the folder is missing or empty, and finishes what a crash
-// interrupted. `options` may be NULL: the defaults, which open a folder that exists.
+// Closes an engine: stops its threads, each at the end of its current step, and waits for running calls and callbacks.
+// Closing again has no effect. The handle must still be freed.
 //
-// SEXTON_BUSY where another process has the folder open; SEXTON_INVALID where the options do not fit what is stored;
-// SEXTON_CLOSED in a child of a process that had opened an engine before it forked; SEXTON_CORRUPT where the files
-// contradict themselves; SEXTON_IO, SEXTON_FULL. A folder whose log is not the published one opens, in the state
-// SEXTON_STATE_FORKED.
+// Answers already given are committed. If a batch has some answers, its other objects count as failed. A batch without
+// answers is handed out again after the next opening. It is unknown whether uncompleted submissions are applied. Every
+// later call returns SEXTON_CLOSED.
+//
+// Errors: SEXTON_BUSY inside a callback.
+int32_t sexton_close(struct sexton_engine *engine,
+                     struct sexton_error **error);
+
+// Frees an engine, after closing it if it is open. NULL is allowed. Must not be called inside a callback. In a forked
+// child it frees only the handle, and the parent's engine goes on.
+void sexton_engine_free(struct sexton_engine *engine);
+
+// Writes the engine's present time to *out, Unix ms. It never goes back, and does not follow a wall clock that steps
+// ahead.
+int32_t sexton_now_ms(const struct sexton_engine *engine,
+                      int64_t *out,
+                      struct sexton_error **error);
+
+// Opens the engine in `folder`, and finishes what a crash interrupted. If the folder is missing or empty, a new engine
+// is created there, for which the option "origin" is required. `options` may be NULL for the defaults.
+//
+// A folder whose log is not the published one opens in the state SEXTON_STATE_FORKED.
+//
+// Errors: SEXTON_BUSY if the folder is open already; SEXTON_INVALID if the options contradict the stored ones;
+// SEXTON_CORRUPT if the files contradict each other; SEXTON_CLOSED in a child of a process that had opened an engine;
+// SEXTON_IO; SEXTON_FULL.
 int32_t sexton_open(struct sexton_bytes folder,
                     const struct sexton_options *options,
                     struct sexton_engine **out,
                     struct sexton_error **error);
 
-// Closes the engine: stops its threads, each after what it is working at, and waits for calls and callbacks that are under
-// way. What was answered is committed: what is not answered in a batch of which something is counts as failed, and a batch
-// of which nothing is comes again after the next opening. What was submitted and not completed may or may not be applied. From then on every call gives SEXTON_CLOSED; closing again is fine. The handle is still to be
-// freed.
+// Registers all objects, or none if one is invalid. At most 100,000 in a call. Waits for an fsync, which concurrent
+// calls share. *out gets one result per registration. `flags` is 0 or a combination of SEXTON_BUFFERED and
+// SEXTON_ONLY_MISSING.
 //
-// SEXTON_BUSY from inside a callback.
-int32_t sexton_close(struct sexton_engine *engine,
-                     struct sexton_error **error);
-
-// Closes the engine, where it is still open, and frees the handle. NULL is fine; not from inside a callback. In a forked
-// child it only lets go of the handle: the parent's engine is not touched.
-void sexton_engine_free(struct sexton_engine *engine);
-
-// Now, by the engine's clock, Unix ms: never earlier than it was before.
-int32_t sexton_now_ms(const struct sexton_engine *engine,
-                      int64_t *out,
-                      struct sexton_error **error);
-
-// Registers all items or, where one of them is invalid, none; blocks for the fsync, which it shares with everybody who
-// waits. At most 100,000 items.
+// After SEXTON_OK the registrations survive a power failure; with SEXTON_BUFFERED, the end of the process. After
+// SEXTON_INVALID none was made. After another status it is unknown which were made. Registering the same objects again
+// is then safe if their class has find = "key" and they have versions.
 //
-// After SEXTON_OK they survive the loss of power (with SEXTON_BUFFERED the end of the process). After SEXTON_INVALID nothing
-// was applied. After another status it is unknown which were, and registering the same again is safe where the class finds
-// by key and versions are given.
-//
-// SEXTON_INVALID with the item, the value and the bound; SEXTON_HELD, SEXTON_FULL, SEXTON_IO, SEXTON_POISONED,
-// SEXTON_FORKED.
+// Errors: SEXTON_INVALID with the registration, the value and the bound; SEXTON_HELD if a hold on the object's class
+// forbids another class; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
 int32_t sexton_register(struct sexton_engine *engine,
-                        const struct sexton_registration *items,
+                        const struct sexton_registration *registrations,
                         size_t len,
                         uint32_t flags,
                         struct sexton_results **out,
                         struct sexton_error **error);
 
-// Applies each change or says why not; one fsync for all. A change that is asked for again is answered as done.
+// Applies changes to registered objects, each independently of the others. At most 100,000 in a call. Waits for an
+// fsync. *out gets one result per change, with a status of its own. A change that was already applied succeeds again.
+// `flags` is 0 or SEXTON_BUFFERED.
 //
-// After SEXTON_OK what was applied survives the loss of power (with SEXTON_BUFFERED the end of the process); each item has
-// a status of its own. SEXTON_INVALID where an item cannot be read: then none was applied.
-int32_t sexton_change_all(struct sexton_engine *engine,
-                          const struct sexton_change *items,
-                          size_t len,
-                          uint32_t flags,
-                          struct sexton_results **out,
-                          struct sexton_error **error);
+// After SEXTON_OK the applied changes survive a power failure; with SEXTON_BUFFERED, the end of the process. After
+// SEXTON_INVALID none was applied. After another status it is unknown which were applied.
+//
+// Errors: SEXTON_INVALID if a change is malformed; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
+int32_t sexton_change(struct sexton_engine *engine,
+                      const struct sexton_object_change *changes,
+                      size_t len,
+                      uint32_t flags,
+                      struct sexton_results **out,
+                      struct sexton_error **error);
 
-// Registers objects that came back from a backup after their end, so that they are deleted again at once: in the class and
-// with the start that they had. An item of which nothing is known, or that lives, has the status SEXTON_NOT_FOUND.
+// Registers objects that came back from a backup after their end, so that they are deleted again at once. Each gets
+// the class and start with which it ended, whatever the registration says. A key that is live, or whose end is not
+// remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
+//
+// Durability and errors are those of sexton_register().
 int32_t sexton_delete_again(struct sexton_engine *engine,
-                            const struct sexton_registration *items,
+                            const struct sexton_registration *registrations,
                             size_t len,
                             uint32_t flags,
                             struct sexton_results **out,
                             struct sexton_error **error);
 
-// Makes durable what was answered with SEXTON_BUFFERED so far: after SEXTON_OK it survives the loss of power.
+// Makes earlier calls with SEXTON_BUFFERED durable. After SEXTON_OK their effects survive a power failure; after
+// another status it is unknown which do.
+//
+// Errors: SEXTON_POISONED; SEXTON_IO; SEXTON_FULL.
 int32_t sexton_sync(struct sexton_engine *engine,
                     struct sexton_error **error);
 
-// Copies the items, queues them, and returns at once. The answers come as the completion with this token, as durable as
-// sexton_register() would have made them; before that nothing is known to have happened. Completions come in the order of
-// submitting.
+// Copies and queues registrations, and returns without waiting. sexton_next_completion() gives their results under
+// this token, in the order of submission, as durable as those of sexton_register(). Until then it is unknown whether
+// they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
 //
-// SEXTON_BUSY where more than queue_objects are queued, or completed and not taken; SEXTON_INVALID where an item cannot be
-// read or there are too many (what else is invalid the completion says).
+// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a registration is malformed or there
+// are more than 100,000; the status with which the engine stopped. Other invalid values are reported by the
+// completion.
 int32_t sexton_submit_register(struct sexton_engine *engine,
                                uint64_t token,
-                               const struct sexton_registration *items,
+                               const struct sexton_registration *registrations,
                                size_t len,
                                uint32_t flags,
                                struct sexton_error **error);
 
-// The same for changes: sexton_change_all() without waiting.
+// Copies and queues changes, and returns without waiting. sexton_next_completion() gives their results under this
+// token, in the order of submission, as durable as those of sexton_change(). Until then it is unknown whether they are
+// applied. `flags` is 0 or SEXTON_BUFFERED.
+//
+// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a change is malformed or there are
+// more than 100,000; the status with which the engine stopped.
 int32_t sexton_submit_change(struct sexton_engine *engine,
                              uint64_t token,
-                             const struct sexton_change *items,
+                             const struct sexton_object_change *changes,
                              size_t len,
                              uint32_t flags,
                              struct sexton_error **error);
 
-// Takes the next completion; *out is NULL where none is there yet. Never waits.
+// Takes the next completed submission. *out is NULL if there is none. Never waits.
 //
-// What stopped the engine, where it stopped and every completion was taken.
+// Errors: the status with which the engine stopped, once all completions are taken.
 int32_t sexton_next_completion(struct sexton_engine *engine,
                                struct sexton_results **out,
                                struct sexton_error **error);
 
-// A file descriptor for poll(): readable exactly while a completion or a sub-batch can be taken, and once where the engine
-// stopped. It belongs to the engine and goes with it: do not read from it, do not close it.
+// Writes a file descriptor for poll() to *out. It is readable exactly while a completion or a sub-batch can be taken,
+// and once if the engine stopped. The engine owns it until it is closed: do not read from it, and do not close it.
 int32_t sexton_event_fd(const struct sexton_engine *engine,
                         int *out,
                         struct sexton_error **error);
 
-// The answers to registrations, *len of them (len may be NULL). They live as long as the results. NULL and 0 where the call
-// was not one that registers, or failed.
+// Returns the results of registrations and writes their number to *len, which may be NULL. They live as long as the
+// results. NULL and 0 if the call failed or was not one that registers.
 const struct sexton_registered *sexton_results_registered(const struct sexton_results *results,
                                                           size_t *len);
 
-// The answers to changes, *len of them (len may be NULL). They live as long as the results. NULL and 0 where the call was not
-// one that changes, or failed.
+// Returns the results of changes and writes their number to *len, which may be NULL. They live as long as the results.
+// NULL and 0 if the call failed or was not one that changes.
 const struct sexton_changed *sexton_results_changed(const struct sexton_results *results,
                                                     size_t *len);
 
-// The token of a completion; 0 for NULL and for calls that waited.
+// Returns the token of a completion. 0 for NULL and for results of sexton_register() and sexton_change().
 uint64_t sexton_results_token(const struct sexton_results *results);
 
-// The status of a completed call as a whole: what the call that waits would have given. SEXTON_OK for NULL.
+// Returns the status of a completed submission: what sexton_register() or sexton_change() would have returned.
+// SEXTON_OK for NULL.
 int32_t sexton_results_status(const struct sexton_results *results);
 
-// Why a completed call failed, UTF-8; empty where it did not. Lives as long as the results.
+// Returns the reason why a completed submission failed, UTF-8. Empty if it succeeded. It lives as long as the results.
 struct sexton_bytes sexton_results_message(const struct sexton_results *results);
 
-// Frees results. NULL is fine.
+// Frees results. NULL is allowed.
 void sexton_results_free(struct sexton_results *results);
 
-// Takes the next sub-batch that is due; *out is NULL where none is ready. Never waits. With threads it also does no I/O;
-// without them what is due becomes ready in sexton_run().
+// Takes the next due sub-batch. *out is NULL if none is ready. Never waits. With threads it does no I/O; without them
+// sub-batches become ready inside sexton_run().
 //
-// Its objects are to be deleted, and answered for by sexton_complete() within answer_timeout_ms from now; what is not
-// counts as failed and comes again. After a crash the same objects come again: deleting must be idempotent.
+// The host deletes the objects, and answers with sexton_answer_objects() within answer_timeout_ms from now. Objects
+// without an answer count as failed and are handed out again. After a crash the same objects are handed out again, so
+// deleting must be idempotent.
 //
-// SEXTON_POISONED, SEXTON_FORKED, SEXTON_IO, SEXTON_CORRUPT, SEXTON_INTERNAL where the engine stopped.
+// Errors: the status with which the engine stopped, such as SEXTON_POISONED, SEXTON_FORKED, SEXTON_IO or
+// SEXTON_CORRUPT.
 int32_t sexton_next_batch(struct sexton_engine *engine,
                           struct sexton_batch **out,
                           struct sexton_error **error);
 
-// What names a sub-batch, for sexton_complete(). All 0 for NULL.
+// Returns the id of a sub-batch, for sexton_answer_objects(). All 0 for NULL.
 struct sexton_batch_id sexton_batch_get_id(const struct sexton_batch *batch);
 
-// The class that all objects of a sub-batch fall under. Lives as long as the batch. Empty for NULL.
+// Returns the name of the class of all objects of a sub-batch. It lives as long as the batch. Empty for NULL.
 struct sexton_bytes sexton_batch_class(const struct sexton_batch *batch);
 
-// What is to be done with the objects of a sub-batch: SEXTON_DELETE or SEXTON_ANONYMISE. 0 for NULL.
+// Returns the disposition of all objects of a sub-batch: SEXTON_DELETE or SEXTON_ANONYMISE. 0 for NULL.
 int32_t sexton_batch_disposition(const struct sexton_batch *batch);
 
-// The objects of a sub-batch, *len of them, at least 1. They live as long as the batch. NULL and 0 for NULL.
+// Returns the objects of a sub-batch and writes their number, at least 1, to *len, which may be NULL. They live as
+// long as the batch. NULL and 0 for NULL.
 const struct sexton_object *sexton_batch_objects(const struct sexton_batch *batch,
                                                  size_t *len);
 
-// Frees the memory of a sub-batch; its objects may be answered before or after. NULL is fine.
+// Frees the memory of a sub-batch, before or after its objects are answered. NULL is allowed.
 void sexton_batch_free(struct sexton_batch *batch);
 
-// Answers for some or all objects of a sub-batch, in any order, in as many calls as it takes, from any thread. The first
-// answer for an object counts; *taken, which may be NULL, is how many did: fewer than given where some were answered
-// before, 0 where the sub-batch ran out of time or was handed out by an earlier opening. Never waits: what was answered is
-// committed by the engine's threads, or in sexton_run(), once the whole batch is answered or out of time.
+// Answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in a
+// call. Only the first answer for an object counts.
 //
-// SEXTON_INVALID where a place, an answer or a detail is beyond its bound: then none of them counts. What stopped the
-// engine, where it stopped.
-int32_t sexton_complete(struct sexton_engine *engine,
-                        const struct sexton_batch_id *id,
-                        const struct sexton_answer *answers,
-                        size_t len,
-                        size_t *taken,
-                        struct sexton_error **error);
+// *taken, which may be NULL, gets the number of answers that count. It is less than `len` if objects were answered
+// before, and 0 if the sub-batch timed out or was handed out by an earlier opening.
+//
+// Never waits. Answers become durable when the engine's threads, or sexton_run(), commit the batch: once all its
+// objects are answered or timed out. Until then a crash loses them, and the objects are handed out again.
+//
+// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds, and then no answer of the call counts;
+// the status with which the engine stopped.
+int32_t sexton_answer_objects(struct sexton_engine *engine,
+                              const struct sexton_batch_id *id,
+                              const struct sexton_answer *answers,
+                              size_t len,
+                              size_t *taken,
+                              struct sexton_error **error);
 
-// Does what is to do, in this thread, for about budget_ms: registers what was submitted, plans what is due, calls the
-// callback, commits what was answered. What has begun is finished, and how long callbacks take is the host's affair. With
-// threads = 0 nothing happens but in here; with threads it may be called too.
+// Works in this thread for about budget_ms: registers what was submitted, plans due batches, calls the delete
+// callback, and commits answers. A step that has begun is finished, so delete callbacks may exceed the budget. With
+// threads = 0 this is the only place where the engine works; with threads it may be called too.
 //
-// *next_ms, which may be NULL, is when it wants to be called again, as sexton_next_due_ms() says it; 0 where the budget was
-// used up.
+// *next_ms, which may be NULL, gets the time of the next call, as sexton_next_due_ms() defines it. It is 0 if the
+// budget was used up.
 //
-// SEXTON_BUSY inside a callback; what stopped the engine, where it stopped.
+// Errors: SEXTON_BUSY inside a callback; the status with which the engine stopped.
 int32_t sexton_run(struct sexton_engine *engine,
                    uint32_t budget_ms,
                    int64_t *next_ms,
                    struct sexton_error **error);
 
-// When sexton_run() will have something to do, Unix ms by sexton_now_ms(), which may stand still while the wall clock is
-// behind: so wait for the difference. 0, or else in the past, where it has already; SEXTON_NO_CEILING_MS where there is nothing
-// until something is submitted, answered, registered, changed or decided. What is handed out counts by when it runs out of
-// time, what an alarm stops is asked for again every second.
+// Writes the time at which sexton_run() will have work to *out: Unix ms on the clock of sexton_now_ms(). That clock
+// may stand still while the wall clock is behind, so wait for the difference between the two.
+//
+// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none until a call submits,
+// answers, registers, changes or governs. A sub-batch that is out counts with its time-out. While an alarm stops a
+// class, the time is at most a second ahead.
 int32_t sexton_next_due_ms(const struct sexton_engine *engine,
                            int64_t *out,
                            struct sexton_error **error);
 
-// The live registration of a key, where its class finds by key.
+// Defines the classes of a class file (TOML). A class whose definition differs from the stored one gets a new version.
+// Live objects keep their version; sexton_apply_class() moves them. After SEXTON_OK the classes survive a power
+// failure.
 //
-// SEXTON_NOT_FOUND where there is none.
-int32_t sexton_find(const struct sexton_engine *engine,
-                    struct sexton_bytes key,
-                    struct sexton_id *out,
-                    struct sexton_error **error);
-
-// Defines classes, or new versions of them, from the text of a class file (TOML). Objects registered before keep the version
-// they fell under.
-//
-// SEXTON_INVALID where the text is no class file: then nothing was defined.
+// Errors: SEXTON_INVALID if the text is not a valid class file, and then none is defined; SEXTON_POISONED;
+// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_define_classes(struct sexton_engine *engine,
                               struct sexton_bytes toml,
                               struct sexton_error **error);
 
-// The newest version of each class: an array.
+// Writes the newest version of each class to *json, as an array.
 int32_t sexton_classes(const struct sexton_engine *engine,
                        struct sexton_text **json,
                        struct sexton_error **error);
 
-// Places a legal hold: what it covers, now and later, is not deleted until it is lifted. After SEXTON_OK it survives the loss
-// of power. The hold is in *json; "too_late" lists the registrations that were on their way to deletion already.
+// Places a legal hold. Objects that it covers, including those registered later, are not deleted until it is lifted.
+// Writes the hold to *json, with the covered registrations that are already in a batch in "too_late". After SEXTON_OK
+// it survives a power failure; after another status than SEXTON_INVALID it is unknown whether it stands.
 //
-// SEXTON_INVALID where the selector is empty, a text is missing, the name is taken or the class unknown.
+// Errors: SEXTON_INVALID if a field is missing or out of bounds, the name is taken, or the class is unknown;
+// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_place_hold(struct sexton_engine *engine,
                           const struct sexton_hold *hold,
                           struct sexton_text **json,
                           struct sexton_error **error);
 
-// Lifts the hold of this name. What it kept past its ceiling goes when grace_ms have passed, what is still in its window goes
-// in time. After SEXTON_OK that survives the loss of power.
+// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, others within their
+// window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json. After
+// SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether
+// the hold stands.
 //
-// SEXTON_NOT_FOUND where no such hold stands.
+// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
+// SEXTON_FULL; SEXTON_IO.
 int32_t sexton_lift_hold(struct sexton_engine *engine,
                          struct sexton_bytes name,
                          struct sexton_bytes reason,
@@ -801,63 +897,76 @@ int32_t sexton_lift_hold(struct sexton_engine *engine,
                          struct sexton_text **json,
                          struct sexton_error **error);
 
-// All legal holds, lifted ones too: an array.
+// Writes all legal holds, including lifted ones, to *json, as an array.
 int32_t sexton_holds(const struct sexton_engine *engine,
                      struct sexton_text **json,
                      struct sexton_error **error);
 
-// Takes an erasure; the request with its "number" is in *json. When it can no longer be cancelled, each of its objects goes as
-// soon as its floor allows and no hold covers it. It covers what is registered by then. After SEXTON_OK it survives the loss
-// of power.
+// Records an erasure, and writes the request with its "number" to *json. It becomes final cancellable_ms after its
+// receipt, and covers the objects registered by then. Each is deleted as soon as its floor has passed and no hold
+// covers it. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it
+// is unknown whether it is recorded.
 //
-// SEXTON_NOT_FOUND where nothing that lives belongs to the subject, which takes reading every row; SEXTON_INVALID.
+// Errors: SEXTON_NOT_FOUND if no live object has the subject, which takes reading every row; SEXTON_INVALID;
+// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_erase(struct sexton_engine *engine,
                      const struct sexton_erasure *erasure,
                      struct sexton_text **json,
                      struct sexton_error **error);
 
-// Cancels an erasure that may still be cancelled. Doing it again is fine.
+// Cancels an erasure that is not final, and writes the request to *json. Cancelling again succeeds. After SEXTON_OK
+// the cancellation survives a power failure.
 //
-// SEXTON_NOT_FOUND; SEXTON_TOO_LATE where it is final.
+// Errors: SEXTON_NOT_FOUND if there is no erasure of this number; SEXTON_TOO_LATE if it is final; SEXTON_POISONED;
+// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_cancel_erasure(struct sexton_engine *engine,
                               uint32_t number,
                               struct sexton_text **json,
                               struct sexton_error **error);
 
-// All requests (erasures, closing down, applied classes, lifted holds) and how far they have come: an array.
+// Writes all requests (erasures, closings, applied classes, lifted holds) with their progress to *json, as an array.
 int32_t sexton_requests(const struct sexton_engine *engine,
                         struct sexton_text **json,
                         struct sexton_error **error);
 
-// The objects of an erasure that were found so far, each with what it waits for or how it ended: an array.
+// Writes the objects found so far for an erasure to *json, as an array. Each has its progress: pending with its time,
+// or ended with the method.
 //
-// SEXTON_NOT_FOUND.
-int32_t sexton_erasure_items(const struct sexton_engine *engine,
-                             uint32_t number,
-                             struct sexton_text **json,
-                             struct sexton_error **error);
+// Errors: SEXTON_NOT_FOUND if there is no erasure of this number.
+int32_t sexton_erasure_objects(const struct sexton_engine *engine,
+                               uint32_t number,
+                               struct sexton_text **json,
+                               struct sexton_error **error);
 
-// Forgets a request that is over, and with it whose it was and which objects it concerned.
+// Forgets a request that is finished or cancelled, with its subject and the list of its objects. After SEXTON_OK it
+// stays forgotten after a power failure.
 //
-// SEXTON_NOT_FOUND; SEXTON_INVALID where it is still open.
+// Errors: SEXTON_NOT_FOUND if there is no request of this number; SEXTON_INVALID if it is still open; SEXTON_POISONED;
+// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_forget_request(struct sexton_engine *engine,
                               uint32_t number,
                               struct sexton_error **error);
 
-// Closes down a class (SEXTON_SELECT_CLASS) or everything: it takes no objects any more, and what lives in it goes with a
-// slot's notice, at its floor, or when no hold covers it any more. The request is in *json.
+// Closes down a class (SEXTON_SELECT_CLASS) or all classes (SEXTON_SELECT_EVERYTHING), and writes the request to
+// *json. A closed class takes no registrations. Its live objects are deleted with one slot's notice, once their floor
+// has passed and no hold covers them. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the request
+// survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it is recorded.
 //
-// SEXTON_INVALID.
+// Errors: SEXTON_INVALID for another selector or a bad text; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_close_down(struct sexton_engine *engine,
-                          const struct sexton_selector *what,
+                          const struct sexton_selector *classes,
                           struct sexton_bytes reason,
                           struct sexton_bytes author,
                           struct sexton_text **json,
                           struct sexton_error **error);
 
-// Applies the newest version of a class to the objects that were registered under earlier ones. The request is in *json.
+// Applies the newest version of a class to objects registered under its earlier versions, and writes the request to
+// *json. Without it they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to 1,000
+// bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is
+// unknown whether it is recorded.
 //
-// SEXTON_INVALID where the class is unknown, or finds or opens in another way than before.
+// Errors: SEXTON_INVALID if the class is unknown, or differs from an earlier version in `find` or `openings`;
+// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_apply_class(struct sexton_engine *engine,
                            struct sexton_bytes class_name,
                            struct sexton_bytes reason,
@@ -865,10 +974,13 @@ int32_t sexton_apply_class(struct sexton_engine *engine,
                            struct sexton_text **json,
                            struct sexton_error **error);
 
-// Ends an alarm after somebody has looked; `alarm` is its "id" in sexton_status(). A clock is accepted as it stands now; what
-// was a surprise counts as known.
+// Ends an alarm once a person has looked at its cause, and writes it to *json. `alarm` is its "id" in sexton_status().
+// For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short notice are accepted.
+// `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK it survives a power failure; after SEXTON_POISONED,
+// SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
 //
-// SEXTON_NOT_FOUND where no such alarm stands.
+// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
+// SEXTON_IO.
 int32_t sexton_resume(struct sexton_engine *engine,
                       struct sexton_bytes alarm,
                       struct sexton_bytes reason,
@@ -876,76 +988,99 @@ int32_t sexton_resume(struct sexton_engine *engine,
                       struct sexton_text **json,
                       struct sexton_error **error);
 
-// Whether the engine does its work: SEXTON_STATE_*. Cheap. What stops a single class is in sexton_status().
+// Writes the state of the engine to *out: SEXTON_STATE_*. Cheap: it reads no disk. Alarms of a single class are only
+// in sexton_status().
 int32_t sexton_state(const struct sexton_engine *engine,
                      int32_t *out,
                      struct sexton_error **error);
 
-// What the engine is doing and what needs a person, as `sexton status --json` shows it. Costs a look at every page.
+// Writes the status of the engine to *json, as `sexton status --json` shows it. "needs" has a message for each
+// condition that needs an operator. It visits every page of the index.
 int32_t sexton_status(const struct sexton_engine *engine,
                       struct sexton_text **json,
                       struct sexton_error **error);
 
-// The counts of a class. Costs as much as sexton_status().
+// Writes the counts of a class to *out. It visits every page of the index.
 //
-// SEXTON_NOT_FOUND where there is no such class.
+// Errors: SEXTON_NOT_FOUND if there is no class of this name.
 int32_t sexton_class_counters(const struct sexton_engine *engine,
                               struct sexton_bytes class_name,
                               struct sexton_counters *out,
                               struct sexton_error **error);
 
-// Shows every object whose time comes by until_ms (at least now), and what will be done with it. Decides as deleting does, and
-// changes nothing.
+// Calls `visit` with each object that is due by until_ms, or by now if that is later, and with its planned action. It
+// decides by the rules of deleting, and changes nothing. It cannot foresee the answers of the store, nor a breaker
+// that has not tripped.
 int32_t sexton_plan(const struct sexton_engine *engine,
                     int64_t until_ms,
-                    sexton_forecast_fn visit,
+                    sexton_plan_fn visit,
                     void *user,
                     struct sexton_error **error);
 
-// Up to `max` (at most 10,000) deletions behind number `after`, of the classes with feed = true: an array, in their order.
-// Remember the last "number", and go on behind it.
+// Writes up to `max` deletions of classes with feed = true to *json, as an array in the order of their "number". `max`
+// is at most 10,000. The first entry is the one after number `after`; begin with 0, and continue with the last number
+// read.
 int32_t sexton_feed(const struct sexton_engine *engine,
                     uint64_t after,
                     size_t max,
                     struct sexton_text **json,
                     struct sexton_error **error);
 
-// Forgets the feed up to number `through`. After SEXTON_OK that survives the loss of power.
+// Acknowledges the feed: the engine forgets its entries up to and including number `through`. After SEXTON_OK they
+// stay forgotten after a power failure.
 //
-// SEXTON_INVALID where there is no such entry yet.
+// Errors: SEXTON_INVALID if the feed has no entry `through` yet; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
+// SEXTON_IO.
 int32_t sexton_acknowledge_feed(struct sexton_engine *engine,
                                 uint64_t through,
                                 struct sexton_error **error);
 
-// What is known of a key that comes back from a backup: "state" is "live", "ended" or "unknown".
-int32_t sexton_screen(const struct sexton_engine *engine,
-                      struct sexton_bytes key,
-                      struct sexton_text **json,
-                      struct sexton_error **error);
+// Writes the known history of a key to *json, for an object that comes back from a backup. "state" is "live", "ended"
+// or "unknown". Ended objects are remembered for as long as their class says (`remember`).
+int32_t sexton_ended(const struct sexton_engine *engine,
+                     struct sexton_bytes key,
+                     struct sexton_text **json,
+                     struct sexton_error **error);
 
-// Checks everything that is stored against everything else, and tells in *json what it found ("sound", "problems"). Reads all
-// of it; deleting waits meanwhile.
+// Checks all stored data for consistency, and writes the findings to *json: "sound" is true if there are no
+// "problems". It reads everything, and deleting waits meanwhile.
 int32_t sexton_check(const struct sexton_engine *engine,
                      struct sexton_text **json,
                      struct sexton_error **error);
 
-// Cleans up behind what has ended: gives its disk space back and clears its rows out of the index's files. After SEXTON_OK no
-// row of a page that had settled before the call is in any of them, log of writes included. Safe at any time; blocks
-// for a fraction of the time that deleting took. Call it as often as traces may last, once an hour for example.
-// SEXTON_BUSY: a scan or another merge still needs an older file; call it again.
+// Frees the disk space of ended objects, and removes their rows from the files of the index, the write-ahead log (WAL)
+// included. After SEXTON_OK no file has a row of a page that had settled before the call.
+//
+// It may be called at any time, and other calls go on. It takes a fraction of the time that deleting took. Call it as
+// often as that residue may last, for example once an hour.
+//
+// Errors: SEXTON_BUSY if a scan or a compaction still needs an older file, and then call it again; SEXTON_POISONED;
+// SEXTON_FULL; SEXTON_IO.
 int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// Publishes the log, where an earlier attempt failed or batches that are still out are not to be waited for.
+// Publishes the log now. The engine publishes by itself; this call is for retrying after a failure, or for not waiting
+// for batches that are out.
+//
+// Errors: SEXTON_FORKED; SEXTON_POISONED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_publish(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// The receipt for a registration that has ended: the text of a C2SP tlog-proof file, which sexton_verify() and `sexton verify`
-// check. `with` is the object's key, or the ticket.
+// Writes the id of the live registration of a key to *out, for classes with find = "key".
 //
-// SEXTON_NOT_FOUND where there is no such registration, it has not ended, or nothing opens it any more; SEXTON_INVALID where
-// `with` does not open it; SEXTON_FORKED, SEXTON_POISONED, SEXTON_FULL or SEXTON_IO where its log
-// entry cannot be published.
+// Errors: SEXTON_NOT_FOUND if there is none.
+int32_t sexton_find(const struct sexton_engine *engine,
+                    struct sexton_bytes key,
+                    struct sexton_id *out,
+                    struct sexton_error **error);
+
+// Writes the receipt of an ended registration to *out: the text of a C2SP tlog-proof file, for sexton_verify() and
+// `sexton verify`. `opener` is SEXTON_OPENER_*, and `with` is the key or the ticket. If the log entry is not published
+// yet, it is published first.
+//
+// Errors: SEXTON_NOT_FOUND if there is no such registration, it has not ended, or its opening is gone; SEXTON_INVALID
+// if `with` does not open it; SEXTON_FORKED, SEXTON_POISONED, SEXTON_FULL or SEXTON_IO if its log entry cannot be
+// published.
 int32_t sexton_receipt(const struct sexton_engine *engine,
                        const struct sexton_id *id,
                        int32_t opener,
@@ -953,60 +1088,64 @@ int32_t sexton_receipt(const struct sexton_engine *engine,
                        struct sexton_text **out,
                        struct sexton_error **error);
 
-// A C2SP tlog-policy that trusts this log and asks for no witnesses.
+// Writes a trust policy to *out: a C2SP tlog-policy that trusts this log and requires no witnesses.
 int32_t sexton_policy(const struct sexton_engine *engine,
                       struct sexton_text **out,
                       struct sexton_error **error);
 
-// Verifies a receipt under a policy: offline, without an engine.
+// Verifies a receipt under a trust policy, offline and without an engine.
 //
-// SEXTON_NOT_VERIFIED where the receipt is not authentic; the message names the failed check. SEXTON_INVALID where the policy
-// is malformed.
+// Errors: SEXTON_NOT_VERIFIED if the receipt is not authentic, with the failed check in the message; SEXTON_INVALID if
+// the policy is malformed.
 int32_t sexton_verify(struct sexton_bytes receipt,
                       struct sexton_bytes policy,
                       struct sexton_verdict **out,
                       struct sexton_error **error);
 
-// How the promise fared: SEXTON_OUTCOME_*. 0 for NULL.
-int32_t sexton_verdict_outcome(const struct sexton_verdict *verdict);
+// Returns the compliance with the promise: SEXTON_COMPLIANCE_*. 0 for NULL.
+int32_t sexton_verdict_compliance(const struct sexton_verdict *verdict);
 
-// By how much it was early or late, ms; 0 where it was neither.
+// Returns the time by which the end was early or late, in ms. 0 if it was neither, and for NULL.
 uint64_t sexton_verdict_by_ms(const struct sexton_verdict *verdict);
 
-// The instant the promise counts from, Unix ms. 0 for NULL.
+// Returns the instant from which the promise counts, Unix ms. 0 for NULL.
 int64_t sexton_verdict_start_ms(const struct sexton_verdict *verdict);
 
-// The floor, Unix ms; SEXTON_UNKNOWN_MS where none was promised. 0 for NULL.
-int64_t sexton_verdict_floor_ms(const struct sexton_verdict *verdict);
+// Returns true and writes the floor to *ms, Unix ms, if one was promised. Otherwise, and for NULL, returns false and
+// leaves *ms alone. `ms` may be NULL.
+bool sexton_verdict_floor_ms(const struct sexton_verdict *verdict,
+                             int64_t *ms);
 
-// The ceiling, Unix ms; SEXTON_NO_CEILING_MS where none was promised. 0 for NULL.
-int64_t sexton_verdict_ceiling_ms(const struct sexton_verdict *verdict);
+// Returns true and writes the ceiling to *ms, Unix ms, if one was promised. Otherwise, and for NULL, returns false and
+// leaves *ms alone. `ms` may be NULL.
+bool sexton_verdict_ceiling_ms(const struct sexton_verdict *verdict,
+                               int64_t *ms);
 
-// When the end was known, Unix ms. 0 for NULL.
+// Returns the instant at which the end was known, Unix ms. 0 for NULL.
 int64_t sexton_verdict_time_ms(const struct sexton_verdict *verdict);
 
-// The origin line of the log. Lives as long as the verdict. Empty for NULL.
+// Returns the origin line of the log. It lives as long as the verdict. Empty for NULL.
 struct sexton_bytes sexton_verdict_origin(const struct sexton_verdict *verdict);
 
-// The name of the class. Lives as long as the verdict. Empty for NULL.
+// Returns the name of the class. It lives as long as the verdict. Empty for NULL.
 struct sexton_bytes sexton_verdict_class(const struct sexton_verdict *verdict);
 
-// The key of the object. Lives as long as the verdict. Empty for NULL.
+// Returns the key of the object. It lives as long as the verdict. Empty for NULL.
 struct sexton_bytes sexton_verdict_key(const struct sexton_verdict *verdict);
 
-// How the registration ended: "deleted", "absent", "absent-after-intent", "anonymised", "replaced" or "released". Static.
-// Empty for NULL.
+// Returns the method by which the registration ended: "deleted", "absent", "absent-after-intent", "anonymised",
+// "replaced" or "released". Static. Empty for NULL.
 struct sexton_bytes sexton_verdict_method(const struct sexton_verdict *verdict);
 
-// The registration that ended: the last one of the object, which may have moved since the id that was asked for. All 0 for
-// NULL.
+// Returns the id of the registration that ended. If the object moved, it differs from the id for which the receipt was
+// made. All 0 for NULL.
 struct sexton_id sexton_verdict_id(const struct sexton_verdict *verdict);
 
-// What a valid receipt does not prove, sentence by sentence from 0; NULL behind the last. Static and NUL-terminated. These
-// belong beside every result that is shown.
+// Returns sentence `i`, from 0, of what a valid receipt does not prove, and NULL after the last. Static and
+// NUL-terminated. Show all of them with every result.
 const char *sexton_does_not_prove(size_t i);
 
-// Frees a verdict. NULL is fine.
+// Frees a verdict. NULL is allowed.
 void sexton_verdict_free(struct sexton_verdict *verdict);
 
 #ifdef __cplusplus

@@ -1,93 +1,106 @@
-//! Deleting: sub-batches as C gets them, and the answers. Pulling is the core; the callback is called by a thread of the
-//! driver, or within sexton_run(), with what pulling would have given.
+//! Deleting: sub-batches as C gets them, and their answers. The host takes sub-batches itself, or its delete callback
+//! gets them from a thread of the driver or inside sexton_run().
 
-use crate::error::{EMPTY, Failure, Outcome, invalid, plain, sexton_error};
-use crate::handle::{Handle, sexton_engine, with_driver, with_engine};
-use crate::inside;
+use crate::error::{plain, sexton_error};
+use crate::failure::{CallResult, Failure, invalid};
+use crate::handle::{Handle, sexton_engine, with_driver};
 use crate::pointer::{self, Out, lend};
+use crate::reentrancy;
 use crate::status::SEXTON_BUSY;
 use crate::types::{
-    SEXTON_NO_CEILING_MS, sexton_answer, sexton_batch_id, sexton_bytes, sexton_id, sexton_object,
+    EMPTY, SEXTON_NEVER_MS, ceiling, floor, sexton_answer, sexton_batch_id, sexton_bytes, sexton_object,
 };
 use sexton::store::{Answer, Disposition};
-use sexton::{Driver, Engine, Handed, Handler, SubBatchId};
+use sexton::{Driver, Handler, OwnedSubBatch, SIZE_UNKNOWN, SubBatchId};
 use std::ffi::c_void;
 use std::ptr;
 
-/// The object registered was there, is gone now, and a power failure will not bring it back.
+/// The registered object was there and is gone, and a power failure cannot bring it back.
 pub const SEXTON_ANSWER_DELETED: i32 = 1;
-/// The object registered was there and was rewritten so that it concerns nobody any more. For SEXTON_ANONYMISE only.
+/// The registered object was there and was rewritten so that it concerns no person. Only if the disposition is
+/// SEXTON_ANONYMISE.
 pub const SEXTON_ANSWER_ANONYMISED: i32 = 2;
-/// Nothing is there under this key, and a power failure will not bring anything back.
+/// The key has no object, and a power failure cannot bring one back.
 pub const SEXTON_ANSWER_ABSENT: i32 = 3;
-/// Something is there, but not the object registered. It was left as it is.
+/// The key has another object than the registered one. It was left alone.
 pub const SEXTON_ANSWER_CHANGED: i32 = 4;
-/// The store knows the object and declines, for example because it holds it itself.
+/// The store declines to delete the object, for example because of a hold of its own.
 pub const SEXTON_ANSWER_REFUSED: i32 = 5;
-/// It could not be done, or not be made durable. It will be asked for again.
+/// The object could not be deleted, or the deletion could not be made durable. The engine hands it out again.
 pub const SEXTON_ANSWER_FAILED: i32 = 6;
 
-/// What is to be done with the objects of a sub-batch: they are deleted.
+/// Disposition of a sub-batch: delete the objects.
 pub const SEXTON_DELETE: i32 = 1;
-/// What is to be done with the objects of a sub-batch: they are rewritten so that they concern nobody any more.
+/// Disposition of a sub-batch: rewrite the objects so that they concern no person.
 pub const SEXTON_ANONYMISE: i32 = 2;
 
-/// Objects of one class that are to be deleted together. Opaque. It owns its memory: it may be used after the engine is
-/// closed, by one thread at a time; freed with sexton_batch_free().
+/// Sub-batch: objects of one class that are handed out together. Opaque; freed with sexton_batch_free(). It owns its
+/// memory and may outlive the engine. One thread at a time may use it.
 pub struct sexton_batch {
-    handed: Handed,
-    /// They point into `handed`, whose bytes never move.
+    owned: OwnedSubBatch,
+    /// Their pointers lead into `owned`, whose bytes never move.
     objects: Vec<sexton_object>,
 }
 
 impl sexton_batch {
-    fn new(handed: Handed) -> Self {
-        let objects = handed.objects().map(|object| sexton_object {
-            id: object.id.into(),
-            key: lend(object.key),
-            version: lend(object.version),
-            digest: lend(object.digest),
-            size_bytes: object.size_bytes,
-            floor_ms: object.floor_ms,
-            ceiling_ms: object.ceiling_ms,
+    fn new(owned: OwnedSubBatch) -> Self {
+        let objects = owned.objects().map(|object| {
+            let (has_floor, floor_ms) = floor(object.floor_ms);
+            let (has_ceiling, ceiling_ms) = ceiling(object.ceiling_ms);
+            let has_size = object.size_bytes != SIZE_UNKNOWN;
+            sexton_object {
+                id: object.id.into(),
+                key: lend(object.key),
+                version: lend(object.version),
+                digest: lend(object.digest),
+                has_size,
+                has_floor,
+                has_ceiling,
+                size_bytes: if has_size { object.size_bytes } else { 0 },
+                floor_ms,
+                ceiling_ms,
+            }
         });
         let objects = objects.collect();
-        sexton_batch { handed, objects }
+        sexton_batch { owned, objects }
     }
 }
 
 impl From<SubBatchId> for sexton_batch_id {
     fn from(id: SubBatchId) -> Self {
-        let SubBatchId { batch, epoch, part, attempt } = id;
-        sexton_batch_id { batch, epoch, part, attempt }
+        let SubBatchId { batch, epoch, index, attempt } = id;
+        sexton_batch_id { batch, epoch, index, attempt }
     }
 }
 
 impl From<sexton_batch_id> for SubBatchId {
     fn from(id: sexton_batch_id) -> Self {
-        let sexton_batch_id { batch, epoch, part, attempt } = id;
-        SubBatchId { batch, epoch, part, attempt }
+        let sexton_batch_id { batch, epoch, index, attempt } = id;
+        SubBatchId { batch, epoch, index, attempt }
     }
 }
 
-/// Is called with each sub-batch. Gives 0 where it has answered with sexton_complete(), or will, later and from any thread;
-/// anything else: what it has not answered counts as failed at once. `batch` is borrowed for the call. It may call every
-/// function but sexton_run(), sexton_close() and sexton_engine_free(). Called without any lock held, from up to
-/// callback_threads threads at once, with stacks of 2 MiB, and from whoever is in sexton_run().
+/// Deletes the objects of a sub-batch. It answers with sexton_answer_objects(), inside the callback or later from any
+/// thread, and returns 0. After any other return value the unanswered objects count as failed. `batch` is borrowed for
+/// the call.
+///
+/// It may call every function except sexton_run(), sexton_close() and sexton_engine_free(). Up to handler_threads
+/// threads of the engine call it at the same time, with stacks of 2 MiB and no lock held, and so does every thread in
+/// sexton_run().
 pub type sexton_delete_fn = Option<
     unsafe extern "C" fn(user: *mut c_void, engine: *mut sexton_engine, batch: *const sexton_batch) -> i32,
 >;
 
-/// The host's function that deletes.
+/// The host's delete function.
 #[derive(Clone, Copy)]
 pub(crate) struct DeleteTarget {
     function: unsafe extern "C" fn(*mut c_void, *mut sexton_engine, *const sexton_batch) -> i32,
     user: *mut c_void,
 }
 
-// SAFETY: the contract asks for a callback that may be called from any thread with this pointer.
+// SAFETY: the contract requires a callback that any thread may call with this pointer.
 unsafe impl Send for DeleteTarget {}
-// SAFETY: as above.
+// SAFETY: as for Send.
 unsafe impl Sync for DeleteTarget {}
 
 impl DeleteTarget {
@@ -95,32 +108,34 @@ impl DeleteTarget {
         function.map(|function| DeleteTarget { function, user })
     }
 
-    /// It as the driver calls it.
+    /// Returns the handler by which the driver calls the function.
     pub(crate) fn handler(self, handle: Handle) -> Box<Handler> {
-        Box::new(move |handed| {
-            // The whole of both, not the pointers alone, so that they may go to another thread.
+        Box::new(move |owned| {
+            // Both are captured whole, since their pointers alone are not Send.
             let (target, handle) = (&self, &handle);
-            let batch = sexton_batch::new(handed);
-            let status = inside::a_callback_of(handle.0, || {
-                // SAFETY: by the contract the host's function may be called from any thread with its pointer; the handle
-                // lives until the driver's threads are gone, and the batch to the end of the call.
+            let batch = sexton_batch::new(owned);
+            let status = reentrancy::in_callback_of(handle.0.cast_const().cast(), || {
+                // SAFETY: by the contract any thread may call the host's function with its pointer. The handle lives
+                // until the driver's threads have ended, and the batch until the end of the call.
                 unsafe { (target.function)(target.user, handle.0, &raw const batch) }
             });
             match status {
                 0 => Ok(Vec::new()),
-                status => Err(format!("the host's callback gave {status}")),
+                status => Err(format!("the delete callback returned {status}")),
             }
         })
     }
 }
 
-/// Takes the next sub-batch that is due; *out is NULL where none is ready. Never waits. With threads it also does no I/O;
-/// without them what is due becomes ready in sexton_run().
+/// Takes the next due sub-batch. *out is NULL if none is ready. Never waits. With threads it does no I/O; without them
+/// sub-batches become ready inside sexton_run().
 ///
-/// Its objects are to be deleted, and answered for by sexton_complete() within answer_timeout_ms from now; what is not
-/// counts as failed and comes again. After a crash the same objects come again: deleting must be idempotent.
+/// The host deletes the objects, and answers with sexton_answer_objects() within answer_timeout_ms from now. Objects
+/// without an answer count as failed and are handed out again. After a crash the same objects are handed out again, so
+/// deleting must be idempotent.
 ///
-/// SEXTON_POISONED, SEXTON_FORKED, SEXTON_IO, SEXTON_CORRUPT, SEXTON_INTERNAL where the engine stopped.
+/// Errors: the status with which the engine stopped, such as SEXTON_POISONED, SEXTON_FORKED, SEXTON_IO or
+/// SEXTON_CORRUPT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_next_batch(
     engine: *mut sexton_engine,
@@ -130,7 +145,7 @@ pub unsafe extern "C" fn sexton_next_batch(
     let body = |driver: &Driver| {
         let out = Out::new(out, "out")?;
         match driver.next_sub_batch()? {
-            Some(handed) => out.give(sexton_batch::new(handed)),
+            Some(owned) => out.give(sexton_batch::new(owned)),
             None => out.put(ptr::null_mut()),
         }
         Ok(())
@@ -139,35 +154,36 @@ pub unsafe extern "C" fn sexton_next_batch(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// What names a sub-batch, for sexton_complete(). All 0 for NULL.
+/// Returns the id of a sub-batch, for sexton_answer_objects(). All 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_batch_get_id(batch: *const sexton_batch) -> sexton_batch_id {
-    let none = sexton_batch_id { batch: 0, epoch: 0, part: 0, attempt: 0 };
+    let none = sexton_batch_id { batch: 0, epoch: 0, index: 0, attempt: 0 };
     // SAFETY: by the contract NULL or a batch that is not freed yet.
-    plain(none, || unsafe { pointer::maybe(batch) }.map_or(none, |batch| batch.handed.id().into()))
+    plain(none, || unsafe { pointer::maybe(batch) }.map_or(none, |batch| batch.owned.id().into()))
 }
 
-/// The class that all objects of a sub-batch fall under. Lives as long as the batch. Empty for NULL.
+/// Returns the name of the class of all objects of a sub-batch. It lives as long as the batch. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_batch_class(batch: *const sexton_batch) -> sexton_bytes {
     plain(EMPTY, || {
         // SAFETY: by the contract NULL or a batch that is not freed yet.
-        unsafe { pointer::maybe(batch) }.map_or(EMPTY, |batch| lend(batch.handed.class().as_bytes()))
+        unsafe { pointer::maybe(batch) }.map_or(EMPTY, |batch| lend(batch.owned.class().as_bytes()))
     })
 }
 
-/// What is to be done with the objects of a sub-batch: SEXTON_DELETE or SEXTON_ANONYMISE. 0 for NULL.
+/// Returns the disposition of all objects of a sub-batch: SEXTON_DELETE or SEXTON_ANONYMISE. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_batch_disposition(batch: *const sexton_batch) -> i32 {
     // SAFETY: by the contract NULL or a batch that is not freed yet.
-    plain(0, || match unsafe { pointer::maybe(batch) }.map(|batch| batch.handed.disposition()) {
+    plain(0, || match unsafe { pointer::maybe(batch) }.map(|batch| batch.owned.disposition()) {
         None => 0,
         Some(Disposition::Delete) => SEXTON_DELETE,
         Some(Disposition::Anonymise) => SEXTON_ANONYMISE,
     })
 }
 
-/// The objects of a sub-batch, *len of them, at least 1. They live as long as the batch. NULL and 0 for NULL.
+/// Returns the objects of a sub-batch and writes their number, at least 1, to *len, which may be NULL. They live as
+/// long as the batch. NULL and 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_batch_objects(
     batch: *const sexton_batch,
@@ -182,22 +198,26 @@ pub unsafe extern "C" fn sexton_batch_objects(
     })
 }
 
-/// Frees the memory of a sub-batch; its objects may be answered before or after. NULL is fine.
+/// Frees the memory of a sub-batch, before or after its objects are answered. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_batch_free(batch: *mut sexton_batch) {
     // SAFETY: by the contract NULL or a batch that is not freed yet.
     plain((), || drop(unsafe { pointer::take(batch) }));
 }
 
-/// Answers for some or all objects of a sub-batch, in any order, in as many calls as it takes, from any thread. The first
-/// answer for an object counts; *taken, which may be NULL, is how many did: fewer than given where some were answered
-/// before, 0 where the sub-batch ran out of time or was handed out by an earlier opening. Never waits: what was answered is
-/// committed by the engine's threads, or in sexton_run(), once the whole batch is answered or out of time.
+/// Answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in a
+/// call. Only the first answer for an object counts.
 ///
-/// SEXTON_INVALID where a place, an answer or a detail is beyond its bound: then none of them counts. What stopped the
-/// engine, where it stopped.
+/// *taken, which may be NULL, gets the number of answers that count. It is less than `len` if objects were answered
+/// before, and 0 if the sub-batch timed out or was handed out by an earlier opening.
+///
+/// Never waits. Answers become durable when the engine's threads, or sexton_run(), commit the batch: once all its
+/// objects are answered or timed out. Until then a crash loses them, and the objects are handed out again.
+///
+/// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds, and then no answer of the call counts;
+/// the status with which the engine stopped.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sexton_complete(
+pub unsafe extern "C" fn sexton_answer_objects(
     engine: *mut sexton_engine,
     id: *const sexton_batch_id,
     answers: *const sexton_answer,
@@ -210,8 +230,8 @@ pub unsafe extern "C" fn sexton_complete(
         let id = unsafe { pointer::borrow(id, "id") }?;
         // SAFETY: by the contract borrowed for the call.
         let answers = unsafe { pointer::values(answers, len, "answers") }?;
-        at_most(len, ANSWERS_MAX, "answers")?;
-        let answers = answers.iter().map(answer).collect::<Outcome<Vec<_>>>()?;
+        pointer::at_most(len, ANSWERS_MAX, "answers")?;
+        let answers = answers.iter().map(answer).collect::<CallResult<Vec<_>>>()?;
         let counted = driver.answer((*id).into(), answers)?;
         // SAFETY: by the contract NULL or room for a length.
         unsafe { pointer::put_if_wanted(taken, counted) };
@@ -221,38 +241,35 @@ pub unsafe extern "C" fn sexton_complete(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// Most answers in one call.
+/// Limit of the answers in one call.
 const ANSWERS_MAX: usize = 1_000_000;
 
-/// Refuses a length that cannot be meant.
-pub(crate) fn at_most(len: usize, max: usize, name: &str) -> Outcome<()> {
-    if len > max { Err(invalid(format!("{len} {name} in one call; {max} is the limit"))) } else { Ok(()) }
-}
-
-fn answer(one: &sexton_answer) -> Outcome<(u32, Answer)> {
+fn answer(from: &sexton_answer) -> CallResult<(u32, Answer)> {
     // SAFETY: by the contract borrowed for the call.
-    let detail = unsafe { pointer::bytes(one.detail, "detail") }?;
+    let detail = unsafe { pointer::bytes(from.detail, "detail") }?;
     let reason = || String::from_utf8_lossy(detail).into();
-    let answer = match one.answer {
+    let answer = match from.answer {
         SEXTON_ANSWER_DELETED => Answer::Deleted,
         SEXTON_ANSWER_ANONYMISED => Answer::Anonymised(detail.into()),
         SEXTON_ANSWER_ABSENT => Answer::Absent,
         SEXTON_ANSWER_CHANGED => Answer::Changed,
         SEXTON_ANSWER_REFUSED => Answer::Refused(reason()),
         SEXTON_ANSWER_FAILED => Answer::Failed(reason()),
-        other => return Err(invalid(format!("answer {other} for object {}; there are 1 to 6", one.object))),
+        other => {
+            return Err(invalid(format!("answer {other} for object {}; 1 to 6 are allowed", from.object)));
+        }
     };
-    Ok((one.object, answer))
+    Ok((from.object, answer))
 }
 
-/// Does what is to do, in this thread, for about budget_ms: registers what was submitted, plans what is due, calls the
-/// callback, commits what was answered. What has begun is finished, and how long callbacks take is the host's affair. With
-/// threads = 0 nothing happens but in here; with threads it may be called too.
+/// Works in this thread for about budget_ms: registers what was submitted, plans due batches, calls the delete
+/// callback, and commits answers. A step that has begun is finished, so delete callbacks may exceed the budget. With
+/// threads = 0 this is the only place where the engine works; with threads it may be called too.
 ///
-/// *next_ms, which may be NULL, is when it wants to be called again, as sexton_next_due_ms() says it; 0 where the budget was
-/// used up.
+/// *next_ms, which may be NULL, gets the time of the next call, as sexton_next_due_ms() defines it. It is 0 if the
+/// budget was used up.
 ///
-/// SEXTON_BUSY inside a callback; what stopped the engine, where it stopped.
+/// Errors: SEXTON_BUSY inside a callback; the status with which the engine stopped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_run(
     engine: *mut sexton_engine,
@@ -261,13 +278,13 @@ pub unsafe extern "C" fn sexton_run(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
-        if inside::is_in_a_callback() {
+        if reentrancy::is_in_callback() {
             return Err(Failure::new(
                 SEXTON_BUSY,
-                "sexton_run() inside a callback would go deeper and deeper",
+                "sexton_run() inside a callback would recurse; call it after the callback",
             ));
         }
-        let next = driver.run(budget_ms)?.unwrap_or(SEXTON_NO_CEILING_MS);
+        let next = driver.run(budget_ms)?.unwrap_or(SEXTON_NEVER_MS);
         // SAFETY: by the contract NULL or room for an instant.
         unsafe { pointer::put_if_wanted(next_ms, next) };
         Ok(())
@@ -276,10 +293,12 @@ pub unsafe extern "C" fn sexton_run(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// When sexton_run() will have something to do, Unix ms by sexton_now_ms(), which may stand still while the wall clock is
-/// behind: so wait for the difference. 0, or else in the past, where it has already; SEXTON_NO_CEILING_MS where there is nothing
-/// until something is submitted, answered, registered, changed or decided. What is handed out counts by when it runs out of
-/// time, what an alarm stops is asked for again every second.
+/// Writes the time at which sexton_run() will have work to *out: Unix ms on the clock of sexton_now_ms(). That clock
+/// may stand still while the wall clock is behind, so wait for the difference between the two.
+///
+/// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none until a call submits,
+/// answers, registers, changes or governs. A sub-batch that is out counts with its time-out. While an alarm stops a
+/// class, the time is at most a second ahead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_next_due_ms(
     engine: *const sexton_engine,
@@ -287,33 +306,9 @@ pub unsafe extern "C" fn sexton_next_due_ms(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
-        Out::new(out, "out")?.put(driver.next_ms().unwrap_or(SEXTON_NO_CEILING_MS));
+        Out::new(out, "out")?.put(driver.next_ms().unwrap_or(SEXTON_NEVER_MS));
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_driver(engine, error, body) }
-}
-
-/// The live registration of a key, where its class finds by key.
-///
-/// SEXTON_NOT_FOUND where there is none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sexton_find(
-    engine: *const sexton_engine,
-    key: sexton_bytes,
-    out: *mut sexton_id,
-    error: *mut *mut sexton_error,
-) -> i32 {
-    let body = |engine: &Engine| {
-        let out = Out::new(out, "out")?;
-        // SAFETY: by the contract borrowed for the call.
-        let key = unsafe { pointer::bytes(key, "key") }?;
-        match engine.find(key)? {
-            Some(id) => out.put(id.into()),
-            None => return Err(crate::error::not_found("no live registration has this key")),
-        }
-        Ok(())
-    };
-    // SAFETY: by the contract of docs/c-api.md.
-    unsafe { with_engine(engine, error, body) }
 }

@@ -1,14 +1,13 @@
-//! A clock of the host's, for its tests.
+//! The host's own clocks, for its tests.
 
-use crate::inside;
+use crate::reentrancy;
 use sexton::Clock;
 use std::ffi::c_void;
 
-/// Tells the time, in ms. Called from several threads at once; every sexton function refuses to be called from it
-/// (SEXTON_BUSY).
+/// Returns the time in ms. Several threads may call it at the same time. It may call no sexton function (SEXTON_BUSY).
 pub type sexton_clock_fn = Option<unsafe extern "C" fn(user: *mut c_void) -> i64>;
 
-/// The host's functions for the two clocks.
+/// The host's functions for both clocks.
 #[derive(Clone, Copy)]
 pub(crate) struct HostClock {
     wall_ms: unsafe extern "C" fn(*mut c_void) -> i64,
@@ -16,9 +15,9 @@ pub(crate) struct HostClock {
     user: *mut c_void,
 }
 
-// SAFETY: the contract asks for callbacks that may be called from any thread with this pointer.
+// SAFETY: the contract requires callbacks that any thread may call with this pointer.
 unsafe impl Send for HostClock {}
-// SAFETY: as above.
+// SAFETY: as for Send.
 unsafe impl Sync for HostClock {}
 
 impl HostClock {
@@ -33,17 +32,17 @@ impl HostClock {
 
 impl Clock for HostClock {
     fn now_ms(&self) -> i64 {
-        // SAFETY: by the contract the host's function may be called from any thread with its pointer.
-        inside::a_log_or_clock_callback(|| unsafe { (self.wall_ms)(self.user) })
+        // SAFETY: by the contract any thread may call the host's function with its pointer.
+        reentrancy::in_log_or_clock_callback(|| unsafe { (self.wall_ms)(self.user) })
     }
 
     fn monotonic_ms(&self) -> i64 {
-        // SAFETY: as above.
-        inside::a_log_or_clock_callback(|| unsafe { (self.monotonic_ms)(self.user) })
+        // SAFETY: as in now_ms.
+        reentrancy::in_log_or_clock_callback(|| unsafe { (self.monotonic_ms)(self.user) })
     }
 
     fn is_synchronised(&self) -> bool {
-        // Whoever gives the clock answers for it.
+        // The host is responsible for a clock of its own.
         true
     }
 }

@@ -1,8 +1,8 @@
-//! libsexton, the C library. Every item here is the item of the same name in `sexton.h`, which is generated from this source;
-//! the contract that all functions share is docs/c-api.md.
+//! libsexton, the C library. Every public item has the same name in `sexton.h`, which is generated from this source.
+//! The contract that all functions share is in docs/c-api.md.
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
-// In the order in which the header has them.
+// In the order of the header.
 
 mod version;
 
@@ -22,35 +22,39 @@ mod clock;
 
 mod handle;
 
+mod open;
+
 mod register;
 
 mod results;
 
 mod batch;
 
-mod decide;
+mod governance;
 
-mod show;
+mod reports;
 
-mod proof;
+mod verify;
 
-// What no header shows.
+// Not in the header.
 
-mod inside;
+mod failure;
 mod pointer;
+mod reentrancy;
 
 pub use batch::*;
 pub use clock::*;
-pub use decide::*;
 pub use error::*;
+pub use governance::*;
 pub use handle::*;
 pub use logging::*;
+pub use open::*;
 pub use options::*;
-pub use proof::*;
 pub use register::*;
+pub use reports::*;
 pub use results::*;
-pub use show::*;
 pub use status::*;
 pub use text::*;
 pub use types::*;
+pub use verify::*;
 pub use version::*;

@@ -1,8 +1,8 @@
-//! Log lines go to a callback of the host. Nothing global is installed: a subscriber counts only while a call of its engine,
-//! or a thread of it, is at work.
+//! Log lines go to a callback of the host. No global subscriber is installed: the engine's subscriber is set in a
+//! thread only during its calls, and in its own threads.
 
-use crate::inside;
 use crate::pointer;
+use crate::reentrancy;
 use crate::types::sexton_bytes;
 use std::ffi::c_void;
 use std::io::{self, Write};
@@ -11,39 +11,39 @@ use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::fmt::{MakeWriter, Subscriber};
 
-/// Level of a log line: something does not work, and a person is needed.
+/// Log level: a failure that needs an operator.
 pub const SEXTON_LOG_ERROR: i32 = 1;
-/// Level of a log line: something went wrong, and will be tried again.
+/// Log level: a failure that the engine retries.
 pub const SEXTON_LOG_WARN: i32 = 2;
-/// Level of a log line: what happens; nothing so far.
+/// Log level: normal events. No line has this level yet.
 pub const SEXTON_LOG_INFO: i32 = 3;
-/// Level of a log line: for whoever looks for a defect.
+/// Log level: details for debugging.
 pub const SEXTON_LOG_DEBUG: i32 = 4;
 
-/// Is given a log line: UTF-8, without a line end, borrowed for the call. Called from several threads at once, also while
-/// the engine works at something: it must return soon, and every sexton function refuses to be called from it
-/// (SEXTON_BUSY).
+/// Receives a log line: UTF-8 without a line end, borrowed for the call. Several threads may call it at the same time,
+/// also while they hold locks of the engine. It must return soon, and may call no sexton function (SEXTON_BUSY).
 pub type sexton_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: sexton_bytes)>;
 
-/// Where the lines go of engines that have no callback. It is there for good: with a single subscriber known, `tracing` asks
-/// whatever is the default at a line's first use, once and for everybody, and that could be an engine without a callback.
+/// Subscriber of engines without a log callback. It is never dropped. If `tracing` knew only one subscriber, it would
+/// cache that subscriber's answer for all threads the first time that a line is reached, and that subscriber may want
+/// no lines.
 static NOWHERE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
-/// What sends lines nowhere.
+/// Returns the subscriber that discards all lines.
 pub(crate) fn nowhere() -> Dispatch {
     NOWHERE.clone()
 }
 
-/// Where the lines of an engine go.
+/// The host's log function.
 #[derive(Clone, Copy)]
 pub(crate) struct LogTarget {
     function: unsafe extern "C" fn(*mut c_void, i32, sexton_bytes),
     user: *mut c_void,
 }
 
-// SAFETY: the contract asks for a callback that may be called from any thread with this pointer.
+// SAFETY: the contract requires a callback that any thread may call with this pointer.
 unsafe impl Send for LogTarget {}
-// SAFETY: as above.
+// SAFETY: as for Send.
 unsafe impl Sync for LogTarget {}
 
 impl LogTarget {
@@ -51,7 +51,7 @@ impl LogTarget {
         function.map(|function| LogTarget { function, user })
     }
 
-    /// What sends lines up to `level` there.
+    /// Returns a subscriber that sends lines up to `level` to the function.
     pub(crate) fn dispatch(self, level: Level) -> Dispatch {
         LazyLock::force(&NOWHERE);
         let subscriber = Subscriber::builder()
@@ -66,7 +66,7 @@ impl LogTarget {
     }
 }
 
-/// Writes one line.
+/// Writer of one log line.
 pub(crate) struct Line {
     target: LogTarget,
     level: i32,
@@ -94,8 +94,8 @@ impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let shown = line.strip_suffix(b"\n").unwrap_or(line);
         let LogTarget { function, user } = self.target;
-        inside::a_log_or_clock_callback(|| {
-            // SAFETY: by the contract the host's function may be called from any thread with its pointer.
+        reentrancy::in_log_or_clock_callback(|| {
+            // SAFETY: by the contract any thread may call the host's function with its pointer.
             unsafe { function(user, self.level, pointer::lend(shown)) }
         });
         Ok(line.len())

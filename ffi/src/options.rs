@@ -1,8 +1,9 @@
-//! Options: opaque, set by name.
+//! Options of an engine: opaque, set by name.
 
 use crate::batch::{DeleteTarget, sexton_delete_fn};
 use crate::clock::{HostClock, sexton_clock_fn};
-use crate::error::{Outcome, call, invalid, plain, sexton_error};
+use crate::error::{call, plain, sexton_error};
+use crate::failure::{CallResult, Failure, invalid};
 use crate::logging::{LogTarget, sexton_log_fn};
 use crate::pointer;
 use crate::types::sexton_bytes;
@@ -11,8 +12,8 @@ use std::ffi::c_void;
 use std::ptr;
 use tracing::Level;
 
-/// How to open an engine. Opaque; made with sexton_options_new(), set by name, read by sexton_open(), freed with
-/// sexton_options_free(). Not for two threads at once.
+/// Options for opening an engine. Opaque; made by sexton_options_new(), set by name, read by sexton_open(), and freed
+/// by sexton_options_free(). One thread at a time may use them.
 pub struct sexton_options {
     pub(crate) engine: Options,
     pub(crate) driver: DriverOptions,
@@ -40,13 +41,13 @@ impl Default for sexton_options {
 }
 
 impl sexton_options {
-    /// The engine's options, with the classes that were asked for.
+    /// Returns the engine's options, with the built-in and the given classes.
     pub(crate) fn engine(&self) -> Options {
         let built_in = if self.built_in { ClassSet::built_in() } else { ClassSet::empty() };
         Options { classes: built_in.and(self.classes.clone()), ..self.engine.clone() }
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Outcome<()> {
+    fn set(&mut self, name: &str, value: &str) -> CallResult<()> {
         match name {
             "origin" => self.engine.origin = Some(value.to_owned()),
             "classes" => self.classes = ClassSet::from_toml(value)?,
@@ -66,7 +67,7 @@ impl sexton_options {
             }
             _ if NUMBERS.contains(&name) => {
                 let number =
-                    value.parse().map_err(|e| invalid(format!("{name} = {value:?} is no number: {e}")))?;
+                    value.parse().map_err(|e| invalid(format!("{name} = {value:?} is not a number: {e}")))?;
                 self.set_number(name, number)?;
             }
             _ => return Err(unknown(name)),
@@ -74,15 +75,15 @@ impl sexton_options {
         Ok(())
     }
 
-    fn set_number(&mut self, name: &str, value: u64) -> Outcome<()> {
+    fn set_number(&mut self, name: &str, value: u64) -> CallResult<()> {
         check_bounds(name, value)?;
         let (engine, driver) = (&mut self.engine, &mut self.driver);
         match name {
             "shards" => engine.shards = Some(fit(name, value)?),
-            "batch_objects" => engine.batch_rows = fit(name, value)?,
+            "batch_objects" => engine.batch_objects = fit(name, value)?,
             "batches_in_flight" => {
-                driver.batches = fit(name, value)?;
-                engine.batches_in_flight = engine.batches_in_flight.max(value);
+                driver.batches_in_flight = fit(name, value)?;
+                engine.max_batches_in_flight = engine.max_batches_in_flight.max(value);
             }
             "sub_batch_objects" => driver.sub_batch_objects = fit(name, value)?,
             "answer_timeout_ms" => driver.answer_timeout_ms = fit(name, value)?,
@@ -91,7 +92,7 @@ impl sexton_options {
                 driver.threads = value > 0;
                 engine.threads = if value > 0 { None } else { Some(0) };
             }
-            "callback_threads" => driver.handler_threads = fit(name, value)?,
+            "handler_threads" => driver.handler_threads = fit(name, value)?,
             "disk_reserve_bytes" => engine.disk_reserve_bytes = value,
             "clock_step_max_ms" => engine.clock.step_max_ms = fit(name, value)?,
             "clock_time_off_max_ms" => engine.clock.time_off_max_ms = fit(name, value)?,
@@ -101,7 +102,7 @@ impl sexton_options {
             "rocksdb_write_buffer_bytes" => engine.rocks.write_buffer_bytes = fit(name, value)?,
             "rocksdb_wal_bytes" => engine.rocks.wal_bytes = value,
             "rocksdb_file_bytes" => engine.rocks.file_bytes = value,
-            "recent_keys" => engine.recent_keys = fit(name, value)?,
+            "memtable_keys" => engine.memtable_keys = fit(name, value)?,
             "rocksdb_open_files" => engine.rocks.open_files = fit(name, value)?,
             _ => return Err(unknown(name)),
         }
@@ -109,7 +110,7 @@ impl sexton_options {
     }
 }
 
-/// The options that are numbers.
+/// Options that are numbers.
 const NUMBERS: [&str; 19] = [
     "shards",
     "batch_objects",
@@ -118,7 +119,7 @@ const NUMBERS: [&str; 19] = [
     "answer_timeout_ms",
     "queue_objects",
     "threads",
-    "callback_threads",
+    "handler_threads",
     "disk_reserve_bytes",
     "clock_step_max_ms",
     "clock_time_off_max_ms",
@@ -128,18 +129,18 @@ const NUMBERS: [&str; 19] = [
     "rocksdb_write_buffer_bytes",
     "rocksdb_wal_bytes",
     "rocksdb_file_bytes",
-    "recent_keys",
+    "memtable_keys",
     "rocksdb_open_files",
 ];
 
-/// Refuses what no engine could be opened with.
-fn check_bounds(name: &str, value: u64) -> Outcome<()> {
+/// Refuses a value with which no engine can be opened.
+fn check_bounds(name: &str, value: u64) -> CallResult<()> {
     let (least, most) = match name {
         "shards" => (1, SHARDS_MAX.into()),
-        "callback_threads" => (1, 1_024),
+        "handler_threads" => (1, 1_024),
         "breaker_share_percent" => (0, 100),
         "batch_objects" | "batches_in_flight" | "sub_batch_objects" | "answer_timeout_ms"
-        | "queue_objects" | "recent_keys" => (1, u64::MAX),
+        | "queue_objects" | "memtable_keys" => (1, u64::MAX),
         _ => (0, u64::MAX),
     };
     if (least..=most).contains(&value) {
@@ -148,37 +149,37 @@ fn check_bounds(name: &str, value: u64) -> Outcome<()> {
     Err(invalid(format!("{name} = {value}; {least} to {most} are allowed")))
 }
 
-fn unknown(name: &str) -> crate::error::Failure {
+fn unknown(name: &str) -> Failure {
     invalid(format!(
         "there is no option {name:?}; there are origin, classes, builtin_classes, log_level, {}",
         NUMBERS.join(", ")
     ))
 }
 
-fn fit<T: TryFrom<u64>>(name: &str, value: u64) -> Outcome<T> {
-    T::try_from(value).map_err(|_| invalid(format!("{name} = {value} is more than there can be")))
+fn fit<T: TryFrom<u64>>(name: &str, value: u64) -> CallResult<T> {
+    T::try_from(value).map_err(|_| invalid(format!("{name} = {value} is too large")))
 }
 
-fn flag(name: &str, value: &str) -> Outcome<bool> {
+fn flag(name: &str, value: &str) -> CallResult<bool> {
     value.parse().map_err(|_| invalid(format!("{name} = {value:?}; true and false are allowed")))
 }
 
-/// The default options. Never NULL.
+/// Returns the default options. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sexton_options_new() -> *mut sexton_options {
     plain(ptr::null_mut(), || Box::into_raw(Box::new(sexton_options::default())))
 }
 
-/// Frees options. NULL is fine. Engines that were opened with them do not need them any more.
+/// Frees options. NULL is allowed. Open engines do not need their options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_free(options: *mut sexton_options) {
     // SAFETY: by the contract NULL or options that are not freed yet.
     plain((), || drop(unsafe { pointer::take(options) }));
 }
 
-/// Sets an option by its name; docs/c-api.md has the list with defaults.
+/// Sets an option from text. docs/c-api.md lists the options with their bounds and defaults.
 ///
-/// SEXTON_INVALID where there is no such option or the value is not one; the options are then as before.
+/// Errors: SEXTON_INVALID if there is no such option or the value is out of bounds; the options are then unchanged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_set(
     options: *mut sexton_options,
@@ -187,18 +188,19 @@ pub unsafe extern "C" fn sexton_options_set(
     error: *mut *mut sexton_error,
 ) -> i32 {
     call(error, || {
-        // SAFETY: by the contract options that only this thread uses.
+        // SAFETY: by the contract NULL or options that only this thread uses.
         let options = unsafe { pointer::borrow_mut(options, "options") }?;
         // SAFETY: by the contract borrowed for the call.
         let name = unsafe { pointer::text(name, "name") }?;
-        // SAFETY: as above.
+        // SAFETY: by the contract borrowed for the call.
         options.set(name, unsafe { pointer::text(value, "value") }?)
     })
 }
 
-/// Sets an option that is a number by its name.
+/// Sets an option that is a number.
 ///
-/// SEXTON_INVALID where there is no such option or the value is beyond its bound; the options are then as before.
+/// Errors: SEXTON_INVALID if there is no such number option or the value is out of bounds; the options are then
+/// unchanged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_set_uint(
     options: *mut sexton_options,
@@ -207,14 +209,14 @@ pub unsafe extern "C" fn sexton_options_set_uint(
     error: *mut *mut sexton_error,
 ) -> i32 {
     call(error, || {
-        // SAFETY: by the contract options that only this thread uses.
+        // SAFETY: by the contract NULL or options that only this thread uses.
         let options = unsafe { pointer::borrow_mut(options, "options") }?;
         // SAFETY: by the contract borrowed for the call.
         options.set_number(unsafe { pointer::text(name, "name") }?, value)
     })
 }
 
-/// Sets where log lines go; NULL: nowhere, which is the default. Nothing is ever written to stdout or stderr.
+/// Sets the log callback. NULL, the default, discards log lines. The library never writes to stdout or stderr.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_set_log(
     options: *mut sexton_options,
@@ -223,13 +225,14 @@ pub unsafe extern "C" fn sexton_options_set_log(
     error: *mut *mut sexton_error,
 ) -> i32 {
     call(error, || {
-        // SAFETY: by the contract options that only this thread uses.
+        // SAFETY: by the contract NULL or options that only this thread uses.
         unsafe { pointer::borrow_mut(options, "options") }?.log = LogTarget::new(log, user);
         Ok(())
     })
 }
 
-/// Sets what is called with each sub-batch; NULL: the host takes them itself with sexton_next_batch(), which is the default.
+/// Sets the delete callback, which is called with each sub-batch. With NULL, the default, the host takes sub-batches
+/// with sexton_next_batch().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_set_delete(
     options: *mut sexton_options,
@@ -238,18 +241,20 @@ pub unsafe extern "C" fn sexton_options_set_delete(
     error: *mut *mut sexton_error,
 ) -> i32 {
     call(error, || {
-        // SAFETY: by the contract options that only this thread uses.
+        // SAFETY: by the contract NULL or options that only this thread uses.
         unsafe { pointer::borrow_mut(options, "options") }?.delete = DeleteTarget::new(delete_fn, user);
         Ok(())
     })
 }
 
-/// Sets the host's own clocks, for tests and simulation; both NULL: the machine's, which is the default.
+/// Sets clocks of the host, for tests and simulation. With NULL for both, the default, the engine reads the machine's
+/// clocks.
 ///
-/// wall_ms gives Unix ms and may jump; monotonic_ms never goes back while an engine is open. What they say is believed: a wall
-/// that steps away from the monotonic clock pauses deleting, so whoever winds both advances monotonic_ms first.
+/// wall_ms returns Unix ms and may step. monotonic_ms never goes back while an engine is open. Both count as
+/// synchronised. If the wall clock steps ahead of the monotonic clock, deleting pauses. A test that advances both
+/// therefore advances the monotonic clock first.
 ///
-/// SEXTON_INVALID where only one of them is NULL.
+/// Errors: SEXTON_INVALID if exactly one of them is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_options_set_clock(
     options: *mut sexton_options,
@@ -259,10 +264,10 @@ pub unsafe extern "C" fn sexton_options_set_clock(
     error: *mut *mut sexton_error,
 ) -> i32 {
     call(error, || {
-        // SAFETY: by the contract options that only this thread uses.
+        // SAFETY: by the contract NULL or options that only this thread uses.
         let options = unsafe { pointer::borrow_mut(options, "options") }?;
         if wall_ms.is_some() != monotonic_ms.is_some() {
-            return Err(invalid("wall_ms and monotonic_ms: one of them is NULL; give both, or none"));
+            return Err(invalid("wall_ms and monotonic_ms: one of them is NULL; set both or neither"));
         }
         options.clock = HostClock::new(wall_ms, monotonic_ms, user);
         Ok(())
@@ -274,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_option_that_is_a_number_can_be_set_and_stands_in_the_documentation() {
+    fn number_option_is_settable_and_documented() {
         let page = include_str!("../../docs/c-api.md");
         for name in NUMBERS {
             assert!(sexton_options::default().set(name, "7").is_ok(), "{name}");
@@ -286,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_leaves_the_options_as_they_were() {
+    fn refused_value_leaves_options_unchanged() {
         let mut options = sexton_options::default();
         assert!(options.set_number("shards", 70_000).is_err());
         assert!(options.set("classes", "[class.a").is_err());

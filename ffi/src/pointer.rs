@@ -1,91 +1,112 @@
-//! Every dereference of a pointer that C gave, and every pointer that C is given. The caller's part of the contract is in
-//! docs/c-api.md: a pointer that is not NULL points to what its type says, for the length that goes with it, and nobody
-//! writes there meanwhile.
+//! Every dereference of a pointer from C, and every pointer given to C. The caller's part of the contract is in
+//! docs/c-api.md: a pointer that is not NULL points to values of its type, for the length that goes with it, and no
+//! other thread writes there during the call.
 
-use crate::error::{Failure, Outcome, invalid};
+use crate::failure::{CallResult, Failure, invalid};
 use crate::types::sexton_bytes;
+use std::fmt::Display;
 use std::slice;
 
-/// What `pointer` points to.
-pub(crate) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Outcome<&'a T> {
+/// Borrows the value at `pointer`. NULL is invalid.
+pub(crate) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> CallResult<&'a T> {
     // SAFETY: by the contract it is NULL or points to a T that outlives the call.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
-/// What `pointer` points to, or nothing.
+/// Borrows the value at `pointer`, or `None` for NULL.
 pub(crate) unsafe fn maybe<'a, T>(pointer: *const T) -> Option<&'a T> {
     // SAFETY: by the contract it is NULL or points to a T that outlives the call.
     unsafe { pointer.as_ref() }
 }
 
-/// What `pointer` points to, to be changed.
-pub(crate) unsafe fn borrow_mut<'a, T>(pointer: *mut T, name: &str) -> Outcome<&'a mut T> {
-    // SAFETY: by the contract it is NULL or points to a T that outlives the call, and nobody else uses it meanwhile.
+/// Borrows the value at `pointer` mutably. NULL is invalid.
+pub(crate) unsafe fn borrow_mut<'a, T>(pointer: *mut T, name: &str) -> CallResult<&'a mut T> {
+    // SAFETY: by the contract it is NULL or points to a T that outlives the call, and no other thread uses it
+    // meanwhile.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
 
-/// The `len` values at `data`. NULL with a length of 0 is empty.
+/// Borrows `len` values at `data`. NULL with a length of 0 is empty.
 #[inline]
-pub(crate) unsafe fn values<'a, T>(data: *const T, len: usize, name: &str) -> Outcome<&'a [T]> {
+pub(crate) unsafe fn values<'a, T>(data: *const T, len: usize, name: &str) -> CallResult<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
     }
     if data.is_null() || !data.is_aligned() || len > isize::MAX.unsigned_abs() / size_of::<T>().max(1) {
-        return Err(cannot_be(data.is_null(), len, name));
+        return Err(impossible(data.is_null(), len, name));
     }
     // SAFETY: not NULL, aligned, not longer than memory can be; by the contract `len` values lie there.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// The bytes that C lends.
+/// Borrows bytes.
 #[inline]
-pub(crate) unsafe fn bytes<'a>(bytes: sexton_bytes, name: &str) -> Outcome<&'a [u8]> {
-    // SAFETY: as for every pointer and length.
+pub(crate) unsafe fn bytes<'a>(bytes: sexton_bytes, name: &str) -> CallResult<&'a [u8]> {
+    // SAFETY: by the contract `len` bytes lie at `data`.
     unsafe { values(bytes.data, bytes.len, name) }
 }
 
-/// The same as text.
-pub(crate) unsafe fn text<'a>(text: sexton_bytes, name: &str) -> Outcome<&'a str> {
-    // SAFETY: as for every pointer and length.
+/// Borrows bytes as text, which must be UTF-8.
+pub(crate) unsafe fn text<'a>(text: sexton_bytes, name: &str) -> CallResult<&'a str> {
+    // SAFETY: by the contract `len` bytes lie at `data`.
     let bytes = unsafe { bytes(text, name) }?;
     str::from_utf8(bytes).map_err(|e| invalid(format!("{name} is not UTF-8: {e}")))
 }
 
-/// Lends bytes to C, for as long as they live where they are.
+/// Refuses a call with more than `max` values.
+pub(crate) fn at_most(len: usize, max: usize, name: &str) -> CallResult<()> {
+    if len > max { Err(invalid(format!("{len} {name} in one call; {max} is the limit"))) } else { Ok(()) }
+}
+
+/// Reads a field with its presence flag. A value without the flag is refused: the caller forgot to set the flag.
+#[inline]
+pub(crate) fn optional<T>(is_set: bool, value: T, flag: &str, field: &str) -> CallResult<Option<T>>
+where
+    T: Copy + Default + PartialEq + Display,
+{
+    if is_set {
+        return Ok(Some(value));
+    }
+    if value == T::default() { Ok(None) } else { Err(flag_missing(&value, flag, field)) }
+}
+
+/// Lends bytes to C. The pointer is good as long as the bytes stay at their address.
 pub(crate) fn lend(bytes: &[u8]) -> sexton_bytes {
     sexton_bytes { data: bytes.as_ptr(), len: bytes.len() }
 }
 
-/// A place for an answer, which is written only when everything has gone well.
+/// Place for a result of a call. It is written only if the call succeeds.
 pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
-    /// The place at `pointer`, which may not be NULL.
-    pub(crate) fn new(pointer: *mut T, name: &str) -> Outcome<Self> {
+    /// Takes the place at `pointer`. NULL is invalid.
+    pub(crate) fn new(pointer: *mut T, name: &str) -> CallResult<Self> {
         if pointer.is_null() { Err(null(name)) } else { Ok(Out(pointer)) }
     }
 
+    /// Writes the result.
     pub(crate) fn put(self, value: T) {
-        // SAFETY: not NULL; by the contract there is room for a T, aligned. What was there is not dropped: it is C's.
+        // SAFETY: not NULL; by the contract there is room for a T, aligned. The old value belongs to C and is not
+        // dropped.
         unsafe { self.0.write(value) };
     }
 }
 
 impl<T> Out<*mut T> {
-    /// Gives C a value of its own, which its `_free` function takes back.
+    /// Gives C an object of its own. The object's `_free` function takes it back.
     pub(crate) fn give(self, value: T) {
         self.put(Box::into_raw(Box::new(value)));
     }
 }
 
-/// Writes where there is a place for it.
+/// Writes a result that the caller may leave out by passing NULL.
 pub(crate) unsafe fn put_if_wanted<T>(pointer: *mut T, value: T) {
     if let Ok(out) = Out::new(pointer, "") {
         out.put(value);
     }
 }
 
-/// Takes back what C was given; nothing where it is NULL.
+/// Takes back an object that was given to C, or `None` for NULL.
 pub(crate) unsafe fn take<T>(pointer: *mut T) -> Option<Box<T>> {
     if pointer.is_null() {
         return None;
@@ -95,11 +116,16 @@ pub(crate) unsafe fn take<T>(pointer: *mut T) -> Option<Box<T>> {
 }
 
 #[cold]
-fn cannot_be(is_null: bool, len: usize, name: &str) -> Failure {
+fn impossible(is_null: bool, len: usize, name: &str) -> Failure {
     match is_null {
         true => invalid(format!("{name} is NULL, and its length is {len}")),
-        false => invalid(format!("{name}: a length of {len}, or an address, that cannot be")),
+        false => invalid(format!("{name}: the length {len} is too large, or the address is not aligned")),
     }
+}
+
+#[cold]
+fn flag_missing(value: &dyn Display, flag: &str, field: &str) -> Failure {
+    invalid(format!("{field} is {value}, but {flag} is false; set {flag}, or leave {field} at 0"))
 }
 
 fn null(name: &str) -> Failure {

@@ -1,129 +1,133 @@
-//! Registering and changing, blocking and not.
+//! Registering and changing, waiting and not waiting.
 
-use crate::batch::at_most;
-use crate::error::{Outcome, invalid, sexton_error};
+use crate::error::sexton_error;
+use crate::failure::{CallResult, invalid};
 use crate::handle::{sexton_engine, with_driver, with_engine};
-use crate::pointer::{self, Out};
+use crate::pointer::{self, Out, optional};
 use crate::results::sexton_results;
-use crate::types::{SEXTON_UNKNOWN_MS, sexton_bytes, sexton_change, sexton_registration};
-use sexton::{Change, Driver, Durability, Engine, REGISTER_MAX, Registration, Which};
+use crate::types::{sexton_bytes, sexton_object_change, sexton_registration};
+use sexton::{Change, Driver, Durability, Engine, REGISTER_MAX, Registration, SIZE_UNKNOWN, Which};
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-/// Flag: do not wait for the fsync. What was answered so survives the end of the process, and the loss of power only after
-/// sexton_sync() or a later call without this flag.
+/// Flag: the call does not wait for the fsync. Its effects survive the end of the process. They survive a power failure
+/// only after sexton_sync(), or after a later call without this flag.
 pub const SEXTON_BUFFERED: u32 = 1;
-/// Flag of registering: leave keys alone that have a live registration (SEXTON_EARLIER_STANDS).
+/// Flag of registering: keys with a live registration are left alone (SEXTON_PREVIOUS_KEPT).
 pub const SEXTON_ONLY_MISSING: u32 = 2;
 
-/// Kind of a change: the start, not known so far, is start_ms.
+/// Kind of a change: sets the start of an object that was registered without one.
 pub const SEXTON_START: i32 = 1;
-/// Kind of a change: the object falls under other terms.
+/// Kind of a change: moves the object to another class or start. Its floor and ceiling are those of the new class and
+/// start.
 pub const SEXTON_RESCHEDULE: i32 = 2;
-/// Kind of a change: the host has deleted the object itself.
+/// Kind of a change: records that the host has deleted the object itself.
 pub const SEXTON_RELEASE: i32 = 3;
 
-fn durability(flags: u32, allowed: u32) -> Outcome<Durability> {
+fn durability(flags: u32, allowed: u32) -> CallResult<Durability> {
     if flags & !allowed != 0 {
         return Err(invalid(format!("flags {flags:#x}; only {allowed:#x} are allowed here")));
     }
     Ok(if flags & SEXTON_BUFFERED != 0 { Durability::Buffered } else { Durability::Synced })
 }
 
-/// An instant, where one is given.
-pub(crate) fn given_ms(ms: i64) -> Option<i64> {
-    Some(ms).filter(|ms| *ms != SEXTON_UNKNOWN_MS)
-}
-
-/// The registrations that C lends.
-unsafe fn registrations<'a>(items: *const sexton_registration, len: usize) -> Outcome<Vec<Registration<'a>>> {
+/// Borrows the registrations of a call.
+unsafe fn registrations<'a>(
+    lent: *const sexton_registration,
+    len: usize,
+) -> CallResult<Vec<Registration<'a>>> {
     // SAFETY: by the contract borrowed for the call.
-    let items = unsafe { pointer::values(items, len, "items") }?;
-    at_most(len, REGISTER_MAX, "registrations")?;
-    let mut out: Vec<Registration<'a>> = Vec::with_capacity(items.len());
+    let lent = unsafe { pointer::values(lent, len, "registrations") }?;
+    pointer::at_most(len, REGISTER_MAX, "registrations")?;
+    let mut out: Vec<Registration<'a>> = Vec::with_capacity(lent.len());
     let mut last: Option<(sexton_bytes, &'a str)> = None;
-    for (at, item) in items.iter().enumerate() {
-        // Neighbours mostly lend the same name: it is looked at once.
+    for (index, from) in lent.iter().enumerate() {
+        // Neighbours usually lend the same class name at the same address. It is validated once.
         let known =
-            last.filter(|(lent, _)| (lent.data, lent.len) == (item.class_name.data, item.class_name.len));
+            last.filter(|(name, _)| (name.data, name.len) == (from.class_name.data, from.class_name.len));
         // SAFETY: by the contract borrowed for the call.
-        let one = unsafe { registration(item, known.map(|(_, name)| name)) };
-        let one =
-            one.map_err(|failure| invalid(format!("registration {} of {len}: {}", at + 1, failure.message)))?;
-        last = Some((item.class_name, one.class));
-        out.push(one);
+        let registration = unsafe { registration(from, known.map(|(_, name)| name)) };
+        let registration = registration.map_err(|failure| {
+            invalid(format!("registration {} of {len}: {}", index + 1, failure.message))
+        })?;
+        last = Some((from.class_name, registration.class));
+        out.push(registration);
     }
     Ok(out)
 }
 
 #[inline]
-unsafe fn registration<'a>(item: &sexton_registration, class: Option<&'a str>) -> Outcome<Registration<'a>> {
+unsafe fn registration<'a>(
+    from: &sexton_registration,
+    class: Option<&'a str>,
+) -> CallResult<Registration<'a>> {
     // SAFETY: by the contract borrowed for the call.
     let lent = |bytes, name| unsafe { pointer::bytes(bytes, name) };
     let class = match class {
         Some(class) => class,
-        // SAFETY: as above.
-        None => unsafe { pointer::text(item.class_name, "class_name") }?,
+        // SAFETY: by the contract borrowed for the call.
+        None => unsafe { pointer::text(from.class_name, "class_name") }?,
     };
     Ok(Registration {
-        key: lent(item.key, "key")?,
+        key: lent(from.key, "key")?,
         class,
-        version: lent(item.version, "version")?,
-        start_ms: given_ms(item.start_ms),
-        digest: lent(item.digest, "digest")?,
-        size_bytes: item.size_bytes,
-        subject: lent(item.subject, "subject")?,
+        version: lent(from.version, "version")?,
+        start_ms: optional(from.has_start, from.start_ms, "has_start", "start_ms")?,
+        digest: lent(from.digest, "digest")?,
+        size_bytes: optional(from.has_size, from.size_bytes, "has_size", "size_bytes")?
+            .unwrap_or(SIZE_UNKNOWN),
+        subject: lent(from.subject, "subject")?,
     })
 }
 
-/// The changes that C lends.
-unsafe fn changes<'a>(items: *const sexton_change, len: usize) -> Outcome<Vec<Change<'a>>> {
+/// Borrows the changes of a call.
+unsafe fn changes<'a>(lent: *const sexton_object_change, len: usize) -> CallResult<Vec<Change<'a>>> {
     // SAFETY: by the contract borrowed for the call.
-    let items = unsafe { pointer::values(items, len, "items") }?;
-    at_most(len, REGISTER_MAX, "changes")?;
-    let one = |(at, item): (usize, &sexton_change)| {
+    let lent = unsafe { pointer::values(lent, len, "changes") }?;
+    pointer::at_most(len, REGISTER_MAX, "changes")?;
+    let read = |(index, from): (usize, &sexton_object_change)| {
         // SAFETY: by the contract borrowed for the call.
-        let changed = unsafe { change(item) };
-        changed.map_err(|failure| invalid(format!("change {} of {len}: {}", at + 1, failure.message)))
+        let change = unsafe { change(from) };
+        change.map_err(|failure| invalid(format!("change {} of {len}: {}", index + 1, failure.message)))
     };
-    items.iter().enumerate().map(one).collect()
+    lent.iter().enumerate().map(read).collect()
 }
 
-unsafe fn change<'a>(item: &sexton_change) -> Outcome<Change<'a>> {
+unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
     // SAFETY: by the contract borrowed for the call.
-    let key = unsafe { pointer::bytes(item.key, "key") }?;
-    let of = if key.is_empty() { Which::Id(item.id.into()) } else { Which::Key(key) };
-    let start_ms = given_ms(item.start_ms);
-    Ok(match item.kind {
+    let key = unsafe { pointer::bytes(from.key, "key") }?;
+    let of = if key.is_empty() { Which::Id(from.id.into()) } else { Which::Key(key) };
+    let start_ms = optional(from.has_start, from.start_ms, "has_start", "start_ms")?;
+    Ok(match from.kind {
         SEXTON_START => {
-            let start_ms =
-                start_ms.ok_or_else(|| invalid("start_ms is SEXTON_UNKNOWN_MS; a start needs an instant"))?;
+            let start_ms = start_ms.ok_or_else(|| invalid("SEXTON_START without a start; set has_start"))?;
             Change::Start { of, start_ms }
         }
         SEXTON_RESCHEDULE => {
-            // SAFETY: as above.
-            let class = unsafe { pointer::text(item.class_name, "class_name") }?;
+            // SAFETY: by the contract borrowed for the call.
+            let class = unsafe { pointer::text(from.class_name, "class_name") }?;
             Change::Reschedule { of, class: Some(class).filter(|name| !name.is_empty()), start_ms }
         }
         SEXTON_RELEASE => Change::Release { of },
-        kind => return Err(invalid(format!("a change of kind {kind}; there are 1 to 3"))),
+        kind => return Err(invalid(format!("a change of kind {kind}; 1 to 3 are allowed"))),
     })
 }
 
-/// Registers all items or, where one of them is invalid, none; blocks for the fsync, which it shares with everybody who
-/// waits. At most 100,000 items.
+/// Registers all objects, or none if one is invalid. At most 100,000 in a call. Waits for an fsync, which concurrent
+/// calls share. *out gets one result per registration. `flags` is 0 or a combination of SEXTON_BUFFERED and
+/// SEXTON_ONLY_MISSING.
 ///
-/// After SEXTON_OK they survive the loss of power (with SEXTON_BUFFERED the end of the process). After SEXTON_INVALID nothing
-/// was applied. After another status it is unknown which were, and registering the same again is safe where the class finds
-/// by key and versions are given.
+/// After SEXTON_OK the registrations survive a power failure; with SEXTON_BUFFERED, the end of the process. After
+/// SEXTON_INVALID none was made. After another status it is unknown which were made. Registering the same objects again
+/// is then safe if their class has find = "key" and they have versions.
 ///
-/// SEXTON_INVALID with the item, the value and the bound; SEXTON_HELD, SEXTON_FULL, SEXTON_IO, SEXTON_POISONED,
-/// SEXTON_FORKED.
+/// Errors: SEXTON_INVALID with the registration, the value and the bound; SEXTON_HELD if a hold on the object's class
+/// forbids another class; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_register(
     engine: *mut sexton_engine,
-    items: *const sexton_registration,
+    registrations: *const sexton_registration,
     len: usize,
     flags: u32,
     out: *mut *mut sexton_results,
@@ -133,10 +137,10 @@ pub unsafe extern "C" fn sexton_register(
         let out = Out::new(out, "out")?;
         let durability = durability(flags, SEXTON_BUFFERED | SEXTON_ONLY_MISSING)?;
         // SAFETY: by the contract borrowed for the call.
-        let items = unsafe { registrations(items, len) }?;
+        let registrations = unsafe { self::registrations(registrations, len) }?;
         let answers = match flags & SEXTON_ONLY_MISSING {
-            0 => engine.register(&items, durability)?,
-            _ => engine.register_missing(&items, durability)?,
+            0 => engine.register(&registrations, durability)?,
+            _ => engine.register_missing(&registrations, durability)?,
         };
         out.give(sexton_results::of_registered(0, answers.into_iter().map(Some)));
         Ok(())
@@ -145,14 +149,18 @@ pub unsafe extern "C" fn sexton_register(
     unsafe { with_engine(engine, error, body) }
 }
 
-/// Applies each change or says why not; one fsync for all. A change that is asked for again is answered as done.
+/// Applies changes to registered objects, each independently of the others. At most 100,000 in a call. Waits for an
+/// fsync. *out gets one result per change, with a status of its own. A change that was already applied succeeds again.
+/// `flags` is 0 or SEXTON_BUFFERED.
 ///
-/// After SEXTON_OK what was applied survives the loss of power (with SEXTON_BUFFERED the end of the process); each item has
-/// a status of its own. SEXTON_INVALID where an item cannot be read: then none was applied.
+/// After SEXTON_OK the applied changes survive a power failure; with SEXTON_BUFFERED, the end of the process. After
+/// SEXTON_INVALID none was applied. After another status it is unknown which were applied.
+///
+/// Errors: SEXTON_INVALID if a change is malformed; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sexton_change_all(
+pub unsafe extern "C" fn sexton_change(
     engine: *mut sexton_engine,
-    items: *const sexton_change,
+    changes: *const sexton_object_change,
     len: usize,
     flags: u32,
     out: *mut *mut sexton_results,
@@ -162,7 +170,7 @@ pub unsafe extern "C" fn sexton_change_all(
         let out = Out::new(out, "out")?;
         let durability = durability(flags, SEXTON_BUFFERED)?;
         // SAFETY: by the contract borrowed for the call.
-        let changes = unsafe { changes(items, len) }?;
+        let changes = unsafe { self::changes(changes, len) }?;
         out.give(sexton_results::of_changed(0, engine.change(&changes, durability)?));
         Ok(())
     };
@@ -170,12 +178,15 @@ pub unsafe extern "C" fn sexton_change_all(
     unsafe { with_engine(engine, error, body) }
 }
 
-/// Registers objects that came back from a backup after their end, so that they are deleted again at once: in the class and
-/// with the start that they had. An item of which nothing is known, or that lives, has the status SEXTON_NOT_FOUND.
+/// Registers objects that came back from a backup after their end, so that they are deleted again at once. Each gets
+/// the class and start with which it ended, whatever the registration says. A key that is live, or whose end is not
+/// remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
+///
+/// Durability and errors are those of sexton_register().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_delete_again(
     engine: *mut sexton_engine,
-    items: *const sexton_registration,
+    registrations: *const sexton_registration,
     len: usize,
     flags: u32,
     out: *mut *mut sexton_results,
@@ -185,32 +196,36 @@ pub unsafe extern "C" fn sexton_delete_again(
         let out = Out::new(out, "out")?;
         let durability = durability(flags, SEXTON_BUFFERED)?;
         // SAFETY: by the contract borrowed for the call.
-        let items = unsafe { registrations(items, len) }?;
-        out.give(sexton_results::of_registered(0, engine.delete_again(&items, durability)?));
+        let registrations = unsafe { self::registrations(registrations, len) }?;
+        out.give(sexton_results::of_registered(0, engine.delete_again(&registrations, durability)?));
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_engine(engine, error, body) }
 }
 
-/// Makes durable what was answered with SEXTON_BUFFERED so far: after SEXTON_OK it survives the loss of power.
+/// Makes earlier calls with SEXTON_BUFFERED durable. After SEXTON_OK their effects survive a power failure; after
+/// another status it is unknown which do.
+///
+/// Errors: SEXTON_POISONED; SEXTON_IO; SEXTON_FULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_sync(engine: *mut sexton_engine, error: *mut *mut sexton_error) -> i32 {
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_engine(engine, error, |engine| Ok(engine.sync()?)) }
 }
 
-/// Copies the items, queues them, and returns at once. The answers come as the completion with this token, as durable as
-/// sexton_register() would have made them; before that nothing is known to have happened. Completions come in the order of
-/// submitting.
+/// Copies and queues registrations, and returns without waiting. sexton_next_completion() gives their results under
+/// this token, in the order of submission, as durable as those of sexton_register(). Until then it is unknown whether
+/// they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
 ///
-/// SEXTON_BUSY where more than queue_objects are queued, or completed and not taken; SEXTON_INVALID where an item cannot be
-/// read or there are too many (what else is invalid the completion says).
+/// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a registration is malformed or there
+/// are more than 100,000; the status with which the engine stopped. Other invalid values are reported by the
+/// completion.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_submit_register(
     engine: *mut sexton_engine,
     token: u64,
-    items: *const sexton_registration,
+    registrations: *const sexton_registration,
     len: usize,
     flags: u32,
     error: *mut *mut sexton_error,
@@ -218,19 +233,24 @@ pub unsafe extern "C" fn sexton_submit_register(
     let body = |driver: &Driver| {
         let durability = durability(flags, SEXTON_BUFFERED | SEXTON_ONLY_MISSING)?;
         // SAFETY: by the contract borrowed for the call.
-        let items = unsafe { registrations(items, len) }?;
-        Ok(driver.submit(token, &items, durability, flags & SEXTON_ONLY_MISSING != 0)?)
+        let registrations = unsafe { self::registrations(registrations, len) }?;
+        Ok(driver.submit(token, &registrations, durability, flags & SEXTON_ONLY_MISSING != 0)?)
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_driver(engine, error, body) }
 }
 
-/// The same for changes: sexton_change_all() without waiting.
+/// Copies and queues changes, and returns without waiting. sexton_next_completion() gives their results under this
+/// token, in the order of submission, as durable as those of sexton_change(). Until then it is unknown whether they are
+/// applied. `flags` is 0 or SEXTON_BUFFERED.
+///
+/// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a change is malformed or there are
+/// more than 100,000; the status with which the engine stopped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_submit_change(
     engine: *mut sexton_engine,
     token: u64,
-    items: *const sexton_change,
+    changes: *const sexton_object_change,
     len: usize,
     flags: u32,
     error: *mut *mut sexton_error,
@@ -238,16 +258,16 @@ pub unsafe extern "C" fn sexton_submit_change(
     let body = |driver: &Driver| {
         let durability = durability(flags, SEXTON_BUFFERED)?;
         // SAFETY: by the contract borrowed for the call.
-        let changes = unsafe { changes(items, len) }?;
+        let changes = unsafe { self::changes(changes, len) }?;
         Ok(driver.submit_changes(token, &changes, durability)?)
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_driver(engine, error, body) }
 }
 
-/// Takes the next completion; *out is NULL where none is there yet. Never waits.
+/// Takes the next completed submission. *out is NULL if there is none. Never waits.
 ///
-/// What stopped the engine, where it stopped and every completion was taken.
+/// Errors: the status with which the engine stopped, once all completions are taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_next_completion(
     engine: *mut sexton_engine,
@@ -266,8 +286,8 @@ pub unsafe extern "C" fn sexton_next_completion(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// A file descriptor for poll(): readable exactly while a completion or a sub-batch can be taken, and once where the engine
-/// stopped. It belongs to the engine and goes with it: do not read from it, do not close it.
+/// Writes a file descriptor for poll() to *out. It is readable exactly while a completion or a sub-batch can be taken,
+/// and once if the engine stopped. The engine owns it until it is closed: do not read from it, and do not close it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_event_fd(
     engine: *const sexton_engine,

@@ -1,32 +1,35 @@
-//! The answers to what registers and changes, as C gets them.
+//! Results of calls that register and change, as C gets them.
 
-use crate::error::{EMPTY, Failure, plain};
+use crate::error::plain;
+use crate::failure::Failure;
 use crate::pointer::{self, lend};
 use crate::status::{self, SEXTON_NOT_FOUND, SEXTON_OK};
-use crate::types::{SEXTON_UNKNOWN_MS, sexton_bytes, sexton_changed, sexton_id, sexton_registered};
-use sexton::{Answers, Changed, Completion, Earlier, Registered};
+use crate::types::{EMPTY, ceiling, floor, sexton_bytes, sexton_changed, sexton_id, sexton_registered};
+use sexton::{Answers, Changed, Completion, Previous, Registered};
 use std::ptr;
 
-/// There was no earlier live registration of the key, or its class does not find by key.
-pub const SEXTON_EARLIER_NONE: i32 = 0;
-/// The earlier registration is replaced: its object is not deleted on its time any more.
-pub const SEXTON_EARLIER_REPLACED: i32 = 1;
-/// The earlier one is on its way to deletion already, so its object may still go on the earlier time.
-pub const SEXTON_EARLIER_TOO_LATE: i32 = 2;
-/// It is this very object, so nothing was registered again: a safe retry.
-pub const SEXTON_EARLIER_SAME: i32 = 3;
-/// It stands, and only what was missing was to be registered.
-pub const SEXTON_EARLIER_STANDS: i32 = 4;
+/// The key had no live registration, or its class has find = "none".
+pub const SEXTON_PREVIOUS_NONE: i32 = 0;
+/// The previous registration is replaced. Its object is no longer deleted at its own time.
+pub const SEXTON_PREVIOUS_REPLACED: i32 = 1;
+/// The previous registration is already in a batch, so its object may still be deleted at the previous time. The new
+/// registration is live.
+pub const SEXTON_PREVIOUS_TOO_LATE: i32 = 2;
+/// The previous registration has the same key, version and class. Nothing was registered, and `id` is that of the
+/// previous registration: a safe retry.
+pub const SEXTON_PREVIOUS_IDENTICAL: i32 = 3;
+/// The previous registration is kept because of SEXTON_ONLY_MISSING. Nothing was registered.
+pub const SEXTON_PREVIOUS_KEPT: i32 = 4;
 
-/// The answers to a call that registers or changes, an answer for each of its items, in their order. Opaque; freed with
-/// sexton_results_free().
+/// Results of a call that registers or changes, one for each registration or change, in their order. Opaque; freed with
+/// sexton_results_free(). It owns its memory and may outlive the engine.
 pub struct sexton_results {
     token: u64,
     status: i32,
     message: String,
     registered: Vec<sexton_registered>,
     changed: Vec<sexton_changed>,
-    /// What the answers point to; none of them ever moves.
+    /// Bytes that the results point to. They never move.
     _lent: Vec<Vec<u8>>,
 }
 
@@ -43,7 +46,7 @@ impl sexton_results {
         }
     }
 
-    /// Keeps bytes and lends them.
+    /// Keeps bytes for as long as the results live, and lends them.
     fn keep(&mut self, bytes: Option<Vec<u8>>) -> sexton_bytes {
         let Some(bytes) = bytes else { return EMPTY };
         let lent = lend(&bytes);
@@ -56,21 +59,21 @@ impl sexton_results {
         let mut results = sexton_results::new(token);
         results.registered.reserve(answers.size_hint().0);
         for answer in answers {
-            let one = match answer {
+            let registered = match answer {
                 Some(answer) => {
-                    let (earlier, earlier_id) = earlier(answer.earlier);
-                    let ticket = results.keep(answer.ticket);
-                    sexton_registered { status: SEXTON_OK, earlier, id: answer.id.into(), earlier_id, ticket }
+                    let (previous, previous_id) = previous(answer.previous);
+                    let (id, ticket) = (answer.id.into(), results.keep(answer.ticket));
+                    sexton_registered { status: SEXTON_OK, previous, id, previous_id, ticket }
                 }
                 None => sexton_registered {
                     status: SEXTON_NOT_FOUND,
-                    earlier: SEXTON_EARLIER_NONE,
+                    previous: SEXTON_PREVIOUS_NONE,
                     id: sexton_id::default(),
-                    earlier_id: sexton_id::default(),
+                    previous_id: sexton_id::default(),
                     ticket: EMPTY,
                 },
             };
-            results.registered.push(one);
+            results.registered.push(registered);
         }
         results
     }
@@ -78,12 +81,16 @@ impl sexton_results {
     pub(crate) fn of_changed(token: u64, answers: Vec<sexton::Result<Changed>>) -> Self {
         let mut results = sexton_results::new(token);
         for answer in answers {
-            let one = match answer {
+            let changed = match answer {
                 Ok(Changed { id, floor_ms, ceiling_ms, ticket }) => {
+                    let (has_floor, floor_ms) = floor(floor_ms);
+                    let (has_ceiling, ceiling_ms) = ceiling(ceiling_ms);
                     let ticket = results.keep(ticket);
                     sexton_changed {
                         status: SEXTON_OK,
                         id: id.into(),
+                        has_floor,
+                        has_ceiling,
                         floor_ms,
                         ceiling_ms,
                         ticket,
@@ -93,13 +100,15 @@ impl sexton_results {
                 Err(error) => sexton_changed {
                     status: status::of(error.kind()),
                     id: sexton_id::default(),
-                    floor_ms: SEXTON_UNKNOWN_MS,
-                    ceiling_ms: SEXTON_UNKNOWN_MS,
+                    has_floor: false,
+                    has_ceiling: false,
+                    floor_ms: 0,
+                    ceiling_ms: 0,
                     ticket: EMPTY,
                     message: results.keep(Some(error.to_string().into_bytes())),
                 },
             };
-            results.changed.push(one);
+            results.changed.push(changed);
         }
         results
     }
@@ -117,18 +126,18 @@ impl sexton_results {
     }
 }
 
-fn earlier(earlier: Earlier) -> (i32, sexton_id) {
-    match earlier {
-        Earlier::None => (SEXTON_EARLIER_NONE, sexton_id::default()),
-        Earlier::Replaced(id) => (SEXTON_EARLIER_REPLACED, id.into()),
-        Earlier::TooLate(id) => (SEXTON_EARLIER_TOO_LATE, id.into()),
-        Earlier::Same => (SEXTON_EARLIER_SAME, sexton_id::default()),
-        Earlier::Stands => (SEXTON_EARLIER_STANDS, sexton_id::default()),
+fn previous(previous: Previous) -> (i32, sexton_id) {
+    match previous {
+        Previous::None => (SEXTON_PREVIOUS_NONE, sexton_id::default()),
+        Previous::Replaced(id) => (SEXTON_PREVIOUS_REPLACED, id.into()),
+        Previous::TooLate(id) => (SEXTON_PREVIOUS_TOO_LATE, id.into()),
+        Previous::Identical => (SEXTON_PREVIOUS_IDENTICAL, sexton_id::default()),
+        Previous::Kept => (SEXTON_PREVIOUS_KEPT, sexton_id::default()),
     }
 }
 
-/// The answers to registrations, *len of them (len may be NULL). They live as long as the results. NULL and 0 where the call
-/// was not one that registers, or failed.
+/// Returns the results of registrations and writes their number to *len, which may be NULL. They live as long as the
+/// results. NULL and 0 if the call failed or was not one that registers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_registered(
     results: *const sexton_results,
@@ -138,8 +147,8 @@ pub unsafe extern "C" fn sexton_results_registered(
     plain(ptr::null(), || unsafe { array(results, len, |results| &results.registered) })
 }
 
-/// The answers to changes, *len of them (len may be NULL). They live as long as the results. NULL and 0 where the call was not
-/// one that changes, or failed.
+/// Returns the results of changes and writes their number to *len, which may be NULL. They live as long as the results.
+/// NULL and 0 if the call failed or was not one that changes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_changed(
     results: *const sexton_results,
@@ -161,21 +170,22 @@ unsafe fn array<T>(
     found.map_or(ptr::null(), |found| found.as_ptr())
 }
 
-/// The token of a completion; 0 for NULL and for calls that waited.
+/// Returns the token of a completion. 0 for NULL and for results of sexton_register() and sexton_change().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_token(results: *const sexton_results) -> u64 {
     // SAFETY: by the contract NULL or results that are not freed yet.
     plain(0, || unsafe { pointer::maybe(results) }.map_or(0, |results| results.token))
 }
 
-/// The status of a completed call as a whole: what the call that waits would have given. SEXTON_OK for NULL.
+/// Returns the status of a completed submission: what sexton_register() or sexton_change() would have returned.
+/// SEXTON_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_status(results: *const sexton_results) -> i32 {
     // SAFETY: by the contract NULL or results that are not freed yet.
     plain(SEXTON_OK, || unsafe { pointer::maybe(results) }.map_or(SEXTON_OK, |results| results.status))
 }
 
-/// Why a completed call failed, UTF-8; empty where it did not. Lives as long as the results.
+/// Returns the reason why a completed submission failed, UTF-8. Empty if it succeeded. It lives as long as the results.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_message(results: *const sexton_results) -> sexton_bytes {
     plain(EMPTY, || {
@@ -184,7 +194,7 @@ pub unsafe extern "C" fn sexton_results_message(results: *const sexton_results) 
     })
 }
 
-/// Frees results. NULL is fine.
+/// Frees results. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_results_free(results: *mut sexton_results) {
     // SAFETY: by the contract NULL or results that are not freed yet.

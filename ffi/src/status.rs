@@ -1,38 +1,41 @@
-//! Status numbers: what every fallible function returns.
+//! Status numbers, which every function that can fail returns.
 
 use sexton::ErrorKind;
 use std::ffi::{CStr, c_char};
 
-/// It was done.
+/// The call succeeded.
 pub const SEXTON_OK: i32 = 0;
-/// The input is outside its stated bounds. Nothing of the call was applied; correct it and call again.
+/// A value is outside its stated bounds. The call changed nothing. Correct it and call again.
 pub const SEXTON_INVALID: i32 = 1;
-/// What was named does not exist.
+/// The named thing does not exist.
 pub const SEXTON_NOT_FOUND: i32 = 2;
-/// A legal hold stands in the way.
+/// A legal hold forbids it.
 pub const SEXTON_HELD: i32 = 3;
-/// The object is on its way to deletion already, or gone; or the request is final.
+/// The object is already in a batch or gone, or the request is final.
 pub const SEXTON_TOO_LATE: i32 = 4;
-/// A stated limit is reached, the folder is open elsewhere, or this cannot be done inside a callback. Try again later.
+/// A stated limit is reached, the folder is open already, or the call is not allowed inside a callback. Try again
+/// later.
 pub const SEXTON_BUSY: i32 = 5;
-/// The disk is full, or its reserve for deleting is reached.
+/// The disk is full, or free space is below disk_reserve_bytes. Make room.
 pub const SEXTON_FULL: i32 = 6;
-/// The operating system refused; the message names the file.
+/// The operating system reported an error. The message names the file.
 pub const SEXTON_IO: i32 = 7;
-/// Stored data contradict themselves. Do not go on: keep the folder as it is, run the full check, see Backups in docs/operations.md.
+/// Stored data contradict each other. Keep the folder as it is, run the full check, and see Backups in
+/// docs/operations.md.
 pub const SEXTON_CORRUPT: i32 = 8;
-/// The log here is not the one that was last published: nothing is signed and nothing deleted. (Not about fork().)
+/// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing. Unrelated
+/// to fork().
 pub const SEXTON_FORKED: i32 = 9;
-/// An earlier write or fsync failed, so what is on disk is unknown. Close the engine and open it again.
+/// An earlier write or fsync failed, so the contents of the disk are unknown. Close the engine and open it again.
 pub const SEXTON_POISONED: i32 = 10;
-/// The engine was closed, or was opened by the process that this one was forked from.
+/// The engine is closed, or belongs to the process from which this one was forked.
 pub const SEXTON_CLOSED: i32 = 11;
-/// A defect in Sexton. The handle is of no more use: free it and open the engine again.
+/// A defect in Sexton. Free the handle and open the engine again.
 pub const SEXTON_INTERNAL: i32 = 12;
-/// The receipt is not authentic under this policy.
+/// The receipt is not authentic under the trust policy.
 pub const SEXTON_NOT_VERIFIED: i32 = 13;
 
-/// Every status with its name. A number is never given to another meaning; none is retired yet.
+/// Every status with its name. A number never gets another meaning. None is retired.
 const ALL: [(i32, &CStr); 14] = [
     (SEXTON_OK, c"SEXTON_OK"),
     (SEXTON_INVALID, c"SEXTON_INVALID"),
@@ -50,7 +53,7 @@ const ALL: [(i32, &CStr); 14] = [
     (SEXTON_NOT_VERIFIED, c"SEXTON_NOT_VERIFIED"),
 ];
 
-/// The number for a kind of error.
+/// Returns the status of an error kind.
 pub(crate) fn of(kind: ErrorKind) -> i32 {
     match kind {
         ErrorKind::Invalid => SEXTON_INVALID,
@@ -64,12 +67,12 @@ pub(crate) fn of(kind: ErrorKind) -> i32 {
         ErrorKind::Forked => SEXTON_FORKED,
         ErrorKind::Poisoned => SEXTON_POISONED,
         ErrorKind::Closed => SEXTON_CLOSED,
-        // A kind that this library does not know yet would be a defect of it.
+        // An unknown kind is a defect of this library.
         _ => SEXTON_INTERNAL,
     }
 }
 
-/// The name of a status, like "SEXTON_BUSY", or "unknown". Static and NUL-terminated; never NULL.
+/// Returns the name of a status, like "SEXTON_BUSY", or "unknown". Static and NUL-terminated. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sexton_status_name(status: i32) -> *const c_char {
     let found = ALL.iter().find(|(number, _)| *number == status);
@@ -106,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_its_number_as_its_place() {
-        for (place, (number, _)) in (0..).zip(ALL) {
-            assert_eq!(place, number);
+    fn status_number_is_its_index() {
+        for (index, (number, _)) in (0..).zip(ALL) {
+            assert_eq!(index, number);
         }
     }
 }

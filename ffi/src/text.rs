@@ -1,13 +1,15 @@
-//! Texts that C is given: JSON, receipts, policies.
+//! Texts that are given to C: JSON, receipts, trust policies, registration ids.
 
-use crate::error::{EMPTY, Outcome, call, invalid, plain, sexton_error};
+use crate::error::{call, plain, sexton_error};
+use crate::failure::{CallResult, invalid};
 use crate::handle::{sexton_engine, with_driver};
 use crate::pointer::{self, Out};
-use crate::types::{sexton_bytes, sexton_id};
+use crate::types::{EMPTY, sexton_bytes, sexton_id};
 use serde_json::Value;
 use sexton::{Driver, Engine, RegistrationId};
 
-/// A text with its length: JSON, a receipt, a policy. UTF-8, not NUL-terminated. Opaque; freed with sexton_text_free().
+/// Text with its length, UTF-8, not NUL-terminated: JSON, a receipt or a trust policy. Opaque; freed with
+/// sexton_text_free().
 pub struct sexton_text(String);
 
 impl Out<*mut sexton_text> {
@@ -17,41 +19,41 @@ impl Out<*mut sexton_text> {
     }
 }
 
-/// Does `body` and gives C its answer as JSON.
+/// Runs the body of a C function that asks the engine for JSON.
 pub(crate) unsafe fn give_json(
     engine: *const sexton_engine,
     out: *mut *mut sexton_text,
     error: *mut *mut sexton_error,
-    body: impl FnOnce(&Engine) -> Outcome<Value>,
+    body: impl FnOnce(&Engine) -> CallResult<Value>,
 ) -> i32 {
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json_of_driver(engine, out, error, |driver| body(driver.engine())) }
 }
 
-/// The same of what drives the engine.
+/// Runs the body of a C function that asks the driver for JSON.
 pub(crate) unsafe fn give_json_of_driver(
     engine: *const sexton_engine,
     out: *mut *mut sexton_text,
     error: *mut *mut sexton_error,
-    body: impl FnOnce(&Driver) -> Outcome<Value>,
+    body: impl FnOnce(&Driver) -> CallResult<Value>,
 ) -> i32 {
-    let told = |driver: &Driver| {
+    let give = |driver: &Driver| {
         let out = Out::new(out, "json")?;
         out.give_text(body(driver)?.to_string());
         Ok(())
     };
-    // SAFETY: as above.
-    unsafe { with_driver(engine, error, told) }
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { with_driver(engine, error, give) }
 }
 
-/// The bytes of a text; they live as long as it. Empty for NULL.
+/// Returns the bytes of a text. They live as long as the text. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_text_bytes(text: *const sexton_text) -> sexton_bytes {
     // SAFETY: by the contract NULL or a text that is not freed yet.
     plain(EMPTY, || unsafe { pointer::maybe(text) }.map_or(EMPTY, |text| pointer::lend(text.0.as_bytes())))
 }
 
-/// Frees a text. NULL is fine.
+/// Frees a text. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_text_free(text: *mut sexton_text) {
     // SAFETY: by the contract NULL or a text that is not freed yet.
@@ -60,7 +62,7 @@ pub unsafe extern "C" fn sexton_text_free(text: *mut sexton_text) {
 
 /// Reads a registration id from its 40 hexadecimal digits.
 ///
-/// SEXTON_INVALID where the text is not one.
+/// Errors: SEXTON_INVALID if the text is not one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_id_parse(
     text: sexton_bytes,
@@ -78,14 +80,14 @@ pub unsafe extern "C" fn sexton_id_parse(
     })
 }
 
-/// Writes a registration id as its 40 hexadecimal digits.
+/// Writes a registration id as 40 hexadecimal digits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_id_format(
     id: *const sexton_id,
     out: *mut *mut sexton_text,
     error: *mut *mut sexton_error,
 ) -> i32 {
-    call(error, || -> Outcome<()> {
+    call(error, || -> CallResult<()> {
         let out = Out::new(out, "out")?;
         // SAFETY: by the contract it points to an id.
         let id = unsafe { pointer::borrow(id, "id") }?;

@@ -1,27 +1,29 @@
-//! What crosses the boundary by value: fixed layouts, integers instead of enums.
+//! Values that cross the boundary: fixed layouts, integers instead of enums, presence flags instead of special values.
 
 use sexton::RegistrationId;
+use sexton_proof::id::{NO_CEILING, NO_FLOOR};
+use std::ptr;
 
-/// A start that is not known yet, or a floor that is not there.
-pub const SEXTON_UNKNOWN_MS: i64 = i64::MIN;
-/// A ceiling that is not there; an instant that does not come.
-pub const SEXTON_NO_CEILING_MS: i64 = i64::MAX;
-/// A size that is not known.
-pub const SEXTON_SIZE_UNKNOWN: u64 = u64::MAX;
-/// Bytes of a registration id.
+/// Size of a registration id in bytes.
 pub const SEXTON_ID_BYTES: usize = 20;
 
-/// Bytes that somebody else owns. {NULL, 0} is empty.
+/// Instant that never comes, later than every other. As a due time it needs no special case in comparisons.
+pub const SEXTON_NEVER_MS: i64 = i64::MAX;
+
+/// Borrowed bytes. {NULL, 0} is empty; NULL with another length is SEXTON_INVALID.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_bytes {
-    /// Where they are.
+    /// First byte.
     pub data: *const u8,
-    /// How many.
+    /// Number of bytes.
     pub len: usize,
 }
 
-/// A registration id. Keep it to ask for a receipt. Its text form is 40 hexadecimal digits.
+/// Empty bytes.
+pub(crate) const EMPTY: sexton_bytes = sexton_bytes { data: ptr::null(), len: 0 };
+
+/// Registration id. Keep it to ask for a receipt. Its text form has 40 hexadecimal digits.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct sexton_id {
@@ -41,226 +43,265 @@ impl From<sexton_id> for RegistrationId {
     }
 }
 
-/// An object to be registered. Begin with SEXTON_REGISTRATION_INIT.
+/// Splits a floor into its presence flag and its value.
+pub(crate) fn floor(ms: i64) -> (bool, i64) {
+    if ms == NO_FLOOR { (false, 0) } else { (true, ms) }
+}
+
+/// Splits a ceiling into its presence flag and its value.
+pub(crate) fn ceiling(ms: i64) -> (bool, i64) {
+    if ms == NO_CEILING { (false, 0) } else { (true, ms) }
+}
+
+/// Object to be registered. Begin with SEXTON_REGISTRATION_INIT, then set key and class_name.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_registration {
-    /// What the host knows the object by: 1 to 1024 bytes. One live registration per key, where its class finds by key.
+    /// Key by which the host knows the object: 1 to 1,024 bytes. Required. A class with find = "key" has at most one
+    /// live registration per key.
     pub key: sexton_bytes,
-    /// The class it falls under.
+    /// Name of the object's class, UTF-8. Required.
     pub class_name: sexton_bytes,
-    /// What the store recognises this very object by: at most 64 bytes. With a version, registering the same again is a
-    /// safe retry; without one it replaces.
+    /// Version by which the store recognises this very object: at most 64 bytes. Default: empty. With a version,
+    /// registering the object again is a safe retry; without one it replaces the previous registration.
     pub version: sexton_bytes,
-    /// A digest of the content: at most 64 bytes.
+    /// Digest of the content: at most 64 bytes. Default: empty. It goes into the evidence.
     pub digest: sexton_bytes,
-    /// Whose data it is: at most 255 bytes. Stays in the index, goes into no evidence.
+    /// Person or account that the data is about: at most 255 bytes. Default: empty. It stays in the index and is in no
+    /// evidence.
     pub subject: sexton_bytes,
-    /// The instant the promise counts from, Unix ms, or SEXTON_UNKNOWN_MS: then the class's rule applies.
+    /// True if start_ms is set. Default: false, which means the start is not known yet, and the rule of the class
+    /// applies.
+    pub has_start: bool,
+    /// True if size_bytes is set. Default: false, which means the size is not known.
+    pub has_size: bool,
+    /// Instant from which the promise counts: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
     pub start_ms: i64,
-    /// Size of the object, or SEXTON_SIZE_UNKNOWN.
+    /// Size of the object in bytes. 0 if has_size is false.
     pub size_bytes: u64,
 }
 
-/// The answer to one registration.
+/// Result of one registration.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_registered {
-    /// SEXTON_OK. Only sexton_delete_again() also has SEXTON_NOT_FOUND here, where nothing is known of the key or its
-    /// object lives; the rest is then 0.
+    /// SEXTON_OK. sexton_delete_again() alone also gives SEXTON_NOT_FOUND, if the key is live or its end is not
+    /// remembered. All other fields are then 0.
     pub status: i32,
-    /// What happened to an earlier live registration of the key: SEXTON_EARLIER_*.
-    pub earlier: i32,
-    /// The registration id.
+    /// Effect on the previous live registration of the key: SEXTON_PREVIOUS_*.
+    pub previous: i32,
+    /// Id of the registration.
     pub id: sexton_id,
-    /// The earlier registration, where it is replaced or it was too late for that; else 0.
-    pub earlier_id: sexton_id,
-    /// Of classes with openings = "ticket": what opens the commitment, kept by nobody else. Lives as long as the results.
+    /// Id of the previous registration for SEXTON_PREVIOUS_REPLACED and SEXTON_PREVIOUS_TOO_LATE. Otherwise 0.
+    pub previous_id: sexton_id,
+    /// Ticket that opens the commitment, for classes with openings = "ticket". Otherwise empty. The engine keeps no
+    /// copy. It lives as long as the results.
     pub ticket: sexton_bytes,
 }
 
-/// What the host says of a registered object.
+/// Change to a registered object. Begin with SEXTON_OBJECT_CHANGE_INIT, then set kind, and key or id.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct sexton_change {
-    /// SEXTON_START: its start, unknown so far, is start_ms. SEXTON_RESCHEDULE: it falls under other terms.
-    /// SEXTON_RELEASE: the host has deleted it itself.
+pub struct sexton_object_change {
+    /// SEXTON_START, SEXTON_RESCHEDULE or SEXTON_RELEASE. Required.
     pub kind: i32,
-    /// Its key, where its class finds by key; where this is empty, `id` says which object is meant.
+    /// Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
     pub key: sexton_bytes,
-    /// Its registration id, an earlier one of a registration that moved too.
+    /// Id of the registration, if `key` is empty. An id from before a move names the same object.
     pub id: sexton_id,
-    /// For SEXTON_RESCHEDULE: the class; empty: as before.
+    /// For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.
     pub class_name: sexton_bytes,
-    /// Unix ms; for SEXTON_RESCHEDULE SEXTON_UNKNOWN_MS is: as before.
+    /// True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE the default, false, keeps the start.
+    pub has_start: bool,
+    /// New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
     pub start_ms: i64,
 }
 
-/// The answer to one change.
+/// Result of one change.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_changed {
-    /// SEXTON_OK; or SEXTON_INVALID, SEXTON_NOT_FOUND, SEXTON_HELD, SEXTON_TOO_LATE, SEXTON_BUSY: then this one was not
-    /// applied, whatever became of the others.
+    /// SEXTON_OK if the change was applied. Otherwise SEXTON_INVALID, SEXTON_NOT_FOUND, SEXTON_HELD, SEXTON_TOO_LATE or
+    /// SEXTON_BUSY; the other changes of the call are not affected.
     pub status: i32,
-    /// Its registration id from here on; the earlier ones lead to it.
+    /// Id of the registration from now on. Earlier ids still name the object.
     pub id: sexton_id,
-    /// Its floor, SEXTON_UNKNOWN_MS where there is none.
+    /// True if a floor was promised.
+    pub has_floor: bool,
+    /// True if a ceiling was promised.
+    pub has_ceiling: bool,
+    /// Floor, Unix ms. 0 if has_floor is false.
     pub floor_ms: i64,
-    /// Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+    /// Ceiling, Unix ms. 0 if has_ceiling is false.
     pub ceiling_ms: i64,
-    /// Of classes with openings = "ticket": the ticket that takes the place of the earlier one. Lives as long as the results.
+    /// New ticket, for classes with openings = "ticket". Otherwise empty. It replaces the ticket of the registration,
+    /// and lives as long as the results.
     pub ticket: sexton_bytes,
-    /// Where it was not applied: why, UTF-8. Lives as long as the results.
+    /// Reason why the change was not applied, UTF-8. Empty if it was. It lives as long as the results.
     pub message: sexton_bytes,
 }
 
-/// An object that is to be deleted.
+/// Object to be deleted.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_object {
-    /// Its registration.
+    /// Id of its registration.
     pub id: sexton_id,
-    /// What it is stored under.
+    /// Key under which it is stored.
     pub key: sexton_bytes,
-    /// What the store recognises it by. Another object found under the key is left alone: SEXTON_ANSWER_CHANGED.
+    /// Version by which the store recognises it, or empty. If the key has another version, leave that object alone and
+    /// answer SEXTON_ANSWER_CHANGED.
     pub version: sexton_bytes,
-    /// Its digest, as registered.
+    /// Digest as registered, or empty.
     pub digest: sexton_bytes,
-    /// Its size, as registered, or SEXTON_SIZE_UNKNOWN.
+    /// True if the size was registered.
+    pub has_size: bool,
+    /// True if a floor was promised.
+    pub has_floor: bool,
+    /// True if a ceiling was promised.
+    pub has_ceiling: bool,
+    /// Size in bytes. 0 if has_size is false.
     pub size_bytes: u64,
-    /// Its floor, SEXTON_UNKNOWN_MS where there is none.
+    /// Floor, Unix ms. 0 if has_floor is false.
     pub floor_ms: i64,
-    /// Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+    /// Ceiling, Unix ms. 0 if has_ceiling is false.
     pub ceiling_ms: i64,
 }
 
-/// Names one handing over of a sub-batch.
+/// Identifies one hand-out of a sub-batch.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_batch_id {
-    /// The batch: the same number when its objects come again after a crash.
+    /// Number of the batch. It is unchanged if the batch is handed out again after a crash.
     pub batch: u64,
-    /// The fencing epoch: grows with every opening of the engine. A store that serves several refuses a smaller one than
-    /// it has seen.
+    /// Fencing epoch. Every opening of the engine increases it. A store that serves several hosts refuses an epoch that
+    /// is smaller than the largest it has seen.
     pub epoch: u64,
-    /// Which part of the batch, from 0.
-    pub part: u32,
-    /// How often the batch has been handed over, this time included; after a crash at least 2.
+    /// Number of the sub-batch within the batch, from 0.
+    pub index: u32,
+    /// Number of times that the batch has been handed out, from 1. After a crash it is at least 2.
     pub attempt: u32,
 }
 
-/// What became of one object.
+/// Answer for one object of a sub-batch. Begin with SEXTON_ANSWER_INIT, then set object and answer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_answer {
-    /// Its place in sexton_batch_objects().
+    /// Index of the object in sexton_batch_objects(), from 0.
     pub object: u32,
-    /// SEXTON_ANSWER_*. A statement of fact: it goes into the evidence.
+    /// SEXTON_ANSWER_*. Required. It is a statement of fact that goes into the evidence.
     pub answer: i32,
-    /// For SEXTON_ANSWER_ANONYMISED the digest of what is there now, at most 64 bytes; for SEXTON_ANSWER_REFUSED and
-    /// SEXTON_ANSWER_FAILED the reason, for the log. Otherwise empty.
+    /// For SEXTON_ANSWER_ANONYMISED: digest of the rewritten content, at most 64 bytes. For SEXTON_ANSWER_REFUSED and
+    /// SEXTON_ANSWER_FAILED: reason, for the log callback. Default: empty.
     pub detail: sexton_bytes,
 }
 
-/// Which objects are meant.
+/// Set of objects. Begin with SEXTON_SELECTOR_INIT, then set all fields.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_selector {
-    /// SEXTON_SELECT_*.
+    /// SEXTON_SELECT_*. Required.
     pub kind: i32,
-    /// The keys (1 to 10,000), or the one prefix, subject or class; none for SEXTON_SELECT_EVERYTHING.
-    pub items: *const sexton_bytes,
-    /// How many.
+    /// Values to match: 1 to 10,000 keys, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
+    pub values: *const sexton_bytes,
+    /// Number of values.
     pub len: usize,
 }
 
-/// A legal hold to be placed.
+/// Legal hold to be placed. Begin with SEXTON_HOLD_INIT, then set all fields.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_hold {
-    /// By which it is lifted: 1 to 1,000 bytes, not that of a hold that stands.
+    /// Name by which it is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
     pub name: sexton_bytes,
-    /// What it covers, now and later.
+    /// Objects that it covers, including those registered later.
     pub selector: sexton_selector,
-    /// SEXTON_HOLD_TEMPORARY lets the clock run; SEXTON_HOLD_EVENT restarts it when the hold is lifted.
+    /// SEXTON_HOLD_TEMPORARY or SEXTON_HOLD_EVENT. Required.
     pub kind: i32,
-    /// Why.
+    /// Reason: 1 to 1,000 bytes of UTF-8. Required.
     pub reason: sexton_bytes,
-    /// Who places it.
+    /// Person who places it: 1 to 1,000 bytes of UTF-8. Required.
     pub author: sexton_bytes,
-    /// When somebody is to look whether it is still needed, Unix ms. It does not end then by itself.
+    /// Date by which a person reviews whether it is still needed: Unix ms, in the future. Required. The hold stands
+    /// until it is lifted, also after this date.
     pub review_ms: i64,
 }
 
-/// An erasure that somebody asks for.
+/// Erasure to be recorded. Begin with SEXTON_ERASURE_INIT, then set selector, reason and author.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_erasure {
-    /// Whose or which objects: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS.
+    /// Objects to erase: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS. Required.
     pub selector: sexton_selector,
-    /// When it was received, Unix ms, not in the future; SEXTON_UNKNOWN_MS: now.
+    /// True if received_ms is set. Default: false, which means it was received now.
+    pub has_received: bool,
+    /// Instant at which it was received: Unix ms, not in the future. 0 if has_received is false.
     pub received_ms: i64,
-    /// Within what time it is to be answered, like "30d" or "15wd", in UTC; empty where nothing was promised.
+    /// Time within which it is answered, counted in UTC from received_ms, like "30d" or "15wd". Default: empty, which
+    /// means that no time was promised.
     pub within: sexton_bytes,
-    /// The text of a holiday file, where `within` is in working days: on each line a date like 2026-12-25 on which nobody
-    /// works, or +2026-12-26, at a weekend, on which people do. Empty: weekends alone.
+    /// Text of a holiday file, for a `within` in working days. A line is a date that is no working day, like
+    /// 2026-12-25, or a date at a weekend that is one, like +2026-12-26. Default: empty, which means that only weekends
+    /// are free.
     pub holidays: sexton_bytes,
-    /// How long it can be cancelled, ms from received_ms on; nothing is erased before. 0: at once.
+    /// Time during which it can be cancelled: ms from received_ms on, at most 366 days. No object is erased before.
+    /// Default: 0.
     pub cancellable_ms: i64,
-    /// Why.
+    /// Reason: 1 to 1,000 bytes of UTF-8. Required.
     pub reason: sexton_bytes,
-    /// Who records it.
+    /// Person who records it: 1 to 1,000 bytes of UTF-8. Required.
     pub author: sexton_bytes,
 }
 
-/// Counts of a class, all its versions together. They hold nothing else, and outlive the objects.
+/// Counts of a class over all its versions. Counts of ended objects stay for ever.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_counters {
-    /// Objects ever registered.
+    /// Objects registered since the engine was created.
     pub registered: u64,
-    /// Bytes of those whose size was known.
+    /// Total size of those whose size was known, in bytes.
     pub registered_bytes: u64,
-    /// Registrations that have not ended; one that a newer one replaced counts until its slot.
+    /// Registrations that have not ended. A replaced registration counts until its slot.
     pub live: u64,
-    /// Of those, the ones that legal holds keep though their time has come.
+    /// Live registrations that a legal hold keeps although their time has come.
     pub held: u64,
-    /// Of those, the ones whose slot has begun.
+    /// Live registrations whose slot has begun.
     pub due: u64,
-    /// Of those, the ones whose ceiling has passed.
+    /// Live registrations whose ceiling has passed.
     pub overdue: u64,
-    /// Ended: deleted by the store.
+    /// Objects that the store deleted.
     pub deleted: u64,
-    /// Bytes of those whose size was known.
+    /// Total size of those whose size was known, in bytes.
     pub deleted_bytes: u64,
-    /// Ended: not there when they were to be deleted.
+    /// Objects that were absent when the store was asked to delete them.
     pub absent: u64,
-    /// Ended: not there, after an attempt of ours of which nobody heard; that attempt may well have deleted them.
+    /// Objects that were absent after an earlier hand-out without an answer, which may have deleted them.
     pub absent_after_intent: u64,
-    /// Ended: replaced by a newer registration of the key.
+    /// Registrations that a newer registration of the key replaced.
     pub replaced: u64,
-    /// Ended: deleted by the host itself.
+    /// Objects that the host deleted itself.
     pub released: u64,
-    /// Ended: rewritten so that they concern nobody any more.
+    /// Objects that the store rewrote so that they concern no person.
     pub anonymised: u64,
-    /// Of all that ended: before their floor.
+    /// Ended objects that ended before their floor.
     pub early: u64,
-    /// Of all that ended: after their ceiling, and no legal hold had kept them.
+    /// Ended objects that ended after their ceiling, without a legal hold as the cause.
     pub late: u64,
-    /// Of all that ended: after their ceiling, because a legal hold had kept them.
+    /// Ended objects that ended after their ceiling because a legal hold kept them.
     pub late_after_hold: u64,
-    /// The earliest ceiling among the overdue, Unix ms; SEXTON_UNKNOWN_MS where nothing is overdue.
-    pub oldest_overdue_ms: i64,
-    /// Whether it was closed down.
+    /// True if a live registration is past its ceiling.
+    pub has_oldest_overdue: bool,
+    /// True if the class was closed down.
     pub closed: bool,
+    /// Earliest ceiling among the overdue registrations, Unix ms. 0 if has_oldest_overdue is false.
+    pub oldest_overdue_ms: i64,
 }
 
-/// What will be done with an object, as far as is known now.
+/// Object of the plan, with the action that is planned for it.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct sexton_forecast {
-    /// The registration as it is now.
+pub struct sexton_planned_object {
+    /// Id of the registration.
     pub id: sexton_id,
     /// Name of the class.
     pub class_name: sexton_bytes,
@@ -268,12 +309,16 @@ pub struct sexton_forecast {
     pub key: sexton_bytes,
     /// "delete", "anonymise", "end-replaced", "end-released", "hold", "wait-for-floor" or "stopped".
     pub action: sexton_bytes,
-    /// For "hold" the hold's name, for "stopped" what raised the alarm; otherwise why it ends, as a word.
+    /// For "hold" the name of the hold. For "stopped" the cause of the alarm. Otherwise the reason why the object ends.
     pub why: sexton_bytes,
-    /// When its time comes, Unix ms; in the past where it has come.
+    /// Instant of the action, Unix ms. It is in the past if the action is due.
     pub at_ms: i64,
-    /// Its floor, SEXTON_UNKNOWN_MS where there is none.
+    /// True if a floor was promised.
+    pub has_floor: bool,
+    /// True if a ceiling was promised.
+    pub has_ceiling: bool,
+    /// Floor, Unix ms. 0 if has_floor is false.
     pub floor_ms: i64,
-    /// Its ceiling, SEXTON_NO_CEILING_MS where there is none.
+    /// Ceiling, Unix ms. 0 if has_ceiling is false.
     pub ceiling_ms: i64,
 }

@@ -1,29 +1,29 @@
-//! Which version of the library this is.
+//! Version of the library.
 
 use std::ffi::{CStr, c_char};
 
-/// First part of the version of this header.
+/// Major version of this header.
 pub const SEXTON_VERSION_MAJOR: u32 = 0;
-/// Second part of the version of this header.
+/// Minor version of this header.
 pub const SEXTON_VERSION_MINOR: u32 = 1;
-/// Third part of the version of this header.
+/// Patch version of this header.
 pub const SEXTON_VERSION_PATCH: u32 = 0;
-/// The version of this header: major * 1,000,000 + minor * 1,000 + patch. Compare it with sexton_version_number().
+/// Version of this header: major * 1,000,000 + minor * 1,000 + patch. Compare it with sexton_version_number().
 pub const SEXTON_VERSION_NUMBER: u32 = 1_000;
 
-/// The version of the library as text.
+/// Version of the library as text.
 const TEXT: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
     Ok(text) => text,
     Err(_) => c"",
 };
 
-/// The version of the library that is loaded, packed like SEXTON_VERSION_NUMBER.
+/// Returns the version of the loaded library, packed like SEXTON_VERSION_NUMBER.
 #[unsafe(no_mangle)]
 pub extern "C" fn sexton_version_number() -> u32 {
     SEXTON_VERSION_NUMBER
 }
 
-/// The version of the library that is loaded, like "0.1.0". Static and NUL-terminated.
+/// Returns the version of the loaded library, like "0.1.0". Static and NUL-terminated.
 #[unsafe(no_mangle)]
 pub extern "C" fn sexton_version() -> *const c_char {
     TEXT.as_ptr()
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_has_the_version_of_the_crate_also_in_its_packed_form() {
+    fn header_version_is_that_of_the_crate() {
         let parts = [SEXTON_VERSION_MAJOR, SEXTON_VERSION_MINOR, SEXTON_VERSION_PATCH];
         let text = parts.map(|part| part.to_string()).join(".");
         assert_eq!(text, env!("CARGO_PKG_VERSION"));

@@ -1,10 +1,12 @@
-/* Crashes: a process is killed, and the next one finds what was answered, and has handed to it what was out. */
+/* Crashes: a process is killed, and the next one finds what was answered and gets the open sub-batches again. */
 
-#define TESTS_APART
-#include "site.h"
+#define TESTS_ISOLATED
+#include "fixture.h"
 
-/* Has a child do `work` until it is killed; what it wrote to `*told` until then. */
-static size_t kill_in_the_middle(void (*work)(int told), size_t enough, char *into, size_t size) {
+/* Runs `work` in a child, and kills it after it has written at least `minimum` bytes to its descriptor. Returns the
+ * number of bytes it wrote, which are in `out`. */
+static size_t kill_while_working(void (*work)(int progress), size_t minimum, char *out,
+                                 size_t size) {
     int ends[2], status = 0;
     size_t len = 0;
     CHECK_INT(0, pipe(ends));
@@ -12,16 +14,16 @@ static size_t kill_in_the_middle(void (*work)(int told), size_t enough, char *in
     if (child == 0) {
         close(ends[0]);
         work(ends[1]);
-        _exit(1); /* It works until it is killed. */
+        _exit(1); /* `work` must not return */
     }
     close(ends[1]);
-    while (len < enough) {
-        ssize_t got = read(ends[0], into + len, size - len);
+    while (len < minimum) {
+        ssize_t got = read(ends[0], out + len, size - len);
         CHECK(got > 0);
         len += (size_t)got;
     }
     kill(child, SIGKILL);
-    for (ssize_t got; (got = read(ends[0], into + len, size - len)) > 0;) {
+    for (ssize_t got; (got = read(ends[0], out + len, size - len)) > 0;) {
         len += (size_t)got;
     }
     close(ends[0]);
@@ -30,21 +32,22 @@ static size_t kill_in_the_middle(void (*work)(int told), size_t enough, char *in
     return len;
 }
 
-static void register_for_ever(int told) {
-    sexton_engine *engine = open_site("threads", 1);
+static void register_forever(int progress) {
+    sexton_engine *engine = open_engine("threads", 1);
     char key[32];
     for (unsigned i = 0;; i++) {
         snprintf(key, sizeof key, "%u", i);
-        put(engine, "files", key);
-        /* Told only after it was answered. */
-        CHECK(write(told, "x", 1) == 1);
+        register_object(engine, "files", key);
+        /* One byte per call that returned. */
+        CHECK(write(progress, "x", 1) == 1);
     }
 }
 
-TEST("what was answered before a process was killed is registered, and of more at most the call under way") {
-    static char told[1 << 20];
-    size_t answered = kill_in_the_middle(register_for_ever, test_size(300, 20), told, sizeof told);
-    sexton_engine *engine = open_site(NULL, 0);
+TEST("answered registrations survive a kill, plus at most one more") {
+    static char progress[1 << 20];
+    size_t answered =
+        kill_while_working(register_forever, test_size(300, 20), progress, sizeof progress);
+    sexton_engine *engine = open_engine(NULL, 0);
     sexton_error *error = NULL;
     sexton_id id;
     char key[32];
@@ -52,68 +55,67 @@ TEST("what was answered before a process was killed is registered, and of more a
         snprintf(key, sizeof key, "%zu", i);
         CHECK_OK(sexton_find(engine, bytes(key), &id, &error), error);
     }
-    uint64_t live = counters(engine, "files").live;
+    uint64_t live = class_counters(engine, "files").live;
     CHECK(live == answered || live == answered + 1);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-static void take_and_hold(int told) {
-    sexton_engine *engine = open_site(NULL, 0);
-    put_many(engine, "files", "a", 3);
-    pass_ms(2 * SECOND_MS);
-    settle(engine);
-    sexton_batch *batch = take(engine, 3);
+static void take_and_wait(int progress) {
+    sexton_engine *engine = open_engine(NULL, 0);
+    register_objects(engine, "files", "a", 3);
+    sexton_batch *batch = take_due_batch(engine, 3);
     CHECK_INT(1, answer_one(engine, sexton_batch_get_id(batch), 0, SEXTON_ANSWER_DELETED));
-    CHECK(write(told, "x", 1) == 1);
+    CHECK(write(progress, "x", 1) == 1);
     pause();
 }
 
-TEST("a killed process leaves its sub-batch to the next one, which gets it as a further attempt") {
-    char told[16];
-    CHECK_INT(1, kill_in_the_middle(take_and_hold, 1, told, sizeof told));
-    pass_ms(2 * SECOND_MS);
-    sexton_engine *engine = open_site(NULL, 0);
-    settle(engine);
-    sexton_batch *batch = take(engine, 3);
+TEST("the next process gets the sub-batch of a killed one again") {
+    char progress[16];
+    CHECK_INT(1, kill_while_working(take_and_wait, 1, progress, sizeof progress));
+    advance_ms(2 * SECOND_MS);
+    sexton_engine *engine = open_engine(NULL, 0);
+    run_until_idle(engine);
+    sexton_batch *batch = take_batch(engine, 3);
     CHECK(sexton_batch_get_id(batch).attempt > 1);
     CHECK_INT(3, answer_all(engine, batch, SEXTON_ANSWER_ABSENT));
-    settle(engine);
-    /* Nobody but the killed process can have deleted them. */
+    run_until_idle(engine);
+    /* The intent is on record, so absent objects count as deleted by the killed process. */
     size_t len;
     const sexton_object *object = sexton_batch_objects(batch, &len);
     char key[16];
-    snprintf(key, sizeof key, "%.*s", (int)object->key.len, (const char *)object->key.data);
-    check_ended(engine, object->id, key, SEXTON_OUTCOME_KEPT, "absent-after-intent");
-    CHECK_INT(0, counters(engine, "files").live);
+    copy_text(key, sizeof key, object->key);
+    check_ended(engine, object->id, key, SEXTON_COMPLIANCE_KEPT, "absent-after-intent");
+    CHECK_INT(0, class_counters(engine, "files").live);
     sexton_batch_free(batch);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-static void delete_for_ever(int told) {
-    sexton_engine *engine = open_site(NULL, 0);
+static void delete_forever(int progress) {
+    sexton_engine *engine = open_engine(NULL, 0);
     char name[32];
     for (unsigned i = 0;; i++) {
         snprintf(name, sizeof name, "%u", i);
-        put_many(engine, "files", name, 5);
-        pass_ms(2 * SECOND_MS);
+        register_objects(engine, "files", name, 5);
+        advance_ms(2 * SECOND_MS);
         CHECK_INT(5, delete_due(engine));
-        CHECK(write(told, "xxxxx", 5) == 5);
+        CHECK(write(progress, "xxxxx", 5) == 5);
     }
 }
 
-TEST("a process that is killed while it commits leaves a folder in which every deletion is on record once") {
-    static char told[1 << 20];
-    size_t deleted = kill_in_the_middle(delete_for_ever, test_size(100, 10), told, sizeof told);
-    pass_ms(DAY_MS / 2); /* The child's time went on without ours. */
-    sexton_engine *engine = open_site(NULL, 0);
+TEST("a kill during commits leaves each deletion recorded once") {
+    static char progress[1 << 20];
+    size_t deleted =
+        kill_while_working(delete_forever, test_size(100, 10), progress, sizeof progress);
+    advance_ms(DAY_MS / 2); /* beyond the time that the child reached on its own clock */
+    sexton_engine *engine = open_engine(NULL, 0);
     check_sound(engine);
-    uint64_t ended = counters(engine, "files").deleted;
+    uint64_t recorded = class_counters(engine, "files").deleted;
     uint64_t more = delete_due(engine);
-    CHECK(ended >= deleted && ended + more <= deleted + 10);
-    CHECK_INT(ended + more, counters(engine, "files").deleted);
-    CHECK_INT(0, counters(engine, "files").live);
+    CHECK(recorded >= deleted && recorded + more <= deleted + 10);
+    CHECK_INT(recorded + more, class_counters(engine, "files").deleted);
+    CHECK_INT(0, class_counters(engine, "files").live);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }

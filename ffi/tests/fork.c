@@ -1,17 +1,14 @@
-/* Forking: a child has the memory of its parent, but neither its threads nor its folder. */
+/* fork(): a child has the memory of its parent, but not its threads, and must not use its folder. */
 
-#define TESTS_APART
-#include "every.h"
+#define TESTS_ISOLATED
+#include "all_calls.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 
-/* Whether somebody holds the lock of the test's folder. */
-static int is_locked(void) {
-    char path[4400];
-    snprintf(path, sizeof path, "%s/lock", test_folder());
-    int fd = open(path, O_RDWR);
+/* Returns 1 if an engine holds the lock of the test's folder. */
+static int is_folder_locked(void) {
+    int fd = open(test_path("lock"), O_RDWR);
     CHECK(fd >= 0);
     int locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
     CHECK(!locked || errno == EWOULDBLOCK);
@@ -19,140 +16,127 @@ static int is_locked(void) {
     return locked;
 }
 
-/* Ends a child well, by becoming another program: as most children do, and before anybody who looks for leaks asks what
- * became of the memory that is the parent's. */
+/* Ends a child with exit code 0, by becoming another program. Leak checkers then do not report the memory that the
+ * child has from its parent. */
 __attribute__((noreturn)) static void end_child(void) {
     execlp("true", "true", (char *)NULL);
     _exit(2);
 }
 
-static void wait_for_child(pid_t child) {
-    int status = 0;
-    CHECK(child > 0);
-    CHECK_INT(child, waitpid(child, &status, 0));
-    CHECK(WIFEXITED(status));
-    CHECK_INT(0, WEXITSTATUS(status));
-}
-
-/* In the child: every call is refused, and the handle can be freed, whatever threads the parent has. */
-static void fork_and_look(sexton_engine *engine) {
+/* Forks. In the child every call on the parent's engine must be refused, and the handle can be freed. */
+static void check_forked_child(sexton_engine *engine) {
     pid_t child = fork();
     if (child == 0) {
         sexton_error *error = NULL;
-        check_every_call(engine, SEXTON_CLOSED);
+        check_all_calls(engine, SEXTON_CLOSED);
         int32_t status = sexton_close(engine, &error);
         CHECK(status == SEXTON_OK || status == SEXTON_CLOSED);
         sexton_error_free(error);
         sexton_engine_free(engine);
         end_child();
     }
-    wait_for_child(child);
+    test_wait_child(child);
 }
 
-TEST("a forked child gets SEXTON_CLOSED from each call, and the parent can still delete what is due") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_id id = put(engine, "files", "a");
-    pass_ms(2 * SECOND_MS);
-    settle(engine);
-    sexton_batch *batch = take(engine, 1);
-    fork_and_look(engine);
+TEST("every call in a forked child is CLOSED; the parent goes on") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_id id = register_object(engine, "files", "a");
+    sexton_batch *batch = take_due_batch(engine, 1);
+    check_forked_child(engine);
     CHECK_INT(1, answer_all(engine, batch, SEXTON_ANSWER_DELETED));
     sexton_batch_free(batch);
-    settle(engine);
+    run_until_idle(engine);
     check_kept(engine, id, "a");
-    CHECK(is_locked());
-    close_site(engine);
+    CHECK(is_folder_locked());
+    close_engine(engine);
 }
 
-/* AddressSanitizer's own allocator stays locked for ever in a child that is forked while another thread allocates. */
+/* Not under AddressSanitizer: its allocator stays locked in a child that is forked while another thread allocates. */
 #ifndef __SANITIZE_ADDRESS__
 
-TEST("the same where the library has threads, which the child has not, and the parent goes on under its lock") {
-    sexton_engine *engine = open_site("threads", 2);
-    put(engine, "files", "a");
-    CHECK(is_locked());
-    fork_and_look(engine);
-    CHECK(is_locked());
-    put(engine, "files", "b");
-    CHECK_INT(2, counters(engine, "files").live);
+TEST("a child of an engine with threads is CLOSED, parent locked") {
+    sexton_engine *engine = open_engine("threads", 2);
+    register_object(engine, "files", "a");
+    CHECK(is_folder_locked());
+    check_forked_child(engine);
+    CHECK(is_folder_locked());
+    register_object(engine, "files", "b");
+    CHECK_INT(2, class_counters(engine, "files").live);
     check_sound(engine);
-    close_site(engine);
-    CHECK(!is_locked());
+    close_engine(engine);
+    CHECK(!is_folder_locked());
 }
 
-/* Registers until it is told to stop, so that locks inside the engine are taken most of the time. */
-static atomic_int stop_busy;
-static void *busy(void *engine) {
+static atomic_int is_stopped;
+
+/* Registers without pause, so that the locks inside the engine are held most of the time. */
+static void *register_until_stopped(void *engine) {
     char key[32];
-    for (unsigned i = 0; !stop_busy; i++) {
+    for (unsigned i = 0; !is_stopped; i++) {
         snprintf(key, sizeof key, "busy-%u", i);
-        put(engine, "files", key);
+        register_object(engine, "files", key);
     }
     return NULL;
 }
 
-TEST("a child that is forked in the middle of the work of other threads is refused at once as well") {
-    sexton_engine *engine = open_site("threads", 1);
+TEST("a child forked while locks are held is refused, not hung") {
+    sexton_engine *engine = open_engine("threads", 1);
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) {
-        CHECK_INT(0, pthread_create(&threads[i], NULL, busy, engine));
+        start_thread(&threads[i], register_until_stopped, engine);
     }
     for (size_t i = 0; i < test_size(20, 3); i++) {
         usleep(2000);
-        fork_and_look(engine);
+        check_forked_child(engine);
     }
-    stop_busy = 1;
-    for (size_t i = 0; i < 2; i++) {
-        CHECK_INT(0, pthread_join(threads[i], NULL));
-    }
+    is_stopped = 1;
+    join_threads(threads, 2);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
 #endif
 
-TEST("a child of a process that ever had an engine open cannot open one, and is told so instead of hanging") {
-    sexton_options *options = site_options();
-    sexton_engine *engine = open_with(options);
+TEST("open is CLOSED in a child of a process that had an engine") {
+    sexton_options *options = test_options();
+    sexton_engine *engine = open_with_options(options);
     for (int is_open = 1; is_open >= 0; is_open--) {
         pid_t child = fork();
         if (child == 0) {
-            char folder[4400];
-            sexton_engine *own = UNTOUCHED(sexton_engine);
+            sexton_engine *child_engine = UNTOUCHED(sexton_engine);
             sexton_error *error = NULL;
-            snprintf(folder, sizeof folder, "%s/child", test_folder());
-            CHECK_STATUS(SEXTON_CLOSED, sexton_open(bytes(folder), options, &own, &error), error);
-            CHECK(own == UNTOUCHED(sexton_engine));
+            CHECK_STATUS(SEXTON_CLOSED,
+                         sexton_open(bytes(test_path("child")), options, &child_engine, &error),
+                         error);
+            CHECK(child_engine == UNTOUCHED(sexton_engine));
             end_child();
         }
-        wait_for_child(child);
+        test_wait_child(child);
         if (is_open) {
-            put(engine, "files", "a");
-            close_site(engine);
+            register_object(engine, "files", "a");
+            close_engine(engine);
         }
     }
     sexton_options_free(options);
 }
 
-TEST("children that are forked before the first opening have an engine each") {
-    sexton_options *options = site_options();
+TEST("children forked before the first opening open engines") {
+    sexton_options *options = test_options();
     pid_t children[3];
     for (size_t i = 0; i < 3; i++) {
         if ((children[i] = fork()) == 0) {
-            char folder[4400];
-            sexton_engine *own = NULL;
-            sexton_error *error = NULL;
-            snprintf(folder, sizeof folder, "%s/%zu", test_folder(), i);
-            CHECK_OK(sexton_open(bytes(folder), options, &own, &error), error);
-            put(own, "files", "a");
-            pass_ms(2 * SECOND_MS);
-            CHECK_INT(1, delete_due(own));
-            close_site(own);
+            char name[24];
+            snprintf(name, sizeof name, "%zu", i);
+            sexton_engine *child_engine = open_below(name, options);
+            register_object(child_engine, "files", "a");
+            advance_ms(2 * SECOND_MS);
+            CHECK_INT(1, delete_due(child_engine));
+            close_engine(child_engine);
             end_child();
         }
     }
     for (size_t i = 0; i < 3; i++) {
-        wait_for_child(children[i]);
+        test_wait_child(children[i]);
     }
     sexton_options_free(options);
 }

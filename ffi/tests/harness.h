@@ -1,14 +1,19 @@
-/* The harness of the C tests: a test is a sentence, and the code that proves it.
+/* Test harness. A test is a title and the code under it:
  *
- *     TEST("an id survives its text form") {
+ *     TEST("id_format and id_parse round-trip") {
  *         CHECK_OK(sexton_id_parse(text, &id, &error), error);
  *     }
  *
- * Each test runs in a process of its own, with a folder of its own: one that crashes takes nobody along, and what it
- * starts and leaves is gone with it. With SEXTON_TEST_TOGETHER in the environment all run in one process, as they do in
- * a host's, and because valgrind translates the library anew for each process; but not where the file defines TESTS_APART,
- * whose tests fork or count what the process has. `program PART` runs, in this very process, the tests whose sentence
- * contains PART: for a debugger. To be included by the file with the tests; `run` adds up what the programs print. */
+ * Each test runs in its own process and its own folder. A test that crashes does not affect the others, and the harness
+ * kills what a test left running.
+ *
+ * With SEXTON_TEST_ONE_PROCESS in the environment all tests run in one process. This resembles a host, and it saves
+ * valgrind from translating the library for each process. A file that defines TESTS_ISOLATED ignores the variable: its
+ * tests fork, or count what the process has.
+ *
+ * `program PART` runs the tests whose title contains PART in this process, for a debugger.
+ *
+ * Include this file once, in the file with the tests. `run` adds up what the programs print. */
 #ifndef HARNESS_H
 #define HARNESS_H
 
@@ -30,47 +35,54 @@
 
 #include <sexton.h>
 
-/* Nothing waits so long unless nothing happens at all. */
-#define NEVER_SECONDS 120
+/* Limit for one test. Only a test that hangs reaches it. */
+#define TIMEOUT_SECONDS 120
 
 typedef struct test {
-    const char *sentence;
+    const char *title;
     void (*run)(void);
     struct test *next;
 } test;
 
-static test *tests_first;
-/* What is done before each test, where there is something. */
+static test *first_test;
+/* Called before each test, if set. */
 static void (*test_before)(void);
 static char test_folder_path[4096];
-/* Where failures are told: standard error as it was, whatever a test does with descriptor 2. */
-static int test_told_fd = 2;
+/* Descriptor for failure messages: the original standard error, even if a test closes or replaces descriptor 2. */
+static int test_report_fd = 2;
 
-#define TEST(sentence) TEST_AT(sentence, __LINE__)
-#define TEST_AT(sentence, line) TEST_NAMED(sentence, line)
-#define TEST_NAMED(sentence, line)                                                                 \
+#define TEST(title) TEST_AT(title, __LINE__)
+#define TEST_AT(title, line) TEST_NAMED(title, line)
+#define TEST_NAMED(title, line)                                                                    \
     static void test_##line(void);                                                                 \
-    static test test_entry_##line = {sentence, test_##line, NULL};                                 \
-    __attribute__((constructor)) static void test_enter_##line(void) {                             \
-        test_enter(&test_entry_##line);                                                            \
+    static test test_entry_##line = {title, test_##line, NULL};                                    \
+    __attribute__((constructor)) static void test_add_##line(void) {                               \
+        test_add(&test_entry_##line);                                                              \
     }                                                                                              \
     static void test_##line(void)
 
-/* Constructors run from the top of the file to its end, and tests in that order. */
-static inline void test_enter(test *one) {
-    test **last = &tests_first;
+/* Appends a test. Constructors run from the top of the file to its end, so tests run in that order. */
+static inline void test_add(test *added) {
+    test **last = &first_test;
     while (*last != NULL) {
         last = &(*last)->next;
     }
-    *last = one;
+    *last = added;
 }
 
-/* A folder that is empty when the test begins, and removed after it. */
+/* Returns the folder of the running test: empty when the test begins, removed after it. */
 static inline const char *test_folder(void) {
     return test_folder_path;
 }
 
-/* `large`, or `small` where the environment asks for little because everything is slow there. */
+/* Returns the path of `name` in the test's folder. Valid until the next call. */
+static inline const char *test_path(const char *name) {
+    static char path[sizeof test_folder_path + 256];
+    snprintf(path, sizeof path, "%s/%s", test_folder_path, name);
+    return path;
+}
+
+/* Returns `large`, or `small` if the environment asks for small tests because everything is slow there. */
 static inline size_t test_size(size_t large, size_t small) {
     return getenv("SEXTON_TEST_SMALL") != NULL ? small : large;
 }
@@ -78,27 +90,27 @@ static inline size_t test_size(size_t large, size_t small) {
 __attribute__((noreturn, format(printf, 3, 4))) static inline void
 test_fail(const char *file, int line, const char *format, ...) {
     va_list arguments;
-    char what[2048];
+    char message[2048];
     va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
+    vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    dprintf(test_told_fd, "    %s:%d: %s\n", file, line, what);
-    /* Not exit: what the test had under way is not to be wound up. Nor is it to be blamed for what it leaves: as another
-     * program it leaves nothing. */
+    dprintf(test_report_fd, "    %s:%d: %s\n", file, line, message);
+    /* Not exit(): exit handlers must not run on a half-finished test. As another program the process has no memory left
+     * for the leak checkers to report. */
     execlp("false", "false", (char *)NULL);
     _exit(1);
 }
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define CHECK(what)                                                                                \
+#define CHECK(condition)                                                                           \
     do {                                                                                           \
-        if (!(what)) {                                                                             \
-            FAIL("%s", #what);                                                                     \
+        if (!(condition)) {                                                                        \
+            FAIL("%s", #condition);                                                                \
         }                                                                                          \
     } while (0)
 
-/* Two integers of any type; `expected` comes first. */
+/* Compares two integers of any type; `expected` comes first. */
 #define CHECK_INT(expected, found)                                                                 \
     do {                                                                                           \
         long long expected_ = (long long)(expected), found_ = (long long)(found);                  \
@@ -107,7 +119,7 @@ test_fail(const char *file, int line, const char *format, ...) {
         }                                                                                          \
     } while (0)
 
-/* Bytes against a NUL-terminated text. */
+/* Compares bytes with a NUL-terminated text. */
 #define CHECK_TEXT(expected, found)                                                                \
     do {                                                                                           \
         const char *expected_ = (expected);                                                        \
@@ -118,11 +130,11 @@ test_fail(const char *file, int line, const char *format, ...) {
         }                                                                                          \
     } while (0)
 
-/* The status of a call that was handed `&error`, which is freed; on another status its sentence is told. */
+/* Checks the status of a call that was given `&error`, and frees the error. Reports its message on another status. */
 #define CHECK_STATUS(expected, call, error)                                                        \
     do {                                                                                           \
         int32_t found_ = (call);                                                                   \
-        test_status(__FILE__, __LINE__, #call, (expected), found_, (error));                       \
+        test_check_status(__FILE__, __LINE__, #call, (expected), found_, (error));                 \
         sexton_error_free(error);                                                                  \
         (error) = NULL;                                                                            \
     } while (0)
@@ -134,29 +146,73 @@ static inline int test_is_text(sexton_bytes found, const char *expected) {
     return found.len == len && (len == 0 || memcmp(found.data, expected, len) == 0);
 }
 
-/* An error stands exactly where a call failed, with the status that the call returned and a sentence. */
-static inline void test_status(const char *file, int line, const char *call, int32_t expected,
-                               int32_t found, const sexton_error *error) {
-    sexton_bytes said = sexton_error_message(error);
+/* Checks a status and its error. A failed call has an error with that status and a message; a call that succeeded has
+ * none. */
+static inline void test_check_status(const char *file, int line, const char *call, int32_t expected,
+                                     int32_t found, const sexton_error *error) {
+    sexton_bytes message = sexton_error_message(error);
     if (found != expected) {
-        test_fail(file, line, "%s gave %s, expected %s: %.*s", call, sexton_status_name(found),
-                  sexton_status_name(expected), (int)said.len,
-                  said.data ? (const char *)said.data : "");
+        test_fail(file, line, "%s returned %s, expected %s: %.*s", call, sexton_status_name(found),
+                  sexton_status_name(expected), (int)message.len,
+                  message.data ? (const char *)message.data : "");
     }
     if (found == SEXTON_OK ? error != NULL : error == NULL) {
-        test_fail(file, line, "%s gave %s, and %s error", call, sexton_status_name(found),
+        test_fail(file, line, "%s returned %s and %s error", call, sexton_status_name(found),
                   error ? "an" : "no");
     }
-    if (error != NULL && (sexton_error_status(error) != found || said.len == 0)) {
-        test_fail(file, line, "%s gave %s, and an error of %s: \"%.*s\"", call,
+    if (error != NULL && (sexton_error_status(error) != found || message.len == 0)) {
+        test_fail(file, line, "%s returned %s and an error of %s: \"%.*s\"", call,
                   sexton_status_name(found), sexton_status_name(sexton_error_status(error)),
-                  (int)said.len, said.data ? (const char *)said.data : "");
+                  (int)message.len, message.data ? (const char *)message.data : "");
     }
 }
 
-static inline int test_remove_one(const char *path, const struct stat *what, int kind,
-                                  struct FTW *where) {
-    (void)what, (void)kind, (void)where;
+/* Waits for a child, which must exit with 0. */
+static inline void test_wait_child(pid_t child) {
+    int status = 0;
+    CHECK(child > 0);
+    CHECK_INT(child, waitpid(child, &status, 0));
+    CHECK(WIFEXITED(status));
+    CHECK_INT(0, WEXITSTATUS(status));
+}
+
+/* Runs a shell command in the test's folder. */
+static inline void test_shell(const char *command) {
+    char line[8192];
+    snprintf(line, sizeof line, "cd '%s' && %s", test_folder(), command);
+    CHECK_INT(0, system(line));
+}
+
+/* Runs `work` in a child process. Fails if the child writes to standard output or standard error. */
+static inline void test_check_silent(void (*work)(void)) {
+    int ends[2];
+    char written[4096];
+    size_t len = 0;
+    CHECK_INT(0, pipe(ends));
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        close(ends[0]);
+        close(ends[1]);
+        work();
+        fflush(NULL);
+        _exit(0);
+    }
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], written + len, sizeof written - 1 - len)) > 0;) {
+        len += (size_t)got;
+    }
+    close(ends[0]);
+    test_wait_child(child);
+    if (len != 0) {
+        FAIL("output: %.*s", (int)len, written);
+    }
+}
+
+static inline int test_remove_entry(const char *path, const struct stat *status, int kind,
+                                    struct FTW *position) {
+    (void)status, (void)kind, (void)position;
     return remove(path);
 }
 
@@ -171,35 +227,36 @@ static inline void test_make_folder(void) {
 }
 
 static inline void test_remove_folder(void) {
-    nftw(test_folder_path, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(test_folder_path, test_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void test_run(const test *one) {
-    alarm(NEVER_SECONDS);
+static inline void test_run(const test *running) {
+    alarm(TIMEOUT_SECONDS);
     if (test_before != NULL) {
         test_before();
     }
-    one->run();
+    running->run();
     alarm(0);
 }
 
-/* Whether the test passed. */
-static inline int test_in_child(const test *one) {
+/* Runs a test in a child process. Returns 1 if it passed. */
+static inline int test_run_isolated(const test *running) {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        /* A group of its own, so that what it leaves running can be ended with it. */
+        /* A process group of its own, so that the kill below reaches what the test left running. */
         setpgid(0, 0);
-        test_told_fd = dup(2);
-        test_run(one);
-        exit(0); /* Not _exit: what looks for leaks does so now. */
+        test_report_fd = dup(2);
+        test_run(running);
+        exit(0); /* Not _exit(): leak checkers run as exit handlers. */
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     kill(-child, SIGKILL);
     if (WIFSIGNALED(status)) {
-        fprintf(stderr, "    ended by signal %d: %s\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        fprintf(stderr, "    ended by signal %d: %s\n", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) > 1) {
         fprintf(stderr, "    ended with exit code %d\n", WEXITSTATUS(status));
     }
@@ -208,27 +265,27 @@ static inline int test_in_child(const test *one) {
 
 int main(int argc, char **argv) {
     int passed = 0, failed = 0;
-#ifdef TESTS_APART
-    const int together = argc > 1;
+#ifdef TESTS_ISOLATED
+    const int in_one_process = argc > 1;
 #else
-    const int together = argc > 1 || getenv("SEXTON_TEST_TOGETHER") != NULL;
+    const int in_one_process = argc > 1 || getenv("SEXTON_TEST_ONE_PROCESS") != NULL;
 #endif
-    for (const test *one = tests_first; one != NULL; one = one->next) {
-        if (argc > 1 && strstr(one->sentence, argv[1]) == NULL) {
+    for (const test *running = first_test; running != NULL; running = running->next) {
+        if (argc > 1 && strstr(running->title, argv[1]) == NULL) {
             continue;
         }
-        int fine = 1;
+        int has_passed = 1;
         test_make_folder();
-        if (together) {
-            test_run(one);
+        if (in_one_process) {
+            test_run(running);
         } else {
-            fine = test_in_child(one);
+            has_passed = test_run_isolated(running);
         }
         test_remove_folder();
-        printf("%s  %s\n", fine ? "pass" : "FAIL", one->sentence);
+        printf("%s  %s\n", has_passed ? "pass" : "FAIL", running->title);
         fflush(stdout);
-        passed += fine;
-        failed += !fine;
+        passed += has_passed;
+        failed += !has_passed;
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;

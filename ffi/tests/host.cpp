@@ -1,4 +1,4 @@
-// A host in C++17: the header is valid C++, and its handles go into smart pointers, its callbacks are lambdas.
+// Host in C++17: includes the header, keeps handles in smart pointers and passes lambdas as callbacks.
 
 #include "harness.h"
 
@@ -26,11 +26,11 @@ using Verdict = std::unique_ptr<sexton_verdict, Deleter<sexton_verdict_free>>;
 
 constexpr std::int64_t new_year_ms = 1767225600000;
 
-// The clock of one test.
+// Clock of one test, which advances only on request.
 struct Clock {
     std::atomic<std::int64_t> passed_ms{1};
 
-    void pass(std::int64_t ms) { passed_ms += ms; }
+    void advance(std::int64_t ms) { passed_ms += ms; }
     [[nodiscard]] std::int64_t now_ms() const { return new_year_ms + passed_ms; }
 };
 
@@ -38,17 +38,18 @@ sexton_bytes bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
 }
 
-std::string_view view(sexton_bytes of) {
-    return of.len == 0 ? std::string_view{}
-                       : std::string_view{reinterpret_cast<const char *>(of.data), of.len};
+std::string_view view(sexton_bytes text) {
+    return text.len == 0 ? std::string_view{}
+                         : std::string_view{reinterpret_cast<const char *>(text.data), text.len};
 }
 
-// Throws what a call says, as a C++ host would have it.
+// Exception that check() throws for a failed call.
 struct Failure {
     std::int32_t status;
-    std::string what;
+    std::string message;
 };
 
+// Calls a function with an error pointer, and throws Failure if it fails.
 template <typename Call> void check(Call &&call) {
     sexton_error *error = nullptr;
     std::int32_t status = call(&error);
@@ -74,7 +75,9 @@ Options make_options(Clock &clock) {
         });
     }
     auto wall = [](void *user) { return static_cast<Clock *>(user)->now_ms(); };
-    auto monotonic = [](void *user) -> std::int64_t { return static_cast<Clock *>(user)->passed_ms; };
+    auto monotonic = [](void *user) -> std::int64_t {
+        return static_cast<Clock *>(user)->passed_ms;
+    };
     check([&](auto error) {
         return sexton_options_set_clock(options.get(), wall, monotonic, &clock, error);
     });
@@ -89,27 +92,29 @@ Engine open(const Options &options) {
     return Engine{engine};
 }
 
-sexton_id put(const Engine &engine, const Clock &clock, std::string_view key) {
-    sexton_registration one = SEXTON_REGISTRATION_INIT;
-    one.key = bytes(key);
-    one.class_name = bytes("files");
-    one.start_ms = clock.now_ms();
+sexton_id register_object(const Engine &engine, const Clock &clock, std::string_view key) {
+    sexton_registration object = SEXTON_REGISTRATION_INIT;
+    object.key = bytes(key);
+    object.class_name = bytes("files");
+    object.has_start = true;
+    object.start_ms = clock.now_ms();
     sexton_results *results = nullptr;
-    check([&](auto error) { return sexton_register(engine.get(), &one, 1, 0, &results, error); });
+    check(
+        [&](auto error) { return sexton_register(engine.get(), &object, 1, 0, &results, error); });
     Results owned{results};
     std::size_t len = 0;
     return sexton_results_registered(owned.get(), &len)[0].id;
 }
 
-// Runs until the engine wants nothing more.
-void settle(const Engine &engine, const Clock &clock) {
+// Runs the engine until it has nothing left to do at its present time.
+void run_until_idle(const Engine &engine, const Clock &clock) {
     std::int64_t next_ms = INT64_MIN;
     while (next_ms <= clock.now_ms()) {
         check([&](auto error) { return sexton_run(engine.get(), 1000, &next_ms, error); });
     }
 }
 
-TEST("C++: an object goes its way through smart pointers and lambdas, and its receipt is kept") {
+TEST("C++: a lambda callback deletes objects; the receipt is kept") {
     Clock clock;
     std::set<std::string> deleted;
     Options options = make_options(clock);
@@ -123,16 +128,16 @@ TEST("C++: an object goes its way through smart pointers and lambdas, and its re
         }
         const sexton_batch_id id = sexton_batch_get_id(batch);
         std::size_t taken = 0;
-        return sexton_complete(on, &id, answers.data(), answers.size(), &taken, nullptr);
+        return sexton_answer_objects(on, &id, answers.data(), answers.size(), &taken, nullptr);
     };
     check([&](auto error) {
         return sexton_options_set_delete(options.get(), callback, &deleted, error);
     });
     Engine engine = open(options);
-    const sexton_id id = put(engine, clock, "a");
-    put(engine, clock, "b");
-    clock.pass(2000);
-    settle(engine, clock);
+    const sexton_id id = register_object(engine, clock, "a");
+    register_object(engine, clock, "b");
+    clock.advance(2000);
+    run_until_idle(engine, clock);
     CHECK((deleted == std::set<std::string>{"a", "b"}));
 
     sexton_text *receipt = nullptr, *policy = nullptr;
@@ -144,36 +149,37 @@ TEST("C++: an object goes its way through smart pointers and lambdas, and its re
     check([&](auto error) { return sexton_policy(engine.get(), &policy, error); });
     Text policy_owned{policy};
     check([&](auto error) {
-        return sexton_verify(sexton_text_bytes(receipt), sexton_text_bytes(policy), &verdict, error);
+        return sexton_verify(sexton_text_bytes(receipt), sexton_text_bytes(policy), &verdict,
+                             error);
     });
     Verdict verdict_owned{verdict};
-    CHECK_INT(SEXTON_OUTCOME_KEPT, sexton_verdict_outcome(verdict));
+    CHECK_INT(SEXTON_COMPLIANCE_KEPT, sexton_verdict_compliance(verdict));
     CHECK(view(sexton_verdict_key(verdict)) == "a");
     CHECK(view(sexton_verdict_origin(verdict)) == "example.com/cpp");
 }
 
-TEST("C++: an error becomes an exception, and destructors leave nothing behind") {
+TEST("C++: an error becomes an exception; destructors close") {
     Clock clock;
     Options options = make_options(clock);
     Engine engine = open(options);
     try {
-        put(engine, clock, "");
+        register_object(engine, clock, "");
         CHECK(false);
     } catch (const Failure &failure) {
         CHECK_INT(SEXTON_INVALID, failure.status);
-        CHECK(failure.what.find("key of 0 bytes") != std::string::npos);
+        CHECK(failure.message.find("key of 0 bytes") != std::string::npos);
     }
-    put(engine, clock, "a");
+    register_object(engine, clock, "a");
     engine.reset();
     engine = open(options);
-    sexton_counters of{};
+    sexton_counters found{};
     check([&](auto error) {
-        return sexton_class_counters(engine.get(), bytes("files"), &of, error);
+        return sexton_class_counters(engine.get(), bytes("files"), &found, error);
     });
-    CHECK_INT(1, of.live);
+    CHECK_INT(1, found.live);
 }
 
-TEST("C++: threads register through one engine at once") {
+TEST("C++: threads register concurrently through one engine") {
     Clock clock;
     Options options = make_options(clock);
     Engine engine = open(options);
@@ -184,7 +190,8 @@ TEST("C++: threads register through one engine at once") {
     for (int number = 0; number < 4; number++) {
         threads.emplace_back([&, number] {
             for (std::size_t i = 0; i < each; i++) {
-                sexton_id id = put(engine, clock, std::to_string(number) + "/" + std::to_string(i));
+                sexton_id id = register_object(engine, clock,
+                                               std::to_string(number) + "/" + std::to_string(i));
                 std::lock_guard<std::mutex> guard{lock};
                 ids.emplace(reinterpret_cast<const char *>(id.bytes), sizeof id.bytes);
             }
@@ -194,8 +201,8 @@ TEST("C++: threads register through one engine at once") {
         thread.join();
     }
     CHECK_INT(4 * each, ids.size());
-    clock.pass(2000);
-    settle(engine, clock);
+    clock.advance(2000);
+    run_until_idle(engine, clock);
     std::size_t taken = 0;
     for (;;) {
         sexton_batch *batch = nullptr;

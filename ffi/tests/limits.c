@@ -1,39 +1,30 @@
-/* The edges of what an object may be called and said of. */
+/* Bounds of registrations: key, version, digest, subject, start, class, flags and number. */
 
-#include "site.h"
+#include "fixture.h"
 
 static sexton_error *error;
 static uint8_t many_bytes[2048];
 
-static int32_t try_to_register(sexton_engine *engine, const sexton_registration *one) {
-    sexton_results *results = NULL;
-    int32_t status = sexton_register(engine, one, 1, 0, &results, &error);
-    CHECK((status == SEXTON_OK) == (results != NULL));
-    sexton_results_free(results);
-    CHECK_STATUS(status, status, error);
-    return status;
-}
-
 TEST("a key has 1 to 1,024 bytes") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "");
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "");
     static const struct {
         size_t len;
         int32_t status;
     } all[] = {{0, SEXTON_INVALID}, {1, SEXTON_OK}, {1024, SEXTON_OK}, {1025, SEXTON_INVALID}};
     for (size_t i = 0; i < 4; i++) {
-        one.key = (sexton_bytes){many_bytes, all[i].len};
-        CHECK_INT(all[i].status, try_to_register(engine, &one));
+        object.key = (sexton_bytes){many_bytes, all[i].len};
+        CHECK_INT(all[i].status, try_to_register(engine, &object));
     }
-    one.key = (sexton_bytes){NULL, 0};
-    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
-    CHECK_INT(2, counters(engine, "files").live);
-    close_site(engine);
+    object.key = (sexton_bytes){NULL, 0};
+    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
+    CHECK_INT(2, class_counters(engine, "files").live);
+    close_engine(engine);
 }
 
-TEST("a key of 1,024 bytes of any value goes the whole way to its receipt") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "");
+TEST("a key of 1,024 arbitrary bytes gets its receipt") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "");
     sexton_results *results = NULL;
     sexton_text *text = NULL;
     uint8_t key_bytes[1024];
@@ -43,108 +34,108 @@ TEST("a key of 1,024 bytes of any value goes the whole way to its receipt") {
         key_bytes[i] = (uint8_t)(i * 7);
     }
     const sexton_bytes key = {key_bytes, sizeof key_bytes};
-    one.key = key;
-    CHECK_OK(sexton_register(engine, &one, 1, 0, &results, &error), error);
+    object.key = key;
+    CHECK_OK(sexton_register(engine, &object, 1, 0, &results, &error), error);
     sexton_id id = sexton_results_registered(results, &len)->id;
     sexton_results_free(results);
     CHECK_OK(sexton_find(engine, key, &found, &error), error);
-    CHECK(is_same_id(id, found));
-    pass_ms(2 * SECOND_MS);
-    settle(engine);
-    sexton_batch *batch = take(engine, 1);
-    CHECK(is_same(key, sexton_batch_objects(batch, &len)->key));
+    CHECK(ids_equal(id, found));
+    sexton_batch *batch = take_due_batch(engine, 1);
+    CHECK(bytes_equal(key, sexton_batch_objects(batch, &len)->key));
     answer_all(engine, batch, SEXTON_ANSWER_DELETED);
     sexton_batch_free(batch);
-    settle(engine);
+    run_until_idle(engine);
     CHECK_OK(sexton_receipt(engine, &id, SEXTON_OPENER_KEY, key, &text, &error), error);
-    sexton_verdict *verdict = verdict_of(engine, text);
-    CHECK(is_same(key, sexton_verdict_key(verdict)));
+    sexton_verdict *verdict = verify_receipt(engine, text);
+    CHECK(bytes_equal(key, sexton_verdict_key(verdict)));
     sexton_verdict_free(verdict);
     sexton_text_free(text);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("version and digest have up to 64 bytes, a subject up to 255") {
-    sexton_engine *engine = open_site(NULL, 0);
+TEST("version and digest have at most 64 bytes, subject 255") {
+    sexton_engine *engine = open_engine(NULL, 0);
     for (int field = 0; field < 3; field++) {
-        sexton_registration one = registration("files", "a");
-        sexton_bytes *fields[3] = {&one.version, &one.digest, &one.subject};
+        sexton_registration object = make_registration("files", "a");
+        sexton_bytes *fields[3] = {&object.version, &object.digest, &object.subject};
         size_t most = field == 2 ? 255 : 64;
         *fields[field] = (sexton_bytes){many_bytes, most};
-        CHECK_INT(SEXTON_OK, try_to_register(engine, &one));
+        CHECK_INT(SEXTON_OK, try_to_register(engine, &object));
         *fields[field] = (sexton_bytes){many_bytes, most + 1};
-        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
+        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
     }
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("a start lies between 1990 and ten years ahead, and is known where the class asks for it") {
-    sexton_engine *engine = define(open_site(NULL, 0), TICKETED);
-    sexton_registration one = registration("files", "a");
+TEST("a start lies between 1990 and ten years ahead") {
+    sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_TICKETED);
+    sexton_registration object = make_registration("files", "a");
     const int64_t first = INT64_C(631152000000), last = now_ms() + 10 * 366 * DAY_MS;
     const int64_t fine[] = {first, last}, wrong[] = {first - 1, last + 1, 0, -1, INT64_MAX};
     for (size_t i = 0; i < 2; i++) {
-        one.start_ms = fine[i];
-        CHECK_INT(SEXTON_OK, try_to_register(engine, &one));
+        object.start_ms = fine[i];
+        CHECK_INT(SEXTON_OK, try_to_register(engine, &object));
     }
     for (size_t i = 0; i < 5; i++) {
-        one.start_ms = wrong[i];
-        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
+        object.start_ms = wrong[i];
+        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
     }
-    one.start_ms = SEXTON_UNKNOWN_MS; /* class "files" has no max_open */
-    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
-    one.class_name = bytes("ticketed"); /* starts when it is registered */
-    CHECK_INT(SEXTON_OK, try_to_register(engine, &one));
-    close_site(engine);
+    object.has_start = false;
+    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object)); /* a value without its flag */
+    object.start_ms = 0; /* class "files" has no max_open */
+    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
+    object.class_name = bytes("ticketed"); /* the start is the registration */
+    CHECK_INT(SEXTON_OK, try_to_register(engine, &object));
+    close_engine(engine);
 }
 
-TEST("a class is named in UTF-8 and known") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "a");
+TEST("an unknown or non-UTF-8 class name is INVALID") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "a");
     static const char *const wrong[] = {"", "Files", "file", "files ", "\xff\xfe"};
     for (size_t i = 0; i < 5; i++) {
-        one.class_name = bytes(wrong[i]);
-        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
+        object.class_name = bytes(wrong[i]);
+        CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
     }
-    one.class_name = (sexton_bytes){(const uint8_t *)"files\0", 6};
-    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &one));
-    close_site(engine);
+    object.class_name = (sexton_bytes){(const uint8_t *)"files\0", 6};
+    CHECK_INT(SEXTON_INVALID, try_to_register(engine, &object));
+    close_engine(engine);
 }
 
-TEST("flags that do not exist are refused") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "a");
-    sexton_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, SEXTON_UNKNOWN_MS};
+TEST("unknown flags are INVALID") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "a");
+    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, false, 0};
     sexton_results *results = NULL;
-    CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, &one, 1, 4, &results, &error), error);
-    CHECK_STATUS(SEXTON_INVALID, sexton_submit_register(engine, 1, &one, 1, 1u << 31, &error), error);
-    CHECK_STATUS(SEXTON_INVALID, sexton_change_all(engine, &change, 1, 8, &results, &error), error);
+    CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, &object, 1, 4, &results, &error), error);
+    CHECK_STATUS(SEXTON_INVALID, sexton_submit_register(engine, 1, &object, 1, 1u << 31, &error),
+                 error);
+    CHECK_STATUS(SEXTON_INVALID, sexton_change(engine, &change, 1, 8, &results, &error), error);
     CHECK_STATUS(SEXTON_INVALID,
-                 sexton_change_all(engine, &change, 1, SEXTON_ONLY_MISSING, &results, &error), error);
+                 sexton_change(engine, &change, 1, SEXTON_ONLY_MISSING, &results, &error),
+                 error);
     CHECK(results == NULL);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("a call takes 100,000 registrations and no more") {
+TEST("a call takes at most 100,000 registrations") {
     const size_t most = 100000;
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration *items = calloc(most + 1, sizeof *items);
-    char(*keys)[16] = calloc(most + 1, sizeof *keys);
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration *objects = calloc(most + 1, sizeof *objects);
+    char (*keys)[16] = calloc(most + 1, sizeof *keys);
     sexton_results *results = NULL;
     size_t len;
-    CHECK(items != NULL && keys != NULL);
-    for (size_t i = 0; i <= most; i++) {
-        snprintf(keys[i], sizeof keys[i], "%zu", i);
-        items[i] = registration("files", keys[i]);
-    }
-    CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, items, most + 1, 0, &results, &error), error);
+    CHECK(objects != NULL && keys != NULL);
+    make_registrations(objects, keys, most + 1);
+    CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, objects, most + 1, 0, &results, &error),
+                 error);
     const size_t some = test_size(most, 1000);
-    CHECK_OK(sexton_register(engine, items, some, 0, &results, &error), error);
+    CHECK_OK(sexton_register(engine, objects, some, 0, &results, &error), error);
     CHECK(sexton_results_registered(results, &len) != NULL);
     CHECK_INT(some, len);
     sexton_results_free(results);
-    CHECK_INT(some, counters(engine, "files").live);
-    free(items);
+    CHECK_INT(some, class_counters(engine, "files").live);
+    free(objects);
     free(keys);
-    close_site(engine);
+    close_engine(engine);
 }

@@ -1,26 +1,15 @@
-/* What is said of objects: registered again, started, rescheduled, released, by key and by id; and what is shown of
- * them: the plan, the feed, what came back from a backup. */
+/* Changes of registered objects (register again, start, reschedule, release), and what the engine reports of objects:
+ * the plan, the feed, ended keys and counters. */
 
-#include "site.h"
+#include "fixture.h"
 
 static sexton_error *error;
 
-/* Registers one object as it stands; the answer without its ticket. */
-static sexton_registered put_one(sexton_engine *engine, const sexton_registration *one, uint32_t flags) {
+/* Applies one change. Returns the answer without its message and ticket, which belong to the freed results. */
+static sexton_changed apply_change(sexton_engine *engine, sexton_object_change change) {
     sexton_results *results = NULL;
     size_t len;
-    CHECK_OK(sexton_register(engine, one, 1, flags, &results, &error), error);
-    sexton_registered answer = *sexton_results_registered(results, &len);
-    answer.ticket = (sexton_bytes){NULL, 0};
-    sexton_results_free(results);
-    return answer;
-}
-
-/* Says one thing of one object; the answer without what lives in the results. */
-static sexton_changed change(sexton_engine *engine, sexton_change one) {
-    sexton_results *results = NULL;
-    size_t len;
-    CHECK_OK(sexton_change_all(engine, &one, 1, 0, &results, &error), error);
+    CHECK_OK(sexton_change(engine, &change, 1, 0, &results, &error), error);
     CHECK_INT(SEXTON_OK, sexton_results_status(results));
     sexton_changed answer = *sexton_results_changed(results, &len);
     CHECK_INT(1, len);
@@ -30,20 +19,34 @@ static sexton_changed change(sexton_engine *engine, sexton_change one) {
     return answer;
 }
 
-static sexton_change change_by_key(int32_t kind, const char *key, int64_t start_ms) {
-    sexton_change one = {kind, bytes(key), {{0}}, {NULL, 0}, start_ms};
-    return one;
+/* Start of a change that has none. */
+#define NO_START INT64_MIN
+
+static sexton_object_change make_change(int32_t kind, int64_t start_ms) {
+    sexton_object_change change = SEXTON_OBJECT_CHANGE_INIT;
+    change.kind = kind;
+    change.has_start = start_ms != NO_START;
+    change.start_ms = change.has_start ? start_ms : 0;
+    return change;
 }
 
-static sexton_change change_by_id(int32_t kind, sexton_id id, int64_t start_ms) {
-    sexton_change one = {kind, {NULL, 0}, id, {NULL, 0}, start_ms};
-    return one;
+static sexton_object_change change_by_key(int32_t kind, const char *key, int64_t start_ms) {
+    sexton_object_change change = make_change(kind, start_ms);
+    change.key = bytes(key);
+    return change;
 }
 
-TEST("each item of a call has its answer, in their order") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration many[3] = {registration("files", "a"), registration("upload-3h", "b"),
-                                   registration("files", "c")};
+static sexton_object_change change_by_id(int32_t kind, sexton_id id, int64_t start_ms) {
+    sexton_object_change change = make_change(kind, start_ms);
+    change.id = id;
+    return change;
+}
+
+TEST("register answers each registration, in their order") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration many[3] = {make_registration("files", "a"),
+                                   make_registration("upload-3h", "b"),
+                                   make_registration("files", "c")};
     sexton_results *results = NULL;
     size_t len;
     CHECK_OK(sexton_register(engine, many, 3, 0, &results, &error), error);
@@ -52,134 +55,136 @@ TEST("each item of a call has its answer, in their order") {
     for (size_t i = 0; i < 3; i++) {
         sexton_id found;
         CHECK_OK(sexton_find(engine, many[i].key, &found, &error), error);
-        CHECK(is_same_id(found, answers[i].id));
+        CHECK(ids_equal(found, answers[i].id));
         CHECK_INT(SEXTON_OK, answers[i].status);
     }
     sexton_results_free(results);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("registering a live key again replaces, is the same, stands, or comes too late") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "a");
-    one.version = bytes("v1");
-    sexton_registered first = put_one(engine, &one, 0);
-    CHECK_INT(SEXTON_EARLIER_NONE, first.earlier);
-    sexton_registered same = put_one(engine, &one, 0);
-    CHECK_INT(SEXTON_EARLIER_SAME, same.earlier);
-    CHECK(is_same_id(first.id, same.id));
-    one.version = bytes("v2");
-    sexton_registered stands = put_one(engine, &one, SEXTON_ONLY_MISSING);
-    CHECK_INT(SEXTON_EARLIER_STANDS, stands.earlier);
-    CHECK(is_same_id(first.id, stands.id));
-    sexton_registered second = put_one(engine, &one, 0);
-    CHECK_INT(SEXTON_EARLIER_REPLACED, second.earlier);
-    CHECK(is_same_id(first.id, second.earlier_id));
+TEST("registering a live key again has one of four results") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "a");
+    object.version = bytes("v1");
+    sexton_registered first = register_with(engine, &object, 0);
+    CHECK_INT(SEXTON_PREVIOUS_NONE, first.previous);
+    sexton_registered identical = register_with(engine, &object, 0);
+    CHECK_INT(SEXTON_PREVIOUS_IDENTICAL, identical.previous);
+    CHECK(ids_equal(first.id, identical.id));
+    object.version = bytes("v2");
+    sexton_registered kept = register_with(engine, &object, SEXTON_ONLY_MISSING);
+    CHECK_INT(SEXTON_PREVIOUS_KEPT, kept.previous);
+    CHECK(ids_equal(first.id, kept.id));
+    sexton_registered second = register_with(engine, &object, 0);
+    CHECK_INT(SEXTON_PREVIOUS_REPLACED, second.previous);
+    CHECK(ids_equal(first.id, second.previous_id));
 
-    pass_ms(2 * SECOND_MS);
-    settle(engine);
-    sexton_batch *batch = take(engine, 1);
-    one.version = bytes("v3");
-    one.start_ms = now_ms();
-    sexton_registered third = put_one(engine, &one, 0);
-    CHECK_INT(SEXTON_EARLIER_TOO_LATE, third.earlier);
-    CHECK(is_same_id(second.id, third.earlier_id));
+    sexton_batch *batch = take_due_batch(engine, 1);
+    object.version = bytes("v3");
+    object.start_ms = now_ms();
+    sexton_registered third = register_with(engine, &object, 0);
+    CHECK_INT(SEXTON_PREVIOUS_TOO_LATE, third.previous);
+    CHECK(ids_equal(second.id, third.previous_id));
     answer_all(engine, batch, SEXTON_ANSWER_CHANGED);
     sexton_batch_free(batch);
-    settle(engine);
-    CHECK_INT(2, counters(engine, "files").replaced);
-    CHECK_INT(1, counters(engine, "files").live);
+    run_until_idle(engine);
+    CHECK_INT(2, class_counters(engine, "files").replaced);
+    CHECK_INT(1, class_counters(engine, "files").live);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("an open object starts when its host says so, by key or by id") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("upload-3h", "a");
-    one.start_ms = SEXTON_UNKNOWN_MS;
-    put_one(engine, &one, 0);
-    one.key = bytes("b");
-    sexton_id id = put_one(engine, &one, 0).id;
-    pass_ms(HOUR_MS);
-    sexton_changed by_key = change(engine, change_by_key(SEXTON_START, "a", now_ms()));
-    sexton_changed by_id = change(engine, change_by_id(SEXTON_START, id, now_ms()));
+TEST("an object without start gets one by key or by id") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("upload-3h", "a");
+    object.has_start = false;
+    object.start_ms = 0;
+    register_with(engine, &object, 0);
+    object.key = bytes("b");
+    sexton_id id = register_with(engine, &object, 0).id;
+    advance_ms(HOUR_MS);
+    sexton_changed by_key = apply_change(engine, change_by_key(SEXTON_START, "a", now_ms()));
+    sexton_changed by_id = apply_change(engine, change_by_id(SEXTON_START, id, now_ms()));
     CHECK_INT(SEXTON_OK, by_key.status);
     CHECK_INT(SEXTON_OK, by_id.status);
     CHECK_INT(now_ms() + 3 * HOUR_MS, by_key.ceiling_ms);
     CHECK_INT(now_ms() + 3 * HOUR_MS, by_id.ceiling_ms);
-    CHECK_INT(SEXTON_UNKNOWN_MS, by_id.floor_ms);
-    CHECK_INT(SEXTON_INVALID, change(engine, change_by_id(SEXTON_START, id, now_ms() + 1)).status);
-    pass_ms(3 * HOUR_MS);
+    CHECK(by_id.has_ceiling && !by_id.has_floor);
+    CHECK_INT(0, by_id.floor_ms);
+    CHECK_INT(SEXTON_INVALID,
+              apply_change(engine, change_by_id(SEXTON_START, id, now_ms() + 1)).status);
+    advance_ms(3 * HOUR_MS);
     CHECK_INT(2, delete_due(engine));
-    /* The id given at first leads to where the object ended. */
+    /* The first id still gets the receipt. */
     check_kept(engine, id, "b");
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("a rescheduled object goes on its new time, by key or by id, also in another class") {
-    sexton_engine *engine = define(open_site(NULL, 0), OTHERS);
-    sexton_id a = put(engine, "files", "a"), b = put(engine, "files", "b");
-    sexton_changed later = change(engine, change_by_id(SEXTON_RESCHEDULE, a, now_ms() + HOUR_MS));
+TEST("a rescheduled object is deleted at its new time") {
+    sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_OTHERS);
+    sexton_id a = register_object(engine, "files", "a"), b = register_object(engine, "files", "b");
+    sexton_changed later =
+        apply_change(engine, change_by_id(SEXTON_RESCHEDULE, a, now_ms() + HOUR_MS));
     CHECK_INT(SEXTON_OK, later.status);
     CHECK_INT(now_ms() + HOUR_MS + SECOND_MS, later.floor_ms);
     CHECK_INT(now_ms() + HOUR_MS + DAY_MS, later.ceiling_ms);
-    sexton_change to_other = change_by_key(SEXTON_RESCHEDULE, "b", SEXTON_UNKNOWN_MS);
-    to_other.class_name = bytes("others");
-    sexton_changed moved = change(engine, to_other);
+    sexton_object_change to_others = change_by_key(SEXTON_RESCHEDULE, "b", NO_START);
+    to_others.class_name = bytes("others");
+    sexton_changed moved = apply_change(engine, to_others);
     CHECK_INT(SEXTON_OK, moved.status);
     CHECK_INT(now_ms() + 2 * DAY_MS, moved.ceiling_ms);
-    pass_ms(2 * SECOND_MS);
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(1, delete_due(engine));
     check_kept(engine, b, "b");
-    pass_ms(HOUR_MS);
+    advance_ms(HOUR_MS);
     CHECK_INT(1, delete_due(engine));
     check_kept(engine, a, "a");
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("an object that its host deleted itself is released, and nobody is asked to delete it") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_id a = put(engine, "files", "a"), b = put(engine, "files", "b");
-    CHECK_INT(SEXTON_OK, change(engine, change_by_key(SEXTON_RELEASE, "a", SEXTON_UNKNOWN_MS)).status);
-    CHECK_INT(SEXTON_OK, change(engine, change_by_id(SEXTON_RELEASE, b, SEXTON_UNKNOWN_MS)).status);
-    pass_ms(2 * SECOND_MS);
+TEST("a released object is not handed out for deletion") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_id a = register_object(engine, "files", "a"), b = register_object(engine, "files", "b");
+    CHECK_INT(SEXTON_OK,
+              apply_change(engine, change_by_key(SEXTON_RELEASE, "a", NO_START)).status);
+    CHECK_INT(SEXTON_OK,
+              apply_change(engine, change_by_id(SEXTON_RELEASE, b, NO_START)).status);
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(0, delete_due(engine));
-    CHECK_INT(2, counters(engine, "files").released);
-    check_ended(engine, a, "a", SEXTON_OUTCOME_NOT_A_DELETION, "released");
+    CHECK_INT(2, class_counters(engine, "files").released);
+    check_ended(engine, a, "a", SEXTON_COMPLIANCE_NOT_A_DELETION, "released");
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("of many changes each says for itself what became of it, with a sentence where it was not done") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_id due = put(engine, "files", "due"), gone = put(engine, "files", "gone"), nobody = {{9}};
-    pass_ms(2 * SECOND_MS);
-    settle(engine);
-    sexton_batch *batch = take(engine, 2);
-    size_t len, at = 0;
+TEST("each change has its own status, and a message if refused") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_id due = register_object(engine, "files", "due");
+    sexton_id gone = register_object(engine, "files", "gone"), unknown = {{9}};
+    sexton_batch *batch = take_due_batch(engine, 2);
+    size_t len;
     const sexton_object *objects = sexton_batch_objects(batch, &len);
-    at = is_same_id(objects[1].id, due);
+    const uint32_t due_index = ids_equal(objects[1].id, due) ? 1 : 0;
     const sexton_bytes held = bytes("held");
-    sexton_hold hold = {bytes("x"), {SEXTON_SELECT_KEYS, &held, 1}, SEXTON_HOLD_TEMPORARY, bytes("r"),
-                        bytes("w"), now_ms() + DAY_MS};
+    const sexton_hold hold = make_hold("case 7", SEXTON_SELECT_KEYS, &held);
     sexton_text *text = NULL;
-    put(engine, "files", "held");
-    put(engine, "files", "free");
+    register_object(engine, "files", "held");
+    register_object(engine, "files", "free");
     CHECK_OK(sexton_place_hold(engine, &hold, &text, &error), error);
     sexton_text_free(text);
 
-    const sexton_change changes[] = {
-        change_by_id(SEXTON_RELEASE, due, SEXTON_UNKNOWN_MS),
-        change_by_key(SEXTON_RELEASE, "held", SEXTON_UNKNOWN_MS),
-        change_by_id(SEXTON_RELEASE, nobody, SEXTON_UNKNOWN_MS),
-        change_by_key(SEXTON_RELEASE, "nobody", SEXTON_UNKNOWN_MS),
+    const sexton_object_change changes[] = {
+        change_by_id(SEXTON_RELEASE, due, NO_START),
+        change_by_key(SEXTON_RELEASE, "held", NO_START),
+        change_by_id(SEXTON_RELEASE, unknown, NO_START),
+        change_by_key(SEXTON_RELEASE, "unknown", NO_START),
         change_by_key(SEXTON_RESCHEDULE, "free", 5),
-        change_by_key(SEXTON_RELEASE, "free", SEXTON_UNKNOWN_MS)};
+        change_by_key(SEXTON_RELEASE, "free", NO_START)};
     static const int32_t expected[] = {SEXTON_TOO_LATE,  SEXTON_HELD,    SEXTON_NOT_FOUND,
                                        SEXTON_NOT_FOUND, SEXTON_INVALID, SEXTON_OK};
     sexton_results *results = NULL;
-    CHECK_OK(sexton_change_all(engine, changes, 6, 0, &results, &error), error);
+    CHECK_OK(sexton_change(engine, changes, 6, 0, &results, &error), error);
     const sexton_changed *answers = sexton_results_changed(results, &len);
     CHECK_INT(6, len);
     for (size_t i = 0; i < 6; i++) {
@@ -187,88 +192,87 @@ TEST("of many changes each says for itself what became of it, with a sentence wh
         CHECK((expected[i] == SEXTON_OK) == (answers[i].message.len == 0));
     }
     sexton_results_free(results);
-    CHECK_INT(1, answer_one(engine, sexton_batch_get_id(batch), (uint32_t)!at, SEXTON_ANSWER_DELETED));
-    CHECK_INT(1, answer_one(engine, sexton_batch_get_id(batch), (uint32_t)at, SEXTON_ANSWER_FAILED));
+    CHECK_INT(1,
+              answer_one(engine, sexton_batch_get_id(batch), 1 - due_index, SEXTON_ANSWER_DELETED));
+    CHECK_INT(1, answer_one(engine, sexton_batch_get_id(batch), due_index, SEXTON_ANSWER_FAILED));
     sexton_batch_free(batch);
-    settle(engine);
-    CHECK_INT(SEXTON_TOO_LATE, change(engine, change_by_id(SEXTON_RELEASE, gone, 0)).status);
-    close_site(engine);
+    run_until_idle(engine);
+    CHECK_INT(SEXTON_TOO_LATE, apply_change(engine, change_by_id(SEXTON_RELEASE, gone, 0)).status);
+    close_engine(engine);
 }
 
-TEST("where one change of a call cannot be read, of no known kind or without its instant, none is applied") {
-    sexton_engine *engine = open_site(NULL, 0);
-    put(engine, "files", "a");
+TEST("a call with one malformed change is INVALID, none applies") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    register_object(engine, "files", "a");
     static const int32_t kinds[] = {0, 4, -1, SEXTON_START};
     for (size_t i = 0; i < 4; i++) {
-        sexton_change two[2] = {change_by_key(SEXTON_RELEASE, "a", SEXTON_UNKNOWN_MS),
-                                change_by_key(kinds[i], "a", SEXTON_UNKNOWN_MS)};
+        sexton_object_change two[2] = {change_by_key(SEXTON_RELEASE, "a", NO_START),
+                                       change_by_key(kinds[i], "a", NO_START)};
         sexton_results *results = NULL;
-        CHECK_STATUS(SEXTON_INVALID, sexton_change_all(engine, two, 2, 0, &results, &error), error);
+        CHECK_STATUS(SEXTON_INVALID, sexton_change(engine, two, 2, 0, &results, &error), error);
         CHECK(results == NULL);
     }
-    pass_ms(2 * SECOND_MS);
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(1, delete_due(engine));
-    close_site(engine);
+    close_engine(engine);
 }
 
-/* What a plan shows, up to a limit. */
-typedef struct seen {
+/* Number of forecasts, and fields of the last one. The visitor stops after `limit` of them. */
+typedef struct plan_log {
     size_t len, limit;
     char last[64], action[32], why[64];
     int64_t at_ms;
-} seen;
+} plan_log;
 
-static int32_t see(void *user, const sexton_forecast *forecast) {
-    seen *all = user;
-    all->len++;
-    all->at_ms = forecast->at_ms;
-    snprintf(all->last, sizeof all->last, "%.*s", (int)forecast->key.len, (const char *)forecast->key.data);
-    snprintf(all->action, sizeof all->action, "%.*s", (int)forecast->action.len,
-             (const char *)forecast->action.data);
-    snprintf(all->why, sizeof all->why, "%.*s", (int)forecast->why.len,
-             forecast->why.data ? (const char *)forecast->why.data : "");
+static int32_t record_forecast(void *user, const sexton_planned_object *forecast) {
+    plan_log *shown = user;
+    shown->len++;
+    shown->at_ms = forecast->at_ms;
+    copy_text(shown->last, sizeof shown->last, forecast->key);
+    copy_text(shown->action, sizeof shown->action, forecast->action);
+    copy_text(shown->why, sizeof shown->why, forecast->why);
     CHECK_TEXT("files", forecast->class_name);
+    CHECK(forecast->has_floor && forecast->has_ceiling);
     CHECK(forecast->floor_ms < forecast->ceiling_ms);
-    return all->len == all->limit;
+    return shown->len == shown->limit;
 }
 
-TEST("the plan shows what goes when and what is held by what, until its visitor has seen enough") {
-    sexton_engine *engine = open_site(NULL, 0);
+TEST("the plan shows time and action, until its visitor stops") {
+    sexton_engine *engine = open_engine(NULL, 0);
     const sexton_bytes a = bytes("a");
-    sexton_hold hold = {bytes("case 7"), {SEXTON_SELECT_KEYS, &a, 1}, SEXTON_HOLD_TEMPORARY, bytes("r"),
-                        bytes("w"), now_ms() + DAY_MS};
+    const sexton_hold hold = make_hold("case 7", SEXTON_SELECT_KEYS, &a);
     sexton_text *text = NULL;
-    seen all = {0, 0, "", "", "", 0};
-    put(engine, "files", "a");
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, see, &all, &error), error);
-    CHECK_INT(1, all.len);
-    CHECK(strcmp(all.last, "a") == 0 && strcmp(all.action, "delete") == 0);
-    CHECK(all.at_ms >= now_ms() + SECOND_MS && all.at_ms <= now_ms() + 2 * SECOND_MS);
+    plan_log shown = {0, 0, "", "", "", 0};
+    register_object(engine, "files", "a");
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK_INT(1, shown.len);
+    CHECK(strcmp(shown.last, "a") == 0 && strcmp(shown.action, "delete") == 0);
+    CHECK(shown.at_ms >= now_ms() + SECOND_MS && shown.at_ms <= now_ms() + 2 * SECOND_MS);
     CHECK_OK(sexton_place_hold(engine, &hold, &text, &error), error);
     sexton_text_free(text);
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, see, &all, &error), error);
-    CHECK(strcmp(all.action, "hold") == 0 && strcmp(all.why, "case 7") == 0);
-    put_many(engine, "files", "b", 10);
-    all = (seen){0, 4, "", "", "", 0};
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, see, &all, &error), error);
-    CHECK_INT(4, all.len);
-    close_site(engine);
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK(strcmp(shown.action, "hold") == 0 && strcmp(shown.why, "case 7") == 0);
+    register_objects(engine, "files", "b", 10);
+    shown = (plan_log){0, 4, "", "", "", 0};
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK_INT(4, shown.len);
+    close_engine(engine);
 }
 
-TEST("the feed tells the deletions of its classes in their order, until they are acknowledged") {
-    sexton_engine *engine = define(open_site(NULL, 0), TOLD);
+TEST("the feed lists deletions in order until acknowledged") {
+    sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_WITH_FEED);
     sexton_text *text = NULL;
-    put(engine, "told", "a");
-    put(engine, "files", "not told");
-    pass_ms(2 * SECOND_MS);
+    register_object(engine, "with-feed", "a");
+    register_object(engine, "files", "not in the feed");
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(2, delete_due(engine));
-    put(engine, "told", "b");
-    pass_ms(2 * SECOND_MS);
+    register_object(engine, "with-feed", "b");
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(1, delete_due(engine));
     CHECK_OK(sexton_feed(engine, 0, 10, &text, &error), error);
     CHECK_INT('[', sexton_text_bytes(text).data[0]);
     CHECK_INT(1, json_number(text, "number"));
-    CHECK(json_has(text, "\"number\":2") && !json_has(text, "\"number\":3"));
+    CHECK(json_contains(text, "\"number\":2") && !json_contains(text, "\"number\":3"));
     sexton_text_free(text);
     CHECK_OK(sexton_feed(engine, 1, 10, &text, &error), error);
     CHECK_INT(2, json_number(text, "number"));
@@ -278,28 +282,29 @@ TEST("the feed tells the deletions of its classes in their order, until they are
     CHECK_OK(sexton_feed(engine, 0, 10, &text, &error), error);
     CHECK_TEXT("[]", sexton_text_bytes(text));
     sexton_text_free(text);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("what came back from a backup is recognised, and deleted again at once") {
-    sexton_engine *engine = define(open_site(NULL, 0), TOLD);
+TEST("a key back from a backup is known, and deleted again") {
+    sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_WITH_FEED);
     sexton_text *text = NULL;
     sexton_results *results = NULL;
     size_t len;
-    put(engine, "told", "a");
-    CHECK_OK(sexton_screen(engine, bytes("a"), &text, &error), error);
-    CHECK(json_has(text, "\"live\""));
+    register_object(engine, "with-feed", "a");
+    CHECK_OK(sexton_ended(engine, bytes("a"), &text, &error), error);
+    CHECK(json_contains(text, "\"live\""));
     sexton_text_free(text);
-    pass_ms(2 * SECOND_MS);
+    advance_ms(2 * SECOND_MS);
     CHECK_INT(1, delete_due(engine));
-    CHECK_OK(sexton_screen(engine, bytes("a"), &text, &error), error);
-    CHECK(json_has(text, "\"ended\""));
+    CHECK_OK(sexton_ended(engine, bytes("a"), &text, &error), error);
+    CHECK(json_contains(text, "\"ended\""));
     sexton_text_free(text);
-    CHECK_OK(sexton_screen(engine, bytes("b"), &text, &error), error);
-    CHECK(json_has(text, "\"unknown\""));
+    CHECK_OK(sexton_ended(engine, bytes("b"), &text, &error), error);
+    CHECK(json_contains(text, "\"unknown\""));
     sexton_text_free(text);
 
-    const sexton_registration back[2] = {registration("files", "a"), registration("files", "b")};
+    const sexton_registration back[2] = {make_registration("files", "a"),
+                                         make_registration("files", "b")};
     CHECK_OK(sexton_delete_again(engine, back, 2, 0, &results, &error), error);
     const sexton_registered *answers = sexton_results_registered(results, &len);
     CHECK_INT(2, len);
@@ -307,39 +312,43 @@ TEST("what came back from a backup is recognised, and deleted again at once") {
     CHECK_INT(SEXTON_NOT_FOUND, answers[1].status);
     sexton_results_free(results);
     CHECK_INT(1, delete_due(engine));
-    CHECK_INT(2, counters(engine, "told").deleted);
+    CHECK_INT(2, class_counters(engine, "with-feed").deleted);
     check_sound(engine);
-    close_site(engine);
+    close_engine(engine);
 }
 
-TEST("the counters of a class are those of the status, and of an unknown class there are none") {
-    sexton_engine *engine = open_site(NULL, 0);
-    sexton_registration one = registration("files", "a");
-    sexton_counters of;
+TEST("class_counters counts each state; an unknown class has none") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_registration object = make_registration("files", "a");
+    sexton_counters found;
     sexton_text *text = NULL;
-    one.size_bytes = 1000;
-    put_one(engine, &one, 0);
-    of = counters(engine, "files");
-    CHECK_INT(1, of.registered);
-    CHECK_INT(1000, of.registered_bytes);
-    CHECK_INT(1, of.live);
-    CHECK_INT(0, of.due + of.overdue + of.held + of.deleted);
-    CHECK_INT(SEXTON_UNKNOWN_MS, of.oldest_overdue_ms);
-    CHECK(!of.closed);
-    pass_ms(2 * DAY_MS);
-    of = counters(engine, "files");
-    CHECK_INT(1, of.overdue);
-    CHECK_INT(NEW_YEAR_MS + DAY_MS, of.oldest_overdue_ms);
+    object.has_size = true;
+    object.size_bytes = 1000;
+    register_with(engine, &object, 0);
+    found = class_counters(engine, "files");
+    CHECK_INT(1, found.registered);
+    CHECK_INT(1000, found.registered_bytes);
+    CHECK_INT(1, found.live);
+    CHECK_INT(0, found.due + found.overdue + found.held + found.deleted);
+    CHECK(!found.has_oldest_overdue);
+    CHECK_INT(0, found.oldest_overdue_ms);
+    CHECK(!found.closed);
+    advance_ms(2 * DAY_MS);
+    found = class_counters(engine, "files");
+    CHECK_INT(1, found.overdue);
+    CHECK(found.has_oldest_overdue);
+    CHECK_INT(NEW_YEAR_MS + DAY_MS, found.oldest_overdue_ms);
     CHECK_INT(1, delete_due(engine));
-    of = counters(engine, "files");
-    CHECK_INT(1000, of.deleted_bytes);
-    CHECK_INT(1, of.late);
+    found = class_counters(engine, "files");
+    CHECK_INT(1000, found.deleted_bytes);
+    CHECK_INT(1, found.late);
     CHECK_OK(sexton_status(engine, &text, &error), error);
-    CHECK(json_has(text, "\"origin\":\"example.com/files\"") && json_has(text, "\"upload-3h\""));
+    CHECK(json_contains(text, "\"origin\":\"example.com/files\"") &&
+          json_contains(text, "\"upload-3h\""));
     sexton_text_free(text);
-    memset(&of, 0x55, sizeof of);
+    memset(&found, 0x55, sizeof found);
     CHECK_STATUS(SEXTON_NOT_FOUND,
-                 sexton_class_counters(engine, bytes("no such class"), &of, &error), error);
-    CHECK(of.registered == UINT64_C(0x5555555555555555));
-    close_site(engine);
+                 sexton_class_counters(engine, bytes("no such class"), &found, &error), error);
+    CHECK(found.registered == UINT64_C(0x5555555555555555));
+    close_engine(engine);
 }

@@ -1,8 +1,9 @@
-/* Versions, the names of the statuses, ids as text: what needs no engine. */
+/* Functions that need no engine: versions, status names, ids as text. */
 
-#include "site.h"
+#include "fixture.h"
 
-static int32_t number_of(const char *text, const char **rest) {
+/* Reads one number of a version; `rest` is set behind its dot. */
+static int32_t read_number(const char *text, const char **rest) {
     char *end;
     long number = strtol(text, &end, 10);
     CHECK(end != text);
@@ -10,7 +11,7 @@ static int32_t number_of(const char *text, const char **rest) {
     return (int32_t)number;
 }
 
-TEST("the packed version is made of the three numbers, and the library has the header's") {
+TEST("version_number equals the packed version of the header") {
     CHECK_INT(SEXTON_VERSION_MAJOR * 1000000 + SEXTON_VERSION_MINOR * 1000 + SEXTON_VERSION_PATCH,
               SEXTON_VERSION_NUMBER);
     CHECK_INT(SEXTON_VERSION_NUMBER, sexton_version_number());
@@ -19,22 +20,24 @@ TEST("the packed version is made of the three numbers, and the library has the h
 #endif
 }
 
-TEST("the version in words is that of the header, of pkg-config and of the sources") {
+TEST("version equals that of header, pkg-config and sources") {
     const char *rest = sexton_version();
-    const char *sources = getenv("SEXTON_SOURCE_VERSION"), *pkg_config = getenv("SEXTON_PC_VERSION");
-    CHECK_INT(SEXTON_VERSION_MAJOR, number_of(rest, &rest));
-    CHECK_INT(SEXTON_VERSION_MINOR, number_of(rest, &rest));
-    CHECK_INT(SEXTON_VERSION_PATCH, number_of(rest, &rest));
+    const char *sources = getenv("SEXTON_SOURCE_VERSION"),
+               *pkg_config = getenv("SEXTON_PC_VERSION");
+    CHECK_INT(SEXTON_VERSION_MAJOR, read_number(rest, &rest));
+    CHECK_INT(SEXTON_VERSION_MINOR, read_number(rest, &rest));
+    CHECK_INT(SEXTON_VERSION_PATCH, read_number(rest, &rest));
     CHECK_INT(0, strlen(rest));
     CHECK(sources != NULL && strcmp(sources, sexton_version()) == 0);
     CHECK(pkg_config != NULL && strcmp(pkg_config, sexton_version()) == 0);
 }
 
-TEST("each status has its name, and another number is unknown") {
-    static const char *const names[] = {
-        "SEXTON_OK",       "SEXTON_INVALID",     "SEXTON_NOT_FOUND", "SEXTON_HELD",   "SEXTON_TOO_LATE",
-        "SEXTON_BUSY",     "SEXTON_FULL",        "SEXTON_IO",        "SEXTON_CORRUPT", "SEXTON_FORKED",
-        "SEXTON_POISONED", "SEXTON_CLOSED",      "SEXTON_INTERNAL",  "SEXTON_NOT_VERIFIED"};
+TEST("status_name of a number without status is \"unknown\"") {
+    static const char *const names[] = {"SEXTON_OK",       "SEXTON_INVALID",     "SEXTON_NOT_FOUND",
+                                        "SEXTON_HELD",     "SEXTON_TOO_LATE",    "SEXTON_BUSY",
+                                        "SEXTON_FULL",     "SEXTON_IO",          "SEXTON_CORRUPT",
+                                        "SEXTON_FORKED",   "SEXTON_POISONED",    "SEXTON_CLOSED",
+                                        "SEXTON_INTERNAL", "SEXTON_NOT_VERIFIED"};
     const int32_t count = (int32_t)(sizeof names / sizeof *names);
     for (int32_t status = 0; status < count; status++) {
         CHECK_TEXT(names[status], bytes(sexton_status_name(status)));
@@ -44,7 +47,7 @@ TEST("each status has its name, and another number is unknown") {
     CHECK_TEXT("unknown", bytes(sexton_status_name(INT32_MAX)));
 }
 
-TEST("an id survives its text form, which is 40 hex digits") {
+TEST("id_format gives 40 hex digits, which id_parse reads back") {
     sexton_id id, back;
     sexton_text *text = NULL;
     sexton_error *error = NULL;
@@ -54,11 +57,11 @@ TEST("an id survives its text form, which is 40 hex digits") {
     CHECK_OK(sexton_id_format(&id, &text, &error), error);
     CHECK_TEXT("000d1a2734414e5b6875828f9ca9b6c3d0ddeaf7", sexton_text_bytes(text));
     CHECK_OK(sexton_id_parse(sexton_text_bytes(text), &back, &error), error);
-    CHECK(is_same_id(id, back));
+    CHECK(ids_equal(id, back));
     sexton_text_free(text);
 }
 
-TEST("what is not an id is refused, and nothing is written") {
+TEST("id_parse of malformed text is INVALID and writes nothing") {
     static const char *const wrong[] = {"",
                                         "00",
                                         "000d1a2734414e5b6875828f9ca9b6c3d0ddea",
@@ -78,7 +81,7 @@ TEST("what is not an id is refused, and nothing is written") {
     CHECK_INT(42, id.bytes[0]);
 }
 
-TEST("what a receipt does not prove is said in sentences that end with NULL") {
+TEST("does_not_prove gives seven sentences, then NULL") {
     size_t count = 0;
     while (sexton_does_not_prove(count) != NULL) {
         const char *sentence = sexton_does_not_prove(count);

@@ -1,73 +1,72 @@
-//! C2SP tlog-checkpoint: the text that a log signs about its tree.
+//! C2SP tlog-checkpoint: the text about its tree that a log signs.
 
 use thiserror::Error;
 
 use crate::merkle::{self, Hash, SIZE_MAX};
 use crate::note::{self, NoteError};
 
-/// The longest checkpoint, in bytes without signatures: origin, 19 digits, 44 characters of base64, three
-/// line feeds.
+/// Longest checkpoint in bytes, without signatures: origin, 19 digits, 44 characters of base64, three line feeds.
 const TEXT_BYTES_MAX: usize = note::NAME_BYTES_MAX + 19 + 44 + 3;
 
-/// Why a text is not a checkpoint.
+/// Error of a text that is not a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// Longer than three valid lines can be.
+    /// The text is longer than three valid lines.
     #[error("checkpoint of {bytes} bytes is beyond the limit of {TEXT_BYTES_MAX} for origin, size and root")]
     TooLong {
-        /// The text's length in bytes.
+        /// Length of the text in bytes.
         bytes: usize,
     },
-    /// Not three lines: extension lines are refused.
+    /// The text does not have exactly three lines. Extension lines are refused.
     #[error("checkpoint is not exactly three lines (origin, size, root), each ended by a line feed")]
     Lines,
-    /// The origin cannot be a key name.
+    /// The origin is not a valid key name.
     #[error("origin of the checkpoint: {0}")]
     Origin(NoteError),
-    /// Not a size.
+    /// The size line is invalid.
     #[error("checkpoint size {text:?}: expected a decimal number without leading zeros, at most {SIZE_MAX}")]
     Size {
-        /// The line given.
+        /// Line given.
         text: String,
     },
-    /// Not a root.
+    /// The root line is invalid.
     #[error("checkpoint root {text:?}: expected canonical base64 of 32 bytes")]
     Root {
-        /// The line given.
+        /// Line given.
         text: String,
     },
-    /// The tree without leaves has one root only.
-    #[error("checkpoint of size 0 has a root that is not the empty tree's")]
+    /// The size is 0, and the root is not that of the empty tree.
+    #[error("checkpoint of size 0 has another root, expected that of the empty tree")]
     EmptyRoot,
 }
 
-/// What a log states about its tree: of this log, the first `size` leaves have this root.
+/// Statement of a log about its tree: the first `size` leaves of the log `origin` have this root.
 ///
-/// We write and read exactly the three lines that the format requires. Extension lines, which C2SP permits
-/// and does not recommend, are refused: nobody could audit them, and we write none.
+/// The text has exactly the three lines that the format requires. C2SP permits extension lines but does not recommend
+/// them. They are refused, because an auditor could not check them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The log's name, 1 to 255 bytes, valid as a key name ([`note::check_name`]).
+    /// Name of the log, 1 to 255 bytes, valid as a key name ([`note::check_name`]).
     pub origin: String,
-    /// The tree's size in leaves, at most 2^63.
+    /// Size of the tree in leaves, at most 2^63.
     pub size: u64,
-    /// The RFC 6962 root of the tree.
+    /// RFC 6962 root of the tree.
     pub root: Hash,
 }
 
 impl Checkpoint {
-    /// The three lines, each ended by a line feed: the text of the note to sign. [`Checkpoint::parse`] takes
-    /// it back if the fields keep to their limits.
+    /// Returns the text of the note to sign: three lines, each with a line feed. [`Checkpoint::parse`] accepts it if
+    /// the fields are within their limits.
     #[must_use]
     pub fn to_text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, note::encode_base64(&self.root))
     }
 
-    /// The checkpoint of a note's text.
+    /// Parses the text of a note.
     ///
     /// # Errors
-    /// Anything but the one text that [`Checkpoint::to_text`] writes for a valid checkpoint.
+    /// Any text other than the one that [`Checkpoint::to_text`] writes for a valid checkpoint.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(CheckpointError::TooLong { bytes: text.len() });
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_specifications_example_is_read_and_written_the_same() {
+    fn specification_example_is_read_and_written_the_same() {
         let checkpoint = Checkpoint::parse(&example()).unwrap();
         assert_eq!(checkpoint.origin, "example.com/behind-the-sofa");
         assert_eq!(checkpoint.size, 20_852_163);
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn tlog_tiles_reads_what_we_write() {
+    fn tlog_tiles_crate_reads_our_checkpoints() {
         let theirs = tlog_tiles::Checkpoint::from_bytes(example().as_bytes()).unwrap();
         let ours = Checkpoint::parse(&example()).unwrap();
         assert_eq!((theirs.origin(), theirs.size()), (ours.origin.as_str(), ours.size));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_tree_has_the_empty_root_only() {
+    fn empty_tree_has_the_empty_root_only() {
         assert!(Checkpoint::parse(&format!("o\n0\n{EMPTY}\n")).is_ok());
         assert_eq!(Checkpoint::parse(&format!("o\n0\n{ROOT}\n")), Err(CheckpointError::EmptyRoot));
     }
@@ -173,13 +172,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_checkpoint_goes_round(origin in "[a-z./é]{1,100}", size in 1..=SIZE_MAX, root: Hash) {
+        fn every_checkpoint_round_trips(origin in "[a-z./é]{1,100}", size in 1..=SIZE_MAX, root: Hash) {
             let checkpoint = Checkpoint { origin, size, root };
             prop_assert_eq!(Checkpoint::parse(&checkpoint.to_text()), Ok(checkpoint));
         }
 
         #[test]
-        fn arbitrary_text_never_panics_and_what_is_accepted_is_written_the_same(
+        fn arbitrary_text_is_refused_or_written_the_same(
             text in ".{0,100}|[a-z+ ]{0,3}\n[0-9+]{0,3}\n[A-Za-z0-9+/]{42}[A-Z048]=\n{1,2}",
         ) {
             if let Ok(checkpoint) = Checkpoint::parse(&text) {

@@ -1,50 +1,54 @@
-//! The blinded commitment to one registration, and the opening that rebuilds it (`docs/format.md` §2, §5, §6).
+//! Blinded commitment to one registration, and the opening that rebuilds it (`docs/format.md` §2, §5, §6).
 
+mod fields;
 pub mod sealing;
+
+pub use self::fields::LayoutError;
+pub(crate) use self::fields::{Cursor, put_bytes8, put_bytes16};
 
 use std::sync::LazyLock;
 
 use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 
+use crate::blake3_many::{BLOCK_BYTES, Messages, Mode};
 use crate::id::{
     DIGEST_MAX_BYTES, KEY_MAX_BYTES, LimitError, ORIGIN_MAX_BYTES, RegistrationId, VERSION_MAX_BYTES, limit,
 };
-use crate::many::{BLOCK_BYTES, Messages, Mode};
 
 /// Key derivation context of the digest of a descriptor.
 pub const DESCRIPTOR_CONTEXT: &str = "sexton v1 descriptor";
 /// Key derivation context of a commitment.
 pub const COMMITMENT_CONTEXT: &str = "sexton v1 commitment";
-/// Key derivation context of a commitment to what an anonymised object was rewritten to.
+/// Key derivation context of a commitment to the result of anonymising an object.
 pub const RESULT_CONTEXT: &str = "sexton v1 result";
 /// Key derivation context of a commitment to the text of an event leaf.
 pub const EVENT_CONTEXT: &str = "sexton v1 event";
 
-// Hashing the context costs as much as hashing a short descriptor, so each is hashed once per process.
+// Hashing a context costs as much as hashing a short descriptor, so each context is hashed once per process.
 static DESCRIPTOR_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(DESCRIPTOR_CONTEXT));
 static COMMITMENT_KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(COMMITMENT_CONTEXT));
 
-/// Bytes of most descriptors, at most: those with keys of up to a hundred.
+/// Bytes of a descriptor with a key of up to a hundred bytes, at most. Most descriptors are no longer.
 const DESCRIPTOR_BYTES: usize = 4 * BLOCK_BYTES;
 
-/// Everything that a commitment commits to.
+/// Fields to which a commitment commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor<'a> {
     /// Origin line of the log, 1 to [`ORIGIN_MAX_BYTES`] bytes.
     pub origin: &'a str,
-    /// Page and seq of the registration.
+    /// Id of the registration.
     pub id: RegistrationId,
     /// Key of the object, 1 to [`KEY_MAX_BYTES`] bytes.
     pub key: &'a [u8],
     /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
     pub version: &'a [u8],
-    /// The instant from which the promise counts, Unix milliseconds.
+    /// Instant from which the promise counts, Unix milliseconds.
     pub start_ms: i64,
     /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
     pub floor_ms: i64,
     /// Latest instant of deletion, Unix milliseconds, or [`crate::id::NO_CEILING`].
     pub ceiling_ms: i64,
-    /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes, empty where the host gave none.
+    /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes, empty if the host gave none.
     pub digest: &'a [u8],
     /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
     pub size_bytes: u64,
@@ -53,9 +57,9 @@ pub struct Descriptor<'a> {
 }
 
 impl Descriptor<'_> {
-    /// Appends the descriptor's bytes to `out`, whole blocks of 64, and allocates nothing else.
+    /// Appends the descriptor's bytes to `out`, in whole blocks of 64. It allocates nothing else.
     ///
-    /// Fields are taken to be within their limits: registration refuses others, and so does [`Descriptor::check`].
+    /// Precondition: the fields are within their limits, as registration and [`Descriptor::check`] ensure.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         let begin = out.len();
         let variable = self.origin.len() + self.key.len() + self.version.len() + self.digest.len();
@@ -73,7 +77,7 @@ impl Descriptor<'_> {
         out.resize(begin + (out.len() - begin).next_multiple_of(BLOCK_BYTES), 0);
     }
 
-    /// The digest that stands for the descriptor in what is derived from it.
+    /// Returns the digest of the descriptor, from which blinding value and commitment are derived.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut bytes = Vec::new();
@@ -81,15 +85,15 @@ impl Descriptor<'_> {
         *blake3::Hasher::new_from_context_key(&DESCRIPTOR_KEY).update(&bytes).finalize().as_bytes()
     }
 
-    /// Appends the rest of the opening to `out` (what comes behind `r` and the key, as [`Opening::decode_rest`] reads
-    /// it), and allocates nothing else.
+    /// Appends the rest of the opening to `out`: the fields after `r` and the key, which [`Opening::decode_rest`]
+    /// reads. It allocates nothing else.
     pub fn encode_rest_into(&self, out: &mut Vec<u8>) {
         out.reserve(34 + self.version.len() + self.digest.len());
         let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
         put_rest(out, self.version, instants, self.digest, self.size_bytes);
     }
 
-    /// Refuses fields outside their limits.
+    /// Checks that every field is within its limits.
     ///
     /// # Errors
     /// The first field that is too long or too short.
@@ -101,7 +105,7 @@ impl Descriptor<'_> {
     }
 }
 
-/// What of an opening comes behind `r` and the key.
+/// Appends the fields of an opening after `r` and the key.
 fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8], size_bytes: u64) {
     put_bytes8(out, version);
     out.extend(instants.iter().flat_map(|ms| ms.to_be_bytes()));
@@ -109,8 +113,9 @@ fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8]
     out.extend_from_slice(&size_bytes.to_be_bytes());
 }
 
-/// The value that hides what a commitment commits to: a keyed hash under `k`, the random key of the class and month.
-/// It differs for every registration, since both id and digest of the descriptor do.
+/// Returns the blinding value of a commitment: a keyed hash under `k`, the random key of the class and month.
+///
+/// The hash covers the id, so every registration has a blinding value of its own.
 #[must_use]
 pub fn blinding(k: &[u8; 32], id: &RegistrationId, digest: &[u8; 32]) -> [u8; 32] {
     *blake3::keyed_hash(k, &blinding_message(id, digest)).as_bytes()
@@ -123,7 +128,7 @@ fn blinding_message(id: &RegistrationId, digest: &[u8; 32]) -> [u8; BLOCK_BYTES]
     message
 }
 
-/// The commitment to the descriptor with this `digest`, blinded by `r`.
+/// Returns the commitment to the descriptor with this `digest`, blinded by `r`.
 #[must_use]
 pub fn commit(r: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_from_context_key(&COMMITMENT_KEY);
@@ -131,16 +136,19 @@ pub fn commit(r: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// A commitment and what blinds it.
+/// Commitment and its blinding value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blinded {
-    /// The blinding value.
+    /// Blinding value.
     pub r: [u8; 32],
-    /// The commitment.
+    /// Commitment to the registration.
     pub commitment: [u8; 32],
 }
 
-/// What [`Descriptor::digest`], [`blinding`] and [`commit`] make of each of `descriptors` under one `k`, all at once.
+/// Returns the blinded commitment to each of `descriptors` under one `k`.
+///
+/// The results equal those of [`Descriptor::digest`], [`blinding`] and [`commit`] for each descriptor. All descriptors
+/// are hashed side by side, which is faster.
 #[must_use]
 pub fn commit_each<'a>(
     k: &[u8; 32],
@@ -164,8 +172,10 @@ pub fn commit_each<'a>(
     rs.into_iter().zip(commitments).map(|(r, commitment)| Blinded { r, commitment }).collect()
 }
 
-/// The commitment to what the store wrote instead of an anonymised object: its `digest`, at most [`DIGEST_MAX_BYTES`]
-/// bytes (of a longer one nothing in a receipt opens the commitment), blinded by the registration's `r`.
+/// Returns the commitment to the result of anonymising an object, blinded by the registration's `r`.
+///
+/// `digest` is that of the bytes that the store wrote, at most [`DIGEST_MAX_BYTES`] bytes. A receipt cannot carry a
+/// longer digest, so a commitment to one could not be opened.
 #[must_use]
 pub fn result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
     let mut bytes = Vec::with_capacity(33 + digest.len());
@@ -174,7 +184,7 @@ pub fn result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
     blake3::derive_key(RESULT_CONTEXT, &bytes)
 }
 
-/// The commitment in an event leaf: to a `text` that stays with the operator, blinded by 32 random bytes `r`.
+/// Returns the commitment in an event leaf to a `text` that stays with the operator, blinded by 32 random bytes `r`.
 #[must_use]
 pub fn event(r: &[u8; 32], text: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(EVENT_CONTEXT);
@@ -182,16 +192,16 @@ pub fn event(r: &[u8; 32], text: &[u8]) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// What rebuilds the descriptor of one tombstone, beside what the log and the file say.
+/// Fields that rebuild the descriptor of one tombstone, together with the log and the evidence file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The blinding value.
+    /// Blinding value.
     pub r: [u8; 32],
     /// Key of the object, 1 to [`KEY_MAX_BYTES`] bytes.
     pub key: Vec<u8>,
     /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
     pub version: Vec<u8>,
-    /// The instant from which the promise counts, Unix milliseconds.
+    /// Instant from which the promise counts, Unix milliseconds.
     pub start_ms: i64,
     /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
     pub floor_ms: i64,
@@ -204,7 +214,8 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The opening as a receipt carries it. Fields outside their limits give bytes that [`Opening::decode`] refuses.
+    /// Returns the bytes of the opening in a receipt. [`Opening::decode`] refuses them if a field is outside its
+    /// limits.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(68 + self.key.len() + self.version.len() + self.digest.len());
@@ -219,10 +230,10 @@ impl Opening {
         put_rest(out, &self.version, instants, &self.digest, self.size_bytes);
     }
 
-    /// Reads what [`Opening::encode`] writes, and nothing else.
+    /// Reads the bytes that [`Opening::encode`] writes.
     ///
     /// # Errors
-    /// Bytes that end early or go on too long, and fields outside their limits.
+    /// Bytes that end early, surplus bytes, a field outside its limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, OpeningError> {
         let mut cursor = Cursor::new(bytes);
         let r = cursor.array("r")?;
@@ -231,11 +242,11 @@ impl Opening {
         Self::rest(cursor, r, key)
     }
 
-    /// Reads what [`Descriptor::encode_rest_into`] writes, and nothing else, into an opening with this `r` and the object's
+    /// Reads the bytes that [`Descriptor::encode_rest_into`] writes into an opening with this `r` and the object's
     /// `key`.
     ///
     /// # Errors
-    /// As [`Opening::decode`].
+    /// Bytes that end early, surplus bytes, a field outside its limits.
     pub fn decode_rest(bytes: &[u8], r: [u8; 32], key: &[u8]) -> Result<Self, OpeningError> {
         Self::rest(Cursor::new(bytes), r, key)
     }
@@ -257,7 +268,7 @@ impl Opening {
         Ok(Self { r, key, version, start_ms, floor_ms, ceiling_ms, digest, size_bytes })
     }
 
-    /// The descriptor of this opening for the registration `id` in the log `origin`.
+    /// Returns the descriptor of this opening for the registration `id` in the log `origin`.
     #[must_use]
     pub fn descriptor<'a>(
         &'a self,
@@ -280,101 +291,16 @@ impl Opening {
     }
 }
 
-/// Bytes that are not an opening.
+/// Error of bytes that are not an opening.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpeningError {
-    /// The bytes end within a field, or go on after the last.
+    /// The bytes end within a field, or go on after the last field.
     #[error("opening: {0}")]
     Layout(#[from] LayoutError),
     /// A field is too long or too short.
     #[error("opening: {0}")]
     Limit(#[from] LimitError),
-}
-
-/// Bytes that end too early or too late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// A field is cut off.
-    #[error("{field} takes {needed} bytes, {left} are left")]
-    Short {
-        /// Name of the field.
-        field: &'static str,
-        /// Bytes that the field takes.
-        needed: usize,
-        /// Bytes that are left.
-        left: usize,
-    },
-    /// There are bytes after the last field.
-    #[error("{surplus} bytes after the last field, allowed are none")]
-    Surplus {
-        /// How many.
-        surplus: usize,
-    },
-}
-
-/// Reads fields from the front of a byte string.
-pub(crate) struct Cursor<'a> {
-    left: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { left: bytes }
-    }
-
-    pub(crate) fn take(&mut self, field: &'static str, needed: usize) -> Result<&'a [u8], LayoutError> {
-        let left = self.left.len();
-        let (taken, rest) =
-            self.left.split_at_checked(needed).ok_or(LayoutError::Short { field, needed, left })?;
-        self.left = rest;
-        Ok(taken)
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], LayoutError> {
-        let left = self.left.len();
-        let (taken, rest) =
-            self.left.split_first_chunk().ok_or(LayoutError::Short { field, needed: N, left })?;
-        self.left = rest;
-        Ok(*taken)
-    }
-
-    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, LayoutError> {
-        self.array(field).map(u8::from_be_bytes)
-    }
-
-    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, LayoutError> {
-        self.array(field).map(u16::from_be_bytes)
-    }
-
-    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, LayoutError> {
-        self.array(field).map(u32::from_be_bytes)
-    }
-
-    /// All that is left.
-    pub(crate) fn rest(self) -> &'a [u8] {
-        self.left
-    }
-
-    fn end(&self) -> Result<(), LayoutError> {
-        if !self.left.is_empty() {
-            return Err(LayoutError::Surplus { surplus: self.left.len() });
-        }
-        Ok(())
-    }
-}
-
-/// A u8 length and the bytes. A length beyond u8 is written as 255, which every reader here refuses.
-pub(crate) fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-    out.extend_from_slice(bytes);
-}
-
-/// A u16 length and the bytes. A length beyond u16 is written as 65,535, which every reader here refuses.
-pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
-    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn any_opening() -> impl Strategy<Value = Opening> {
     })
 }
 
-/// The descriptor as §2 has it, by plain concatenation.
+/// Returns the descriptor of `docs/format.md` §2, by plain concatenation.
 fn naive_descriptor(d: &Descriptor<'_>) -> Vec<u8> {
     let mut bytes = naive_fields(d);
     bytes.resize(bytes.len().next_multiple_of(64), 0);
@@ -102,13 +102,13 @@ fn naive_blinding(k: &[u8; 32], id: &RegistrationId, digest: &[u8; 32]) -> [u8; 
     *blake3::keyed_hash(k, &input).as_bytes()
 }
 
-/// The opening of §6: without r and key.
+/// Returns the opening of `docs/format.md` §6, which lacks r and the key.
 fn naive_rest(opening: &Opening) -> Vec<u8> {
     opening.encode()[32 + 2 + opening.key.len()..].to_vec()
 }
 
-#[test]
-fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
+/// Vectors of the format, computed by the naive reference.
+fn naive_vectors() -> Vectors {
     let longest_origin = "o".repeat(ORIGIN_MAX_BYTES);
     let cases = [
         ("typical", "sexton.example/log", typical()),
@@ -151,8 +151,13 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
     for (name, bytes) in bad_openings() {
         vectors.put(format!("reject.{name}"), bytes);
     }
-    let stored =
-        vectors.check_against("commitment.txt", "Commitments and openings, docs/format.md sections 2, 5, 6.");
+    vectors
+}
+
+#[test]
+fn commitments_equal_the_vectors_and_a_naive_reference() {
+    let stored = naive_vectors()
+        .check_against("commitment.txt", "Commitments and openings, docs/format.md sections 2, 5, 6.");
 
     for name in ["typical", "smallest", "largest"] {
         let get = |field: &str| stored.get(&format!("{name}.{field}")).to_vec();
@@ -185,10 +190,10 @@ fn commitments_are_those_of_the_vectors_and_of_a_naive_reference() {
     }
 }
 
-/// Texts of events; they are blinded by 32 bytes of 9.
+/// Texts of events. Their blinding value is 32 bytes of 9.
 const EVENT_TEXTS: [&[u8]; 2] = [b"", b"case 4711, placed by the legal department"];
 
-/// Digests of what was written instead; they are blinded by 32 bytes of 9.
+/// Digests of results. Their blinding value is 32 bytes of 9.
 fn results() -> [(&'static str, Vec<u8>); 3] {
     [("empty", Vec::new()), ("sha256", vec![0xd2; 32]), ("longest", vec![3; DIGEST_MAX_BYTES])]
 }
@@ -199,7 +204,7 @@ fn naive_result(r: &[u8; 32], digest: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn commitments_to_results_and_events_bind_r_and_what_they_are_to() {
+fn commitments_to_results_and_events_bind_r_and_content() {
     let of = |r: u8, digest: &[u8]| result(&[r; 32], digest);
     assert_ne!(of(1, &[0; 32]), of(2, &[0; 32]));
     assert_ne!(of(1, &[0; 32]), of(1, &[0; 33]));
@@ -225,7 +230,7 @@ fn bad_openings() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn an_opening_outside_its_limits_is_written_as_bytes_that_are_refused() {
+fn opening_outside_its_limits_encodes_to_refused_bytes() {
     for length in [65, 255, 256, 300, 65_535, 65_536, 70_000] {
         for part in 0..3 {
             let mut opening = typical();
@@ -246,7 +251,7 @@ fn an_opening_outside_its_limits_is_written_as_bytes_that_are_refused() {
 }
 
 #[test]
-fn a_descriptor_outside_its_limits_is_named() {
+fn descriptor_outside_its_limits_is_refused_by_field() {
     let opening = largest();
     let long = "o".repeat(ORIGIN_MAX_BYTES + 1);
     let descriptor = opening.descriptor(&long, id(), [0; 32]);
@@ -259,7 +264,7 @@ fn a_descriptor_outside_its_limits_is_named() {
 }
 
 #[test]
-fn encoding_into_a_vector_with_room_does_not_allocate() {
+fn encoding_into_a_reserved_vector_does_not_allocate() {
     let opening = largest();
     let mut out = Vec::with_capacity(1600);
     let room = out.as_ptr();
@@ -272,7 +277,7 @@ fn encoding_into_a_vector_with_room_does_not_allocate() {
 }
 
 #[test]
-fn every_field_of_the_descriptor_changes_the_commitment() {
+fn every_descriptor_field_changes_the_commitment() {
     let opening = typical();
     let base = opening.descriptor("log", id(), [0; 32]);
     let page = id().page;
@@ -325,7 +330,7 @@ proptest! {
     }
 
     #[test]
-    fn commitments_of_many_are_those_of_each(
+    fn commit_each_equals_single_commitments(
         openings in proptest::collection::vec(any_opening(), 0..40),
         page: [u8; 16],
         k: [u8; 32],
@@ -344,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn an_opening_is_read_as_it_was_written(opening in any_opening()) {
+    fn opening_round_trips(opening in any_opening()) {
         prop_assert_eq!(Opening::decode(&opening.encode()), Ok(opening.clone()));
         let mut rest = Vec::new();
         opening.descriptor("log", id(), [0; 32]).encode_rest_into(&mut rest);
@@ -353,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn an_opening_that_is_accepted_is_written_the_same(
+    fn accepted_opening_is_written_the_same(
         opening in any_opening(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         noise in proptest::collection::vec(any::<u8>(), 0..200),

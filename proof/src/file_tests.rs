@@ -1,7 +1,8 @@
 use super::*;
 use crate::id::vectors::Vectors;
 use crate::id::{PageId, RegistrationId};
-use crate::record::{Cause, Method, Reason};
+use crate::record::{Carry, Cause, FileKind, Header, Method, Reason, ResultRecord, Tombstone};
+use blake3::hazmat::HasherExt as _;
 use proptest::prelude::*;
 
 fn tombstone(page: u32, seq: u32) -> Tombstone {
@@ -16,7 +17,7 @@ fn tombstone(page: u32, seq: u32) -> Tombstone {
     }
 }
 
-/// A file of `n` tombstones, a hundred in each page.
+/// Returns a file of `n` tombstones, a hundred per page.
 fn tombstones(n: u32) -> Vec<u8> {
     let mut file = Header { kind: FileKind::Tombstones, batch: 7, n }.to_bytes().to_vec();
     for i in 0..n {
@@ -46,8 +47,9 @@ fn results(n: u32) -> Vec<u8> {
     file
 }
 
-/// The chaining values beside chunk `chunk`, by recursion from the root as the BLAKE3 paper describes its tree: the
-/// left subtree holds the largest power of two of chunks below the whole. `from` is the number of the first chunk.
+/// Returns the sibling chaining values of chunk `chunk`, by recursion from the root as in the BLAKE3 paper.
+///
+/// The left subtree holds the largest power of two of chunks below the whole. `from` is the number of the first chunk.
 fn naive_siblings(file: &[u8], from: u64, chunk: u64) -> Vec<[u8; 32]> {
     let chunks = (file.len() as u64).div_ceil(1024);
     if chunks <= 1 {
@@ -90,14 +92,14 @@ fn check(n: u32, records: impl Iterator<Item = u32>) {
 }
 
 #[test]
-fn every_record_of_small_files_is_proved_and_its_siblings_are_the_naive_ones() {
+fn every_record_of_small_files_is_proved_with_naive_siblings() {
     for n in 0..=200 {
         check(n, 0..n);
     }
 }
 
 #[test]
-fn records_of_large_files_are_proved_at_every_edge_of_the_tree() {
+fn records_of_large_files_are_proved_at_every_tree_edge() {
     for n in [1_000, 4_095, 16_383, 16_384, 65_519, 65_536, 100_000] {
         let edges = (0..32).flat_map(|bit| [(1u32 << bit).saturating_sub(2), (1 << bit) - 1, 1 << bit]);
         check(n, edges.chain([n / 3, n - 17, n - 16, n - 1]).filter(|record| *record < n));
@@ -143,8 +145,9 @@ fn any_other_chunk_sibling_record_or_root_is_refused() {
     }
 }
 
+/// None of the lengths and indexes may panic either.
 #[test]
-fn a_proof_that_claims_any_length_or_index_is_refused_without_panic() {
+fn proof_of_zeros_with_any_length_or_index_is_refused() {
     for n in [0, 1, 15, 16, 17, u32::MAX - 1, u32::MAX] {
         for record in [0, 1, 14, 15, 16, u32::MAX - 2, u32::MAX - 1, u32::MAX] {
             for length in [0, 1, 63, 64, 1023, 1024, 1025, 4096] {
@@ -159,14 +162,14 @@ fn a_proof_that_claims_any_length_or_index_is_refused_without_panic() {
 }
 
 #[test]
-fn the_largest_file_needs_the_stated_number_of_chaining_values() {
+fn largest_file_needs_siblings_max_chaining_values() {
     let proof = ChunkProof { record: 0, chunk: vec![0; CHUNK_BYTES], siblings: Vec::new() };
     let error = proof.verify(u32::MAX, &[0; 32]).unwrap_err();
     assert_eq!(error, ProofError::Siblings { found: 0, expected: SIBLINGS_MAX });
 }
 
 #[test]
-fn a_tree_is_of_one_file_only() {
+fn tree_refuses_another_file() {
     let file = tombstones(20);
     let tree = ChunkTree::new(&file).unwrap();
     assert!(tree.prove(&file[..file.len() - 64], 0).is_err());
@@ -176,7 +179,7 @@ fn a_tree_is_of_one_file_only() {
 }
 
 #[test]
-fn a_file_is_read_and_searched_as_it_was_written() {
+fn file_is_read_and_searched_as_written() {
     for n in [0, 1, 2, 99, 100, 101, 350] {
         let file = tombstones(n);
         let read = EvidenceFile::parse(&file, FileKind::Tombstones).unwrap();
@@ -203,7 +206,7 @@ fn a_file_is_read_and_searched_as_it_was_written() {
 }
 
 #[test]
-fn results_are_read_searched_and_proved_as_they_were_written() {
+fn results_are_read_searched_and_proved_as_written() {
     for n in [0, 1, 15, 16, 40] {
         let file = results(n);
         let read = EvidenceFile::parse(&file, FileKind::Results).unwrap();
@@ -229,7 +232,7 @@ fn results_are_read_searched_and_proved_as_they_were_written() {
 }
 
 #[test]
-fn a_file_of_another_kind_length_or_order_is_refused() {
+fn file_of_another_kind_length_or_order_is_refused() {
     let file = tombstones(3);
     let parse = |file: &[u8]| EvidenceFile::parse(file, FileKind::Tombstones).map(drop);
     assert_eq!(
@@ -263,7 +266,7 @@ fn a_file_of_another_kind_length_or_order_is_refused() {
     assert!(matches!(parse_carries(&swapped), Err(FileError::Order { record: 1, .. })));
     assert_eq!(
         ChunkTree::new(&carries).unwrap_err().to_string(),
-        "single records of a file of carries have no proof"
+        "single records of a file of carries have no proof, expected records of 64 bytes"
     );
     assert!(matches!(parse(&bad), Err(FileError::Record { record: 0, .. })));
 }
@@ -284,7 +287,7 @@ fn openings_of(batch: u64, sealed: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn sealed_openings_are_read_as_they_were_written() {
+fn sealed_openings_round_trip() {
     for n in [0, 1, 2, 50] {
         let sealed: Vec<Vec<u8>> = (0..n).map(|i| vec![u8::try_from(i).unwrap(); 82 + i]).collect();
         let file = openings_of(9, &sealed);
@@ -368,7 +371,7 @@ fn chunk_proofs_are_those_of_the_vectors() {
 
 proptest! {
     #[test]
-    fn a_file_that_is_accepted_is_written_the_same(
+    fn accepted_file_is_written_the_same(
         n in 0u32..6,
         of in 0..3usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
@@ -401,7 +404,7 @@ proptest! {
     }
 
     #[test]
-    fn openings_that_are_accepted_are_written_the_same(
+    fn accepted_openings_are_written_the_same(
         sealed in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 0..5),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<prop::sample::Index>(),

@@ -1,40 +1,39 @@
-//! Names and limits: class, page and registration ids, and the sizes that no object may exceed.
+//! Ids of classes, pages and registrations, and the limits of an object's fields.
 //!
-//! Byte layouts are those of `docs/format.md` §1. Every id is big-endian, so the order of the bytes is the order of
-//! the fields, in memory as in the index.
+//! Byte layouts are those of `docs/format.md` §1. Every id is big-endian, so its bytes sort as its fields do.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Number of a class version, given in the order of class leaves, from 1, never given twice.
+/// Number of a class version, from 1 in the order of class leaves. No number is used twice.
 pub type ClassId = u32;
 
-/// Floor of an object whose class promises none, in Unix milliseconds.
+/// Value of a floor that the class does not promise, in Unix milliseconds.
 pub const NO_FLOOR: i64 = i64::MIN;
-/// Ceiling of an object whose class promises none, in Unix milliseconds.
+/// Value of a ceiling that the class does not promise, in Unix milliseconds.
 pub const NO_CEILING: i64 = i64::MAX;
-/// Size of an object whose size the host did not give, in bytes.
+/// Value of a size that the host did not give, in bytes.
 pub const SIZE_UNKNOWN: u64 = u64::MAX;
 
-/// Longest key of an object, in bytes; the shortest has one.
+/// Longest key of an object in bytes. The shortest key has one byte.
 pub const KEY_MAX_BYTES: usize = 1024;
-/// Longest version of an object, in bytes; it may be empty.
+/// Longest version of an object in bytes. A version may be empty.
 pub const VERSION_MAX_BYTES: usize = 64;
-/// Longest digest of an object, in bytes; it may be empty.
+/// Longest digest of an object in bytes. A digest may be empty.
 pub const DIGEST_MAX_BYTES: usize = 64;
-/// Longest origin line of a log, in bytes; the shortest has one.
+/// Longest origin line of a log in bytes. The shortest line has one byte.
 pub const ORIGIN_MAX_BYTES: usize = 255;
 
-/// A page: the registrations of one (class version, slot, shard, part).
+/// Id of a page: the registrations of one (class version, slot, shard, part).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId {
-    /// The class version.
+    /// Class version.
     pub class: ClassId,
-    /// The instant at which the slot begins, Unix milliseconds.
+    /// Beginning of the slot, Unix milliseconds.
     pub slot: u64,
-    /// The shard, a fixed fraction of all keys.
+    /// Shard, a fixed fraction of all keys.
     pub shard: u16,
-    /// Which part of the slot in that shard, from 0.
+    /// Part of the slot in that shard, from 0.
     pub part: u16,
 }
 
@@ -42,7 +41,7 @@ impl PageId {
     /// Length of [`PageId::to_bytes`].
     pub const BYTES: usize = 16;
 
-    /// class u32 ‖ slot u64 ‖ shard u16 ‖ part u16.
+    /// Returns class u32 ‖ slot u64 ‖ shard u16 ‖ part u16.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut out = [0; Self::BYTES];
@@ -53,7 +52,7 @@ impl PageId {
         out
     }
 
-    /// The page of these bytes; every 16 bytes name one.
+    /// Returns the page of these bytes. Every 16 bytes name a page.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let [c0, c1, c2, c3, s0, s1, s2, s3, s4, s5, s6, s7, h0, h1, p0, p1] = *bytes;
@@ -67,18 +66,18 @@ impl PageId {
 }
 
 impl std::fmt::Display for PageId {
-    /// For people: `class/slot/shard/part`.
+    /// Writes `class/slot/shard/part`, for people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}/{}/{}", self.class, self.slot, self.shard, self.part)
     }
 }
 
-/// A registration: a page and the number of the registration in it, from 0. As text its 20 bytes in lower-case hex.
+/// Id of a registration: a page, and a number in it. As text it is its 20 bytes in lower-case hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistrationId {
-    /// The page that the registration was appended to.
+    /// Page to which the registration was appended.
     pub page: PageId,
-    /// Its number in the page.
+    /// Number of the registration in the page, from 0.
     pub seq: u32,
 }
 
@@ -86,7 +85,7 @@ impl RegistrationId {
     /// Length of [`RegistrationId::to_bytes`].
     pub const BYTES: usize = PageId::BYTES + 4;
 
-    /// page id ‖ seq u32.
+    /// Returns page id ‖ seq u32.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut out = [0; Self::BYTES];
@@ -95,7 +94,7 @@ impl RegistrationId {
         out
     }
 
-    /// The registration of these bytes; every 20 bytes name one.
+    /// Returns the registration of these bytes. Every 20 bytes name a registration.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let mut page = [0; PageId::BYTES];
@@ -123,25 +122,25 @@ impl FromStr for RegistrationId {
     }
 }
 
-/// A text that is not a registration id.
+/// Error of a text that is not a registration id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a registration id is 40 digits of lower-case hex, found {found:?}")]
 pub struct IdError {
-    /// The text, cut short.
+    /// Refused text, cut to 64 characters.
     pub found: String,
 }
 
-/// A field longer or shorter than the format allows.
+/// Error of a field that is longer or shorter than the format allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} has {length} bytes, allowed are {min} to {max}")]
 pub struct LimitError {
     /// Name of the field.
     pub field: &'static str,
-    /// Its length in bytes.
+    /// Length of the field in bytes.
     pub length: usize,
-    /// The least length allowed, in bytes.
+    /// Least length allowed, in bytes.
     pub min: usize,
-    /// The greatest length allowed, in bytes.
+    /// Greatest length allowed, in bytes.
     pub max: usize,
 }
 
@@ -153,13 +152,14 @@ pub(crate) fn limit(field: &'static str, length: usize, min: usize, max: usize) 
     Ok(())
 }
 
-/// Folder path of a batch's files: the number in groups of three digits as in C2SP tlog-tiles, `x001/x234/067`.
+/// Returns the folder path of a batch's files: the number in groups of three digits, such as `x001/x234/067` (C2SP
+/// tlog-tiles).
 #[must_use]
 pub fn batch_path(number: u64) -> String {
     crate::tile::index_path(number)
 }
 
-/// Exactly `N` bytes in lower-case hex, or nothing.
+/// Returns the `N` bytes of a text in lower-case hex, or `None` for any other text.
 pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.bytes().any(|b| b.is_ascii_uppercase()) {
         return None;
@@ -169,12 +169,22 @@ pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// At most 64 characters of a refused text, for an error message.
+/// Returns the number of a text in decimal digits without leading zeros, or `None` for any other text.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let canonical = text == "0" || !text.starts_with('0');
+    if !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// Returns at most 64 characters of a refused text, for an error message.
 pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// Bytes that somebody chose, such as an object's key, as text for people. Nothing in it can move a terminal's cursor.
+/// Returns bytes that a third party chose, such as an object's key, as text for people. The text has no control
+/// character, so it cannot move a terminal's cursor.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
@@ -203,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_forty_lower_case_hex_digits_are_a_registration_id() {
+    fn registration_id_text_is_forty_lower_case_hex_digits() {
         let good = "0102030405060708090a0b0c0d0e0f1011121314";
         assert!(good.parse::<RegistrationId>().is_ok());
         for bad in [
@@ -221,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_path_is_that_of_the_format() {
+    fn batch_path_is_that_of_the_format() {
         assert_eq!(batch_path(1_234_067), "x001/x234/067");
         assert_eq!(batch_path(1), "001");
     }
 
     proptest! {
         #[test]
-        fn the_order_of_ids_is_the_order_of_their_bytes(a: [u8; 20], b: [u8; 20]) {
+        fn ids_sort_as_their_bytes_do(a: [u8; 20], b: [u8; 20]) {
             let (x, y) = (RegistrationId::from_bytes(&a), RegistrationId::from_bytes(&b));
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
             prop_assert_eq!(x.to_bytes(), a);
@@ -236,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn accepted_id_text_is_the_text_written_again(text in "[0-9a-fA-F ]{38,42}|.{0,60}") {
+        fn accepted_id_text_is_written_the_same(text in "[0-9a-fA-F ]{38,42}|.{0,60}") {
             if let Ok(id) = text.parse::<RegistrationId>() {
                 prop_assert_eq!(id.to_string(), text);
             }
@@ -244,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_cannot_write_to_the_terminal() {
+    fn printable_key_has_no_control_characters() {
         assert_eq!(printable("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
         assert_eq!(printable(b"a\x1b[2Jb"), "a\\x1b[2Jb");
         assert_eq!(printable(b"\xff\n"), "\\xff\\n");

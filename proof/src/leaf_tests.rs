@@ -1,5 +1,6 @@
 use super::*;
 use crate::id::vectors::Vectors;
+use crate::window::{Calendar, Span};
 use proptest::prelude::*;
 
 fn class() -> ClassLeaf {
@@ -36,7 +37,7 @@ fn log_class() -> ClassLeaf {
     }
 }
 
-/// Requests in China: fifteen working days, with the days off in October 2026.
+/// Class of requests in China: fifteen working days, with the holidays of October 2026.
 fn request_class() -> ClassLeaf {
     let calendar = "2026-10-01\n2026-10-02\n2026-10-05\n2026-10-06\n2026-10-07\n+2026-09-20\n+2026-10-10";
     ClassLeaf {
@@ -152,7 +153,7 @@ tool sexton/0.1.0
 ";
 
 #[test]
-fn a_leaf_logged_at_another_instant_is_that_leaf_with_that_instant() {
+fn logged_at_changes_only_the_instant_of_logging() {
     let leaf = batch();
     for logged_ms in [leaf.logged_ms, leaf.logged_ms + 1, 9_999_999_999_999] {
         let text = Leaf::Batch(leaf.clone()).to_text();
@@ -162,7 +163,7 @@ fn a_leaf_logged_at_another_instant_is_that_leaf_with_that_instant() {
 }
 
 #[test]
-fn leaves_are_the_lines_of_the_format() {
+fn leaf_text_is_that_of_the_format() {
     assert_eq!(Leaf::Class(class()).to_text(), CLASS_TEXT);
     assert_eq!(Leaf::parse(CLASS_TEXT.as_bytes()), Ok(Leaf::Class(class())));
     assert_eq!(Leaf::Class(request_class()).to_text(), REQUEST_TEXT);
@@ -191,7 +192,7 @@ fn every_optional_line_may_be_missing() {
     }
 }
 
-/// Texts that are refused: name and text.
+/// Texts that are refused: name of the vector and text.
 fn refused_texts() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (kind, text) in [("class", CLASS_TEXT), ("batch", BATCH_TEXT), ("hold", HOLD_TEXT)] {
@@ -219,83 +220,96 @@ fn refused_texts() -> Vec<(String, String)> {
     all
 }
 
-/// Texts that are refused for one value.
+/// Texts that are refused for a single value: name of the vector and text. Each comes from replacing a part of a valid
+/// text.
 fn refused_values() -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    let mut put = |name: &str, from: &str, to: &str| {
-        let text =
-            [CLASS_TEXT, BATCH_TEXT, HOLD_TEXT, REQUEST_TEXT].into_iter().find(|text| text.contains(from));
-        let text = text.expect(name);
-        all.push((name.to_owned(), text.replace(from, to)));
+    [refused_class_values(), refused_batch_and_event_values()].concat()
+}
+
+fn replaced(changes: &[(&str, &str, &str)]) -> Vec<(String, String)> {
+    let valid = [CLASS_TEXT, BATCH_TEXT, HOLD_TEXT, REQUEST_TEXT];
+    let replaced = |&(name, from, to): &(&str, &str, &str)| {
+        let text = valid.into_iter().find(|text| text.contains(from)).expect(name);
+        (name.to_owned(), text.replace(from, to))
     };
-    put("class_name_empty", "class upload-3h", "class ");
-    put("class_name_capital", "class upload-3h", "class Upload");
-    put("class_name_digit_first", "class upload-3h", "class 3h");
-    put("class_id_zero", "id 1", "id 0");
-    put("class_id_u32", "id 1", "id 4294967296");
-    put("class_version_zero", "version 1", "version 0");
-    put("class_no_promise", "within 3h\n", "");
-    put("class_span_unit", "within 3h", "within 3dw");
-    put("class_zone", "zone UTC", "zone U TC");
-    put("class_zone_unicode", "zone UTC", "zone ÜTC");
-    put("class_start", "start explicit", "start implied");
-    put("class_max_open_registered", "start explicit", "start registered");
-    put("class_max_open_calendar", "max_open 24h", "max_open 1mo");
-    put("class_max_open_working", "max_open 24h", "max_open 1wd");
-    put("class_keep_working", "within 3h", "keep 3wd");
-    put("class_working_beside_keep", "within 15wd", "keep 1s\nwithin 15wd");
-    put("class_working_too_long", "within 15wd", "within 10001wd");
-    put("class_dates_without_working", "within 15wd", "within 15d");
-    put("class_dates_without_within", "within 15wd", "keep 15d");
-    put("class_holiday_order", "holiday 2026-10-02", "holiday 2026-09-30");
-    put("class_holiday_twice", "holiday 2026-10-02", "holiday 2026-10-01");
-    put("class_holiday_no_date", "holiday 2026-10-02", "holiday 2026-02-29");
-    put("class_holiday_spelling", "holiday 2026-10-02", "holiday 2026-10-2");
-    put("class_holiday_is_workday", "holiday 2026-10-07", "holiday 2026-10-10");
-    put("class_workday_order", "workday 2026-10-10", "workday 2026-09-19");
-    put("class_workday_no_weekend", "workday 2026-10-10", "workday 2026-10-09");
-    put("class_workday_first", "holiday 2026-10-01", "workday 2026-10-11\nholiday 2026-10-01");
-    put("class_dates_behind_start", "start explicit", "start explicit\nworkday 2026-10-11");
-    put("class_slot_zero", "slot 60000", "slot 0");
-    put("class_disposition", "disposition delete", "disposition shred");
-    put("class_openings", "openings operator", "openings none");
-    put("batch_zero", "batch 17", "batch 0");
-    put("batch_class_zero", "class 2\n", "class 0\n");
-    put("batch_hash_capital", "class_leaf ab", "class_leaf AB");
-    put("batch_hash_short", "class_leaf ab", "class_leaf ");
-    put("batch_no_page", "page 1700010000000 0 0 5 3 2\npage 1700010000000 1 0 4 4 0\n", "");
-    put("batch_page_twice", "page 1700010000000 1 0 4 4 0", "page 1700010000000 0 0 4 4 0");
-    put("batch_page_order", "page 1700010000000 1 0 4 4 0", "page 1700000000000 1 0 4 4 0");
-    put("batch_page_sum", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 5 4 0");
-    put("batch_page_empty", "tombstones 7", "page 1700010000000 2 0 0 0 0\ntombstones 7");
-    put("batch_page_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4");
-    put("batch_page_more_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4 0 0");
-    put("batch_shard_u16", "page 1700010000000 1 0 4 4 0", "page 1700010000000 65536 0 4 4 0");
-    put("batch_tombstones_sum", "tombstones 7", "tombstones 8");
-    put("batch_carries_sum", "carries 2", "carries 1");
-    put("batch_started_late", "started 1700010000100", "started 1700010000201");
-    put("batch_finished_late", "finished 1700010000200", "finished 1700010000301");
-    put("batch_floor_none", "floor_max 1700009999999", "floor_max -9223372036854775808");
-    put("batch_ceiling_none", "ceiling_min 1700020000000", "ceiling_min 9223372036854775807");
-    put("batch_minus_zero", "started 1700010000100", "started -0");
-    put("batch_tool_empty", "tool sexton/0.1.0", "tool ");
-    put("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0");
-    put("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65)));
-    put("batch_to", "tombstones 7", "to 1700010060000 0 3 2\ntombstones 7");
-    put("event_kind", "v0 hold", "v0 heartbeat");
-    put("event_id_zero", &"1d".repeat(16), &"00".repeat(16));
-    put("event_id_capital", &"1d".repeat(16), &"1D".repeat(16));
-    put("event_id_short", &"1d".repeat(16), &"1d".repeat(15));
-    put("event_commitment_long", &"c0".repeat(32), &"c0".repeat(33));
-    put("batch_results_zero", "results 4", "results 0");
-    put("batch_results_above_tombstones", "results 4", "results 8");
-    put("batch_results_twice", "results 4", &format!("results 4 {}\nresults 4", "4e".repeat(32)));
-    put("batch_carries_missing", &format!("carries 2 {}\n", "ca".repeat(32)), "");
-    all
+    changes.iter().map(replaced).collect()
+}
+
+fn refused_class_values() -> Vec<(String, String)> {
+    replaced(&[
+        ("class_name_empty", "class upload-3h", "class "),
+        ("class_name_capital", "class upload-3h", "class Upload"),
+        ("class_name_digit_first", "class upload-3h", "class 3h"),
+        ("class_id_zero", "id 1", "id 0"),
+        ("class_id_u32", "id 1", "id 4294967296"),
+        ("class_version_zero", "version 1", "version 0"),
+        ("class_no_promise", "within 3h\n", ""),
+        ("class_span_unit", "within 3h", "within 3dw"),
+        ("class_zone", "zone UTC", "zone U TC"),
+        ("class_zone_unicode", "zone UTC", "zone ÜTC"),
+        ("class_start", "start explicit", "start implied"),
+        ("class_max_open_registered", "start explicit", "start registered"),
+        ("class_max_open_calendar", "max_open 24h", "max_open 1mo"),
+        ("class_max_open_working", "max_open 24h", "max_open 1wd"),
+        ("class_keep_working", "within 3h", "keep 3wd"),
+        ("class_working_beside_keep", "within 15wd", "keep 1s\nwithin 15wd"),
+        ("class_working_too_long", "within 15wd", "within 10001wd"),
+        ("class_dates_without_working", "within 15wd", "within 15d"),
+        ("class_dates_without_within", "within 15wd", "keep 15d"),
+        ("class_holiday_order", "holiday 2026-10-02", "holiday 2026-09-30"),
+        ("class_holiday_twice", "holiday 2026-10-02", "holiday 2026-10-01"),
+        ("class_holiday_no_date", "holiday 2026-10-02", "holiday 2026-02-29"),
+        ("class_holiday_spelling", "holiday 2026-10-02", "holiday 2026-10-2"),
+        ("class_holiday_is_workday", "holiday 2026-10-07", "holiday 2026-10-10"),
+        ("class_workday_order", "workday 2026-10-10", "workday 2026-09-19"),
+        ("class_workday_no_weekend", "workday 2026-10-10", "workday 2026-10-09"),
+        ("class_workday_first", "holiday 2026-10-01", "workday 2026-10-11\nholiday 2026-10-01"),
+        ("class_dates_behind_start", "start explicit", "start explicit\nworkday 2026-10-11"),
+        ("class_slot_zero", "slot 60000", "slot 0"),
+        ("class_disposition", "disposition delete", "disposition shred"),
+        ("class_openings", "openings operator", "openings none"),
+    ])
+}
+
+fn refused_batch_and_event_values() -> Vec<(String, String)> {
+    replaced(&[
+        ("batch_zero", "batch 17", "batch 0"),
+        ("batch_class_zero", "class 2\n", "class 0\n"),
+        ("batch_hash_capital", "class_leaf ab", "class_leaf AB"),
+        ("batch_hash_short", "class_leaf ab", "class_leaf "),
+        ("batch_no_page", "page 1700010000000 0 0 5 3 2\npage 1700010000000 1 0 4 4 0\n", ""),
+        ("batch_page_twice", "page 1700010000000 1 0 4 4 0", "page 1700010000000 0 0 4 4 0"),
+        ("batch_page_order", "page 1700010000000 1 0 4 4 0", "page 1700000000000 1 0 4 4 0"),
+        ("batch_page_sum", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 5 4 0"),
+        ("batch_page_empty", "tombstones 7", "page 1700010000000 2 0 0 0 0\ntombstones 7"),
+        ("batch_page_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4"),
+        ("batch_page_more_words", "page 1700010000000 1 0 4 4 0", "page 1700010000000 1 0 4 4 0 0"),
+        ("batch_shard_u16", "page 1700010000000 1 0 4 4 0", "page 1700010000000 65536 0 4 4 0"),
+        ("batch_tombstones_sum", "tombstones 7", "tombstones 8"),
+        ("batch_carries_sum", "carries 2", "carries 1"),
+        ("batch_started_late", "started 1700010000100", "started 1700010000201"),
+        ("batch_finished_late", "finished 1700010000200", "finished 1700010000301"),
+        ("batch_floor_none", "floor_max 1700009999999", "floor_max -9223372036854775808"),
+        ("batch_ceiling_none", "ceiling_min 1700020000000", "ceiling_min 9223372036854775807"),
+        ("batch_minus_zero", "started 1700010000100", "started -0"),
+        ("batch_tool_empty", "tool sexton/0.1.0", "tool "),
+        ("batch_tool_space", "tool sexton/0.1.0", "tool sexton 0.1.0"),
+        ("batch_tool_long", "tool sexton/0.1.0", &format!("tool {}", "t".repeat(65))),
+        ("batch_to", "tombstones 7", "to 1700010060000 0 3 2\ntombstones 7"),
+        ("event_kind", "v0 hold", "v0 heartbeat"),
+        ("event_id_zero", &"1d".repeat(16), &"00".repeat(16)),
+        ("event_id_capital", &"1d".repeat(16), &"1D".repeat(16)),
+        ("event_id_short", &"1d".repeat(16), &"1d".repeat(15)),
+        ("event_commitment_long", &"c0".repeat(32), &"c0".repeat(33)),
+        ("batch_results_zero", "results 4", "results 0"),
+        ("batch_results_above_tombstones", "results 4", "results 8"),
+        ("batch_results_twice", "results 4", &format!("results 4 {}\nresults 4", "4e".repeat(32))),
+        ("batch_carries_missing", &format!("carries 2 {}\n", "ca".repeat(32)), ""),
+    ])
 }
 
 #[test]
-fn leaves_are_those_of_the_vectors() {
+fn leaves_equal_the_vectors() {
     let event = |kind| Leaf::Event(EventLeaf { kind, ..hold() });
     let leaves = [
         Leaf::Class(class()),
@@ -339,7 +353,7 @@ fn leaves_are_those_of_the_vectors() {
 }
 
 #[test]
-fn an_error_names_the_line_and_what_was_expected() {
+fn error_names_line_expected_and_found() {
     let error = |text: &str| Leaf::parse(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         error(""),
@@ -368,7 +382,7 @@ fn an_error_names_the_line_and_what_was_expected() {
 }
 
 #[test]
-fn a_leaf_has_at_most_its_limit_of_bytes() {
+fn leaf_beyond_its_limit_of_bytes_is_refused() {
     let page = |part: u16| PageLine {
         slot: 10_000_000_000,
         shard: 10_000,
@@ -386,7 +400,7 @@ fn a_leaf_has_at_most_its_limit_of_bytes() {
     let line = "page 10000000000 10000 10000 1 1 0\n".len();
     let fits = u16::try_from((LEAF_MAX_BYTES - with(0, 1).to_text().len()) / line).unwrap();
     let rest = LEAF_MAX_BYTES - with(fits, 1).to_text().len();
-    // 1 to 64 characters of the tool's name reach the limit exactly, the number of tombstones being longer now.
+    // A tool name of 1 to 64 characters reaches the limit exactly; the number of tombstones has grown by a digit.
     let full = with(fits, 1 + rest);
     assert_eq!(full.to_text().len(), LEAF_MAX_BYTES);
     assert_eq!(Leaf::parse(full.encode().unwrap().as_bytes()), Ok(full));
@@ -400,7 +414,7 @@ fn a_leaf_has_at_most_its_limit_of_bytes() {
 }
 
 #[test]
-fn a_class_leaf_has_room_for_the_largest_calendar() {
+fn class_leaf_holds_the_largest_calendar() {
     let every = |step: i64, offset: i64| {
         let dates = (0..1_000).map(|at| crate::window::tests::date(offset + at * step));
         dates.collect::<Vec<_>>()
@@ -435,7 +449,7 @@ fn sums_of_pages_do_not_overflow() {
 }
 
 #[test]
-fn a_batch_that_only_carried_has_no_bounds() {
+fn batch_without_tombstones_has_no_bounds() {
     let page = PageLine { slot: 5, shard: 0, part: 0, seqs: 2, tombstones: 0, carries: 2 };
     let leaf = BatchLeaf {
         pages: vec![page],
@@ -452,7 +466,7 @@ fn a_batch_that_only_carried_has_no_bounds() {
 
 proptest! {
     #[test]
-    fn a_leaf_that_is_accepted_is_written_the_same(
+    fn accepted_leaf_is_written_the_same(
         base in prop_oneof![Just(CLASS_TEXT), Just(BATCH_TEXT), Just(HOLD_TEXT), Just(REQUEST_TEXT)],
         changes in proptest::collection::vec((any::<prop::sample::Index>(), "[ -~\n]"), 0..3),
         drop_line in any::<prop::sample::Index>(),
@@ -478,7 +492,7 @@ proptest! {
     }
 
     #[test]
-    fn a_class_leaf_is_accepted_exactly_if_it_checks(
+    fn class_leaf_is_accepted_if_and_only_if_it_checks(
         name in "[a-z][a-z0-9._-]{0,10}|.{0,10}",
         id in 0u32..3,
         keep in proptest::option::of(0u32..4),
@@ -508,7 +522,7 @@ proptest! {
     }
 
     #[test]
-    fn a_batch_leaf_is_accepted_exactly_if_it_checks(
+    fn batch_leaf_is_accepted_if_and_only_if_it_checks(
         lines in proptest::collection::vec((0u64..3, 0u16..2, 0u32..3, 0u32..3), 0..4),
         off in prop_oneof![4 => Just(0u32), 1 => 1u32..3],
         times in (0i64..4, 0i64..4, 0i64..4),

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
-/// The tree straight from RFC 6962 section 2.1: slow, recursive, nothing shared with the code under test.
+/// Tree by the definitions of RFC 6962 section 2.1: slow, recursive, and independent of the code under test.
 mod reference {
     use super::{Digest, Hash, Sha256};
 
@@ -65,7 +65,7 @@ mod reference {
     }
 }
 
-/// Nodes as the engine keeps them: exactly what a frontier emits, and an error for everything else.
+/// Nodes as the engine keeps them: those that a frontier emits. Any other node is an error.
 #[derive(Default)]
 struct Nodes(HashMap<(u8, u64), Hash>);
 
@@ -90,8 +90,8 @@ fn leaves(n: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn hashes_are_those_of_the_published_rfc_6962_vectors() {
-    // From certificate-transparency-go's tests: the empty root, the hash of the empty leaf, a leaf, a node.
+fn hashes_equal_the_published_rfc_6962_vectors() {
+    // From the tests of certificate-transparency-go: the empty root, the hash of the empty leaf, a leaf, a node.
     let hex = |hash: Hash| hex::encode(hash);
     assert_eq!(hex(empty_root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     assert_eq!(hex(leaf_hash(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
@@ -102,8 +102,9 @@ fn hashes_are_those_of_the_published_rfc_6962_vectors() {
     );
 }
 
+/// Covers every tree of up to 70 leaves.
 #[test]
-fn roots_and_proofs_equal_the_rfc_text_for_every_tree_up_to_70_leaves() {
+fn roots_and_proofs_of_small_trees_equal_the_rfc_text() {
     let all = leaves(70);
     let (nodes, _) = Nodes::of(&all);
     let roots: Vec<Hash> = (0..=all.len()).map(|n| reference::mth(&all[..n])).collect();
@@ -126,7 +127,7 @@ fn roots_and_proofs_equal_the_rfc_text_for_every_tree_up_to_70_leaves() {
 }
 
 #[test]
-fn a_frontier_knows_the_root_at_every_size_and_emits_each_complete_subtree_once() {
+fn frontier_has_every_root_and_emits_each_subtree_once() {
     let all = leaves(70);
     let mut frontier = Frontier::new();
     let mut emitted = HashMap::new();
@@ -149,7 +150,7 @@ fn a_frontier_knows_the_root_at_every_size_and_emits_each_complete_subtree_once(
 }
 
 #[test]
-fn a_frontier_of_impossible_parts_is_refused() {
+fn frontier_of_impossible_parts_is_refused() {
     let wrong = Frontier::from_parts(5, vec![[0; 32]]);
     assert_eq!(wrong, Err(MerkleError::FrontierLength { size: 5, expected: 2, found: 1 }));
     assert!(Frontier::from_parts(SIZE_MAX, vec![[0; 32]]).is_ok());
@@ -157,8 +158,9 @@ fn a_frontier_of_impossible_parts_is_refused() {
     assert_eq!(Frontier::from_parts(size, vec![[0; 32]; 2]), Err(MerkleError::SizeTooLarge { size }));
 }
 
+/// Such proofs read no node either.
 #[test]
-fn proofs_of_nothing_are_empty_read_nothing_and_are_refused() {
+fn proofs_of_nothing_are_empty_and_refused() {
     let mut read = |_, _| -> Result<Hash, Infallible> { panic!("nothing is to be read") };
     assert_eq!(inclusion_proof(3, 3, &mut read), Ok(vec![]));
     assert_eq!(inclusion_proof(0, 0, &mut read), Ok(vec![]));
@@ -184,7 +186,7 @@ fn sizes_beyond_the_limit_are_refused() {
 }
 
 #[test]
-fn consistency_from_the_empty_tree_and_with_itself_leaves_no_choice() {
+fn consistency_from_empty_or_equal_tree_needs_an_empty_proof() {
     let (hash, empty) = ([7; 32], empty_root());
     assert_eq!(verify_consistency(0, 0, &empty, &empty, &[]), Ok(()));
     assert_eq!(verify_consistency(0, 9, &empty, &hash, &[]), Ok(()));
@@ -197,7 +199,7 @@ fn consistency_from_the_empty_tree_and_with_itself_leaves_no_choice() {
     assert!(verify_consistency(9, 9, &hash, &hash, &[hash]).is_err());
 }
 
-/// Every one-bit change of the hashes, every shortening, one hash more at either end.
+/// Returns changed proofs: every flipped bit, every shortening, an additional hash at either end.
 fn mutations(proof: &[Hash]) -> Vec<Vec<Hash>> {
     let mut mutations = vec![[proof, &[[0; 32]]].concat(), [&[[0; 32]], proof].concat()];
     if let (Some(first), Some(last)) = (proof.first(), proof.last()) {
@@ -217,7 +219,7 @@ fn mutations(proof: &[Hash]) -> Vec<Vec<Hash>> {
 }
 
 #[test]
-fn a_changed_inclusion_proof_leaf_index_or_root_is_refused() {
+fn changed_inclusion_proof_leaf_index_or_root_is_refused() {
     let all = leaves(13);
     let (nodes, _) = Nodes::of(&all);
     for n in 1..=13_u64 {
@@ -244,7 +246,7 @@ fn a_changed_inclusion_proof_leaf_index_or_root_is_refused() {
 }
 
 #[test]
-fn a_changed_consistency_proof_or_root_is_refused() {
+fn changed_consistency_proof_or_root_is_refused() {
     let (nodes, _) = Nodes::of(&leaves(13));
     for new in 2..=13 {
         for old in 1..new {
@@ -268,7 +270,7 @@ fn a_changed_consistency_proof_or_root_is_refused() {
 }
 
 #[test]
-fn a_proof_too_short_or_too_long_is_called_so() {
+fn proof_of_wrong_length_is_named_short_or_long() {
     let (nodes, _) = Nodes::of(&leaves(8));
     let (leaf, root) = (leaf_hash(b"leaf 5"), root(8, &mut nodes.reader()).unwrap());
     let proof = inclusion_proof(5, 8, &mut nodes.reader()).unwrap();
@@ -279,7 +281,7 @@ fn a_proof_too_short_or_too_long_is_called_so() {
     assert_eq!(verify_consistency(3, 8, &root, &root, &[]), length(0, "short"));
 }
 
-/// A tree of any size in which all leaves are `0` but one, which is `1`: its nodes can be computed without keeping them.
+/// Tree of any size with a single leaf `1` among leaves `0`. Its nodes are computed, not stored.
 fn sparse(special: u64) -> impl FnMut(u8, u64) -> Result<Hash, Infallible> {
     let mut plain = vec![leaf_hash(b"0")];
     for level in 0..63 {
@@ -358,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn our_proofs_satisfy_the_verifier_of_tlog_tiles(n in 1_u64..600, i: prop::sample::Index, m: prop::sample::Index) {
+    fn tlog_tiles_crate_verifies_our_proofs(n in 1_u64..600, i: prop::sample::Index, m: prop::sample::Index) {
         let all = leaves(usize::try_from(n).unwrap());
         let (nodes, frontier) = Nodes::of(&all);
         let theirs = |proof: Vec<Hash>| proof.into_iter().map(tlog_tiles::Hash).collect::<Vec<_>>();
@@ -374,7 +376,7 @@ proptest! {
     }
 
     #[test]
-    fn verification_of_arbitrary_input_never_panics_and_never_succeeds(
+    fn arbitrary_proofs_never_panic_and_never_verify(
         a: u64, b: u64, x: Hash, y: Hash, proof in prop::collection::vec(any::<Hash>(), 0..130),
     ) {
         prop_assert!(verify_inclusion(a, b, &x, &proof, &y).is_err());

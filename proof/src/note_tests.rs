@@ -1,3 +1,4 @@
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -5,12 +6,12 @@ use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
 
 use super::*;
 
-/// The example of the C2SP signed-note specification.
+/// Example of the C2SP signed-note specification.
 const SPEC_VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 const SPEC_NOTE: &str = "This is an example message.\n\n\
     — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
 
-/// The example of Go's golang.org/x/mod/sumdb/note.
+/// Example of Go's golang.org/x/mod/sumdb/note.
 const GO_PRIVATE: &str = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
 const GO_VKEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 const GO_TEXT: &str = "If you think cryptography is the answer to your problem,\n\
@@ -28,7 +29,7 @@ fn witness() -> Cosigner {
     Cosigner::generate("witness.example/w1", [2; 32]).unwrap()
 }
 
-/// A vkey written without the code under test.
+/// Returns a vkey, written without the code under test.
 fn vkey(name: &str, kind: u8, key: &[u8]) -> String {
     let typed = [&[kind], key].concat();
     let id = Sha256::digest([name.as_bytes(), b"\n", &typed].concat());
@@ -36,7 +37,7 @@ fn vkey(name: &str, kind: u8, key: &[u8]) -> String {
 }
 
 #[test]
-fn the_specifications_key_and_note_verify_and_print_the_same() {
+fn specification_key_and_note_verify_and_round_trip() {
     let key = Verifier::parse(SPEC_VKEY).unwrap();
     assert_eq!((key.name(), key.id(), key.key_type()), ("example.com/foo", 0x530d_903a, KeyType::Ed25519));
     assert_eq!(key.to_string(), SPEC_VKEY);
@@ -47,7 +48,7 @@ fn the_specifications_key_and_note_verify_and_print_the_same() {
 }
 
 #[test]
-fn the_go_example_signs_to_the_same_bytes() {
+fn go_example_signs_to_the_same_bytes() {
     let signer = Signer::from_private(GO_PRIVATE).unwrap();
     assert_eq!(signer.to_private(), GO_PRIVATE);
     assert_eq!(signer.verifier().to_string(), GO_VKEY);
@@ -55,7 +56,7 @@ fn the_go_example_signs_to_the_same_bytes() {
 }
 
 #[test]
-fn signed_note_accepts_what_we_sign() {
+fn signed_note_crate_accepts_our_signatures() {
     let signer = signer();
     let note = format!("{TEXT}\n{}", signer.sign(TEXT));
     let theirs = signed_note::Note::from_bytes(note.as_bytes()).unwrap();
@@ -66,7 +67,7 @@ fn signed_note_accepts_what_we_sign() {
 }
 
 #[test]
-fn we_accept_what_signed_note_signs() {
+fn signatures_of_the_signed_note_crate_are_accepted() {
     let theirs = StandardSigner::new(&signer().to_private()).unwrap();
     let mut note = signed_note::Note::new("a\n\nb\n".as_bytes(), &[]).unwrap();
     note.add_sigs(&[&theirs]).unwrap();
@@ -76,14 +77,14 @@ fn we_accept_what_signed_note_signs() {
 }
 
 #[test]
-fn a_cosignature_signs_time_and_text_as_the_specification_says() {
+fn cosignature_signs_time_and_text_of_the_specification() {
     let (witness, key) = (witness(), witness().verifier());
     assert_eq!(key.to_string(), vkey("witness.example/w1", 4, key.public_key()));
     let line = witness.cosign(1_679_315_147, TEXT);
     let note = Note::parse(format!("{TEXT}\n{line}")).unwrap();
     let time = Some(1_679_315_147);
     assert_eq!(note.verify(&[&key]), Ok(vec![Verified { verifier: &key, time }]));
-    // Rebuilt by hand: id, big-endian time, Ed25519 over the message in words.
+    // The expected payload, built by hand: id, big-endian time, Ed25519 over the message of the specification.
     let payload = STANDARD.decode(line.trim_end().rsplit_once(' ').unwrap().1).unwrap();
     assert_eq!(payload[..4], key.id().to_be_bytes());
     assert_eq!(payload[4..12], 1_679_315_147_u64.to_be_bytes());
@@ -94,7 +95,7 @@ fn a_cosignature_signs_time_and_text_as_the_specification_says() {
 }
 
 #[test]
-fn a_cosignature_time_beyond_the_specifications_bound_is_bad() {
+fn cosignature_time_beyond_the_bound_is_bad() {
     let key = witness().verifier();
     let at = |time| {
         Note::parse(format!("{TEXT}\n{}", witness().cosign(time, TEXT))).unwrap().verify(&[&key]).map(|_| ())
@@ -105,7 +106,7 @@ fn a_cosignature_time_beyond_the_specifications_bound_is_bad() {
 }
 
 #[test]
-fn a_cosignature_is_no_signature_of_the_log_and_a_signature_no_cosignature() {
+fn signature_and_cosignature_do_not_replace_each_other() {
     let seed = [3; 32];
     let (log, cosigner) = (Signer::generate("n", seed).unwrap(), Cosigner::generate("n", seed).unwrap());
     let (log_key, cosigner_key) = (log.verifier(), cosigner.verifier());
@@ -117,8 +118,9 @@ fn a_cosignature_is_no_signature_of_the_log_and_a_signature_no_cosignature() {
     assert_eq!(cosigned.verify(&[&log_key]), Err(NoteError::Unverified { signatures: 1 }));
 }
 
+/// An unknown key may share its name, or its id, with a known key.
 #[test]
-fn unknown_signatures_are_ignored_even_with_the_name_or_the_id_of_a_known_key() {
+fn unknown_signatures_are_ignored() {
     let key = signer().verifier();
     let garbage = [9; 64];
     let same_name = signature_line(key.name(), key.id() ^ 1, &garbage);
@@ -132,8 +134,9 @@ fn unknown_signatures_are_ignored_even_with_the_name_or_the_id_of_a_known_key() 
     assert_eq!(note.verify(&[]), Err(NoteError::Unverified { signatures: 3 }));
 }
 
+/// Good signatures of other known keys do not help.
 #[test]
-fn one_bad_signature_of_a_known_key_spoils_the_note_whatever_else_signed() {
+fn bad_signature_of_a_known_key_refuses_the_note() {
     let (key, witness_key) = (signer().verifier(), witness().verifier());
     let good = witness().cosign(5, TEXT);
     for bad in [
@@ -154,8 +157,8 @@ fn one_bad_signature_of_a_known_key_spoils_the_note_whatever_else_signed() {
 }
 
 #[test]
-fn a_malleable_signature_is_bad() {
-    // S + L for the group order L: the same equation, other bytes.
+fn malleable_signature_is_bad() {
+    // S + L for the group order L satisfies the same equation with other bytes.
     let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
     let note = Note::parse(format!("{TEXT}\n{}", signer().sign(TEXT))).unwrap();
     let mut signature = note.signatures[0].bytes.clone();
@@ -171,7 +174,7 @@ fn a_malleable_signature_is_bad() {
 }
 
 #[test]
-fn two_different_keys_of_one_name_and_id_are_refused_as_ambiguous() {
+fn two_keys_of_the_same_name_and_id_are_ambiguous() {
     let key = signer().verifier();
     let mut twin = Verifier::parse(&vkey(key.name(), 1, witness().verifier().public_key())).unwrap();
     twin.set_id_for_test(key.id());
@@ -182,7 +185,7 @@ fn two_different_keys_of_one_name_and_id_are_refused_as_ambiguous() {
 }
 
 #[test]
-fn any_flipped_bit_of_a_signed_note_keeps_it_from_verifying() {
+fn any_flipped_bit_of_a_signed_note_is_refused() {
     let (log, cosigner) = (signer().verifier(), witness().verifier());
     let note = format!("{TEXT}\n{}{}", signer().sign(TEXT), witness().cosign(5, TEXT)).into_bytes();
     let both =
@@ -199,7 +202,7 @@ fn any_flipped_bit_of_a_signed_note_keeps_it_from_verifying() {
 }
 
 #[test]
-fn the_text_ends_at_the_last_blank_line() {
+fn text_ends_at_the_last_blank_line() {
     let line = signature_line("n", 1, &[1]);
     for text in ["\n", "a\n", "a\n\nb\n", "\n\n", "a\n\n\n", "— n AAAAAQE=\n\na\n"] {
         assert_eq!(Note::parse(format!("{text}\n{line}")).map(|n| n.text), Ok(text.to_owned()), "{text:?}");
@@ -235,7 +238,7 @@ fn malformed_notes_are_refused_and_named() {
         " — n AAAAAQE=\n",
         "—\u{a0}n AAAAAQE=\n",
     ] {
-        // A line of its own spoils the note wherever it stands; an empty one moves the blank line.
+        // An additional line makes the note malformed at any position; an empty line moves the blank line.
         let note = format!("a\n\n{line}{bad}");
         let expected = if bad == "\n" { NoteError::Shape } else { NoteError::SignatureLine { line: 2 } };
         assert_eq!(parse(&note), expected, "{bad:?}");
@@ -258,8 +261,9 @@ fn notes_have_limits_in_bytes_and_signatures() {
     assert_eq!(of_length(NOTE_BYTES_MAX + 1), Err(NoteError::TooLong { bytes: NOTE_BYTES_MAX + 1 }));
 }
 
+/// Names have at most 255 bytes, and no spaces, pluses or control characters.
 #[test]
-fn names_have_no_spaces_pluses_or_control_characters_and_at_most_255_bytes() {
+fn names_outside_charset_or_length_are_refused() {
     for good in ["a", "example.com/log", "büro", "-", &"x".repeat(255)] {
         assert_eq!(check_name(good), Ok(()));
     }
@@ -324,12 +328,12 @@ fn weak_and_non_canonical_public_keys_are_refused() {
         (key[0], key[31]) = (low, high);
         key
     };
-    // The identity, the point of order 2, a point of order 4; and the identity as y = p + 1.
+    // The identity, the point of order 2, a point of order 4, and the identity encoded as y = p + 1.
     for key in [encoded(1, 0, 0), encoded(0xec, 0x7f, 0xff), encoded(0, 0, 0), encoded(0xee, 0x7f, 0xff)] {
         assert!(matches!(Verifier::parse(&vkey("n", 1, &key)), Err(NoteError::Key { .. })), "{key:?}");
         assert!(matches!(Verifier::parse(&vkey("n", 4, &key)), Err(NoteError::Key { .. })), "{key:?}");
     }
-    // y = p + 3 is on the curve and of large order as y = 3; only its encoding is wrong.
+    // y = p + 3 is y = 3, on the curve and of large order; only its encoding is not canonical.
     let (three, alias) = (encoded(3, 0, 0), encoded(0xf0, 0x7f, 0xff));
     assert!(Verifier::parse(&vkey("n", 1, &three)).is_ok());
     assert!(ed25519_dalek::VerifyingKey::from_bytes(&alias).is_ok());
@@ -369,7 +373,7 @@ fn numbers_have_one_spelling() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic_and_what_is_accepted_prints_the_same(
+    fn arbitrary_bytes_are_refused_or_printed_the_same(
         bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),
             "[a— \n+]{0,20}\n\n(— [a-c]{1,2} [A-D]{6}[AE]={1,2}\n){0,3}".prop_map(String::into_bytes),
@@ -393,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn base64_is_read_with_vectors_as_it_is_byte_by_byte(
+    fn base64_decodes_alike_with_and_without_vectors(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         change in prop::option::of(any::<(prop::sample::Index, char)>()),
         tail in "[=A-D]{0,2}",
@@ -409,7 +413,7 @@ proptest! {
     }
 
     #[test]
-    fn keys_and_signatures_of_any_seed_go_round(seed: [u8; 32], text in "([a-z ]{0,9}\n){1,4}", time in 0..=i64::MAX.unsigned_abs()) {
+    fn keys_and_signatures_of_any_seed_round_trip(seed: [u8; 32], text in "([a-z ]{0,9}\n){1,4}", time in 0..=i64::MAX.unsigned_abs()) {
         let (signer, cosigner) = (Signer::generate("l", seed).unwrap(), Cosigner::generate("w", seed).unwrap());
         let again = Signer::from_private(&signer.to_private()).unwrap();
         prop_assert_eq!(again.sign(&text), signer.sign(&text));

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::checkpoint::CheckpointError;
 use crate::merkle;
-use crate::note::{Cosigner, Signer};
+use crate::note::{Cosigner, NoteError, Signer};
 
 const ORIGIN: &str = "example.com/log";
 
@@ -10,7 +11,7 @@ fn log_key(origin: &str, seed: u8) -> Signer {
     Signer::generate(origin, [seed; 32]).unwrap()
 }
 
-/// Witness number `n`, whose key is named otherwise than the policy names it.
+/// Returns witness number `n`. The name of its key differs from its name in the policy.
 fn cosigner(n: u8) -> Cosigner {
     Cosigner::generate(&format!("witness.example/{n}"), [100 + n; 32]).unwrap()
 }
@@ -19,7 +20,7 @@ fn log_line() -> String {
     format!("log {}\n", log_key(ORIGIN, 1).verifier())
 }
 
-/// Witnesses `w1` to `w<n>`.
+/// Returns the lines of the witnesses `w1` to `w<n>`.
 fn witness_lines(n: u8) -> String {
     (1..=n).map(|n| format!("witness w{n} {}\n", cosigner(n).verifier())).collect()
 }
@@ -28,7 +29,7 @@ fn text() -> String {
     Checkpoint { origin: ORIGIN.into(), size: 3, root: [5; 32] }.to_text()
 }
 
-/// The checkpoint signed by the log and cosigned by these witnesses at time 1000 + n.
+/// Returns the checkpoint signed by the log and cosigned by these witnesses at time 1000 + n.
 fn signed(witnesses: &[u8]) -> String {
     let text = text();
     let mut note = format!("{text}\n{}", log_key(ORIGIN, 1).sign(&text));
@@ -42,7 +43,7 @@ fn policy(rest: &str) -> Policy {
     Policy::parse(log_line() + &witness_lines(6) + rest).unwrap()
 }
 
-/// The rule that the line `line` of this policy breaks.
+/// Returns the rule that line `line` of this policy breaks.
 fn problem(policy: &str, line: usize) -> LineError {
     match Policy::parse(policy) {
         Err(PolicyError::Line { line: found, problem }) if found == line => problem,
@@ -51,7 +52,7 @@ fn problem(policy: &str, line: usize) -> LineError {
 }
 
 #[test]
-fn the_quorum_of_two_levels_of_the_specification_is_evaluated() {
+fn specification_quorum_of_two_levels_is_evaluated() {
     let policy = policy(
         "group X-witnesses 2 w1 w2 w3\ngroup Y-witnesses any w4 w5 w6\n\
          group X-and-Y all X-witnesses Y-witnesses\nquorum X-and-Y\n",
@@ -89,7 +90,7 @@ fn thresholds_are_all_any_or_a_number() {
 }
 
 #[test]
-fn quorum_none_is_always_met_and_says_that_nothing_was_required() {
+fn quorum_none_is_met_and_reported_as_not_required() {
     for witnesses in [&[][..], &[1]] {
         let verified = policy("quorum none\n").verify(&signed(witnesses)).unwrap();
         assert_eq!((verified.quorum_met, verified.quorum_required), (true, false));
@@ -99,14 +100,14 @@ fn quorum_none_is_always_met_and_says_that_nothing_was_required() {
 }
 
 #[test]
-fn a_single_witness_can_be_the_quorum() {
+fn single_witness_can_be_the_quorum() {
     let policy = policy("quorum w2\n");
     assert!(policy.verify(&signed(&[2])).unwrap().quorum_met);
     assert!(!policy.verify(&signed(&[1, 3])).unwrap().quorum_met);
 }
 
 #[test]
-fn a_witness_that_cosigned_twice_counts_once() {
+fn witness_that_cosigned_twice_counts_once() {
     let policy = policy("group g 2 w1 w2\nquorum g\n");
     let note = signed(&[1]) + &cosigner(1).cosign(7, &text());
     let verified = policy.verify(&note).unwrap();
@@ -115,7 +116,7 @@ fn a_witness_that_cosigned_twice_counts_once() {
 }
 
 #[test]
-fn a_caller_may_count_early_cosignatures_only() {
+fn caller_may_count_early_cosignatures_only() {
     let policy = policy("group g 2 w1 w2 w3\nquorum g\n");
     let mut cosignatures = policy.verify(&signed(&[1, 2, 3])).unwrap().cosignatures;
     assert!(policy.quorum_met_by(&cosignatures));
@@ -126,15 +127,16 @@ fn a_caller_may_count_early_cosignatures_only() {
 }
 
 #[test]
-fn the_names_of_groups_and_strangers_count_for_nothing() {
+fn names_of_groups_and_strangers_count_for_nothing() {
     let policy = policy("group g 2 w1 w2\nquorum g\n");
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 0)).collect::<Vec<_>>();
     assert!(!policy.quorum_met_by(&named(&["g", "w1", "stranger"])));
     assert!(policy.quorum_met_by(&named(&["w1", "w2"])));
 }
 
+/// The quorum makes no difference.
 #[test]
-fn a_bad_signature_of_a_known_key_refuses_the_checkpoint_whatever_the_quorum() {
+fn bad_signature_of_a_known_key_refuses_the_checkpoint() {
     let bad_witness = signed(&[1]) + &cosigner(2).cosign(1, "another\n1\ntext\n");
     let bad_log = signed(&[1]) + &log_key(ORIGIN, 1).sign("another\n");
     for quorum in ["quorum none\n", "quorum w1\n"] {
@@ -143,13 +145,14 @@ fn a_bad_signature_of_a_known_key_refuses_the_checkpoint_whatever_the_quorum() {
             assert!(matches!(error, PolicyError::Note(NoteError::BadSignature { .. })), "{error}");
         }
     }
-    // The same line of a witness that the policy does not know is ignored.
+    // The bad signature is ignored if the policy does not know the witness.
     let few = Policy::parse(log_line() + &witness_lines(1) + "quorum w1\n").unwrap();
     assert!(few.verify(&bad_witness).unwrap().quorum_met);
 }
 
+/// Signatures of other logs and of witnesses do not help.
 #[test]
-fn the_log_of_the_origin_must_have_signed_whoever_else_did() {
+fn checkpoint_without_a_signature_of_its_log_is_refused() {
     let text = text();
     let two_logs = format!("log {}\n{}", log_key("other", 2).verifier(), policy_text("quorum none\n"));
     let two_logs = Policy::parse(two_logs).unwrap();
@@ -169,7 +172,7 @@ fn policy_text(rest: &str) -> String {
 }
 
 #[test]
-fn a_witness_that_has_the_name_of_the_log_does_not_sign_for_it() {
+fn witness_with_the_name_of_the_log_does_not_sign_for_it() {
     let namesake = Cosigner::generate(ORIGIN, [7; 32]).unwrap();
     let policy =
         Policy::parse(format!("{}witness w {}\nquorum w\n", log_line(), namesake.verifier())).unwrap();
@@ -181,7 +184,7 @@ fn a_witness_that_has_the_name_of_the_log_does_not_sign_for_it() {
 }
 
 #[test]
-fn an_origin_of_no_log_of_the_policy_is_unknown() {
+fn origin_of_no_log_of_the_policy_is_unknown() {
     let other = format!("log {}\nquorum none\n", log_key("other", 1).verifier());
     let unknown = PolicyError::UnknownLog { origin: ORIGIN.into() };
     assert_eq!(Policy::parse(other).unwrap().verify(&signed(&[])), Err(unknown.clone()));
@@ -189,7 +192,7 @@ fn an_origin_of_no_log_of_the_policy_is_unknown() {
 }
 
 #[test]
-fn a_log_may_have_several_keys_and_any_one_suffices() {
+fn log_may_have_several_keys_of_which_any_suffices() {
     let keys = [log_key(ORIGIN, 1), log_key(ORIGIN, 2)];
     let lines: String = keys.iter().map(|key| format!("log {}\n", key.verifier())).collect();
     let policy = Policy::parse(lines + "quorum none\n").unwrap();
@@ -200,7 +203,7 @@ fn a_log_may_have_several_keys_and_any_one_suffices() {
 }
 
 #[test]
-fn a_signed_text_that_is_no_checkpoint_is_refused() {
+fn signed_text_that_is_no_checkpoint_is_refused() {
     let text = text() + "extension\n";
     let note = format!("{text}\n{}", log_key(ORIGIN, 1).sign(&text));
     let error = policy("quorum none\n").verify(&note);
@@ -260,8 +263,9 @@ fn control_characters_and_other_encodings_are_refused() {
     assert_eq!(Policy::parse(b"#\xff\nquorum none\n"), Err(PolicyError::NotUtf8 { offset: 1 }));
 }
 
+/// A last line without line feed is refused, too.
 #[test]
-fn there_is_exactly_one_quorum_line_and_the_last_line_is_ended() {
+fn missing_or_second_quorum_line_is_refused() {
     assert_eq!(Policy::parse(log_line()), Err(PolicyError::NoQuorum));
     assert_eq!(Policy::parse("\n"), Err(PolicyError::NoQuorum));
     assert_eq!(problem("quorum none\nquorum none\n", 2), LineError::SecondQuorum);
@@ -288,15 +292,16 @@ fn names_are_defined_once_before_they_are_used_and_never_none() {
 }
 
 #[test]
-fn a_name_is_a_member_once() {
+fn name_is_a_member_once() {
     let twice = LineError::MemberTwice { name: "w1".into() };
     let witnesses = witness_lines(2);
     assert_eq!(problem(&format!("{witnesses}group g 2 w1 w1\nquorum g\n"), 3), twice);
     assert_eq!(problem(&format!("{witnesses}group g all w1\ngroup h all w2 w1\nquorum h\n"), 4), twice);
 }
 
+/// Another name for the same key does not help. A log and a witness may share a key.
 #[test]
-fn one_public_key_is_one_log_or_one_witness_whatever_its_name() {
+fn public_key_is_a_single_log_or_a_single_witness() {
     let renamed = Signer::generate("renamed", [1; 32]).unwrap().verifier();
     let duplicate = LineError::DuplicateKey { name: "renamed".into() };
     assert_eq!(problem(&format!("{}log {renamed}\n", log_line()), 2), duplicate);
@@ -317,7 +322,7 @@ fn logs_and_witnesses_have_keys_of_their_types() {
 }
 
 #[test]
-fn a_policy_has_limits() {
+fn policy_beyond_its_limits_is_refused() {
     let many = |n: u16| -> String {
         let seed = |n: u16| std::array::from_fn(|i| n.to_be_bytes()[i % 2]);
         let key = |n| Cosigner::generate("w", seed(n)).unwrap().verifier();
@@ -337,7 +342,7 @@ fn a_policy_has_limits() {
 }
 
 #[test]
-fn any_flipped_bit_of_a_cosigned_checkpoint_breaks_log_or_quorum() {
+fn any_flipped_bit_of_a_checkpoint_breaks_log_or_quorum() {
     let policy = policy("group g all w1 w2\nquorum g\n");
     let note = signed(&[1, 2]);
     assert!(policy.verify(&note).unwrap().quorum_met);
@@ -353,7 +358,7 @@ fn any_flipped_bit_of_a_cosigned_checkpoint_breaks_log_or_quorum() {
 }
 
 #[test]
-fn a_checkpoint_of_the_empty_tree_verifies() {
+fn checkpoint_of_the_empty_tree_verifies() {
     let text = Checkpoint { origin: ORIGIN.into(), size: 0, root: merkle::empty_root() }.to_text();
     let note = format!("{text}\n{}", log_key(ORIGIN, 1).sign(&text));
     assert_eq!(policy("quorum none\n").verify(&note).map(|v| v.checkpoint.size), Ok(0));
@@ -370,8 +375,9 @@ proptest! {
         let _ = Policy::parse(bytes);
     }
 
+    /// A changed policy never panics either.
     #[test]
-    fn a_changed_policy_never_panics_nor_makes_a_stranger_a_log(at: prop::sample::Index, byte: u8) {
+    fn changed_policy_never_trusts_another_log(at: prop::sample::Index, byte: u8) {
         let mut text = policy_text("group g 2 w1 w2\nquorum g\n").into_bytes();
         *at.get_mut(&mut text[..]) = byte;
         if let Ok(policy) = Policy::parse(text) {

@@ -3,7 +3,8 @@
 use super::*;
 
 impl World {
-    /// As [`World::new`], but the objects are anonymised, every third but deleted; 34 results are in three chunks.
+    /// Creates a world like [`World::new`] in which two objects of three are anonymised. Their 34 results fill three
+    /// chunks.
     pub(super) fn anonymised() -> Self {
         let mut world = Self::new();
         world.class.disposition = Disposition::Anonymise;
@@ -15,7 +16,7 @@ impl World {
         world
     }
 
-    /// What was written instead of every object that was anonymised.
+    /// Returns the results of all anonymised objects.
     fn write_results(&mut self) {
         let all = self.tombstones.iter().zip(&self.openings);
         let anonymised = all.filter(|(tombstone, _)| tombstone.method == Method::Anonymised);
@@ -37,7 +38,7 @@ impl World {
         file
     }
 
-    /// The result that goes into the receipt of tombstone `record`.
+    /// Returns the result that goes into the receipt of tombstone `record`.
     pub(super) fn result(&self, file: &[u8], record: u32) -> Option<ResultProof> {
         let record = self.result_of.unwrap_or(Some(record))?;
         let tombstone = self.tombstones[usize::try_from(record).unwrap()];
@@ -48,13 +49,13 @@ impl World {
     }
 }
 
-/// Of 0 to 64 bytes.
+/// Returns a digest of 0 to 64 bytes.
 fn digest(tombstone: &Tombstone) -> Vec<u8> {
     let byte = u8::try_from(tombstone.seq).unwrap();
     vec![byte; usize::from(byte) * 64 / 29]
 }
 
-/// The receipt of tombstone `record` of a world, its result changed.
+/// Returns the receipt of tombstone `record` of a world, with its result changed.
 fn with_result(world: &World, record: u32, change: impl FnOnce(&mut ResultProof)) -> String {
     let file = TlogProof::parse(world.receipt(record).as_bytes()).unwrap();
     let mut receipt = Receipt::decode_extra(file.extra.as_ref().unwrap()).unwrap();
@@ -62,7 +63,7 @@ fn with_result(world: &World, record: u32, change: impl FnOnce(&mut ResultProof)
     TlogProof { extra: Some(receipt.encode_extra()), ..file }.to_text()
 }
 
-/// Receipts of anonymised objects that fail one check each, with the error's variant.
+/// Receipts of anonymised objects that fail a single check each, with the variant of the error.
 pub(super) fn failing() -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     let mut put = |name, record, change: &dyn Fn(&mut World)| {
@@ -84,7 +85,7 @@ pub(super) fn failing() -> Vec<(&'static str, String)> {
     put("ResultPlace", 0, &|world| world.result_of = Some(Some(1)));
     put("ResultPlace", 0, &|world| world.result_patch = Some((64 + 7, 9)));
     put("ResultCommitment", 0, &|world| {
-        // Another r, by which the tombstone's own commitment is right.
+        // Another r, with which the commitment of the tombstone holds.
         world.openings[0].r = [77; 32];
         world.seal();
     });
@@ -96,7 +97,7 @@ pub(super) fn failing() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_receipt_of_an_anonymised_object_says_what_was_written_instead() {
+fn receipt_of_an_anonymised_object_has_its_result() {
     let world = World::anonymised();
     assert_eq!(world.results.len(), 34);
     let mut verdicts = Vec::new();
@@ -106,7 +107,7 @@ fn a_receipt_of_an_anonymised_object_says_what_was_written_instead() {
         let expected = (tombstone.method == Method::Anonymised).then(|| digest(&tombstone));
         assert_eq!(verdict.result_digest, expected);
         assert_eq!(verdict.disposition, Disposition::Anonymise);
-        assert_eq!(verdict.outcome(), Outcome::Kept);
+        assert_eq!(verdict.compliance(), Compliance::Kept);
         verdicts.push(verdict);
     }
     let policy = policy();
@@ -134,7 +135,7 @@ fn every_changed_byte_of_the_result_is_refused() {
 }
 
 #[test]
-fn the_bytes_of_a_result_in_a_receipt_are_those_of_the_format() {
+fn bytes_of_a_result_in_a_receipt_are_those_of_the_format() {
     let extra = |world: &World| {
         let file = TlogProof::parse(world.receipt(0).as_bytes()).unwrap();
         Receipt::decode_extra(&file.extra.unwrap()).unwrap()
@@ -161,11 +162,11 @@ fn the_bytes_of_a_result_in_a_receipt_are_those_of_the_format() {
 }
 
 #[test]
-fn what_the_host_deleted_itself_is_authentic_and_not_a_deletion() {
+fn release_by_the_host_is_authentic_and_not_a_deletion() {
     let mut world = World::new();
     (world.tombstones[4].reason, world.tombstones[4].method) = (Reason::Host, Method::Released);
     let verdict = world.verify(4).unwrap();
-    assert_eq!(verdict.outcome(), Outcome::NotADeletion(Method::Released));
+    assert_eq!(verdict.compliance(), Compliance::NotADeletion(Method::Released));
     world.tombstones[4].reason = Reason::Erasure;
     assert!(matches!(world.verify(4), Err(VerifyError::Record(RecordError::Pair { .. }))));
 }

@@ -1,12 +1,18 @@
 use super::*;
 use crate::checkpoint::Checkpoint;
-use crate::file::SIBLINGS_MAX;
-use crate::file::{ChunkTree, root};
+use crate::commitment::{Opening, commit};
+use crate::file::{ChunkProof, ChunkTree, SIBLINGS_MAX, root};
 use crate::id::vectors::Vectors;
-use crate::leaf::{Disposition, FileRef, LEAF_MAX_BYTES, Openings, PageLine, StartRule};
+use crate::id::{NO_CEILING, NO_FLOOR, RegistrationId};
+use crate::leaf::{
+    BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, Openings, PageLine, StartRule,
+};
+use crate::merkle::{Hash, leaf_hash};
 use crate::note::{Cosigner, Signer};
-use crate::record::{FileKind, Header, Method, ResultRecord};
-use crate::window::Calendar;
+use crate::policy::Policy;
+use crate::record::{FileKind, Header, Method, Reason, RecordError, ResultRecord, Tombstone};
+use crate::tlog_proof::TlogProof;
+use crate::window::{Calendar, Window};
 use proptest::prelude::*;
 
 #[path = "receipt_result_tests.rs"]
@@ -15,7 +21,7 @@ mod results;
 const ORIGIN: &str = "sexton.example/log";
 const STARTED_MS: i64 = 1_717_200_000_000;
 
-/// A log of a class leaf, a batch leaf and others, every part of which can be changed before a receipt is made of it.
+/// Log of a class leaf, a batch leaf and others. Tests change parts of it before they make a receipt.
 #[derive(Clone)]
 struct World {
     origin: String,
@@ -23,31 +29,30 @@ struct World {
     batch: BatchLeaf,
     tombstones: Vec<Tombstone>,
     openings: Vec<Opening>,
-    /// The leaf at the batch's place instead of the batch.
+    /// Leaf that is logged instead of the batch leaf.
     logged: Option<Vec<u8>>,
-    /// The leaf in the receipt at the class's place instead of the class.
+    /// Leaf in the receipt instead of the class leaf.
     class_given: Option<Vec<u8>>,
-    /// The leaf in the log at the class's place instead of the class.
+    /// Leaf that is logged instead of the class leaf.
     class_logged: Option<Vec<u8>>,
-    /// Where the class leaf is in the log; the batch leaf is at 4.
+    /// Index of the class leaf in the log. That of the batch leaf is 4.
     class_at: u8,
-    /// The record at the place of tombstone 0.
+    /// Record in the file instead of tombstone 0.
     record: Option<[u8; 64]>,
     cosigned: bool,
-    /// The results, ascending.
+    /// Results, ascending.
     results: Vec<ResultRecord>,
-    /// A byte of the file of results that is changed.
+    /// Offset and new value of a byte in the file of results.
     result_patch: Option<(usize, u8)>,
-    /// The record of the tombstone whose result is in the receipt, instead of its own or none.
+    /// Tombstone whose result is in the receipt instead of the right result; `Some(None)` for no result.
     result_of: Option<Option<u32>>,
-    /// Whether the batch leaf has a line of results.
+    /// `true` if the batch leaf has a line of results.
     results_listed: bool,
 }
 
 impl World {
-    /// 50 objects of two pages, all deleted on the first of June 2024, when they were six months old.
-    fn new() -> Self {
-        let class = ClassLeaf {
+    fn class() -> ClassLeaf {
+        ClassLeaf {
             logged_ms: 1_700_000_000_000,
             name: "log-6mo".into(),
             id: 3,
@@ -62,7 +67,10 @@ impl World {
             lead_ms: 10_800_000,
             disposition: Disposition::Delete,
             openings: Openings::Operator,
-        };
+        }
+    }
+
+    fn batch() -> BatchLeaf {
         let page = |shard, n| PageLine {
             slot: 1_717_200_000_000,
             shard,
@@ -71,7 +79,7 @@ impl World {
             tombstones: n,
             carries: 0,
         };
-        let batch = BatchLeaf {
+        BatchLeaf {
             logged_ms: STARTED_MS + 1000,
             batch: 99,
             class: 3,
@@ -85,7 +93,11 @@ impl World {
             started_ms: STARTED_MS,
             finished_ms: STARTED_MS + 500,
             tool: "sexton/0.1.0".into(),
-        };
+        }
+    }
+
+    /// Creates a world of 50 objects in two pages, all deleted on 1 June 2024, at an age of six months.
+    fn new() -> Self {
         let tombstone = |i: u32| Tombstone {
             page: u32::from(i >= 20),
             seq: if i < 20 { i } else { i - 20 },
@@ -106,8 +118,8 @@ impl World {
         };
         let mut world = Self {
             origin: ORIGIN.into(),
-            class,
-            batch,
+            class: Self::class(),
+            batch: Self::batch(),
             tombstones: (0..50).map(tombstone).collect(),
             openings: (0..50).map(opening).collect(),
             logged: None,
@@ -126,7 +138,7 @@ impl World {
         world
     }
 
-    /// Bounds by the class's promise.
+    /// Computes the bounds of all openings by the promise of the class.
     fn promise(&mut self) {
         let window =
             Window::new(self.class.keep, self.class.within, &self.class.zone, &self.class.calendar).unwrap();
@@ -144,7 +156,7 @@ impl World {
         Leaf::Class(self.class.clone()).to_text().into_bytes()
     }
 
-    /// Commitments by the openings, and the class leaf's hash.
+    /// Computes all commitments from the openings and the hash of the class leaf.
     fn seal(&mut self) {
         self.batch.class_leaf = leaf_hash(&self.class_text());
         for (tombstone, opening) in self.tombstones.iter_mut().zip(&self.openings) {
@@ -223,7 +235,7 @@ fn policy() -> Policy {
     Policy::parse(policy_text()).unwrap()
 }
 
-/// Root and inclusion proof by the recursive definitions of RFC 6962 §2.1.
+/// Returns root and inclusion proof by the recursive definitions of RFC 6962 §2.1.
 fn naive_tree(leaves: &[Vec<u8>], index: usize) -> (Hash, Vec<Hash>) {
     if let [leaf] = leaves {
         return (leaf_hash(leaf), Vec::new());
@@ -241,8 +253,9 @@ fn naive_tree(leaves: &[Vec<u8>], index: usize) -> (Hash, Vec<Hash>) {
     (root, path)
 }
 
+/// The verdict states the promise and the end of each.
 #[test]
-fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done() {
+fn receipt_of_every_tombstone_is_authentic() {
     let world = World::new();
     for record in 0..50 {
         let verdict = world.verify(record).unwrap();
@@ -250,7 +263,7 @@ fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done
         assert_eq!(verdict.key, world.openings[at].key);
         assert_eq!(verdict.id.seq, world.tombstones[at].seq);
         assert_eq!(verdict.time_ms, world.tombstones[at].time_ms);
-        assert_eq!(verdict.outcome(), Outcome::Kept);
+        assert_eq!(verdict.compliance(), Compliance::Kept);
     }
     let verdict = world.verify(49).unwrap();
     assert_eq!(verdict.origin, ORIGIN);
@@ -266,41 +279,45 @@ fn a_receipt_of_every_tombstone_is_authentic_and_says_what_was_promised_and_done
 }
 
 #[test]
-fn outcomes_name_what_became_of_the_promise() {
+fn compliance_follows_from_time_bounds_and_reason() {
     let mut verdict = World::new().verify(0).unwrap();
     let (floor, ceiling) = (verdict.floor_ms, verdict.ceiling_ms);
     for (time, expected) in [
-        (floor, Outcome::Kept),
-        (ceiling, Outcome::Kept),
-        (floor - 1, Outcome::Early { by_ms: 1 }),
-        (ceiling + 5, Outcome::Late { by_ms: 5 }),
-        (i64::MIN, Outcome::Early { by_ms: floor.abs_diff(i64::MIN) }),
+        (floor, Compliance::Kept),
+        (ceiling, Compliance::Kept),
+        (floor - 1, Compliance::Early { by_ms: 1 }),
+        (ceiling + 5, Compliance::Late { by_ms: 5 }),
+        (i64::MIN, Compliance::Early { by_ms: floor.abs_diff(i64::MIN) }),
     ] {
         verdict.time_ms = time;
         for method in [Method::Deleted, Method::AbsentAfterIntent, Method::Anonymised] {
             verdict.method = method;
-            assert_eq!(verdict.outcome(), expected);
+            assert_eq!(verdict.compliance(), expected);
             verdict.reason = Reason::Lifted;
             let after_hold = |outcome| match outcome {
-                Outcome::Late { by_ms } => Outcome::AfterHold { by_ms },
+                Compliance::Late { by_ms } => Compliance::AfterHold { by_ms },
                 other => other,
             };
-            assert_eq!(verdict.outcome(), after_hold(expected), "a hold explains lateness and nothing else");
+            assert_eq!(
+                verdict.compliance(),
+                after_hold(expected),
+                "a hold explains lateness and nothing else"
+            );
             verdict.reason = Reason::Due;
         }
         for method in [Method::Absent, Method::Replaced, Method::Released] {
             verdict.method = method;
-            assert_eq!(verdict.outcome(), Outcome::NotADeletion(method));
+            assert_eq!(verdict.compliance(), Compliance::NotADeletion(method));
         }
     }
     (verdict.floor_ms, verdict.ceiling_ms, verdict.method) = (NO_FLOOR, NO_CEILING, Method::Deleted);
     for time in [i64::MIN, 0, i64::MAX] {
         verdict.time_ms = time;
-        assert_eq!(verdict.outcome(), Outcome::Kept);
+        assert_eq!(verdict.compliance(), Compliance::Kept);
     }
 }
 
-/// Receipts that fail one check each, everything else about them being consistent, with the error's variant.
+/// Receipts that fail a single check each, with the variant of the error. They are consistent otherwise.
 fn failing() -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     let mut put = |name, record, change: &dyn Fn(&mut World)| {
@@ -336,7 +353,7 @@ fn failing() -> Vec<(&'static str, String)> {
         world.seal();
     });
     put("Quorum", 0, &|world| {
-        // All of it lies an hour after the witness's signature.
+        // The whole batch lies an hour after the witness's signature.
         let later = |ms: &mut i64| *ms += 3_600_000;
         later(&mut world.batch.started_ms);
         later(&mut world.batch.finished_ms);
@@ -351,7 +368,7 @@ fn failing() -> Vec<(&'static str, String)> {
         world.class.zone = "Europe/Nowhere".into();
         world.seal();
     });
-    // A file of another length: the last chunk is too short, and beside the first there are too few chaining values.
+    // A file of another length: the last chunk is too short, and the first chunk has too few chaining values.
     for (record, n) in [(49, 60), (0, 70)] {
         put("Chunk", record, &|world| {
             world.batch.tombstones.n = n;
@@ -369,7 +386,7 @@ fn failing() -> Vec<(&'static str, String)> {
     all
 }
 
-/// Receipts whose tombstone or opening is not as it must be.
+/// Receipts with an invalid tombstone or opening.
 fn failing_tombstones() -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     let mut put = |name, record, change: &dyn Fn(&mut World)| {
@@ -414,7 +431,7 @@ fn failing_tombstones() -> Vec<(&'static str, String)> {
     all
 }
 
-/// Files that fail before the checks, or by what holds them together.
+/// Files that fail before the checks, or by their structure.
 fn failing_files() -> Vec<(&'static str, String)> {
     let good = World::new().receipt(0);
     let file = TlogProof::parse(good.as_bytes()).unwrap();
@@ -456,13 +473,13 @@ fn failing_files() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Name of an error's variant.
+/// Returns the name of an error's variant.
 fn variant(error: &VerifyError) -> String {
     format!("{error:?}").split([' ', '(', '{']).next().unwrap().to_owned()
 }
 
 #[test]
-fn every_check_refuses_a_receipt_that_is_right_in_all_else() {
+fn every_check_refuses_a_receipt_that_fails_it_alone() {
     for (name, receipt) in failing() {
         let error = verify(receipt.as_bytes(), &policy()).expect_err(name);
         assert_eq!(variant(&error), name, "{error}");
@@ -473,7 +490,7 @@ fn every_check_refuses_a_receipt_that_is_right_in_all_else() {
 }
 
 #[test]
-fn an_error_carries_what_was_expected_and_what_was_found() {
+fn error_carries_expected_and_found_values() {
     let mut world = World::new();
     world.tombstones[3].time_ms = 5;
     let error = world.verify(3).unwrap_err();
@@ -489,7 +506,7 @@ fn an_error_carries_what_was_expected_and_what_was_found() {
 }
 
 #[test]
-fn a_policy_that_requires_no_quorum_takes_a_checkpoint_without_witnesses() {
+fn policy_without_quorum_accepts_an_uncosigned_checkpoint() {
     let policy = Policy::parse(format!("log {}\nquorum none\n", signer(ORIGIN).verifier())).unwrap();
     let mut world = World::new();
     world.cosigned = false;
@@ -498,7 +515,7 @@ fn a_policy_that_requires_no_quorum_takes_a_checkpoint_without_witnesses() {
 }
 
 #[test]
-fn classes_with_one_bound_or_none_in_the_calendar_are_verified() {
+fn classes_with_a_single_bound_or_exact_spans_are_verified() {
     for (keep, within) in [(None, Some("3h")), (Some("30d"), None), (Some("1s"), Some("2y"))] {
         let mut world = World::new();
         world.class.keep = keep.map(|span| span.parse().unwrap());
@@ -508,25 +525,25 @@ fn classes_with_one_bound_or_none_in_the_calendar_are_verified() {
         let verdict = world.verify(7).unwrap();
         assert_eq!(verdict.floor_ms == NO_FLOOR, keep.is_none());
         assert_eq!(verdict.ceiling_ms == NO_CEILING, within.is_none());
-        let late = matches!(verdict.outcome(), Outcome::Late { .. });
+        let late = matches!(verdict.compliance(), Compliance::Late { .. });
         assert_eq!(late, within == Some("3h"));
     }
 }
 
 #[test]
-fn a_promise_in_working_days_is_verified_by_the_dates_in_the_class_leaf() {
+fn working_days_are_verified_by_the_dates_in_the_class_leaf() {
     let mut world = World::new();
     world.class.keep = None;
     world.class.within = Some("126wd".parse().unwrap());
     world.promise();
     let by_weekends = world.openings[7].ceiling_ms;
-    // From Thursday 2023-11-30: with four days off the 126th working day is no longer Friday 2024-05-24.
+    // From Thursday 2023-11-30. With four holidays the 126th working day is no longer Friday 2024-05-24.
     world.class.calendar = Calendar::parse("2023-12-25\n2023-12-26\n2024-01-01\n2024-03-29\n").unwrap();
     world.promise();
     world.seal();
     let verdict = world.verify(7).unwrap();
     assert_eq!(verdict.ceiling_ms, world.openings[7].ceiling_ms);
-    // Four working days on, over a weekend.
+    // Four working days later, across a weekend.
     assert_eq!(verdict.ceiling_ms - by_weekends, 6 * 86_400_000);
     world.openings[7].ceiling_ms = by_weekends;
     world.seal();
@@ -535,7 +552,7 @@ fn a_promise_in_working_days_is_verified_by_the_dates_in_the_class_leaf() {
 }
 
 #[test]
-fn every_changed_byte_of_a_receipt_is_refused_or_changes_nothing_claimed() {
+fn changed_byte_of_a_receipt_is_refused_or_changes_no_claim() {
     let (policy, good) = (policy(), World::new().receipt(17).into_bytes());
     let verdict = verify(&good, &policy).unwrap();
     let mut remembering = Verifier::new(&policy);
@@ -576,7 +593,7 @@ fn every_changed_byte_of_the_extra_data_is_refused() {
 }
 
 #[test]
-fn receipts_are_those_of_the_vectors() {
+fn receipts_equal_the_vectors() {
     let mut vectors = Vectors::default();
     vectors.put("policy", policy_text());
     let world = World::new();
@@ -594,7 +611,7 @@ fn receipts_are_those_of_the_vectors() {
         }
     }
     for (number, (name, receipt)) in failing().into_iter().enumerate() {
-        // The length limits are tested above; a vector of them would be long.
+        // The length limits are tested above; their vectors would be long.
         if receipt.len() < 10_000 {
             vectors.put(format!("reject.{name}.{number}"), receipt);
         }
@@ -613,7 +630,7 @@ fn receipts_are_those_of_the_vectors() {
         assert_eq!(verdict.time_ms.to_be_bytes(), get("time"));
         assert_eq!(verdict.floor_ms.to_be_bytes(), get("floor"));
         assert_eq!(verdict.ceiling_ms.to_be_bytes(), get("ceiling"));
-        assert_eq!(verdict.outcome(), Outcome::Kept);
+        assert_eq!(verdict.compliance(), Compliance::Kept);
         assert_eq!(verdict.result_digest.is_some(), verdict.method == Method::Anonymised);
         if let Some(digest) = verdict.result_digest {
             assert_eq!(digest, get("result_digest"));
@@ -637,7 +654,7 @@ fn history() -> Vec<String> {
     files.push(other.receipt(0));
     let anonymised = World::anonymised();
     files.extend([0, 1, 21, 49].into_iter().map(|record| anonymised.receipt(record)));
-    // The same checkpoint with a signature that is not known, which is another text.
+    // The same checkpoint with an additional unknown signature, so its text differs.
     let unknown = format!("\u{2014} somebody.example {}\n", "A".repeat(64));
     files.push(files[0].clone() + &unknown);
     files.extend(failing().into_iter().map(|(_, file)| file));
@@ -645,10 +662,10 @@ fn history() -> Vec<String> {
 }
 
 #[test]
-fn what_a_verifier_remembers_never_changes_a_verdict() {
+fn remembered_checks_never_change_a_verdict() {
     let (policy, files) = (policy(), history());
     let fresh: Vec<_> = files.iter().map(|file| verify(file.as_bytes(), &policy)).collect();
-    // Every receipt after every other, so that each is judged with each other's leaves remembered.
+    // Every receipt after every other receipt, so that the verifier remembers the leaves of the other.
     let mut verifier = Verifier::new(&policy);
     for (first, expected_first) in files.iter().zip(&fresh) {
         for (second, expected_second) in files.iter().zip(&fresh) {
@@ -663,7 +680,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn extra_data_that_are_accepted_are_written_the_same(
+    fn accepted_extra_data_are_written_the_same(
         batch_leaf in proptest::collection::vec(any::<u8>(), 0..40),
         record: u32,
         chunk in proptest::collection::vec(any::<u8>(), 60..70),

@@ -1,33 +1,29 @@
-//! The records of evidence files: header, tombstone, carry and result (`docs/format.md` §3).
+//! Records of evidence files: header, tombstone, carry and result (`docs/format.md` §3).
 
 mod code;
 
-pub use self::code::{Cause, FileKind, Method, Reason};
+pub use self::code::{CARRY_BYTES, Cause, FileKind, Method, RECORD_BYTES, Reason};
 
 use crate::id::RegistrationId;
 
-/// Length of a header and of every record but a carry.
-pub const RECORD_BYTES: usize = 64;
-/// Length of a carry.
-pub const CARRY_BYTES: usize = 128;
-/// The first bytes of every file.
+/// First bytes of every file.
 pub const MAGIC: [u8; 8] = *b"sexton\0\0";
-/// The format version that this crate writes and reads.
+/// Format version that this crate writes and reads.
 pub const FORMAT_VERSION: u8 = 0;
 
-/// Record 0 of a file.
+/// Header of a file, its record 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the records are.
+    /// Kind of the records that follow.
     pub kind: FileKind,
     /// Number of the batch, from 1.
     pub batch: u64,
-    /// How many records follow.
+    /// Number of records that follow.
     pub n: u32,
 }
 
 impl Header {
-    /// The header's 64 bytes.
+    /// Returns the 64 bytes of the header.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         let mut out = [0; RECORD_BYTES];
@@ -39,10 +35,10 @@ impl Header {
         out
     }
 
-    /// Reads what [`Header::to_bytes`] writes, and nothing else.
+    /// Reads the bytes that [`Header::to_bytes`] writes.
     ///
     /// # Errors
-    /// Another magic, kind or version, batch 0, n above 2^32 − 1, other bytes where zero is due.
+    /// Another magic, kind or version; batch 0; n above 2^32 − 1; a reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         if bytes[0..8] != MAGIC {
             return Err(RecordError::Magic { found: field(bytes, 0) });
@@ -63,25 +59,26 @@ impl Header {
     }
 }
 
-/// The evidence that one registration ended.
+/// Evidence that one registration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
-    /// Position of the page among the `page` lines of the batch leaf, from 0.
+    /// Page ordinal: the position of the page among the `page` lines of the batch leaf, from 0.
     pub page: u32,
-    /// Number of the registration in the page.
+    /// Number of the registration in the page, from 0.
     pub seq: u32,
-    /// The commitment to the registration.
+    /// Commitment to the registration.
     pub commitment: [u8; 32],
-    /// When the end was known, Unix milliseconds.
+    /// Instant at which the end was known, Unix milliseconds.
     pub time_ms: i64,
-    /// Why it ended.
+    /// Reason for the end.
     pub reason: Reason,
-    /// How it ended.
+    /// Method of the end.
     pub method: Method,
 }
 
 impl Tombstone {
-    /// The tombstone's 64 bytes; for a reason and a method that do not go together, bytes that are refused.
+    /// Returns the 64 bytes of the tombstone. [`Tombstone::from_bytes`] refuses them if reason and method exclude each
+    /// other.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         let mut out = common(self.page, self.seq, &self.commitment, self.time_ms);
@@ -90,10 +87,10 @@ impl Tombstone {
         out
     }
 
-    /// Reads what [`Tombstone::to_bytes`] writes, and nothing else.
+    /// Reads the bytes that [`Tombstone::to_bytes`] writes.
     ///
     /// # Errors
-    /// Unknown codes, a reason and a method that do not go together, and other bytes where zero is due.
+    /// An unknown code; a reason and a method that exclude each other; a reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         let reason = Reason::from_code(bytes[48]).ok_or(code("reason", bytes[48]))?;
         let method = Method::from_code(bytes[49]).ok_or(code("method", bytes[49]))?;
@@ -112,25 +109,25 @@ impl Tombstone {
     }
 }
 
-/// The evidence that one registration lives on in another page.
+/// Evidence that one registration lives on in another page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carry {
-    /// Position of the page among the `page` lines of the batch leaf, from 0.
+    /// Page ordinal: the position of the page among the `page` lines of the batch leaf, from 0.
     pub page: u32,
-    /// Number of the registration in the page.
+    /// Number of the registration in the page, from 0.
     pub seq: u32,
-    /// The commitment to the registration as it was in this page.
+    /// Commitment to the registration as it was in this page.
     pub commitment: [u8; 32],
-    /// When it was decided, Unix milliseconds.
+    /// Instant of the decision, Unix milliseconds.
     pub time_ms: i64,
-    /// Why it lives on.
+    /// Cause of the carry.
     pub cause: Cause,
-    /// The registration as which it lives on, maybe of another class.
+    /// Registration as which it lives on, possibly of another class.
     pub to: RegistrationId,
 }
 
 impl Carry {
-    /// The carry's 128 bytes.
+    /// Returns the 128 bytes of the carry.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; CARRY_BYTES] {
         let mut out = [0; CARRY_BYTES];
@@ -140,10 +137,10 @@ impl Carry {
         out
     }
 
-    /// Reads what [`Carry::to_bytes`] writes, and nothing else.
+    /// Reads the bytes that [`Carry::to_bytes`] writes.
     ///
     /// # Errors
-    /// An unknown cause, and other bytes where zero is due.
+    /// An unknown cause; a reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; CARRY_BYTES]) -> Result<Self, RecordError> {
         let cause = Cause::from_code(bytes[48]).ok_or(code("cause", bytes[48]))?;
         zero(bytes, 49, 64)?;
@@ -159,28 +156,28 @@ impl Carry {
     }
 }
 
-/// The evidence of what an anonymised object was rewritten to.
+/// Evidence of the result of anonymising an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResultRecord {
-    /// Position of the page among the `page` lines of the batch leaf, from 0; the tombstone's.
+    /// Page ordinal of the tombstone.
     pub page: u32,
-    /// Number of the registration in the page; the tombstone's.
+    /// Seq of the tombstone.
     pub seq: u32,
-    /// The commitment to the digest of what the store wrote instead ([`crate::commitment::result`]).
+    /// Commitment to the digest of the bytes that the store wrote instead ([`crate::commitment::result`]).
     pub commitment: [u8; 32],
 }
 
 impl ResultRecord {
-    /// The record's 64 bytes.
+    /// Returns the 64 bytes of the record.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         common(self.page, self.seq, &self.commitment, 0)
     }
 
-    /// Reads what [`ResultRecord::to_bytes`] writes, and nothing else.
+    /// Reads the bytes that [`ResultRecord::to_bytes`] writes.
     ///
     /// # Errors
-    /// Other bytes where zero is due.
+    /// A reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         zero(bytes, 40, 64)?;
         Ok(Self {
@@ -191,65 +188,66 @@ impl ResultRecord {
     }
 }
 
-/// The (page ordinal, seq) of a record: the order of a file. Every record has at least 64 bytes.
+/// Returns page ordinal and seq of a record, by which a file is sorted. Every record has at least 64 bytes.
 pub(crate) fn position(bytes: &[u8]) -> (u32, u32) {
     (u32::from_be_bytes(field(bytes, 0)), u32::from_be_bytes(field(bytes, 4)))
 }
 
-/// Bytes that are not the record they should be.
+/// Error of bytes that are not a valid record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The file is not one of ours.
+    /// The file does not begin with [`MAGIC`].
     #[error("the file begins with {}, expected {}", hex::encode(found), hex::encode(MAGIC))]
     Magic {
-        /// The first eight bytes.
+        /// First eight bytes of the file.
         found: [u8; 8],
     },
-    /// A format version that this crate does not know.
+    /// This crate does not know the format version.
     #[error("format version {found}, expected {FORMAT_VERSION}")]
     Version {
-        /// The version byte.
+        /// Version byte.
         found: u8,
     },
-    /// Batch number 0.
+    /// The batch number is 0.
     #[error("batch number 0, expected at least 1")]
     Batch,
-    /// More records than a file may have.
+    /// The header states more records than a file may have.
     #[error("{found} records, at most {} are allowed", u32::MAX)]
     Count {
-        /// The number in the header.
+        /// Number of records in the header.
         found: u64,
     },
-    /// A code that has no meaning in this version.
-    #[error("unknown {field} code {found}")]
+    /// A code has no meaning in this format version.
+    #[error("unknown {field} code {found} in format version {FORMAT_VERSION}")]
     Code {
-        /// What the code is of.
+        /// Name of the field.
         field: &'static str,
-        /// The byte.
+        /// Byte found.
         found: u8,
     },
-    /// A reason and a method of which one excludes the other.
+    /// Reason and method exclude each other.
     #[error(
         "reason {reason} with method {method}; {} goes with released or replaced, and released with it alone",
         Reason::Host
     )]
     Pair {
-        /// Why the registration ended.
+        /// Reason for the end.
         reason: Reason,
-        /// How it ended.
+        /// Method of the end.
         method: Method,
     },
-    /// Another byte where zero is due.
+    /// A reserved byte is not zero.
     #[error("byte {at} is {found}, expected 0")]
     NotZero {
         /// Offset in the record, from 0.
         at: usize,
-        /// The byte.
+        /// Byte found.
         found: u8,
     },
 }
 
+/// Returns the fields that all records have in common, followed by zeros.
 fn common(page: u32, seq: u32, commitment: &[u8; 32], time_ms: i64) -> [u8; RECORD_BYTES] {
     let mut out = [0; RECORD_BYTES];
     out[0..4].copy_from_slice(&page.to_be_bytes());
@@ -259,7 +257,9 @@ fn common(page: u32, seq: u32, commitment: &[u8; 32], time_ms: i64) -> [u8; RECO
     out
 }
 
-/// `N` bytes of a record from a constant offset. Every caller's `from + N` is at most the record's length.
+/// Returns `N` bytes of a record from a constant offset.
+///
+/// Precondition: `from + N` is at most the length of the record.
 fn field<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
     let mut out = [0; N];
     for (to, byte) in out.iter_mut().zip(bytes.iter().skip(from)) {
@@ -272,6 +272,7 @@ fn code(field: &'static str, found: u8) -> RecordError {
     RecordError::Code { field, found }
 }
 
+/// Checks that the reserved bytes `from..to` are zero.
 fn zero(bytes: &[u8], from: usize, to: usize) -> Result<(), RecordError> {
     match (from..to).zip(bytes.iter().take(to).skip(from)).find(|(_, byte)| **byte != 0) {
         Some((at, found)) => Err(RecordError::NotZero { at, found: *found }),

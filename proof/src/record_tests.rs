@@ -42,13 +42,14 @@ fn changed<const N: usize>(bytes: [u8; N], at: usize, value: u8) -> [u8; N] {
     bytes
 }
 
-/// Every reason with every method.
+/// Returns every reason with every method.
 fn pairs() -> impl Iterator<Item = (Reason, Method)> {
     Reason::ALL.iter().flat_map(|reason| Method::ALL.iter().map(|method| (*reason, *method)))
 }
 
+/// Conversely, no other reason goes with released.
 #[test]
-fn what_the_host_deleted_itself_was_released_or_replaced_and_nothing_else_was_released() {
+fn reason_host_goes_with_released_and_replaced_only() {
     let mut accepted = 0;
     for (reason, method) in pairs() {
         let host = reason == Reason::Host;
@@ -68,7 +69,7 @@ fn what_the_host_deleted_itself_was_released_or_replaced_and_nothing_else_was_re
 }
 
 #[test]
-fn records_are_those_of_the_vectors() {
+fn records_equal_the_vectors() {
     let mut vectors = Vectors::default();
     for (reason, method) in pairs() {
         let kind = if reason.goes_with(method) { "tombstone" } else { "reject.tombstone" };
@@ -137,7 +138,7 @@ fn records_are_those_of_the_vectors() {
 }
 
 #[test]
-fn the_bytes_of_a_tombstone_are_those_of_the_format() {
+fn bytes_of_a_tombstone_are_those_of_the_format() {
     let expected = [
         "01020304 05060708",
         "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
@@ -147,7 +148,7 @@ fn the_bytes_of_a_tombstone_are_those_of_the_format() {
 }
 
 #[test]
-fn the_bytes_of_a_carry_are_those_of_the_format() {
+fn bytes_of_a_carry_are_those_of_the_format() {
     let expected = [
         "01020304 05060708",
         "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
@@ -159,7 +160,7 @@ fn the_bytes_of_a_carry_are_those_of_the_format() {
 }
 
 #[test]
-fn the_bytes_of_a_result_are_those_of_the_format() {
+fn bytes_of_a_result_are_those_of_the_format() {
     let expected = ["0102030405060708".to_owned(), "cc".repeat(32), "00".repeat(24)];
     assert_eq!(hex::encode(result().to_bytes()), expected.concat());
     for at in 0..64 {
@@ -169,7 +170,7 @@ fn the_bytes_of_a_result_are_those_of_the_format() {
 }
 
 #[test]
-fn the_bytes_of_a_header_are_those_of_the_format() {
+fn bytes_of_a_header_are_those_of_the_format() {
     let expected =
         ["736578746f6e0000 01 00 000000000000", "000000000012d493 0000000000000011", &"00".repeat(32)];
     assert_eq!(hex::encode(header().to_bytes()), expected.concat().replace(' ', ""));
@@ -195,7 +196,7 @@ fn codes_and_names_are_those_of_the_format() {
 }
 
 #[test]
-fn every_other_byte_where_zero_is_due_is_refused() {
+fn reserved_byte_that_is_not_zero_is_refused() {
     for at in 50..64 {
         let error = Tombstone::from_bytes(&changed(tombstone().to_bytes(), at, 9)).unwrap_err();
         assert_eq!(error, RecordError::NotZero { at, found: 9 });
@@ -215,7 +216,7 @@ fn every_other_byte_where_zero_is_due_is_refused() {
 
 proptest! {
     #[test]
-    fn what_is_accepted_is_written_the_same(
+    fn accepted_records_are_written_the_same(
         kind in 0..4,
         front: [u8; 32],
         back in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => 0u8..14], 32),

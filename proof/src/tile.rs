@@ -1,8 +1,8 @@
-//! C2SP tlog-tiles: which tiles and entry bundles a log publishes, their paths, and the bytes of a bundle.
+//! C2SP tlog-tiles: the tiles and entry bundles that a log publishes, their paths, and the bytes of a bundle.
 //!
-//! A tile of level L holds up to 256 hashes of complete subtrees of level 8·L, an entry bundle the up to 256
-//! entries below the tile of level 0 with the same index. A *full* one (256 wide) never changes; a partial
-//! one belongs to one tree size.
+//! A tile of level L holds up to 256 hashes of complete subtrees of level 8·L. An entry bundle holds the up to 256
+//! entries below the tile of level 0 with the same index. A *full* tile or bundle (256 wide) never changes. A partial
+//! tile or bundle belongs to a single tree size.
 
 use std::fmt::Write as _;
 
@@ -11,55 +11,55 @@ use thiserror::Error;
 /// Hashes in a full tile, entries in a full bundle.
 pub const WIDTH_FULL: u16 = 256;
 
-/// The highest level of a tile: a tree of 2^63 leaves has no higher one.
+/// Highest level of a tile, reached by a tree of 2^63 leaves.
 pub const LEVEL_MAX: u8 = 7;
 
-/// The longest entry, in bytes: its length is written as a u16.
+/// Longest entry in bytes. The length is written as a u16.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
 
-/// The longest path that is looked at, in bytes; the longest valid one has 46.
+/// Longest path that is parsed, in bytes. The longest valid path has 46.
 const PATH_BYTES_MAX: usize = 64;
 
-/// What is wrong with a tile's path or a bundle.
+/// Error of a tile path or of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TileError {
-    /// Not the path of a tile.
+    /// The path is not that of a tile.
     #[error(
         "tile path {path:?}: expected tile/<level 0 to 7>/<index in groups of three digits>[.p/<width 1 to 255>]"
     )]
     Path {
-        /// The path given, cut to 64 characters.
+        /// Path given, cut to 64 characters.
         path: String,
     },
-    /// An entry that no bundle can hold.
+    /// The entry is too long for a bundle.
     #[error("entry of {bytes} bytes is beyond the limit of {ENTRY_BYTES_MAX}")]
     EntryTooLong {
-        /// The entry's length in bytes.
+        /// Length of the entry in bytes.
         bytes: usize,
     },
-    /// A bundle ends within an entry or its length.
+    /// The bundle ends within an entry or its length.
     #[error("bundle ends within entry {entry}: expected {expected} more bytes, found {found}")]
     BundleCut {
-        /// The entry's number within the bundle, from 0.
+        /// Number of the entry within the bundle, from 0.
         entry: usize,
-        /// How many bytes should follow.
+        /// Bytes that the entry still needs.
         expected: usize,
-        /// How many bytes follow.
+        /// Bytes that follow.
         found: usize,
     },
-    /// A bundle without entries: such a file must not exist.
+    /// The bundle has no entries. A log does not publish such a file.
     #[error("bundle is empty: expected 1 to 256 entries")]
     BundleEmpty,
-    /// A bundle goes on after 256 entries.
+    /// The bundle continues after 256 entries.
     #[error("bundle has {surplus} bytes after its entry 255: expected at most 256 entries")]
     BundleTooLong {
-        /// How many bytes are left.
+        /// Number of surplus bytes.
         surplus: usize,
     },
 }
 
-/// The number in groups of three digits, all but the last with an `x` before it: 1234067 is `x001/x234/067`.
+/// Returns the number in groups of three digits, all but the last after an `x`: 1234067 is `x001/x234/067`.
 #[must_use]
 pub fn index_path(n: u64) -> String {
     let mut path = format!("{:03}", n % 1000);
@@ -71,19 +71,19 @@ pub fn index_path(n: u64) -> String {
     path
 }
 
-/// A tile of hashes.
+/// Id of a tile of hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TileId {
-    /// The level, 0 to [`LEVEL_MAX`]: the tile's hashes cover 256^level leaves each.
+    /// Level, 0 to [`LEVEL_MAX`]. Each hash of the tile covers 256^level leaves.
     pub level: u8,
-    /// The tile's number within its level, from 0.
+    /// Number of the tile within its level, from 0.
     pub index: u64,
-    /// How many hashes it holds: 1 to 256, 256 for a full tile.
+    /// Number of hashes in the tile: 1 to 256, 256 for a full tile.
     pub width: u16,
 }
 
 impl TileId {
-    /// The tile's path below the log's prefix: `tile/0/x001/x234/067.p/112`, a full tile's without the `.p/`.
+    /// Returns the path below the prefix of the log: `tile/0/x001/x234/067.p/112`, or without `.p/112` for a full tile.
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = format!("tile/{}/{}", self.level, index_path(self.index));
@@ -91,15 +91,14 @@ impl TileId {
         path
     }
 
-    /// The tile with this path; exactly what [`TileId::path`] writes is accepted.
+    /// Parses a path. It accepts only the text that [`TileId::path`] writes.
     ///
     /// # Errors
-    /// Anything else: a level above [`LEVEL_MAX`], a width outside 1 to 255, surplus or missing zeros or
-    /// groups.
+    /// Any other text: a level above [`LEVEL_MAX`], a width outside 1 to 255, surplus or missing zeros or groups.
     pub fn parse(path: &str) -> Result<Self, TileError> {
         let refuse = || TileError::Path { path: path.chars().take(PATH_BYTES_MAX).collect() };
         let tile = parse_loosely(path).ok_or_else(refuse)?;
-        // Comparing with the one right spelling settles zeros, signs and groups at once.
+        // The comparison with the canonical spelling checks zeros, signs and groups.
         if tile.path() == path { Ok(tile) } else { Err(refuse()) }
     }
 }
@@ -122,18 +121,18 @@ fn parse_loosely(path: &str) -> Option<TileId> {
     Some(TileId { level, index, width })
 }
 
-/// A bundle of entries.
+/// Id of a bundle of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundleId {
-    /// The bundle's number, from 0: it begins with entry `index * 256`.
+    /// Number of the bundle, from 0. The bundle begins with entry `index * 256`.
     pub index: u64,
-    /// How many entries it holds: 1 to 256, 256 for a full bundle.
+    /// Number of entries in the bundle: 1 to 256, 256 for a full bundle.
     pub width: u16,
 }
 
 impl BundleId {
-    /// The bundle's path below the log's prefix: `tile/entries/x001/x234/067.p/112`, a full bundle's without
-    /// the `.p/`.
+    /// Returns the path below the prefix of the log: `tile/entries/x001/x234/067.p/112`, or without `.p/112` for a full
+    /// bundle.
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = format!("tile/entries/{}", index_path(self.index));
@@ -149,11 +148,12 @@ fn push_width(path: &mut String, width: u16) {
     }
 }
 
-/// The tiles of the tree of `new_size` leaves that the tree of `old_size` leaves does not have, or has
-/// narrower: level by level from 0, ascending, the full ones that were passed on the way included. None where
-/// the tree has not grown.
+/// Returns the tiles of the tree of `new_size` leaves that the tree of `old_size` leaves does not have, or has
+/// narrower.
 ///
-/// One per 256 new leaves and a few more, so keep the two sizes near each other.
+/// They ascend by level, then by index. Full tiles completed between the two sizes are included. If the tree has not
+/// grown there are none. The result has a tile per 256 new leaves and a few more, so keep the two sizes near each
+/// other.
 #[must_use]
 pub fn tiles_to_publish(old_size: u64, new_size: u64) -> Vec<TileId> {
     (0..=LEVEL_MAX)
@@ -168,15 +168,17 @@ pub fn tiles_to_publish(old_size: u64, new_size: u64) -> Vec<TileId> {
         .collect()
 }
 
-/// The entry bundles of the log of `new_size` entries that the log of `old_size` entries does not have, or
-/// has narrower: ascending. None where the log has not grown. One per 256 new entries and one more, so keep
-/// the two sizes near each other.
+/// Returns the entry bundles of the log of `new_size` entries that the log of `old_size` entries does not have, or has
+/// narrower.
+///
+/// They ascend by index. If the log has not grown there are none. The result has a bundle per 256 new entries and
+/// another, so keep the two sizes near each other.
 #[must_use]
 pub fn bundles_to_publish(old_size: u64, new_size: u64) -> Vec<BundleId> {
     spans(old_size, new_size).map(|(index, width)| BundleId { index, width }).collect()
 }
 
-/// Index and width of the spans of 256 in which `old..new` lies, the last as wide as `new` makes it.
+/// Returns index and width of the spans of 256 in which `old..new` lies. `new` determines the width of the last span.
 fn spans(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
     let full = u64::from(WIDTH_FULL);
     let end = if old < new { new.div_ceil(full) } else { 0 };
@@ -186,11 +188,11 @@ fn spans(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
     })
 }
 
-/// Appends an entry to a bundle: its length as a big-endian u16, then its bytes. How many entries a bundle
-/// has is the caller's to count.
+/// Appends an entry to a bundle: its length as a big-endian u16, then its bytes. The caller counts the entries of the
+/// bundle.
 ///
 /// # Errors
-/// An entry longer than [`ENTRY_BYTES_MAX`]; the bundle is then unchanged.
+/// An entry longer than [`ENTRY_BYTES_MAX`]. The bundle is then unchanged.
 pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), TileError> {
     let length = u16::try_from(entry.len()).map_err(|_| TileError::EntryTooLong { bytes: entry.len() })?;
     bundle.extend_from_slice(&length.to_be_bytes());
@@ -198,10 +200,10 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), TileError> {
     Ok(())
 }
 
-/// The entries of a bundle, 1 to 256; every byte belongs to one.
+/// Returns the entries of a bundle, 1 to 256. Every byte belongs to an entry.
 ///
 /// # Errors
-/// An empty bundle, one that ends within an entry, one that goes on after 256 entries.
+/// An empty bundle; a bundle that ends within an entry; a bundle that continues after 256 entries.
 pub fn parse_bundle(bundle: &[u8]) -> Result<Vec<&[u8]>, TileError> {
     if bundle.is_empty() {
         return Err(TileError::BundleEmpty);

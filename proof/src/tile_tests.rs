@@ -7,7 +7,7 @@ use super::*;
 use crate::merkle::{self, Frontier};
 
 #[test]
-fn index_paths_are_the_specifications() {
+fn index_paths_are_those_of_the_specification() {
     assert_eq!(index_path(0), "000");
     assert_eq!(index_path(999), "999");
     assert_eq!(index_path(1000), "x001/000");
@@ -16,7 +16,7 @@ fn index_paths_are_the_specifications() {
 }
 
 #[test]
-fn tile_and_bundle_paths_are_the_specifications() {
+fn tile_and_bundle_paths_are_those_of_the_specification() {
     let tile = TileId { level: 0, index: 1_234_067, width: 112 };
     assert_eq!(tile.path(), "tile/0/x001/x234/067.p/112");
     assert_eq!(TileId { level: 1, index: 0, width: 256 }.path(), "tile/1/000");
@@ -70,7 +70,7 @@ fn every_other_spelling_of_a_path_is_refused() {
 }
 
 #[test]
-fn a_tree_of_70000_leaves_has_the_277_tiles_of_the_specification() {
+fn tree_of_70000_leaves_has_277_tiles_as_specified() {
     let tiles = tiles_to_publish(0, 70_000);
     assert_eq!(tiles.len(), 277);
     assert_eq!(bundles_to_publish(0, 70_000).len(), 274);
@@ -81,7 +81,8 @@ fn a_tree_of_70000_leaves_has_the_277_tiles_of_the_specification() {
     assert_eq!(paths, ["tile/0/000", "tile/1/000.p/1"]);
 }
 
-/// The tiles of a tree straight from the specification: at level l, floor(s / 256^l) hashes in tiles of 256.
+/// Returns the tiles of a tree by the definition of the specification: at level l, floor(s / 256^l) hashes in tiles of
+/// 256.
 fn tiles_of(size: u64) -> BTreeSet<TileId> {
     let mut tiles = BTreeSet::new();
     let mut hashes = size;
@@ -98,7 +99,7 @@ fn tiles_of(size: u64) -> BTreeSet<TileId> {
 }
 
 #[test]
-fn what_is_published_is_what_the_new_tree_has_and_the_old_has_not() {
+fn published_tiles_are_those_missing_in_the_old_tree() {
     let sizes = [0, 1, 2, 17, 255, 256, 257, 511, 512, 513, 1000, 65_535, 65_536, 65_537, 65_792, 131_073];
     for new in sizes {
         for old in sizes {
@@ -117,7 +118,7 @@ fn what_is_published_is_what_the_new_tree_has_and_the_old_has_not() {
 }
 
 #[test]
-fn growing_by_a_leaf_at_the_largest_tree_publishes_a_tile_for_each_level_that_changes() {
+fn last_leaf_of_the_largest_tree_changes_a_tile_per_level() {
     let paths: Vec<String> =
         tiles_to_publish(merkle::SIZE_MAX - 1, merkle::SIZE_MAX).iter().map(TileId::path).collect();
     assert_eq!(paths.len(), 8);
@@ -164,13 +165,13 @@ fn bundle(entries: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn a_bundle_is_lengths_and_entries() {
+fn bundle_is_lengths_and_entries() {
     assert_eq!(bundle(&[b"abc", b"", b"d"]), b"\x00\x03abc\x00\x00\x00\x01d");
     assert_eq!(parse_bundle(b"\x00\x03abc\x00\x00\x00\x01d"), Ok(vec![&b"abc"[..], b"", b"d"]));
 }
 
 #[test]
-fn the_longest_entry_fits_and_one_byte_more_leaves_the_bundle_alone() {
+fn entry_beyond_its_limit_leaves_the_bundle_unchanged() {
     let entry = vec![7; ENTRY_BYTES_MAX + 1];
     let mut bytes = bundle(&[&entry[1..]]);
     assert_eq!(parse_bundle(&bytes), Ok(vec![&entry[1..]]));
@@ -180,14 +181,14 @@ fn the_longest_entry_fits_and_one_byte_more_leaves_the_bundle_alone() {
 }
 
 #[test]
-fn a_bundle_has_1_to_256_entries() {
+fn bundle_has_1_to_256_entries() {
     assert_eq!(parse_bundle(b""), Err(TileError::BundleEmpty));
     assert_eq!(parse_bundle(&bundle(&[&b"x"[..]; 256])).map(|entries| entries.len()), Ok(256));
     assert_eq!(parse_bundle(&bundle(&[&b"x"[..]; 257])), Err(TileError::BundleTooLong { surplus: 3 }));
 }
 
 #[test]
-fn a_bundle_cut_anywhere_within_an_entry_is_refused() {
+fn bundle_cut_anywhere_within_an_entry_is_refused() {
     let bytes = bundle(&[b"abc", b"defg"]);
     assert_eq!(parse_bundle(&bytes[..4]), Err(TileError::BundleCut { entry: 0, expected: 3, found: 2 }));
     assert_eq!(parse_bundle(&bytes[..6]), Err(TileError::BundleCut { entry: 1, expected: 2, found: 1 }));
@@ -204,14 +205,14 @@ proptest! {
     }
 
     #[test]
-    fn an_accepted_path_is_written_the_same(path in "(tile/[0-9]{1,2}/)?(x[0-9]{3}/){0,3}[0-9x+]{1,4}(\\.p/[0-9]{1,3})?|.{0,70}") {
+    fn accepted_path_is_written_the_same(path in "(tile/[0-9]{1,2}/)?(x[0-9]{3}/){0,3}[0-9x+]{1,4}(\\.p/[0-9]{1,3})?|.{0,70}") {
         if let Ok(tile) = TileId::parse(&path) {
             prop_assert_eq!(tile.path(), path);
         }
     }
 
     #[test]
-    fn an_accepted_bundle_is_written_the_same(
+    fn accepted_bundle_is_written_the_same(
         bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),
             prop::collection::vec(prop_oneof![9 => Just(0_u8), 1 => 0..9_u8], 0..700),

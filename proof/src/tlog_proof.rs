@@ -1,89 +1,92 @@
-//! C2SP tlog-proof: one file that proves offline that an entry is in a log.
+//! C2SP tlog-proof: a file that proves offline that an entry is in a log.
 
 use thiserror::Error;
 
 use crate::merkle::{Hash, PROOF_HASHES_MAX, SIZE_MAX};
 use crate::note::{self, Note, NoteError};
 
-/// The longest file, in bytes: 16 MiB.
+/// Longest file in bytes, 16 MiB.
 pub const PROOF_BYTES_MAX: usize = 16 << 20;
 
-/// The largest leaf index: that of the last leaf of the largest tree.
+/// Largest leaf index, that of the last leaf of the largest tree.
 const INDEX_MAX: u64 = SIZE_MAX - 1;
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 
-/// Why bytes are not a tlog-proof.
+/// Error of bytes that are not a tlog-proof.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TlogProofError {
     /// The file is too long.
     #[error("tlog-proof of {bytes} bytes is beyond the limit of {PROOF_BYTES_MAX}")]
     TooLong {
-        /// The file's length in bytes.
+        /// Length of the file in bytes.
         bytes: usize,
     },
-    /// Not UTF-8.
+    /// The file is not UTF-8.
     #[error("tlog-proof is not UTF-8 from byte {offset} on")]
     NotUtf8 {
-        /// Where the first bad byte is.
+        /// Offset of the first bad byte.
         offset: usize,
     },
-    /// Another first line.
-    #[error("first line is not {FIRST_LINE:?}")]
+    /// The first line is not that of a tlog-proof.
+    #[error("first line of the tlog-proof: expected {FIRST_LINE:?}")]
     FirstLine,
     /// The file ends before the checkpoint.
     #[error("tlog-proof ends within its lines: expected {expected}")]
     Cut {
-        /// What should follow.
+        /// Expected continuation.
         expected: &'static str,
     },
-    /// The extra line holds no canonical base64, or nothing.
-    #[error("extra line is not \"extra \" and canonical base64 of at least one byte")]
+    /// The extra line is empty, or not canonical base64.
+    #[error("extra line: expected \"extra \" and canonical base64 of at least one byte")]
     Extra,
-    /// Not an index.
-    #[error("index line is not \"index \" and a decimal number without leading zeros, at most {INDEX_MAX}")]
+    /// The index line is invalid.
+    #[error(
+        "index line: expected \"index \" and a decimal number without leading zeros, at most {INDEX_MAX}"
+    )]
     Index,
-    /// Not a hash.
-    #[error("hash line {line} is not canonical base64 of 32 bytes")]
+    /// A hash line is invalid.
+    #[error("hash line {line}: expected canonical base64 of 32 bytes")]
     Hash {
-        /// The line's number among the hash lines, from 1.
+        /// Number of the line among the hash lines, from 1.
         line: usize,
     },
-    /// More hashes than the largest tree needs.
+    /// The file has more hashes than the largest tree needs.
     #[error("tlog-proof has more than {PROOF_HASHES_MAX} hashes")]
     TooManyHashes,
-    /// What follows the empty line is not a signed note.
+    /// The text after the empty line is not a signed note.
     #[error("checkpoint of the tlog-proof: {0}")]
     Checkpoint(NoteError),
 }
 
-/// A tlog-proof, taken apart, nothing of it verified.
+/// Parsed tlog-proof. Parsing verifies nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlogProof {
-    /// Bytes of the application. The format does not authenticate them.
+    /// Extra data of the application. The format does not authenticate them.
     pub extra: Option<Vec<u8>>,
-    /// The entry's index in the log, from 0.
+    /// Index of the entry in the log, from 0.
     pub index: u64,
-    /// The inclusion proof, the leaf's sibling first; for [`crate::merkle::verify_inclusion`].
+    /// Inclusion proof for [`crate::merkle::verify_inclusion`], beginning with the sibling of the leaf.
     pub hashes: Vec<Hash>,
-    /// The signed checkpoint, a note of well-formed syntax; for [`crate::policy::Policy::verify`].
+    /// Signed checkpoint for [`crate::policy::Policy::verify`], a note of well-formed syntax.
     pub checkpoint: String,
 }
 
 impl TlogProof {
-    /// Takes a file apart.
+    /// Parses a file.
     ///
     /// # Errors
-    /// Anything but the one text that [`TlogProof::to_text`] writes: more than [`PROOF_BYTES_MAX`] bytes,
-    /// more than 63 hashes, base64 that is not canonical, an extra line without data, a checkpoint that is no
-    /// note, surplus bytes.
+    /// Any bytes other than those that [`TlogProof::to_text`] writes: more than [`PROOF_BYTES_MAX`] bytes, more than 63
+    /// hashes, base64 that is not canonical, an extra line without data, a checkpoint that is no note, surplus bytes.
     pub fn parse(file: &[u8]) -> Result<Self, TlogProofError> {
         Self::parse_after(file, None)
     }
 
-    /// As [`TlogProof::parse`], where `known` has been parsed as a checkpoint before: most receipts that are verified one
-    /// after the other have the same.
+    /// Parses a file, and skips the checkpoint if it equals `known`.
+    ///
+    /// Precondition: `known` has been parsed as a checkpoint before. Receipts that are verified in sequence mostly have
+    /// the same checkpoint.
     pub(crate) fn parse_after(file: &[u8], known: Option<&str>) -> Result<Self, TlogProofError> {
         if file.len() > PROOF_BYTES_MAX {
             return Err(TlogProofError::TooLong { bytes: file.len() });
@@ -107,7 +110,7 @@ impl TlogProof {
         Ok(Self { extra, index, hashes, checkpoint: checkpoint.to_owned() })
     }
 
-    /// The file. Extra data of no bytes is left out, as the format has no way to say it.
+    /// Returns the text of the file. It leaves out empty extra data, which the format cannot express.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
@@ -125,12 +128,14 @@ impl TlogProof {
     }
 }
 
+/// Returns the next line without its line feed, and the text after it.
 fn next_line<'a>(rest: &'a str, expected: &'static str) -> Result<(&'a str, &'a str), TlogProofError> {
-    // The extra line has thousands of bytes, which are passed a vector at a time.
+    // The extra line has thousands of bytes; memchr searches them with vectors.
     let end = memchr::memchr(b'\n', rest.as_bytes()).ok_or(TlogProofError::Cut { expected })?;
     Ok((&rest[..end], &rest[end + 1..]))
 }
 
+/// Returns the data of the extra line if there is such a line, and the text after it.
 fn parse_extra(rest: &str) -> Result<(Option<Vec<u8>>, &str), TlogProofError> {
     let Some(rest) = rest.strip_prefix("extra ") else { return Ok((None, rest)) };
     let (encoded, rest) = next_line(rest, "the end of the extra line")?;
@@ -139,7 +144,7 @@ fn parse_extra(rest: &str) -> Result<(Option<Vec<u8>>, &str), TlogProofError> {
     Ok((Some(extra), rest))
 }
 
-/// The hash lines up to the empty line, and what follows it.
+/// Returns the hash lines up to the empty line, and the text after it.
 fn parse_hashes(mut rest: &str) -> Result<(Vec<Hash>, &str), TlogProofError> {
     let mut hashes = Vec::new();
     loop {
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_specifications_form_is_read_and_written_the_same() {
+    fn specification_file_is_read_and_written_the_same() {
         let text = file(&format!("extra ZXh0cmE=\nindex 73894\n{HASH}\n{HASH}\n"));
         let proof = TlogProof::parse(text.as_bytes()).unwrap();
         assert_eq!(proof.extra.as_deref(), Some(&b"extra"[..]));
@@ -233,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_and_surplus_bytes_are_refused() {
+    fn file_cut_anywhere_and_surplus_bytes_are_refused() {
         let text = file(&format!("extra ZXh0cmE=\nindex 7\n{HASH}\n"));
         for cut in 0..text.len() {
             assert!(TlogProof::parse(&text.as_bytes()[..cut]).is_err(), "cut at {cut}");
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_63_hashes_and_16_mib() {
+    fn limits_are_63_hashes_and_16_mib() {
         let of =
             |n: usize| parse(&format!("index 1\n{}", format!("{HASH}\n").repeat(n))).map(|p| p.hashes.len());
         assert_eq!(of(63), Ok(63));
@@ -258,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_bit_but_of_the_extra_line_is_noticed_by_whoever_verifies() {
+    fn flipped_bit_outside_the_extra_line_fails_verification() {
         let leaves: Vec<_> = (0..5_u8).map(|i| merkle::leaf_hash(&[i])).collect();
         let mut nodes = std::collections::HashMap::new();
         let mut frontier = merkle::Frontier::new();
@@ -303,7 +308,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_proof_goes_round(
+        fn every_proof_round_trips(
             extra in prop::option::of(prop::collection::vec(any::<u8>(), 1..50)),
             index in 0..=INDEX_MAX,
             hashes in prop::collection::vec(any::<Hash>(), 0..=63),
@@ -313,7 +318,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_never_panic_and_what_is_accepted_is_written_the_same(
+        fn arbitrary_bytes_are_refused_or_written_the_same(
             noise in prop::collection::vec(any::<u8>(), 0..100),
             lines in "(extra [A-D]{3}[A=]\n)?index [0-9]{1,3}\n([A-Z]{42}[A-Z]=\n){0,2}",
             change in any::<(prop::sample::Index, u8)>(),

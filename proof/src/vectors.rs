@@ -1,13 +1,14 @@
-//! Test vectors: `proof/vectors/*.txt`, lines of `name value` with the value in hex (`-` where it is empty) and comments
-//! behind `#`. Readers in other languages use the same files.
+//! Test vectors: the files `proof/vectors/*.txt`, which readers in other languages use, too.
 //!
-//! They are written once, from fixed inputs, by `SEXTON_WRITE_VECTORS=1 cargo test -p sexton-proof`, and only compared
-//! from then on: a change of a format shows as a difference in these files.
+//! A line is `name value` with the value in hex, or `-` if it is empty. `#` begins a comment.
+//!
+//! `SEXTON_WRITE_VECTORS=1 cargo test -p sexton-proof` writes them from fixed inputs. Every other test run only
+//! compares, so a change of a format shows as a difference in these files.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// The entries of one file, in order.
+/// Entries of a file, in order.
 #[derive(Default)]
 pub(crate) struct Vectors {
     entries: Vec<(String, Vec<u8>)>,
@@ -18,19 +19,20 @@ impl Vectors {
         self.entries.push((name.into(), value.as_ref().to_vec()));
     }
 
-    /// The entries whose name begins with `prefix`; at least one.
+    /// Returns the entries whose name begins with `prefix`. It panics if there is none.
     pub(crate) fn all(&self, prefix: &str) -> Vec<(&str, &[u8])> {
         let found: Vec<_> = self.entries.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
         assert!(!found.is_empty(), "no vector {prefix}*");
         found.into_iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }
 
-    /// The entry of this name.
+    /// Returns the entry of this name.
     pub(crate) fn get(&self, name: &str) -> &[u8] {
         self.all(name).into_iter().find(|(found, _)| *found == name).unwrap().1
     }
 
-    /// Reads `proof/vectors/<file>`; writes it first where that was asked for.
+    /// Compares the entries with `proof/vectors/<file>` and returns those of the file. It writes the file first if
+    /// `SEXTON_WRITE_VECTORS` is set.
     pub(crate) fn check_against(&self, file: &str, about: &str) -> Self {
         let path = format!("{}/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
         let mut text = format!("# {about}\n");

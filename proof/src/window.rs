@@ -1,172 +1,48 @@
-//! Spans and windows: what a class makes of the instant from which its promise counts.
+//! Promised bounds: floor and ceiling of an object, computed from its start.
 //!
-//! Exact spans are added as milliseconds. Calendar spans and working days keep the wall-clock time in the class's zone and
-//! resolve a time that a zone's change skips or repeats as RFC 5545 does, by the earlier offset (jiff calls it
-//! *compatible*). Calendar spans clamp to the end of a shorter month; of working days the start's own day is none. In UTC the calendar is computed here, by the algorithms of Howard Hinnant's
-//! "chrono-compatible low-level date algorithms", because jiff takes several times as long; tests hold the two together.
+//! - Exact spans are added as milliseconds.
+//! - Calendar spans and working days keep the wall-clock time in the class's zone. A time that a zone's change skips or
+//!   repeats is taken at the earlier offset, as RFC 5545 does (jiff calls this *compatible*).
+//! - Calendar spans clamp to the end of a shorter month.
+//! - The day of the start is not counted as a working day.
 
-use std::fmt;
-use std::str::FromStr;
-
-mod calendar;
+mod civil;
 mod days;
+mod error;
+mod span;
+mod zone;
 
 pub use self::days::{CALENDAR_DATES_MAX, Calendar, CalendarError, Date, WORKING_DAYS_MAX};
+pub use self::error::WindowError;
+pub use self::span::{SPAN_COUNT_MAX, Span, SpanError, Unit};
+pub use self::zone::ZONE_MAX_BYTES;
 
-use self::calendar::{CYCLE_MONTHS, DAY_MS, Step, Zone, month_days};
+use self::civil::{CYCLE_MONTHS, DAY_MS, month_days};
 use self::days::WorkDays;
-use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
+use self::span::Step;
+use self::zone::Zone;
+use crate::id::{NO_CEILING, NO_FLOOR};
 
-/// Greatest number in a span.
-pub const SPAN_COUNT_MAX: u32 = 1_000_000;
 /// Longest calendar span that a window takes, in months: from the first year that jiff knows to the last.
 pub const CALENDAR_MONTHS_MAX: i64 = 19_998 * 12;
-/// Longest zone name in bytes.
-pub const ZONE_MAX_BYTES: usize = 64;
 
-/// Unit of a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// `s`, exact.
-    Seconds,
-    /// `m`, exact.
-    Minutes,
-    /// `h`, exact.
-    Hours,
-    /// `d`, exactly 24 hours.
-    Days,
-    /// `w`, exactly 7 · 24 hours.
-    Weeks,
-    /// `wd`, a working day.
-    WorkingDays,
-    /// `mo`, a calendar month.
-    Months,
-    /// `y`, a calendar year.
-    Years,
-}
-
-impl Unit {
-    const ALL: [(Self, &'static str); 8] = [
-        (Self::Seconds, "s"),
-        (Self::Minutes, "m"),
-        (Self::Hours, "h"),
-        (Self::Days, "d"),
-        (Self::Weeks, "w"),
-        (Self::WorkingDays, "wd"),
-        (Self::Months, "mo"),
-        (Self::Years, "y"),
-    ];
-
-    /// The text behind the number.
-    #[must_use]
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::Seconds => "s",
-            Self::Minutes => "m",
-            Self::Hours => "h",
-            Self::Days => "d",
-            Self::Weeks => "w",
-            Self::WorkingDays => "wd",
-            Self::Months => "mo",
-            Self::Years => "y",
-        }
-    }
-}
-
-/// A length of time as a class states it: `3h`, `73h`, `30d`, `6mo`, `1y`, `2w`, `15wd`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Span {
-    /// The number, 1 to [`SPAN_COUNT_MAX`]; others are refused wherever a span is used.
-    pub count: u32,
-    /// The unit.
-    pub unit: Unit,
-}
-
-impl Span {
-    /// A span of `count` units.
-    ///
-    /// # Errors
-    /// A count outside 1 to [`SPAN_COUNT_MAX`].
-    pub fn new(count: u32, unit: Unit) -> Result<Self, SpanError> {
-        Self { count, unit }.check()
-    }
-
-    pub(crate) fn check(self) -> Result<Self, SpanError> {
-        if self.count == 0 || self.count > SPAN_COUNT_MAX {
-            return Err(SpanError { found: self.to_string() });
-        }
-        Ok(self)
-    }
-
-    /// Its length in milliseconds, where that does not depend on where it begins.
-    #[must_use]
-    pub const fn exact_ms(self) -> Option<i64> {
-        match self.step() {
-            Step::Exact(ms) => Some(ms),
-            Step::Months(_) | Step::Working(_) => None,
-        }
-    }
-
-    const fn step(self) -> Step {
-        // A u32 of weeks is at most 3 · 10^18 ms.
-        let count = self.count as i64;
-        match self.unit {
-            Unit::Seconds => Step::Exact(count * 1000),
-            Unit::Minutes => Step::Exact(count * 60_000),
-            Unit::Hours => Step::Exact(count * 3_600_000),
-            Unit::Days => Step::Exact(count * DAY_MS),
-            Unit::Weeks => Step::Exact(count * 7 * DAY_MS),
-            Unit::WorkingDays => Step::Working(count),
-            Unit::Months => Step::Months(count),
-            Unit::Years => Step::Months(count * 12),
-        }
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.count, self.unit.suffix())
-    }
-}
-
-impl FromStr for Span {
-    type Err = SpanError;
-
-    fn from_str(text: &str) -> Result<Self, SpanError> {
-        let wrong = || SpanError { found: excerpt(text) };
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (count, suffix) = text.split_at_checked(digits).ok_or_else(wrong)?;
-        let count = decimal(count).and_then(|count| u32::try_from(count).ok()).ok_or_else(wrong)?;
-        let (unit, _) = Unit::ALL.into_iter().find(|(_, name)| *name == suffix).ok_or_else(wrong)?;
-        Self::new(count, unit).map_err(|_| wrong())
-    }
-}
-
-/// A text that is not a span.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a span is a number from 1 to {SPAN_COUNT_MAX} and one of s, m, h, d, w, wd, mo, y, found {found:?}")]
-pub struct SpanError {
-    /// The text, cut short.
-    pub found: String,
-}
-
-/// The bounds that one start is promised, Unix milliseconds.
+/// Promised bounds of one object, Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Not before this, or [`NO_FLOOR`].
+    /// Earliest instant of deletion, or [`NO_FLOOR`].
     pub floor_ms: i64,
-    /// Not after this, or [`NO_CEILING`].
+    /// Latest instant of deletion, or [`NO_CEILING`].
     pub ceiling_ms: i64,
 }
 
-/// What a class promises: not before start + `keep`, not after start + `within`.
+/// Promise of a class: no deletion before start + `keep`, deletion by start + `within`.
 ///
-/// Made by [`Window::new`], which looks the zone up; changing a public field of one that is made changes nothing else.
+/// [`Window::new`] looks the zone up. Later changes of a public field do not change the computed bounds.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// The floor, counted from the start.
+    /// Floor, counted from the start.
     pub keep: Option<Span>,
-    /// The ceiling, counted from the start.
+    /// Ceiling, counted from the start.
     pub within: Option<Span>,
     /// IANA name of the zone in which calendar spans and working days count.
     pub zone: String,
@@ -176,8 +52,8 @@ pub struct Window {
 impl Window {
     /// Looks up `zone` and checks the promise.
     ///
-    /// Zone names are those of the IANA database that is compiled in, in exactly its spelling. `calendar` is for a
-    /// ceiling in working days, and names no date elsewhere.
+    /// `zone` is the exact name of a zone in the compiled-in IANA database. `calendar` has dates only if `within` is in
+    /// working days.
     ///
     /// # Errors
     /// Neither span given; a zone that does not exist; a calendar span longer than [`CALENDAR_MONTHS_MAX`] or
@@ -213,41 +89,41 @@ impl Window {
         Ok(Self { keep, within, zone: zone.to_owned(), rule })
     }
 
-    /// Floor and ceiling of an object whose promise counts from `start_ms`.
+    /// Returns floor and ceiling of an object whose promise counts from `start_ms`.
     ///
     /// # Errors
-    /// A bound beyond what an instant can be: for exact spans i64, for calendar spans the years −9999 to 9999.
+    /// A bound that is not an instant: outside i64 for exact spans, outside the years −9999 to 9999 for calendar spans.
     pub fn bounds(&self, start_ms: i64) -> Result<Bounds, WindowError> {
-        let floor_ms = match (self.rule.keep, self.keep) {
-            (Some(step), Some(span)) => {
-                self.rule.zone.add(start_ms, step, &self.rule.work).ok_or_else(|| range(start_ms, span))?
-            }
-            _ => NO_FLOOR,
+        let add = |step: Option<Step>, span: Option<Span>, none: i64| match (step, span) {
+            (Some(step), Some(span)) => self
+                .rule
+                .zone
+                .add(start_ms, step, &self.rule.work)
+                .ok_or(WindowError::Range { start_ms, span }),
+            _ => Ok(none),
         };
-        let ceiling_ms = match (self.rule.within, self.within) {
-            (Some(step), Some(span)) => {
-                self.rule.zone.add(start_ms, step, &self.rule.work).ok_or_else(|| range(start_ms, span))?
-            }
-            _ => NO_CEILING,
-        };
-        Ok(Bounds { floor_ms, ceiling_ms })
+        Ok(Bounds {
+            floor_ms: add(self.rule.keep, self.keep, NO_FLOOR)?,
+            ceiling_ms: add(self.rule.within, self.within, NO_CEILING)?,
+        })
     }
 
-    /// A lower bound, over every start, of ceiling − floor in milliseconds, or of ceiling − start where the class
-    /// states no floor; `i64::MAX` where it states no ceiling.
+    /// Returns a lower bound, over every start, of ceiling − floor in milliseconds. Without a floor it bounds
+    /// ceiling − start. Without a ceiling it is `i64::MAX`.
     ///
-    /// Derived thus. Exact spans have one length. A calendar span's length in days depends only on the month and the day
-    /// it begins on, and months repeat every 400 years, so the least is found by trying all 4,800 months, with the days
-    /// of the month at which clamping can change the result. That is exact in UTC. In another zone either end may fall
-    /// under another offset, so the difference between the zone's greatest and least offset in history is taken off.
-    /// That takes up to half a millisecond for calendar spans: call it when a class is loaded, not for every object.
+    /// Exact spans have one length. The length of a calendar span in days depends only on the month and the day of its
+    /// start, and months repeat every 400 years. All 4,800 months are tried, with the days at which clamping can change
+    /// the result. In UTC that is exact. In another zone both ends may fall under different offsets, so the difference
+    /// between the zone's greatest and least offset in history is subtracted.
+    ///
+    /// For calendar spans this takes up to half a millisecond: call it when a class is loaded, not for every object.
     #[must_use]
     pub fn tightest_ms(&self) -> i64 {
         self.rule.tightest_ms()
     }
 }
 
-/// Working days are a ceiling without a floor, and a calendar is for them alone.
+/// Checks that working days are a ceiling without a floor, and that a calendar has dates only beside working days.
 pub(crate) fn check_working(
     keep: Option<Span>,
     within: Option<Span>,
@@ -272,11 +148,7 @@ pub(crate) fn check_working(
     Ok(())
 }
 
-fn range(start_ms: i64, span: Span) -> WindowError {
-    WindowError::Range { start_ms, span }
-}
-
-/// A window as it is computed.
+/// Promise in the form in which it is computed.
 #[derive(Clone, Debug)]
 struct Rule {
     keep: Option<Step>,
@@ -286,11 +158,11 @@ struct Rule {
 }
 
 impl Rule {
-    /// Whether the ceiling always lies after the floor.
+    /// Returns `true` if the ceiling lies after the floor for every start.
     fn has_room(&self) -> bool {
         match (self.keep, self.within) {
-            // More months end in a later month, at least 28 days later, and no zone's offsets differ by as much: there
-            // is no need to try every month, and a receipt of such a class is verified in a fifth of the time.
+            // More months end in a later month, at least 28 days later, and no zone's offsets differ by as much. Not
+            // trying every month makes the verification of such a receipt five times as fast.
             (Some(Step::Months(keep)), Some(Step::Months(within))) => within > keep,
             _ => self.tightest_ms() >= 1,
         }
@@ -303,7 +175,7 @@ impl Rule {
             return within - keep;
         }
         if let Step::Working(n) = within {
-            // At best people work every day; there is no floor beside it.
+            // At the least every day is a working day; there is no floor beside it.
             return n * DAY_MS - self.zone.spread_ms();
         }
         let mut least = i64::MAX;
@@ -316,87 +188,6 @@ impl Rule {
         }
         least - self.zone.spread_ms()
     }
-}
-
-/// A number in decimal digits without leading zeros.
-pub(crate) fn decimal(text: &str) -> Option<u64> {
-    let canonical = text == "0" || !text.starts_with('0');
-    if !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
-}
-
-/// A promise that cannot be, or cannot be computed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WindowError {
-    /// Neither floor nor ceiling.
-    #[error("a class states at least one of keep and within")]
-    Nothing,
-    /// A span whose number is out of bounds.
-    #[error(transparent)]
-    Count(#[from] SpanError),
-    /// No such zone.
-    #[error("unknown time zone {found:?}, expected the exact name of a zone in the IANA database")]
-    Zone {
-        /// The name, cut short.
-        found: String,
-    },
-    /// A calendar span beyond all dates.
-    #[error("the span {span} is longer than {max_months} months")]
-    Span {
-        /// The span.
-        span: Span,
-        /// The greatest length.
-        max_months: i64,
-    },
-    /// A floor in working days.
-    #[error("keep is {span}, expected no working days, which are for within alone")]
-    KeepWorkingDays {
-        /// The floor.
-        span: Span,
-    },
-    /// A ceiling in working days where there is a floor.
-    #[error("within is {span}, expected no working days, as there is keep {keep}")]
-    WorkingDaysBesideKeep {
-        /// The ceiling.
-        span: Span,
-        /// The floor.
-        keep: Span,
-    },
-    /// Too many working days.
-    #[error("the span {span} is longer than {WORKING_DAYS_MAX} working days")]
-    WorkingDays {
-        /// The span.
-        span: Span,
-    },
-    /// A calendar for spans that are not in working days.
-    #[error("the calendar has the date {found}, expected none, as within is not in working days")]
-    Dates {
-        /// Its first date.
-        found: Date,
-    },
-    /// The ceiling may not lie after the floor.
-    #[error(
-        "from keep {keep} to within {within} there may be as little as {tightest_ms} ms, expected at least 1"
-    )]
-    NoRoom {
-        /// The floor.
-        keep: Span,
-        /// The ceiling.
-        within: Span,
-        /// Least distance from floor to ceiling.
-        tightest_ms: i64,
-    },
-    /// A bound that is not an instant.
-    #[error("{span} after {start_ms} ms is beyond the instants that can be computed")]
-    Range {
-        /// The instant from which the promise counts.
-        start_ms: i64,
-        /// The span that leads too far.
-        span: Span,
-    },
 }
 
 #[cfg(test)]

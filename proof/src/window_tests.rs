@@ -1,4 +1,4 @@
-use super::calendar::CYCLE_DAYS;
+use super::civil::CYCLE_DAYS;
 use super::*;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -23,12 +23,12 @@ fn utc(text: &str) -> i64 {
     text.parse::<DateTime>().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond()
 }
 
-/// An instant such as `2025-03-01T12:00[Europe/Berlin]`.
+/// Returns an instant from a text such as `2025-03-01T12:00[Europe/Berlin]`.
 fn at(text: &str) -> i64 {
     text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
 }
 
-/// The date of a number of days from 1970-01-01.
+/// Returns the date of a number of days from 1970-01-01.
 pub(crate) fn date(day: i64) -> Date {
     let epoch = jiff::civil::date(1970, 1, 1);
     (epoch + jiff::Span::new().days(day)).to_string().parse().unwrap()
@@ -77,22 +77,22 @@ fn spans_have_one_spelling() {
     assert!(Span::new(0, Unit::Hours).is_err() && Span::new(SPAN_COUNT_MAX + 1, Unit::Hours).is_err());
     assert_eq!(Span::new(SPAN_COUNT_MAX, Unit::Weeks).map(Span::exact_ms), Ok(Some(604_800_000_000_000)));
     assert_eq!(
-        Unit::ALL.map(|(unit, suffix)| (unit.suffix() == suffix, Span { count: 2, unit }.exact_ms())),
+        Unit::ALL.map(|unit| (unit.suffix(), Span { count: 2, unit }.exact_ms())),
         [
-            (true, Some(2_000)),
-            (true, Some(120_000)),
-            (true, Some(2 * HOUR_MS)),
-            (true, Some(48 * HOUR_MS)),
-            (true, Some(2 * 7 * 24 * HOUR_MS)),
-            (true, None),
-            (true, None),
-            (true, None),
+            ("s", Some(2_000)),
+            ("m", Some(120_000)),
+            ("h", Some(2 * HOUR_MS)),
+            ("d", Some(48 * HOUR_MS)),
+            ("w", Some(2 * 7 * 24 * HOUR_MS)),
+            ("wd", None),
+            ("mo", None),
+            ("y", None),
         ]
     );
 }
 
 #[test]
-fn six_months_from_the_end_of_august_end_on_the_last_day_of_february() {
+fn six_months_after_the_end_of_august_end_in_february() {
     let window = keep("6mo", "UTC");
     for (start, end) in [
         ("2022-08-31T23:59:59.999", "2023-02-28T23:59:59.999"),
@@ -140,13 +140,13 @@ fn months_keep_the_wall_clock_time_of_the_zone() {
         at("2025-07-15T12:00[Europe/Berlin]"),
         "an hour less in UTC"
     );
-    // Late in the evening in UTC it is the next day, and the next month, in Berlin.
+    // Late in the evening in UTC, Berlin has the next day, and here the next month.
     assert_eq!(floor(&berlin, utc("2025-08-30T22:30")), at("2026-02-28T00:30[Europe/Berlin]"));
     assert_eq!(floor(&keep("6mo", "UTC"), utc("2025-08-30T22:30")), utc("2026-02-28T22:30"));
 }
 
 #[test]
-fn a_time_that_is_skipped_or_repeated_is_taken_by_the_earlier_offset() {
+fn skipped_or_repeated_time_uses_the_earlier_offset() {
     let berlin = keep("6mo", "Europe/Berlin");
     // 2025-03-30 02:30 does not exist: by the offset before the gap, +01:00, it is 01:30 UTC.
     assert_eq!(floor(&berlin, at("2024-09-30T02:30[Europe/Berlin]")), utc("2025-03-30T01:30"));
@@ -155,19 +155,20 @@ fn a_time_that_is_skipped_or_repeated_is_taken_by_the_earlier_offset() {
     let york = keep("6mo", "America/New_York");
     assert_eq!(floor(&york, at("2024-09-09T02:30[America/New_York]")), utc("2025-03-09T07:30"));
     assert_eq!(floor(&york, at("2025-05-02T01:30[America/New_York]")), utc("2025-11-02T05:30"));
-    // Samoa left out the whole of 2011-12-30.
+    // Samoa skipped the whole of 2011-12-30.
     assert_eq!(
         floor(&keep("6mo", "Pacific/Apia"), at("2011-06-30T12:00[Pacific/Apia]")),
         at("2011-12-31T12:00[Pacific/Apia]")
     );
-    // A start in the repeated hour counts by its wall-clock time, whichever of the two it is.
+    // A start in the repeated hour counts by its wall-clock time, at either offset.
     for start in ["2025-10-26T02:30+02:00[Europe/Berlin]", "2025-10-26T02:30+01:00[Europe/Berlin]"] {
         assert_eq!(floor(&berlin, at(start)), at("2026-04-26T02:30[Europe/Berlin]"));
     }
 }
 
+/// Covers 1970, 9999 and instants before the epoch.
 #[test]
-fn starts_in_1970_in_9999_and_before_the_epoch_are_computed_or_refused_by_name() {
+fn starts_at_the_edges_of_the_range_are_computed_or_refused() {
     let (exact, months) = (within("3h", "UTC"), within("6mo", "UTC"));
     assert_eq!(exact.bounds(0).unwrap().ceiling_ms, 3 * HOUR_MS);
     assert_eq!(months.bounds(0).unwrap().ceiling_ms, utc("1970-07-01T00:00"));
@@ -196,11 +197,14 @@ fn starts_in_1970_in_9999_and_before_the_epoch_are_computed_or_refused_by_name()
 }
 
 #[test]
-fn a_window_that_cannot_be_is_refused_by_name() {
+fn impossible_window_is_refused_with_its_cause() {
     let refused = |keep: Option<&str>, within: Option<&str>, zone: &str| {
         Window::new(keep.map(span), within.map(span), zone, &Calendar::default()).unwrap_err().to_string()
     };
-    assert_eq!(refused(None, None, "UTC"), "a class states at least one of keep and within");
+    assert_eq!(
+        refused(None, None, "UTC"),
+        "a class states neither keep nor within, expected at least one of them"
+    );
     for zone in [
         "",
         "utc",
@@ -242,7 +246,7 @@ fn zones_are_those_of_the_compiled_in_database() {
     }
 }
 
-/// Bounds as jiff's own calendar arithmetic has them.
+/// Returns the bound by jiff's own calendar arithmetic.
 fn by_jiff(start_ms: i64, span: Span, zone: &TimeZone) -> Option<i64> {
     let start = Timestamp::from_millisecond(start_ms).ok()?.to_zoned(zone.clone());
     let step = match span.unit {
@@ -253,7 +257,7 @@ fn by_jiff(start_ms: i64, span: Span, zone: &TimeZone) -> Option<i64> {
 }
 
 #[test]
-fn the_calendar_agrees_with_jiff_on_every_day_of_eight_hundred_years() {
+fn months_in_utc_agree_with_jiff_on_every_day_for_800_years() {
     let window = keep("6mo", "UTC");
     for day in -150_000..150_000i64 {
         let start = day * DAY_MS + (day.rem_euclid(DAY_MS / 1000)) * 997;
@@ -262,7 +266,7 @@ fn the_calendar_agrees_with_jiff_on_every_day_of_eight_hundred_years() {
 }
 
 #[test]
-fn the_calendar_agrees_with_jiff_at_the_ends_of_its_range() {
+fn months_in_utc_agree_with_jiff_at_the_ends_of_the_range() {
     let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
     for text in ["1mo", "6mo", "1y", "9998y", "19997y", "19998y"] {
         for edge in [first, last, last - 31 * DAY_MS, last - 181 * DAY_MS, last - 365 * DAY_MS, 0] {
@@ -309,7 +313,7 @@ proptest! {
         start: i64,
         zone in "UTC|Europe/Berlin|.{0,20}",
     ) {
-        let span = |(count, unit): (u32, usize)| Span { count, unit: Unit::ALL[unit].0 };
+        let span = |(count, unit): (u32, usize)| Span { count, unit: Unit::ALL[unit] };
         if let Ok(window) = Window::new(keep.map(span), within.map(span), &zone, &Calendar::default())
             && let Ok(bounds) = window.bounds(start)
         {
@@ -320,7 +324,7 @@ proptest! {
     }
 }
 
-/// Least ceiling − floor, or ceiling − start, over the given starts.
+/// Returns the least ceiling − floor over the given starts, or ceiling − start without a floor.
 fn swept(window: &Window, starts: impl Iterator<Item = i64>) -> i64 {
     let width = |start: i64| {
         let bounds = window.bounds(start).unwrap();
@@ -330,7 +334,7 @@ fn swept(window: &Window, starts: impl Iterator<Item = i64>) -> i64 {
 }
 
 #[test]
-fn no_start_in_eight_years_has_a_narrower_window_than_the_tightest() {
+fn no_start_in_eight_years_is_tighter_than_the_tightest() {
     let from = utc("2023-01-01T00:00");
     let starts = |step: i64| (0..8 * 366 * DAY_MS / step).map(move |i| from + i * step);
     let cases = [
@@ -353,7 +357,7 @@ fn no_start_in_eight_years_has_a_narrower_window_than_the_tightest() {
         let window =
             |zone| Window::new(keep.map(span), Some(span(within)), zone, &Calendar::default()).unwrap();
         let (utc, berlin) = (window("UTC"), window("Europe/Berlin"));
-        // Half past two is where Berlin's clocks change.
+        // Half hours include 02:30, the time at which clocks change in Berlin.
         let least_utc = swept(&utc, starts(DAY_MS));
         let least_berlin = swept(&berlin, starts(HOUR_MS / 2));
         assert_eq!(utc.tightest_ms(), least_utc, "{keep:?} {within}: exact in UTC");
@@ -372,8 +376,8 @@ fn no_start_in_eight_years_has_a_narrower_window_than_the_tightest() {
 }
 
 #[test]
-fn the_tightest_of_long_spans_looks_beyond_the_years_of_the_sweep() {
-    // From 1896 to 1904 there was no leap year: eight years have the least days there.
+fn tightest_of_long_spans_covers_the_whole_cycle() {
+    // There was no leap year from 1896 to 1904, so eight years have the fewest days there.
     let eight = within("8y", "UTC");
     assert_eq!(eight.tightest_ms(), (8 * 365 + 1) * DAY_MS);
     let start = utc("1896-03-01T00:00");

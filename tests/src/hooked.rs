@@ -1,45 +1,56 @@
-//! An index whose readings a test can make fail, or do something else in between.
+//! Index whose reads a test can fail or interrupt.
 
 use sexton::Result;
-use sexton::kv::{Family, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
+use sexton::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 
-/// Called at a reading of a family.
-pub type Hook = dyn Fn(Family) -> Result<()> + Send + Sync;
+/// Function called when a column family is read.
+pub type Hook = dyn Fn(ColumnFamily) -> Result<()> + Send + Sync;
 
-/// An index with hooks.
+/// Index that calls hooks around its reads.
 pub struct Hooked<K> {
-    /// Where everything is.
+    /// The wrapped index.
     pub inner: K,
-    /// Called before each reading, which fails if it does.
+    /// Called before each read. The read fails if the hook fails.
     pub before: Box<Hook>,
-    /// Called once a scan over many ranges has seen all it will.
+    /// Called at the end of each scan over many ranges.
     pub after: Box<Hook>,
 }
 
 impl<K: Kv> Kv for Hooked<K> {
-    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>> {
         (self.before)(family)?;
         self.inner.get(family, key)
     }
 
-    fn scan(&self, family: Family, range: Range<&[u8]>, order: Order, visit: &mut Visit<'_>) -> Result<()> {
+    fn scan(
+        &self,
+        family: ColumnFamily,
+        range: Range<&[u8]>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<()> {
         (self.before)(family)?;
         self.inner.scan(family, range, order, visit)
     }
 
-    fn scan_each(&self, family: Family, ranges: &[Range<Vec<u8>>], visit: &mut VisitEach<'_>) -> Result<()> {
+    fn scan_each(
+        &self,
+        family: ColumnFamily,
+        ranges: &[Range<Vec<u8>>],
+        visit: &mut VisitEach<'_>,
+    ) -> Result<()> {
         (self.before)(family)?;
         self.inner.scan_each(family, ranges, visit)?;
         (self.after)(family)
     }
 
-    fn write_run(&self, family: Family, keys: &mut Run<'_>) -> Result<()> {
+    fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()> {
         self.inner.write_run(family, keys)
     }
 
-    fn drop_void(&self, family: Family, live: u64, is_void: IsVoid) -> Result<bool> {
+    fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool> {
         self.inner.drop_void(family, live, is_void)
     }
 
@@ -55,11 +66,11 @@ impl<K: Kv> Kv for Hooked<K> {
         self.inner.create_rows(class)
     }
 
-    fn reclaim(&self, family: Family, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+    fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
         self.inner.reclaim(family, ranges)
     }
 
-    fn purge(&self, family: Family, range: &Range<Vec<u8>>) -> Result<()> {
+    fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()> {
         self.inner.purge(family, range)
     }
 

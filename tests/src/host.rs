@@ -1,5 +1,5 @@
-//! A host that registers files and writes down what it asked for and what it was told, so that its next run, and
-//! whoever audits it, know both.
+//! Host that registers files and keeps a journal of its calls and their answers. Its next run and the audit read the
+//! journal.
 
 use crate::NEW_YEAR_MS;
 use sexton::RegistrationId;
@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// The classes of the host: small slots, two that find by key, one of them with a floor, and one that does not.
+/// Classes of the host, with small slots. Two find by key, one of them with a floor. The third does not find by key.
 pub const CLASSES: &str = r#"
 [class.quick]
 within = "30s"
@@ -28,40 +28,40 @@ lead = "1s"
 find = "none"
 "#;
 
-/// Where the engine, the files and the host's own notes lie under one folder.
+/// Folders of the engine, of the files and of the host's own notes.
 pub struct Places {
-    /// The engine's data folder.
+    /// Data folder of the engine.
     pub data: PathBuf,
-    /// The root of the directory store.
+    /// Root of the directory store.
     pub objects: PathBuf,
-    /// Journals and clock.
+    /// Folder of the journals and of the saved clock.
     pub notes: PathBuf,
 }
 
 impl Places {
-    /// The places under `folder`.
+    /// Returns the three folders under `folder`.
     pub fn under(folder: &Path) -> Self {
         Places { data: folder.join("data"), objects: folder.join("objects"), notes: folder.join("notes") }
     }
 }
 
-/// A line of a journal.
+/// Line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// The host is about to write this file and to register it.
+    /// Written before the host writes a file and registers it.
     Try {
-        /// The class.
+        /// Class of the registration.
         class: String,
-        /// The key, the path of the file.
+        /// Key, which is the path of the file.
         key: String,
     },
-    /// The engine said that it is registered.
+    /// Written after the engine acknowledged the registration.
     Ack {
-        /// The class.
+        /// Class of the registration.
         class: String,
-        /// The key.
+        /// Key of the object.
         key: String,
-        /// The registration.
+        /// Registration id that the engine returned.
         id: RegistrationId,
     },
 }
@@ -78,23 +78,23 @@ impl Line {
     }
 }
 
-/// A journal that is written to. A killed process loses nothing that was handed to the operating system.
+/// Journal that is open for writing. A killed process loses nothing that it handed to the operating system.
 pub struct Journal(File);
 
 impl Journal {
-    /// A new journal for one thread of a run. Journals sort by run.
+    /// Creates the journal of one thread of a run. Its file name sorts by run.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be created.
     pub fn create(notes: &Path, run: u32, thread: usize) -> io::Result<Self> {
         let path = notes.join(format!("journal-{run:04}-{thread}"));
         OpenOptions::new().create_new(true).append(true).open(path).map(Journal)
     }
 
-    /// Appends lines, in one write.
+    /// Appends lines in one write.
     ///
     /// # Errors
-    /// Where they cannot be written.
+    /// If they cannot be written.
     pub fn append(&mut self, lines: impl IntoIterator<Item = Line>) -> io::Result<()> {
         let text = |line| match line {
             Line::Try { class, key } => format!("try {class} {key}\n"),
@@ -104,10 +104,10 @@ impl Journal {
     }
 }
 
-/// All lines of all journals, run by run. What stands behind the last line feed was cut off by a kill.
+/// Reads the lines of all journals, run by run. It skips text after the last line feed, which a kill cut off.
 ///
 /// # Errors
-/// Where they cannot be read or say something else.
+/// If a journal cannot be read or has a malformed line.
 pub fn read_journals(notes: &Path) -> io::Result<Vec<Line>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(notes)? {
@@ -128,49 +128,49 @@ pub fn read_journals(notes: &Path) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// The clock's last value on disk: written before each step, so that no run begins earlier than another has been.
-pub struct Notebook(File);
+/// Last value of the clock, on disk. It is written before each step, so no run begins earlier than another one ended.
+pub struct SavedClock(File);
 
-impl Notebook {
-    /// Opens it, and gives the value.
+impl SavedClock {
+    /// Opens the file and returns its value, or the beginning of 2026 if it is new.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
+    /// If the file cannot be opened.
     pub fn open(notes: &Path) -> io::Result<(Self, i64)> {
         let path = notes.join("clock");
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
         let now_ms = fs::read_to_string(&path)?.trim().parse().unwrap_or(NEW_YEAR_MS);
-        Ok((Notebook(file), now_ms))
+        Ok((SavedClock(file), now_ms))
     }
 
     /// Writes a value.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn write(&self, now_ms: i64) -> io::Result<()> {
         self.0.write_all_at(format!("{now_ms:020}\n").as_bytes(), 0)
     }
 }
 
-/// Pseudo-random numbers from a seed (splitmix64).
-pub struct Dice(u64);
+/// Pseudo-random number generator with a seed (splitmix64).
+pub struct Rng(u64);
 
-impl Dice {
-    /// Numbers that follow from `seed`.
+impl Rng {
+    /// Creates the generator of `seed`.
     pub fn new(seed: u64) -> Self {
-        Dice(seed)
+        Rng(seed)
     }
 
-    /// The next number.
-    pub fn roll(&mut self) -> u64 {
+    /// Returns the next number.
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
-    /// A number below `n`, which is at least 1.
+    /// Returns a number below `n`, which is at least 1.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n.max(1)
+        self.next_u64() % n.max(1)
     }
 }

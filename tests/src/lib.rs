@@ -1,7 +1,8 @@
-//! What the tests that cross crates share: an engine over memory, and a store that is a map.
+//! Fixtures of the tests that cross crates, such as an engine on in-memory seams and a store in a map.
 
 pub mod hooked;
 pub mod host;
+pub mod simulation;
 
 use parking_lot::Mutex;
 use sexton::fault::Faults;
@@ -15,30 +16,30 @@ use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z.
 pub const NEW_YEAR_MS: i64 = 1_767_225_600_000;
-/// An hour.
+/// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
-/// The origin of every engine in the tests.
+/// Origin of every engine in the tests.
 pub const ORIGIN: &str = "sexton.test/log";
 
-/// A machine that can be switched off and on: index, files, faults, clock and the objects, all in memory.
+/// Machine in memory, with index, files, faults, clock and objects. It outlives the engines that are opened on it.
 #[derive(Clone)]
 pub struct Machine {
-    /// Which write goes wrong.
+    /// Injected faults of writes.
     pub faults: Faults,
-    /// The index.
+    /// Index of the engine.
     pub kv: MemoryKv,
-    /// The files beside it.
+    /// Files beside the index.
     pub files: MemoryFiles,
-    /// Its clock.
+    /// Clock of the machine.
     pub clock: Arc<VirtualClock>,
-    /// The objects.
+    /// Store with the objects.
     pub store: Arc<MapStore>,
-    /// How the engine is opened.
+    /// Options with which the engine is opened.
     pub options: Options,
 }
 
 impl Machine {
-    /// A new machine at the beginning of 2026.
+    /// Creates an empty machine at the beginning of 2026.
     pub fn new() -> Self {
         let faults = Faults::none();
         Machine {
@@ -47,22 +48,22 @@ impl Machine {
             faults,
             clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
             store: Arc::default(),
-            // So few that runs are written all the time.
-            options: Options { shards: Some(4), recent_keys: 8, ..Options::new(ORIGIN) },
+            // A small memtable makes the engine write runs all the time.
+            options: Options { shards: Some(4), memtable_keys: 8, ..Options::new(ORIGIN) },
         }
     }
 
-    /// Opens the engine on it.
+    /// Opens the engine.
     pub fn open(&self) -> Result<Engine> {
         self.open_seeded(7)
     }
 
-    /// The same with other secrets.
+    /// Opens the engine with secrets that follow from `seed`.
     pub fn open_seeded(&self, seed: u64) -> Result<Engine> {
         self.open_on(Arc::new(self.kv.clone()), seed)
     }
 
-    /// The same on another index, such as one around its own.
+    /// Opens the engine on another index, such as a wrapper of the machine's own.
     pub fn open_on(&self, kv: Arc<dyn Kv>, seed: u64) -> Result<Engine> {
         let (files, entropy) = (Arc::new(self.files.clone()), Arc::new(SeededEntropy::new(seed)));
         let seams = Seams { kv, files, entropy, pool: Arc::new(Pool::none()) };
@@ -76,17 +77,17 @@ impl Default for Machine {
     }
 }
 
-/// How a [`MapStore`] answers for a key, other than by deleting it.
+/// Answer of a [`MapStore`] for a key that it does not delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// It fails.
+pub enum FailureMode {
+    /// The deletion fails.
     Fails,
-    /// It refuses.
+    /// The store refuses the deletion.
     Refuses,
 }
 
-/// Objects in a map from key to version, and every deletion with its instant. What is to be anonymised is
-/// [`anonymised`] afterwards.
+/// Store that keeps objects in a map from key to version and records every deletion. An object that it anonymises has
+/// the version [`anonymised`] afterwards.
 #[derive(Default)]
 pub struct MapStore {
     state: Mutex<MapState>,
@@ -95,12 +96,12 @@ pub struct MapStore {
 #[derive(Default)]
 struct MapState {
     objects: BTreeMap<Vec<u8>, Vec<u8>>,
-    moods: BTreeMap<Vec<u8>, Mood>,
+    failure_modes: BTreeMap<Vec<u8>, FailureMode>,
     asked: Vec<(Vec<u8>, Disposition)>,
     deleted: Vec<Vec<u8>>,
 }
 
-/// What is stored in the place of an object of this version once it was anonymised.
+/// Returns the version of an object after it was anonymised.
 pub fn anonymised(version: &[u8]) -> Vec<u8> {
     [b"anonymised ", version].concat()
 }
@@ -116,46 +117,46 @@ impl MapStore {
         self.state.lock().objects.remove(key);
     }
 
-    /// Whether an object is there.
+    /// Returns `true` if an object has this key.
     pub fn has(&self, key: &[u8]) -> bool {
         self.state.lock().objects.contains_key(key)
     }
 
-    /// The version of an object that is there.
+    /// Returns the version of the object with this key.
     pub fn version(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.state.lock().objects.get(key).cloned()
     }
 
-    /// How many objects are there.
+    /// Returns the number of objects.
     pub fn len(&self) -> usize {
         self.state.lock().objects.len()
     }
 
-    /// Whether none is there.
+    /// Returns `true` if the store has no object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// From here on it answers so for this key; `None`: it deletes.
-    pub fn set_mood(&self, key: &[u8], mood: Option<Mood>) {
+    /// Sets the answer for a key from now on. With `None` the store deletes again.
+    pub fn set_failure_mode(&self, key: &[u8], mode: Option<FailureMode>) {
         let mut state = self.state.lock();
-        match mood {
-            Some(mood) => state.moods.insert(key.to_vec(), mood),
-            None => state.moods.remove(key),
+        match mode {
+            Some(mode) => state.failure_modes.insert(key.to_vec(), mode),
+            None => state.failure_modes.remove(key),
         };
     }
 
-    /// The keys deleted so far, in order.
+    /// Returns the keys deleted so far, in order.
     pub fn deleted(&self) -> Vec<Vec<u8>> {
         self.state.lock().deleted.clone()
     }
 
-    /// How many objects it was asked to delete or to anonymise.
+    /// Returns the number of objects that the store was asked to delete or to anonymise.
     pub fn asked(&self) -> u64 {
         self.state.lock().asked.len() as u64
     }
 
-    /// Those objects, in order, and what was to be done with each.
+    /// Returns the objects that the store was asked for, in order, each with its disposition.
     pub fn asked_for(&self) -> Vec<(Vec<u8>, Disposition)> {
         self.state.lock().asked.clone()
     }
@@ -164,18 +165,18 @@ impl MapStore {
 impl Store for MapStore {
     fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
         let mut state = self.state.lock();
-        let answer = |request: &sexton::store::Request<'_>| {
+        let answer = |request: &sexton::store::StoredObject<'_>| {
             state.asked.push((request.key.to_vec(), part.disposition));
-            match state.moods.get(request.key) {
-                Some(Mood::Fails) => return Answer::Failed("it is broken".into()),
-                Some(Mood::Refuses) => return Answer::Refused("it is held".into()),
+            match state.failure_modes.get(request.key) {
+                Some(FailureMode::Fails) => return Answer::Failed("it is broken".into()),
+                Some(FailureMode::Refuses) => return Answer::Refused("it is held".into()),
                 None => {}
             }
             let anonymises = part.disposition == Disposition::Anonymise;
             let rewritten = anonymised(request.version);
             match state.objects.get(request.key) {
                 None => Answer::Absent,
-                // Asked again after an attempt of which nobody heard.
+                // The answer of an earlier attempt was lost.
                 Some(found) if anonymises && *found == rewritten => Answer::Anonymised(rewritten.into()),
                 Some(found) if found != request.version => Answer::Changed,
                 Some(_) if anonymises => {

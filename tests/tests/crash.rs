@@ -1,5 +1,5 @@
-//! SIGKILL at any moment, and restart: real RocksDB, real files, registering and enforcing threads. Whatever was
-//! acknowledged ends exactly once, nothing is numbered twice, nothing is forgotten, nothing else is touched.
+//! SIGKILL at any moment, and restart, on real RocksDB and real files with threads that register and enforce. Every
+//! acknowledged registration ends exactly once, no number is given twice, and no other file is touched.
 
 mod audit;
 
@@ -9,7 +9,7 @@ use sexton_proof::note::Verifier;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_tests::ORIGIN;
-use sexton_tests::host::{Dice, Line, Places, read_journals};
+use sexton_tests::host::{Line, Places, Rng, read_journals};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -20,11 +20,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// Kills at an instant that nobody chose.
+/// Kills at random instants.
 const KILLS: u32 = 50;
-/// Of those, the first ones hit a folder that has hardly been made.
+/// First kills, which hit a folder that has hardly been created.
 const YOUNG_KILLS: u32 = 8;
-/// And one kill at each of these points, whatever the machine's speed.
+/// Points with one kill each, which do not depend on the speed of the machine.
 const POINTS: [&str; 20] = [
     "before-intent",
     "after-intent",
@@ -47,23 +47,24 @@ const POINTS: [&str; 20] = [
     "before-sync",
     "after-reclaim",
 ];
-/// At these the intent is durable and the files of the batch are not all there: the next run must hand the batch over again.
+/// Points at which the intent is durable and some files of the batch are missing. The next run must hand the batch out
+/// again.
 const LEAVES_AN_INTENT: [&str; 6] =
     ["after-intent", "before-delete", "half-delete", "after-delete", "before-tombstones", "among-tombstones"];
-/// At these the files are durable and the commit is not: the next run must commit on opening.
+/// Points at which the files are durable and the commit is not. The next run must commit on opening.
 const LEAVES_FILES: [&str; 2] = ["after-tombstones", "before-commit"];
-/// Longer than anything takes on a slow machine; only a defect lets this pass.
+/// Longest wait for a line. Even a slow machine takes less, unless there is a defect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the kills hit, counted from outside.
+/// Effects of the kills, counted from outside the process.
 #[derive(Debug, Default)]
 struct Hits {
     kills: u32,
-    /// Restarts that handed an unfinished intent over again.
+    /// Restarts that handed an unfinished batch out again.
     intents: u32,
-    /// Restarts whose opening made the log longer than was published.
+    /// Restarts whose opening made the log longer than the published one.
     grown_on_opening: u32,
-    /// Kills that left tombstones of batches that were not published yet.
+    /// Kills that left tombstones of unpublished batches.
     unpublished: u32,
     /// Kills that left files in the quarantine.
     quarantined: u32,
@@ -71,7 +72,7 @@ struct Hits {
     while_opening: u32,
 }
 
-/// A running child. It ends with its standard input, so it never outlives the test.
+/// Running child process. It ends when its standard input closes, so it never outlives the test.
 struct Run {
     child: Child,
     lines: Receiver<String>,
@@ -81,7 +82,7 @@ struct Run {
 impl Run {
     fn start(folder: &Path, run: u32, mode: &[&str]) -> Self {
         let errors = folder.join("errors");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crashling"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_crash_child"))
             .arg(folder)
             .args([run.to_string(), (u64::from(run) * 1_000).to_string()])
             .args(mode)
@@ -98,7 +99,7 @@ impl Run {
         Run { child, lines, errors }
     }
 
-    /// The next line, `None` where the child has ended.
+    /// Returns the next line, or `None` if the child has ended.
     fn line(&self, wanted: &str) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
@@ -124,7 +125,7 @@ impl Run {
         fs::read_to_string(&self.errors).unwrap()
     }
 
-    /// Kills it, and gives the lines that nobody has read yet. Fails where it had ended by itself.
+    /// Kills the child and adds its unread lines to `seen`. Panics if the child had ended by itself.
     fn kill(mut self, seen: &mut Vec<String>) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -133,11 +134,11 @@ impl Run {
     }
 }
 
-/// The test's view of it all: the folder, what was published after each kill, what the kills hit.
+/// Observer of all runs: the folder, the checkpoints after each kill, and the effects of the kills.
 struct Witness {
     folder: PathBuf,
     places: Places,
-    dice: Dice,
+    rng: Rng,
     runs: u32,
     key: Option<Verifier>,
     /// Size and root of each checkpoint seen.
@@ -151,18 +152,18 @@ impl Witness {
         for place in [&places.objects, &places.notes] {
             fs::create_dir_all(place).unwrap();
         }
-        let (folder, dice) = (folder.to_owned(), Dice::new(2026));
-        Witness { folder, places, dice, runs: 0, key: None, seen: Vec::new(), hits: Hits::default() }
+        let (folder, rng) = (folder.to_owned(), Rng::new(2026));
+        Witness { folder, places, rng, runs: 0, key: None, seen: Vec::new(), hits: Hits::default() }
     }
 
-    /// One run and its end. `expects` is what the last kill has left behind for sure.
+    /// Starts a run and kills it. `expects` is the point of the last kill, if it was at a point.
     fn run_and_kill(&mut self, mode: &[&str], expects: Option<&str>) {
         self.runs += 1;
         let run = Run::start(&self.folder, self.runs, mode);
         let mut lines = Vec::new();
         let young = self.hits.kills < YOUNG_KILLS;
-        if young || mode == ["crash"] && expects.is_none() && self.dice.below(4) == 0 {
-            thread::sleep(Duration::from_millis(self.dice.below(if young { 60 } else { 120 })));
+        if young || mode == ["crash"] && expects.is_none() && self.rng.below(4) == 0 {
+            thread::sleep(Duration::from_millis(self.rng.below(if young { 60 } else { 120 })));
         } else {
             run.wait_for("open", &mut lines);
             if expects.is_some_and(|point| LEAVES_AN_INTENT.contains(&point)) {
@@ -171,7 +172,7 @@ impl Witness {
             if let ["stall", _] = mode {
                 run.wait_for("stalled", &mut lines);
             } else {
-                thread::sleep(Duration::from_millis(self.dice.below(300)));
+                thread::sleep(Duration::from_millis(self.rng.below(300)));
             }
         }
         run.kill(&mut lines);
@@ -201,12 +202,12 @@ impl Witness {
         self.hits.quarantined += u32::from(self.quarantined() > 0);
     }
 
-    /// The published log, once some run has said its key.
+    /// Returns the published log, once a run has reported its key.
     fn published(&self) -> Option<Log> {
         audit::log(&self.places.data, self.key.as_ref()?)
     }
 
-    /// Files in the quarantine's bays, their manifests not counted.
+    /// Returns the number of files in the bays of the quarantine, without their manifests.
     fn quarantined(&self) -> usize {
         let bays = fs::read_dir(self.places.objects.join(".sexton-quarantine"));
         let bays = bays.into_iter().flatten().map(|bay| bay.unwrap().path()).filter(|bay| bay.is_dir());
@@ -218,21 +219,21 @@ impl Witness {
         self.runs += 1;
         let mut run = Run::start(&self.folder, self.runs, &["finish"]);
         run.wait_for("finished", &mut Vec::new());
-        // Held, for the child ends with it and may still be closing the engine.
+        // Kept open, because the child ends when it closes and may still be closing the engine.
         let _stdin = run.child.stdin.take();
         assert!(run.child.wait().unwrap().success(), "{}", run.complaint());
     }
 }
 
-/// What the host knows: its acknowledged registrations, and the tries that got no answer.
+/// Knowledge of the host: its acknowledged registrations and its calls without an answer.
 #[derive(Default)]
 struct Book {
     /// Class and key of each registration that was acknowledged.
     acknowledged: BTreeMap<RegistrationId, (String, String)>,
-    /// For each key the class of its last try, where that got no answer.
+    /// Class of the last call for each key, if it got no answer.
     keys: BTreeMap<String, Option<String>>,
     tries: usize,
-    /// Tries in the class that does not find by key which got no answer.
+    /// Calls without an answer in the class that does not find by key.
     unanswered_free: usize,
 }
 
@@ -251,7 +252,7 @@ impl Book {
                     book.keys.insert(key.clone(), None);
                     let told = (class, key);
                     let before = book.acknowledged.insert(id, told.clone());
-                    // The same answer twice is a safe retry; the same id for two objects is a seq given twice.
+                    // An equal answer is a safe retry. One id for two objects would be a seq given twice.
                     assert!(before.is_none_or(|before| before == told), "{id} was given to two objects");
                 }
             }
@@ -259,8 +260,8 @@ impl Book {
         book
     }
 
-    /// How many registrations of a class there may be beyond the acknowledged ones: calls killed before their answer
-    /// was noted. Where the class finds by key the retry found them, so only keys whose file had gone before count.
+    /// Returns the most registrations that a class may have beyond the acknowledged ones. They are calls killed before
+    /// their answer was noted. If the class finds by key, a retry found them, so only keys whose file had gone count.
     fn unanswered(&self, class: &str) -> usize {
         match class {
             "free" => self.unanswered_free,
@@ -290,7 +291,7 @@ fn files_under(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn killed_at_any_moment_and_restarted_it_ends_every_file_with_exactly_one_tombstone() {
+fn killed_engine_ends_every_file_with_one_tombstone() {
     let folder = tempfile::tempdir().unwrap();
     let mut witness = Witness::new(folder.path());
     let mut bystanders = bystanders(&witness.places);
@@ -325,8 +326,8 @@ fn killed_at_any_moment_and_restarted_it_ends_every_file_with_exactly_one_tombst
         let (more, most) = (tombstones - acknowledged, book.unanswered(class));
         println!("{class}: {tombstones} tombstones, {acknowledged} acknowledged, {most} without an answer");
         assert!(more <= most, "{class}: {more} tombstones too many, {most} calls got no answer");
-        // Each of those files was there, and went by the engine's own hand; the class that does not find by key has
-        // two registrations of a file where the answer to the first was lost.
+        // Each of those files existed and was deleted by the engine. A class that does not find by key has two
+        // registrations of a file if the answer to the first one was lost.
         assert!(
             class == "free" || !ends.by_method().contains_key(&(class, "absent")),
             "{:?}",
@@ -338,14 +339,15 @@ fn killed_at_any_moment_and_restarted_it_ends_every_file_with_exactly_one_tombst
     files_under(&places.objects, &mut left);
     left.sort();
     bystanders.sort();
-    assert_eq!(left, bystanders, "files were left, or files that nobody registered were deleted");
+    assert_eq!(left, bystanders, "files were left, or unregistered files were deleted");
     check_with_the_engine(places, &ends, &book, &log);
+    let hits = &witness.hits;
     println!(
         "{} kills in {} runs: {:?}\n{} entries, {} batches, {} checkpoints seen; {} keys, {} tries, {} acknowledged \
          registrations; {} tombstones, {} carries, {:?}",
-        witness.hits.kills,
+        hits.kills,
         witness.runs,
-        witness.hits,
+        hits,
         log.entries.len(),
         ends.batches.len(),
         witness.seen.len(),
@@ -356,13 +358,12 @@ fn killed_at_any_moment_and_restarted_it_ends_every_file_with_exactly_one_tombst
         ends.carries.len(),
         ends.by_method(),
     );
-    let hits = &witness.hits;
     assert!(hits.kills >= KILLS && hits.intents >= 6 && hits.grown_on_opening >= 2, "{hits:?}");
     assert!(hits.unpublished > 0 && hits.quarantined + hits.while_opening > 0, "{hits:?}");
     assert!(book.acknowledged.len() > 500 && ends.carries.len() > 10);
 }
 
-/// The engine's own view: its full check, its counts, and receipts that open with the very keys acknowledged.
+/// Checks the engine's own view: the full check, its counts, and receipts that open with the acknowledged keys.
 fn check_with_the_engine(places: &Places, ends: &Ends, book: &Book, log: &Log) {
     let mut options = Options::new(ORIGIN);
     options.classes = sexton::ClassSet::empty();

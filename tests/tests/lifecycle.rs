@@ -1,18 +1,18 @@
-//! The life of objects on an engine in memory, from registration to a receipt that verifies.
+//! Life of objects on an engine in memory, from registration to a receipt that verifies.
 
 use sexton::store::Answer;
-use sexton::{ClassSet, Durability, Earlier, Engine, ErrorKind, Opener, Registration, RegistrationId};
+use sexton::{ClassSet, Durability, Engine, ErrorKind, Opener, Previous, Registration, RegistrationId};
 use sexton_proof::policy::Policy;
-use sexton_proof::receipt::{self, Outcome, Verdict};
+use sexton_proof::receipt::{self, Compliance, Verdict};
 use sexton_proof::record::Method;
-use sexton_tests::{HOUR_MS, Machine, Mood, NEW_YEAR_MS};
+use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
 
 fn upload<'a>(key: &'a [u8], version: &'a [u8], start_ms: i64) -> Registration<'a> {
     Registration { version, start_ms: Some(start_ms), ..Registration::new("upload-3h", key) }
 }
 
-fn register(engine: &Engine, item: Registration<'_>) -> RegistrationId {
-    engine.register(&[item], Durability::Synced).unwrap()[0].id
+fn register(engine: &Engine, registration: Registration<'_>) -> RegistrationId {
+    engine.register(&[registration], Durability::Synced).unwrap()[0].id
 }
 
 fn verdict(engine: &Engine, id: RegistrationId, key: &[u8]) -> Verdict {
@@ -27,7 +27,7 @@ fn assert_sound(engine: &Engine) {
 }
 
 #[test]
-fn an_upload_is_gone_within_three_hours_and_its_receipt_verifies() {
+fn upload_is_gone_within_three_hours_and_its_receipt_verifies() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"cat.jpg", b"v1");
@@ -42,7 +42,7 @@ fn an_upload_is_gone_within_three_hours_and_its_receipt_verifies() {
     assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 1);
     assert!(machine.store.is_empty());
     let verdict = verdict(&engine, id, b"cat.jpg");
-    assert_eq!(verdict.outcome(), Outcome::Kept);
+    assert_eq!(verdict.compliance(), Compliance::Kept);
     assert_eq!(verdict.method, Method::Deleted);
     assert_eq!(engine.find(b"cat.jpg").unwrap(), None);
     assert_sound(&engine);
@@ -50,58 +50,58 @@ fn an_upload_is_gone_within_three_hours_and_its_receipt_verifies() {
 }
 
 #[test]
-fn an_object_that_is_gone_already_becomes_absent() {
+fn missing_object_ends_as_absent() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
     machine.clock.advance(3 * HOUR_MS);
     engine.enforce(&*machine.store).unwrap();
-    assert_eq!(verdict(&engine, id, b"a").outcome(), Outcome::NotADeletion(Method::Absent));
+    assert_eq!(verdict(&engine, id, b"a").compliance(), Compliance::NotADeletion(Method::Absent));
     assert_sound(&engine);
 }
 
 #[test]
-fn an_object_registered_again_goes_on_its_own_time_and_not_on_its_predecessors() {
+fn replacement_has_its_own_time() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
     machine.clock.advance(HOUR_MS);
     machine.store.put(b"a", b"v2");
     let again = engine.register(&[upload(b"a", b"v2", NEW_YEAR_MS + HOUR_MS)], Durability::Synced).unwrap();
-    assert_eq!(again[0].earlier, Earlier::Replaced(first));
+    assert_eq!(again[0].previous, Previous::Replaced(first));
     assert_eq!(engine.find(b"a").unwrap(), Some(again[0].id));
 
     machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.has(b"a"));
-    assert_eq!(verdict(&engine, first, b"a").outcome(), Outcome::NotADeletion(Method::Replaced));
+    assert_eq!(verdict(&engine, first, b"a").compliance(), Compliance::NotADeletion(Method::Replaced));
     assert_sound(&engine);
 
     machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
     engine.enforce(&*machine.store).unwrap();
     assert!(!machine.store.has(b"a"));
-    assert_eq!(verdict(&engine, again[0].id, b"a").outcome(), Outcome::Kept);
+    assert_eq!(verdict(&engine, again[0].id, b"a").compliance(), Compliance::Kept);
     assert_sound(&engine);
 }
 
 #[test]
-fn the_same_object_registered_again_is_answered_as_already_done() {
+fn identical_registration_is_a_no_op() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let item = upload(b"a", b"v1", NEW_YEAR_MS);
-    let first = register(&engine, item);
-    for again in engine.register(&[item, item], Durability::Synced).unwrap() {
-        assert_eq!((again.id, again.earlier), (first, Earlier::Same));
+    let registration = upload(b"a", b"v1", NEW_YEAR_MS);
+    let first = register(&engine, registration);
+    for again in engine.register(&[registration, registration], Durability::Synced).unwrap() {
+        assert_eq!((again.id, again.previous), (first, Previous::Identical));
     }
     let within = engine.register(&[upload(b"b", b"v1", NEW_YEAR_MS); 2], Durability::Synced).unwrap();
     assert_eq!(within[0].id, within[1].id);
-    assert_eq!(within[1].earlier, Earlier::Same);
+    assert_eq!(within[1].previous, Previous::Identical);
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 2);
     assert_sound(&engine);
 }
 
 #[test]
-fn an_overwritten_object_survives_its_old_time_and_is_shown_overdue() {
+fn overwritten_object_is_kept_and_reported_overdue() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
@@ -117,13 +117,14 @@ fn an_overwritten_object_survives_its_old_time_and_is_shown_overdue() {
     assert_sound(&machine.open().unwrap());
 }
 
+/// The object then has exactly one tombstone.
 #[test]
-fn what_the_store_cannot_delete_stays_owed_is_tried_again_with_back_off_and_then_has_one_tombstone() {
-    for mood in [Mood::Fails, Mood::Refuses] {
+fn failed_deletion_is_retried_with_backoff_until_it_ends() {
+    for mode in [FailureMode::Fails, FailureMode::Refuses] {
         let machine = Machine::new();
         let engine = machine.open().unwrap();
         machine.store.put(b"a", b"v1");
-        machine.store.set_mood(b"a", Some(mood));
+        machine.store.set_failure_mode(b"a", Some(mode));
         let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
         machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
         let mut asked_at = Vec::new();
@@ -140,15 +141,19 @@ fn what_the_store_cannot_delete_stays_owed_is_tried_again_with_back_off_and_then
         assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
         assert_sound(&engine);
 
-        // A crash in between forgets neither the object nor how often it was tried.
+        // A crash in between loses neither the object nor its number of attempts.
         drop(engine);
         let engine = machine.open().unwrap();
         assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
-        machine.store.set_mood(b"a", None);
+        machine.store.set_failure_mode(b"a", None);
         machine.clock.advance(512_000);
         engine.enforce(&*machine.store).unwrap();
         let verdict = verdict(&engine, id, b"a");
-        assert!(matches!(verdict.outcome(), Outcome::Late { by_ms } if by_ms > 0), "{:?}", verdict.outcome());
+        assert!(
+            matches!(verdict.compliance(), Compliance::Late { by_ms } if by_ms > 0),
+            "{:?}",
+            verdict.compliance()
+        );
         assert_eq!(engine.status().unwrap().classes["upload-3h"].ended.late, 1);
         assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0);
         assert_sound(&engine);
@@ -156,12 +161,12 @@ fn what_the_store_cannot_delete_stays_owed_is_tried_again_with_back_off_and_then
 }
 
 #[test]
-fn one_key_in_many_classes_and_slots_ends_with_exactly_one_record_each() {
+fn key_in_many_classes_and_slots_gets_one_record_each() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..2_000).map(|n| format!("object/{n}")).collect();
     let classes = ["upload-3h", "log-73h", "data-30d", "log-6mo"];
-    let items: Vec<Registration<'_>> = (0_i64..)
+    let registrations: Vec<Registration<'_>> = (0_i64..)
         .zip(&keys)
         .zip(classes.iter().cycle())
         .map(|((n, key), class)| Registration {
@@ -173,7 +178,7 @@ fn one_key_in_many_classes_and_slots_ends_with_exactly_one_record_each() {
     for key in &keys {
         machine.store.put(key.as_bytes(), b"1");
     }
-    let registered = engine.register(&items, Durability::Synced).unwrap();
+    let registered = engine.register(&registrations, Durability::Synced).unwrap();
     while let Some(next_ms) = engine.next_due_ms() {
         machine.clock.set(next_ms.max(engine.now_ms()));
         engine.enforce(&*machine.store).unwrap();
@@ -182,35 +187,39 @@ fn one_key_in_many_classes_and_slots_ends_with_exactly_one_record_each() {
     for class in engine.status().unwrap().classes.values() {
         assert_eq!((class.live, class.ended.deleted, class.ended.early, class.ended.late), (0, 500, 0, 0));
     }
-    for (one, key) in registered.iter().zip(&keys) {
-        assert_eq!(verdict(&engine, one.id, key.as_bytes()).outcome(), Outcome::Kept);
+    for (registered, key) in registered.iter().zip(&keys) {
+        assert_eq!(verdict(&engine, registered.id, key.as_bytes()).compliance(), Compliance::Kept);
     }
     assert_sound(&engine);
     assert_sound(&machine.open().unwrap());
 }
 
 #[test]
-fn a_ticket_opens_what_the_operator_cannot() {
+fn ticket_opens_a_receipt_that_the_operator_cannot() {
     let mut machine = Machine::new();
     machine.options.classes =
         ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"1");
-    let item = Registration { version: b"1", ..Registration::new("t", b"a") };
-    let one = engine.register(&[item], Durability::Synced).unwrap().remove(0);
-    let ticket = one.ticket.unwrap();
-    assert_eq!(engine.register(&[item], Durability::Synced).unwrap()[0].ticket.as_ref(), Some(&ticket));
+    let registration = Registration { version: b"1", ..Registration::new("t", b"a") };
+    let registered = engine.register(&[registration], Durability::Synced).unwrap().remove(0);
+    let ticket = registered.ticket.unwrap();
+    assert_eq!(
+        engine.register(&[registration], Durability::Synced).unwrap()[0].ticket.as_ref(),
+        Some(&ticket)
+    );
     machine.clock.advance(HOUR_MS);
     engine.enforce(&*machine.store).unwrap();
-    assert_eq!(engine.receipt(one.id, Opener::Key(b"a")).unwrap_err().kind(), ErrorKind::NotFound);
-    let receipt = engine.receipt(one.id, Opener::Ticket(&ticket)).unwrap();
+    assert_eq!(engine.receipt(registered.id, Opener::Key(b"a")).unwrap_err().kind(), ErrorKind::NotFound);
+    let receipt = engine.receipt(registered.id, Opener::Ticket(&ticket)).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
-    assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().outcome(), Outcome::Kept);
+    assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().compliance(), Compliance::Kept);
     assert_sound(&engine);
 }
 
+/// The answer of the store does not matter.
 #[test]
-fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store_answers() {
+fn object_replaced_during_its_batch_ends_as_replaced() {
     for answer in [Answer::Failed("no".into()), Answer::Changed, Answer::Absent, Answer::Deleted] {
         let machine = Machine::new();
         let engine = machine.open().unwrap();
@@ -222,13 +231,13 @@ fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store
         machine.store.put(b"a", b"v2");
         let now_ms = engine.now_ms();
         let second = engine.register(&[upload(b"a", b"v2", now_ms)], Durability::Synced).unwrap().remove(0);
-        assert_eq!(second.earlier, Earlier::TooLate(first));
+        assert_eq!(second.previous, Previous::TooLate(first));
         let outcome = sexton::Outcome { answer: answer.clone(), at_ms: now_ms };
         engine.complete(batch, vec![outcome]).unwrap();
         assert_sound(&engine);
         assert_eq!(engine.find(b"a").unwrap(), Some(second.id));
 
-        // A failure is carried, and ends as replaced without the store being asked again.
+        // A failed object is carried. It ends as replaced, and the store is not asked again.
         machine.clock.advance(10_000);
         engine.enforce(&*machine.store).unwrap();
         assert_eq!(machine.store.asked(), 0);
@@ -242,35 +251,35 @@ fn an_object_replaced_while_its_batch_is_out_ends_as_replaced_whatever_the_store
         machine.clock.set(now_ms + 3 * HOUR_MS);
         engine.enforce(&*machine.store).unwrap();
         assert!(machine.store.is_empty());
-        assert_eq!(verdict(&engine, second.id, b"a").outcome(), Outcome::Kept);
+        assert_eq!(verdict(&engine, second.id, b"a").compliance(), Compliance::Kept);
         assert_sound(&engine);
     }
 }
 
 #[test]
-fn a_ticket_opens_a_registration_that_was_carried_and_no_other() {
+fn ticket_opens_its_carried_registration_and_no_other() {
     let mut machine = Machine::new();
     machine.options.classes =
         ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
     let engine = machine.open().unwrap();
-    let item = |key: &'static [u8]| Registration { version: b"1", ..Registration::new("t", key) };
-    let both = engine.register(&[item(b"a"), item(b"b")], Durability::Synced).unwrap();
+    let registration = |key: &'static [u8]| Registration { version: b"1", ..Registration::new("t", key) };
+    let both = engine.register(&[registration(b"a"), registration(b"b")], Durability::Synced).unwrap();
     let ticket = |at: usize| both[at].ticket.as_deref().unwrap();
     for key in [b"a", b"b"] {
         machine.store.put(key, b"1");
-        machine.store.set_mood(key, Some(Mood::Fails));
+        machine.store.set_failure_mode(key, Some(FailureMode::Fails));
     }
     machine.clock.advance(HOUR_MS - 1_000);
     engine.enforce(&*machine.store).unwrap();
     for key in [b"a", b"b"] {
-        machine.store.set_mood(key, None);
+        machine.store.set_failure_mode(key, None);
     }
     machine.clock.advance(1_000);
     engine.enforce(&*machine.store).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
     for at in [0, 1] {
         let receipt = engine.receipt(both[at].id, Opener::Ticket(ticket(at))).unwrap();
-        assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().outcome(), Outcome::Kept);
+        assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().compliance(), Compliance::Kept);
         let foreign = engine.receipt(both[at].id, Opener::Ticket(ticket(1 - at))).unwrap_err();
         assert_eq!(foreign.kind(), ErrorKind::Invalid);
     }
@@ -278,7 +287,7 @@ fn a_ticket_opens_a_registration_that_was_carried_and_no_other() {
 }
 
 #[test]
-fn a_batch_that_is_dropped_is_handed_out_again() {
+fn dropped_batch_is_handed_out_again() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
@@ -294,7 +303,7 @@ fn a_batch_that_is_dropped_is_handed_out_again() {
 }
 
 #[test]
-fn absurd_instants_and_sizes_of_a_host_do_no_harm() {
+fn extreme_instants_and_sizes_do_no_harm() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let big =
@@ -314,14 +323,14 @@ fn absurd_instants_and_sizes_of_a_host_do_no_harm() {
 }
 
 #[test]
-fn a_batch_whose_failures_took_an_hour_is_carried_to_few_pages() {
+fn failures_spread_over_an_hour_are_carried_to_few_pages() {
     let mut machine = Machine::new();
     machine.options.shards = Some(32);
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
-    let items: Vec<Registration<'_>> =
+    let registrations: Vec<Registration<'_>> =
         keys.iter().map(|key| upload(key.as_bytes(), b"1", NEW_YEAR_MS)).collect();
-    engine.register(&items, Durability::Synced).unwrap();
+    engine.register(&registrations, Durability::Synced).unwrap();
     machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
     let batch = engine.next_batch().unwrap().unwrap();
     machine.clock.advance(HOUR_MS);
@@ -334,7 +343,7 @@ fn a_batch_whose_failures_took_an_hour_is_carried_to_few_pages() {
 }
 
 #[test]
-fn a_wrong_number_of_outcomes_counts_as_failed_and_the_objects_stay_owed() {
+fn wrong_number_of_outcomes_counts_as_failed() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
@@ -349,11 +358,12 @@ fn a_wrong_number_of_outcomes_counts_as_failed_and_the_objects_stay_owed() {
     assert_sound(&engine);
 }
 
+/// Due objects beyond it wait.
 #[test]
-fn no_more_batches_are_out_than_may_be_and_what_is_due_then_waits() {
+fn batches_in_flight_stay_within_their_limit() {
     let mut machine = Machine::new();
-    machine.options.batches_in_flight = 2;
-    machine.options.batch_rows = 1;
+    machine.options.max_batches_in_flight = 2;
+    machine.options.batch_objects = 1;
     machine.options.shards = Some(8);
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..64).map(|n| n.to_string()).collect();
@@ -374,8 +384,9 @@ fn no_more_batches_are_out_than_may_be_and_what_is_due_then_waits() {
     assert_sound(&engine);
 }
 
+/// An object that is gone by then ends as deleted by an earlier attempt.
 #[test]
-fn a_batch_that_was_out_when_the_process_ended_comes_again_and_what_is_gone_is_known_to_be_ours() {
+fn batch_in_flight_at_a_crash_comes_again() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
@@ -383,7 +394,7 @@ fn a_batch_that_was_out_when_the_process_ended_comes_again_and_what_is_gone_is_k
     machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
     let batch = engine.next_batch().unwrap().unwrap();
     let number = batch.number();
-    machine.store.remove(b"a"); // the store had deleted it, and the process ended before it was handed back
+    machine.store.remove(b"a"); // the store deleted it, and the process ended before the answer
     drop((batch, engine));
     let engine = machine.open().unwrap();
     let batch = engine.next_batch().unwrap().unwrap();
@@ -391,22 +402,22 @@ fn a_batch_that_was_out_when_the_process_ended_comes_again_and_what_is_gone_is_k
     let outcome = sexton::Outcome { answer: Answer::Absent, at_ms: engine.now_ms() };
     engine.complete(batch, vec![outcome]).unwrap();
     let verdict = verdict(&engine, id, b"a");
-    assert_eq!((verdict.outcome(), verdict.method), (Outcome::Kept, Method::AbsentAfterIntent));
+    assert_eq!((verdict.compliance(), verdict.method), (Compliance::Kept, Method::AbsentAfterIntent));
     assert_sound(&engine);
 }
 
 #[test]
-fn what_falls_between_the_pages_of_a_batch_while_it_is_out_lives_on() {
+fn registration_between_the_pages_of_a_batch_survives_it() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let keys = |word: &str| (0..40).map(|n| format!("{word}{n}")).collect::<Vec<_>>();
     let register = |keys: &[String], start_ms: i64| -> Vec<RegistrationId> {
         keys.iter().for_each(|key| machine.store.put(key.as_bytes(), b"v1"));
-        let items: Vec<_> = keys.iter().map(|key| upload(key.as_bytes(), b"v1", start_ms)).collect();
-        let registered = engine.register(&items, Durability::Synced).unwrap();
-        registered.into_iter().map(|one| one.id).collect()
+        let registrations: Vec<_> = keys.iter().map(|key| upload(key.as_bytes(), b"v1", start_ms)).collect();
+        let registered = engine.register(&registrations, Durability::Synced).unwrap();
+        registered.into_iter().map(|registered| registered.id).collect()
     };
-    // Two slots, one after the other, and something in each shard: rows of a batch without a gap.
+    // Two consecutive slots with objects in each shard, so the rows of the batch have no gap.
     let in_time = NEW_YEAR_MS + 29_000;
     register(&keys("first"), in_time);
     let second = register(&keys("second"), in_time + 60_000);
@@ -427,6 +438,6 @@ fn what_falls_between_the_pages_of_a_batch_while_it_is_out_lives_on() {
     let engine = machine.open().unwrap();
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 40);
     assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 40);
-    assert_eq!(verdict(&engine, late[7], b"late7").outcome(), Outcome::Kept);
+    assert_eq!(verdict(&engine, late[7], b"late7").compliance(), Compliance::Kept);
     assert_sound(&engine);
 }

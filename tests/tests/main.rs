@@ -1,25 +1,24 @@
-//! The tests that cross crates, in one binary: each links RocksDB.
+//! Tests that cross crates. They are one binary, because each binary links RocksDB.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod asked;
-mod concurrent;
-mod concurrent_governance;
+mod auditor;
+mod clock_and_breaker;
+mod concurrency;
 mod crash;
 mod driver;
+mod examples;
 mod faults;
-mod faults_of_governance;
-mod found;
-mod guard;
-mod input;
+mod holds;
+mod key_lookup;
 mod lifecycle;
 mod model;
 mod plan_agrees;
 mod precedence;
 mod promises;
-mod public;
-mod published;
+mod publishing;
 mod readme;
+mod refusals;
 mod rocks;
-mod site;
+mod stored_formats;
 mod tidy;

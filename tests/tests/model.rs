@@ -1,5 +1,5 @@
-//! Random histories of everything that can happen, on the engine and on a naive scheduler, compared step by step: every
-//! object's fate, instant and evidence. The same history twice gives the same files, byte for byte.
+//! Random histories on the engine and on a naive scheduler. Each step compares the fate, instant and evidence of every
+//! object.
 
 mod naive;
 mod run;
@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_object_meets_the_fate_that_a_naive_scheduler_gives_it(steps in histories()) {
+    fn every_object_ends_as_the_naive_scheduler_says(steps in histories()) {
         let mut run = Run::new();
         for step in &steps {
             run.step(step);
@@ -24,7 +24,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_history_gives_the_same_files_byte_for_byte(steps in histories()) {
+    fn equal_histories_give_equal_files(steps in histories()) {
         let files = || {
             let mut run = Run::new();
             for step in &steps {
@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// The shortest histories that once went wrong, each with what went wrong in it.
+/// Returns the shortest histories that once failed, each with a description of the defect.
 fn once_wrong() -> Vec<(&'static str, Vec<Step>)> {
     use self::steps::{Begin, Target};
     let upload = |class, begin| Step::Upload { key: 0, class, begin };
@@ -77,7 +77,7 @@ fn once_wrong() -> Vec<(&'static str, Vec<Step>)> {
 }
 
 #[test]
-fn histories_that_once_went_wrong_go_right() {
+fn histories_that_once_failed_pass() {
     for (what, steps) in once_wrong() {
         let mut run = Run::new();
         for step in &steps {

@@ -1,11 +1,10 @@
-//! The plan of what goes now is exactly what enforcing then does, whatever happened before; and looking at it changes
-//! nothing.
+//! The plan for now is exactly what enforcing then does, after any history. Planning changes nothing.
 
 use crate::model::{CLASSES, Run, Step, histories};
 use proptest::prelude::*;
 use sexton::store::Disposition;
 use sexton::{
-    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Erasure, Forecast, Opener,
+    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Erasure, Opener, PlannedObject,
     Registration, Selector,
 };
 use sexton_proof::policy::Policy;
@@ -13,18 +12,12 @@ use sexton_proof::receipt;
 use sexton_proof::record::Method;
 use sexton_tests::Machine;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
-/// The plan of what goes now, made without changing anything.
-fn plan(machine: &Machine, engine: &Engine) -> Vec<Forecast> {
+/// Returns the plan for now. Asserts that making it changed nothing.
+fn plan(machine: &Machine, engine: &Engine) -> Vec<PlannedObject> {
     let before = (machine.kv.image(), machine.files.all());
-    let mut plan = Vec::new();
-    let mut collect = |line| {
-        plan.push(line);
-        ControlFlow::Continue(())
-    };
-    engine.plan(engine.now_ms(), &mut collect).unwrap();
-    assert!(before == (machine.kv.image(), machine.files.all()), "looking ahead changed something");
+    let plan = engine.plan(engine.now_ms()).unwrap().map(Result::unwrap).collect();
+    assert!(before == (machine.kv.image(), machine.files.all()), "planning changed something");
     plan
 }
 
@@ -34,9 +27,9 @@ fn ended(engine: &Engine) -> BTreeMap<String, Counts> {
 
 type Asked = Vec<(Vec<u8>, Disposition)>;
 
-/// What the store is asked for by the lines of the plan.
-fn asked_by<'a>(plan: impl Iterator<Item = &'a Forecast>) -> Asked {
-    let asked = |line: &Forecast| match line.action {
+/// Returns the deletions that the plan asks of the store.
+fn asked_by<'a>(plan: impl Iterator<Item = &'a PlannedObject>) -> Asked {
+    let asked = |line: &PlannedObject| match line.action {
         Action::Delete => Some((line.key.clone(), Disposition::Delete)),
         Action::Anonymise => Some((line.key.clone(), Disposition::Anonymise)),
         _ => None,
@@ -54,17 +47,17 @@ fn enforce(run: &mut Run) {
     let (asked_before, ended_before) = (run.machine.store.asked_for().len(), ended(run.engine()));
     let now_ms = run.engine().now_ms();
     for line in &plan {
-        assert!(line.at_ms <= now_ms, "{line:?} is not of now");
+        assert!(line.at_ms <= now_ms, "{line:?} is not due now");
     }
     run.step(&Step::Enforce);
     let asked = run.machine.store.asked_for().split_off(asked_before);
-    assert_eq!(asked_by(plan.iter()), sorted(asked), "the store was asked for something else: {plan:#?}");
+    assert_eq!(asked_by(plan.iter()), sorted(asked), "the store was asked for other objects: {plan:#?}");
     check_what_was_not_asked_for(run, &plan, &ended_before);
     check_stops(run.engine(), &plan);
 }
 
-/// What ends without being asked for and what is kept.
-fn check_what_was_not_asked_for(run: &Run, plan: &[Forecast], before: &BTreeMap<String, Counts>) {
+/// Checks the planned objects that the store is not asked for: those that end by themselves and those that stay.
+fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTreeMap<String, Counts>) {
     let policy = Policy::parse(run.engine().policy()).unwrap();
     for line in plan {
         let method = match &line.action {
@@ -99,8 +92,8 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[Forecast], before: &BTreeMap<
     }
 }
 
-/// A clock stops everything or nothing, and says so.
-fn check_stops(engine: &Engine, plan: &[Forecast]) {
+/// Checks that a clock alarm stops all planned objects, and that without one none is stopped.
+fn check_stops(engine: &Engine, plan: &[PlannedObject]) {
     let alarms = engine.status().unwrap().alarms;
     let causes: Vec<&AlarmCause> = alarms.iter().map(|alarm| &alarm.cause).collect();
     for line in plan {
@@ -111,7 +104,7 @@ fn check_stops(engine: &Engine, plan: &[Forecast]) {
     }
 }
 
-/// Objects of one class, many of them late when they are registered.
+/// Step of a history whose objects are often late when they are registered.
 #[derive(Clone, Debug)]
 enum Arrival {
     Register { class: usize, ago_s: i64 },
@@ -130,8 +123,8 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     proptest::collection::vec(arrival, 1..60)
 }
 
-/// Enforces and holds what is done against the plan. What a breaker that has not tripped will stop is not known before:
-/// of the classes where it trips now, the store is asked for no more than was planned.
+/// Enforces and compares the deletions with the plan. The plan does not know which breakers will trip. In a class whose
+/// breaker trips now, the store is asked for at most what was planned.
 fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
     let tripped = || -> Vec<AlarmCause> {
         engine.status().unwrap().alarms.into_iter().map(|alarm| alarm.cause).collect()
@@ -142,12 +135,12 @@ fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
     let trips_now: Vec<AlarmCause> = tripped().into_iter().filter(|cause| !before.contains(cause)).collect();
     for (number, class) in CLASSES.iter().enumerate() {
         let cause = AlarmCause::Breaker { class: class.name.into() };
-        let lines: Vec<&Forecast> = plan.iter().filter(|line| line.class == class.name).collect();
+        let lines: Vec<&PlannedObject> = plan.iter().filter(|line| line.class == class.name).collect();
         let planned = asked_by(lines.iter().copied());
         let of_class = |(key, _): &&(Vec<u8>, Disposition)| usize::from(key[0]) == number;
         let asked = sorted(asked.iter().filter(of_class).cloned().collect());
         if trips_now.contains(&cause) {
-            assert!(asked.iter().all(|one| planned.contains(one)), "{}: {lines:#?}", class.name);
+            assert!(asked.iter().all(|object| planned.contains(object)), "{}: {lines:#?}", class.name);
         } else {
             assert_eq!(asked, planned, "{}: {lines:#?}", class.name);
         }
@@ -159,8 +152,9 @@ fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
     }
 }
 
+/// The plan shows the objects as stopped.
 #[test]
-fn what_a_breaker_stopped_stays_stopped_though_somebody_wants_it_erased_and_the_plan_says_so() {
+fn erasure_does_not_pass_a_tripped_breaker() {
     let mut machine = Machine::new();
     machine.options.classes = ClassSet::from_toml(&CLASSES[0].toml()).unwrap();
     machine.options.breaker = BreakerLimits { objects: 1, share_percent: 0 };
@@ -168,9 +162,9 @@ fn what_a_breaker_stopped_stays_stopped_though_somebody_wants_it_erased_and_the_
     for key in [b"\0a", b"\0b", b"\0c"] {
         machine.store.put(key, b"1");
         let start_ms = Some(engine.now_ms() - 60_000);
-        let item = Registration::new(CLASSES[0].name, key);
-        let item = Registration { version: b"1", start_ms, subject: b"anna", ..item };
-        engine.register(&[item], Durability::Synced).unwrap();
+        let registration = Registration::new(CLASSES[0].name, key);
+        let registration = Registration { version: b"1", start_ms, subject: b"anna", ..registration };
+        engine.register(&[registration], Durability::Synced).unwrap();
     }
     enforce_with_breaker(&machine, &engine);
     let erasure = Erasure {
@@ -203,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_plan_is_exactly_what_enforcing_then_does_and_changes_nothing(steps in histories()) {
+    fn plan_is_what_enforcing_then_does_and_changes_nothing(steps in histories()) {
         let mut run = Run::new();
         for step in &steps {
             match step {
@@ -215,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn the_plan_shows_what_a_breaker_stopped_and_nothing_that_it_lets_pass(arrivals in arrivals()) {
+    fn plan_shows_exactly_what_the_breaker_stopped(arrivals in arrivals()) {
         let mut machine = Machine::new();
         let text: String = CLASSES.iter().map(|class| class.toml()).collect();
         machine.options.classes = ClassSet::from_toml(&text).unwrap();
@@ -227,9 +221,9 @@ proptest! {
                     let key = [&[u8::try_from(class).unwrap()][..], &number.to_be_bytes()].concat();
                     machine.store.put(&key, b"1");
                     let start_ms = Some(engine.now_ms() - ago_s * 1_000);
-                    let item = Registration::new(CLASSES[class].name, &key);
-                    let item = Registration { version: b"1", start_ms, ..item };
-                    engine.register(&[item], Durability::Synced).unwrap();
+                    let registration = Registration::new(CLASSES[class].name, &key);
+                    let registration = Registration { version: b"1", start_ms, ..registration };
+                    engine.register(&[registration], Durability::Synced).unwrap();
                 }
                 Arrival::Advance { s } => machine.clock.advance(s * 1_000),
                 Arrival::Enforce => enforce_with_breaker(&machine, &engine),

@@ -1,13 +1,12 @@
-//! Which promise wins where two of them meet: every pair, in both orders where that makes a difference.
+//! Precedence of promises that apply to one object: every pair, in both orders if that makes a difference.
 
-use crate::site::{Site, key};
 use sexton::{Action, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
-use sexton_proof::receipt::Outcome;
+use sexton_proof::receipt::Compliance;
+use sexton_tests::simulation::{Simulation, key};
 use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-/// Every one has slots of a second, so that what happens at an hour happens then to the second.
+/// Classes with slots of a second, so that an end at an hour is exact to the second.
 const CLASSES: &str = r#"
 [class.plain]
 within = "10h"
@@ -86,15 +85,18 @@ const WORDS: [&str; 10] = [
     "start",
 ];
 
-/// An object is registered at hour 0 in the class. Then, at the hours given, somebody does what stands there. After a
-/// comma what is due goes first; between what a plus joins nothing is planned. What has a `!` is refused. `replace` registers the key again,
-/// `to` reschedules to another class, `from` to another start. A fate is how it ended, at which hour, and for which
-/// reason; behind that by how many hours after its ceiling, excused by a hold (`after-hold`) or not (`late`). `/` comes
-/// before the fate of the newer registration.
+/// Table of all pairs. The columns are: pair, class, steps, fate, reason for people.
 ///
-/// The rules: a hold beats everything. A floor beats an erasure. An erasure beats a ceiling. Where two ceilings hold at
-/// once the earlier counts, and of two floors the later. What the host did itself is done. Other terms take the place of
-/// the earlier ones, and the evidence says whether they were looser.
+/// An object is registered in the class at hour 0. Each step is an hour and an action. After a comma, due objects go
+/// before the next step. Between steps joined by a plus, nothing is planned. A step with a `!` is refused. `replace`
+/// registers the key again, `to` reschedules to another class, and `from` to another start.
+///
+/// A fate has the method, the hour and the reason of the end. The number after it counts the hours past the ceiling,
+/// excused by a hold (`after-hold`) or not (`late`). The fate of the newer registration follows a `/`.
+///
+/// The rules: a hold wins over everything, a floor over an erasure, an erasure over a ceiling. Of two ceilings the
+/// earlier counts, of two floors the later. An object that the host deleted itself has ended. Other terms replace the
+/// earlier ones, and the evidence says if they were looser.
 const TABLE: &str = "
 hold floor           | floored           | 1 hold, 2 lift                       | deleted 4 due               | a floor counts as if there had been no hold
 hold floor           | floored           | 1 hold, 7 lift                       | deleted 7 due               | the hold, as long as it stands
@@ -107,7 +109,7 @@ hold erasure         | floored           | 1 erase, 2 hold, 3 lift              
 hold ceiling         | plain             | 1 hold, 12 lift                      | deleted 12 lifted after-hold 2 | the hold
 hold ceiling         | plain             | 1 hold, 9 lift                       | deleted 10 due              | a ceiling counts as if there had been no hold
 hold ceiling         | plain             | 11 hold                              | deleted 10 due              | it was gone before
-hold release         | plain             | 1 hold, 2 release!                   | stays                       | the hold: who deletes it himself is told not to
+hold release         | plain             | 1 hold, 2 release!                   | stays                       | the hold: the host is told not to delete it itself
 hold release         | plain             | 1 hold, 2 release!, 3 lift, 4 release | released 4 host            | after the hold the host is free again
 hold release         | plain             | 1 release + 1 hold                   | released 1 host             | it was gone before
 hold replacement     | plain             | 1 hold, 2 replace                    | replaced 10 due / stays     | the engine cannot keep what the host overwrote; the newer one is held
@@ -120,7 +122,7 @@ hold closing         | plain             | 1 hold, 2 close, 12 lift             
 hold reschedule      | plain             | 1 hold, 2 to shorter, 7 lift         | deleted 7 lifted after-hold 2 | the hold; the new ceiling had passed
 hold reschedule      | plain             | 1 to shorter, 2 hold, 7 lift         | deleted 7 lifted after-hold 2 | the same
 hold reschedule      | plain             | 1 hold, 2 to longer, 12 lift         | deleted 15 due              | the new ceiling is still to come
-hold reschedule      | plain             | 1 hold-class, 2 to longer!           | stays                       | the hold of a class: nobody takes its objects elsewhere
+hold reschedule      | plain             | 1 hold-class, 2 to longer!           | stays                       | the hold of a class: its objects cannot go to another class
 hold reschedule      | plain             | 1 hold-class, 2 from 5               | stays                       | the hold
 hold start           | open              | 1 hold, 2 start, 13 lift             | deleted 13 lifted after-hold 1 | the hold
 hold start           | open              | 1 start, 2 hold, 13 lift             | deleted 13 lifted after-hold 2 | the hold
@@ -203,7 +205,7 @@ closing reschedule   | floored           | 1 to later-floor, 2 close            
 closing start        | open              | 1 close                              | deleted 1 closed            | the closing does not wait for a start
 closing start        | open-floored      | 1 close, 2 start                     | deleted 6 closed            | the floor, which counts from the start
 closing start        | open-floored      | 2 start, 3 close                     | deleted 6 closed            | the same
-reschedule start     | open              | 1 from 3, 2 start!                   | deleted 13 due              | whoever reschedules says the start
+reschedule start     | open              | 1 from 3, 2 start!                   | deleted 13 due              | rescheduling sets the start
 reschedule start     | open              | 2 start, 3 from 5                    | deleted 15 due              | the later word
 reschedule start     | open              | 1 to open-floored, 2 start           | deleted 6 due               | the new terms from the start
 ";
@@ -229,11 +231,11 @@ fn lines() -> Vec<Line<'static>> {
         let [pair, class, steps, fate, _why] = text.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
             panic!("{text:?} has no five columns")
         };
-        let (one, two) = pair.split_once(' ').unwrap();
+        let (first, second) = pair.split_once(' ').unwrap();
         let (fate, newer) = fate.split_once(" / ").map_or((fate, None), |(fate, newer)| (fate, Some(newer)));
         let steps =
             steps.split([',', '+']).map(str::trim).filter(|step| !step.is_empty()).map(step).collect();
-        Line { text, pair: [one, two], class, steps, fate, newer }
+        Line { text, pair: [first, second], class, steps, fate, newer }
     };
     TABLE.lines().filter(|text| !text.is_empty()).map(line).collect()
 }
@@ -249,62 +251,62 @@ fn at(hour: i64) -> i64 {
     NEW_YEAR_MS + hour * HOUR_MS
 }
 
-/// Registers the object, again where it is there already; open where its class is.
-fn register(site: &Site, class: &str) -> Result<RegistrationId> {
-    let version = site.now_ms().to_be_bytes();
-    let item = Registration { version: &version, ..Registration::new(class, b"object") };
-    let id = site.engine().register(&[item], Durability::Synced)?[0].id;
-    site.machine.store.put(b"object", &version);
+/// Registers the object, or registers it again. It is open if its class has an explicit start.
+fn register(sim: &Simulation, class: &str) -> Result<RegistrationId> {
+    let version = sim.now_ms().to_be_bytes();
+    let registration = Registration { version: &version, ..Registration::new(class, b"object") };
+    let id = sim.engine().register(&[registration], Durability::Synced)?[0].id;
+    sim.machine.store.put(b"object", &version);
     Ok(id)
 }
 
-/// Does one step; gives the newer registration where there is one.
-fn act(site: &Site, line: &Line<'_>, step: &Step<'_>) -> Result<Option<RegistrationId>> {
+/// Takes a step. Returns the newer registration if the step makes one.
+fn act(sim: &Simulation, line: &Line<'_>, step: &Step<'_>) -> Result<Option<RegistrationId>> {
     let of = Which::Key(b"object");
-    let change = |change| site.change(change).map(|_| None);
+    let change = |change| sim.change(change).map(|_| None);
     match (step.act, step.with) {
         ("hold", None) => {
-            site.hold("case", key("object"));
+            sim.hold("case", key("object"));
             Ok(None)
         }
         ("hold-class", None) => {
-            site.hold("case", Selector::Class(line.class.into()));
+            sim.hold("case", Selector::Class(line.class.into()));
             Ok(None)
         }
         ("lift", None) => {
-            site.lift("case", 0);
+            sim.lift("case", 0);
             Ok(None)
         }
         ("erase", None) => {
-            site.erase(key("object"));
+            sim.erase(key("object"));
             Ok(None)
         }
         ("close", None) => {
             let class = Selector::Class(line.class.into());
-            site.engine().close_down(class, "no longer offered", "board").map(|_| None)
+            sim.engine().close_down(class, "no longer offered", "board").map(|_| None)
         }
         ("release", None) => {
             change(Change::Release { of })?;
-            site.machine.store.remove(b"object");
+            sim.machine.store.remove(b"object");
             Ok(None)
         }
-        ("replace", None) => register(site, line.class).map(Some),
+        ("replace", None) => register(sim, line.class).map(Some),
         ("start", None) => change(Change::Start { of, start_ms: at(step.hour) }),
         ("to", class) => change(Change::Reschedule { of, class, start_ms: None }),
         ("from", Some(hour)) => {
             change(Change::Reschedule { of, class: None, start_ms: Some(at(hour.parse().unwrap())) })
         }
-        other => panic!("nobody knows how to {other:?}"),
+        other => panic!("unknown action {other:?}"),
     }
 }
 
-/// The fate in the words of the table. Instants are to the hour, and at most two seconds before or behind it.
-fn fate(site: &Site, id: RegistrationId) -> String {
-    let text = match site.engine().receipt(id, sexton::Opener::Key(b"object")) {
+/// Returns the fate in the words of the table. Instants are whole hours and may be off by two seconds.
+fn fate(sim: &Simulation, id: RegistrationId) -> String {
+    let text = match sim.engine().receipt(id, sexton::Opener::Key(b"object")) {
         Err(error) if error.kind() == ErrorKind::NotFound => return "stays".into(),
         other => other.unwrap(),
     };
-    let policy = sexton_proof::policy::Policy::parse(site.engine().policy()).unwrap();
+    let policy = sexton_proof::policy::Policy::parse(sim.engine().policy()).unwrap();
     let verdict = sexton_proof::receipt::verify(text.as_bytes(), &policy).unwrap();
     let hours = |ms: i64| {
         let hours = (ms + HOUR_MS / 2).div_euclid(HOUR_MS);
@@ -313,86 +315,84 @@ fn fate(site: &Site, id: RegistrationId) -> String {
     };
     let ended = format!("{} {} {}", verdict.method, hours(verdict.time_ms - NEW_YEAR_MS), verdict.reason);
     let by = |by_ms: u64| hours(i64::try_from(by_ms).unwrap());
-    match verdict.outcome() {
-        Outcome::Kept | Outcome::NotADeletion(_) => ended,
-        Outcome::AfterHold { by_ms } => format!("{ended} after-hold {}", by(by_ms)),
-        Outcome::Late { by_ms } => format!("{ended} late {}", by(by_ms)),
-        Outcome::Early { by_ms } => format!("{ended} early {}", by(by_ms)),
+    match verdict.compliance() {
+        Compliance::Kept | Compliance::NotADeletion(_) => ended,
+        Compliance::AfterHold { by_ms } => format!("{ended} after-hold {}", by(by_ms)),
+        Compliance::Late { by_ms } => format!("{ended} late {}", by(by_ms)),
+        Compliance::Early { by_ms } => format!("{ended} early {}", by(by_ms)),
     }
 }
 
-/// What the plan ahead says of everything that lives, in the words of the table.
-fn foreseen(site: &Site) -> Vec<String> {
+/// Returns the planned fates of all live registrations, in the words of the table.
+fn foreseen(sim: &Simulation) -> Vec<String> {
     let mut lines = Vec::new();
-    site.engine()
-        .plan(at(60), &mut |forecast| {
-            let how = match forecast.action {
-                Action::Delete => "deleted",
-                Action::Anonymise => "anonymised",
-                Action::EndReplaced => "replaced",
-                Action::EndReleased => "released",
-                Action::Hold(_) => "stays",
-                other => panic!("{other:?}"),
-            };
-            let hour = (forecast.at_ms.max(site.now_ms()) - NEW_YEAR_MS + HOUR_MS / 2).div_euclid(HOUR_MS);
-            let at = if how == "stays" { String::new() } else { format!(" {hour} {}", forecast.reason) };
-            lines.push(format!("{how}{at}"));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+    for planned in sim.engine().plan(at(60)).unwrap() {
+        let planned = planned.unwrap();
+        let how = match planned.action {
+            Action::Delete => "deleted",
+            Action::Anonymise => "anonymised",
+            Action::EndReplaced => "replaced",
+            Action::EndReleased => "released",
+            Action::Hold(_) => "stays",
+            other => panic!("{other:?}"),
+        };
+        let hour = (planned.at_ms.max(sim.now_ms()) - NEW_YEAR_MS + HOUR_MS / 2).div_euclid(HOUR_MS);
+        let at = if how == "stays" { String::new() } else { format!(" {hour} {}", planned.reason) };
+        lines.push(format!("{how}{at}"));
+    }
     lines
 }
 
-/// Plays a line; what is wrong with it.
+/// Runs a line of the table. Returns the difference from its fate, if there is one.
 fn play(line: &Line<'_>) -> Option<String> {
-    let site = Site::new(CLASSES);
-    let first = register(&site, line.class).unwrap();
+    let sim = Simulation::new(CLASSES);
+    let first = register(&sim, line.class).unwrap();
     let mut newer = None;
     for step in &line.steps {
-        if at(step.hour) > site.now_ms() {
-            site.pass_until(at(step.hour));
+        if at(step.hour) > sim.now_ms() {
+            sim.pass_until(at(step.hour));
         }
-        match act(&site, line, step) {
+        match act(&sim, line, step) {
             Ok(id) if !step.refused => newer = newer.or(id),
             Err(_) if step.refused => {}
             Ok(_) => return Some(format!("{} at {} was not refused", step.act, step.hour)),
             Err(error) => return Some(format!("{} at {}: {error}", step.act, step.hour)),
         }
     }
-    let foreseen = foreseen(&site);
+    let foreseen = foreseen(&sim);
     let open: Vec<RegistrationId> =
-        [Some(first), newer].into_iter().flatten().filter(|id| fate(&site, *id) == "stays").collect();
-    site.pass_until(at(60));
-    site.assert_sound();
+        [Some(first), newer].into_iter().flatten().filter(|id| fate(&sim, *id) == "stays").collect();
+    sim.pass_until(at(60));
+    sim.assert_sound();
     for id in open {
-        let fate = fate(&site, id);
+        let fate = fate(&sim, id);
         if !foreseen.iter().any(|line| fate.starts_with(line)) {
             return Some(format!("the plan foresaw {foreseen:?}, not {fate:?}"));
         }
     }
-    let found = (fate(&site, first), newer.map(|id| fate(&site, id)));
+    let found = (fate(&sim, first), newer.map(|id| fate(&sim, id)));
     let expected = (line.fate.to_owned(), line.newer.map(str::to_owned));
-    // What is kept back is still there, and nothing else is.
+    // An object that stays or was anonymised is still there. Any other one is gone.
     let kept = line.newer.unwrap_or(line.fate);
     let there = kept == "stays" || kept.starts_with("anonymised");
-    if found == expected && site.has("object") == there {
+    if found == expected && sim.has("object") == there {
         return None;
     }
-    Some(format!("found {found:?}, and the object is {}there", if site.has("object") { "" } else { "not " }))
+    Some(format!("found {found:?}, and the object is {}there", if sim.has("object") { "" } else { "not " }))
 }
 
 #[test]
-fn of_two_promises_that_meet_the_one_in_the_table_wins_and_the_plan_ahead_foresees_it() {
+fn rule_in_the_table_wins_over_the_other_and_is_planned() {
     let wrong: Vec<String> =
         lines().iter().filter_map(|line| play(line).map(|why| format!("{}\n    {why}", line.text))).collect();
     assert!(wrong.is_empty(), "{} lines are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-fn the_table_has_every_pair() {
+fn table_has_every_pair() {
     let pairs: BTreeSet<[&str; 2]> = lines().iter().map(|line| line.pair).collect();
     let expected: BTreeSet<[&str; 2]> = (0..WORDS.len())
-        .flat_map(|one| (one + 1..WORDS.len()).map(move |two| [WORDS[one], WORDS[two]]))
+        .flat_map(|first| (first + 1..WORDS.len()).map(move |second| [WORDS[first], WORDS[second]]))
         .collect();
     assert_eq!(pairs, expected);
 }

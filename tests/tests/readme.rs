@@ -1,8 +1,8 @@
-//! The README's quickstart is run as it stands there, and what it and the page on class files say is true.
+//! The README's quickstart is run as printed. The README and the page on class files are checked against the code.
 
 use sexton::{ClassSet, Engine, Options};
 use sexton_proof::policy::Policy;
-use sexton_proof::receipt::{self, Outcome};
+use sexton_proof::receipt::{self, Compliance};
 use sexton_proof::window::Span;
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -11,7 +11,7 @@ const README: &str = include_str!("../../README.md");
 const QUICKSTART: &str = include_str!("../src/bin/quickstart.rs");
 
 #[test]
-fn the_quickstart_deletes_a_file_and_its_receipt_says_an_hour_too_late() {
+fn quickstart_deletes_a_file_and_its_receipt_says_late() {
     let shown = README.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
     assert!(QUICKSTART.ends_with(shown), "tests/src/bin/quickstart.rs is not the README's quickstart");
     let folder = tempfile::tempdir().unwrap();
@@ -21,16 +21,16 @@ fn the_quickstart_deletes_a_file_and_its_receipt_says_an_hour_too_late() {
 
     let engine = Engine::open(&folder.path().join("sexton-data"), &Options::default()).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
-    // println! adds a line feed of its own.
+    // println! adds a line feed.
     let text = run.stdout.strip_suffix(b"\n").unwrap();
-    match receipt::verify(text, &policy).unwrap().outcome() {
-        Outcome::Late { by_ms } => assert!(by_ms >= 3_600_000, "late by {by_ms} ms"),
+    match receipt::verify(text, &policy).unwrap().compliance() {
+        Compliance::Late { by_ms } => assert!(by_ms >= 3_600_000, "late by {by_ms} ms"),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn the_class_file_in_the_readme_is_one() {
+fn readme_class_file_is_valid() {
     let shown = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let classes = ClassSet::from_toml(shown).unwrap();
     assert_eq!(classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>(), ["thumbnails"]);
@@ -38,7 +38,7 @@ fn the_class_file_in_the_readme_is_one() {
 
 const CLASSES: &str = include_str!("../../docs/classes.md");
 
-/// The cells of the rows below the heading of a table, without their code marks.
+/// Returns the cells of the table rows below a heading, without backquotes.
 fn rows(heading: &str) -> Vec<Vec<String>> {
     let table =
         CLASSES.split(heading).nth(1).unwrap().lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -47,13 +47,13 @@ fn rows(heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_fields_of_a_class_file_are_those_of_its_page_and_take_its_examples() {
+fn class_page_lists_all_fields_with_valid_examples() {
     let fields = rows("| field | example |");
     let refused = ClassSet::from_toml("[class.a]\nnone = 1").unwrap_err().to_string();
     let known: BTreeSet<&str> = refused.split('`').skip(1).step_by(2).skip(1).collect();
     assert!(known.contains("within"), "{refused}");
-    let told: BTreeSet<&str> = fields.iter().map(|cells| &*cells[0]).collect();
-    assert_eq!(told, known);
+    let documented: BTreeSet<&str> = fields.iter().map(|cells| &*cells[0]).collect();
+    assert_eq!(documented, known);
 
     for cells in &fields {
         let (field, example) = (&cells[0], &cells[1]);
@@ -70,7 +70,7 @@ fn the_fields_of_a_class_file_are_those_of_its_page_and_take_its_examples() {
 }
 
 #[test]
-fn slot_and_lead_are_by_default_those_of_the_page_on_class_files() {
+fn class_page_states_default_slot_and_lead() {
     let table = rows("| kept for | for example |");
     assert_eq!(table.len(), 5);
     for cells in table {

@@ -1,11 +1,11 @@
-//! The engine on real RocksDB, whose options are made small so that files come and go by the dozen.
+//! Engine on real RocksDB, with small limits so that it creates and drops many files.
 
 mod durability;
-mod found;
+mod key_lookup;
 mod race;
 mod refusals;
+mod residue;
 mod revived;
-mod traces;
 mod worker;
 
 use sexton::files::disk::DiskFiles;
@@ -13,15 +13,15 @@ use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::{
     ClassSet, Clock, Durability, Engine, Options, OsEntropy, Pool, Registration, Seams, VirtualClock,
 };
-use sexton_tests::host::Dice;
+use sexton_tests::host::Rng;
 use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// The number of the first class an engine defines.
+/// Number of the first class that an engine defines.
 const FIRST_CLASS: u32 = 1;
 
-/// A folder, a clock and objects in a map; the engine over it is opened and closed at will.
+/// Folder, clock and a store in a map, on which a test opens and closes engines.
 struct Bench {
     folder: TempDir,
     clock: Arc<VirtualClock>,
@@ -34,7 +34,7 @@ impl Bench {
         let mut options = Options::new(ORIGIN);
         options.classes = ClassSet::from_toml(classes).unwrap();
         options.shards = Some(2);
-        options.recent_keys = 1_000;
+        options.memtable_keys = 1_000;
         options.rocks = RocksOptions {
             write_buffer_bytes: 256 << 10,
             file_bytes: 64 << 10,
@@ -49,7 +49,7 @@ impl Bench {
         }
     }
 
-    /// Opens the engine, and keeps a hand on its index.
+    /// Opens the engine. Returns it with a handle of its index.
     fn open(&self) -> (Engine, Arc<RocksKv>) {
         let index = self.folder.path().join("index");
         let kv = Arc::new(RocksKv::open(&index, &self.options.rocks).unwrap());
@@ -65,20 +65,20 @@ impl Bench {
         for key in keys {
             self.store.put(key.as_bytes(), b"1");
         }
-        let items: Vec<Registration<'_>> = keys
+        let registrations: Vec<Registration<'_>> = keys
             .iter()
             .map(|key| Registration { version: b"1", ..Registration::new("quick", key.as_bytes()) })
             .collect();
-        engine.register(&items, Durability::Synced).unwrap();
+        engine.register(&registrations, Durability::Synced).unwrap();
     }
 }
 
-/// A key of `bytes` bytes that no compression makes smaller, so that files fill up quickly.
+/// Returns a key of `bytes` bytes that cannot be compressed, so that files fill up quickly.
 fn long_key(name: &str, bytes: usize) -> String {
     let mut key = format!("{name}/");
-    let mut dice = Dice::new(name.bytes().fold(7, |n, b| n.rotate_left(9) ^ u64::from(b)));
+    let mut rng = Rng::new(name.bytes().fold(7, |n, b| n.rotate_left(9) ^ u64::from(b)));
     while key.len() < bytes {
-        key += &hex::encode(dice.roll().to_be_bytes());
+        key += &hex::encode(rng.next_u64().to_be_bytes());
     }
     key.truncate(bytes);
     key

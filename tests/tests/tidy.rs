@@ -1,28 +1,18 @@
-//! Style that nothing else enforces: imports go down the floors only, one file names RocksDB, one writes the index,
+//! Style that nothing else enforces: imports go down the layers only, one file names RocksDB, one writes the index,
 //! one reads the clock, files stay readable, the text speaks of the project alone.
 
-use std::collections::BTreeMap;
+mod imports;
+
+use imports::Imports;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The engine's modules, by floor. A module may use what lies on its own floor or below.
-const FLOORS: [&[&str]; 6] = [
-    &["error", "clock", "entropy", "fault", "signal", "pool"],
-    &[
-        "kv", "files", "store", "wheel", "class", "schema", "options", "guard", "breaker", "selector",
-        "hold", "request", "alarm", "effect",
-    ],
-    &["index", "log", "keyring", "writer", "core", "recent", "batch"],
-    &[
-        "register", "plan", "evidence", "publish", "commit", "reclaim", "place", "event", "alarms",
-        "requests", "legal", "sweep", "trail", "change", "feed", "screen", "locator",
-    ],
-    &["recovery", "check", "receipts", "status", "preview", "answers", "json"],
-    &["engine", "worker", "dispatch", "submit", "driver"],
-];
+/// Layers of the engine, lowest first. A module imports from its own layer and from those before it.
+const LAYERS: [&str; 8] =
+    ["platform", "model", "state", "registration", "governance", "enforcement", "engine", "driver"];
 
-/// What reads the clock beside the engine itself.
-const FLOOR_FIVE: [&str; 3] = ["engine/src/worker.rs", "engine/src/dispatch.rs", "engine/src/driver.rs"];
+/// Layers whose files may read the clock. Everything below them is handed the time.
+const CLOCK_READERS: [&str; 2] = ["engine/src/engine/", "engine/src/driver/"];
 
 /// Words that have no place in the project's text: those of another concept, or of where it was written.
 const FORBIDDEN: [&str; 4] = ["TODO", "FIXME", "/work/", "XXX"];
@@ -61,86 +51,54 @@ fn code(text: &str) -> String {
     production.lines().filter(|line| !line.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect()
 }
 
-fn module(path: &Path) -> String {
-    let inside: PathBuf = path.strip_prefix("engine/src").unwrap().into();
-    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-    first.trim_end_matches(".rs").to_owned()
+#[test]
+fn engine_imports_point_down_the_layers() {
+    let layer = |name: &str| LAYERS.iter().position(|layer| *layer == name);
+    let imports = Imports::of(&root().join("engine/src"));
+    let mut wrong = Vec::new();
+    for (from, to) in imports.pairs().filter(|(from, _)| !from.is_empty()) {
+        let own = layer(&from[0]).unwrap_or_else(|| panic!("engine/src/{} is in no layer", from[0]));
+        match to.first().map(|name| layer(name)) {
+            None => wrong.push(format!("{} uses the crate root", from.join("::"))),
+            Some(Some(other)) if other <= own => {}
+            Some(_) => wrong.push(format!("{} uses {}", from.join("::"), to.join("::"))),
+        }
+    }
+    assert!(wrong.is_empty(), "imports that point up:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn imports_inside_the_engine_go_down_only() {
-    let floors: BTreeMap<&str, usize> = FLOORS
-        .iter()
-        .enumerate()
-        .flat_map(|(floor, names)| names.iter().map(move |name| (*name, floor)))
-        .collect();
-    for (path, text) in rust_files("engine/src") {
-        let own = module(&path);
-        if own == "lib" || own.ends_with("_tests") {
-            continue;
-        }
-        let floor = floors.get(own.as_str()).unwrap_or_else(|| panic!("{} has no floor", path.display()));
-        let code = code(&text);
-        for used in code.split("crate::").skip(1) {
-            let name: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-            let Some(other) = floors.get(name.as_str()) else { continue };
-            assert!(other <= floor, "{}: {own} (floor {floor}) uses {name} (floor {other})", path.display());
+fn imports_of_each_crate_have_no_cycle() {
+    for member in ["proof", "engine", "ffi", "cli"] {
+        if let Some(cycle) = Imports::of(&root().join(member).join("src")).cycle() {
+            let cycle: Vec<String> = cycle.iter().map(|module| module.join("::")).collect();
+            panic!("{member}: {} and back", cycle.join(" -> "));
         }
     }
 }
 
 #[test]
-fn no_two_modules_of_the_engine_use_each_other() {
-    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (path, text) in rust_files("engine/src") {
-        let code = code(&text);
-        let names = code
-            .split("crate::")
-            .skip(1)
-            .map(|used| used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>());
-        uses.entry(module(&path)).or_default().extend(names);
-    }
-    fn reaches(uses: &BTreeMap<String, Vec<String>>, from: &str, to: &str, seen: &mut Vec<String>) -> bool {
-        uses.get(from).is_some_and(|used| {
-            used.iter().any(|next| {
-                next != from
-                    && (next == to
-                        || !seen.contains(next) && {
-                            seen.push(next.clone());
-                            reaches(uses, next, to, seen)
-                        })
-            })
-        })
-    }
-    for name in uses.keys().filter(|name| *name != "lib") {
-        assert!(!reaches(&uses, name, name, &mut Vec::new()), "{name} uses itself through others");
-    }
-}
-
-#[test]
-fn only_one_file_names_rocksdb_one_door_writes_the_index_and_only_floor_five_reads_the_clock() {
+fn rocksdb_index_writes_and_clock_have_one_place_each() {
     for (path, text) in rust_files("engine/src") {
         let (name, code) = (path.to_string_lossy().into_owned(), code(&text));
-        if name != "engine/src/kv/rocks.rs" {
+        if name != "engine/src/platform/kv/rocks.rs" {
             assert!(!code.contains("rocksdb::"), "{name} names rocksdb");
         }
-        if name != "engine/src/writer.rs" && !name.starts_with("engine/src/kv/") {
+        if name != "engine/src/state/writer.rs" && !name.starts_with("engine/src/platform/kv/") {
             assert!(
                 !code.contains("kv.write(") && !code.contains("kv.sync("),
                 "{name} writes past the writer"
             );
         }
-        if !name.starts_with("engine/src/engine/") && name != "engine/src/clock.rs" {
-            assert!(
-                !code.contains(".now_ms()") || FLOOR_FIVE.contains(&name.as_str()),
-                "{name} reads the clock"
-            );
+        let may_read = CLOCK_READERS.iter().any(|layer| name.starts_with(layer));
+        if name != "engine/src/platform/clock.rs" && !may_read {
+            assert!(!code.contains(".now_ms()"), "{name} reads the clock");
         }
     }
 }
 
 #[test]
-fn unsafe_code_is_forbidden_but_in_the_c_library_where_each_piece_has_its_reason() {
+fn unsafe_code_is_in_ffi_only() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
     for member in ["proof", "engine", "cli", "benches", "tests"] {
@@ -152,7 +110,7 @@ fn unsafe_code_is_forbidden_but_in_the_c_library_where_each_piece_has_its_reason
 }
 
 #[test]
-fn files_are_short_enough_to_read() {
+fn source_files_stay_below_the_line_limit() {
     for folder in ["proof", "engine", "ffi", "cli", "benches", "tests"] {
         for (path, text) in rust_files(folder) {
             let lines = text.lines().count();
@@ -163,7 +121,7 @@ fn files_are_short_enough_to_read() {
 }
 
 #[test]
-fn the_text_speaks_of_the_project_alone() {
+fn text_has_no_forbidden_words() {
     let mut paths = Vec::new();
     for ending in
         [".rs", ".md", ".toml", ".c", ".cpp", ".h", ".py", ".sh", "Makefile", "run", "setup", "install"]

@@ -1,46 +1,44 @@
-//! Enforcing over a directory of small files, beside `find -delete`; and what of it is the proof.
+//! Enforcing over a directory of small files, beside `find -delete` and beside a store that answers at once.
 
 use super::Group;
-use crate::bout::{Comparison, Contestant, Figures, Of, Pairing, Setup, play};
-use crate::figures::Target;
+use crate::comparison::{Comparison, ComparisonResult, FigureOf};
+use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::reference::files::{count, find_delete, key, make_tree};
-use crate::{
-    CALL, LEAD_MS, NullStore, Ours, REGISTERED_MS, Result, SLOT_MS, THREADS, WITHIN_MS, rate, share,
-};
+use crate::statistics::Target;
+use crate::{CALL, LEAD_MS, NullStore, Ours, REGISTERED_MS, Result, SLOT_MS, WITHIN_MS, in_parallel, rate};
 use sexton::store::Store;
 use sexton::store::dir::{DirStore, Identified, Identity};
 use sexton::{Durability, Find, Registration};
 use sexton_proof::leaf::Openings;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const ENFORCE: &str = "enforce";
-/// Of an exact identity.
+/// Bytes of a version that the directory store gives as an exact identity.
 const VERSION_BYTES: usize = 42;
 
-/// A directory.
+/// Comparisons of the directory store.
 pub(super) const GROUP: Group = Group {
-    pairings: || {
+    comparisons: || {
         vec![
-            Pairing::new(
+            Comparison::new(
                 "directory/find-delete",
                 "files/s",
-                Of("directory", ENFORCE),
-                Of("find -delete", ENFORCE),
-                "quarantine, fsync of every folder and all evidence, beside find without any of it",
+                FigureOf("directory", ENFORCE),
+                FigureOf("find -delete", ENFORCE),
+                "with quarantine, fsync of each folder and all evidence, beside find, which has none of it",
             )
-            .to_reach(Target::Ratio(0.8)),
-            Pairing::new(
+            .with_target(Target::Ratio(0.8)),
+            Comparison::new(
                 "directory/without-the-disk",
                 "files/s",
-                Of("directory", ENFORCE),
-                Of("null store", ENFORCE),
-                "the same objects over a store that answers at once: the ratio is the share of time that proof takes",
+                FigureOf("directory", ENFORCE),
+                FigureOf("null store", ENFORCE),
+                "beside a store that answers at once: the ratio is the share of time that planning and proof take",
             ),
         ]
     },
-    play: |setup: &Setup, pairings: &[Pairing]| -> Result<Vec<Comparison>> {
+    run: |setup: &Setup, comparisons: &[Comparison]| -> Result<Vec<ComparisonResult>> {
         let files = setup.scaled(1_000_000, 2_000);
         let contestants = vec![
             Contestant::new("directory", move |folder: &Path| {
@@ -64,28 +62,28 @@ pub(super) const GROUP: Group = Group {
                 Ok(Figures::from([(ENFORCE, find_delete(&root, files)?)]))
             }),
         ];
-        Ok(play(setup, contestants, pairings))
+        Ok(run_contest(setup, contestants, comparisons))
     },
 };
 
-/// An engine in which all files are registered, due in one slot; where there are none, with versions as they would have.
+/// Registers all files in a new engine, due in one slot. Without a store the versions have the same size, but no file.
 fn registered(folder: &Path, store: Option<&DirStore>, files: usize) -> Result<Ours> {
     let ours = Ours::open(&folder.join("engine"), Find::None, Openings::Operator)?;
-    share(files.div_ceil(CALL), |call| {
-        let mut items = Vec::new();
+    in_parallel(files.div_ceil(CALL), |call| {
+        let mut identified = Vec::new();
         for number in (call * CALL..files).take(CALL) {
             let key = key(number);
             let file = match store {
                 Some(store) => store.identify(key.as_bytes(), Identity::Exact)?.ok_or("a file is missing")?,
                 None => Identified { version: vec![7; VERSION_BYTES], size_bytes: 600, modified_ms: 0 },
             };
-            items.push((key, file));
+            identified.push((key, file));
         }
-        let items: Vec<_> = items.iter().map(|(key, file)| registration(key, file)).collect();
-        ours.engine.register(&items, Durability::Synced)?;
+        let registrations: Vec<_> = identified.iter().map(|(key, file)| registration(key, file)).collect();
+        ours.engine.register(&registrations, Durability::Synced)?;
         Ok(())
     })?;
-    ours.clock.wind_to(REGISTERED_MS + WITHIN_MS);
+    ours.clock.advance_to(REGISTERED_MS + WITHIN_MS);
     Ok(ours)
 }
 
@@ -96,15 +94,5 @@ fn registration<'a>(key: &'a str, file: &'a Identified) -> Registration<'a> {
 }
 
 fn enforced(ours: &Ours, store: &dyn Store, files: usize) -> Result<Figures> {
-    let done = AtomicU64::new(0);
-    let rate = rate(files, || {
-        share(THREADS, |_| {
-            done.fetch_add(ours.engine.enforce(store)?.objects, Ordering::Relaxed);
-            Ok(())
-        })
-    })?;
-    match done.into_inner() {
-        n if n == files as u64 => Ok(Figures::from([(ENFORCE, rate)])),
-        n => Err(format!("{n} files enforced of {files}").into()),
-    }
+    Ok(Figures::from([(ENFORCE, rate(files, || ours.enforce_with(store, files))?)]))
 }

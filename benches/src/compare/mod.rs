@@ -1,30 +1,31 @@
-//! The comparisons, in groups: each group says what it compares, and measures whom that needs.
+//! Comparisons, in groups. A group lists its comparisons and measures the contestants that they need.
 
-mod enforced;
+mod databases;
 mod files;
 pub mod growth;
 mod lateness;
 mod objects;
 mod proofs;
+mod residue;
 mod structures;
-mod traces;
 
 use crate::Result;
-use crate::bout::{Comparison, Pairing, Setup, say};
+use crate::comparison::{Comparison, ComparisonResult};
+use crate::contest::{Setup, print_progress};
 
-/// Which comparisons to run.
+/// Set of comparisons that run together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
-    /// Ourselves beside ceilings and sketches on the same libraries: needs nothing installed.
+    /// Engine beside the baseline and naive layouts, which need no other software.
     Ours,
-    /// Ourselves beside what others wrote.
+    /// Engine beside software of others.
     Peers,
-    /// Ourselves at a million, ten and a hundred million objects.
+    /// Engine with 1, 10 and 100 million live objects.
     Scale,
 }
 
 impl Set {
-    /// Its name, which its files have too.
+    /// Name of the set and of its report files.
     pub fn name(self) -> &'static str {
         match self {
             Set::Ours => "ours",
@@ -46,9 +47,9 @@ impl Set {
                 proofs::VERIFYING,
                 proofs::MAKING,
                 lateness::GROUP,
-                traces::GROUP,
+                residue::GROUP,
             ],
-            Set::Peers => &[enforced::GROUP, files::GROUP, structures::WHEEL, structures::LOG],
+            Set::Peers => &[databases::GROUP, files::GROUP, structures::WHEEL, structures::LOG],
             Set::Scale => &[growth::GROUP],
         }
     }
@@ -56,24 +57,24 @@ impl Set {
 
 /// Comparisons whose contestants are measured in turn.
 struct Group {
-    /// What it compares.
-    pairings: fn() -> Vec<Pairing>,
-    /// Measures those that are wanted.
-    play: fn(&Setup, &[Pairing]) -> Result<Vec<Comparison>>,
+    /// All comparisons of the group.
+    comparisons: fn() -> Vec<Comparison>,
+    /// Measures the selected ones.
+    run: fn(&Setup, &[Comparison]) -> Result<Vec<ComparisonResult>>,
 }
 
-/// Runs the comparisons of a set that are wanted.
-pub fn run(setup: &Setup, set: Set) -> Vec<Comparison> {
+/// Runs the selected comparisons of a set. A group that fails does not stop the others.
+pub fn run(setup: &Setup, set: Set) -> Vec<ComparisonResult> {
     let mut results = Vec::new();
     for group in set.groups() {
-        let pairings = setup.wanted((group.pairings)());
-        let Some(first) = pairings.first() else { continue };
-        say(&format!("{} …", first.name));
-        match (group.play)(setup, &pairings) {
+        let comparisons = setup.selected((group.comparisons)());
+        let Some(first) = comparisons.first() else { continue };
+        print_progress(&format!("{} …", first.name));
+        match (group.run)(setup, &comparisons) {
             Ok(compared) => results.extend(compared),
             Err(error) => {
-                let failed = |pairing| Comparison::not_run(pairing, error.to_string(), true);
-                results.extend(pairings.iter().map(failed));
+                let failed = |comparison| ComparisonResult::failed(comparison, error.to_string());
+                results.extend(comparisons.iter().map(failed));
             }
         }
     }
@@ -81,8 +82,8 @@ pub fn run(setup: &Setup, set: Set) -> Vec<Comparison> {
 }
 
 /// All comparisons of a set.
-pub fn pairings(set: Set) -> Vec<Pairing> {
-    set.groups().iter().flat_map(|group| (group.pairings)()).collect()
+pub fn comparisons(set: Set) -> Vec<Comparison> {
+    set.groups().iter().flat_map(|group| (group.comparisons)()).collect()
 }
 
 #[cfg(test)]
@@ -91,9 +92,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn names_are_given_once() {
-        let all = [Set::Ours, Set::Peers, Set::Scale].into_iter().flat_map(pairings).map(|one| one.name);
-        let all: Vec<String> = all.collect();
+    fn comparison_names_are_unique_and_have_a_group() {
+        let all = [Set::Ours, Set::Peers, Set::Scale].into_iter().flat_map(comparisons);
+        let all: Vec<String> = all.map(|comparison| comparison.name).collect();
         let distinct: BTreeSet<&String> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
         assert!(all.iter().all(|name| name.contains('/')));

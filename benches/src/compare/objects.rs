@@ -1,11 +1,12 @@
-//! Registering and enforcing over a store that answers at once, beside the bare sketch and the naive layout.
+//! Registering and enforcing over a store that answers at once, beside the baseline and the naive layout.
 
 use super::Group;
-use crate::bare::Bare;
-use crate::bout::{Comparison, Contestant, Figures, Of, Pairing, Setup, play};
-use crate::figures::Target;
+use crate::comparison::{Comparison, ComparisonResult, FigureOf};
+use crate::contest::{Contestant, Figures, Setup, run_contest};
+use crate::reference::baseline::{Baseline, Rows};
 use crate::reference::naive::Naive;
 use crate::reference::point_deletes;
+use crate::statistics::Target;
 use crate::{CALL, CLASSES, Ours, Result, Workload, rate};
 use sexton::Find;
 use sexton_proof::leaf::Openings;
@@ -13,89 +14,101 @@ use std::path::Path;
 
 const REGISTER: &str = "register";
 const ENFORCE: &str = "enforce";
-const MERGING: &str = "bare that merges";
+const MERGING: &str = "baseline that merges";
 const UNIT: &str = "objects/s";
 const SLOTS: usize = 500;
 
-/// Slots of 100,000.
+/// Comparisons with 100,000 objects per slot.
 pub(super) const FULL: Group = Group {
-    pairings: || {
-        let mut pairings = at_fill(100_000, 0.6);
-        pairings.extend([
-            Pairing::new(
+    comparisons: || {
+        let mut comparisons = at_fill(100_000, 0.6);
+        comparisons.extend([
+            Comparison::new(
                 "register/100000/naive",
                 UNIT,
-                Of("none", REGISTER),
-                Of("naive", REGISTER),
-                "find = none beside a due row and a row under a random id, same bytes and fsyncs",
+                FigureOf("none", REGISTER),
+                FigureOf("naive", REGISTER),
+                "find = none, beside a due row and a row under a random id, with equal bytes and fsyncs",
             )
-            .to_reach(Target::Ratio(4.0)),
-            Pairing::new(
+            .with_target(Target::Ratio(4.0)),
+            Comparison::new(
                 "enforce/100000/point-deletes",
                 UNIT,
-                Of("none", ENFORCE),
-                Of("naive", ENFORCE),
-                "with all evidence, beside scan and point deletes in the naive layout without any",
+                FigureOf("none", ENFORCE),
+                FigureOf("naive", ENFORCE),
+                "with all evidence, beside scan and point deletes in the naive layout, without evidence",
             )
-            .to_reach(Target::Ratio(5.0)),
+            .with_target(Target::Ratio(5.0)),
         ]);
-        pairings
+        comparisons
     },
-    play: |setup, pairings| filled(setup, pairings, 20_000_000, 100_000),
+    run: |setup, comparisons| filled(setup, comparisons, 20_000_000, 100_000),
 };
 
-/// Slots of a thousand.
+/// Comparisons with 1,000 objects per slot.
 pub(super) const THOUSAND: Group = Group {
-    pairings: || at_fill(1_000, 0.5),
-    play: |setup, pairings| filled(setup, pairings, 2_000_000, 1_000),
+    comparisons: || at_fill(1_000, 0.5),
+    run: |setup, comparisons| filled(setup, comparisons, 2_000_000, 1_000),
 };
 
-/// Slots of ten.
+/// Comparisons with 10 objects per slot.
 pub(super) const TEN: Group = Group {
-    pairings: || {
-        let mut pairings = at_fill(10, 0.5);
-        let what = "the same beside a bare that deletes pages side by side as one range, as the engine does";
-        let merging = Of(MERGING, ENFORCE);
-        pairings.push(Pairing::new("enforce/10/merging", UNIT, Of("none", ENFORCE), merging, what));
-        pairings
+    comparisons: || {
+        let mut comparisons = at_fill(10, 0.5);
+        let what = "beside a baseline that deletes adjacent pages as one range, as the engine does";
+        let merging = FigureOf(MERGING, ENFORCE);
+        comparisons.push(Comparison::new(
+            "enforce/10/merging",
+            UNIT,
+            FigureOf("none", ENFORCE),
+            merging,
+            what,
+        ));
+        comparisons
     },
-    play: |setup, pairings| filled(setup, pairings, 2_000_000, 10),
+    run: |setup, comparisons| filled(setup, comparisons, 2_000_000, 10),
 };
 
-/// Calls over 500 slots of each class.
+/// Comparison in which each call is spread over 500 slots.
 pub(super) const SPREAD: Group = Group {
-    pairings: || {
-        let what = "each call spread over 500 slots, beside the bare layout under the same spread";
-        let pairing =
-            Pairing::new("register/spread-500", UNIT, Of("none", REGISTER), Of("bare", REGISTER), what);
-        vec![pairing.to_reach(Target::Ratio(0.7))]
+    comparisons: || {
+        let what = "each call spread over 500 slots, beside the baseline with the same spread";
+        let comparison = Comparison::new(
+            "register/spread-500",
+            UNIT,
+            FigureOf("none", REGISTER),
+            FigureOf("baseline", REGISTER),
+            what,
+        );
+        vec![comparison.with_target(Target::Ratio(0.7))]
     },
-    play: |setup, pairings| {
+    run: |setup, comparisons| {
         let objects = setup.scaled(4_000_000, CALL * CLASSES);
         let work = Workload::new(objects, objects.div_ceil(CALL * CLASSES) * CALL / SLOTS).spread();
-        Ok(play(setup, contestants(&work, pairings), pairings))
+        Ok(run_contest(setup, contestants(&work, comparisons), comparisons))
     },
 };
 
-/// Keys that come again.
-pub(super) const AGAIN: Group =
-    Group { pairings: || vec![again("register/again")], play: |setup, of| play_again(setup, of, 2_000_000) };
-
-/// The same among ten million.
-pub(super) const AGAIN_MANY: Group = Group {
-    pairings: || vec![again("register/again-10M")],
-    play: |setup, of| play_again(setup, of, 10_000_000),
+/// Comparison with repeated keys among 2 million objects.
+pub(super) const AGAIN: Group = Group {
+    comparisons: || vec![repeated("register/again")],
+    run: |setup, comparisons| run_repeated(setup, comparisons, 2_000_000),
 };
 
-fn again(name: &str) -> Pairing {
-    let what =
-        "find = key, one key of ten coming again, beside the naive layout, which finds and replaces too";
-    Pairing::new(name, UNIT, Of("key", REGISTER), Of("naive by key", REGISTER), what)
-        .to_reach(Target::Ratio(1.5))
+/// Comparison with repeated keys among 10 million objects.
+pub(super) const AGAIN_MANY: Group = Group {
+    comparisons: || vec![repeated("register/again-10M")],
+    run: |setup, comparisons| run_repeated(setup, comparisons, 10_000_000),
+};
+
+fn repeated(name: &str) -> Comparison {
+    let what = "find = key, every tenth key repeated, beside the naive layout, which finds and replaces too";
+    Comparison::new(name, UNIT, FigureOf("key", REGISTER), FigureOf("naive by key", REGISTER), what)
+        .with_target(Target::Ratio(1.5))
 }
 
-fn play_again(setup: &Setup, pairings: &[Pairing], objects: usize) -> Result<Vec<Comparison>> {
-    let work = Workload::again(setup.scaled(objects, 8 * CALL * CLASSES), 100_000);
+fn run_repeated(setup: &Setup, comparisons: &[Comparison], objects: usize) -> Result<Vec<ComparisonResult>> {
+    let work = Workload::with_repeated_keys(setup.scaled(objects, 8 * CALL * CLASSES), 100_000);
     let key = Contestant::new("key", |folder: &Path| {
         let ours = Ours::open(folder, Find::Key, Openings::Operator)?;
         Ok(Figures::from([(REGISTER, rate(work.len(), || ours.register(&work))?)]))
@@ -104,85 +117,128 @@ fn play_again(setup: &Setup, pairings: &[Pairing], objects: usize) -> Result<Vec
         let naive = Naive::open(folder)?;
         Ok(Figures::from([(REGISTER, rate(work.len(), || naive.register_by_key(&work))?)]))
     });
-    Ok(play(setup, vec![key, naive], pairings))
+    Ok(run_contest(setup, vec![key, naive], comparisons))
 }
 
-/// What is compared at every fill; enforcing has to reach so much of bare.
-fn at_fill(per_slot: usize, enforced: f64) -> Vec<Pairing> {
+/// Comparisons of every fill. `enforced` is the target of enforcing, as a ratio to the baseline.
+fn at_fill(per_slot: usize, enforced: f64) -> Vec<Comparison> {
     let named = |verb: &str, more: &str| format!("{verb}/{per_slot}{more}");
-    let same = "one call of 1,000 with an fsync, four classes, beside the bare layout";
-    let proven = "plan, intent, commitments, files, synced commit, checkpoint, beside the bare sketch";
-    let tickets = "the same with openings = ticket, which keeps none";
+    let same = "calls of 1,000 with an fsync each, four classes, beside the baseline";
+    let proven = "plan, intent, commitments, files, synced commit, checkpoint, beside the baseline";
+    let tickets = "with openings = ticket, which the engine does not keep, beside the baseline";
     vec![
-        Pairing::new(named(REGISTER, ""), UNIT, Of("none", REGISTER), Of("bare", REGISTER), same)
-            .to_reach(Target::Ratio(0.7)),
-        Pairing::new(named(REGISTER, "/ticket"), UNIT, Of("ticket", REGISTER), Of("bare", REGISTER), tickets),
-        Pairing::new(named(ENFORCE, ""), UNIT, Of("none", ENFORCE), Of("bare", ENFORCE), proven)
-            .to_reach(Target::Ratio(enforced)),
-        Pairing::new(named(ENFORCE, "/ticket"), UNIT, Of("ticket", ENFORCE), Of("bare", ENFORCE), tickets),
-        Pairing::new(
+        Comparison::new(
+            named(REGISTER, ""),
+            UNIT,
+            FigureOf("none", REGISTER),
+            FigureOf("baseline", REGISTER),
+            same,
+        )
+        .with_target(Target::Ratio(0.7)),
+        Comparison::new(
+            named(REGISTER, "/ticket"),
+            UNIT,
+            FigureOf("ticket", REGISTER),
+            FigureOf("baseline", REGISTER),
+            tickets,
+        ),
+        Comparison::new(
+            named(ENFORCE, ""),
+            UNIT,
+            FigureOf("none", ENFORCE),
+            FigureOf("baseline", ENFORCE),
+            proven,
+        )
+        .with_target(Target::Ratio(enforced)),
+        Comparison::new(
+            named(ENFORCE, "/ticket"),
+            UNIT,
+            FigureOf("ticket", ENFORCE),
+            FigureOf("baseline", ENFORCE),
+            tickets,
+        ),
+        Comparison::new(
             named(ENFORCE, "/key"),
             UNIT,
-            Of("key", ENFORCE),
-            Of("none", ENFORCE),
-            "find = key beside our own find = none",
+            FigureOf("key", ENFORCE),
+            FigureOf("none", ENFORCE),
+            "find = key, beside our own find = none",
         )
-        .to_reach(Target::Ratio(0.6)),
+        .with_target(Target::Ratio(0.6)),
     ]
 }
 
-fn filled(setup: &Setup, pairings: &[Pairing], objects: usize, per_slot: usize) -> Result<Vec<Comparison>> {
+fn filled(
+    setup: &Setup,
+    comparisons: &[Comparison],
+    objects: usize,
+    per_slot: usize,
+) -> Result<Vec<ComparisonResult>> {
     let work = Workload::new(setup.scaled(objects, CALL * CLASSES), per_slot);
-    Ok(play(setup, contestants(&work, pairings), pairings))
+    Ok(run_contest(setup, contestants(&work, comparisons), comparisons))
 }
 
-/// Everybody; who is not asked to enforce does not.
-fn contestants<'a>(work: &'a Workload, pairings: &[Pairing]) -> Vec<Contestant<'a>> {
-    let enforces = pairings.iter().any(|pairing| pairing.ours.1 == ENFORCE);
-    let engine = |name, find, openings| {
-        Contestant::new(name, move |folder: &Path| ours(folder, work, find, openings, enforces))
+/// Steps that a contestant measures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    Register,
+    RegisterAndEnforce,
+}
+
+/// All contestants. They enforce only if a comparison needs it.
+fn contestants<'a>(work: &'a Workload, comparisons: &[Comparison]) -> Vec<Contestant<'a>> {
+    let steps = match comparisons.iter().any(|comparison| comparison.ours.1 == ENFORCE) {
+        true => Steps::RegisterAndEnforce,
+        false => Steps::Register,
     };
-    let bare = |name, merges| {
+    let engine = |name, find, openings| {
+        Contestant::new(name, move |folder: &Path| ours(folder, work, find, openings, steps))
+    };
+    let baseline = |name, adjust: fn(Baseline) -> Baseline| {
         Contestant::new(name, move |folder: &Path| {
-            let bare = Bare::open(folder, false)?;
-            let bare = if merges { bare.that_merges() } else { bare };
-            let mut figures = Figures::from([(REGISTER, rate(work.len(), || bare.register(work))?)]);
-            if enforces {
-                figures.insert(ENFORCE, rate(work.len(), || bare.enforce(work))?);
-            }
-            Ok(figures)
+            let baseline = adjust(Baseline::open(folder, Rows::One)?);
+            measured(work, steps, || baseline.register(work), || baseline.enforce(work))
         })
     };
     vec![
-        bare("bare", false),
-        bare(MERGING, true),
+        baseline("baseline", |baseline| baseline),
+        baseline(MERGING, Baseline::with_merged_ranges),
         engine("none", Find::None, Openings::Operator),
         engine("ticket", Find::None, Openings::Ticket),
         engine("key", Find::Key, Openings::Operator),
         Contestant::new("naive", move |folder: &Path| {
             let naive = Naive::open(folder)?;
-            let mut figures = Figures::from([(REGISTER, rate(work.len(), || naive.register(work))?)]);
-            if enforces {
-                figures.insert(ENFORCE, rate(work.len(), || point_deletes::enforce(&naive, work))?);
-            }
-            Ok(figures)
+            measured(work, steps, || naive.register(work), || point_deletes::enforce(&naive, work))
         }),
     ]
 }
 
-/// The engine with classes of one kind.
+/// Measures the rates of the steps.
+fn measured(
+    work: &Workload,
+    steps: Steps,
+    register: impl FnOnce() -> Result<()>,
+    enforce: impl FnOnce() -> Result<()>,
+) -> Result<Figures> {
+    let mut figures = Figures::from([(REGISTER, rate(work.len(), register)?)]);
+    if steps == Steps::RegisterAndEnforce {
+        figures.insert(ENFORCE, rate(work.len(), enforce)?);
+    }
+    Ok(figures)
+}
+
+/// Measures a new engine with classes of one kind.
 pub(super) fn ours(
     folder: &Path,
     work: &Workload,
     find: Find,
     openings: Openings,
-    enforces: bool,
+    steps: Steps,
 ) -> Result<Figures> {
     let ours = Ours::open(folder, find, openings)?;
-    let mut figures = Figures::from([(REGISTER, rate(work.len(), || ours.register(work))?)]);
-    if enforces {
-        ours.wait_until_due(work);
-        figures.insert(ENFORCE, rate(work.len(), || ours.enforce(work))?);
-    }
-    Ok(figures)
+    let enforce = || {
+        ours.advance_until_due(work);
+        ours.enforce(work)
+    };
+    measured(work, steps, || ours.register(work), enforce)
 }

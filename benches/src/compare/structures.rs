@@ -1,8 +1,9 @@
-//! Pieces of the engine alone, beside crates that do such a piece: the wheel, the log.
+//! Data structures of the engine alone, beside crates that do the same: the wheel, the log.
 
 use super::Group;
-use crate::bout::{Comparison, Contestant, Figures, Of, Pairing, Setup, play};
-use crate::workload::scattered;
+use crate::comparison::{Comparison, ComparisonResult, FigureOf};
+use crate::contest::{Contestant, Figures, Setup, run_contest};
+use crate::workload::split_mix;
 use crate::{Result, timed};
 use sexton::Wheel;
 use sexton_proof::merkle::{Frontier, leaf_hash};
@@ -13,23 +14,23 @@ const INSERT: &str = "insert";
 const EXPIRE: &str = "expire";
 const APPEND: &str = "append";
 const SLOT_MS: u64 = 60_000;
-/// Slots that objects fall due in: as many as the ring covers, but for the one that the wheel stands at.
+/// Number of slots that objects fall due in. All of them lie in the wheel's ring.
 const SLOTS: u64 = 1_000;
-/// Bytes of a leaf: about what a batch of four pages has.
+/// Bytes of a leaf: about those of a batch of four pages.
 const LEAF_BYTES: usize = 900;
-/// Leaves between two roots.
+/// Number of leaves between two roots.
 const ROOT_EVERY: usize = 4;
 #[cfg(not(feature = "peers"))]
-const NOT_BUILT: &str = "built without the feature peers (make bench-peers has it)";
+const NOT_BUILT: &str = "built without the feature peers, which make bench-peers enables";
 
-/// The wheel.
+/// Comparisons of the wheel with other timers.
 pub(super) const WHEEL: Group = Group {
-    pairings: || {
+    comparisons: || {
         let pair = |name, figure, reference, what| {
-            Pairing::new(name, "objects/s", Of("ours", figure), Of(reference, figure), what)
+            Comparison::new(name, "objects/s", FigureOf("ours", figure), FigureOf(reference, figure), what)
         };
-        let slots = "finding a slot and putting an object into its list, 1,000 slots in no order";
-        let drain = "turning slot by slot and taking everything out";
+        let slots = "finding a slot and adding an object to its list, 1,000 slots in random order";
+        let drain = "advancing slot by slot and removing all objects";
         vec![
             pair("wheel/insert/hashed-wheel", INSERT, "hierarchical_hash_wheel_timer", slots),
             pair("wheel/expire/hashed-wheel", EXPIRE, "hierarchical_hash_wheel_timer", drain),
@@ -39,32 +40,38 @@ pub(super) const WHEEL: Group = Group {
             pair("wheel/expire/heap", EXPIRE, "BinaryHeap", drain),
         ]
     },
-    play: |setup: &Setup, pairings: &[Pairing]| -> Result<Vec<Comparison>> {
+    run: |setup: &Setup, comparisons: &[Comparison]| -> Result<Vec<ComparisonResult>> {
         let objects = setup.scaled(5_000_000, 10_000);
-        let slots: Vec<u64> = (0..objects as u64).map(|n| scattered(n) % SLOTS + 1).collect();
+        let slots: Vec<u64> = (0..objects as u64).map(|n| split_mix(n) % SLOTS + 1).collect();
         let ours = Contestant::new("ours", |_: &Path| our_wheel(&slots));
         let mut contestants = vec![ours];
         contestants.extend(timers(&slots));
-        Ok(play(setup, contestants, pairings))
+        Ok(run_contest(setup, contestants, comparisons))
     },
 };
 
-/// The log.
+/// Comparison of the log with another one.
 pub(super) const LOG: Group = Group {
-    pairings: || {
+    comparisons: || {
         let what = "appending leaves of 900 bytes to an RFC 6962 log, a root after every fourth";
-        vec![Pairing::new("log/append", "leaves/s", Of("ours", APPEND), Of("ct-merkle", APPEND), what)]
+        vec![Comparison::new(
+            "log/append",
+            "leaves/s",
+            FigureOf("ours", APPEND),
+            FigureOf("ct-merkle", APPEND),
+            what,
+        )]
     },
-    play: |setup: &Setup, pairings: &[Pairing]| -> Result<Vec<Comparison>> {
+    run: |setup: &Setup, comparisons: &[Comparison]| -> Result<Vec<ComparisonResult>> {
         let count = setup.scaled(200_000, 2_000);
         let leaf = |n: usize| vec![u8::try_from(n % 251).unwrap_or(0); LEAF_BYTES];
         let leaves: Vec<Vec<u8>> = (0..count).map(leaf).collect();
         let ours = |_: &Path| appended(&leaves, our_log);
-        Ok(play(setup, vec![Contestant::new("ours", ours), ct_merkle(&leaves)], pairings))
+        Ok(run_contest(setup, vec![Contestant::new("ours", ours), ct_merkle(&leaves)], comparisons))
     },
 };
 
-/// Lists of objects in the wheel's slots. The engine keeps counts there, which is less work.
+/// Measures the wheel with a list of objects in each slot. The engine has a count in each, which is less work.
 fn our_wheel(slots: &[u64]) -> Result<Figures> {
     let mut wheel: Wheel<Vec<usize>> = Wheel::new(SLOT_MS, 0);
     let insert = timed(|| {
@@ -87,7 +94,7 @@ fn our_wheel(slots: &[u64]) -> Result<Figures> {
         Ok(())
     })?;
     if out != slots.len() {
-        return Err(format!("{out} objects came out of {}", slots.len()).into());
+        return Err(format!("{out} objects expired, {} expected", slots.len()).into());
     }
     Ok(per_second(slots.len(), insert.wall.as_secs_f64(), expire.wall.as_secs_f64()))
 }
@@ -96,12 +103,12 @@ fn per_second(objects: usize, insert: f64, expire: f64) -> Figures {
     Figures::from([(INSERT, objects as f64 / insert), (EXPIRE, objects as f64 / expire)])
 }
 
-/// The right edge, and complete subtrees handed out, here into a list.
+/// Appends to our log, which hands out complete subtrees, here into a list. Returns the last root.
 fn our_log(leaves: &[Vec<u8>], every: usize) -> Result<[u8; 32]> {
     let (mut log, mut kept) = (Frontier::new(), Vec::new());
     let mut root = [0; 32];
     for (leaf, number) in leaves.iter().zip(1..) {
-        log.push(leaf_hash(leaf), &mut |level, at, hash| kept.push((level, at, hash)));
+        log.push(leaf_hash(leaf), &mut |level, index, hash| kept.push((level, index, hash)));
         if number % every == 0 || number == leaves.len() {
             root = log.root();
         }
@@ -110,7 +117,7 @@ fn our_log(leaves: &[Vec<u8>], every: usize) -> Result<[u8; 32]> {
     Ok(root)
 }
 
-/// Appends leaves and gives a root after so many of them each.
+/// Function that appends leaves and computes a root after every so many of them.
 type Append = fn(&[Vec<u8>], usize) -> Result<[u8; 32]>;
 
 fn appended(leaves: &[Vec<u8>], append: Append) -> Result<Figures> {
@@ -124,16 +131,16 @@ fn appended(leaves: &[Vec<u8>], append: Append) -> Result<Figures> {
 #[cfg(feature = "peers")]
 fn timers(slots: &[u64]) -> Vec<Contestant<'_>> {
     use crate::reference::timers::{Took, binary_heap, delay_queue, hashed_wheel};
-    let one = |name, timer: fn(&[u64]) -> Result<Took>| {
+    let contestant = |name, timer: fn(&[u64]) -> Result<Took>| {
         Contestant::new(name, move |_: &Path| {
             let took = timer(slots)?;
             Ok(per_second(slots.len(), took.insert.as_secs_f64(), took.expire.as_secs_f64()))
         })
     };
     vec![
-        one("hierarchical_hash_wheel_timer", hashed_wheel),
-        one("tokio DelayQueue", delay_queue),
-        one("BinaryHeap", binary_heap),
+        contestant("hierarchical_hash_wheel_timer", hashed_wheel),
+        contestant("tokio DelayQueue", delay_queue),
+        contestant("BinaryHeap", binary_heap),
     ]
 }
 
@@ -158,14 +165,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wheel_gives_everything_back() {
-        let slots: Vec<u64> = (0..5_000).map(|n| scattered(n) % SLOTS + 1).collect();
+    fn wheel_returns_every_object() {
+        let slots: Vec<u64> = (0..5_000).map(|n| split_mix(n) % SLOTS + 1).collect();
         assert!(our_wheel(&slots).is_ok());
     }
 
     #[cfg(feature = "peers")]
     #[test]
-    fn both_logs_have_one_root() {
+    fn both_logs_have_the_same_root() {
         for n in [1, 2, 7, 64, 1_000] {
             let leaves: Vec<Vec<u8>> = (0..n).map(|n: usize| n.to_be_bytes().to_vec()).collect();
             let theirs = crate::reference::ct_log::append(&leaves, 3).unwrap();

@@ -1,15 +1,17 @@
-//! Another RFC 6962 log, `ct-merkle`, for appending. It does more: it keeps all leaves and all nodes in memory, brings
-//! the whole way up to the root up to date with every leaf, and so has a root and proofs at any time. Ours keeps the
-//! right edge alone, hands complete subtrees to its caller, who stores them, and gives a root when it is asked for one.
+//! `ct-merkle`: another RFC 6962 log, for appending.
+//!
+//! It does more than ours. It keeps all leaves and nodes in memory and updates the path to the root with every leaf, so
+//! that it has a root and proofs at any time. Ours keeps the right edge, hands complete subtrees to the caller to store,
+//! and computes a root on request.
 
 use crate::Result;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sha2::Sha256;
 
-/// Appends the leaves and gives the root after all of them, as after each `every` of them.
+/// Appends the leaves, computes the root after each `every` of them and at the end, and returns the last root.
 ///
 /// # Errors
-/// None here.
+/// Never. The signature is that of all logs under comparison.
 pub fn append(leaves: &[Vec<u8>], every: usize) -> Result<[u8; 32]> {
     let mut tree: MemoryBackedTree<Sha256, &[u8]> = MemoryBackedTree::new();
     let mut root = [0; 32];

@@ -1,7 +1,9 @@
-//! `find -delete`: what somebody runs from cron. It does less: it asks nothing of an index, fsyncs nothing, looks at no
-//! version, and would delete whatever stands there by now.
+//! `find -delete`, as a cron job runs it.
 //!
-//! The tree is that of a server for uploads: `objects/ab/cd/`, 100 files of 600 bytes in each folder.
+//! It does less than the directory store. It has no index, syncs nothing, and checks no version: it deletes a file that
+//! was replaced in the meantime.
+//!
+//! The tree is that of an upload server: folders `objects/ab/cd/` with 100 files of 600 bytes each.
 
 use crate::{Result, rate};
 use std::fs::{self, File};
@@ -13,18 +15,18 @@ const FILES_OF_FOLDER: usize = 100;
 const FOLDERS_OF_FOLDER: usize = 100;
 const FILE_BYTES: usize = 600;
 
-/// The key of a file: its path below the root.
+/// Key of a file: its path below the root.
 pub fn key(number: usize) -> String {
     let folder = number / FILES_OF_FOLDER;
     let (upper, lower) = (folder / FOLDERS_OF_FOLDER, folder % FOLDERS_OF_FOLDER);
-    // Names as they come from hashes, in no order.
-    format!("objects/{upper:03}/{lower:02}/{:016x}.bin", crate::workload::scattered(number as u64))
+    // File names are hashes, in no order.
+    format!("objects/{upper:03}/{lower:02}/{:016x}.bin", crate::workload::split_mix(number as u64))
 }
 
-/// Makes a tree of `files` below `root`, and waits until all of it is on the disk.
+/// Creates a tree of `files` files below `root`, and syncs the file system.
 ///
 /// # Errors
-/// What the file system answers.
+/// Errors of the file system.
 pub fn make_tree(root: &Path, files: usize) -> Result<()> {
     let content = [0x5a; FILE_BYTES];
     for number in 0..files {
@@ -40,10 +42,10 @@ pub fn make_tree(root: &Path, files: usize) -> Result<()> {
     Ok(())
 }
 
-/// Files below `root`, folder by folder.
+/// Counts the files below `root`.
 ///
 /// # Errors
-/// What the file system answers.
+/// Errors of the file system.
 pub fn count(root: &Path) -> Result<usize> {
     let mut files = 0;
     for entry in fs::read_dir(root)? {
@@ -53,10 +55,10 @@ pub fn count(root: &Path) -> Result<usize> {
     Ok(files)
 }
 
-/// Files deleted per second by `find ROOT -type f -delete`. As with the directory store the folders stay.
+/// Measures the files per second that `find ROOT -type f -delete` deletes. Folders stay, as with the directory store.
 ///
 /// # Errors
-/// Where it fails, or leaves a file.
+/// If `find` fails or leaves a file.
 pub fn find_delete(root: &Path, files: usize) -> Result<f64> {
     let rate = rate(files, || {
         let status = Command::new("find").arg(root).args(["-type", "f", "-delete"]).status()?;
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_made_and_deleted() {
+    fn tree_is_created_and_deleted() {
         let root = tempfile::tempdir().unwrap();
         make_tree(root.path(), 250).unwrap();
         assert_eq!(count(root.path()).unwrap(), 250);

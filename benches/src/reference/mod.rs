@@ -1,6 +1,6 @@
-//! What the engine is held against, each a real implementation of its kind. The bare sketch has a file of its own beside
-//! this folder ([`crate::bare`]).
+//! References that the engine is compared with. Each is a working implementation of its kind.
 
+pub mod baseline;
 #[cfg(feature = "peers")]
 pub mod ct_log;
 pub mod files;
@@ -19,22 +19,22 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// A server that somebody else wrote, started here and ended with this.
+/// Server process of a peer. Dropping it stops the process.
 struct Server {
     child: Child,
     name: &'static str,
 }
 
 impl Server {
-    /// Starts `command`, which stays in the foreground, and waits until `is_ready`.
+    /// Starts `command`, which has to stay in the foreground, and waits until `is_ready` returns `true`.
     fn start(
         name: &'static str,
         mut command: Command,
         log: &Path,
         mut is_ready: impl FnMut() -> bool,
     ) -> Result<Server> {
-        let said = std::fs::File::create(log)?;
-        command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+        let output = std::fs::File::create(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|e| format!("{name} cannot be started: {e}"))?;
         let mut server = Server { child, name };
         for _ in 0..600 {
@@ -42,23 +42,23 @@ impl Server {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
-                let said = std::fs::read_to_string(log).unwrap_or_default();
-                let last = said.lines().last().unwrap_or_default().to_owned();
-                return Err(format!("{name} ended at once with {status}: {last}").into());
+                let output = std::fs::read_to_string(log).unwrap_or_default();
+                let last = output.lines().last().unwrap_or_default().to_owned();
+                return Err(format!("{name} exited while starting with {status}: {last}").into());
             }
             thread::sleep(Duration::from_millis(50));
         }
         Err(format!("{name} was not ready after 30 s").into())
     }
 
-    /// Tells it to end: to leave its clients and to take its own processes along.
+    /// Asks the server to shut down, with its own child processes, without waiting for its clients.
     fn interrupt(&self) -> Result<()> {
-        // By the program that does, for the call is `unsafe`.
-        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
-        told.success().then_some(()).ok_or_else(|| format!("{} cannot be told to end", self.name).into())
+        // The program `kill` sends the signal, because the system call is `unsafe`.
+        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        kill.success().then_some(()).ok_or_else(|| format!("{} cannot be interrupted", self.name).into())
     }
 
-    /// Waits until it has ended by itself, having been told to; for 30 s.
+    /// Waits up to 30 s for a server that was asked to shut down.
     fn wait(&mut self) -> Result<()> {
         for _ in 0..600 {
             if self.child.try_wait()?.is_some() {
@@ -66,13 +66,13 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        Err(format!("{} did not end", self.name).into())
+        Err(format!("{} did not exit within 30 s", self.name).into())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Killed at once, it would leave sessions that go on beside whoever is measured next.
+        // A server that is killed leaves child processes, which would run beside the next contestant.
         if matches!(self.child.try_wait(), Ok(None)) && self.interrupt().and_then(|()| self.wait()).is_err() {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -80,9 +80,9 @@ impl Drop for Server {
     }
 }
 
-/// The program of this name in the search path, or in one of `folders`.
+/// Path of a program in one of `folders` or in the search path.
 fn installed(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = folders.iter().cloned().chain(std::env::split_paths(&path));
-    places.find_map(|folder| Some(folder.join(program)).filter(|file| file.is_file()))
+    let mut candidates = folders.iter().cloned().chain(std::env::split_paths(&path));
+    candidates.find_map(|folder| Some(folder.join(program)).filter(|file| file.is_file()))
 }

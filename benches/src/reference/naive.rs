@@ -1,106 +1,106 @@
-//! The layout that one would begin with: a row to find what is due, and a second row under a random key to find the
-//! object. Same RocksDB, same bytes, same fsyncs as everybody here.
+//! Naive layout: a row that finds due objects, and a second row under a random key that has the object.
 //!
-//! `due` holds (class, slot, id) with nothing behind it; `objects` holds the row under the id. Where the host keeps
-//! what registration gave it, the id is drawn at random. Where objects are found by key, it is the key's hash: then the
-//! same key finds its row, and registering it again replaces, for which the old row has to be read.
+//! RocksDB, bytes and fsyncs are those of the other references. Column family `due` has the key (class, slot, id) and
+//! no value. Column family `objects` has the row under the id. If the host keeps the id, it is random. If objects are
+//! found by key, the id is the hash of the key: a repeated key finds its row. Replacing it has to read the old row.
 
-use super::rocks::{Db, options};
-use crate::{CALL, CLASSES, KEY_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT_MS, Workload, share};
-use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, WriteBatch, WriteOptions};
+use super::rocks::{self, Db, NO_FAMILY};
+use crate::{CALL, CLASSES, KEY_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT_MS, Workload, in_parallel};
+use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, WriteBatch};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-type Family<'a> = Arc<BoundColumnFamily<'a>>;
+type ColumnFamily<'a> = Arc<BoundColumnFamily<'a>>;
 
 const DUE: &str = "due";
 const OBJECTS: &str = "objects";
-/// class · slot · id.
+/// Bytes of a key in `due`: class, slot, id.
 pub(super) const DUE_KEY_BYTES: usize = 1 + 8 + ID_BYTES;
 const ID_BYTES: usize = 16;
-/// With four it was faster than with one, whatever the engine has.
+/// Number of locks. Four were faster than one.
 const LOCKS: usize = 4;
 
-/// Its two column families in a RocksDB with the options of the others.
+/// RocksDB with the two column families.
 pub struct Naive {
     pub(super) db: Db,
-    /// Rows of one key are changed under its lock, so that two calls cannot both replace it.
+    /// Locks by key. The rows of a key are replaced under its lock: two concurrent calls cannot both replace them.
     locks: [Mutex<()>; LOCKS],
 }
 
 impl Naive {
-    /// A new one in `folder`.
+    /// Opens a new database in `folder`.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If RocksDB cannot open it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let (options, family) = options();
+        let (options, family) = rocks::options();
         let families = [DUE, OBJECTS].map(|name| ColumnFamilyDescriptor::new(name, family.clone()));
         let db = Db::open_cf_descriptors(&options, folder.join("naive"), families)?;
         Ok(Naive { db, locks: [(); LOCKS].map(Mutex::new) })
     }
 
-    /// Registers everything under ids drawn at random: two rows each in a write batch per call, then an fsync of the log.
+    /// Registers the workload under random ids: a write batch of two rows per object for each call, then an fsync of the
+    /// write-ahead log.
     ///
     /// # Errors
-    /// What RocksDB answers.
+    /// Errors of RocksDB.
     pub fn register(&self, work: &Workload) -> Result<()> {
-        share(work.calls, |call| {
-            let (class, places) = work.call(call);
+        in_parallel(work.calls, |call| {
+            let (class, indexes) = work.call(call);
             let (due, objects) = self.families()?;
             let mut batch = batch();
-            for place in places {
-                let id = random_id(class, place);
-                batch.put_cf(&due, due_key(class, slot(work, place), &id), []);
-                batch.put_cf(&objects, id, row(work, class, place));
+            for index in indexes {
+                let id = random_id(class, index);
+                batch.put_cf(&due, due_key(class, slot(work, index), &id), []);
+                batch.put_cf(&objects, id, row(work, class, index));
             }
             self.write(batch)?;
             Ok(self.db.flush_wal(true)?)
         })
     }
 
-    /// Registers everything so that it is found by key, and what comes again replaces what was there.
+    /// Registers the workload so that objects are found by key. A repeated key replaces the earlier object.
     ///
     /// # Errors
-    /// What RocksDB answers.
+    /// Errors of RocksDB.
     pub fn register_by_key(&self, work: &Workload) -> Result<()> {
-        share(work.calls, |call| {
-            let (class, places) = work.call(call);
+        in_parallel(work.calls, |call| {
+            let (class, indexes) = work.call(call);
             let mut by_lock: [Vec<([u8; ID_BYTES], usize)>; LOCKS] = Default::default();
-            for place in places {
-                let id = id_of_key(work.key(class, place).0);
-                by_lock[usize::from(id[0]) % LOCKS].push((id, place));
+            for index in indexes {
+                let id = id_of_key(work.key(class, index).0);
+                by_lock[usize::from(id[0]) % LOCKS].push((id, index));
             }
-            for (lock, items) in self.locks.iter().zip(&by_lock) {
+            for (lock, objects) in self.locks.iter().zip(&by_lock) {
                 let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-                self.replace(work, class, items)?;
+                self.replace(work, class, objects)?;
             }
             Ok(self.db.flush_wal(true)?)
         })
     }
 
-    /// Writes objects of one lock in the place of what is there under their keys.
-    fn replace(&self, work: &Workload, class: usize, items: &[([u8; ID_BYTES], usize)]) -> Result<()> {
+    /// Writes objects, each an id and an index, and replaces the rows of their ids. The caller holds their lock.
+    fn replace(&self, work: &Workload, class: usize, new: &[([u8; ID_BYTES], usize)]) -> Result<()> {
         let (due, objects) = self.families()?;
-        let earlier = self.db.batched_multi_get_cf(&objects, items.iter().map(|(id, _)| id), false);
+        let earlier = self.db.batched_multi_get_cf(&objects, new.iter().map(|(id, _)| id), false);
         let mut batch = batch();
-        for ((id, place), earlier) in items.iter().zip(earlier) {
+        for ((id, index), earlier) in new.iter().zip(earlier) {
             if let Some(earlier) = earlier? {
                 batch.delete_cf(&due, due_key(class, earlier_slot(&earlier)?, id));
             }
-            batch.put_cf(&due, due_key(class, slot(work, *place), id), []);
-            batch.put_cf(&objects, id, row(work, class, *place));
+            batch.put_cf(&due, due_key(class, slot(work, *index), id), []);
+            batch.put_cf(&objects, id, row(work, class, *index));
         }
         self.write(batch)
     }
 
-    /// How many rows there are to find what is due, and how many objects.
+    /// Counts the rows of `due` and of `objects`.
     ///
     /// # Errors
-    /// What RocksDB answers.
+    /// Errors of RocksDB.
     pub fn rows(&self) -> Result<(usize, usize)> {
         let (due, objects) = self.families()?;
-        let count = |family: &Family<'_>| -> Result<usize> {
+        let count = |family: &ColumnFamily<'_>| -> Result<usize> {
             let mut rows = self.db.raw_iterator_cf(family);
             rows.seek_to_first();
             let mut n = 0;
@@ -114,15 +114,13 @@ impl Naive {
         Ok((count(&due)?, count(&objects)?))
     }
 
-    pub(super) fn families(&self) -> Result<(Family<'_>, Family<'_>)> {
-        let family = |name| self.db.cf_handle(name).ok_or("no such family");
+    pub(super) fn families(&self) -> Result<(ColumnFamily<'_>, ColumnFamily<'_>)> {
+        let family = |name| self.db.cf_handle(name).ok_or(NO_FAMILY);
         Ok((family(DUE)?, family(OBJECTS)?))
     }
 
     pub(super) fn write(&self, batch: WriteBatch) -> Result<()> {
-        let mut options = WriteOptions::default();
-        options.set_sync(false);
-        Ok(self.db.write_opt(batch, &options)?)
+        rocks::write(&self.db, batch)
     }
 }
 
@@ -130,12 +128,12 @@ fn batch() -> WriteBatch {
     WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + DUE_KEY_BYTES + ID_BYTES + 16))
 }
 
-/// As good as drawn at random, and the same in every run.
-fn random_id(class: usize, place: usize) -> [u8; ID_BYTES] {
-    let number = (place * CLASSES + class) as u64 * 2;
+/// Pseudo-random id, identical in every run.
+fn random_id(class: usize, index: usize) -> [u8; ID_BYTES] {
+    let number = (index * CLASSES + class) as u64 * 2;
     let mut id = [0; ID_BYTES];
-    id[..8].copy_from_slice(&crate::workload::scattered(number).to_be_bytes());
-    id[8..].copy_from_slice(&crate::workload::scattered(number + 1).to_be_bytes());
+    id[..8].copy_from_slice(&crate::workload::split_mix(number).to_be_bytes());
+    id[8..].copy_from_slice(&crate::workload::split_mix(number + 1).to_be_bytes());
     id
 }
 
@@ -146,16 +144,16 @@ fn id_of_key(key: &[u8]) -> [u8; ID_BYTES] {
     id
 }
 
-fn slot(work: &Workload, place: usize) -> u64 {
-    (place / work.per_slot) as u64 * SLOT_MS.unsigned_abs()
+fn slot(work: &Workload, index: usize) -> u64 {
+    (index / work.per_slot) as u64 * SLOT_MS.unsigned_abs()
 }
 
-/// The slot stands in the row, where it is found again when the object is replaced.
-fn row(work: &Workload, class: usize, place: usize) -> [u8; ROW_BYTES] {
+/// Row of an object. It has the slot, which replacing the object needs to delete the row of `due`.
+fn row(work: &Workload, class: usize, index: usize) -> [u8; ROW_BYTES] {
     let mut row = [0; ROW_BYTES];
-    row[2..10].copy_from_slice(&work.start_ms(place).to_be_bytes());
-    row[10..18].copy_from_slice(&slot(work, place).to_be_bytes());
-    row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, place));
+    row[2..10].copy_from_slice(&work.start_ms(index).to_be_bytes());
+    row[10..18].copy_from_slice(&slot(work, index).to_be_bytes());
+    row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, index));
     row
 }
 
@@ -177,8 +175,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_again_by_key_replaces_and_what_has_an_id_of_its_own_does_not() {
-        let work = Workload::again(80_000, 1_000);
+    fn repeated_key_replaces_only_if_found_by_key() {
+        let work = Workload::with_repeated_keys(80_000, 1_000);
         let folder = tempfile::tempdir().unwrap();
         let naive = Naive::open(folder.path()).unwrap();
         naive.register_by_key(&work).unwrap();

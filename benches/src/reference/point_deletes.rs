@@ -1,45 +1,42 @@
-//! Enforcing over the naive layout as one would begin with it: scan what is due, delete each row by its key.
+//! Enforcing over the naive layout: scan the due rows, delete each row by its key.
 //!
-//! No commitment, no record, no file, no log: two delete markers per object in a write batch, one fsync of the log of
-//! writes per batch, two threads. The rows are read, since whoever deletes an object has to know which.
+//! There is no commitment, record, file or log. A write batch has two delete markers per object and is followed by one
+//! fsync of the write-ahead log. Two threads work. The rows are read, because deleting an object needs its key.
 
 use super::naive::{Naive, due_key};
 use super::rocks::Db;
-use crate::{CALL, CLASSES, Result, SLOT_MS, Workload, share};
+use crate::{CALL, CLASSES, Result, SLOT_MS, Workload, expect_count, in_parallel};
 use rocksdb::{ReadOptions, WriteBatch};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Objects of a batch.
+/// Number of objects of a batch.
 const BATCH: usize = 10 * CALL;
 
-/// Enforces everything, slot by slot, each class from its first slot to its last.
+/// Enforces the workload slot by slot, each class from its first slot to its last.
 ///
 /// # Errors
-/// What RocksDB answers, or where another number of rows was found than registered.
+/// Errors of RocksDB, or if rows are missing.
 pub fn enforce(naive: &Naive, work: &Workload) -> Result<()> {
-    // Pieces of about a batch: full slots one by one, small ones many at a time.
+    // A piece of work has about a batch: one full slot, or many small ones.
     let slots_of_piece = BATCH.div_ceil(work.per_slot);
     let pieces = work.slots().div_ceil(slots_of_piece);
     let enforced = AtomicUsize::new(0);
-    share(pieces * CLASSES, |piece| {
+    in_parallel(pieces * CLASSES, |piece| {
         let (class, first) = (piece % CLASSES, piece / CLASSES * slots_of_piece);
         let end = (first + slots_of_piece).min(work.slots());
         enforced.fetch_add(enforce_slots(naive, class, first, end)?, Ordering::Relaxed);
         Ok(())
     })?;
-    match enforced.into_inner() {
-        n if n == work.len() => Ok(()),
-        n => Err(format!("{n} rows deleted of {}", work.len()).into()),
-    }
+    expect_count("rows", enforced.into_inner(), work.len())
 }
 
-/// Deletes what is due in the slots from `first` to before `end`, batch by batch, and says how many.
+/// Deletes the objects of the slots `first..end`, batch by batch, and returns their number.
 fn enforce_slots(naive: &Naive, class: usize, first: usize, end: usize) -> Result<usize> {
     let (due, objects) = naive.families()?;
     let at = |slot: usize| due_key(class, slot as u64 * SLOT_MS.unsigned_abs(), &[0; 16]);
     let mut options = ReadOptions::default();
-    // Both bounds, and never from the head of the queue: a seek there walks over all delete markers before it.
+    // Both bounds are set: without a lower bound, the seek walks over all delete markers of earlier slots.
     options.set_iterate_range(at(first)..at(end));
     let mut rows = naive.db.raw_iterator_cf_opt(&due, options);
     rows.seek_to_first();
@@ -48,7 +45,7 @@ fn enforce_slots(naive: &Naive, class: usize, first: usize, end: usize) -> Resul
         let keys = next_keys(&mut rows);
         let ids = keys.iter().map(|key| &key[9..]);
         for object in naive.db.batched_multi_get_cf(&objects, ids, false) {
-            black_box(object?.ok_or("an object has no row")?.len());
+            black_box(object?.ok_or("a due object has no row")?.len());
         }
         let mut batch = WriteBatch::default();
         for key in &keys {
@@ -63,7 +60,7 @@ fn enforce_slots(naive: &Naive, class: usize, first: usize, end: usize) -> Resul
     Ok(deleted)
 }
 
-/// The keys of the next batch.
+/// Keys of the next batch.
 fn next_keys(rows: &mut rocksdb::DBRawIteratorWithThreadMode<'_, Db>) -> Vec<Vec<u8>> {
     let mut keys = Vec::with_capacity(BATCH);
     while let Some(key) = rows.key().filter(|_| keys.len() < BATCH) {
@@ -78,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_goes_whatever_the_fill() {
+    fn every_row_is_deleted_at_every_fill() {
         for per_slot in [7, 1_000, 100_000] {
             let work = Workload::new(8_000, per_slot);
             let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,11 @@
-//! PostgreSQL: a table with an index on the due instant, and `DELETE … WHERE due <= now` by batches. Debian's, with a
-//! cluster of its own in the measured folder, started here on a socket and stopped here; `fsync` and
-//! `synchronous_commit` are on, as by default.
+//! PostgreSQL: a table with an index on the due instant, and `DELETE … WHERE due <= now` in batches.
 //!
-//! It does less: no promise, no evidence, and the rows stay in its files until they are vacuumed and written over. It
-//! does more: it is a database. Spoken to with `psql`: rows go in by COPY, 1,000 in a transaction; two sessions delete,
-//! each 10,000 in a transaction, passing over what the other has locked.
+//! The server is Debian's. It runs on a socket, with a cluster of its own in the measured folder. `fsync` and
+//! `synchronous_commit` are on, as by default. `psql` sends the statements. COPY inserts 1,000 rows per transaction. Two
+//! sessions delete 10,000 rows per transaction and skip rows that the other has locked.
+//!
+//! It does less than the engine: it has no evidence, and deleted rows stay in its files until vacuumed and overwritten.
+//! It does more: it is a general database.
 
 use super::{Server, installed};
 use crate::{CLASSES, LEAD_MS, REGISTERED_MS, Result, THREADS, Workload, rate};
@@ -14,19 +15,18 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 const BATCH: usize = 10_000;
-/// Whom it runs as where this is root, which it refuses to run as; the first of them that there is.
+/// Users to run the server as if this process is root. The server rejects root. The first user that exists is taken.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// Where its programs are, or what to do about it.
+/// Checks that the programs are installed.
 ///
 /// # Errors
-/// Where it is not installed.
-pub fn is_installed() -> std::result::Result<(), String> {
+/// If one is not. The message says how to install it.
+pub fn check_installed() -> std::result::Result<(), String> {
     for program in ["initdb", "postgres", "psql"] {
         program_path(program)?;
     }
@@ -34,17 +34,19 @@ pub fn is_installed() -> std::result::Result<(), String> {
 }
 
 fn program_path(program: &str) -> std::result::Result<PathBuf, String> {
-    // Debian keeps each version's programs in a folder of its own, outside the search path.
+    // Debian installs each version into a folder of its own, outside the search path.
     let mut folders: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
     folders.sort();
     folders.reverse();
-    installed(program, &folders)
-        .ok_or_else(|| "postgresql is not installed (make bench-peers installs it where it may)".to_owned())
+    installed(program, &folders).ok_or_else(|| {
+        "postgresql is not installed (make bench-peers installs it with apt-get as root or by sudo)"
+            .to_owned()
+    })
 }
 
-/// Who runs it: nobody else, or a user and a group.
+/// User and group that the server runs as. `None` is the user of this process.
 #[derive(Clone, Copy)]
 struct RunAs(Option<(u32, u32)>);
 
@@ -55,9 +57,7 @@ impl RunAs {
         }
         let users = fs::read_to_string("/etc/passwd")?;
         let ids = USERS.iter().find_map(|name| ids_of(&users, name));
-        Ok(RunAs(Some(
-            ids.ok_or("postgres refuses to run as root, and there is no user postgres or nobody")?,
-        )))
+        Ok(RunAs(Some(ids.ok_or("postgres does not run as root, and there is no user postgres or nobody")?)))
     }
 
     fn command(self, program: &str) -> Result<Command> {
@@ -82,7 +82,7 @@ fn ids_of(passwd: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// A running one.
+/// Running server.
 pub struct Postgres {
     server: Server,
     sockets: tempfile::TempDir,
@@ -90,10 +90,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster in `folder` and starts it.
+    /// Creates a cluster in `folder`, starts it and creates the table.
     ///
     /// # Errors
-    /// Where it does not start.
+    /// If it does not start.
     pub fn start(folder: &Path) -> Result<Self> {
         let run_as = RunAs::here()?;
         let sockets = tempfile::tempdir()?;
@@ -102,7 +102,8 @@ impl Postgres {
         let data = folder.join("data");
         let mut init = run_as.command("initdb")?;
         init.args(["--auth=trust", "--username=bench", "--encoding=UTF8", "--locale=C", "--no-sync"]);
-        finished("initdb", init.arg("--pgdata").arg(&data).current_dir("/"))?;
+        let init = init.arg("--pgdata").arg(&data).current_dir("/").stdin(Stdio::null());
+        succeeded("initdb", &init.output()?)?;
         let mut command = run_as.command("postgres")?;
         command.arg("-D").arg(&data).arg("-k").arg(sockets.path()).current_dir("/");
         for setting in ["listen_addresses=", "fsync=on", "synchronous_commit=on", "max_wal_size=4GB"] {
@@ -125,24 +126,24 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Registers everything, 1,000 objects in a transaction.
+    /// Registers the workload, 1,000 objects per transaction, and returns the objects per second.
     ///
     /// # Errors
-    /// What it answers.
+    /// Errors of the server.
     pub fn register(&self, work: &Workload) -> Result<f64> {
-        // Written before it is timed, since it is the rows that are measured and not their spelling.
+        // The scripts are formatted before the measurement: inserting is measured, not formatting.
         let scripts: Vec<String> = (0..THREADS).map(|thread| script(work, thread)).collect();
         let rate = rate(work.len(), || self.run_all(&scripts))?;
         self.run("ANALYZE objects;")?;
         Ok(rate)
     }
 
-    /// Deletes everything that is due, which is everything.
+    /// Deletes all rows, all of which are due, and returns the rows per second.
     ///
     /// # Errors
-    /// What it answers, or where a row is left.
+    /// Errors of the server, or if a row is left.
     pub fn enforce(&self, work: &Workload) -> Result<f64> {
-        // From where the last batch ended: from the beginning, each would walk over all that was deleted before.
+        // A batch begins where the last one ended. From the start of the index it would walk over all deleted rows.
         let delete = format!(
             "DO $$ DECLARE n bigint; last bigint := 0; upto bigint; BEGIN LOOP \
              WITH gone AS (DELETE FROM objects WHERE ctid = ANY (ARRAY(SELECT ctid FROM objects \
@@ -159,7 +160,7 @@ impl Postgres {
         }
     }
 
-    /// Runs scripts side by side, each in a session of its own.
+    /// Runs scripts in parallel, each in a session of its own.
     fn run_all(&self, scripts: &[String]) -> Result<()> {
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -177,7 +178,7 @@ impl Postgres {
         }
     }
 
-    /// Runs a script in a session of its own, and gives what it printed.
+    /// Runs a script in a session of its own, and returns its output.
     fn run(&self, script: &str) -> Result<String> {
         let mut session = psql(self.run_as, self.sockets.path())?;
         session.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -185,17 +186,15 @@ impl Postgres {
         if let Some(mut input) = session.stdin.take() {
             input.write_all(script.as_bytes())?;
         }
-        let said = session.wait_with_output()?;
-        match said.status.success() {
-            true => Ok(String::from_utf8(said.stdout)?),
-            false => Err(format!("psql: {}", String::from_utf8_lossy(&said.stderr).trim()).into()),
-        }
+        let output = session.wait_with_output()?;
+        succeeded("psql", &output)?;
+        Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Stops it.
+    /// Stops the server.
     ///
     /// # Errors
-    /// Where it does not end.
+    /// If it does not exit.
     pub fn stop(mut self) -> Result<()> {
         self.server.interrupt()?;
         self.server.wait()
@@ -209,24 +208,23 @@ fn psql(run_as: RunAs, sockets: &Path) -> Result<Command> {
     Ok(psql)
 }
 
-fn finished(name: &str, command: &mut Command) -> Result<()> {
-    let said = command.stdin(Stdio::null()).output()?;
-    match said.status.success() {
+fn succeeded(name: &str, output: &Output) -> Result<()> {
+    match output.status.success() {
         true => Ok(()),
-        false => Err(format!("{name}: {}", String::from_utf8_lossy(&said.stderr).trim()).into()),
+        false => Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim()).into()),
     }
 }
 
-/// The calls of one of the sessions, a COPY each.
+/// Script of one session: a COPY for each of its calls.
 fn script(work: &Workload, thread: usize) -> String {
     let mut out = String::new();
     for call in (thread..work.calls).step_by(THREADS) {
-        let (class, places) = work.call(call);
+        let (class, indexes) = work.call(call);
         debug_assert!(class < CLASSES);
         out.push_str("COPY objects FROM stdin;\n");
-        for place in places {
-            let (key, rest) = work.key(class, place);
-            let due = work.start_ms(place) - REGISTERED_MS + LEAD_MS;
+        for index in indexes {
+            let (key, rest) = work.key(class, index);
+            let due = work.start_ms(index) - REGISTERED_MS + LEAD_MS;
             let _ = write!(out, "{class}\t{due}\t\\\\x");
             hex(&mut out, key);
             out.push_str("\t\\\\x");
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_has_a_copy_for_each_call() {
+    fn script_has_a_copy_for_each_call() {
         let work = Workload::new(8_000, 10);
         let text = script(&work, 1);
         assert_eq!(text.matches("COPY objects FROM stdin;\n").count(), 4);

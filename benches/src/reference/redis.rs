@@ -1,13 +1,15 @@
-//! Redis: keys with an instant of expiry, which its active cycle finds by sampling. Debian's `redis-server`, started here
-//! on a socket of its own, without a log of writes or snapshots, and stopped here.
+//! Redis: keys with an expiry, deleted by its active expire cycle.
 //!
-//! It does less: nothing is durable, nothing is recorded, the deletion is in its own memory, and an expired key is found
-//! by chance, ten times a second, for a bounded share of the time (`active-expire-effort`, 1 by default, 10 at most).
-//! Expiry is switched off while keys are loaded, so that all of them are due at once, and timed from when it is switched
-//! on until none is left.
+//! The server is Debian's `redis-server`. It runs on a socket of its own, without an append-only file and snapshots. It
+//! does less than the engine. Nothing is durable or recorded, and keys are deleted from its own memory. The cycle finds
+//! expired keys by sampling, ten times a second, for a bounded share of the time. `active-expire-effort` sets the
+//! share: 1 is the default, 10 the maximum.
+//!
+//! Expiry is off while the keys are loaded, so that all of them are due at once. The measured time begins when expiry
+//! is switched on and ends when no key is left.
 
 use super::{Server, installed};
-use crate::{Result, Workload, rate, share};
+use crate::{Result, Workload, in_parallel, rate};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,21 +18,23 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 const PROGRAM: &str = "redis-server";
-/// How long a key lives while expiry is switched off, ms: longer than a call takes to arrive.
+/// Time to live of a key, ms: longer than loading a call takes.
 const LIVES_MS: u128 = 2_000;
-/// How often is asked whether a key is left.
+/// Interval at which the number of keys is polled.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Where it is, or what to do about it.
+/// Returns the path of the server.
 ///
 /// # Errors
-/// Where it is not installed.
-pub fn is_installed() -> std::result::Result<PathBuf, String> {
-    installed(PROGRAM, &[])
-        .ok_or_else(|| "redis-server is not installed (make bench-peers installs it where it may)".to_owned())
+/// If it is not installed. The message says how to install it.
+pub fn server_path() -> std::result::Result<PathBuf, String> {
+    installed(PROGRAM, &[]).ok_or_else(|| {
+        "redis-server is not installed (make bench-peers installs it with apt-get as root or by sudo)"
+            .to_owned()
+    })
 }
 
-/// A running one.
+/// Running server.
 pub struct Redis {
     server: Server,
     socket: PathBuf,
@@ -38,15 +42,15 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one with this `active-expire-effort`, in `folder`.
+    /// Starts a server with this `active-expire-effort`, in `folder`.
     ///
     /// # Errors
-    /// Where it does not start.
+    /// If it does not start.
     pub fn start(folder: &Path, effort: u8) -> Result<Self> {
-        // A path to a socket has to be short.
+        // The path of a socket is limited to about 100 bytes, which `folder` may exceed.
         let sockets = tempfile::tempdir()?;
         let socket = sockets.path().join("redis");
-        let mut command = Command::new(is_installed()?);
+        let mut command = Command::new(server_path()?);
         command.args(["--port", "0", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]);
         command.arg("--unixsocket").arg(&socket).arg("--dir").arg(folder);
         command.args(["--active-expire-effort", &effort.to_string()]);
@@ -55,35 +59,35 @@ impl Redis {
         Ok(Redis { server, socket, _sockets: sockets })
     }
 
-    /// Loads everything and gives the keys expired per second once all of them are due.
+    /// Loads the workload, waits until all keys are due, and measures the keys expired per second.
     ///
     /// # Errors
-    /// What it answers.
+    /// Errors of the server.
     pub fn enforce(&self, work: &Workload) -> Result<f64> {
-        let mut asking = Connection::open(&self.socket)?;
-        asking.ok(&[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"])?;
-        share(work.calls, |call| self.load(work, call))?;
-        let loaded = asking.integer(&[b"DBSIZE"])?;
+        let mut connection = Connection::open(&self.socket)?;
+        connection.ok(&[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"])?;
+        in_parallel(work.calls, |call| self.load(work, call))?;
+        let loaded = connection.integer(&[b"DBSIZE"])?;
         if usize::try_from(loaded)? != work.len() {
-            return Err(format!("redis holds {loaded} keys of {}", work.len()).into());
+            return Err(format!("redis has {loaded} keys, {} expected", work.len()).into());
         }
         thread::sleep(Duration::from_millis(u64::try_from(LIVES_MS)? + 100));
         rate(work.len(), || {
-            asking.ok(&[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"1"])?;
-            while asking.integer(&[b"DBSIZE"])? != 0 {
+            connection.ok(&[b"DEBUG", b"SET-ACTIVE-EXPIRE", b"1"])?;
+            while connection.integer(&[b"DBSIZE"])? != 0 {
                 thread::sleep(POLL);
             }
             Ok(())
         })
     }
 
-    /// One call of 1,000 keys, pipelined.
+    /// Loads the keys of a call in one pipeline.
     fn load(&self, work: &Workload, call: usize) -> Result<()> {
-        let (class, places) = work.call(call);
+        let (class, indexes) = work.call(call);
         let expires = (since_1970()? + LIVES_MS).to_string();
         let (mut sent, mut keys) = (Vec::new(), 0);
-        for place in places {
-            let (key, value) = work.key(class, place);
+        for index in indexes {
+            let (key, value) = work.key(class, index);
             command(&mut sent, &[b"SET", key, value, b"PXAT", expires.as_bytes()]);
             keys += 1;
         }
@@ -95,10 +99,10 @@ impl Redis {
         Ok(())
     }
 
-    /// Stops it.
+    /// Stops the server.
     ///
     /// # Errors
-    /// Where it does not end.
+    /// If it does not exit.
     pub fn stop(mut self) -> Result<()> {
         let mut connection = Connection::open(&self.socket)?;
         let mut sent = Vec::new();
@@ -108,12 +112,12 @@ impl Redis {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "keys are given instants of the server's own clock")]
+#[expect(clippy::disallowed_methods, reason = "the server compares the expiry of keys with the wall clock")]
 fn since_1970() -> Result<u128> {
     Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis())
 }
 
-/// A connection, spoken to in RESP2.
+/// Connection in RESP2.
 struct Connection(BufReader<UnixStream>);
 
 impl Connection {
@@ -125,7 +129,7 @@ impl Connection {
         Ok(self.0.get_mut().write_all(bytes)?)
     }
 
-    /// The next answer of one line.
+    /// Reads an answer of one line.
     fn answer(&mut self) -> Result<String> {
         let mut line = String::new();
         self.0.read_line(&mut line)?;
@@ -155,11 +159,14 @@ impl Connection {
         command(&mut sent, words);
         self.send(&sent)?;
         let answer = self.answer()?;
-        Ok(answer.strip_prefix(':').ok_or("no integer")?.parse()?)
+        Ok(answer
+            .strip_prefix(':')
+            .ok_or_else(|| format!("redis answers {answer:?}, not an integer"))?
+            .parse()?)
     }
 }
 
-/// Appends a command: an array of bulk strings.
+/// Appends a command, encoded as an array of bulk strings.
 fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
     for word in words {

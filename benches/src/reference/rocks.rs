@@ -1,10 +1,24 @@
-//! RocksDB as all references on it have it: with the engine's own options.
+//! RocksDB with the engine's own options. All references on RocksDB use it.
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBWithThreadMode, MultiThreaded, Options};
+use crate::Result;
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DBWithThreadMode, MultiThreaded, Options, WriteBatch,
+    WriteOptions,
+};
 
 pub(crate) type Db = DBWithThreadMode<MultiThreaded>;
 
-/// Those of the database, and of its families.
+/// Message for a column family that was not created at opening.
+pub(super) const NO_FAMILY: &str = "column family not found";
+
+/// Writes a batch without a sync.
+pub(super) fn write(db: &Db, batch: WriteBatch) -> Result<()> {
+    let mut options = WriteOptions::default();
+    options.set_sync(false);
+    Ok(db.write_opt(batch, &options)?)
+}
+
+/// Options of the database, and of its column families.
 pub(crate) fn options() -> (Options, Options) {
     let mut options = Options::default();
     options.create_if_missing(true);
@@ -37,7 +51,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// What RocksDB wrote down of its options: of the database, and of one family.
+    /// Options of the database and of one column family, from the options file that RocksDB wrote.
     fn written(index: &Path, family: &str) -> Result<BTreeMap<String, String>> {
         let newest = fs::read_dir(index)?
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -45,7 +59,7 @@ mod tests {
                 path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("OPTIONS-"))
             })
             .max()
-            .ok_or("no options")?;
+            .ok_or("no options file")?;
         let wanted = ["[DBOptions]".to_owned(), format!("[CFOptions \"{family}\"]")];
         let table = format!("[TableOptions/BlockBasedTable \"{family}\"]");
         let (mut section, mut options) = (String::new(), BTreeMap::new());
@@ -61,8 +75,9 @@ mod tests {
         Ok(options)
     }
 
+    /// The three options that differ have no influence on speed.
     #[test]
-    fn a_reference_has_the_engines_options_but_for_what_no_speed_hangs_on() {
+    fn reference_has_the_performance_options_of_the_engine() {
         let folder = tempfile::tempdir().unwrap();
         let (ours, naive) = (folder.path().join("ours"), folder.path().join("naive"));
         let engine = Ours::open(&ours, Find::None, Openings::Operator).unwrap();

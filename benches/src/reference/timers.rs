@@ -1,10 +1,8 @@
-//! Timers of others, for the wheel alone: each takes objects that fall due in one of some slots, and gives them back in
-//! the order of their time.
+//! Timers of other crates, to compare with the wheel. Each takes objects with a slot and returns them in order of time.
 //!
-//! They do more and less. `hierarchical_hash_wheel_timer` moves each entry down its wheels, and ticks one unit after the
-//! other; entries cannot be asked for by slot. tokio's `DelayQueue` can cancel and reset each single entry, for which it
-//! keeps a slab of them, and wakes whoever waits. Our wheel finds a slot and no single object: what lives in a slot is
-//! its caller's, a count in the engine and a list here, so that everybody gives back the same.
+//! Their work differs. `hierarchical_hash_wheel_timer` moves entries down its wheels, one tick after the other, and has
+//! no lookup by slot. tokio's `DelayQueue` can cancel and reset each entry, keeps a slab for it, and wakes waiting
+//! tasks. Our wheel finds a slot, not an object. A slot has a count in the engine, and a list of objects here.
 
 use crate::Result;
 use hierarchical_hash_wheel_timer::wheels::quad_wheel::{QuadWheelWithOverflow, no_prune};
@@ -15,25 +13,25 @@ use std::hint::black_box;
 use std::time::Duration;
 use tokio_util::time::DelayQueue;
 
-/// How long both halves took, for so many objects: putting them in, and taking all of them out.
+/// Elapsed times of a timer.
 #[derive(Clone, Copy, Debug)]
 pub struct Took {
-    /// Putting in.
+    /// Time to insert all objects.
     pub insert: Duration,
-    /// Taking out.
+    /// Time to expire all objects.
     pub expire: Duration,
 }
 
-/// The hierarchical wheel, one tick for a slot.
+/// Measures the hierarchical wheel, with one tick per slot.
 ///
 /// # Errors
-/// Where it refuses an entry or loses one.
+/// If it rejects an entry or loses one.
 pub fn hashed_wheel(slots: &[u64]) -> Result<Took> {
     let mut wheel = QuadWheelWithOverflow::new(no_prune);
     let insert = crate::timed(|| {
         for (object, slot) in slots.iter().enumerate() {
-            let refused = |_| "the hierarchical wheel refuses an entry";
-            wheel.insert_with_delay(object, Duration::from_millis(*slot)).map_err(refused)?;
+            let rejected = |_| "the hierarchical wheel rejects an entry";
+            wheel.insert_with_delay(object, Duration::from_millis(*slot)).map_err(rejected)?;
         }
         Ok(())
     })?;
@@ -51,10 +49,10 @@ pub fn hashed_wheel(slots: &[u64]) -> Result<Took> {
     Ok(Took { insert: insert.wall, expire: expire.wall })
 }
 
-/// tokio's queue, under a clock that its runtime moves by itself, so that nobody waits.
+/// Measures tokio's queue under a paused clock, which the runtime advances without waiting.
 ///
 /// # Errors
-/// Where it loses an entry.
+/// If it loses an entry.
 pub fn delay_queue(slots: &[u64]) -> Result<Took> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let _entered = runtime.enter();
@@ -79,10 +77,10 @@ pub fn delay_queue(slots: &[u64]) -> Result<Took> {
     Ok(Took { insert: insert.wall, expire: expire.wall })
 }
 
-/// The standard library's heap, what one would begin with.
+/// Measures the heap of the standard library.
 ///
 /// # Errors
-/// Where it loses an entry.
+/// If it loses an entry.
 pub fn binary_heap(slots: &[u64]) -> Result<Took> {
     let mut heap = BinaryHeap::with_capacity(slots.len());
     let insert = crate::timed(|| {
@@ -105,7 +103,7 @@ pub fn binary_heap(slots: &[u64]) -> Result<Took> {
 fn all_out(out: usize, slots: &[u64]) -> Result<()> {
     match out == slots.len() {
         true => Ok(()),
-        false => Err(format!("{out} objects came out of {}", slots.len()).into()),
+        false => Err(format!("{out} objects expired, {} expected", slots.len()).into()),
     }
 }
 
@@ -114,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_them_give_everything_back() {
+    fn every_timer_returns_every_object() {
         let slots: Vec<u64> = (0..5_000).map(|n| n * 7_919 % 1_000 + 1).collect();
         for timer in [hashed_wheel, delay_queue, binary_heap] {
             timer(&slots).unwrap();

@@ -1,34 +1,34 @@
-//! Expiry as RocksDB users do it: an instant in the row, and a compaction filter that lets go of what is past it.
+//! Expiry by a compaction filter of RocksDB: each row has an instant, and a compaction drops rows past it.
 //!
-//! Enforcing is a compaction of everything. It does less: nothing says that anything went, or when; in service it
-//! happens whenever RocksDB happens to merge a file, which for a quiet range is never; and the store that holds the
-//! objects never hears of it. RocksDB's own `DBWithTTL` is the same filter with the wall clock.
+//! Enforcing is a full compaction. It does less than the engine. There is no record that a row was dropped, or when.
+//! In service a row is dropped when RocksDB compacts its file, which may never happen for a range without writes. The
+//! store of the objects is not told. RocksDB's own `DBWithTTL` is the same filter with the wall clock.
 
-use super::rocks::{Db, options};
-use crate::{CALL, CLASSES, ROW_BYTES, ROW_HEAD_BYTES, Result, Workload, share};
+use super::rocks::{self, Db, NO_FAMILY};
+use crate::{CALL, CLASSES, ROW_BYTES, ROW_HEAD_BYTES, Result, Workload, in_parallel};
 use rocksdb::compaction_filter::Decision;
-use rocksdb::{BottommostLevelCompaction, CompactOptions, WriteBatch, WriteOptions};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, WriteBatch};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 const ROWS: &str = "rows";
 
-/// Rows under their keys, in one column family with a filter.
+/// RocksDB with the rows under their keys, in one column family with a filter.
 pub struct Ttl {
     db: Db,
-    /// What the filter takes for now.
+    /// Time that the filter compares with.
     now_ms: Arc<AtomicI64>,
 }
 
 impl Ttl {
-    /// A new one in `folder`.
+    /// Opens a new database in `folder`.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If RocksDB cannot open it.
     pub fn open(folder: &Path) -> Result<Self> {
         let now_ms = Arc::new(AtomicI64::new(i64::MIN));
-        let (options, mut family) = options();
+        let (options, mut family) = rocks::options();
         let now = Arc::clone(&now_ms);
         family.set_compaction_filter("ttl", move |_, _, row| match row.get(2..10).map(TryInto::try_into) {
             Some(Ok(due)) if i64::from_be_bytes(due) <= now.load(Ordering::Relaxed) => Decision::Remove,
@@ -39,36 +39,34 @@ impl Ttl {
         Ok(Ttl { db, now_ms })
     }
 
-    /// Registers everything under its key: one write batch per call, then an fsync of the log.
+    /// Registers the workload by key: one write batch per call, then an fsync of the write-ahead log.
     ///
     /// # Errors
-    /// What RocksDB answers.
+    /// Errors of RocksDB.
     pub fn register(&self, work: &Workload) -> Result<()> {
-        share(work.calls, |call| {
-            let (class, places) = work.call(call);
-            let rows = self.db.cf_handle(ROWS).ok_or("no such family")?;
+        in_parallel(work.calls, |call| {
+            let (class, indexes) = work.call(call);
+            let rows = self.db.cf_handle(ROWS).ok_or(NO_FAMILY)?;
             let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 64));
-            for place in places {
+            for index in indexes {
                 let mut row = [0; ROW_BYTES];
-                row[2..10].copy_from_slice(&work.start_ms(place).to_be_bytes());
-                row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, place));
-                batch.put_cf(&rows, work.key(class, place).0, row);
+                row[2..10].copy_from_slice(&work.start_ms(index).to_be_bytes());
+                row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, index));
+                batch.put_cf(&rows, work.key(class, index).0, row);
             }
-            let mut options = WriteOptions::default();
-            options.set_sync(false);
-            self.db.write_opt(batch, &options)?;
+            rocks::write(&self.db, batch)?;
             Ok(self.db.flush_wal(true)?)
         })
     }
 
-    /// Lets everything expire: flushes, and merges all files through the filter with two threads.
+    /// Expires the workload: flushes, and compacts all files through the filter with two threads.
     ///
     /// # Errors
-    /// What RocksDB answers, or where a row is left.
+    /// Errors of RocksDB, or if a row is left.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
-        let latest = (0..work.len() / CLASSES).map(|place| work.start_ms(place)).max().unwrap_or(0);
+        let latest = (0..work.len() / CLASSES).map(|index| work.start_ms(index)).max().unwrap_or(0);
         self.now_ms.store(latest, Ordering::Relaxed);
-        let rows = self.db.cf_handle(ROWS).ok_or("no such family")?;
+        let rows = self.db.cf_handle(ROWS).ok_or(NO_FAMILY)?;
         self.db.flush_cf(&rows)?;
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
@@ -76,7 +74,7 @@ impl Ttl {
         let mut left = self.db.raw_iterator_cf(&rows);
         left.seek_to_first();
         if left.valid() {
-            return Err("the compaction left a row that was past its time".into());
+            return Err("the compaction left an expired row".into());
         }
         Ok(left.status()?)
     }
@@ -87,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_go_when_their_time_has_come_and_not_before() {
+    fn rows_expire_at_their_instant_and_not_before() {
         let work = Workload::new(8_000, 1_000);
         let folder = tempfile::tempdir().unwrap();
         let ttl = Ttl::open(folder.path()).unwrap();

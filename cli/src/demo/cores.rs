@@ -1,9 +1,9 @@
-//! The same work on many items, on all cores. Making thousands of files is slow enough for that to be felt.
+//! Work on many items on all cores, because creating thousands of files on one is slow.
 
 use std::num::NonZero;
 use std::thread;
 
-/// What `work` gives for each item, in the order of the items; else the first failure of a share.
+/// Returns the result of `work` for each item, in the order of the items, or the first error of a share.
 pub(super) fn on_all_cores<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
@@ -20,7 +20,7 @@ pub(super) fn on_all_cores<T: Sync, R: Send, E: Send>(
         for thread in threads {
             match thread.join() {
                 Ok(done) => all.extend(done?),
-                // A panic is a defect; it goes on as if it had happened here.
+                // A panic is a defect, and continues in this thread.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items_and_a_failure_comes_through() {
+    fn on_all_cores_keeps_order_and_returns_errors() {
         let items: Vec<u32> = (0..1_001).collect();
         assert_eq!(
             on_all_cores(&items, |n| Ok::<u32, ()>(n * 2)).unwrap(),

@@ -1,39 +1,39 @@
-//! Enforcing: the clock is wound to the next slot, what is due there is deleted, and so on.
+//! Enforcement on an accelerated clock, from slot to slot.
 
 use crate::output::{self, Failure};
 use sexton::store::Store;
 use sexton::{Engine, FastForwardClock};
 
-/// What enforcing everything took.
+/// Batches and clock steps of the enforcement of all files.
 pub(super) struct Enforced {
     pub(super) batches: u64,
-    /// How often the clock was wound.
-    pub(super) winds: u64,
+    /// Number of clock steps.
+    pub(super) steps: u64,
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
 }
 
-/// Enforces until nothing is left.
+/// Enforces until no object is left.
 ///
-/// The clock is only ever wound to where the next slot begins, and only when nothing is due before it. So it shows
-/// the true time at which every object would have gone, and nothing comes late because of the winding.
+/// The clock steps only to the beginning of the next slot, and only if nothing is due before it. So it shows the true
+/// time at which each object would be deleted, and no object is late because of a step.
 pub(super) fn all(
     engine: &Engine,
     store: &dyn Store,
     clock: &FastForwardClock,
     total: usize,
 ) -> Result<Enforced, Failure> {
-    let mut done = Enforced { batches: 0, winds: 0, from_ms: engine.now_ms(), to_ms: 0 };
-    // Objects that cannot be deleted come again for ever. One a batch is the most that honest work needs; with some
-    // room for retries what is left then is told as not deleted.
-    let rounds_max = total as u64 * 2 + 1_000;
+    let mut done = Enforced { batches: 0, steps: 0, from_ms: engine.now_ms(), to_ms: 0 };
+    // An object that cannot be deleted is retried for ever. Correct work needs at most one batch per object. This bound
+    // leaves room for retries, and what is left then is reported as not deleted.
+    let steps_max = total as u64 * 2 + 1_000;
     let bar = output::progress(total, "enforcing");
     while let Some(next_ms) = engine.next_due_ms() {
-        if done.winds == rounds_max {
+        if done.steps == steps_max {
             break;
         }
-        clock.wind_to(next_ms);
-        done.winds += 1;
+        clock.advance_to(next_ms);
+        done.steps += 1;
         let enforced = engine.enforce(store)?;
         done.batches += enforced.batches;
         bar.inc(enforced.objects);

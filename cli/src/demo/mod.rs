@@ -1,4 +1,4 @@
-//! `sexton demo`: the whole way on real files, on a clock that is wound forward.
+//! `sexton demo`: registration, deletion and proof of real files, on an accelerated clock.
 
 mod cores;
 mod enforce;
@@ -9,9 +9,10 @@ mod spread;
 mod stopwatch;
 mod tree;
 
-use crate::args::DemoArgs;
+use crate::data::{spinner, warnings_to_stderr};
+use crate::format;
 use crate::output::{self, Failure, Output};
-use crate::show;
+use clap::Args as ClapArgs;
 use sexton::store::dir::DirStore;
 use sexton::{Clock, Engine, Entropy, FastForwardClock, Options, OsEntropy, SystemClock};
 use spread::Planned;
@@ -22,21 +23,46 @@ use stopwatch::Stopwatch;
 const AS_PROMISED: u8 = 0;
 const NOT_AS_PROMISED: u8 = 1;
 
-/// Where everything lies.
-struct Places {
+/// Arguments of `sexton demo`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Example:
+  sexton demo --files 2000 --out /tmp/graveyard
+
+Exit codes:
+  0  every file deleted, none early, none late, every receipt valid, the changed one refused, all of it sound
+  1  one of these is not so
+  2  wrong usage, or the demonstration could not be run")]
+pub(crate) struct DemoArgs {
+    /// Number of files; all files if the source has fewer
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
+    files: u32,
+    /// Data folder, which must be new or empty
+    #[arg(long, value_name = "DIR", default_value = "sexton-demo")]
+    out: PathBuf,
+    /// Tree to copy [default: /usr/share, or the Rust toolchain if that has more]
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Print one JSON object on stdout instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// Paths of the demonstration.
+struct Locations {
     root: PathBuf,
     store: PathBuf,
     log: PathBuf,
     tombstones: PathBuf,
     receipts: PathBuf,
     policy: PathBuf,
-    /// The receipt with one byte changed.
+    /// Receipt with one changed byte.
     changed: PathBuf,
 }
 
-impl Places {
+impl Locations {
     fn below(root: &Path) -> Self {
-        Places {
+        Locations {
             root: root.to_owned(),
             store: root.join("store"),
             log: root.join("log"),
@@ -49,20 +75,20 @@ impl Places {
 }
 
 pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
-    output::warnings_to_stderr();
+    warnings_to_stderr();
     let wanted = args.files as usize;
     let mut watch = Stopwatch::start();
     make_folder(&args.out)?;
-    let places = Places::below(&args.out);
+    let locations = Locations::below(&args.out);
     let tree = tree::choose(args.source.as_deref(), wanted, &args.out)?;
-    output::talk(format_args!("source: {}", tree.description(wanted)));
-    let copied = tree::copy(&tree, &places.store, wanted)?;
+    output::message(format_args!("source: {}", tree.description(wanted)));
+    let copied = tree::copy(&tree, &locations.store, wanted)?;
     watch.lap("copy");
 
     let now_ms = SystemClock.now_ms();
     let clock = Arc::new(FastForwardClock::new(now_ms));
-    let engine = open(&places, &clock)?;
-    let store = DirStore::open(&places.store).map_err(|e| Failure::new(e.to_string()))?;
+    let engine = open(&locations, &clock)?;
+    let store = DirStore::open(&locations.store).map_err(|e| Failure::new(e.to_string()))?;
     let planned = spread::plan(copied, &store, engine.now_ms())?;
     watch.lap("open");
     let registered = spread::register(&engine, planned)?;
@@ -70,17 +96,17 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
 
     let enforced = enforce::all(&engine, &store, &clock, registered.len())?;
     watch.lap("enforce");
-    receipts::issue(&engine, &registered, &places)?;
+    receipts::issue(&engine, &registered, &locations)?;
     watch.lap("receipts");
-    let verified = receipts::verify(&registered, &places)?;
+    let verified = receipts::verify(&registered, &locations)?;
     watch.lap("verify");
-    let refused = receipts::change_one_byte(&registered, &places)?;
-    let bar = output::spinner("checking everything");
+    let refused = receipts::change_one_byte(&registered, &locations)?;
+    let bar = spinner("checking everything");
     let check = engine.check()?;
     bar.finish_and_clear();
     watch.lap("check");
-    let names = names::search(&registered, &[&places.log, &places.tombstones])?;
-    let left = tree::count_files(&places.store)?;
+    let search = names::search(&registered, &[&locations.log, &locations.tombstones])?;
+    let left = tree::count_files(&locations.store)?;
     watch.lap("search");
 
     let classes = report::classes(&registered, &verified, &engine.status()?);
@@ -93,9 +119,9 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
         verified: &verified,
         refused,
         check,
-        names,
+        search,
         watch,
-        places: &places,
+        locations: &locations,
     };
     if args.json {
         output.json(&report.json());
@@ -105,7 +131,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(if report.is_as_promised() { AS_PROMISED } else { NOT_AS_PROMISED })
 }
 
-/// The data folder must be new or empty: nothing of anybody's is ever overwritten or deleted.
+/// Creates the data folder. A folder with any content is refused, so that nothing is overwritten or deleted.
 fn make_folder(folder: &Path) -> Result<(), Failure> {
     let cannot = |e: std::io::Error| Failure::new(format!("cannot use the folder {}: {e}", folder.display()));
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
@@ -119,26 +145,26 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     }
 }
 
-/// A new engine; its log has a name of its own, so that the evidence of two demonstrations is never mixed up.
-fn open(places: &Places, clock: &Arc<FastForwardClock>) -> Result<Engine, Failure> {
+/// Opens a new engine. Its log has a random origin, so that the evidence of two demonstrations cannot be confused.
+fn open(locations: &Locations, clock: &Arc<FastForwardClock>) -> Result<Engine, Failure> {
     let [a, b, c, d, ..] = OsEntropy.secret()?;
     let origin = format!("demo.sexton.example/{}", hex::encode([a, b, c, d]));
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    Ok(Engine::open_with_clock(&places.root, &Options::new(origin), clock)?)
+    Ok(Engine::open_with_clock(&locations.root, &Options::new(origin), clock)?)
 }
 
-/// A file as the engine knows it.
+/// A registered file.
 struct Registered {
     planned: Planned,
     id: sexton::RegistrationId,
 }
 
 impl Registered {
-    /// `receipts/<class>/<slot>/<registration id>.tlog-proof`: those of one batch lie together.
-    fn receipt_path(&self, places: &Places) -> PathBuf {
+    /// Returns `receipts/<class>/<slot>/<registration id>.tlog-proof`, a path beside the receipts of the same batch.
+    fn receipt_path(&self, locations: &Locations) -> PathBuf {
         let slot =
-            show::instant(i64::try_from(self.id.page.slot).unwrap_or(i64::MAX)).replace([':', '-'], "");
-        let folder = places.receipts.join(self.planned.class).join(slot);
+            format::instant(i64::try_from(self.id.page.slot).unwrap_or(i64::MAX)).replace([':', '-'], "");
+        let folder = locations.receipts.join(self.planned.class).join(slot);
         folder.join(format!("{}.tlog-proof", self.id))
     }
 }

@@ -1,4 +1,4 @@
-//! Looking for names where none may be: in the public folders.
+//! Search for names in the public folders, which must have none.
 
 use super::Registered;
 use crate::output::Failure;
@@ -6,20 +6,20 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// Shorter names are not looked for: `class` may be a file's name, and stands in every leaf.
+/// Shorter names are not searched for. A file may be called `class`, which is a word of every leaf.
 const NAME_BYTES_MIN: usize = 12;
-/// Every needle is looked up by its first bytes.
+/// Number of leading bytes by which needles are looked up.
 const LOOKUP_BYTES: usize = 8;
 
-/// What was looked for, where, and how often it was found.
+/// Extent and result of the search.
 pub(super) struct Search {
     pub(super) needles: usize,
     pub(super) bytes: u64,
     pub(super) found: u64,
 }
 
-/// Looks in every file below `folders` for each path, each file's own name, and each content's digest, plain, as BLAKE3
-/// hash of it, and that in hex.
+/// Searches every file below `folders` for each path, file name and content digest. Paths and names are searched as
+/// they are, as BLAKE3 hash, and as that hash in hexadecimal; digests as bytes and in hexadecimal.
 pub(super) fn search(registered: &[Registered], folders: &[&Path]) -> Result<Search, Failure> {
     let needles = Needles::of(registered);
     let mut done = Search { needles: needles.count, bytes: 0, found: 0 };
@@ -40,20 +40,20 @@ pub(super) fn search(registered: &[Registered], folders: &[&Path]) -> Result<Sea
     Ok(done)
 }
 
-/// What is looked for, by its first bytes.
+/// Byte strings to search for, by their first bytes.
 #[derive(Default)]
 struct Needles {
     count: usize,
     by_start: HashMap<[u8; LOOKUP_BYTES], Vec<Vec<u8>>>,
-    /// Which pairs of first bytes there are: most places are dismissed by a look at this.
+    /// Marks each pair of first bytes that a needle has. Most positions are excluded by this alone.
     starts: Vec<bool>,
 }
 
 impl Needles {
     fn of(registered: &[Registered]) -> Self {
         let mut needles = Needles { starts: vec![false; 1 << 16], ..Needles::default() };
-        for one in registered {
-            let key = one.planned.key.as_slice();
+        for file in registered {
+            let key = file.planned.key.as_slice();
             let name = key.rsplit(|byte| *byte == b'/').next().unwrap_or(key);
             for text in [key, name] {
                 needles.add_with_hex(blake3::hash(text).as_bytes());
@@ -61,7 +61,7 @@ impl Needles {
                     needles.add(text);
                 }
             }
-            needles.add_with_hex(&one.planned.digest);
+            needles.add_with_hex(&file.planned.digest);
         }
         needles
     }
@@ -97,7 +97,7 @@ impl Needles {
     }
 }
 
-/// The first two bytes as a number.
+/// Returns the first two bytes as a number.
 fn pair(bytes: &[u8]) -> usize {
     bytes.iter().take(2).fold(0, |n, byte| n << 8 | usize::from(*byte))
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_leaked_is_found_plain_hashed_and_in_hex() {
+    fn found_in_leaked_name_counts_plain_hash_and_hex() {
         let id = sexton::RegistrationId::from_bytes(&[0; 20]);
         let key = b"people/anna-schmidt.jpg".to_vec();
         let digest = *blake3::hash(b"her face").as_bytes();

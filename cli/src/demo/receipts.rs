@@ -1,30 +1,30 @@
-//! A receipt for every file, and what a stranger makes of them.
+//! Receipts for all files, and their verification.
 
 use super::cores::on_all_cores;
-use super::{Places, Registered};
+use super::{Locations, Registered};
 use crate::output::{self, Failure};
 use sexton::{Engine, Opener};
 use sexton_proof::policy::Policy;
-use sexton_proof::receipt::{self, Outcome, Verdict, Verifier};
+use sexton_proof::receipt::{self, Compliance, Verdict, Verifier};
 use sexton_proof::record::Method;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What verifying all the receipts gave.
+/// Result of the verification of all receipts.
 pub(super) struct Verified {
     pub(super) valid: usize,
-    /// Why the others are not, the first few of them.
+    /// Why the others are invalid, for the first of them.
     pub(super) problems: Vec<String>,
-    /// Of each valid one what the table is made of.
+    /// End of each valid one, for the table.
     pub(super) ends: Vec<End>,
 }
 
-/// How a registration ended, by its receipt.
+/// End of a registration, as its receipt states it.
 pub(super) struct End {
     pub(super) class: String,
     pub(super) method: Method,
-    pub(super) outcome: Outcome,
+    pub(super) compliance: Compliance,
     pub(super) floor_ms: i64,
     pub(super) ceiling_ms: i64,
     pub(super) slot_ms: i64,
@@ -34,7 +34,7 @@ pub(super) struct End {
 impl From<Verdict> for End {
     fn from(verdict: Verdict) -> Self {
         End {
-            outcome: verdict.outcome(),
+            compliance: verdict.compliance(),
             method: verdict.method,
             floor_ms: verdict.floor_ms,
             ceiling_ms: verdict.ceiling_ms,
@@ -45,41 +45,45 @@ impl From<Verdict> for End {
     }
 }
 
-const PROBLEMS_LISTED: usize = 10;
+const PROBLEMS_LISTED_MAX: usize = 10;
 
-/// Writes the policy and a receipt for every file. They are not fsynced one by one: each can be made again.
-pub(super) fn issue(engine: &Engine, registered: &[Registered], places: &Places) -> Result<(), Failure> {
-    write(&places.policy, engine.policy().as_bytes())?;
-    let paths: Vec<PathBuf> = registered.iter().map(|one| one.receipt_path(places)).collect();
+/// Writes the trust policy and a receipt for every file. None is fsynced, because each can be issued again.
+pub(super) fn issue(
+    engine: &Engine,
+    registered: &[Registered],
+    locations: &Locations,
+) -> Result<(), Failure> {
+    write(&locations.policy, engine.policy().as_bytes())?;
+    let paths: Vec<PathBuf> = registered.iter().map(|file| file.receipt_path(locations)).collect();
     let mut last = None;
     for folder in paths.iter().filter_map(|path| path.parent()) {
         if last != Some(folder) {
             fs::create_dir_all(folder)
-                .map_err(|e| Failure::new(format!("cannot make the folder {}: {e}", folder.display())))?;
+                .map_err(|e| Failure::new(format!("cannot create the folder {}: {e}", folder.display())))?;
             last = Some(folder);
         }
     }
     let bar = output::progress(registered.len(), "issuing receipts");
     let all: Vec<(&Registered, &PathBuf)> = registered.iter().zip(&paths).collect();
-    on_all_cores(&all, |(one, path)| {
-        let receipt = engine.receipt(one.id, Opener::Key(&one.planned.key))?;
+    on_all_cores(&all, |(file, path)| {
+        let receipt = engine.receipt(file.id, Opener::Key(&file.planned.key))?;
         write(path, receipt.as_bytes()).inspect(|()| bar.inc(1))
     })?;
     bar.finish_and_clear();
     Ok(())
 }
 
-/// Verifies every receipt from its file, under the policy from its file: by what a stranger has, and nothing else.
-pub(super) fn verify(registered: &[Registered], places: &Places) -> Result<Verified, Failure> {
-    let policy = policy(places)?;
+/// Verifies every receipt file under the policy file. Any third party with these files can do the same.
+pub(super) fn verify(registered: &[Registered], locations: &Locations) -> Result<Verified, Failure> {
+    let policy = policy(locations)?;
     let mut verifier = Verifier::new(&policy);
     let mut all = Verified { valid: 0, problems: Vec::new(), ends: Vec::with_capacity(registered.len()) };
     let bar = output::progress(registered.len(), "verifying receipts");
-    for one in registered {
-        let path = one.receipt_path(places);
+    for file in registered {
+        let path = file.receipt_path(locations);
         let problem = match verifier.verify(&read(&path)?) {
-            // A receipt for another object would be as valid.
-            Ok(verdict) if verdict.key == one.planned.key && verdict.digest == one.planned.digest => {
+            // A receipt for another object would be valid too.
+            Ok(verdict) if verdict.key == file.planned.key && verdict.digest == file.planned.digest => {
                 all.valid += 1;
                 all.ends.push(verdict.into());
                 None
@@ -87,7 +91,7 @@ pub(super) fn verify(registered: &[Registered], places: &Places) -> Result<Verif
             Ok(_) => Some("it is for another object".to_owned()),
             Err(error) => Some(error.to_string()),
         };
-        if let Some(why) = problem.filter(|_| all.problems.len() < PROBLEMS_LISTED) {
+        if let Some(why) = problem.filter(|_| all.problems.len() < PROBLEMS_LISTED_MAX) {
             all.problems.push(format!("{}: {why}", path.display()));
         }
         bar.inc(1);
@@ -96,18 +100,21 @@ pub(super) fn verify(registered: &[Registered], places: &Places) -> Result<Verif
     Ok(all)
 }
 
-/// Changes one byte of one receipt, keeps it beside the others, and gives why it is refused; `None` where it is not.
-pub(super) fn change_one_byte(registered: &[Registered], places: &Places) -> Result<Option<String>, Failure> {
-    let Some(one) = registered.get(registered.len() / 2) else { return Ok(None) };
-    let mut bytes = read(&one.receipt_path(places))?;
+/// Writes a copy of one receipt with one changed byte, and returns why it is refused; `None` if it is valid.
+pub(super) fn change_one_byte(
+    registered: &[Registered],
+    locations: &Locations,
+) -> Result<Option<String>, Failure> {
+    let Some(file) = registered.get(registered.len() / 2) else { return Ok(None) };
+    let mut bytes = read(&file.receipt_path(locations))?;
     change(&mut bytes);
-    write(&places.changed, &bytes)?;
-    let policy = policy(places)?;
-    Ok(receipt::verify(&read(&places.changed)?, &policy).err().map(|error| error.to_string()))
+    write(&locations.changed, &bytes)?;
+    let policy = policy(locations)?;
+    Ok(receipt::verify(&read(&locations.changed)?, &policy).err().map(|error| error.to_string()))
 }
 
-/// Changes a letter shortly before the end of the extra line: what stands there is the opening, with the object's
-/// digest. The letter after it is another valid one, so the file keeps its form, and only its statement is wrong.
+/// Changes one letter shortly before the end of the extra line, where the opening has the object's digest. The new
+/// letter is valid base64, so the file keeps its form and only its statement is wrong.
 fn change(receipt: &mut [u8]) {
     let line_end =
         |from: usize| receipt.iter().skip(from).position(|byte| *byte == b'\n').map(|at| from + at);
@@ -117,9 +124,10 @@ fn change(receipt: &mut [u8]) {
     }
 }
 
-fn policy(places: &Places) -> Result<Policy, Failure> {
-    Policy::parse(read(&places.policy)?)
-        .map_err(|e| Failure::new(format!("the policy {} cannot be used: {e}", places.policy.display())))
+fn policy(locations: &Locations) -> Result<Policy, Failure> {
+    Policy::parse(read(&locations.policy)?).map_err(|e| {
+        Failure::new(format!("the trust policy {} cannot be used: {e}", locations.policy.display()))
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -137,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_change_is_one_letter_of_the_extra_line() {
+    fn change_alters_one_letter_of_the_extra_line() {
         let good =
             format!("c2sp.org/tlog-proof@v1\nextra {}\nindex 1\n\nrest\n", "A".repeat(80)).into_bytes();
         let mut bad = good.clone();

@@ -1,16 +1,16 @@
-//! What the demonstration says at its end.
+//! Report of the demonstration.
 
 use super::enforce::Enforced;
 use super::names::Search;
 use super::receipts::{End, Verified};
 use super::stopwatch::Stopwatch;
-use super::{Places, Registered, spread};
+use super::{Locations, Registered, spread};
+use crate::format;
 use crate::output::Output;
-use crate::show;
 use serde_json::{Value, json};
 use sexton::{ClassSet, Status};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR};
-use sexton_proof::receipt::{DOES_NOT_PROVE, Outcome};
+use sexton_proof::receipt::{Compliance, DOES_NOT_PROVE};
 use sexton_proof::record::Method;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(super) struct Quantiles {
 impl Quantiles {
     fn of(mut values: Vec<u64>) -> Self {
         values.sort_unstable();
-        // The smallest value that so many percent do not exceed.
+        // The smallest value that this percentage of the values does not exceed.
         let at =
             |percent: usize| values.get((values.len() * percent).div_ceil(100).saturating_sub(1)).copied();
         let [p50, p99, max] = [50, 99, 100].map(|percent| at(percent).unwrap_or(0));
@@ -37,7 +37,7 @@ impl Quantiles {
     }
 }
 
-/// One class of the table.
+/// Row of the table for one class.
 #[derive(Debug)]
 pub(super) struct ClassReport {
     class: &'static str,
@@ -47,11 +47,11 @@ pub(super) struct ClassReport {
     late: u64,
     /// Tombstone time − due instant.
     lateness_ms: Quantiles,
-    /// Tombstone time − beginning of the slot: the part of it that was work.
+    /// Tombstone time − beginning of the slot: the part of the lateness that was work.
     after_slot_ms: Quantiles,
-    /// What was left before the ceiling, at the least.
+    /// Shortest time between a deletion and its ceiling.
     least_margin_ms: Option<i64>,
-    /// Whether the engine's own counts say the same as the receipts.
+    /// `true` if the engine's own counts agree with the receipts.
     engine_agrees: bool,
 }
 
@@ -71,10 +71,10 @@ impl ClassReport {
     }
 }
 
-/// The classes: registered by what was registered, the rest by the receipts that verified.
+/// Returns the rows of the table. The number of registrations is the engine's; all else follows from valid receipts.
 pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &Status) -> Vec<ClassReport> {
     let class = |class: &'static str| {
-        let registered = registered.iter().filter(|one| one.planned.class == class).count() as u64;
+        let registered = registered.iter().filter(|file| file.planned.class == class).count() as u64;
         let ends: Vec<&End> = verified.ends.iter().filter(|end| end.class == class).collect();
         let number = |is: fn(&End) -> bool| ends.iter().filter(|end| is(end)).count() as u64;
         let slot_and_lead_ms = slot_and_lead_ms(class);
@@ -84,8 +84,8 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
         };
         let (deleted, early, late) = (
             number(|end| end.method == Method::Deleted),
-            number(|end| matches!(end.outcome, Outcome::Early { .. })),
-            number(|end| matches!(end.outcome, Outcome::Late { .. })),
+            number(|end| matches!(end.compliance, Compliance::Early { .. })),
+            number(|end| matches!(end.compliance, Compliance::Late { .. })),
         );
         let engine = status.classes.get(class).copied().unwrap_or_default();
         let counts = engine.ended;
@@ -105,14 +105,14 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
     spread::classes().map(class).collect()
 }
 
-/// Width of a slot and lead of a class, together.
+/// Returns the sum of slot width and lead of a class.
 fn slot_and_lead_ms(class: &str) -> i64 {
     let classes = ClassSet::built_in();
     let found = classes.iter().find(|definition| definition.name == class);
     found.map_or(0, |d| i64::try_from(d.slot_ms + d.lead_ms).unwrap_or(0))
 }
 
-/// The due instant: the floor where one is promised, else the ceiling less a slot and the lead.
+/// Returns the due instant: the floor if one is promised, otherwise the ceiling less slot and lead.
 fn due_ms(end: &End, slot_and_lead_ms: i64) -> i64 {
     if end.floor_ms == NO_FLOOR { end.ceiling_ms.saturating_sub(slot_and_lead_ms) } else { end.floor_ms }
 }
@@ -121,7 +121,7 @@ fn margins<'a>(ends: &'a [&End]) -> impl Iterator<Item = i64> + 'a {
     ends.iter().filter(|end| end.ceiling_ms != NO_CEILING).map(|end| end.ceiling_ms - end.time_ms)
 }
 
-/// Everything that is told.
+/// All results of the demonstration.
 pub(super) struct Report<'a> {
     pub(super) source: &'a Path,
     pub(super) files: usize,
@@ -130,21 +130,21 @@ pub(super) struct Report<'a> {
     pub(super) classes: Vec<ClassReport>,
     pub(super) enforced: Enforced,
     pub(super) verified: &'a Verified,
-    /// Why the changed receipt was refused, if it was.
+    /// Why the changed receipt was refused; `None` if it was not.
     pub(super) refused: Option<String>,
     pub(super) check: sexton::Report,
-    pub(super) names: Search,
+    pub(super) search: Search,
     pub(super) watch: Stopwatch,
-    pub(super) places: &'a Places,
+    pub(super) locations: &'a Locations,
 }
 
 impl Report<'_> {
     pub(super) fn is_as_promised(&self) -> bool {
-        self.complaints().is_empty()
+        self.problems().is_empty()
     }
 
-    /// What is not as it should be, each a sentence.
-    fn complaints(&self) -> Vec<String> {
+    /// Returns the broken promises, one message each.
+    fn problems(&self) -> Vec<String> {
         let mut out = Vec::new();
         let mut require = |holds: bool, otherwise: String| {
             if !holds {
@@ -158,7 +158,10 @@ impl Report<'_> {
             );
             require(c.early == 0, format!("{}: {} deleted early", c.class, c.early));
             require(c.late == 0, format!("{}: {} deleted late", c.class, c.late));
-            require(c.engine_agrees, format!("{}: the engine counts otherwise than the receipts", c.class));
+            require(
+                c.engine_agrees,
+                format!("{}: the counts of the engine differ from the receipts", c.class),
+            );
         }
         require(self.left == 0, format!("{} files are left in the store", self.left));
         let invalid = self.files - self.verified.valid;
@@ -168,36 +171,36 @@ impl Report<'_> {
             self.check.is_sound(),
             format!("the full check found {} problems", self.check.problems_found),
         );
-        require(self.names.found == 0, format!("names were found in public {} times", self.names.found));
+        require(self.search.found == 0, format!("names were found in public {} times", self.search.found));
         out.extend(self.verified.problems.iter().cloned());
         out.extend(self.check.problems.iter().cloned());
         out
     }
 
-    /// What to try next.
+    /// Returns a command that verifies all receipts.
     fn verify_command(&self) -> String {
         let quoted = |path: &Path| shell_word(&path.to_string_lossy());
         format!(
             "{} verify {} --policy {}",
             quoted(&this_command()),
-            quoted(&self.places.receipts),
-            quoted(&self.places.policy)
+            quoted(&self.locations.receipts),
+            quoted(&self.locations.policy)
         )
     }
 
     pub(super) fn json(&self) -> Value {
         let phases: serde_json::Map<String, Value> =
             self.watch.laps().iter().map(|(name, s)| ((*name).to_owned(), json!(round(*s)))).collect();
-        let Places { root, store, log, tombstones, receipts, policy, changed } = self.places;
+        let Locations { root, store, log, tombstones, receipts, policy, changed } = self.locations;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         json!({
             "as_promised": self.is_as_promised(),
-            "complaints": self.complaints(),
+            "problems": self.problems(),
             "files": self.files,
             "source": text(self.source),
             "classes": self.classes.iter().map(ClassReport::json).collect::<Vec<_>>(),
             "batches": self.enforced.batches,
-            "clock": { "from_ms": self.enforced.from_ms, "to_ms": self.enforced.to_ms, "winds": self.enforced.winds },
+            "clock": { "from_ms": self.enforced.from_ms, "to_ms": self.enforced.to_ms, "steps": self.enforced.steps },
             "receipts": {
                 "issued": self.files,
                 "valid": self.verified.valid,
@@ -206,9 +209,9 @@ impl Report<'_> {
             },
             "check": { "sound": self.check.is_sound(), "problems": self.check.problems },
             "names": {
-                "searched": self.names.needles,
-                "bytes_searched": self.names.bytes,
-                "found": self.names.found,
+                "searched": self.search.needles,
+                "bytes_searched": self.search.bytes,
+                "found": self.search.found,
             },
             "seconds": round(self.watch.seconds()),
             "phases": phases,
@@ -228,14 +231,14 @@ impl Report<'_> {
     pub(super) fn text(&self, output: &mut Output) {
         self.table(output);
         self.findings(output);
-        self.whereabouts(output);
-        let complaints = self.complaints();
-        if complaints.is_empty() {
+        self.locations(output);
+        let problems = self.problems();
+        if problems.is_empty() {
             let seconds = format!("all as promised, in {:.1} s", self.watch.seconds());
             output.line(output.good(seconds));
         }
-        for complaint in complaints {
-            output.line(format_args!("{} {complaint}", output.bad("not as promised:")));
+        for problem in problems {
+            output.line(format_args!("{} {problem}", output.bad("not as promised:")));
         }
     }
 
@@ -262,12 +265,12 @@ impl Report<'_> {
         output.line(output.strong(row(heads)));
         for c in &self.classes {
             let [registered, deleted, early, late] =
-                [c.registered, c.deleted, c.early, c.late].map(show::count);
+                [c.registered, c.deleted, c.early, c.late].map(format::count);
             let Quantiles { p50, p99, max } = c.lateness_ms;
-            let [p50, p99, max, work] = [p50, p99, max, c.after_slot_ms.max].map(show::length);
+            let [p50, p99, max, work] = [p50, p99, max, c.after_slot_ms.max].map(format::length);
             let margin = c.least_margin_ms.map_or("-".into(), |ms| match u64::try_from(ms) {
-                Ok(ms) => show::length(ms),
-                Err(_) => format!("-{}", show::length(ms.unsigned_abs())),
+                Ok(ms) => format::length(ms),
+                Err(_) => format!("-{}", format::length(ms.unsigned_abs())),
             });
             output.line(row([
                 c.class,
@@ -283,10 +286,10 @@ impl Report<'_> {
             ]));
         }
         for explanation in [
-            "lateness: from the due instant (the floor; where none is promised, the ceiling less slot and lead) to the \
-             tombstone's time",
-            "work: the part of it after the slot had begun; the rest is waiting for the slot. Least margin: what was \
-             left before the ceiling",
+            "lateness: from the due instant (the floor; if none is promised, the ceiling less slot and lead) to the time of \
+             the tombstone",
+            "work: the part of it after the beginning of the slot; before that the object waits for the slot. Least margin: \
+             shortest time from a deletion to its ceiling",
         ] {
             output.line(output.faint(explanation));
         }
@@ -294,62 +297,62 @@ impl Report<'_> {
     }
 
     fn findings(&self, output: &mut Output) {
-        let files = show::count(self.files as u64);
+        let files = format::count(self.files as u64);
         output.line(format_args!(
             "{files} files of {} registered; the clock went from {} to {} in {} steps; {} batches",
             self.source.display(),
-            show::instant(self.enforced.from_ms),
-            show::instant(self.enforced.to_ms),
-            show::count(self.enforced.winds),
-            show::count(self.enforced.batches),
+            format::instant(self.enforced.from_ms),
+            format::instant(self.enforced.to_ms),
+            format::count(self.enforced.steps),
+            format::count(self.enforced.batches),
         ));
-        let valid = show::count(self.verified.valid as u64);
+        let valid = format::count(self.verified.valid as u64);
         output.line(format_args!(
             "{files} receipts issued, {valid} valid; {} files left in the store",
             self.left
         ));
         if let Some(why) = &self.refused {
-            output.line(format_args!("one byte of one changed: refused, {why}"));
+            output.line(format_args!("one byte of one receipt changed: refused, {why}"));
         }
         output.line(format_args!(
             "full check: {} problems in {} log entries, {} tombstones",
             self.check.problems_found,
-            show::count(self.check.leaves),
-            show::count(self.check.tombstones),
+            format::count(self.check.leaves),
+            format::count(self.check.tombstones),
         ));
         output.line(format_args!(
             "searched {} bytes of log/ and tombstones/ for {} paths, names and digests, plain and as BLAKE3: {} found",
-            show::count(self.names.bytes),
-            show::count(self.names.needles as u64),
-            self.names.found,
+            format::count(self.search.bytes),
+            format::count(self.search.needles as u64),
+            self.search.found,
         ));
         output.line("");
     }
 
-    fn whereabouts(&self, output: &mut Output) {
-        let Places { store, log, tombstones, receipts, policy, changed, .. } = self.places;
+    fn locations(&self, output: &mut Output) {
+        let Locations { store, log, tombstones, receipts, policy, changed, .. } = self.locations;
         for (path, what) in [
             (log, "the transparency log: C2SP tiles and checkpoint (public)"),
-            (tombstones, "a file of tombstones for every batch (public)"),
+            (tombstones, "a file of tombstones for each batch (public)"),
             (receipts, "a receipt for every file"),
-            (policy, "whom to believe: the log's key"),
-            (changed, "the receipt with one byte changed"),
-            (store, "where the files were; their folders are left"),
+            (policy, "trust policy with the key of the log"),
+            (changed, "the receipt with one changed byte"),
+            (store, "the store: its files are deleted, its folders stay"),
         ] {
             output.line(format_args!("{:<36} {what}", path.display()));
         }
         output.line("");
         output.line(format_args!("verify them yourself:  {}", output.strong(self.verify_command())));
         output.line(output.faint("What a valid receipt does not prove:"));
-        for sentence in DOES_NOT_PROVE {
-            output.line(output.faint(format_args!("  {sentence}")));
+        for statement in DOES_NOT_PROVE {
+            output.line(output.faint(format_args!("  {statement}")));
         }
         let phases = self.watch.laps().iter().map(|(name, s)| format!("{name} {s:.1} s")).collect::<Vec<_>>();
         output.line(output.faint(phases.join(", ")));
     }
 }
 
-/// This command as a shell finds it: by its name where it is on the PATH, else by its path.
+/// Returns the name of this command if it is on the PATH, otherwise its path.
 fn this_command() -> PathBuf {
     let by_name = PathBuf::from("sexton");
     let Ok(exe) = std::env::current_exe() else { return by_name };
@@ -361,12 +364,12 @@ fn this_command() -> PathBuf {
     exe.strip_prefix(here).map(Path::to_owned).unwrap_or(exe)
 }
 
-/// To milliseconds, for JSON.
+/// Rounds seconds to milliseconds, for JSON.
 fn round(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0
 }
 
-/// A word for a shell, quoted where it must be.
+/// Returns a word for a shell, quoted if necessary.
 fn shell_word(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -381,7 +384,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_values_that_occurred() {
+    fn quantiles_are_values_of_the_sample() {
         let of = |values: &[u64]| Quantiles::of(values.to_vec());
         assert_eq!(of(&[]), Quantiles { p50: 0, p99: 0, max: 0 });
         assert_eq!(of(&[7]), Quantiles { p50: 7, p99: 7, max: 7 });
@@ -391,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_a_space_or_a_quote_is_one_word() {
+    fn shell_word_with_space_or_quote_is_quoted() {
         assert_eq!(shell_word("a/b-1.x"), "a/b-1.x");
         assert_eq!(shell_word("my folder"), "'my folder'");
         assert_eq!(shell_word("it's"), "'it'\\''s'");

@@ -1,8 +1,8 @@
-//! Where the time goes.
+//! Duration of each phase.
 
 use std::time::Instant;
 
-/// Measures one phase after the other.
+/// Stopwatch for consecutive phases.
 pub(super) struct Stopwatch {
     began: Instant,
     last: Instant,
@@ -12,7 +12,7 @@ pub(super) struct Stopwatch {
 impl Stopwatch {
     #[expect(
         clippy::disallowed_methods,
-        reason = "how long a phase takes is said to people, and decides nothing"
+        reason = "the duration of a phase is only shown, and decides nothing"
     )]
     pub(super) fn start() -> Self {
         let now = Instant::now();
@@ -26,12 +26,12 @@ impl Stopwatch {
         self.laps.push((name, lap.as_secs_f64()));
     }
 
-    /// The phases and their seconds.
+    /// Returns the phases with their seconds.
     pub(super) fn laps(&self) -> &[(&'static str, f64)] {
         &self.laps
     }
 
-    /// Seconds from the start to the last lap.
+    /// Returns the seconds from the start to the last lap.
     pub(super) fn seconds(&self) -> f64 {
         self.last.duration_since(self.began).as_secs_f64()
     }

@@ -1,8 +1,9 @@
-//! The tree that is copied: where from, which files, and how many there are.
+//! Source tree: choice, list of files, copy.
 
 use super::cores::on_all_cores;
+use crate::data::spinner;
+use crate::format;
 use crate::output::{self, Failure};
-use crate::show;
 use sexton_proof::id::KEY_MAX_BYTES;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,45 +11,46 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where most systems keep thousands of real, readable files.
+/// Folder in which most systems have thousands of real, readable files.
 const SHARED_DATA: &str = "/usr/share";
-/// Larger files are left out: the demonstration is about many deletions, not about copying.
+/// Largest file that is copied. The demonstration needs many deletions, not long copies.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A tree and the files that can be copied from it.
+/// Tree with the files that can be copied from it.
 pub(super) struct Tree {
     pub(super) root: PathBuf,
-    /// Relative paths, in their order.
+    /// Relative paths, in order.
     files: Vec<PathBuf>,
 }
 
 impl Tree {
-    /// What is said of it.
+    /// Returns a description for the user.
     pub(super) fn description(&self, wanted: usize) -> String {
         let root = self.root.display();
         if self.files.len() >= wanted {
-            return format!("{} of {root}", show::counted(wanted, "file", "files"));
+            return format!("{} of {root}", format::counted(wanted, "file", "files"));
         }
         format!(
-            "{root} has only {} of at most 1 MiB, fewer than the {} asked for; going on with those",
-            show::counted(self.files.len(), "file", "files"),
-            show::count(wanted as u64)
+            "{root} has only {} of at most 1 MiB, fewer than the {} asked for; continuing with those",
+            format::counted(self.files.len(), "file", "files"),
+            format::count(wanted as u64)
         )
     }
 }
 
 /// A copied file.
 pub(super) struct Copied {
-    /// Its path below the store's root, which is its key.
+    /// Path below the root of the store, which is the key.
     pub(super) key: Vec<u8>,
-    /// The BLAKE3 hash of its content.
+    /// BLAKE3 hash of the content.
     pub(super) digest: [u8; 32],
 }
 
-/// The tree named; else the system's shared data, else the Rust toolchain, else whichever has more.
+/// Returns the named tree. Without a name, returns the shared data of the system if that has enough files, otherwise
+/// the larger of that and the Rust toolchain.
 pub(super) fn choose(named: Option<&Path>, wanted: usize, out: &Path) -> Result<Tree, Failure> {
-    let bar = output::spinner("looking for files");
-    // A few more than wanted, for those that turn out to be unreadable.
+    let bar = spinner("listing files");
+    // A few spare files, because some may be unreadable.
     let limit = wanted + wanted / 20 + 10;
     let out = fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
     let tree = match named {
@@ -67,10 +69,7 @@ pub(super) fn choose(named: Option<&Path>, wanted: usize, out: &Path) -> Result<
     };
     bar.finish_and_clear();
     if tree.files.is_empty() {
-        return Err(Failure::new(format!(
-            "{} holds no files; name a tree with --source",
-            tree.root.display()
-        )));
+        return Err(Failure::new(format!("{} has no files; name a tree with --source", tree.root.display())));
     }
     Ok(tree)
 }
@@ -81,8 +80,8 @@ fn toolchain() -> Option<PathBuf> {
     found.status.success().then(|| PathBuf::from(path.trim_end()))
 }
 
-/// Up to `limit` regular files below `root`, in the order of their paths. Links are not followed; what cannot be read
-/// is left out.
+/// Lists up to `limit` regular files below `root`, in the order of their paths. Links are not followed, and unreadable
+/// files are left out.
 fn list(root: &Path, limit: usize, out: &Path) -> Tree {
     let mut files = Vec::new();
     walk(root, Path::new(""), limit, out, &mut files);
@@ -91,7 +90,7 @@ fn list(root: &Path, limit: usize, out: &Path) -> Tree {
 
 fn walk(root: &Path, below: &Path, limit: usize, out: &Path, files: &mut Vec<PathBuf>) {
     let folder = root.join(below);
-    // The data folder itself may lie in the tree.
+    // The data folder may be inside the tree.
     if fs::canonicalize(&folder).is_ok_and(|folder| folder == out) {
         return;
     }
@@ -115,7 +114,7 @@ fn walk(root: &Path, below: &Path, limit: usize, out: &Path, files: &mut Vec<Pat
     }
 }
 
-/// Copies up to `wanted` files of the tree to `store`, and hashes them on the way.
+/// Copies up to `wanted` files of the tree to `store`, and hashes their contents.
 pub(super) fn copy(tree: &Tree, store: &Path, wanted: usize) -> Result<Vec<Copied>, Failure> {
     make_folders(&tree.files, store)?;
     let (first, spare) = tree.files.split_at(wanted.min(tree.files.len()));
@@ -135,7 +134,7 @@ pub(super) fn copy(tree: &Tree, store: &Path, wanted: usize) -> Result<Vec<Copie
     Ok(copied)
 }
 
-/// The folders of these files, which are in order.
+/// Creates the folders of these files, which are in order.
 fn make_folders(files: &[PathBuf], store: &Path) -> Result<(), Failure> {
     let mut last = None;
     for parent in files.iter().map(|file| file.parent().unwrap_or(Path::new(""))) {
@@ -148,7 +147,7 @@ fn make_folders(files: &[PathBuf], store: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies a file; `None` where it cannot be read.
+/// Copies a file. Returns `None` if it cannot be read.
 fn copy_one(root: &Path, store: &Path, path: &Path) -> Result<Option<Copied>, Failure> {
     let Ok(content) = fs::read(root.join(path)) else { return Ok(None) };
     let target = store.join(path);
@@ -163,7 +162,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("cannot write {}: {error}", path.display()))
 }
 
-/// How many regular files are left in the store, its quarantine's own files not counted.
+/// Counts the regular files in the store, without its quarantine.
 pub(super) fn count_files(store: &Path) -> Result<usize, Failure> {
     let mut left = vec![store.to_owned()];
     let mut n = 0;
@@ -187,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_come_in_the_order_of_their_paths_and_links_and_the_data_folder_do_not() {
+    fn list_orders_files_and_skips_links_and_data_folder() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for name in ["b/two", "b/one", "a", "out/index/CURRENT", "c/d/e"] {
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_has_the_contents_and_knows_their_hashes() {
+    fn copy_has_contents_and_hashes() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("from/x")).unwrap();
         File::create(folder.path().join("from/x/cat")).unwrap().write_all(b"meow").unwrap();

@@ -1,4 +1,4 @@
-//! Files of tombstones, carries, results and sealed openings.
+//! Content of files of tombstones, carries, results and sealed openings.
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
@@ -59,7 +59,7 @@ pub(super) fn result(r: &ResultRecord) -> Sheet {
     Sheet::default().with("page", r.page).with("seq", r.seq).hex("commitment", &r.commitment)
 }
 
-/// The container only: what is in it is sealed under the engine's key and the object's.
+/// Shows the container only. The content is sealed under a key of the engine and the key of the object.
 fn openings(header: Header, bytes: &[u8]) -> Inspected {
     let file = OpeningsFile::parse(bytes).map_err(|e| Malformed::of("openings")(&e))?;
     let sizes = || (0..header.n).filter_map(|i| file.get(i)).map(<[u8]>::len);
@@ -69,5 +69,5 @@ fn openings(header: Header, bytes: &[u8]) -> Inspected {
         .with("sealed_bytes", sizes().sum::<usize>())
         .with_some("shortest_bytes", sizes().min())
         .with_some("longest_bytes", sizes().max())
-        .with("content", "sealed: whoever has neither the keyring nor an object's key learns nothing"))
+        .with("content", "sealed: only the keyring and the key of the object open it"))
 }

@@ -1,4 +1,4 @@
-//! Leaves of the log.
+//! Content of log leaves.
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};

@@ -1,4 +1,4 @@
-//! `sexton inspect`: what is in a file, whichever of our formats it has.
+//! `sexton inspect`: shows the content of a file in any Sexton format.
 
 mod evidence;
 mod leaves;
@@ -7,26 +7,45 @@ mod sheet;
 mod signed;
 mod tiles;
 
-use crate::args::InspectArgs;
 use crate::output::{Failure, Output};
 use crate::verify::read;
+use clap::Args as ClapArgs;
 use sexton_proof::record::MAGIC;
 use sheet::Sheet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Largest file that is looked at: a file of openings for 2^20 objects is smaller.
+/// Largest file that is read. A file of openings for 2^20 objects is smaller.
 const FILE_BYTES_MAX: usize = 1 << 30;
 
 const SHOWN: u8 = 0;
 const MALFORMED: u8 = 1;
 
-/// A file that has a format's mark and breaks its rules; with what is wrong.
+/// Arguments of `sexton inspect`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Example:
+  sexton inspect sexton-demo/tombstones/001.tomb
+
+Exit codes:
+  0  shown
+  1  recognised, but malformed
+  2  wrong usage, unreadable, or not a Sexton file")]
+pub(crate) struct InspectArgs {
+    /// File to show
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Format of a file that has the mark of the format and breaks its rules, and the broken rule.
 struct Malformed {
     format: &'static str,
     why: String,
 }
 
-/// What became of looking at a file as one of a format.
+/// Content of a recognised file, or why it is malformed.
 type Inspected = Result<Sheet, Malformed>;
 
 impl Malformed {
@@ -44,7 +63,7 @@ pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure
     }
     match inspect(path, &bytes) {
         None => {
-            Err(refuse("is in no format of Sexton's (tiles of hashes are known by their path only)".into()))
+            Err(refuse("is in no Sexton format (a tile of hashes is recognised by its path only)".into()))
         }
         Some(Ok(sheet)) => {
             if args.json {
@@ -65,7 +84,7 @@ pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure
     }
 }
 
-/// Recognises the format; `None` where it is none of ours.
+/// Recognises the format. Returns `None` if the file has no Sexton format.
 fn inspect(path: &Path, bytes: &[u8]) -> Option<Inspected> {
     let begins = |mark: &[u8]| bytes.starts_with(mark);
     Some(match () {
@@ -89,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_none_of_ours_is_not_taken_for_something() {
+    fn inspect_foreign_file_is_not_recognised() {
         for bytes in [&b""[..], b"hello\n", b"\x7fELF\x02\x01\x01", &[0; 64], b"quorum\n"] {
             assert!(inspect(Path::new("somewhere/file"), bytes).is_none(), "{}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn no_cut_of_a_marked_file_makes_it_panic() {
+    fn inspect_truncated_file_is_malformed_without_panic() {
         let marks: [&[u8]; 8] = [
             &MAGIC,
             signed::PROOF_MARK,

@@ -1,8 +1,8 @@
-//! The private files of a data folder. No secret is ever shown, not even when a file is malformed.
+//! Content of the private files of a data folder. No secret is shown, not even of a malformed file.
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
-use sexton_proof::file;
+use sexton_proof::checked_text::{self, FEED_KEY_TITLE, HEAD_TITLE, KEYRING_TITLE};
 use sexton_proof::note::Signer;
 
 pub(super) const KEYRING_MARK: &[u8] = b"sexton keyring v0\n";
@@ -10,31 +10,23 @@ pub(super) const FEED_KEY_MARK: &[u8] = b"sexton feed key v0\n";
 pub(super) const HEAD_MARK: &[u8] = b"sexton head v0\n";
 pub(super) const SIGNING_KEY_MARK: &[u8] = b"PRIVATE+KEY+";
 
-/// The lines between the title and the check line, where that is the BLAKE3 hash of everything before it.
-fn checked_lines<'a>(bytes: &'a [u8], format: &'static str) -> Result<Vec<&'a str>, Malformed> {
-    let malformed = Malformed::of(format);
-    let text = std::str::from_utf8(bytes).map_err(|_| malformed(&"it is not text"))?;
-    let body = text.strip_suffix('\n').ok_or_else(|| malformed(&"it does not end with a line feed"))?;
-    let (body, last) = body.rsplit_once('\n').ok_or_else(|| malformed(&"its check line is missing"))?;
-    let found = last.strip_prefix("check ").ok_or_else(|| malformed(&"its check line is missing"))?;
-    let expected = hex::encode(file::root(format!("{body}\n").as_bytes()));
-    if found != expected {
-        return Err(malformed(&"its check line is not the BLAKE3 hash of what stands before it"));
-    }
-    Ok(body.lines().skip(1).collect())
+/// Returns the lines between the title and the check line of a checked text.
+fn checked_lines<'a>(bytes: &'a [u8], format: &'static str, title: &str) -> Result<Vec<&'a str>, Malformed> {
+    let body = checked_text::parse(bytes, title);
+    body.map(|body| body.lines().collect()).map_err(|e| Malformed::of(format)(&format_args!("it {e}")))
 }
 
 pub(super) fn keyring(bytes: &[u8]) -> Inspected {
     let malformed = Malformed::of("keyring");
     let mut keys = Vec::new();
-    for line in checked_lines(bytes, "keyring")? {
-        // The third word is the key: looked at for its length, and dropped.
+    for line in checked_lines(bytes, "keyring", KEYRING_TITLE)? {
+        // The third word is the key. Only its length is checked.
         let words: Vec<&str> = line.split(' ').collect();
         let ["key", class, month, secret] = words.as_slice() else {
             return Err(malformed(&"a line is not `key <class id> <yyyy-mm> <64 hex>`"));
         };
         if secret.len() != 64 {
-            return Err(malformed(&"a key has not 64 digits"));
+            return Err(malformed(&"a key does not have 64 digits"));
         }
         keys.push(Sheet::default().with("class", *class).with("due_month", *month));
     }
@@ -43,8 +35,8 @@ pub(super) fn keyring(bytes: &[u8]) -> Inspected {
 
 pub(super) fn feed_key(bytes: &[u8]) -> Inspected {
     let malformed = Malformed::of("feed key");
-    let lines = checked_lines(bytes, "feed key")?;
-    // The key is looked at for its form, and dropped.
+    let lines = checked_lines(bytes, "feed key", FEED_KEY_TITLE)?;
+    // Only the form of the key is checked.
     let is_key = |line: &str| {
         let digits = line.strip_prefix("key ").unwrap_or_default();
         digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -57,8 +49,10 @@ pub(super) fn feed_key(bytes: &[u8]) -> Inspected {
 
 pub(super) fn head(bytes: &[u8]) -> Inspected {
     let malformed = Malformed::of("head");
-    let lines = checked_lines(bytes, "head")?;
-    let [size, root] = lines.as_slice() else { return Err(malformed(&"it has not the lines size and root")) };
+    let lines = checked_lines(bytes, "head", HEAD_TITLE)?;
+    let [size, root] = lines.as_slice() else {
+        return Err(malformed(&"it does not have exactly the lines size and root"));
+    };
     let size: u64 = size
         .strip_prefix("size ")
         .and_then(|size| size.parse().ok())
@@ -84,11 +78,13 @@ mod tests {
     use super::*;
 
     fn checked(body: &str) -> Vec<u8> {
-        format!("{body}check {}\n", hex::encode(file::root(body.as_bytes()))).into_bytes()
+        let mut text = body.to_owned();
+        checked_text::append_check(&mut text);
+        text.into_bytes()
     }
 
     #[test]
-    fn the_key_of_the_feed_is_recognised_and_never_shown() {
+    fn feed_key_is_recognised_and_never_shown() {
         let secret = "5e".repeat(32);
         let good = checked(&format!("sexton feed key v0\nkey {secret}\n"));
         let Ok(sheet) = feed_key(&good) else { panic!("it is refused") };

@@ -1,30 +1,30 @@
-//! What is shown of a file: names and values, once for people and once as JSON.
+//! Names and values that are shown of a file, as text and as JSON.
 
+use crate::format;
 use crate::output::Output;
-use crate::show;
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 
-/// Names and values in their order. In JSON the names stand as they are, for people without their unit.
+/// Names and values in order. JSON has the names as they are, text has them without their unit.
 #[derive(Debug, Default)]
 pub(super) struct Sheet(Vec<(&'static str, Value)>);
 
-/// A value.
+/// Value of a sheet.
 #[derive(Debug)]
 pub(super) enum Value {
     Text(String),
     Number(u64),
     Yes(bool),
-    /// Unix ms; none where there is no such bound. Its name ends in `_ms`.
+    /// Unix ms, or `None` for a missing bound. Its name ends in `_ms`.
     Instant(Option<i64>),
-    /// A length of time in ms. Its name ends in `_ms`.
+    /// Length of time in ms. Its name ends in `_ms`.
     Length(u64),
     Texts(Vec<String>),
-    /// A sheet within this one.
+    /// Nested sheet.
     Sheet(Sheet),
-    /// Small sheets, each a line.
+    /// Small sheets, one per line.
     Rows(Vec<Sheet>),
-    /// Sheets one after the other.
+    /// Nested sheets, numbered.
     Sheets(Vec<Sheet>),
 }
 
@@ -59,7 +59,7 @@ impl From<usize> for Value {
 }
 
 impl Sheet {
-    /// A sheet that says first what the file is.
+    /// Creates a sheet that begins with the format of the file.
     pub(super) fn of(format: &str) -> Self {
         Sheet::default().with("format", format)
     }
@@ -69,7 +69,7 @@ impl Sheet {
         self
     }
 
-    /// The same where there is a value.
+    /// Adds a value if there is one.
     pub(super) fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
@@ -122,7 +122,7 @@ impl Sheet {
         }
     }
 
-    /// All of it in one line.
+    /// Returns the whole sheet in one line.
     fn line(&self) -> String {
         let mut line = String::new();
         for (at, (name, value)) in self.0.iter().enumerate() {
@@ -134,22 +134,22 @@ impl Sheet {
     }
 }
 
-/// A name for people: its unit stands in the value.
+/// Returns a name without its unit, which stands in the text of the value.
 fn label(name: &str) -> String {
     name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
 }
 
 impl Value {
-    /// The value in one line; with `raw` an instant's number of milliseconds too.
+    /// Returns the value in one line. With `raw`, an instant has its number of milliseconds too.
     fn text(&self, raw: bool) -> String {
         match self {
             Value::Text(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             Value::Yes(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Value::Instant(None) => "none".to_owned(),
-            Value::Instant(Some(ms)) if raw => format!("{} ({ms})", show::instant(*ms)),
-            Value::Instant(Some(ms)) => show::instant(*ms),
-            Value::Length(ms) => format!("{} ({ms})", show::length(*ms)),
+            Value::Instant(Some(ms)) if raw => format!("{} ({ms})", format::instant(*ms)),
+            Value::Instant(Some(ms)) => format::instant(*ms),
+            Value::Length(ms) => format!("{} ({ms})", format::length(*ms)),
             Value::Texts(texts) => texts.join(" "),
             Value::Sheet(sheet) => sheet.line(),
             Value::Rows(all) | Value::Sheets(all) => {

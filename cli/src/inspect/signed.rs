@@ -1,4 +1,4 @@
-//! What is signed, and by whom that is believed: receipts, checkpoints, policies. Nothing is verified here.
+//! Content of receipts, checkpoints and trust policies. Nothing is verified here.
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed, evidence, leaves};
@@ -13,9 +13,9 @@ use sexton_proof::record::{RECORD_BYTES, ResultRecord, Tombstone};
 use sexton_proof::tlog_proof::TlogProof;
 
 pub(super) const PROOF_MARK: &[u8] = b"c2sp.org/tlog-proof@";
-const UNVERIFIED: &str = "nothing here is verified; that is what `sexton verify` does";
+const UNVERIFIED: &str = "nothing here is verified; `sexton verify` verifies it";
 
-/// A receipt, or another program's tlog-proof.
+/// Shows a receipt, or a tlog-proof of another program.
 pub(super) fn proof(bytes: &[u8]) -> Inspected {
     let proof = TlogProof::parse(bytes).map_err(|e| Malformed::of("receipt")(&e))?;
     let format = if proof.extra.is_some() { "receipt" } else { "tlog-proof without extra data" };
@@ -52,12 +52,12 @@ fn opening(o: &Opening) -> Sheet {
         .hex("blinding", &o.r)
 }
 
-/// The tombstone in the receipt's chunk, where its number says it is.
+/// Returns the tombstone of a receipt, at its position in the chunk.
 fn tombstone(receipt: &Receipt) -> Option<Sheet> {
     Tombstone::from_bytes(record(&receipt.proof)?).ok().map(|t| evidence::tombstone(&t))
 }
 
-/// What an anonymised object was rewritten to.
+/// Shows the proof of the content that an anonymised object was rewritten to.
 fn result(result: &ResultProof) -> Sheet {
     let shown = record(&result.proof).and_then(|bytes| ResultRecord::from_bytes(bytes).ok());
     Sheet::default()
@@ -68,16 +68,16 @@ fn result(result: &ResultProof) -> Sheet {
         .with("chaining_values", Value::Texts(result.proof.siblings.iter().map(hex::encode).collect()))
 }
 
-/// The record in a proof's chunk, where its number says it is.
+/// Returns the record of a proof, at its position in the chunk.
 fn record(proof: &ChunkProof) -> Option<&[u8; RECORD_BYTES]> {
     let (records, _) = proof.chunk.as_chunks();
     records.get(usize::try_from((u64::from(proof.record) + 1) % 16).ok()?)
 }
 
-/// A checkpoint, a policy, or nothing that is ours.
+/// Shows a checkpoint or a trust policy. Returns `None` for any other text.
 pub(super) fn text(bytes: &[u8]) -> Option<Inspected> {
     if let Ok(note) = Note::parse(bytes) {
-        // A note by somebody else may well not be a checkpoint.
+        // A note of another program may be no checkpoint.
         return Checkpoint::parse(note.text()).ok().map(|_| checkpoint(bytes));
     }
     let text = std::str::from_utf8(bytes).ok()?;
@@ -99,7 +99,7 @@ fn checkpoint(bytes: &[u8]) -> Inspected {
         .with("signatures", Value::Rows(signatures.collect())))
 }
 
-/// Whether the first line that says something has one of a policy's forms.
+/// Returns `true` if the first line that is no comment has the form of a policy line.
 fn is_policy_like(text: &str) -> bool {
     let mut lines = text.lines().map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()));
     lines.find_map(|mut words| {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_policy_is_known_by_its_first_line_that_is_no_comment() {
+    fn policy_is_recognised_by_first_line_without_comment() {
         assert!(is_policy_like("# ours\n\n  log k u\n"));
         assert!(is_policy_like("quorum none\n"));
         for text in ["", "# only a comment\n", "log\n", "logs of 2026\n", "hello\nquorum none\n"] {

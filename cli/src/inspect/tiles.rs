@@ -1,4 +1,4 @@
-//! Tiles and entry bundles of a log (C2SP tlog-tiles).
+//! Content of tiles and entry bundles of a log (C2SP tlog-tiles).
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed, leaves};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 const HASH_BYTES: usize = 32;
 
-/// A bundle of entries: by its content where its first entry is a leaf, else by its path.
+/// Shows an entry bundle, which is recognised by its content if its first entry is a leaf, and otherwise by its path.
 pub(super) fn bundle(path: &Path, bytes: &[u8]) -> Option<Inspected> {
     let by_content = bytes.get(2..).is_some_and(|rest| rest.starts_with(leaves::MARK));
     let by_path = below_tile(path).is_some_and(|path| path.starts_with("tile/entries/"));
@@ -20,7 +20,7 @@ fn entries(bytes: &[u8]) -> Inspected {
     Ok(Sheet::of("entry bundle").with("entries", leaves.len()).with("entry", Value::Sheets(leaves)))
 }
 
-/// A tile of hashes, which nothing but its path tells from any other bytes.
+/// Shows a tile of hashes, which only its path tells from any other bytes.
 pub(super) fn tile(path: &Path, bytes: &[u8]) -> Option<Inspected> {
     let tile = TileId::parse(&below_tile(path)?).ok()?;
     let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
@@ -36,7 +36,7 @@ pub(super) fn tile(path: &Path, bytes: &[u8]) -> Option<Inspected> {
         .with("hashes", Value::Texts(hashes.iter().map(hex::encode).collect()))))
 }
 
-/// The path from its last folder `tile` on. A path that was given from further down is completed by where it leads.
+/// Returns the path from its last folder `tile` on. A relative path from below that folder is resolved first.
 fn below_tile(path: &Path) -> Option<String> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tile_is_known_by_its_path_and_must_be_as_wide_as_that_says() {
+    fn tile_is_recognised_by_path_and_has_its_width() {
         let at = |path: &str, bytes: usize| tile(Path::new(path), &vec![7; bytes]).map(|i| i.is_ok());
         assert_eq!(at("nowhere/log/tile/0/000.p/2", 64), Some(true));
         assert_eq!(at("nowhere/log/tile/1/x001/x234/067", 8192), Some(true));

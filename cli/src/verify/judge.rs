@@ -1,19 +1,19 @@
-//! One receipt under one policy.
+//! Verification of one receipt under one trust policy.
 
 use super::sources::{self, Source};
+use crate::format;
 use crate::output::Failure;
-use crate::show;
 use sexton_proof::policy::{Policy, PolicyError};
-use sexton_proof::receipt::{Outcome, RECEIPT_MAX_BYTES, Verdict, Verifier, VerifyError};
+use sexton_proof::receipt::{Compliance, RECEIPT_MAX_BYTES, Verdict, Verifier, VerifyError};
 use sexton_proof::record::Method;
 use sexton_proof::window::Span;
 use std::path::PathBuf;
 
-/// A receipt and what is to be thought of it.
+/// A receipt with its verdict.
 pub(super) struct Judged {
     pub(super) path: PathBuf,
     pub(super) standing: Standing,
-    /// What it says, where it is authentic, or would be if it were witnessed.
+    /// Content of a receipt that is authentic, or unwitnessed and otherwise authentic.
     pub(super) verdict: Option<Box<Verdict>>,
 }
 
@@ -23,7 +23,7 @@ impl Judged {
     }
 }
 
-/// How a receipt stands.
+/// Standing of a receipt, one for each outcome that `sexton verify` tells apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Kept,
@@ -37,7 +37,7 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    /// The exit code.
+    /// Returns the exit code.
     pub(super) fn code(&self) -> u8 {
         match self {
             Standing::Kept => 0,
@@ -49,7 +49,7 @@ impl Standing {
         }
     }
 
-    /// The word for it in JSON.
+    /// Returns the word for it in JSON.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Standing::Kept => "kept",
@@ -64,19 +64,19 @@ impl Standing {
     }
 }
 
-impl From<Outcome> for Standing {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Kept => Standing::Kept,
-            Outcome::Early { by_ms } => Standing::Early { by_ms },
-            Outcome::Late { by_ms } => Standing::Late { by_ms },
-            Outcome::AfterHold { by_ms } => Standing::AfterHold { by_ms },
-            Outcome::NotADeletion(method) => Standing::NotADeletion { method },
+impl From<Compliance> for Standing {
+    fn from(compliance: Compliance) -> Self {
+        match compliance {
+            Compliance::Kept => Standing::Kept,
+            Compliance::Early { by_ms } => Standing::Early { by_ms },
+            Compliance::Late { by_ms } => Standing::Late { by_ms },
+            Compliance::AfterHold { by_ms } => Standing::AfterHold { by_ms },
+            Compliance::NotADeletion(method) => Standing::NotADeletion { method },
         }
     }
 }
 
-/// The same logs and witnesses without the quorum: see [`Judge`].
+/// Returns a policy with the same logs and witnesses, and no quorum. [`Judge`] needs it.
 pub(super) fn without_quorum(policy: &Policy) -> Result<Policy, PolicyError> {
     let logs = policy.logs().iter().map(|log| format!("log {}\n", log.verifier));
     let witnesses = policy.witnesses().iter().map(|w| format!("witness {} {}\n", w.name, w.verifier));
@@ -85,16 +85,15 @@ pub(super) fn without_quorum(policy: &Policy) -> Result<Policy, PolicyError> {
 
 /// Judges receipts under one policy.
 ///
-/// The quorum is asked for last: everything else is verified under the same logs and witnesses without it. So a
-/// receipt that is forged *and* unwitnessed is called not valid, and of one that is only unwitnessed it can be said
-/// what it claims.
+/// The quorum is checked last. Everything else is verified under the same logs and witnesses without it. So a receipt
+/// that is forged *and* unwitnessed is not valid, and the content of one that is only unwitnessed can be shown.
 pub(super) struct Judge<'p> {
     policy: &'p Policy,
     verifier: Verifier<'p>,
     within: Option<Within>,
 }
 
-/// How soon after a deletion a cosignature must be dated to count.
+/// Largest time from a deletion to the date of a cosignature that counts.
 #[derive(Clone, Copy)]
 struct Within {
     span: Span,
@@ -102,7 +101,7 @@ struct Within {
 }
 
 impl<'p> Judge<'p> {
-    /// `without_quorum` is what [`without_quorum`] makes of `policy`.
+    /// Creates a judge. `without_quorum` is the result of [`without_quorum`] for `policy`.
     pub(super) fn new(
         policy: &'p Policy,
         without_quorum: &'p Policy,
@@ -123,13 +122,13 @@ impl<'p> Judge<'p> {
             Ok(Err(error)) => (Standing::NotValid { check: check(&error), why: error.to_string() }, None),
             Ok(Ok(verdict)) => {
                 let unwitnessed = self.unwitnessed(&verdict).map(|why| Standing::Unwitnessed { why });
-                (unwitnessed.unwrap_or_else(|| verdict.outcome().into()), Some(Box::new(verdict)))
+                (unwitnessed.unwrap_or_else(|| verdict.compliance().into()), Some(Box::new(verdict)))
             }
         };
         Judged { path, standing, verdict }
     }
 
-    /// Why the cosignatures are not what the policy and the caller ask for, where they are not.
+    /// Returns why the cosignatures do not satisfy the policy and `--witnessed-within`; `None` if they do.
     fn unwitnessed(&self, verdict: &Verdict) -> Option<String> {
         let quorum = self.policy.quorum()?;
         let counting: Vec<(String, u64)> = match self.within {
@@ -144,10 +143,11 @@ impl<'p> Judge<'p> {
             return None;
         }
         let found = match verdict.cosignatures.as_slice() {
-            [] => "nobody of this policy cosigned the checkpoint".to_owned(),
+            [] => "no witness of this policy cosigned the checkpoint".to_owned(),
             all => {
-                let one = |(name, at_s): &(String, u64)| format!("{name} at {}", show::instant(ms_of(*at_s)));
-                format!("cosigned by {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
+                let text =
+                    |(name, at_s): &(String, u64)| format!("{name} at {}", format::instant(ms_of(*at_s)));
+                format!("cosigned by {}", all.iter().map(text).collect::<Vec<_>>().join(", "))
             }
         };
         Some(match self.within {
@@ -159,7 +159,7 @@ impl<'p> Judge<'p> {
 
 impl Within {
     fn new(span: Span, policy: &Policy) -> Result<Self, Failure> {
-        // A policy without a quorum would be met by nobody's cosignature, and the question answered with yes.
+        // No cosignature at all would satisfy a policy without a quorum.
         if policy.quorum().is_none() {
             return Err(Failure::new(
                 "--witnessed-within needs a policy with a quorum; this one says \"quorum none\"",
@@ -171,12 +171,12 @@ impl Within {
     }
 }
 
-/// Cosignatures are dated in Unix seconds.
+/// Converts the date of a cosignature from Unix seconds to ms.
 fn ms_of(at_s: u64) -> i64 {
     i64::try_from(at_s).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
-/// Which check of `docs/format.md` §5 failed; none where the file is not a receipt to begin with.
+/// Returns the number of the failed check in `docs/format.md` §5, or `None` if the file is no receipt at all.
 fn check(error: &VerifyError) -> Option<u8> {
     use VerifyError as E;
     Some(match error {
@@ -196,7 +196,7 @@ fn check(error: &VerifyError) -> Option<u8> {
     })
 }
 
-/// What each check asks, for people.
+/// Returns the subject of a check, in words.
 pub(super) fn check_name(check: u8) -> &'static str {
     match check {
         1 => "the checkpoint under the policy",
@@ -215,7 +215,7 @@ pub(super) fn check_name(check: u8) -> &'static str {
 mod tests {
     use super::*;
 
-    /// The vectors of receipts: name and bytes.
+    /// Returns the receipt vectors: name and bytes.
     fn vectors() -> Vec<(String, Vec<u8>)> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proof/vectors/receipt.txt");
         let text = std::fs::read_to_string(path).unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_receipt_that_the_vectors_refuse_fails_a_check_with_a_number_unless_it_is_none() {
+    fn check_rejected_vector_has_a_number_unless_no_receipt() {
         let vectors = vectors();
         let policy = Policy::parse(vectors[0].1.clone()).unwrap();
         let mut refused = 0;
@@ -243,11 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_hold_kept_is_called_neither_late_nor_kept_and_what_the_host_deleted_is_no_deletion() {
-        let after_hold = Standing::from(Outcome::AfterHold { by_ms: 5 });
+    fn standing_after_hold_is_3_and_released_is_5() {
+        let after_hold = Standing::from(Compliance::AfterHold { by_ms: 5 });
         assert_eq!((after_hold.code(), after_hold.name()), (3, "after-hold"));
-        let released = Standing::from(Outcome::NotADeletion(Method::Released));
+        let released = Standing::from(Compliance::NotADeletion(Method::Released));
         assert_eq!((released.code(), released.name()), (5, "not-a-deletion"));
-        assert_eq!(Standing::from(Outcome::Kept).code(), 0);
+        assert_eq!(Standing::from(Compliance::Kept).code(), 0);
     }
 }

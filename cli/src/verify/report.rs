@@ -1,9 +1,9 @@
-//! What `sexton verify` says.
+//! Output of `sexton verify`.
 
-use super::Tally;
+use super::Results;
 use super::judge::{Judged, Standing, check_name};
+use crate::format;
 use crate::output::Output;
-use crate::show;
 use serde_json::{Value, json};
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, printable};
 use sexton_proof::leaf::Disposition;
@@ -11,7 +11,7 @@ use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
 use sexton_proof::record::Method;
 
-/// What the exit codes stand for, in a summary, the worst first.
+/// Exit codes with their names in the summary, worst first.
 const KINDS: [(u8, &str); 6] = [
     (1, "not valid"),
     (2, "unreadable"),
@@ -21,38 +21,37 @@ const KINDS: [(u8, &str); 6] = [
     (0, "authentic, promise kept"),
 ];
 
-pub(super) fn text(tally: &Tally, policy: &Policy, output: &mut Output) {
-    for judged in &tally.told {
-        one(judged, output);
+pub(super) fn text(results: &Results, policy: &Policy, output: &mut Output) {
+    for judged in &results.shown {
+        print(judged, output);
     }
-    let total: usize = tally.codes.iter().sum();
+    let total: usize = results.codes.iter().sum();
     if total > 1 {
         let kinds = KINDS.iter().filter_map(|(code, name)| {
-            let n = tally.codes.get(usize::from(*code)).copied().filter(|n| *n > 0)?;
-            Some(format!("{} {name}", show::count(n as u64)))
+            let n = results.codes.get(usize::from(*code)).copied().filter(|n| *n > 0)?;
+            Some(format!("{} {name}", format::count(n as u64)))
         });
         let summary = format!(
             "{}: {}",
-            show::counted(total, "receipt", "receipts"),
+            format::counted(total, "receipt", "receipts"),
             kinds.collect::<Vec<_>>().join(", ")
         );
-        let summary = if tally.worst() == 0 { output.good(summary) } else { output.strong(summary) };
+        let summary = if results.worst() == 0 { output.good(summary) } else { output.strong(summary) };
         output.line(summary);
     }
-    if tally.codes.first().is_some_and(|kept| *kept > 0) {
+    if results.codes.first().is_some_and(|kept| *kept > 0) {
         output.line(output.faint("What a valid receipt does not prove:"));
-        for sentence in DOES_NOT_PROVE {
-            output.line(output.faint(format_args!("  {sentence}")));
+        for statement in DOES_NOT_PROVE {
+            output.line(output.faint(format_args!("  {statement}")));
         }
         if policy.quorum().is_none() {
-            let sentence =
-                "  This policy asks for no witnesses: for its times there is only the operator's word.";
-            output.line(output.faint(sentence));
+            let statement = "  This policy asks for no witnesses: only the operator vouches for the times.";
+            output.line(output.faint(statement));
         }
     }
 }
 
-fn one(judged: &Judged, output: &mut Output) {
+fn print(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
     let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
     let done = if anonymised { "anonymised" } else { "deleted" };
@@ -64,16 +63,16 @@ fn one(judged: &Judged, output: &mut Output) {
         Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
         Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
         Standing::Early { by_ms } => {
-            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), format::length(*by_ms))
         }
         Standing::Late { by_ms } => {
-            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), show::length(*by_ms))
+            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), format::length(*by_ms))
         }
         Standing::AfterHold { by_ms } => {
             format!(
-                "{} {path}\n  {done} {} after its ceiling: a legal hold had kept it, as the operator recorded",
+                "{} {path}\n  {done} {} after its ceiling: a legal hold kept it, as the operator recorded",
                 output.strong("after a hold:"),
-                show::length(*by_ms)
+                format::length(*by_ms)
             )
         }
         Standing::Unwitnessed { why } => {
@@ -86,20 +85,20 @@ fn one(judged: &Judged, output: &mut Output) {
     };
     output.line(head);
     if let Some(verdict) = &judged.verdict {
-        said(verdict, output);
+        print_content(verdict, output);
     }
 }
 
-fn said(v: &Verdict, output: &mut Output) {
+fn print_content(v: &Verdict, output: &mut Output) {
     let mut line = |name: &str, value: String| output.line(format_args!("  {name:<9} {value}"));
     let size = if v.size_bytes == SIZE_UNKNOWN {
         String::new()
     } else {
-        format!(", {} bytes", show::count(v.size_bytes))
+        format!(", {} bytes", format::count(v.size_bytes))
     };
     line("object", format!("{}{size}", printable(&v.key)));
     line("promise", promise(v));
-    line("ended", format!("{}, {} ({})", show::instant(v.time_ms), v.method, show::reason(v.reason)));
+    line("ended", format!("{}, {} ({})", format::instant(v.time_ms), v.method, format::reason(v.reason)));
     if let Some(digest) = &v.result_digest {
         let digest = if digest.is_empty() {
             "the store gave no digest".to_owned()
@@ -109,17 +108,17 @@ fn said(v: &Verdict, output: &mut Output) {
         line("rewritten", digest);
     }
     if v.floor_ms != NO_FLOOR {
-        line("floor", format!("{}{}", show::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
+        line("floor", format!("{}{}", format::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
     }
     if v.ceiling_ms != NO_CEILING {
-        line("ceiling", format!("{}{}", show::instant(v.ceiling_ms), relation(v.time_ms, v.ceiling_ms)));
+        line("ceiling", format!("{}{}", format::instant(v.ceiling_ms), relation(v.time_ms, v.ceiling_ms)));
     }
     line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
 }
 
-/// What a method that is no deletion of ours needs to be said beside it.
+/// Returns the explanation of a method that is no deletion by the engine.
 fn ended_as(method: Method) -> &'static str {
-    if method == Method::Released { ": the host says that it deleted it itself" } else { "" }
+    if method == Method::Released { ": the host states that it deleted the object by itself" } else { "" }
 }
 
 fn promise(v: &Verdict) -> String {
@@ -133,13 +132,13 @@ fn promise(v: &Verdict) -> String {
         (None, Some(within)) => format!("{done} within {within}"),
         (None, None) => String::new(),
     };
-    let start = show::instant(v.start_ms);
+    let start = format::instant(v.start_ms);
     format!("class {} version {}: {bounds} of {start} ({})", v.class_name, v.class_version, v.zone)
 }
 
-/// Where a bound lies, seen from the end.
+/// Returns the position of a bound relative to the end.
 fn relation(time_ms: i64, bound_ms: i64) -> String {
-    let apart = show::length(time_ms.abs_diff(bound_ms));
+    let apart = format::length(time_ms.abs_diff(bound_ms));
     match time_ms.cmp(&bound_ms) {
         std::cmp::Ordering::Less => format!(", {apart} later"),
         std::cmp::Ordering::Equal => ", the same instant".into(),
@@ -147,11 +146,11 @@ fn relation(time_ms: i64, bound_ms: i64) -> String {
     }
 }
 
-pub(super) fn json(tally: &Tally, policy: &Policy, output: &mut Output) {
-    let receipts: Vec<Value> = tally.told.iter().map(receipt).collect();
-    let [kept, not_valid, unreadable, early_or_late, unwitnessed, not_a_deletion] = tally.codes;
+pub(super) fn json(results: &Results, policy: &Policy, output: &mut Output) {
+    let receipts: Vec<Value> = results.shown.iter().map(receipt).collect();
+    let [kept, not_valid, unreadable, early_or_late, unwitnessed, not_a_deletion] = results.codes;
     output.json(&json!({
-        "code": tally.worst(),
+        "code": results.worst(),
         "counts": {
             "kept": kept,
             "not_valid": not_valid,

@@ -1,20 +1,20 @@
-//! Which files are receipts, and their bytes.
+//! Receipt files: search in folders, and reading.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// How the names of receipts end where folders are looked through.
+/// File name extension of receipts in a folder.
 const EXTENSION: &str = "tlog-proof";
 
-/// A receipt to be read, or why there is none.
+/// Path of a receipt, or a path with a problem.
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) problem: Option<String>,
 }
 
-/// The files named, and those in the folders named, in the order of their paths: a demo's receipts of one batch then
-/// come one after the other, which is much faster to verify.
+/// Returns the named files, and the receipts in the named folders in the order of their paths. Receipts of one batch
+/// are then adjacent, which is much faster to verify.
 pub(super) fn gather(arguments: &[PathBuf]) -> Vec<Source> {
     let mut sources = Vec::new();
     for path in arguments {
@@ -27,7 +27,7 @@ pub(super) fn gather(arguments: &[PathBuf]) -> Vec<Source> {
         walk(path, &mut found, &mut sources);
         found.sort();
         if found.is_empty() && sources.len() == before {
-            let problem = Some(format!("the folder holds no *.{EXTENSION}"));
+            let problem = Some(format!("the folder has no *.{EXTENSION}"));
             sources.push(Source { path: path.clone(), problem });
         }
         sources.extend(found.into_iter().map(|path| Source { path, problem: None }));
@@ -42,7 +42,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>, problems: &mut Vec<Source>) {
             for entry in entries {
                 let entry = entry?;
                 let (path, kind) = (entry.path(), entry.file_type()?);
-                // Links to folders are not followed, so that a circle of them ends.
+                // Links to folders are not followed, because links may form a cycle.
                 if kind.is_dir() {
                     left.push(path);
                 } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
@@ -57,8 +57,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>, problems: &mut Vec<Source>) {
     }
 }
 
-/// The bytes of a file that should have at most `most`; one more than that is read, so that a longer file is known by
-/// its length without being read.
+/// Reads a file of at most `most` bytes. Of a longer file, one byte more than that is returned, and no more is read.
 pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {

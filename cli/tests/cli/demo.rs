@@ -11,13 +11,13 @@ fn check(folder: &Path) -> crate::run::Ran {
 }
 
 #[test]
-fn a_demo_deletes_every_file_on_its_time_and_says_so_in_json() {
+fn demo_deletes_every_file_on_time() {
     let demo = Demo::shared();
     assert_eq!(demo.ran.code, 0, "{:?}", demo.ran);
-    let told = demo.ran.json();
-    assert_eq!(told["as_promised"], true);
-    assert_eq!(told["files"], 200);
-    let classes = told["classes"].as_array().unwrap();
+    let value = demo.ran.json();
+    assert_eq!(value["as_promised"], true);
+    assert_eq!(value["files"], 200);
+    let classes = value["classes"].as_array().unwrap();
     let names: Vec<_> = classes.iter().map(|class| class["class"].as_str().unwrap()).collect();
     assert_eq!(names, ["upload-3h", "log-73h", "data-30d", "log-6mo"]);
     for class in classes {
@@ -29,23 +29,23 @@ fn a_demo_deletes_every_file_on_its_time_and_says_so_in_json() {
         assert!(p50 <= p99 && p99 <= max && max > 0, "{class}");
         assert!(class["least_margin_ms"].as_i64().unwrap() > 0, "{class}");
     }
-    assert_eq!(told["receipts"]["issued"], 200);
-    assert_eq!(told["receipts"]["valid"], 200);
-    assert_eq!(told["receipts"]["changed_refused"], true);
-    assert_eq!(told["check"]["sound"], true);
-    assert_eq!(told["names"]["found"], 0);
-    assert!(told["names"]["searched"].as_u64().unwrap() >= 200);
-    assert!(told["seconds"].as_f64().unwrap() > 0.0);
-    for path in told["paths"].as_object().unwrap().values() {
+    assert_eq!(value["receipts"]["issued"], 200);
+    assert_eq!(value["receipts"]["valid"], 200);
+    assert_eq!(value["receipts"]["changed_refused"], true);
+    assert_eq!(value["check"]["sound"], true);
+    assert_eq!(value["names"]["found"], 0);
+    assert!(value["names"]["searched"].as_u64().unwrap() >= 200);
+    assert!(value["seconds"].as_f64().unwrap() > 0.0);
+    for path in value["paths"].as_object().unwrap().values() {
         assert!(Path::new(path.as_str().unwrap()).exists(), "{path}");
     }
 }
 
 #[test]
-fn the_command_that_a_demo_names_verifies_all_its_receipts_and_the_changed_one_is_refused() {
+fn demo_command_verifies_receipts_and_refuses_changed_one() {
     let demo = Demo::shared();
-    let told = demo.ran.json();
-    let command = told["verify"].as_str().unwrap();
+    let value = demo.ran.json();
+    let command = value["verify"].as_str().unwrap();
     let arguments: Vec<&str> = command.split(' ').skip(1).chain(["--json"]).collect();
     let verified = sexton(&arguments);
     assert_eq!(verified.code, 0, "{verified:?}");
@@ -59,11 +59,11 @@ fn the_command_that_a_demo_names_verifies_all_its_receipts_and_the_changed_one_i
     let refused = sexton(words.iter().map(AsRef::as_ref).chain([policy.as_os_str()]));
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stdout.starts_with("not valid:"), "{refused:?}");
-    assert!(refused.stdout.contains("expected"), "both values are named: {refused:?}");
+    assert!(refused.stdout.contains("expected"), "the message names both values: {refused:?}");
 }
 
 #[test]
-fn inspect_recognises_every_file_of_a_demo_and_shows_no_secret() {
+fn inspect_recognises_demo_files_and_shows_no_secret() {
     let demo = Demo::shared();
     let keyring = fs::read_to_string(demo.path("keys/keyring")).unwrap();
     let feed_key = fs::read_to_string(demo.path("keys/feed.key")).unwrap();
@@ -74,14 +74,14 @@ fn inspect_recognises_every_file_of_a_demo_and_shows_no_secret() {
         .collect();
     assert!(!secrets.is_empty());
     let signing_key = fs::read_to_string(demo.path("keys/log.key")).unwrap();
-    // PRIVATE+KEY+<name>+<hash>+<base64>, in which there may be more of them.
+    // PRIVATE+KEY+<name>+<hash>+<base64>. The base64 text may contain more plus signs.
     secrets.push(signing_key.trim_end().splitn(5, '+').nth(4).unwrap().to_owned());
     assert!(secrets.iter().all(|secret| secret.len() >= 44));
 
     let mut formats = std::collections::BTreeSet::new();
     let mut receipts = 0;
     for file in demo.our_files() {
-        // A process for each of 200 receipts would show nothing more than for a few.
+        // A few of the 200 receipts are enough.
         let is_receipt = file.starts_with(demo.path("receipts"));
         receipts += u32::from(is_receipt);
         let partial = file.parent().is_some_and(|parent| parent.extension().is_some_and(|e| e == "p"));
@@ -116,7 +116,7 @@ fn inspect_recognises_every_file_of_a_demo_and_shows_no_secret() {
 }
 
 #[test]
-fn inspect_tells_the_malformed_from_the_foreign() {
+fn inspect_malformed_is_1_and_foreign_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let inspect = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -127,13 +127,13 @@ fn inspect_tells_the_malformed_from_the_foreign() {
     let cut = inspect("cut.tomb", &tombstones[..tombstones.len() - 1]);
     assert_eq!(cut.code, 1, "{cut:?}");
     assert!(cut.stdout.starts_with("malformed tombstones: "), "{cut:?}");
-    inspect("cat.jpg", b"\xff\xd8\xff\xe0").assert_refused("in no format of Sexton's");
+    inspect("cat.jpg", b"\xff\xd8\xff\xe0").assert_refused("in no Sexton format");
     sexton(["inspect", "/nowhere/at/all"]).assert_refused("/nowhere/at/all cannot be read");
     sexton([OsStr::new("inspect"), folder.path().as_os_str()]).assert_refused("cannot be read");
 }
 
 #[test]
-fn check_finds_a_demo_sound_and_a_flipped_byte_of_its_tombstones() {
+fn check_of_demo_is_sound_until_a_byte_flips() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
     copy_folder(&Demo::shared().folder, &copy);
@@ -156,15 +156,15 @@ fn check_finds_a_demo_sound_and_a_flipped_byte_of_its_tombstones() {
 }
 
 #[test]
-fn check_makes_no_engine_where_there_is_none() {
+fn check_without_data_folder_creates_none() {
     let folder = tempfile::tempdir().unwrap();
-    check(folder.path()).assert_refused("is not a data folder of Sexton's");
+    check(folder.path()).assert_refused("is not a data folder of Sexton");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    check(&folder.path().join("missing")).assert_refused("is not a data folder of Sexton's");
+    check(&folder.path().join("missing")).assert_refused("is not a data folder of Sexton");
 }
 
 #[test]
-fn a_data_folder_that_another_process_has_open_is_refused_in_one_sentence() {
+fn check_of_open_data_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let open = Engine::open(folder.path(), &Options::new("sexton.test/cli")).unwrap();
     check(folder.path()).assert_refused("is open in another process");
@@ -173,7 +173,7 @@ fn a_data_folder_that_another_process_has_open_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_demo_never_touches_a_folder_that_is_not_empty() {
+fn demo_in_nonempty_folder_is_refused_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let precious = folder.path().join("precious");
     write(&precious, "mine");
@@ -186,7 +186,7 @@ fn a_demo_never_touches_a_folder_that_is_not_empty() {
 }
 
 #[test]
-fn a_demo_with_fewer_files_than_asked_says_so_and_goes_on_and_leaves_the_source_alone() {
+fn demo_with_small_source_goes_on_and_keeps_the_source() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::create_dir_all(source.join("pictures")).unwrap();
@@ -214,5 +214,5 @@ fn a_demo_with_fewer_files_than_asked_says_so_and_goes_on_and_leaves_the_source_
         OsStr::new("--out"),
         again.as_os_str(),
     ];
-    sexton(words).assert_refused("holds no files");
+    sexton(words).assert_refused("has no files");
 }

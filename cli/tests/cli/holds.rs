@@ -1,6 +1,6 @@
 //! `hold`.
 
-use crate::yard::{HOUR_MS, WHY, Yard};
+use crate::sandbox::{HOUR_MS, Sandbox, WHY};
 use serde_json::{Value, json};
 use sexton::Registration;
 
@@ -14,54 +14,54 @@ fn words(words: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_hold_is_placed_listed_and_lifted() {
-    let yard = Yard::new();
-    yard.registered("files", HOUR_MS, &["a", "b"]);
+fn hold_is_placed_listed_and_lifted() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a", "b"]);
     let hold = place(&["--key", "a"]);
-    let (text, told) = yard.dry(&words(&hold));
+    let (text, value) = sandbox.dry(&words(&hold));
     assert_eq!(text.stdout, "hold \"case 7\" would be placed on the key \"a\"\n");
-    assert_eq!((&told["id"], &told["too_late"]), (&Value::Null, &json!([])));
-    let told = yard.json(&words(&hold));
-    assert_eq!(told["id"].as_str().unwrap().len(), 32);
-    assert_eq!(told["selector"], json!({ "keys": ["61"] }));
-    assert_eq!((&told["event"], &told["review_ms"]), (&false.into(), &32_503_593_600_000_i64.into()));
+    assert_eq!((&value["id"], &value["too_late"]), (&Value::Null, &json!([])));
+    let value = sandbox.json(&words(&hold));
+    assert_eq!(value["id"].as_str().unwrap().len(), 32);
+    assert_eq!(value["selector"], json!({ "keys": ["61"] }));
+    assert_eq!((&value["event"], &value["review_ms"]), (&false.into(), &32_503_593_600_000_i64.into()));
 
-    let text = yard.ok(&["hold", "list", "DATA"]).stdout;
+    let text = sandbox.ok(&["hold", "list", "DATA"]).stdout;
     assert!(
         text.starts_with("case 7 on the key \"a\"\n  placed ") && text.contains("by Ada: because"),
         "{text}"
     );
-    let ran = yard.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    let ran = sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     assert!(ran.stdout.contains("1 deleted") && ran.stdout.contains("1 kept by legal holds"), "{ran:?}");
-    assert!(yard.has("a") && !yard.has("b"));
-    assert_eq!(yard.json(&["status", "DATA"])["classes"]["files"]["held"], 1);
+    assert!(sandbox.has("a") && !sandbox.has("b"));
+    assert_eq!(sandbox.json(&["status", "DATA"])["classes"]["files"]["held"], 1);
 
     let lift = [&["hold", "lift", "DATA", "case 7"], &WHY[..]].concat();
-    let (text, _) = yard.dry(&lift);
-    let expected = "hold \"case 7\" would be lifted from the key \"a\"\n  what it kept past its ceiling goes in 7 d 0 h\n";
+    let (text, _) = sandbox.dry(&lift);
+    let expected = "hold \"case 7\" would be lifted from the key \"a\"\n  objects past their ceiling are deleted in 7 d 0 h\n";
     assert_eq!(text.stdout, expected);
-    let told = yard.json(&lift);
-    assert_eq!(told["lifted"]["grace_ms"], 7 * 24 * HOUR_MS);
-    assert_eq!(yard.ok(&["hold", "list", "DATA"]).stdout, "no hold stands\n");
-    let all = yard.json(&["hold", "list", "DATA", "--all"]);
+    let value = sandbox.json(&lift);
+    assert_eq!(value["lifted"]["grace_ms"], 7 * 24 * HOUR_MS);
+    assert_eq!(sandbox.ok(&["hold", "list", "DATA"]).stdout, "no hold stands\n");
+    let all = sandbox.json(&["hold", "list", "DATA", "--all"]);
     assert_eq!((all[0]["name"].as_str(), &all[0]["lifted"]["author"]), (Some("case 7"), &"Ada".into()));
-    assert!(yard.ok(&["hold", "list", "DATA", "--all"]).stdout.contains("\n  lifted "));
+    assert!(sandbox.ok(&["hold", "list", "DATA", "--all"]).stdout.contains("\n  lifted "));
 }
 
 #[test]
-fn a_hold_covers_a_prefix_a_subject_or_a_class_and_hexadecimal_is_bytes() {
-    let yard = Yard::new();
+fn hold_covers_prefix_subject_class_or_keys() {
+    let sandbox = Sandbox::new();
     let key = b"\xff\x00";
     let subject = Registration { subject: b"anna", ..Registration::new("slow", key) };
-    yard.register(subject);
+    sandbox.register(subject);
     let held = |more: &[&str]| {
         let hold = place(more);
-        yard.json(&words(&hold));
-        let plan = yard.json(&["plan", "DATA", "--until", "+1y"]);
+        sandbox.json(&words(&hold));
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+1y"]);
         let lift = [&["hold", "lift", "DATA", "case 7", "--grace", "0"], &WHY[..]].concat();
-        yard.ok(&lift);
-        // The next planning finds out what it had covered.
-        assert!(yard.engine().next_batch().unwrap().is_none());
+        sandbox.ok(&lift);
+        // The next planning finds the objects that it covered.
+        assert!(sandbox.engine().next_batch().unwrap().is_none());
         (plan["objects"][0]["action"].clone(), plan["objects"][0]["hold"].clone())
     };
     let yes = (json!("hold"), json!("case 7"));
@@ -76,10 +76,10 @@ fn a_hold_covers_a_prefix_a_subject_or_a_class_and_hexadecimal_is_bytes() {
 }
 
 #[test]
-fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
-    let yard = Yard::new();
-    yard.hold("taken", &["--class", "slow"]);
-    let refused = |hold: &[String], why: &str| yard.refused(&words(hold), why);
+fn hold_invalid_is_refused_with_reason() {
+    let sandbox = Sandbox::new();
+    sandbox.hold("taken", &["--class", "slow"]);
+    let refused = |hold: &[String], why: &str| sandbox.refused(&words(hold), why);
     refused(&place(&["--key", ""]), "an empty key would select nothing");
     refused(&place(&["--subject", ""]), "an empty subject");
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
@@ -95,7 +95,7 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
     };
     refused(&other("case 7", "taken"), "a hold named \"taken\" stands already");
     refused(&other("2999-12-31", "2020-01-01"), "lies in the past");
-    refused(&other("2999-12-31", "2999-02-29"), "a day is one that exists");
+    refused(&other("2999-12-31", "2999-02-29"), "expected a day that exists");
     refused(&other("because", ""), "it has 0 bytes");
 
     let lift = |more: &[&str]| {
@@ -109,19 +109,19 @@ fn what_cannot_be_placed_or_lifted_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn what_is_on_its_way_to_deletion_already_is_too_late_and_listed() {
-    let yard = Yard::new();
-    yard.registered("files", HOUR_MS, &["a", "b"]);
-    let engine = yard.engine();
-    // It was planned, and the process ended before the store had answered.
+fn hold_on_object_in_flight_lists_it_as_too_late() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a", "b"]);
+    let engine = sandbox.engine();
+    // The batch is planned, and the process ends before the store answers.
     drop(engine.next_batch().unwrap().unwrap());
     drop(engine);
     let hold = place(&["--key", "a"]);
-    let ran = yard.run(&words(&hold));
+    let ran = sandbox.run(&words(&hold));
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
-        ran.stdout.contains("too late: ") && ran.stdout.contains("on its way to deletion already"),
+        ran.stdout.contains("too late: ") && ran.stdout.contains("already on its way to deletion"),
         "{ran:?}"
     );
-    assert!(yard.ok(&["hold", "list", "DATA"]).stdout.starts_with("case 7 on the key \"a\"\n"));
+    assert!(sandbox.ok(&["hold", "list", "DATA"]).stdout.starts_with("case 7 on the key \"a\"\n"));
 }

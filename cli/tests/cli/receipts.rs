@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const NEW_YEAR_MS: i64 = 1_767_225_600_000;
 const HOUR_MS: i64 = 3_600_000;
 
-/// A store that answers for every object the same.
+/// Store that gives every object the same answer.
 struct Always(Answer);
 
 impl Store for Always {
@@ -28,7 +28,7 @@ impl Store for Always {
     }
 }
 
-/// A folder with receipts and policies of a small engine in memory.
+/// Folder with receipts and trust policies of a small engine in memory.
 struct Bench {
     folder: TempDir,
     engine: Engine,
@@ -62,7 +62,7 @@ impl Bench {
         self.path(name)
     }
 
-    /// The receipt of an upload that is enforced `after_ms` its start, with this answer of the store.
+    /// Writes the receipt of an upload that is enforced `after_ms` after its start, with this answer of the store.
     fn receipt(&self, name: &str, answer: Answer, after_ms: i64) -> PathBuf {
         let start_ms = self.engine.now_ms();
         let upload = Registration {
@@ -80,7 +80,7 @@ impl Bench {
         self.receipt(name, Answer::Deleted, 3 * HOUR_MS - 30_000)
     }
 
-    /// The receipt with a witness's cosignature of this instant under its checkpoint.
+    /// Writes a copy of the receipt with a cosignature of this instant under its checkpoint.
     fn cosigned(&self, name: &str, receipt: &Path, witness: &Cosigner, at_ms: i64) -> PathBuf {
         let mut proof = TlogProof::parse(&fs::read(receipt).unwrap()).unwrap();
         let text = Note::parse(&proof.checkpoint).unwrap().text().to_owned();
@@ -102,48 +102,48 @@ impl Bench {
 }
 
 #[test]
-fn a_kept_promise_is_0_and_what_the_receipt_does_not_prove_is_said() {
+fn kept_promise_is_0_and_output_states_what_is_unproven() {
     let bench = Bench::new();
     let receipt = bench.kept("cat.jpg.tlog-proof");
     let ran = bench.verify(&[&receipt], &bench.path("trust.policy"), &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("kept:"), "{ran:?}");
     assert!(ran.stdout.contains("2026-01-01T02:59:30.000Z"), "{ran:?}");
-    for sentence in sexton_proof::receipt::DOES_NOT_PROVE {
-        assert!(ran.stdout.contains(sentence), "{sentence:?} is not in {ran:?}");
+    for statement in sexton_proof::receipt::DOES_NOT_PROVE {
+        assert!(ran.stdout.contains(statement), "{statement:?} is not in {ran:?}");
     }
-    let told = bench.verify(&[&receipt], &bench.path("trust.policy"), &["--json"]).json();
-    assert_eq!(told["code"], 0);
-    assert_eq!(told["receipts"][0]["result"], "kept");
-    assert_eq!(told["receipts"][0]["verdict"]["key"], "cat.jpg.tlog-proof");
-    assert_eq!(told["receipts"][0]["verdict"]["time_ms"], NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
-    assert_eq!(told["receipts"][0]["verdict"]["floor_ms"], serde_json::Value::Null);
+    let value = bench.verify(&[&receipt], &bench.path("trust.policy"), &["--json"]).json();
+    assert_eq!(value["code"], 0);
+    assert_eq!(value["receipts"][0]["result"], "kept");
+    assert_eq!(value["receipts"][0]["verdict"]["key"], "cat.jpg.tlog-proof");
+    assert_eq!(value["receipts"][0]["verdict"]["time_ms"], NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    assert_eq!(value["receipts"][0]["verdict"]["floor_ms"], serde_json::Value::Null);
 }
 
 #[test]
-fn a_changed_byte_anywhere_is_1_and_the_check_that_failed_is_named() {
+fn changed_byte_is_1_and_names_the_failed_check() {
     let bench = Bench::new();
     let good = fs::read(bench.kept("good")).unwrap();
     for at in (0..good.len()).step_by(good.len() / 40) {
         let mut bad = good.clone();
         bad[at] ^= 1;
         let bad = bench.put("bad", bad);
-        let told = bench.verify(&[&bad], &bench.path("trust.policy"), &["--json"]).json();
-        assert_eq!(told["code"], 1, "byte {at}: {told}");
-        assert_eq!(told["receipts"][0]["result"], "not-valid");
-        assert!(!told["receipts"][0]["why"].as_str().unwrap().is_empty());
+        let value = bench.verify(&[&bad], &bench.path("trust.policy"), &["--json"]).json();
+        assert_eq!(value["code"], 1, "byte {at}: {value}");
+        assert_eq!(value["receipts"][0]["result"], "not-valid");
+        assert!(!value["receipts"][0]["why"].as_str().unwrap().is_empty());
     }
     let other = Bench::new().engine.policy().replace("sexton.test/cli", "sexton.test/clj");
     let other = bench.put("other.policy", other);
-    // Another name needs another key id, so this policy is malformed, not merely of somebody else.
+    // Another name needs another key id, so this policy is malformed, not one of another log.
     bench.verify(&[&bench.path("good")], &other, &[]).assert_refused("cannot be used: policy line 1");
 }
 
 #[test]
-fn a_receipt_of_an_unknown_log_is_1() {
+fn receipt_of_unknown_log_is_1() {
     let bench = Bench::new();
     let receipt = bench.kept("cat");
-    let key = sexton_proof::note::Signer::generate("somebody.else/log", [9; 32]).unwrap().verifier();
+    let key = sexton_proof::note::Signer::generate("other.example/log", [9; 32]).unwrap().verifier();
     let policy = bench.put("else.policy", format!("log {key}\nquorum none\n"));
     let ran = bench.verify(&[&receipt], &policy, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -151,7 +151,7 @@ fn a_receipt_of_an_unknown_log_is_1() {
 }
 
 #[test]
-fn what_cannot_be_read_is_2_and_the_others_are_judged_all_the_same() {
+fn unreadable_receipt_is_2_and_others_are_judged() {
     let bench = Bench::new();
     let good = bench.kept("good");
     let missing = bench.path("missing");
@@ -160,23 +160,23 @@ fn what_cannot_be_read_is_2_and_the_others_are_judged_all_the_same() {
     assert!(ran.stdout.contains("unreadable:") && ran.stdout.contains("kept:"), "{ran:?}");
     fs::create_dir(bench.path("empty")).unwrap();
     assert_eq!(bench.code(&[&bench.path("empty")]), 2);
-    bench.verify(&[&good], &missing, &[]).assert_refused("the policy");
+    bench.verify(&[&good], &missing, &[]).assert_refused("the trust policy");
     let cut = bench.put("cut.policy", "quorum none");
     bench.verify(&[&good], &cut, &[]).assert_refused("cannot be used: policy does not end with a line feed");
 }
 
 #[test]
-fn a_late_deletion_is_3() {
+fn late_deletion_is_3() {
     let bench = Bench::new();
     let late = bench.receipt("late", Answer::Deleted, 3 * HOUR_MS + 5_000);
     let ran = bench.verify(&[&late], &bench.path("trust.policy"), &[]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stdout.contains("deleted 5.0 s after its ceiling"), "{ran:?}");
-    assert!(!ran.stdout.contains("does not prove"), "nothing is green here: {ran:?}");
+    assert!(!ran.stdout.contains("does not prove"), "nothing is proven here: {ran:?}");
 }
 
 #[test]
-fn a_receipt_without_the_witnesses_that_the_policy_asks_for_is_4() {
+fn receipt_without_required_witnesses_is_4() {
     let bench = Bench::new();
     let receipt = bench.kept("cat");
     let deleted_ms = bench.engine.now_ms();
@@ -187,7 +187,7 @@ fn a_receipt_without_the_witnesses_that_the_policy_asks_for_is_4() {
 
     let unwitnessed = bench.verify(&[&receipt], &policy, &[]);
     assert_eq!(unwitnessed.code, 4, "{unwitnessed:?}");
-    assert!(unwitnessed.stdout.contains("nobody of this policy cosigned"), "{unwitnessed:?}");
+    assert!(unwitnessed.stdout.contains("no witness of this policy cosigned"), "{unwitnessed:?}");
 
     let soon = bench.cosigned("soon", &receipt, &witness, deleted_ms + 60_000);
     assert_eq!(bench.verify(&[&soon], &policy, &[]).code, 0);
@@ -206,7 +206,7 @@ fn a_receipt_without_the_witnesses_that_the_policy_asks_for_is_4() {
 }
 
 #[test]
-fn a_bound_on_witnessing_needs_a_policy_with_witnesses_and_an_exact_span() {
+fn witnessed_within_needs_quorum_and_exact_span() {
     let bench = Bench::new();
     let receipt = bench.kept("cat");
     let bound = |policy: &Path, span: &str| bench.verify(&[&receipt], policy, &["--witnessed-within", span]);
@@ -220,7 +220,7 @@ fn a_bound_on_witnessing_needs_a_policy_with_witnesses_and_an_exact_span() {
 }
 
 #[test]
-fn an_object_that_was_gone_already_is_5() {
+fn receipt_of_absent_object_is_5() {
     let bench = Bench::new();
     let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
     let ran = bench.verify(&[&absent], &bench.path("trust.policy"), &[]);
@@ -229,7 +229,7 @@ fn an_object_that_was_gone_already_is_5() {
 }
 
 #[test]
-fn inspect_shows_what_lives_on_and_a_leaf_on_its_own() {
+fn inspect_shows_carries_and_a_single_leaf() {
     let bench = Bench::new();
     let upload = Registration { start_ms: Some(NEW_YEAR_MS), ..Registration::new("upload-3h", b"stubborn") };
     bench.engine.register(&[upload], Durability::Synced).unwrap();
@@ -255,7 +255,7 @@ fn inspect_shows_what_lives_on_and_a_leaf_on_its_own() {
 }
 
 #[test]
-fn of_several_receipts_the_worst_decides_and_a_folder_counts_as_what_is_in_it() {
+fn worst_of_several_receipts_decides_also_in_a_folder() {
     let bench = Bench::new();
     let kept = bench.kept("kept");
     let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
@@ -301,7 +301,7 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn help_has_an_example_and_the_exit_codes_of_every_command() {
+fn help_has_example_and_exit_codes() {
     for name in ["demo", "verify", "inspect", "check"] {
         let help = sexton([name, "--help"]);
         assert_eq!(help.code, 0);
@@ -313,11 +313,11 @@ fn help_has_an_example_and_the_exit_codes_of_every_command() {
 }
 
 #[test]
-fn a_reader_that_goes_away_changes_no_verdict() {
+fn closed_pipe_changes_no_verdict() {
     let bench = Bench::new();
     let late = bench.receipt("late", Answer::Deleted, 4 * HOUR_MS);
     let policy = bench.path("trust.policy");
-    // Far more than a pipe holds.
+    // The output is larger than the buffer of a pipe.
     let receipts = vec![&late; 500];
     let mut command = command();
     command

@@ -1,4 +1,4 @@
-//! Running the command, and a demonstration that all tests share.
+//! Runs the command, and a demonstration that all tests share.
 
 use serde_json::Value;
 use sexton::{ClassSet, Clock, Engine, Options};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
-/// What the command did.
+/// Exit code and output of the command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -22,7 +22,7 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON, {e}: {self:?}"))
     }
 
-    /// Asserts that it failed to do its work, and said why in one sentence with these words.
+    /// Asserts that the command failed, with these words in a single error message.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
@@ -35,8 +35,10 @@ pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_sexton"))
 }
 
-/// Starts a process. A process that is just being made shares the lock of every data folder that is open in this one,
-/// and would keep it a moment longer than whoever closes the folder expects: see [`open`].
+/// Starts a process while no data folder is open in this one.
+///
+/// Until it executes its program, a new process shares the lock of every data folder that is open in this one. It
+/// would keep such a lock for a moment after the folder is closed. [`open`] excludes that.
 pub(crate) fn spawn(command: &mut Command) -> Child {
     let _none_open = OPEN.read().unwrap_or_else(PoisonError::into_inner);
     command.spawn().unwrap()
@@ -44,7 +46,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
 
 static OPEN: RwLock<()> = RwLock::new(());
 
-/// An engine on a data folder, open in this process. As long as it is, no process is started.
+/// Engine on a data folder, open in this process. While it is open, no process is started.
 pub(crate) struct Opened {
     engine: Engine,
     _none_starts: RwLockWriteGuard<'static, ()>,
@@ -65,7 +67,7 @@ pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> O
     Opened { engine, _none_starts: none_starts }
 }
 
-/// Runs the command to its end.
+/// Runs the command to completion.
 pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
     let mut command = command();
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -80,7 +82,7 @@ pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     ran
 }
 
-/// A demonstration of 200 files, run once for all tests that only look at it.
+/// Demonstration of 200 files, run once for all tests that only read it.
 pub(crate) struct Demo {
     pub(crate) folder: PathBuf,
     pub(crate) ran: Ran,
@@ -101,7 +103,7 @@ impl Demo {
         self.folder.join(below)
     }
 
-    /// Every file of it that is in one of our formats: all but the index, the store and the lock.
+    /// Returns every file in a Sexton format: all but the index, the store and the lock.
     pub(crate) fn our_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut left = vec![self.folder.clone()];
@@ -120,7 +122,7 @@ impl Demo {
     }
 }
 
-/// A folder of this process. Nothing runs at the end of a static's life, so what earlier processes left is removed here.
+/// Returns a folder of this process, and removes the folders of ended processes. Statics are not dropped at exit.
 pub(crate) fn shared_folder(prefix: &str) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for entry in fs::read_dir(base).unwrap().filter_map(Result::ok) {
@@ -138,7 +140,7 @@ pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     fs::File::create(path).unwrap().write_all(bytes.as_ref()).unwrap();
 }
 
-/// A copy of a folder and everything in it.
+/// Copies a folder with all its content.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

@@ -1,102 +1,146 @@
-//! What people decide about what is registered, and what they are shown.
+//! Governance: legal holds, erasures and other requests, and resumption after alarms.
 
-use super::{Engine, read};
-use crate::alarm::Alarm;
-use crate::alarms;
-use crate::answers::{self, Item};
-use crate::error::Result;
-use crate::feed::{self, FeedEntry};
-use crate::hold::{Hold, NewHold};
-use crate::legal::{self, Placed};
-use crate::preview::{self, Action, Forecast};
-use crate::register::{self, Durability, Manner, Registered, Registration};
-use crate::request::Request;
-use crate::requests::{self, Erasure};
-use crate::screen::{self, Screened};
-use crate::selector::Selector;
-use crate::status::{self, Status};
-use sexton_proof::record::Reason;
-use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use crate::engine::{Engine, read};
+use crate::governance::alarms;
+use crate::governance::holds::{self, Placed};
+use crate::governance::progress::{self, ErasureObject};
+use crate::governance::requests::{self, Erasure};
+use crate::model::alarm::Alarm;
+use crate::model::hold::{Hold, NewHold};
+use crate::model::request::Request;
+use crate::model::selector::Selector;
+use crate::platform::error::Result;
 
 impl Engine {
-    /// Places a legal hold: what it covers, now and later, is not deleted until it is lifted. After `Ok` it survives
-    /// the loss of power. What was on its way to deletion already is in the answer.
+    /// Places a legal hold. Objects that it covers, now and later, are not deleted until it is lifted.
+    ///
+    /// After `Ok` the hold survives a power failure. [`Placed::too_late`] lists covered objects that were on their way to
+    /// deletion already.
     ///
     /// # Errors
-    /// `Invalid` where the selector is empty, a text is missing, the name is taken or the class unknown; `Forked`,
-    /// `Poisoned`, `Io`.
+    /// `Invalid` if the selector is empty, a text is missing, the review date lies in the past, the name is taken, or
+    /// the class is unknown; `Forked`, `Poisoned`, `Io`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{HoldKind, NewHold, Selector};
+    /// let review_ms = engine.now_ms() + 30 * 86_400_000;
+    /// let placed = engine.place_hold(NewHold {
+    ///     name: "case-7".into(),
+    ///     selector: Selector::Class("log-73h".into()),
+    ///     kind: HoldKind::Temporary,
+    ///     reason: "court order".into(),
+    ///     author: "legal".into(),
+    ///     review_ms,
+    /// })?;
+    /// assert!(placed.too_late.is_empty());
+    /// engine.lift_hold("case-7", "order withdrawn", "legal", 0)?;
+    /// assert!(engine.holds()[0].lifted.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn place_hold(&self, hold: NewHold) -> Result<Placed> {
-        legal::place(&self.core, hold, self.now_ms())
+        holds::place(&self.core, hold, self.now_ms())
     }
 
-    /// Lifts the hold named `name`. What it kept past its ceiling goes when `grace_ms` have passed, what is still in
-    /// its window goes in time; what an event hold covered counts from now on. After `Ok` that survives the loss of
-    /// power; the objects are found at the next planning.
+    /// Lifts the hold called `name`.
+    ///
+    /// Objects that it kept past their ceiling are deleted after `grace_ms` (0 to
+    /// [`GRACE_MAX_MS`](crate::GRACE_MAX_MS)). Objects still in their window are deleted in time. The promise of objects
+    /// under an event hold counts from now. After `Ok` the lift survives a power failure; the next planning finds the
+    /// objects.
     ///
     /// # Errors
-    /// `NotFound` where no such hold stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
+    /// `NotFound` if no such hold stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
     pub fn lift_hold(&self, name: &str, reason: &str, author: &str, grace_ms: i64) -> Result<Hold> {
-        legal::lift(&self.core, name, reason, author, grace_ms, self.now_ms())
+        holds::lift(&self.core, name, reason, author, grace_ms, self.now_ms())
     }
 
-    /// All legal holds, lifted ones too.
+    /// Returns all legal holds, lifted ones included.
     pub fn holds(&self) -> Vec<Hold> {
-        self.core.holds.read().iter().cloned().collect()
+        self.core.governance.holds.read().iter().cloned().collect()
     }
 
-    /// Takes an erasure. After `Ok` it survives the loss of power. When it can no longer be cancelled, the next
-    /// planning finds its objects, and each goes as soon as its floor allows and no hold covers it. It covers what is
-    /// registered by then, not what comes later.
+    /// Records an erasure: a person's request that their data be deleted before the ceiling.
+    ///
+    /// After `Ok` it survives a power failure. Once it can no longer be cancelled, the next planning finds its objects.
+    /// Each is deleted as soon as its floor allows and no hold covers it. Objects registered later are not covered.
     ///
     /// # Errors
-    /// `NotFound` where nothing that lives belongs to the subject, which takes reading every row; `Invalid` with the value and the bound; `Forked`, `Poisoned`, `Io`.
+    /// `NotFound` if no live object belongs to the subject, which takes reading every row; `Invalid` with the value and
+    /// the bound; `Forked`, `Poisoned`, `Io`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Erasure, Registration, Selector};
+    /// let photo = Registration { subject: b"anna", ..Registration::new("data-30d", b"anna/photo.jpg") };
+    /// engine.register(&[photo], Durability::Synced)?;
+    /// let request = engine.erase(Erasure {
+    ///     selector: Selector::Subject(b"anna".to_vec()),
+    ///     reason: "asked by mail".into(),
+    ///     author: "support".into(),
+    ///     received_ms: engine.now_ms(),
+    ///     cancellable_ms: 86_400_000,
+    ///     within: Some("30d".parse()?),
+    ///     calendar: Default::default(),
+    /// })?;
+    /// engine.cancel_erasure(request.number)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn erase(&self, erasure: Erasure) -> Result<Request> {
         requests::erase(&self.core, erasure, self.now_ms())
     }
 
-    /// Whether anything that lives is covered. Rows are read until one is, all of them where none is.
+    /// Returns `true` if `selector` covers a live object. It reads rows until it finds one.
     ///
     /// # Errors
-    /// Where the index cannot be read.
+    /// `Corrupt`, `Io`.
     pub fn is_known(&self, selector: &Selector) -> Result<bool> {
         requests::is_known(&self.core, selector)
     }
 
-    /// Cancels an erasure that may still be cancelled. Doing it again is fine.
+    /// Cancels an erasure that can still be cancelled. A repeated call is a no-op. After `Ok` it survives a power
+    /// failure.
     ///
     /// # Errors
-    /// `NotFound`, `TooLate` where it is final, `Forked`, `Poisoned`, `Io`.
+    /// `NotFound`; `Invalid` if the request is no erasure; `TooLate` if it is final; `Forked`, `Poisoned`, `Io`.
     pub fn cancel_erasure(&self, number: u32) -> Result<Request> {
         requests::cancel(&self.core, number, self.now_ms())
     }
 
-    /// All requests (erasures, closing down, applied classes, lifted holds) and how far they have come.
+    /// Returns all requests (erasures, closings, applied classes, lifts) with their progress. It looks at each object of
+    /// open requests.
     ///
     /// # Errors
-    /// Where the index or the evidence cannot be read.
+    /// `Corrupt`, `Io`.
     pub fn requests(&self) -> Result<Vec<Request>> {
-        answers::requests(&self.core, &self.trail, self.now_ms())
+        progress::all_requests(&self.core, &self.resolver, self.now_ms())
     }
 
-    /// The objects of an erasure that were found so far, each with what it waits for or how it ended.
+    /// Returns the objects of an erasure found so far, each with what it waits for or how it ended.
     ///
     /// # Errors
-    /// `NotFound`; where the index or the evidence cannot be read.
-    pub fn erasure_items(&self, number: u32) -> Result<Vec<Item>> {
-        answers::items(&self.core, &self.trail, number, self.now_ms())
+    /// `NotFound`, `Corrupt`, `Io`.
+    pub fn erasure_objects(&self, number: u32) -> Result<Vec<ErasureObject>> {
+        progress::objects(&self.core, &self.resolver, number, self.now_ms())
     }
 
-    /// Forgets a request that is over, and with it whose it was and which objects it concerned.
+    /// Forgets a request that is over, with its subject and the keys of its objects. After `Ok` that survives a power
+    /// failure; [`Engine::reclaim`] removes it from the files.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` where it is still open, `Forked`, `Poisoned`, `Io`.
+    /// `NotFound`; `Invalid` if it is open; `Forked`, `Poisoned`, `Io`.
     pub fn forget_request(&self, number: u32) -> Result<()> {
-        answers::forget(&self.core, &self.trail, number, self.now_ms())
+        progress::forget(&self.core, &self.resolver, number, self.now_ms())
     }
 
-    /// Closes down a class ([`Selector::Class`]) or everything ([`Selector::Everything`]): it takes no objects any
-    /// more, and what lives in it goes with a slot's notice, at its floor, or when no hold covers it any more.
+    /// Closes down a class ([`Selector::Class`]) or everything ([`Selector::Everything`]).
+    ///
+    /// A closed class takes no registrations. Its objects are deleted with a slot's notice, at their floor, or when no
+    /// hold covers them. After `Ok` that survives a power failure.
     ///
     /// # Errors
     /// `Invalid`, `Forked`, `Poisoned`, `Io`.
@@ -104,20 +148,22 @@ impl Engine {
         requests::close(&self.core, selector, reason, author, self.now_ms())
     }
 
-    /// Applies the newest version of a class to the objects that were registered under earlier ones. Without it they
-    /// keep the bounds that they were promised.
+    /// Applies the newest version of a class to objects registered under earlier versions. Otherwise they keep their
+    /// bounds. After `Ok` that survives a power failure; the next planning finds the objects.
     ///
     /// # Errors
-    /// `Invalid` where the class is unknown or finds or opens in another way than before; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if the class is unknown, or the versions differ in `find` or `openings`; `Forked`, `Poisoned`, `Io`.
     pub fn apply_class(&self, name: &str, reason: &str, author: &str) -> Result<Request> {
-        requests::apply(&self.core, name, reason, author, self.now_ms())
+        requests::apply_class(&self.core, name, reason, author, self.now_ms())
     }
 
-    /// Ends an alarm after somebody has looked. A clock is accepted as it stands now; what was a surprise counts as
-    /// known.
+    /// Ends an alarm, so that deletion goes on. The log records it with `reason` and `author`.
+    ///
+    /// After a clock alarm the clock is accepted as it stands. After a breaker alarm the objects at short notice count as
+    /// expected.
     ///
     /// # Errors
-    /// `NotFound` where no such alarm stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
+    /// `NotFound` if no such alarm stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
     pub fn resume(&self, alarm: &[u8; 16], reason: &str, author: &str) -> Result<Alarm> {
         let now_ms = self.now_ms();
         let ended = alarms::resume(&self.core, alarm, reason, author, now_ms)?;
@@ -127,109 +173,5 @@ impl Engine {
             self.core.writer.sync(recorded)?;
         }
         Ok(ended)
-    }
-
-    /// Shows every object whose time comes by `until_ms` (at least now), and what will be done with it, until `visit`
-    /// breaks. Decides as [`Engine::next_batch`] does, and changes nothing. What the store will answer, and what a
-    /// breaker that has not tripped would stop, is not known before.
-    ///
-    /// # Errors
-    /// Where the index cannot be read.
-    pub fn plan(&self, until_ms: i64, visit: &mut dyn FnMut(Forecast) -> ControlFlow<()>) -> Result<()> {
-        let now = self.trusted();
-        let stepped = self.clock_agreed.load(Ordering::SeqCst);
-        preview::preview(&self.core, now, stepped, until_ms.max(now.now_ms), visit)
-    }
-
-    /// What of a status needs a person, in a sentence each: a stop, an alarm, what is overdue and held by nobody, a log that
-    /// could not be published, a clock that is behind, an erasure that was to be answered by now, a hold that was to be reviewed. Where much is held
-    /// past its ceiling it looks at all that lives, and it looks at each object of the erasures that are past their date.
-    ///
-    /// # Errors
-    /// Where the index cannot be read.
-    pub fn needs(&self, status: &Status) -> Result<Vec<String>> {
-        let mut needs = status::needs(status, self.is_late(status)?);
-        needs.extend(answers::past_their_date(&self.core, &self.trail, status.as_of_ms));
-        Ok(needs)
-    }
-
-    /// Whether something is overdue that no legal hold keeps: what is held may be past its ceiling.
-    fn is_late(&self, status: &Status) -> Result<bool> {
-        if status.classes.values().all(|class| class.overdue == 0) {
-            return Ok(false);
-        }
-        if status.classes.values().any(|class| class.overdue > class.held) {
-            return Ok(true);
-        }
-        // Only then all that lives has to be looked at.
-        let mut is_late = false;
-        self.plan(i64::MAX, &mut |forecast| {
-            let is_held =
-                matches!(forecast.action, Action::Hold(_) | Action::EndReplaced | Action::EndReleased);
-            is_late |= forecast.ceiling_ms < status.as_of_ms && !is_held;
-            if is_late { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(is_late)
-    }
-
-    /// Up to `max` (at most 10,000) deletions behind number `after`, in their order, of the classes with `feed = true`.
-    ///
-    /// # Errors
-    /// Where the index cannot be read.
-    pub fn feed(&self, after: u64, max: usize) -> Result<Vec<FeedEntry>> {
-        feed::read(&self.core, after, max)
-    }
-
-    /// Forgets the feed up to number `through`. After `Ok` that survives the loss of power.
-    ///
-    /// # Errors
-    /// `Invalid` where there is no such entry yet; `Forked`, `Poisoned`, `Io`.
-    pub fn acknowledge_feed(&self, through: u64) -> Result<()> {
-        self.core.check_writable()?;
-        feed::acknowledge(&self.core, &self.core.ledger.lock(), through)
-    }
-
-    /// What is known of a key that comes back from a backup. Ended objects are known for as long as their class says
-    /// (`remember`).
-    ///
-    /// # Errors
-    /// Where the index cannot be read.
-    pub fn screen(&self, key: &[u8]) -> Result<Screened> {
-        let now_ms = self.now_ms();
-        screen::look_up(&self.core, key, now_ms)
-    }
-
-    /// Registers objects that came back from a backup after their end, so that they are deleted again at once: in the
-    /// class and with the start that they had, whatever `items` says of those, and for the reason `restored`. `None`
-    /// for those that live, or of which nothing is known.
-    ///
-    /// # Errors
-    /// As [`Engine::register`].
-    pub fn delete_again(
-        &self,
-        items: &[Registration<'_>],
-        durability: Durability,
-    ) -> Result<Vec<Option<Registered>>> {
-        let mut found = Vec::new();
-        for (at, item) in items.iter().enumerate() {
-            if let Screened::Ended(ended) = self.screen(item.key)? {
-                found.push((at, self.core.class(ended.class())?, ended.start_ms));
-            }
-        }
-        let again: Vec<Registration<'_>> = found
-            .iter()
-            .map(|(at, class, start_ms)| Registration {
-                class: &class.definition.name,
-                start_ms: Some(*start_ms),
-                ..items[*at]
-            })
-            .collect();
-        let manner = Manner { only_missing: true, reason: Reason::Restored, ..Manner::USUAL };
-        let done = register::register(&self.core, &again, durability, manner, self.now_ms())?;
-        let mut answers = vec![None; items.len()];
-        for ((at, ..), registered) in found.into_iter().zip(done) {
-            answers[at] = Some(registered);
-        }
-        Ok(answers)
     }
 }

@@ -1,16 +1,16 @@
-/* filehold: an upload server that keeps a promise. What its parts know of each other.
+/* filehold: an upload server that deletes its files in time. Interfaces of its parts:
  *
- *   main.c        options, the one loop, how it ends
- *   http.c        requests and answers (libmicrohttpd)
- *   files.c       the folder: taking in, recognising again, removing
- *   engine.c      the engine: opening it with the promise, telling it of files that it does not know, closing it
- *   retention.c   registering what came in, and saying when a file's time begins
- *   processing.c  what the server does with a file; here it counts lines
- *   deletion.c    deletes what the engine hands over, and answers for it
- *   clearing.c    has the engine's files cleared of what is gone
+ *   main.c        options, the event loop, start and stop
+ *   http.c        requests and responses (libmicrohttpd)
+ *   files.c       the folder of files: store, identify, remove
+ *   engine.c      the engine: open with a class file, register files that it does not know, close
+ *   retention.c   registers uploads, and sets the start of files that were processed
+ *   processing.c  processes files; this example counts lines
+ *   deletion.c    deletes the files of a sub-batch, and answers for them
+ *   reclaim.c     calls sexton_reclaim() in a thread
  *
- * Everything but clearing and the engine's own threads runs in one thread, the loop's. A function called ..._turn does
- * a bounded slice of its work, so that the loop comes back to its sockets, and says how long the loop may sleep then. */
+ * Everything but reclaim.c and the engine's own threads runs in the thread of the event loop. A function named ..._turn
+ * does a bounded slice of work, so that the loop gets back to its sockets. It returns how long the loop may sleep. */
 #ifndef FILEHOLD_H
 #define FILEHOLD_H
 
@@ -20,34 +20,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAME_BYTES_MAX 128   /* of a file */
-#define VERSION_BYTES 16     /* of an encoded struct version; Sexton takes up to 64 */
-#define CLASS_NAME "file"    /* the class that the class file must define */
+#define NAME_BYTES_MAX 128 /* of the name of a file */
+#define VERSION_BYTES 16   /* of an encoded struct version; Sexton takes up to 64 */
+#define CLASS_NAME "file"  /* a class file must define it */
 
-/* How long a turn lets the loop sleep, ms. */
+/* Time for which the loop may sleep after a turn, ms. Negative: without limit. */
 #define NOTHING_TO_DO (-1)
 #define MORE_TO_DO 0
-#define TRY_AGAIN_MS 100
+#define RETRY_MS 100
 
 /* ---- files.c ---- */
 
-/* The folders, and the last generation that was given. */
+/* Open folders, the last generation given, and the number of uploads begun. */
 struct folder {
-  int files;    /* DATA/files: what was taken in, under its name */
+  int files;    /* DATA/files: complete files, under their names */
   int incoming; /* DATA/incoming: uploads that are not complete; emptied at every start */
   uint64_t generation;
   uint64_t uploads;
 };
 
-/* Which content a name stands for. The inode alone will not do: it is used again as soon as it is free. */
+/* Version of a file: identifies the content that a name has. The inode alone does not, since inodes are reused. */
 struct version {
   uint64_t inode;
-  uint64_t generation; /* given to every upload, never twice, kept as the file's mtime in nanoseconds */
+  uint64_t generation; /* unique per upload; stored as the mtime of the file in nanoseconds */
 };
 
-/* An upload on its way into the folder. */
+/* Temporary file of an upload. */
 struct incoming {
-  int fd; /* -1: there is none */
+  int fd; /* -1: no file */
   char name[32];
 };
 
@@ -55,10 +55,10 @@ enum removal { REMOVED, NOT_THERE, ANOTHER_VERSION, NOT_REMOVED };
 
 typedef bool (*file_visitor)(void *user, const char *name, struct version version, uint64_t size);
 
-bool name_is_fine(const char *name);
+bool name_is_valid(const char *name);
 void version_encode(struct version version, uint8_t out[VERSION_BYTES]);
 bool version_decode(const uint8_t *bytes, size_t len, struct version *out);
-bool same_version(struct version a, struct version b);
+bool versions_equal(struct version a, struct version b);
 
 bool folder_open(struct folder *folder, const char *data);
 void folder_close(struct folder *folder);
@@ -69,12 +69,12 @@ bool folder_sync(struct folder *folder);
 
 bool incoming_open(struct folder *folder, struct incoming *incoming);
 bool incoming_write(struct incoming *incoming, const char *bytes, size_t len);
-bool incoming_take_in(struct folder *folder, struct incoming *incoming, const char *name, struct version *version);
-void incoming_drop(struct folder *folder, struct incoming *incoming);
+bool incoming_commit(struct folder *folder, struct incoming *incoming, const char *name, struct version *version);
+void incoming_discard(struct folder *folder, struct incoming *incoming);
 
 /* ---- retention.c ---- */
 
-/* A PUT. It belongs to its connection; while it is queued the connection sleeps and nobody frees it. */
+/* A PUT request. Its connection owns it. While it is queued the connection is suspended, so that it is not freed. */
 struct upload {
   struct upload *next;
   struct MHD_Connection *connection;
@@ -84,8 +84,8 @@ struct upload {
   struct version version;
   sexton_id id;
   int32_t earlier;
-  unsigned status; /* of the answer; 0 while there is none */
-  char why[256];   /* the sentence of an answer that is not 201 */
+  unsigned status; /* of the response; 0 until it is known */
+  char why[256];   /* text of a response other than 201 */
 };
 
 struct uploads {
@@ -93,14 +93,14 @@ struct uploads {
   size_t len;
 };
 
-/* A registered file whose processing has not ended, or not been told. */
+/* Registered file whose start the engine does not have yet. */
 struct job {
   struct job *next;
   char name[NAME_BYTES_MAX + 1];
   struct version version;
   sexton_id id;
   uint64_t lines, bytes;
-  int64_t ended_ms;
+  int64_t processed_ms;
 };
 
 struct jobs {
@@ -110,39 +110,39 @@ struct jobs {
 
 struct retention {
   sexton_engine *engine;
-  int event_fd;               /* readable while a completion or a sub-batch can be taken */
-  struct uploads waiting;     /* complete, not yet in the folder */
-  struct uploads registering; /* in the folder; the engine was asked to register them */
-  struct jobs ended;          /* processed; the engine is to be told */
-  struct jobs starting;       /* the engine was asked to start their time */
-  bool submitted;             /* whether `registering` lies with the engine: it refuses while its queue is full */
-  int64_t start_again_ms;     /* not before: the engine had no room for starts (its own clock) */
+  int event_fd;               /* readable while a completion or a sub-batch is available */
+  struct uploads waiting;     /* received, not yet in the folder */
+  struct uploads registering; /* in the folder, to be registered by one submission */
+  struct jobs processed;      /* their start is to be submitted */
+  struct jobs starting;       /* their start was submitted */
+  bool submitted;             /* `registering` was submitted; false while the engine's queue is full */
+  int64_t start_again_ms;     /* earliest retry after a refusal for lack of room, by monotonic_ms() */
 };
 
 struct processing {
   struct jobs waiting;
-  int fd; /* of the first of them, -1 where it was not begun */
+  int fd; /* of the first job, -1 before it is opened */
   uint64_t files, lines, bytes, errors;
 };
 
 struct deletion {
-  sexton_batch *batch; /* NULL where nothing is handed over */
+  sexton_batch *batch; /* NULL if there is none */
   sexton_answer *answers;
   size_t next, len;
 };
 
-struct clearing {
+struct reclaimer {
   sexton_engine *engine;
   pthread_t thread;
   pthread_mutex_t lock;
-  pthread_cond_t end;
-  bool runs;   /* whether there is the thread */
-  bool ending; /* under the lock */
+  pthread_cond_t wake;
+  bool is_running;  /* the thread was started and not yet joined */
+  bool is_stopping; /* guarded by `lock` */
 };
 
 struct http {
   struct MHD_Daemon *daemon;
-  bool has_woken; /* connections that http_turn does not know of yet */
+  bool has_resumed; /* connections were resumed since the last http_turn */
   uint64_t upload_bytes_max;
   uint16_t port;
 };
@@ -158,18 +158,18 @@ struct server {
   struct retention retention;
   struct processing processing;
   struct deletion deletion;
-  struct clearing clearing;
+  struct reclaimer reclaimer;
   struct http http;
-  bool closing; /* nothing new is taken in */
-  bool failed;  /* the loop must end: the engine or the disk cannot be relied upon */
+  bool closing; /* new uploads are refused */
+  bool failed;  /* the loop must end: the engine or the disk is unreliable */
 };
 
 void retention_init(struct retention *retention);
 int retention_turn(struct server *server);
 bool retention_is_idle(const struct retention *retention);
-void retention_take(struct server *server, struct upload *upload);
+void retention_enqueue(struct server *server, struct upload *upload);
 void retention_processed(struct server *server, struct job *job);
-void retention_give_up(struct server *server);
+void retention_abort(struct server *server);
 
 /* ---- engine.c ---- */
 
@@ -187,20 +187,20 @@ void jobs_push(struct jobs *jobs, struct job *job);
 struct job *jobs_pop(struct jobs *jobs);
 void jobs_free(struct jobs *jobs);
 void processing_init(struct processing *processing);
-void processing_drop(struct processing *processing);
+void processing_free(struct processing *processing);
 bool processing_add(struct processing *processing, const char *name, struct version version, const sexton_id *id);
 int processing_turn(struct server *server);
 
 /* ---- deletion.c ---- */
 
 int deletion_turn(struct server *server);
-void deletion_drop(struct deletion *deletion);
+void deletion_reset(struct deletion *deletion);
 
-/* ---- clearing.c ---- */
+/* ---- reclaim.c ---- */
 
-bool clearing_start(struct clearing *clearing, sexton_engine *engine);
-void clearing_end(struct clearing *clearing);
-void clearing_stop(struct clearing *clearing);
+bool reclaimer_start(struct reclaimer *reclaimer, sexton_engine *engine);
+void reclaimer_request_stop(struct reclaimer *reclaimer);
+void reclaimer_join(struct reclaimer *reclaimer);
 
 /* ---- http.c ---- */
 
@@ -208,7 +208,7 @@ bool http_start(struct server *server, const struct settings *settings);
 int http_fd(const struct http *http);
 void http_turn(struct http *http);
 int http_sleep_ms(const struct http *http);
-void http_answer(struct http *http, struct upload *upload);
+void http_resume(struct http *http, struct upload *upload);
 void http_stop(struct http *http);
 
 /* ---- main.c ---- */

@@ -1,4 +1,4 @@
-/* The folder. What it says is true after a power failure: a name stands in DATA/files only when its content is on the
+/* Folder of files. Its answers stay true after a power failure: a name is in DATA/files only when its content is on
  * disk, and a removal counts only after the folder was synced. */
 #include "filehold.h"
 
@@ -14,9 +14,9 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* Letters, digits, dot, dash and underscore, not beginning with a dot: so there is no way out of the folder, nothing to
- * be escaped in JSON or a link, and no hidden file. */
-bool name_is_fine(const char *name) {
+/* Accepts letters, digits, dots, dashes and underscores, with no dot first. Such a name cannot leave the folder, needs
+ * no escaping in JSON or a link, and is no hidden file. */
+bool name_is_valid(const char *name) {
   static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   size_t len = strlen(name);
   return len >= 1 && len <= NAME_BYTES_MAX && name[0] != '.' && strspn(name, allowed) == len;
@@ -40,16 +40,14 @@ bool version_decode(const uint8_t *bytes, size_t len, struct version *out) {
   return true;
 }
 
-bool same_version(struct version a, struct version b) {
-  return a.inode == b.inode && a.generation == b.generation;
-}
+bool versions_equal(struct version a, struct version b) { return a.inode == b.inode && a.generation == b.generation; }
 
 static struct version version_of(const struct stat *seen) {
   uint64_t seconds = (uint64_t)seen->st_mtim.tv_sec, rest = (uint64_t)seen->st_mtim.tv_nsec;
   return (struct version){(uint64_t)seen->st_ino, seconds * NS_PER_S + rest};
 }
 
-/* The time in nanoseconds, or one more than the last where the clock stands still or went back. */
+/* Returns the time in nanoseconds, or the last generation plus one if the clock stands still or went back. */
 static uint64_t next_generation(struct folder *folder) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -62,7 +60,7 @@ static uint64_t next_generation(struct folder *folder) {
 
 static int open_folder(int at, const char *path) {
   if (mkdirat(at, path, 0700) != 0 && errno != EEXIST) {
-    say("the folder %s cannot be made: %s.", path, strerror(errno));
+    say("the folder %s cannot be created: %s.", path, strerror(errno));
     return -1;
   }
   int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -71,7 +69,7 @@ static int open_folder(int at, const char *path) {
   return fd;
 }
 
-/* Calls `visit` with each name in a folder, hidden ones left out. */
+/* Calls `visit` with each name in a folder but hidden ones, until it returns false. */
 static bool each_name(int folder, bool (*visit)(void *user, int folder, const char *name), void *user) {
   int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -81,16 +79,16 @@ static bool each_name(int folder, bool (*visit)(void *user, int folder, const ch
       close(fd);
     return false;
   }
-  bool fine = true;
-  for (struct dirent *entry; errno = 0, fine && (entry = readdir(entries)) != NULL;)
+  bool ok = true;
+  for (struct dirent *entry; errno = 0, ok && (entry = readdir(entries)) != NULL;)
     if (entry->d_name[0] != '.')
-      fine = visit(user, folder, entry->d_name);
-  if (fine && errno != 0) {
+      ok = visit(user, folder, entry->d_name);
+  if (ok && errno != 0) {
     say("a folder cannot be listed to its end: %s.", strerror(errno));
-    fine = false;
+    ok = false;
   }
   closedir(entries);
-  return fine;
+  return ok;
 }
 
 static bool remove_leftover(void *user, int folder, const char *name) {
@@ -101,21 +99,21 @@ static bool remove_leftover(void *user, int folder, const char *name) {
   return false;
 }
 
-/* Opens the folders below `data`, makes those that are missing, and removes what was left of uploads that a crash broke
- * off: nobody was promised anything about them, so nobody would ever delete them. */
+/* Opens the folders below `data`, creates missing ones, and removes uploads that a crash interrupted. These are not
+ * registered, so the engine would never delete them. */
 bool folder_open(struct folder *folder, const char *data) {
   int top = open_folder(AT_FDCWD, data);
   if (top < 0)
     return false;
   folder->files = open_folder(top, "files");
   folder->incoming = open_folder(top, "incoming");
-  bool fine = folder->files >= 0 && folder->incoming >= 0 && each_name(folder->incoming, remove_leftover, NULL);
-  if (fine && (fsync(folder->incoming) != 0 || fsync(top) != 0)) {
+  bool ok = folder->files >= 0 && folder->incoming >= 0 && each_name(folder->incoming, remove_leftover, NULL);
+  if (ok && (fsync(folder->incoming) != 0 || fsync(top) != 0)) {
     say("the folder %s cannot be made durable: %s.", data, strerror(errno));
-    fine = false;
+    ok = false;
   }
   close(top);
-  return fine;
+  return ok;
 }
 
 void folder_close(struct folder *folder) {
@@ -134,22 +132,22 @@ static bool visit_file(void *user, int folder, const char *name) {
   const struct visit *visit = user;
   struct stat seen;
   if (fstatat(folder, name, &seen, AT_SYMLINK_NOFOLLOW) != 0) {
-    say("%s cannot be looked at: %s.", name, strerror(errno));
+    say("the file %s cannot be examined: %s.", name, strerror(errno));
     return false;
   }
-  if (!S_ISREG(seen.st_mode) || !name_is_fine(name)) {
-    say("%s in the folder of files is none of this server's; it is left alone and will not be deleted.", name);
+  if (!S_ISREG(seen.st_mode) || !name_is_valid(name)) {
+    say("%s in the folder of files does not belong to this server; it is ignored and will not be deleted.", name);
     return true;
   }
   return visit->visit(visit->user, name, version_of(&seen), (uint64_t)seen.st_size);
 }
 
-/* Calls `visit` with every file that was taken in, until it says false; whether all of them were fine. */
+/* Calls `visit` with each complete file, until it returns false. Returns false if a call or the listing failed. */
 bool folder_each(struct folder *folder, file_visitor visit, void *user) {
   return each_name(folder->files, visit_file, &(struct visit){visit, user});
 }
 
-/* Opens a file for reading: the descriptor, or -1 with errno. */
+/* Opens a file for reading. Returns the descriptor, or -1 with errno set. */
 int folder_read(const struct folder *folder, const char *name, struct version *version, uint64_t *size) {
   int fd = openat(folder->files, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   struct stat seen;
@@ -165,22 +163,20 @@ int folder_read(const struct folder *folder, const char *name, struct version *v
   return fd;
 }
 
-/* Removes a file where it still is the version meant; errno says why not where it could not be. The removal counts only
- * after folder_sync. Looking and removing are two steps: in between nobody else may write into the folder, and this
- * server does it in this thread alone. */
+/* Removes a file if it still is this version. Sets errno on NOT_REMOVED. The removal is durable after folder_sync().
+ * Comparing and removing are two steps. In between no other process may write into the folder; this server writes in
+ * this thread only. */
 enum removal folder_remove(struct folder *folder, const char *name, struct version version) {
   struct stat seen;
   if (fstatat(folder->files, name, &seen, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? NOT_THERE : NOT_REMOVED;
-  if (!same_version(version_of(&seen), version))
+  if (!versions_equal(version_of(&seen), version))
     return ANOTHER_VERSION;
   return unlinkat(folder->files, name, 0) == 0 ? REMOVED : NOT_REMOVED;
 }
 
-/* Makes durable which names stand in the folder. */
-bool folder_sync(struct folder *folder) {
-  return fsync(folder->files) == 0;
-}
+/* Makes the names in the folder durable. */
+bool folder_sync(struct folder *folder) { return fsync(folder->files) == 0; }
 
 bool incoming_open(struct folder *folder, struct incoming *incoming) {
   snprintf(incoming->name, sizeof incoming->name, "%" PRIu64, ++folder->uploads);
@@ -201,9 +197,9 @@ bool incoming_write(struct incoming *incoming, const char *bytes, size_t len) {
   return true;
 }
 
-/* Gives the content its generation, makes it durable, and puts it under its name in the place of what stood there. The
- * name itself is durable after folder_sync. */
-bool incoming_take_in(struct folder *folder, struct incoming *incoming, const char *name, struct version *version) {
+/* Gives the content its generation, makes it durable, and renames it over the file of that name. The name itself is
+ * durable after folder_sync(). */
+bool incoming_commit(struct folder *folder, struct incoming *incoming, const char *name, struct version *version) {
   uint64_t generation = next_generation(folder);
   struct timespec mtime = {(time_t)(generation / NS_PER_S), (long)(generation % NS_PER_S)};
   struct timespec times[2] = {mtime, mtime};
@@ -213,13 +209,13 @@ bool incoming_take_in(struct folder *folder, struct incoming *incoming, const ch
     return false;
   close(incoming->fd);
   incoming->fd = -1;
-  /* As the file system kept it: not all of them keep nanoseconds. */
+  /* As stored by the file system, which may not keep nanoseconds. */
   *version = version_of(&seen);
   return true;
 }
 
-/* Forgets an upload that was not taken in. */
-void incoming_drop(struct folder *folder, struct incoming *incoming) {
+/* Removes an upload that was not committed. */
+void incoming_discard(struct folder *folder, struct incoming *incoming) {
   if (incoming->fd < 0)
     return;
   close(incoming->fd);

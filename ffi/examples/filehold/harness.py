@@ -1,4 +1,4 @@
-"""What the test drives filehold with: a server that is killed and started again, clients, and a verifier."""
+"""Test harness of filehold: a server that can be killed and restarted, HTTP clients, and a verifier."""
 
 import collections
 import http.client
@@ -9,22 +9,23 @@ import threading
 import time
 import urllib.parse
 
-GONE_S_MAX = 120  # so long everything may take to go, on a slow machine
+DELETION_S_MAX = 120  # limit for the deletion of all files, on a slow machine
 START_S_MAX = 60
 
 
 class Tally:
-    """What was checked."""
+    """Number of checks that passed and failed."""
 
     def __init__(self) -> None:
         self.passed, self.failed = 0, 0
 
-    def check(self, what: str, fine: object, more: object = "") -> None:
-        if fine:
+    def check(self, title: str, is_ok: object, details: object = "") -> None:
+        """Counts and prints a check. `details` are printed if it failed."""
+        if is_ok:
             self.passed += 1
         else:
             self.failed += 1
-        print(f"{'ok  ' if fine else 'FAIL'}  {what}{'' if fine else f': {more}'}", flush=True)
+        print(f"{'ok  ' if is_ok else 'FAIL'}  {title}{'' if is_ok else f': {details}'}", flush=True)
 
 
 tally = Tally()
@@ -36,7 +37,7 @@ def say(text: str) -> None:
 
 
 class Server:
-    """filehold in a process of its own, which is killed and started again."""
+    """Process of filehold, which can be ended and started again."""
 
     def __init__(self, command: list[str], data: pathlib.Path, log: pathlib.Path, environment: dict[str, str]):
         self.command, self.data, self.log, self.environment = command, data, log, environment
@@ -54,12 +55,12 @@ class Server:
         line = self.process.stdout.readline()
         watchdog.cancel()
         if "http://" not in line:
-            raise SystemExit(f"filehold did not start; it said:\n{self.log.read_text()}")
+            raise SystemExit(f"filehold did not start; its log:\n{self.log.read_text()}")
         self.port = int(line.rsplit(":", 1)[1])
         self.is_up.set()
 
     def end(self, number: int) -> int:
-        """Sends a signal and waits: the exit code."""
+        """Sends a signal and waits. Returns the exit code."""
         self.is_up.clear()
         self.process.send_signal(number)
         code = self.process.wait(START_S_MAX)
@@ -73,7 +74,7 @@ class Answer(collections.namedtuple("Answer", "status headers body")):
 
 
 class Client:
-    """One connection, made anew where it broke."""
+    """HTTP client with one connection, which is opened again after an error."""
 
     def __init__(self, server: Server):
         self.server, self.connection = server, None
@@ -94,11 +95,11 @@ class Client:
             self.connection.close()
         self.connection = None
 
-    def put_until_taken(self, name: str, body: bytes) -> Answer:
-        """PUTs again until it is taken: the server may be down or ending."""
-        deadline = time.monotonic() + GONE_S_MAX
+    def put_until_accepted(self, name: str, body: bytes) -> Answer:
+        """Repeats a PUT until the server answers other than 503. It may be down or shutting down."""
+        deadline = time.monotonic() + DELETION_S_MAX
         while time.monotonic() < deadline:
-            self.server.is_up.wait(GONE_S_MAX)
+            self.server.is_up.wait(DELETION_S_MAX)
             try:
                 answer = self.ask("PUT", f"/files/{name}", body)
                 if answer.status != 503:
@@ -106,25 +107,26 @@ class Client:
             except (OSError, http.client.HTTPException):
                 self.close()
             time.sleep(0.02)
-        raise TimeoutError(f"{name} was not taken in {GONE_S_MAX} s")
+        raise TimeoutError(f"PUT {name} did not succeed in {DELETION_S_MAX} s")
 
 
 def receipt_path(answer: Answer) -> str:
-    told = answer.json()
-    return f"/receipt/{told['id']}?name={urllib.parse.quote(told['name'])}"
+    upload = answer.json()
+    return f"/receipt/{upload['id']}?name={urllib.parse.quote(upload['name'])}"
 
 
 def file_class(client: Client) -> dict:
     return client.ask("GET", "/status").json()["classes"]["file"]
 
 
-def wait_until(what: str, is_so) -> bool:
-    deadline = time.monotonic() + GONE_S_MAX
+def wait_until(what: str, condition) -> bool:
+    """Polls a condition until it is true. Returns False after a time limit."""
+    deadline = time.monotonic() + DELETION_S_MAX
     while time.monotonic() < deadline:
-        if is_so():
+        if condition():
             return True
         time.sleep(0.25)
-    say(f"waited {GONE_S_MAX} s in vain until {what}")
+    say(f"timed out after {DELETION_S_MAX} s, waiting until {what}")
     return False
 
 
@@ -133,14 +135,14 @@ def is_gone(client: Client, name: str) -> bool:
 
 
 class Verifier:
-    """`sexton verify` over a folder of receipts, under the policy of the server."""
+    """Runs `sexton verify` on a folder of receipts, under the policy of the server."""
 
     def __init__(self, sexton: str, folder: pathlib.Path):
         self.sexton, self.folder = sexton, folder
         folder.mkdir()
 
     def fetch(self, client: Client, answers: list[Answer]) -> list[int]:
-        """Writes the receipts of these uploads, and gives the status with which each was answered."""
+        """Saves the receipts of these uploads. Returns the HTTP status of each request for one."""
         statuses = []
         (self.folder / "trust.policy").write_bytes(client.ask("GET", "/policy").body)
         for answer in answers:

@@ -1,6 +1,6 @@
-/* Requests and answers. The HTTP library runs inside our loop: it has an epoll descriptor of its own, which the loop
- * polls, and does its work in http_turn. A PUT whose registration is not durable yet is suspended: the connection
- * sleeps, the loop goes on, and http_answer wakes it. */
+/* Requests and responses. The HTTP library runs inside the event loop, which polls the library's epoll descriptor and
+ * calls http_turn(). A PUT is suspended until its registration is durable. http_resume() then resumes its
+ * connection. */
 #include "filehold.h"
 
 #include <arpa/inet.h>
@@ -15,17 +15,17 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 512
-#define IDLE_S_MAX 30       /* a connection on which nothing moves is closed */
-#define UNPROCESSED_MAX 10000 /* files that wait to be processed; beyond it no more are taken in */
+#define IDLE_S_MAX 30         /* idle connections are closed after this time */
+#define UNPROCESSED_MAX 10000 /* files waiting to be processed; at this number uploads are refused */
 #define READ_BYTES (64 * 1024)
 
-/* The state of a request that is not a PUT, once it was seen. */
-static char seen_before;
+/* Marks a request other than PUT whose headers were seen. */
+static char headers_seen;
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
-static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type,
-                             struct MHD_Response *response) {
+static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned status, const char *type,
+                                     struct MHD_Response *response) {
   if (response == NULL)
     return MHD_NO;
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -38,20 +38,20 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
   return result;
 }
 
-static struct MHD_Response *copied(const void *bytes, size_t len) {
-  /* The library takes a pointer that is not const, and only reads from it. */
+static struct MHD_Response *copy_response(const void *bytes, size_t len) {
+  /* The parameter is not const, but the library only reads from it. */
   return MHD_create_response_from_buffer(len, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
 }
 
-__attribute__((format(printf, 3, 4))) static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status,
-                                                                    const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static enum MHD_Result send_error(struct MHD_Connection *connection,
+                                                                        unsigned status, const char *format, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text - 1, format, arguments);
   va_end(arguments);
   strcat(text, "\n");
-  return queue(connection, status, "text/plain; charset=utf-8", copied(text, strlen(text)));
+  return send_response(connection, status, "text/plain; charset=utf-8", copy_response(text, strlen(text)));
 }
 
 static unsigned http_status_of(int32_t status) {
@@ -67,17 +67,17 @@ static unsigned http_status_of(int32_t status) {
   }
 }
 
-/* Answers with a text of the engine, or with its error; both are freed. */
+/* Sends a text of the engine, or its error. Frees both. */
 static enum MHD_Result send_text(struct MHD_Connection *connection, const char *type, sexton_text *text,
                                  sexton_error *error) {
   enum MHD_Result result;
   if (error == NULL) {
     sexton_bytes bytes = sexton_text_bytes(text);
-    result = queue(connection, MHD_HTTP_OK, type, copied(bytes.data, bytes.len));
+    result = send_response(connection, MHD_HTTP_OK, type, copy_response(bytes.data, bytes.len));
   } else {
     sexton_bytes message = sexton_error_message(error);
     unsigned status = http_status_of(sexton_error_status(error));
-    result = refuse(connection, status, "%.*s", (int)message.len, (const char *)message.data);
+    result = send_error(connection, status, "%.*s", (int)message.len, (const char *)message.data);
   }
   sexton_text_free(text);
   sexton_error_free(error);
@@ -86,8 +86,8 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, const char *
 
 /* ---- PUT /files/NAME ---- */
 
-/* How long the body will be; false where the client does not say. */
-static bool length_of(struct MHD_Connection *connection, uint64_t *out) {
+/* Reads Content-Length. Returns false if it is missing or malformed. */
+static bool content_length(struct MHD_Connection *connection, uint64_t *out) {
   const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   if (text == NULL || *text < '0' || *text > '9')
     return false;
@@ -97,21 +97,22 @@ static bool length_of(struct MHD_Connection *connection, uint64_t *out) {
   return errno == 0 && *end == '\0';
 }
 
-/* The headers are here: refuses before the body comes, or makes the state of the upload. */
+/* Called when the headers are complete: refuses the upload before its body comes, or creates its state. */
 static enum MHD_Result begin_put(struct server *server, struct MHD_Connection *connection, const char *name,
                                  void **state) {
   uint64_t size;
-  if (!name_is_fine(name))
-    return refuse(connection, MHD_HTTP_BAD_REQUEST,
-                  "A name has 1 to %d letters, digits, dots, dashes and underscores, and does not begin with a dot.",
-                  NAME_BYTES_MAX);
-  if (!length_of(connection, &size))
-    return refuse(connection, MHD_HTTP_LENGTH_REQUIRED, "Say how long the file is, by Content-Length.");
+  if (!name_is_valid(name))
+    return send_error(
+        connection, MHD_HTTP_BAD_REQUEST,
+        "A name has 1 to %d letters, digits, dots, dashes and underscores, and does not begin with a dot.",
+        NAME_BYTES_MAX);
+  if (!content_length(connection, &size))
+    return send_error(connection, MHD_HTTP_LENGTH_REQUIRED, "Content-Length is missing.");
   if (size > server->http.upload_bytes_max)
-    return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "The file has %" PRIu64 " bytes; %" PRIu64 " are the limit.",
-                  size, server->http.upload_bytes_max);
+    return send_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+                      "The file has %" PRIu64 " bytes; the limit is %" PRIu64 ".", size, server->http.upload_bytes_max);
   if (server->closing || server->processing.waiting.len >= UNPROCESSED_MAX)
-    return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "No files are taken just now; try again.");
+    return send_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "No uploads are accepted at the moment; try again.");
   struct upload *upload = calloc(1, sizeof *upload);
   if (upload == NULL)
     return MHD_NO;
@@ -120,7 +121,7 @@ static enum MHD_Result begin_put(struct server *server, struct MHD_Connection *c
   snprintf(upload->name, sizeof upload->name, "%s", name);
   if (!incoming_open(&server->folder, &upload->incoming)) {
     free(upload);
-    return refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The upload cannot be written: %s.", strerror(errno));
+    return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The upload cannot be written: %s.", strerror(errno));
   }
   *state = upload;
   return MHD_YES;
@@ -138,7 +139,7 @@ static enum MHD_Result answer_put(struct MHD_Connection *connection, const struc
   sexton_text *text = NULL;
   sexton_error *error = NULL;
   if (upload->status != MHD_HTTP_CREATED)
-    return refuse(connection, upload->status, "%s", upload->why);
+    return send_error(connection, upload->status, "%s", upload->why);
   if (sexton_id_format(&upload->id, &text, &error) != SEXTON_OK)
     return send_text(connection, "", text, error);
   char id[2 * SEXTON_ID_BYTES + 1] = "", body[1024];
@@ -149,15 +150,15 @@ static enum MHD_Result answer_put(struct MHD_Connection *connection, const struc
   int len = snprintf(body, sizeof body,
                      "{\"id\":\"%s\",\"name\":\"%s\",\"bytes\":%" PRIu64 ",\"replaced\":%s,"
                      "\"receipt\":\"/receipt/%s?name=%s\"}\n",
-                     id, upload->name, upload->size, upload->earlier == SEXTON_EARLIER_NONE ? "false" : "true", id,
+                     id, upload->name, upload->size, upload->earlier == SEXTON_PREVIOUS_NONE ? "false" : "true", id,
                      upload->name);
-  struct MHD_Response *response = copied(body, (size_t)len);
+  struct MHD_Response *response = copy_response(body, (size_t)len);
   if (response != NULL)
     MHD_add_response_header(response, "Sexton-Registration", id);
-  return queue(connection, MHD_HTTP_CREATED, "application/json", response);
+  return send_response(connection, MHD_HTTP_CREATED, "application/json", response);
 }
 
-/* Called when the headers are here, for every piece of the body, at its end, and when the connection wakes. */
+/* Called when the headers are complete, for each piece of the body, at its end, and after the connection is resumed. */
 static enum MHD_Result put(struct server *server, struct MHD_Connection *connection, const char *name,
                            const char *bytes, size_t *len, void **state) {
   struct upload *upload = *state;
@@ -171,22 +172,22 @@ static enum MHD_Result put(struct server *server, struct MHD_Connection *connect
   if (upload->status != 0)
     return answer_put(connection, upload);
   if (upload->received != upload->size)
-    return refuse(connection, MHD_HTTP_BAD_REQUEST, "The body is not as long as Content-Length says.");
+    return send_error(connection, MHD_HTTP_BAD_REQUEST, "The length of the body differs from Content-Length.");
   MHD_suspend_connection(connection);
-  retention_take(server, upload);
+  retention_enqueue(server, upload);
   return MHD_YES;
 }
 
-/* Wakes the connection of an upload that has its answer. */
-void http_answer(struct http *http, struct upload *upload) {
+/* Resumes the connection of an upload whose response is known. */
+void http_resume(struct http *http, struct upload *upload) {
   MHD_resume_connection(upload->connection);
-  http->has_woken = true;
+  http->has_resumed = true;
 }
 
 /* ---- GET ---- */
 
-/* The next piece of a download. A file that was deleted or overwritten meanwhile is read no further: a slow reader must
- * not keep it alive past its time. */
+/* Reads the next piece of a download. Ends the download if the file was deleted or overwritten in the meantime: a slow
+ * client must not get content past its time. */
 static ssize_t read_file(void *state, uint64_t at, char *bytes, size_t max) {
   const int *fd = state;
   struct stat seen;
@@ -205,11 +206,11 @@ static enum MHD_Result get_file(struct server *server, struct MHD_Connection *co
   struct version version;
   uint64_t size;
   errno = ENOENT;
-  int fd = name_is_fine(name) ? folder_read(&server->folder, name, &version, &size) : -1;
+  int fd = name_is_valid(name) ? folder_read(&server->folder, name, &version, &size) : -1;
   if (fd < 0 && errno == ENOENT)
-    return refuse(connection, MHD_HTTP_NOT_FOUND, "There is no such file, or its time has come.");
+    return send_error(connection, MHD_HTTP_NOT_FOUND, "There is no such file, or it was deleted.");
   if (fd < 0)
-    return refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The file cannot be read: %s.", strerror(errno));
+    return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The file cannot be read: %s.", strerror(errno));
   int *state = malloc(sizeof *state);
   if (state == NULL) {
     close(fd);
@@ -219,15 +220,16 @@ static enum MHD_Result get_file(struct server *server, struct MHD_Connection *co
   struct MHD_Response *response = MHD_create_response_from_callback(size, READ_BYTES, read_file, state, close_file);
   if (response == NULL)
     close_file(state);
-  return queue(connection, MHD_HTTP_OK, "application/octet-stream", response);
+  return send_response(connection, MHD_HTTP_OK, "application/octet-stream", response);
 }
 
-/* The receipt of a registration. Whoever asks must know the name: after the end of the file the server does not. */
+/* Sends the receipt of a registration. The client must give the name, which the server does not keep after deletion. */
 static enum MHD_Result get_receipt(struct server *server, struct MHD_Connection *connection, const char *digits) {
   const char *name = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "name");
   if (name == NULL)
-    return refuse(connection, MHD_HTTP_BAD_REQUEST,
-                  "Add ?name= and the name of the file: the server forgets it, and the receipt opens with it.");
+    return send_error(
+        connection, MHD_HTTP_BAD_REQUEST,
+        "Add ?name= with the name of the file. The server does not keep it, and the receipt opens with it.");
   sexton_id id;
   sexton_text *text = NULL;
   sexton_error *error = NULL;
@@ -239,12 +241,11 @@ static enum MHD_Result get_receipt(struct server *server, struct MHD_Connection 
 static enum MHD_Result get_counts(struct server *server, struct MHD_Connection *connection) {
   const struct processing *processing = &server->processing;
   char body[256];
-  int len = snprintf(body, sizeof body,
-                     "{\"files\":%" PRIu64 ",\"lines\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64
-                     ",\"waiting\":%zu}\n",
-                     processing->files, processing->lines, processing->bytes, processing->errors,
-                     processing->waiting.len);
-  return queue(connection, MHD_HTTP_OK, "application/json", copied(body, (size_t)len));
+  int len = snprintf(
+      body, sizeof body,
+      "{\"files\":%" PRIu64 ",\"lines\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"waiting\":%zu}\n",
+      processing->files, processing->lines, processing->bytes, processing->errors, processing->waiting.len);
+  return send_response(connection, MHD_HTTP_OK, "application/json", copy_response(body, (size_t)len));
 }
 
 static enum MHD_Result get(struct server *server, struct MHD_Connection *connection, const char *url) {
@@ -264,11 +265,11 @@ static enum MHD_Result get(struct server *server, struct MHD_Connection *connect
     sexton_status(server->retention.engine, &text, &error);
     return send_text(connection, "application/json", text, error);
   }
-  return refuse(connection, MHD_HTTP_NOT_FOUND,
-                "There are /files/NAME, /receipt/ID?name=NAME, /policy, /status and /counts.");
+  return send_error(connection, MHD_HTTP_NOT_FOUND,
+                    "Known paths: /files/NAME, /receipt/ID?name=NAME, /policy, /status and /counts.");
 }
 
-/* ---- the library's side ---- */
+/* ---- callbacks and start of the HTTP library ---- */
 
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *bytes, size_t *len, void **state) {
@@ -276,19 +277,20 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
   (void)version;
   if (strcmp(method, MHD_HTTP_METHOD_PUT) == 0 && strncmp(url, "/files/", 7) == 0)
     return put(server, connection, url + 7, bytes, len, state);
-  /* What comes without need is read to its end and dropped, or it would be taken for the next request. */
+  /* An unexpected body is read and dropped; otherwise it would be parsed as the next request. */
   if (*state == NULL || *len > 0) {
-    *state = &seen_before;
+    *state = &headers_seen;
     *len = 0;
     return MHD_YES;
   }
   if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
     return get(server, connection, url);
-  return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Files are PUT and GET; deleting needs no one's request.");
+  return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                    "Only GET, HEAD and PUT are allowed; files are deleted automatically.");
 }
 
-/* Leaves what is escaped by % as it is. No name that is fine needs it, and no other slips through by it. */
-static size_t unescape_nothing(void *user, struct MHD_Connection *connection, char *text) {
+/* Leaves percent escapes as they are. A valid name has none, so an escaped name is refused. */
+static size_t keep_escapes(void *user, struct MHD_Connection *connection, char *text) {
   (void)user;
   (void)connection;
   return strlen(text);
@@ -299,9 +301,9 @@ static void request_ended(void *user, struct MHD_Connection *connection, void **
   struct server *server = user;
   (void)connection;
   (void)why;
-  if (*state != NULL && *state != &seen_before) {
+  if (*state != NULL && *state != &headers_seen) {
     struct upload *upload = *state;
-    incoming_drop(&server->folder, &upload->incoming);
+    incoming_discard(&server->folder, &upload->incoming);
     free(upload);
   }
   *state = NULL;
@@ -312,38 +314,36 @@ bool http_start(struct server *server, const struct settings *settings) {
   http->upload_bytes_max = settings->upload_bytes_max;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(settings->port)};
   if (inet_pton(AF_INET, settings->address, &address.sin_addr) != 1) {
-    say("%s is no IPv4 address.", settings->address);
+    say("%s is not an IPv4 address.", settings->address);
     return false;
   }
   errno = 0;
-  http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, settings->port, NULL, NULL, handle, server,
-                                  MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, request_ended, server,
-                                  MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                  (unsigned)IDLE_S_MAX, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
-                                  MHD_OPTION_END);
+  http->daemon =
+      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, settings->port, NULL, NULL, handle, server,
+                       MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, request_ended, server,
+                       MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                       (unsigned)IDLE_S_MAX, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
   if (http->daemon == NULL) {
-    say("port %u of %s cannot be listened on: %s.", (unsigned)settings->port, settings->address,
-        errno == 0 ? "the HTTP library does not say why" : strerror(errno));
+    say("listening on port %u of %s failed: %s.", (unsigned)settings->port, settings->address,
+        errno == 0 ? "unknown reason" : strerror(errno));
     return false;
   }
   http->port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
   return true;
 }
 
-/* The descriptor that the loop polls. */
-int http_fd(const struct http *http) {
-  return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-}
+/* Returns the descriptor that the loop polls. */
+int http_fd(const struct http *http) { return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd; }
 
 void http_turn(struct http *http) {
-  http->has_woken = false;
+  http->has_resumed = false;
   MHD_run(http->daemon);
 }
 
 int http_sleep_ms(const struct http *http) {
   MHD_UNSIGNED_LONG_LONG ms;
-  /* Without a thread of its own the library does not make its descriptor readable for these. */
-  if (http->has_woken)
+  /* Resumed connections do not make the descriptor of the library readable. */
+  if (http->has_resumed)
     return MORE_TO_DO;
   if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
     return NOTHING_TO_DO;

@@ -1,5 +1,5 @@
-/* What the server does with a file. A real one would convert it; this one counts its lines, and keeps nothing of it but
- * totals. It reads in slices, so that a large file does not keep the loop from its sockets. */
+/* Processes files. A real server would convert them; this example counts lines and keeps only totals. It reads in
+ * slices, so that a large file does not block the loop. */
 #include "filehold.h"
 
 #include <errno.h>
@@ -9,11 +9,9 @@
 #include <unistd.h>
 
 #define SLICE_BYTES (64 * 1024)
-#define SLICES_A_TURN 4
+#define SLICES_PER_TURN 4
 
-void jobs_init(struct jobs *jobs) {
-  *jobs = (struct jobs){.end = &jobs->first};
-}
+void jobs_init(struct jobs *jobs) { *jobs = (struct jobs){.end = &jobs->first}; }
 
 void jobs_push(struct jobs *jobs, struct job *job) {
   job->next = NULL;
@@ -43,18 +41,18 @@ void processing_init(struct processing *processing) {
   jobs_init(&processing->waiting);
 }
 
-void processing_drop(struct processing *processing) {
+void processing_free(struct processing *processing) {
   jobs_free(&processing->waiting);
   if (processing->fd >= 0)
     close(processing->fd);
   processing->fd = -1;
 }
 
-/* Queues a registered file. Without memory for it the file still ends: its class says how long it may stay open. */
+/* Queues a registered file. A file that cannot be queued is still deleted: its class has max_open. */
 bool processing_add(struct processing *processing, const char *name, struct version version, const sexton_id *id) {
   struct job *job = calloc(1, sizeof *job);
   if (job == NULL) {
-    say("there is no memory to process %s; it is processed when the server starts again.", name);
+    say("out of memory: %s will be processed when the server starts again.", name);
     return false;
   }
   snprintf(job->name, sizeof job->name, "%s", name);
@@ -64,7 +62,7 @@ bool processing_add(struct processing *processing, const char *name, struct vers
   return true;
 }
 
-/* The processing of the first file has ended, well or not: from now on it has three hours. */
+/* Ends the processing of the first file, successful or not. Its time counts from now. */
 static void end_first(struct server *server) {
   struct processing *processing = &server->processing;
   if (processing->fd >= 0)
@@ -80,14 +78,14 @@ static void fail_first(struct server *server) {
   end_first(server);
 }
 
-/* Opens the first file. One that was overwritten or is gone needs no processing: the newer one has its own turn. */
+/* Opens the first file. Skips one that is gone or was overwritten: the newer file has its own job. */
 static bool begin_first(struct server *server) {
   struct processing *processing = &server->processing;
   struct job *job = processing->waiting.first;
   struct version version;
   uint64_t size;
   processing->fd = folder_read(&server->folder, job->name, &version, &size);
-  if (processing->fd >= 0 && same_version(version, job->version))
+  if (processing->fd >= 0 && versions_equal(version, job->version))
     return true;
   if (processing->fd < 0 && errno != ENOENT) {
     fail_first(server);
@@ -124,7 +122,7 @@ static void read_slice(struct server *server) {
 
 int processing_turn(struct server *server) {
   struct processing *processing = &server->processing;
-  for (int i = 0; i < SLICES_A_TURN && processing->waiting.first != NULL; i++)
+  for (int i = 0; i < SLICES_PER_TURN && processing->waiting.first != NULL; i++)
     if (processing->fd >= 0 || begin_first(server))
       read_slice(server);
   return processing->waiting.first == NULL ? NOTHING_TO_DO : MORE_TO_DO;

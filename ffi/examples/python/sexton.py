@@ -1,17 +1,17 @@
-"""libsexton from Python, by ctypes and the standard library alone.
+"""Python binding of libsexton. Needs only the standard library.
 
-Sexton deletes stored objects inside promised windows and proves it. This module is a thin layer over its C interface:
-what `sexton.h` says holds here too. A function that fails raises `Error`, with the status and the sentence; handles are
-freed by the `with` statement, or when Python forgets them; what C returns as JSON is parsed.
+Sexton deletes stored objects inside promised windows and proves it. This module is a thin layer over its C interface,
+and the documentation in `sexton.h` applies. A function that fails raises `Error` with status and message. The `with`
+statement or the garbage collector frees handles. JSON results are parsed.
 
     with Options(origin="example.com/uploads", classes=CLASSES) as options, Engine("data", options) as engine:
-        [told] = engine.register([Registration(b"cat.jpg", "uploads")])
+        [registered] = engine.register([Registration(b"cat.jpg", "uploads")])
         for batch in engine.batches():
             engine.complete(batch, [(i, Answer.DELETED) for i, _ in enumerate(batch.objects)])
-        proof = engine.receipt(told.id, key=b"cat.jpg")
+        proof = engine.receipt(registered.id, key=b"cat.jpg")
     verdict = verify(proof, policy)
 
-The library is looked for at $SEXTON_LIBRARY, then as libsexton.so.0 where the system looks for libraries.
+The library is $SEXTON_LIBRARY, or libsexton.so.0 from the library path of the system.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from typing import Any
 
 import sexton_abi as abi
 
-# What programs need of it, under this module's name.
-from sexton_abi import BUFFERED, HOLD_EVENT, HOLD_TEMPORARY, ID_BYTES, NO_CEILING_MS, ONLY_MISSING, RELEASE, RESCHEDULE
-from sexton_abi import SIZE_UNKNOWN, START, UNKNOWN_MS, Answer, Earlier, Outcome, State, Status
+# Re-exported for programs.
+from sexton_abi import BUFFERED, HOLD_EVENT, HOLD_TEMPORARY, ID_BYTES, NEVER_MS, ONLY_MISSING, RELEASE, RESCHEDULE
+from sexton_abi import START, Answer, Compliance, Previous, State, Status
 from sexton_abi import lib as _lib
 
-# ---- between the two languages ----
+# ---- conversions and calls ----
 
 
 class Error(Exception):
-    """A call that failed: `status` says what to do, the text what happened."""
+    """Error of a failed call: the status, and the message of the library."""
 
     def __init__(self, status: int, message: str):
         super().__init__(message)
@@ -44,7 +44,7 @@ class Error(Exception):
 
 
 def _bytes(value: bytes | str) -> abi.sexton_bytes:
-    """Borrowed bytes, which keep alive what they point into."""
+    """Returns bytes for C. They keep the Python object alive that they point into."""
     raw = value.encode() if isinstance(value, str) else value
     borrowed = abi.sexton_bytes(ctypes.cast(c_char_p(raw), c_void_p), len(raw))
     borrowed._kept = raw  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ def _copy(value: abi.sexton_bytes) -> bytes:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    """Calls a function whose last argument is the error; raises it."""
+    """Calls a function whose last argument is the error pointer. Raises `Error` if it fails."""
     error = c_void_p()
     status = getattr(_lib, name)(*arguments, byref(error))
     if status == Status.OK:
@@ -67,7 +67,7 @@ def _call(name: str, *arguments: Any) -> None:
 
 
 def _text(name: str, *arguments: Any) -> bytes:
-    """The same where the last but one is a text."""
+    """Calls a function that gives a text, and returns the text."""
     text = c_void_p()
     _call(name, *arguments, byref(text))
     try:
@@ -77,13 +77,14 @@ def _text(name: str, *arguments: Any) -> bytes:
 
 
 def _number(name: str, kind: type, *arguments: Any) -> int:
+    """Calls a function that gives a number of ctypes type `kind`, and returns the number."""
     out = kind()
     _call(name, *arguments, byref(out))
     return out.value
 
 
 class _Handle:
-    """Something of the library's that is to be freed once."""
+    """Handle of the library, freed exactly once."""
 
     _free = ""
 
@@ -102,7 +103,7 @@ class _Handle:
         self.free()
 
     def __del__(self) -> None:
-        # Where the library was not found there is nothing to free.
+        # During interpreter shutdown or after a failed import the library may be missing.
         if getattr(self, "_handle", None) is not None and _lib is not None:
             self.free()
 
@@ -126,76 +127,76 @@ class Id(bytes):
 
 def _id_in(value: bytes) -> abi.sexton_id:
     if len(value) != ID_BYTES:
-        raise ValueError(f"a registration id of {len(value)} bytes; it has {ID_BYTES}")
+        raise ValueError(f"a registration id has {ID_BYTES} bytes, not {len(value)}")
     return abi.sexton_id((c_uint8 * ID_BYTES)(*value))
 
 
 @dataclass(frozen=True)
 class Registration:
-    """An object to be registered."""
+    """Object to register."""
 
     key: bytes
     class_name: str
     version: bytes = b""
     digest: bytes = b""
     subject: bytes = b""
-    start_ms: int = UNKNOWN_MS
-    size_bytes: int = SIZE_UNKNOWN
+    start_ms: int | None = None
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Registered:
-    """The answer to a registration."""
+    """Answer to a registration."""
 
     id: Id
-    earlier: Earlier
-    earlier_id: Id
+    previous: Previous
+    previous_id: Id
     ticket: bytes
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is said of a registered object: of `key`, or of `id`."""
+    """Change of a registered object, which is named by `key` or `id`."""
 
     kind: int
     key: bytes = b""
     id: bytes = bytes(ID_BYTES)
     class_name: str = ""
-    start_ms: int = UNKNOWN_MS
+    start_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Changed:
-    """The answer to a change; one that was not made has a status and a sentence."""
+    """Answer to a change. A refused change has an error status and a message."""
 
     status: Status
     id: Id
-    floor_ms: int
-    ceiling_ms: int
+    floor_ms: int | None
+    ceiling_ms: int | None
     ticket: bytes
     message: str
 
 
 @dataclass(frozen=True)
 class Object:
-    """An object that is to be deleted."""
+    """Object to delete."""
 
     id: Id
     key: bytes
     version: bytes
     digest: bytes
-    size_bytes: int
-    floor_ms: int
-    ceiling_ms: int
+    size_bytes: int | None
+    floor_ms: int | None
+    ceiling_ms: int | None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A sub-batch, copied: it outlives whatever handed it over."""
+    """Copy of a sub-batch, which does not depend on the library's memory."""
 
     batch: int
     epoch: int
-    part: int
+    index: int
     attempt: int
     class_name: str
     disposition: int
@@ -204,7 +205,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Completion:
-    """What became of a call that was submitted."""
+    """Result of a submitted call."""
 
     token: int
     status: Status
@@ -215,13 +216,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an authentic receipt says."""
+    """Content of an authentic receipt."""
 
-    outcome: Outcome
+    compliance: Compliance
     by_ms: int
     start_ms: int
-    floor_ms: int
-    ceiling_ms: int
+    floor_ms: int | None
+    ceiling_ms: int | None
     time_ms: int
     origin: str
     class_name: str
@@ -231,7 +232,7 @@ class Verdict:
 
 
 class Results(_Handle):
-    """The answers of a call, still in the library's memory."""
+    """Answers of a call, in the library's memory."""
 
     _free = "sexton_results_free"
 
@@ -255,42 +256,56 @@ class Results(_Handle):
         )
 
 
+def _value(item: Any, field: str) -> int | None:
+    """Returns an optional field, or None if its `has_` flag is not set."""
+    return getattr(item, field) if getattr(item, "has_" + field.rsplit("_", 1)[0]) else None
+
+
+def _set(entry: Any, field: str, value: int | None) -> None:
+    """Sets an optional field and its `has_` flag, unless the value is None."""
+    if value is not None:
+        setattr(entry, field, value)
+        setattr(entry, "has_" + field.rsplit("_", 1)[0], True)
+
+
 def _registered(item: abi.sexton_registered) -> Registered:
-    ids = Id(bytes(item.id.bytes)), Id(bytes(item.earlier_id.bytes))
-    return Registered(ids[0], Earlier(item.earlier), ids[1], _copy(item.ticket))
+    ids = Id(bytes(item.id.bytes)), Id(bytes(item.previous_id.bytes))
+    return Registered(ids[0], Previous(item.previous), ids[1], _copy(item.ticket))
 
 
 def _changed(item: abi.sexton_changed) -> Changed:
     status, id, message = Status(item.status), Id(bytes(item.id.bytes)), _copy(item.message).decode()
-    return Changed(status, id, item.floor_ms, item.ceiling_ms, _copy(item.ticket), message)
+    return Changed(status, id, _value(item, "floor_ms"), _value(item, "ceiling_ms"), _copy(item.ticket), message)
 
 
 def _registrations(items: Sequence[Registration]) -> Any:
     array = (abi.sexton_registration * len(items))()
-    array._kept = []
-    for place, item in zip(array, items):
+    array._borrowed = []
+    for entry, item in zip(array, items):
         for field in ("key", "class_name", "version", "digest", "subject"):
             borrowed = _bytes(getattr(item, field))
-            array._kept.append(borrowed._kept)
-            setattr(place, field, borrowed)
-        place.start_ms, place.size_bytes = item.start_ms, item.size_bytes
+            array._borrowed.append(borrowed._kept)
+            setattr(entry, field, borrowed)
+        _set(entry, "start_ms", item.start_ms)
+        _set(entry, "size_bytes", item.size_bytes)
     return array
 
 
 def _changes(items: Sequence[Change]) -> Any:
-    array = (abi.sexton_change * len(items))()
-    array._kept = []
-    for place, item in zip(array, items):
+    array = (abi.sexton_object_change * len(items))()
+    array._borrowed = []
+    for entry, item in zip(array, items):
         for field in ("key", "class_name"):
             borrowed = _bytes(getattr(item, field))
-            array._kept.append(borrowed._kept)
-            setattr(place, field, borrowed)
-        place.kind, place.id, place.start_ms = item.kind, _id_in(item.id), item.start_ms
+            array._borrowed.append(borrowed._kept)
+            setattr(entry, field, borrowed)
+        entry.kind, entry.id = item.kind, _id_in(item.id)
+        _set(entry, "start_ms", item.start_ms)
     return array
 
 
 def _batch(handle: int) -> Batch:
-    """Copies a sub-batch, which stays whose it was."""
+    """Copies a sub-batch. Does not free the handle."""
     n = c_size_t()
     id, items = _lib.sexton_batch_get_id(handle), _lib.sexton_batch_objects(handle, byref(n))
     objects = tuple(
@@ -299,24 +314,24 @@ def _batch(handle: int) -> Batch:
             _copy(item.key),
             _copy(item.version),
             _copy(item.digest),
-            item.size_bytes,
-            item.floor_ms,
-            item.ceiling_ms,
+            _value(item, "size_bytes"),
+            _value(item, "floor_ms"),
+            _value(item, "ceiling_ms"),
         )
         for item in (items[i] for i in range(n.value))
     )
     class_name, disposition = _copy(_lib.sexton_batch_class(handle)).decode(), _lib.sexton_batch_disposition(handle)
-    return Batch(id.batch, id.epoch, id.part, id.attempt, class_name, disposition, objects)
+    return Batch(id.batch, id.epoch, id.index, id.attempt, class_name, disposition, objects)
 
 
 # ---- options and engine ----
 
 
 class Options(_Handle):
-    """Options by name, as in sexton.h, and the host's functions.
+    """Options by name, as in sexton.h, and callbacks.
 
-    `delete` is called with the engine and a batch, from a thread of the library's; `log` with a level and a line;
-    `clock` gives wall and monotonic milliseconds.
+    `delete` is called with the engine and a batch, from a thread of the library. `log` is called with a level and a
+    line. `clock` returns wall and monotonic milliseconds.
     """
 
     _free = "sexton_options_free"
@@ -330,7 +345,7 @@ class Options(_Handle):
         **named: str | int | bool,
     ):
         super().__init__(_lib.sexton_options_new())
-        self._kept: list[Any] = []  # C holds no reference to our functions
+        self._kept: list[Any] = []  # C holds no reference to the callbacks
         for name, value in named.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             _call("sexton_options_set", self._handle, _bytes(name), _bytes(text))
@@ -354,7 +369,7 @@ def _deleting(delete: Callable[[Engine, Batch], None]) -> Callable[[Any, int, in
             delete(Engine._borrowed(engine), _batch(batch))
             return 0
         except Exception:
-            # It cannot go through C; what was not answered counts as failed, and comes again.
+            # An exception cannot pass through C. Objects without answer count as failed, and come again.
             traceback.print_exc()
             return 1
 
@@ -362,7 +377,7 @@ def _deleting(delete: Callable[[Engine, Batch], None]) -> Callable[[Any, int, in
 
 
 class Engine(_Handle):
-    """An open engine. Its methods may be called from many threads at once."""
+    """Open engine. Many threads may call its methods at once."""
 
     _free = "sexton_engine_free"
 
@@ -375,11 +390,11 @@ class Engine(_Handle):
 
     @classmethod
     def _borrowed(cls, handle: int) -> Engine:
-        """The engine inside a callback, which does not end it."""
+        """Returns an engine for use inside a callback, which does not free the handle."""
         return _BorrowedEngine(handle)
 
     def close(self) -> None:
-        """Waits for running calls; from then on every call fails with `Status.CLOSED`."""
+        """Closes the engine after waiting for running calls. Later calls fail with `Status.CLOSED`."""
         _call("sexton_close", self._handle)
 
     def now_ms(self) -> int:
@@ -395,7 +410,7 @@ class Engine(_Handle):
         return json.loads(_text("sexton_status", self._handle))
 
     def register(self, items: Sequence[Registration], flags: int = 0) -> tuple[Registered, ...]:
-        """Registers all or, where one is invalid, none; returns when they are durable."""
+        """Registers all objects, or none if one is invalid. Returns when the registrations are durable."""
         out = c_void_p()
         _call("sexton_register", self._handle, _registrations(items), len(items), flags, byref(out))
         with Results(out.value) as results:
@@ -403,7 +418,7 @@ class Engine(_Handle):
 
     def change(self, items: Sequence[Change], flags: int = 0) -> tuple[Changed, ...]:
         out = c_void_p()
-        _call("sexton_change_all", self._handle, _changes(items), len(items), flags, byref(out))
+        _call("sexton_change", self._handle, _changes(items), len(items), flags, byref(out))
         with Results(out.value) as results:
             return results.changed()
 
@@ -413,14 +428,14 @@ class Engine(_Handle):
         return Id(bytes(out.bytes))
 
     def submit_register(self, token: int, items: Sequence[Registration], flags: int = 0) -> None:
-        """The same without waiting: `completions` has the answer, under the token."""
+        """Submits registrations without waiting. `completions` has the answer, with this token."""
         _call("sexton_submit_register", self._handle, token, _registrations(items), len(items), flags)
 
     def submit_change(self, token: int, items: Sequence[Change], flags: int = 0) -> None:
         _call("sexton_submit_change", self._handle, token, _changes(items), len(items), flags)
 
     def completions(self) -> Iterator[Completion]:
-        """Those that can be taken now."""
+        """Takes the completions that are available now."""
         while True:
             out = c_void_p()
             _call("sexton_next_completion", self._handle, byref(out))
@@ -430,7 +445,7 @@ class Engine(_Handle):
                 yield results.completion()
 
     def fileno(self) -> int:
-        """Readable while there is a completion or a batch: for `select`, `selectors` and `asyncio`. Only poll it."""
+        """Returns a descriptor that is readable while a completion or a batch is available. It may only be polled."""
         return _number("sexton_event_fd", c_int, self._handle)
 
     def next_batch(self) -> Batch | None:
@@ -444,26 +459,26 @@ class Engine(_Handle):
             _lib.sexton_batch_free(out.value)
 
     def batches(self) -> Iterator[Batch]:
-        """Those that can be taken now."""
+        """Takes the sub-batches that are available now."""
         while (batch := self.next_batch()) is not None:
             yield batch
 
     def complete(self, batch: Batch, answers: Iterable[tuple[int, Answer] | tuple[int, Answer, bytes]]) -> int:
-        """Answers for objects of a batch by their place in it; how many answers counted."""
+        """Answers objects of a batch by their index in it. Returns the number of answers that counted."""
         given = list(answers)
         array = (abi.sexton_answer * len(given))()
         kept = []
-        for place, (number, answer, *detail) in zip(array, given):
+        for entry, (index, answer, *detail) in zip(array, given):
             borrowed = _bytes(detail[0] if detail else b"")
             kept.append(borrowed._kept)
-            place.object, place.answer, place.detail = number, answer, borrowed
-        id = abi.sexton_batch_id(batch.batch, batch.epoch, batch.part, batch.attempt)
+            entry.object, entry.answer, entry.detail = index, answer, borrowed
+        id = abi.sexton_batch_id(batch.batch, batch.epoch, batch.index, batch.attempt)
         taken = c_size_t()
-        _call("sexton_complete", self._handle, byref(id), array, len(given), byref(taken))
+        _call("sexton_answer_objects", self._handle, byref(id), array, len(given), byref(taken))
         return taken.value
 
     def run(self, budget_ms: int) -> int:
-        """Without threads of its own (`threads=0`): works for a while; when it wants to be called again, Unix ms."""
+        """Works in this thread, for `threads=0`. Returns when to call it again, in Unix ms."""
         next_ms = c_int64()
         _call("sexton_run", self._handle, budget_ms, byref(next_ms))
         return next_ms.value
@@ -492,15 +507,15 @@ class Engine(_Handle):
         return json.loads(_text("sexton_holds", self._handle))
 
     def receipt(self, id: bytes, *, key: bytes | None = None, ticket: bytes | None = None) -> bytes:
-        """The proof that a registration ended, opened by its key or its ticket."""
+        """Returns the proof that a registration ended. Its key or its ticket opens it."""
         if (key is None) == (ticket is None):
-            raise ValueError("a receipt is opened by the key or by the ticket: give one of them")
+            raise ValueError("receipt() needs either the key or the ticket")
         kind, opener = (abi.OPENER_KEY, key) if key is not None else (abi.OPENER_TICKET, ticket)
         raw = _id_in(id)
         return _text("sexton_receipt", self._handle, byref(raw), kind, _bytes(opener or b""))
 
     def policy(self) -> bytes:
-        """What a verifier needs to trust this engine's log."""
+        """Returns a trust policy for the log of this engine."""
         return _text("sexton_policy", self._handle)
 
 
@@ -512,29 +527,35 @@ class _BorrowedEngine(Engine):
         self._handle = None
 
 
-# ---- verifying, which needs no engine ----
+# ---- verification, which needs no engine ----
 
 
 def verify(receipt: bytes, policy: bytes) -> Verdict:
-    """What the receipt says, where it is authentic; else `Error` with `Status.NOT_VERIFIED`."""
+    """Verifies a receipt. Raises `Error` with `Status.NOT_VERIFIED` if it is not authentic."""
     out = c_void_p()
     _call("sexton_verify", _bytes(receipt), _bytes(policy), byref(out))
     handle = out.value
     try:
-        numbers = [getattr(_lib, f"sexton_verdict_{name}")(handle) for name in ("by_ms", "start_ms", "floor_ms")]
-        numbers += [getattr(_lib, f"sexton_verdict_{name}")(handle) for name in ("ceiling_ms", "time_ms")]
+        by_ms, start_ms, time_ms = (
+            getattr(_lib, f"sexton_verdict_{name}")(handle) for name in ("by_ms", "start_ms", "time_ms")
+        )
+        bounds = []
+        for name in ("floor_ms", "ceiling_ms"):
+            ms = c_int64()
+            bounds.append(ms.value if getattr(_lib, f"sexton_verdict_{name}")(handle, byref(ms)) else None)
         origin, class_name, key, method = (
             _copy(getattr(_lib, f"sexton_verdict_{name}")(handle)) for name in ("origin", "class", "key", "method")
         )
         id = Id(bytes(_lib.sexton_verdict_id(handle).bytes))
-        outcome = Outcome(_lib.sexton_verdict_outcome(handle))
-        return Verdict(outcome, *numbers, origin.decode(), class_name.decode(), key, method.decode(), id)
+        compliance = Compliance(_lib.sexton_verdict_compliance(handle))
+        times = (by_ms, start_ms, *bounds, time_ms)
+        return Verdict(compliance, *times, origin.decode(), class_name.decode(), key, method.decode(), id)
     finally:
         _lib.sexton_verdict_free(handle)
 
 
 def does_not_prove() -> list[str]:
-    """What no receipt proves: to be shown beside every verdict."""
+    """Returns the limits of every receipt, to show beside each verdict."""
     sentences = []
     while (sentence := _lib.sexton_does_not_prove(len(sentences))) is not None:
         sentences.append(sentence.decode())

@@ -1,6 +1,6 @@
-"""The C interface of libsexton as ctypes sees it: constants, structs and functions, named as in `sexton.h`.
+"""C interface of libsexton for ctypes: constants, structs and functions, named as in `sexton.h`.
 
-test_sexton.py reads the header and compares, so that the two cannot drift. What Python programs use is in `sexton`.
+test_sexton.py compares this file with the header. Python programs use the module `sexton`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import ctypes
 import enum
 import os
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64
+from ctypes import POINTER, Structure, c_bool, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64
 from ctypes import c_void_p
 from typing import Any
 
 # ---- constants, as in sexton.h ----
 
 VERSION_MAJOR, VERSION_MINOR, VERSION_PATCH, VERSION_NUMBER = 0, 1, 0, 1000
-UNKNOWN_MS, NO_CEILING_MS, SIZE_UNKNOWN = -(2**63), 2**63 - 1, 2**64 - 1
+NEVER_MS = 2**63 - 1
 ID_BYTES = 20
 BUFFERED, ONLY_MISSING = 1, 2
 DELETE, ANONYMISE = 1, 2
@@ -27,7 +27,7 @@ LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG = 1, 2, 3, 4
 
 
 class Status(enum.IntEnum):
-    """What a function returned."""
+    """Status that a function returned."""
 
     OK = 0
     INVALID = 1
@@ -46,7 +46,7 @@ class Status(enum.IntEnum):
 
 
 class Answer(enum.IntEnum):
-    """What became of an object: a fact, told when a power failure cannot undo it."""
+    """Outcome for one object: a fact that a power failure cannot undo."""
 
     DELETED = 1
     ANONYMISED = 2
@@ -56,18 +56,18 @@ class Answer(enum.IntEnum):
     FAILED = 6
 
 
-class Earlier(enum.IntEnum):
-    """What happened to an earlier registration of the key."""
+class Previous(enum.IntEnum):
+    """Effect on an earlier live registration of the key."""
 
     NONE = 0
     REPLACED = 1
     TOO_LATE = 2
-    SAME = 3
-    STANDS = 4
+    IDENTICAL = 3
+    KEPT = 4
 
 
-class Outcome(enum.IntEnum):
-    """How a promise fared."""
+class Compliance(enum.IntEnum):
+    """Result of a promise."""
 
     KEPT = 1
     EARLY = 2
@@ -77,7 +77,7 @@ class Outcome(enum.IntEnum):
 
 
 class State(enum.IntEnum):
-    """Whether the engine does its work."""
+    """State of the engine."""
 
     RUNNING = 1
     PAUSED = 2
@@ -85,8 +85,8 @@ class State(enum.IntEnum):
     POISONED = 4
 
 
-# Prefixes under which the header has the enumerations above.
-ENUMERATIONS = {"": Status, "ANSWER_": Answer, "EARLIER_": Earlier, "OUTCOME_": Outcome, "STATE_": State}
+# Prefixes of the enumerations above in the header.
+ENUMERATIONS = {"": Status, "ANSWER_": Answer, "PREVIOUS_": Previous, "COMPLIANCE_": Compliance, "STATE_": State}
 
 
 # ---- structs, field for field as in sexton.h ----
@@ -107,6 +107,8 @@ class sexton_registration(Structure):
         ("version", sexton_bytes),
         ("digest", sexton_bytes),
         ("subject", sexton_bytes),
+        ("has_start", c_bool),
+        ("has_size", c_bool),
         ("start_ms", c_int64),
         ("size_bytes", c_uint64),
     ]
@@ -115,19 +117,20 @@ class sexton_registration(Structure):
 class sexton_registered(Structure):
     _fields_ = [
         ("status", c_int32),
-        ("earlier", c_int32),
+        ("previous", c_int32),
         ("id", sexton_id),
-        ("earlier_id", sexton_id),
+        ("previous_id", sexton_id),
         ("ticket", sexton_bytes),
     ]
 
 
-class sexton_change(Structure):
+class sexton_object_change(Structure):
     _fields_ = [
         ("kind", c_int32),
         ("key", sexton_bytes),
         ("id", sexton_id),
         ("class_name", sexton_bytes),
+        ("has_start", c_bool),
         ("start_ms", c_int64),
     ]
 
@@ -136,6 +139,8 @@ class sexton_changed(Structure):
     _fields_ = [
         ("status", c_int32),
         ("id", sexton_id),
+        ("has_floor", c_bool),
+        ("has_ceiling", c_bool),
         ("floor_ms", c_int64),
         ("ceiling_ms", c_int64),
         ("ticket", sexton_bytes),
@@ -149,6 +154,9 @@ class sexton_object(Structure):
         ("key", sexton_bytes),
         ("version", sexton_bytes),
         ("digest", sexton_bytes),
+        ("has_size", c_bool),
+        ("has_floor", c_bool),
+        ("has_ceiling", c_bool),
         ("size_bytes", c_uint64),
         ("floor_ms", c_int64),
         ("ceiling_ms", c_int64),
@@ -156,7 +164,7 @@ class sexton_object(Structure):
 
 
 class sexton_batch_id(Structure):
-    _fields_ = [("batch", c_uint64), ("epoch", c_uint64), ("part", c_uint32), ("attempt", c_uint32)]
+    _fields_ = [("batch", c_uint64), ("epoch", c_uint64), ("index", c_uint32), ("attempt", c_uint32)]
 
 
 class sexton_answer(Structure):
@@ -164,7 +172,7 @@ class sexton_answer(Structure):
 
 
 class sexton_selector(Structure):
-    _fields_ = [("kind", c_int32), ("items", POINTER(sexton_bytes)), ("len", c_size_t)]
+    _fields_ = [("kind", c_int32), ("values", POINTER(sexton_bytes)), ("len", c_size_t)]
 
 
 class sexton_hold(Structure):
@@ -183,7 +191,7 @@ STRUCTS: tuple[type[Structure], ...] = (
     sexton_id,
     sexton_registration,
     sexton_registered,
-    sexton_change,
+    sexton_object_change,
     sexton_changed,
     sexton_object,
     sexton_batch_id,
@@ -226,7 +234,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [_handle, POINTER(sexton_registration), c_size_t, c_uint32, _handle_out, _error_out],
     ),
-    "sexton_change_all": (c_int32, [_handle, POINTER(sexton_change), c_size_t, c_uint32, _handle_out, _error_out]),
+    "sexton_change": (c_int32, [_handle, POINTER(sexton_object_change), c_size_t, c_uint32, _handle_out, _error_out]),
     "sexton_find": (c_int32, [_handle, sexton_bytes, _id, _error_out]),
     "sexton_results_registered": (POINTER(sexton_registered), [_handle, POINTER(c_size_t)]),
     "sexton_results_changed": (POINTER(sexton_changed), [_handle, POINTER(c_size_t)]),
@@ -235,7 +243,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [_handle, c_uint64, POINTER(sexton_registration), c_size_t, c_uint32, _error_out],
     ),
-    "sexton_submit_change": (c_int32, [_handle, c_uint64, POINTER(sexton_change), c_size_t, c_uint32, _error_out]),
+    "sexton_submit_change": (
+        c_int32,
+        [_handle, c_uint64, POINTER(sexton_object_change), c_size_t, c_uint32, _error_out],
+    ),
     "sexton_next_completion": (c_int32, [_handle, _handle_out, _error_out]),
     "sexton_results_token": (c_uint64, [_handle]),
     "sexton_results_status": (c_int32, [_handle]),
@@ -247,7 +258,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sexton_batch_disposition": (c_int32, [_handle]),
     "sexton_batch_objects": (POINTER(sexton_object), [_handle, POINTER(c_size_t)]),
     "sexton_batch_free": (None, [_handle]),
-    "sexton_complete": (
+    "sexton_answer_objects": (
         c_int32,
         [_handle, POINTER(sexton_batch_id), POINTER(sexton_answer), c_size_t, POINTER(c_size_t), _error_out],
     ),
@@ -264,11 +275,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sexton_receipt": (c_int32, [_handle, _id, c_int32, sexton_bytes, _text_out, _error_out]),
     "sexton_policy": (c_int32, [_handle, _text_out, _error_out]),
     "sexton_verify": (c_int32, [sexton_bytes, sexton_bytes, _handle_out, _error_out]),
-    "sexton_verdict_outcome": (c_int32, [_handle]),
+    "sexton_verdict_compliance": (c_int32, [_handle]),
     "sexton_verdict_by_ms": (c_uint64, [_handle]),
     "sexton_verdict_start_ms": (c_int64, [_handle]),
-    "sexton_verdict_floor_ms": (c_int64, [_handle]),
-    "sexton_verdict_ceiling_ms": (c_int64, [_handle]),
+    "sexton_verdict_floor_ms": (c_bool, [_handle, POINTER(c_int64)]),
+    "sexton_verdict_ceiling_ms": (c_bool, [_handle, POINTER(c_int64)]),
     "sexton_verdict_time_ms": (c_int64, [_handle]),
     "sexton_verdict_origin": (sexton_bytes, [_handle]),
     "sexton_verdict_class": (sexton_bytes, [_handle]),
@@ -287,7 +298,7 @@ def _load() -> ctypes.CDLL:
         function.restype, function.argtypes = result, arguments
     if library.sexton_version_number() // 1000 != VERSION_NUMBER // 1000:
         found = library.sexton_version().decode()
-        raise ImportError(f"libsexton {found} was found; {VERSION_MAJOR}.{VERSION_MINOR} is needed")
+        raise ImportError(f"found libsexton {found}; this module needs {VERSION_MAJOR}.{VERSION_MINOR}")
     return library
 
 

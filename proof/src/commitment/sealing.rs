@@ -1,23 +1,24 @@
-//! Sealed openings, as an operator keeps them: of use only to one who has `k` and knows the object's key
-//! (`docs/format.md` §6).
+//! Sealed openings, as an operator keeps them (`docs/format.md` §6).
+//!
+//! Unsealing takes both `k` and the object's key.
 
-use super::put_bytes16;
+use super::fields::put_bytes16;
+use crate::blake3_many::{BLOCK_BYTES, Messages, Mode};
 use crate::id::RegistrationId;
-use crate::many::{BLOCK_BYTES, Messages, Mode};
 
 /// Key derivation context of the key that seals openings.
 pub const OPENING_CONTEXT: &str = "sexton v1 opening";
 
-/// Bytes of the keystream that one hash gives.
+/// Bytes of keystream per hash.
 const PART_BYTES: usize = 32;
 
-/// The key that seals the openings of a class and month, from its `k`.
+/// Returns the key that seals the openings of a class and month whose random key is `k`.
 #[must_use]
 pub fn sealing_key(k: &[u8; 32]) -> [u8; 32] {
     blake3::derive_key(OPENING_CONTEXT, k)
 }
 
-/// Texts under one sealing key, one after the other.
+/// Texts under one sealing key, stored one after the other.
 ///
 /// ```
 /// # use sexton_proof::commitment::sealing::Texts;
@@ -37,20 +38,22 @@ pub fn sealing_key(k: &[u8; 32]) -> [u8; 32] {
 pub struct Texts {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// What each part of the keystream is the hash of.
+    /// Inputs of the hashes that make up the keystream, one per [`PART_BYTES`] of text.
     messages: Messages,
 }
 
 impl Texts {
-    /// Makes room for so many more texts.
+    /// Reserves memory for `texts` more texts.
     pub fn reserve(&mut self, texts: usize) {
         self.ends.reserve(texts);
         self.bytes.reserve(texts * 3 * PART_BYTES);
         self.messages.reserve(3 * texts, 3 * texts * BLOCK_BYTES);
     }
 
-    /// Adds what `write` appends, for the registration `id` of the object with this `key`, which
-    /// together have one keystream: what is sealed under it twice and differs is told to who has both.
+    /// Adds the text that `write` appends, for the registration `id` of the object with this `key`.
+    ///
+    /// A pair of id and key has one keystream. Two different texts sealed under the same pair reveal their XOR to
+    /// a reader of both.
     pub fn push(&mut self, id: RegistrationId, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let begin = self.bytes.len();
         write(&mut self.bytes);
@@ -68,7 +71,7 @@ impl Texts {
         self.ends.push(self.bytes.len());
     }
 
-    /// XORs all texts with their keystreams: it seals what was not, and opens what was.
+    /// XORs all texts with their keystreams. Plain texts become sealed, sealed texts become plain.
     pub fn xor(&mut self, sealing_key: &[u8; 32]) {
         let mut keystream = self.messages.hash_each(Mode::Keyed(sealing_key)).into_iter();
         let mut left = self.bytes.as_mut_slice();
@@ -81,19 +84,19 @@ impl Texts {
         }
     }
 
-    /// All texts.
+    /// Returns the bytes of all texts.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// All texts, and nothing else of what it took to seal them.
+    /// Returns the bytes of all texts, and drops the keystream inputs.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// How long each of them is.
+    /// Returns the length of each text in bytes.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
         lengths(&self.ends)
     }
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// §6 of the format, part by part.
+    /// Seals a text as `docs/format.md` §6 states, part by part.
     fn naive(k: &[u8; 32], id: RegistrationId, key: &[u8], text: &[u8]) -> Vec<u8> {
         let sealing_key = blake3::derive_key("sexton v1 opening", k);
         let mut out = text.to_vec();
@@ -127,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_sealed_as_by_a_naive_reference_and_opened_again(
+        fn texts_are_sealed_as_by_a_naive_reference(
             k: [u8; 32],
             texts in proptest::collection::vec(
                 (any::<[u8; 20]>(), proptest::collection::vec(any::<u8>(), 1..90),

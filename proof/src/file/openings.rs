@@ -1,24 +1,25 @@
-//! The container of sealed openings (`docs/format.md` §6).
+//! Container of sealed openings (`docs/format.md` §6).
 
-use super::{FileError, header};
+use super::error::FileError;
+use super::records::split_header;
 use crate::record::{FileKind, Header, RECORD_BYTES};
 
-/// What comes before the sealed openings in the container of a batch: header, and how long each is (1 to 255 bytes), in
-/// the order of the tombstones. The sealed openings themselves follow without anything between them.
+/// Returns the beginning of a batch's container of sealed openings: the header, and the length of each opening.
 ///
-/// Lengths beyond u32 entries do not occur: a batch has at most 2^32 − 1 tombstones.
+/// Lengths are 1 to 255 bytes, in the order of the tombstones. The caller appends the sealed openings themselves,
+/// without separators. A batch has at most 2^32 − 1 tombstones, so the number of lengths fits a u32.
 #[must_use]
 pub fn openings_head(batch: u64, lengths: impl Iterator<Item = usize>) -> Vec<u8> {
     let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0);
     out.resize(RECORD_BYTES, 0);
-    // A length beyond u8 is written as 255, which no reader takes for what it is.
+    // A length beyond u8 is written as 255. The sum of the lengths is then wrong, and every reader refuses the file.
     out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
     let n = u32::try_from(out.len() - RECORD_BYTES).unwrap_or(u32::MAX);
     out[..RECORD_BYTES].copy_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
     out
 }
 
-/// A file of sealed openings, checked as a container.
+/// File of sealed openings. [`OpeningsFile::parse`] has checked its header and lengths.
 #[derive(Clone, Copy, Debug)]
 pub struct OpeningsFile<'a> {
     header: Header,
@@ -27,13 +28,12 @@ pub struct OpeningsFile<'a> {
 }
 
 impl<'a> OpeningsFile<'a> {
-    /// Reads what begins with an [`openings_head`] and has what that says, and nothing else; an empty sealed opening is
-    /// refused.
+    /// Reads a file that begins with an [`openings_head`] and continues with openings of the lengths in it.
     ///
     /// # Errors
     /// Another header, a file cut short or too long, a length of 0.
     pub fn parse(file: &'a [u8]) -> Result<Self, FileError> {
-        let (header, rest) = header(file, FileKind::Openings)?;
+        let (header, rest) = split_header(file, FileKind::Openings)?;
         let wrong = |bytes: u64| FileError::Length {
             found: file.len() as u64,
             expected: RECORD_BYTES as u64 + u64::from(header.n) + bytes,
@@ -50,19 +50,19 @@ impl<'a> OpeningsFile<'a> {
         Ok(Self { header, lengths, sealed })
     }
 
-    /// The header.
+    /// Returns the header of the file.
     #[must_use]
     pub fn header(&self) -> Header {
         self.header
     }
 
-    /// The sealed opening of tombstone `i`, from 0.
+    /// Returns the sealed opening of tombstone `i`, from 0.
     #[must_use]
     pub fn get(&self, i: u32) -> Option<&'a [u8]> {
         self.iter().nth(usize::try_from(i).ok()?)
     }
 
-    /// All sealed openings in the order of the tombstones.
+    /// Returns all sealed openings in the order of the tombstones.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut left = self.sealed;
         self.lengths.iter().map_while(move |length| {

@@ -1,13 +1,15 @@
-//! The rules that the values of a leaf keep.
+//! Rules for the values of a leaf.
 
-use super::{
-    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, LeafError, StartRule, TOOL_MAX_BYTES,
+use super::error::LeafError;
+use super::values::{
+    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, StartRule, TOOL_MAX_BYTES,
 };
 use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
 use crate::window::{ZONE_MAX_BYTES, check_working};
 use std::fmt::Display;
 
-/// Refuses values that break a rule. Only then is anything put into words: a leaf has more than a thousand lines.
+/// Returns an error if the rule does not hold. It formats texts only then, because a leaf has more than a thousand
+/// lines.
 fn rule(
     holds: bool,
     name: impl Display,
@@ -21,6 +23,7 @@ fn rule(
     Err(LeafError::Rule { name, expected, found: excerpt(&found.to_string()) })
 }
 
+/// Returns `true` if `text` has 1 to `max` bytes, all of them allowed.
 fn charset(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -104,13 +107,13 @@ fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {
     rule(!leaf.pages.is_empty(), "page", "at least one page", "none")?;
     let mut last = None;
     for (at, page) in leaf.pages.iter().enumerate() {
-        let place = (page.slot, page.shard, page.part);
+        let position = (page.slot, page.shard, page.part);
         let sum = u64::from(page.tombstones) + u64::from(page.carries);
         rule(
-            last < Some(place),
+            last < Some(position),
             format_args!("page {at}"),
             "slot, shard, part after those of the line before",
-            format_args!("{place:?}"),
+            format_args!("{position:?}"),
         )?;
         rule(page.seqs >= 1, format_args!("page {at}"), "at least 1 in seqs", page.seqs)?;
         rule(
@@ -119,7 +122,7 @@ fn check_pages(leaf: &BatchLeaf) -> Result<(), LeafError> {
             format_args!("{sum} in seqs, tombstones and carries"),
             page.seqs,
         )?;
-        last = Some(place);
+        last = Some(position);
     }
     Ok(())
 }

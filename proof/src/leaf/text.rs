@@ -1,13 +1,19 @@
-//! Leaves as text: reading line by line, and writing.
+//! Text of leaves: reading line by line, and writing.
 
 use std::fmt::Write as _;
 
-use super::{BATCH_KIND, BatchLeaf, CLASS_KIND, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef};
-use super::{KIND_PREFIX, LeafError, Openings, PageLine, StartRule};
-use crate::id::{excerpt, parse_hex};
-use crate::window::{Calendar, Date, Span, decimal};
+use super::error::LeafError;
+use super::values::{
+    BatchLeaf, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef, Openings, PageLine, StartRule,
+};
+use crate::id::{decimal, excerpt, parse_hex};
+use crate::window::{Calendar, Date, Span};
 
-/// The lines of a leaf. A last line without LF is not a line.
+pub(super) const KIND_PREFIX: &str = "sexton/v0 ";
+pub(super) const CLASS_KIND: &str = "class";
+pub(super) const BATCH_KIND: &str = "batch";
+
+/// Lines of a leaf that are not read yet. A last line without LF is not a line.
 pub(super) struct Lines<'a> {
     rest: &'a str,
     line: usize,
@@ -18,7 +24,7 @@ impl<'a> Lines<'a> {
         Self { rest: text, line: 0 }
     }
 
-    /// Refuses what is left.
+    /// Returns an error if a line is left.
     pub(super) fn end(&mut self) -> Result<(), LeafError> {
         if self.rest.is_empty() {
             return Ok(());
@@ -39,7 +45,7 @@ impl<'a> Lines<'a> {
         LeafError::Line { line: self.line, expected: expected.into(), found }
     }
 
-    /// The value of the next line, which must be called `name`, as `read` reads it.
+    /// Reads the value of the next line, which must have this `name`.
     fn value<T>(
         &mut self,
         name: &str,
@@ -52,7 +58,7 @@ impl<'a> Lines<'a> {
             .ok_or_else(|| self.wrong(format!("`{name} {expected}`"), line))
     }
 
-    /// The same for a line that may be missing.
+    /// Reads the value of the next line if that has this `name`, or returns `None`.
     fn optional<T>(
         &mut self,
         name: &str,
@@ -132,7 +138,8 @@ pub(super) fn parse_event(lines: &mut Lines<'_>, kind: EventKind) -> Result<Even
     })
 }
 
-// The result is an Option because `Lines` reads every value by such a function; `check` refuses what is wrong.
+/// Returns the value itself; `check` refuses invalid ones. The result is an `Option` because `Lines` reads every value
+/// by such a function.
 fn owned(value: &str) -> Option<String> {
     Some(value.to_owned())
 }
@@ -141,7 +148,7 @@ fn number<T: TryFrom<u64>>(value: &str) -> Option<T> {
     T::try_from(decimal(value)?).ok()
 }
 
-/// A signed decimal number; zero has no sign.
+/// Reads a signed decimal number. Zero has no sign.
 fn instant(value: &str) -> Option<i64> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     decimal(digits)?;

@@ -1,22 +1,41 @@
-//! Keys of signed notes: public, a log's private and a witness's private.
+//! Keys of signed notes: public keys, signing keys of logs, signing keys of witnesses.
 
 use std::fmt;
 
 use ed25519_dalek::{Signature as Ed25519Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-use super::{NOTE_BYTES_MAX, NoteError, check_name, decode_base64, encode_base64, signature_line};
+use super::encoding::{decode_base64, encode_base64};
+use super::error::{NAME_BYTES_MAX, NOTE_BYTES_MAX, NoteError};
 
 const PRIVATE_PREFIX: &str = "PRIVATE+KEY+";
 const COSIGNATURE_BYTES: usize = 8 + Ed25519Signature::BYTE_SIZE;
 
-/// What a key signs, and the byte that stands for it in keys and key ids.
+/// Checks that `name` is valid as the name of a key, and so as the origin of a log.
+///
+/// A valid name has 1 to [`NAME_BYTES_MAX`] bytes, and no Unicode spaces, control characters or `+`.
+///
+/// # Errors
+/// [`NoteError::Name`] with the name.
+pub fn check_name(name: &str) -> Result<(), NoteError> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(bad) {
+        return Err(NoteError::Name { name: name.chars().take(NAME_BYTES_MAX).collect() });
+    }
+    Ok(())
+}
+
+/// Returns a signature line, with its line feed.
+pub(super) fn signature_line(name: &str, id: u32, signature: &[u8]) -> String {
+    format!("— {name} {}\n", encode_base64(&[id.to_be_bytes().as_slice(), signature].concat()))
+}
+
+/// Type of a key, which determines the message that it signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyType {
     /// 0x01: Ed25519 over the note's text.
     Ed25519,
-    /// 0x04: Ed25519 over a time and the note's text, as witnesses sign (C2SP tlog-cosignature
-    /// `cosignature/v1`).
+    /// 0x04: Ed25519 over a time and the note's text, for witnesses (C2SP tlog-cosignature `cosignature/v1`).
     Cosignature,
 }
 
@@ -37,7 +56,7 @@ impl KeyType {
     }
 }
 
-/// The first four bytes of SHA-256(name ‖ LF ‖ type ‖ key).
+/// Returns the id of a key: the first four bytes of SHA-256(name ‖ LF ‖ type ‖ key).
 fn key_id(name: &str, kind: KeyType, key: &[u8; 32]) -> u32 {
     let hash =
         Sha256::new().chain_update(name).chain_update([b'\n', kind.byte()]).chain_update(key).finalize();
@@ -45,8 +64,7 @@ fn key_id(name: &str, kind: KeyType, key: &[u8; 32]) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// A public key with its name: what a verifier is configured with. As text a *vkey*,
-/// `name+hhhhhhhh+base64(type ‖ key)`.
+/// Public key with its name. As text it is a *vkey*, `name+hhhhhhhh+base64(type ‖ key)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verifier {
     name: String,
@@ -56,17 +74,17 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// The key of a vkey; exactly what `Display` writes is accepted.
+    /// Parses a vkey. It accepts only the text that `Display` writes.
     ///
     /// # Errors
-    /// A malformed vkey, a bad name, another type than 0x01 and 0x04, an id that is not the key's, a weak or
+    /// A malformed vkey; a bad name; a type other than 0x01 and 0x04; an id that is not the key's; a weak or
     /// non-canonical key.
     pub fn parse(vkey: &str) -> Result<Self, NoteError> {
         let (name, id, kind, key) =
             parse_key(vkey, "name+hhhhhhhh+base64(type and 32 bytes), all canonical")?;
         let expected = "32 bytes that encode an Ed25519 public key canonically";
         let key = VerifyingKey::from_bytes(&key).map_err(|_| NoteError::Key { expected })?;
-        // One point has one encoding here, or one key could pass for two.
+        // A second encoding of the same point would let a single key pass for two.
         if key.to_edwards().compress().as_bytes() != key.as_bytes() {
             return Err(NoteError::Key { expected });
         }
@@ -88,32 +106,33 @@ impl Verifier {
         }
     }
 
-    /// The key's name; for a log its origin.
+    /// Returns the name of the key. For a log it is the origin.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key's id.
+    /// Returns the id of the key.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// What the key signs.
+    /// Returns the type of the key.
     #[must_use]
     pub fn key_type(&self) -> KeyType {
         self.kind
     }
 
-    /// The Ed25519 public key, which identifies log or witness whatever its name.
+    /// Returns the Ed25519 public key, which identifies the log or witness independently of its name.
     #[must_use]
     pub fn public_key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
-    /// Checks what stands behind the key id in a signature line. The outer `None` means bad; the inner value
-    /// is a cosignature's time.
+    /// Verifies the bytes that follow the key id in a signature line.
+    ///
+    /// Returns `None` for a bad signature, `Some(None)` for a good one, and `Some(Some(time))` for a good cosignature.
     pub(super) fn verify(&self, text: &str, signature: &[u8]) -> Option<Option<u64>> {
         match self.kind {
             KeyType::Ed25519 => {
@@ -124,7 +143,7 @@ impl Verifier {
             KeyType::Cosignature => {
                 let signature: &[u8; COSIGNATURE_BYTES] = signature.try_into().ok()?;
                 let (time, signature) = signature.split_first_chunk()?;
-                // The specification's bound on times.
+                // The specification bounds times by 2^63 − 1.
                 let time = u64::from_be_bytes(*time);
                 i64::try_from(time).ok()?;
                 let signature = Ed25519Signature::from_slice(signature).ok()?;
@@ -141,7 +160,7 @@ impl fmt::Display for Verifier {
     }
 }
 
-/// Name, id, type and key of `name+hhhhhhhh+base64(type ‖ 32 bytes)`.
+/// Parses `name+hhhhhhhh+base64(type ‖ 32 bytes)` into name, id, type and key.
 fn parse_key<'a>(
     text: &'a str,
     expected: &'static str,
@@ -152,7 +171,7 @@ fn parse_key<'a>(
     check_name(name)?;
     let mut id_bytes = [0; 4];
     hex::decode_to_slice(id, &mut id_bytes).map_err(|_| malformed())?;
-    // Only lower case is canonical.
+    // The canonical hex of an id is lower case.
     if hex::encode(id_bytes) != id || encoded.len() > NOTE_BYTES_MAX {
         return Err(malformed());
     }
@@ -170,20 +189,22 @@ fn key_text(name: &str, id: u32, kind: KeyType, key: &[u8; 32]) -> String {
     format!("{name}+{id:08x}+{}", encode_base64(&bytes))
 }
 
-/// What a cosignature of this time signs.
+/// Returns the message that a cosignature of this time signs.
 fn cosigned_message(time: u64, text: &str) -> String {
     format!("cosignature/v1\ntime {time}\n{text}")
 }
 
-/// A log's signing key (type 0x01). It zeroizes its own memory when dropped and has no `Debug` that shows the
-/// secret; texts and seeds that go in and out are the caller's to guard.
+/// Signing key of a log (type 0x01).
+///
+/// The key zeroizes its own memory when dropped, and its `Debug` does not show the secret. The caller guards seeds and texts
+/// of private keys.
 pub struct Signer {
     name: String,
     key: SigningKey,
 }
 
 impl Signer {
-    /// The key of this name made from 32 secret random bytes (RFC 8032's private key).
+    /// Creates the key of this name from 32 secret random bytes (the private key of RFC 8032).
     ///
     /// # Errors
     /// A bad name.
@@ -192,15 +213,14 @@ impl Signer {
         Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
     }
 
-    /// The key of a private key's text as [`Signer::to_private`] writes it. The form is a convention of the
-    /// Go tools, not of C2SP.
+    /// Parses the text that [`Signer::to_private`] writes. Its form is a convention of the Go tools, not of C2SP.
     ///
     /// # Errors
-    /// Any other text; the error never quotes key material.
+    /// Any other text. The error never quotes key material.
     pub fn from_private(text: &str) -> Result<Self, NoteError> {
         let expected = "PRIVATE+KEY+name+hhhhhhhh+base64(0x01 and 32 bytes), all canonical";
         let rest = text.strip_prefix(PRIVATE_PREFIX).ok_or(NoteError::Key { expected })?;
-        // The errors of public keys quote what they found, which in a mangled private key may be the secret.
+        // Errors of public keys quote the text, which in a mangled private key may be the secret.
         let (name, id, kind, seed) = parse_key(rest, expected).map_err(|_| NoteError::Key { expected })?;
         if kind != KeyType::Ed25519 {
             return Err(NoteError::Key { expected });
@@ -210,21 +230,22 @@ impl Signer {
         Ok(signer)
     }
 
-    /// The private key as text, `PRIVATE+KEY+name+hhhhhhhh+base64(0x01 ‖ seed)`: a secret.
+    /// Returns the private key as text, `PRIVATE+KEY+name+hhhhhhhh+base64(0x01 ‖ seed)`. The text is a secret.
     #[must_use]
     pub fn to_private(&self) -> String {
         let text = key_text(&self.name, self.verifier().id, KeyType::Ed25519, self.key.as_bytes());
         format!("{PRIVATE_PREFIX}{text}")
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn verifier(&self) -> Verifier {
         Verifier::new(&self.name, KeyType::Ed25519, self.key.verifying_key())
     }
 
-    /// The signature line of `text`, line feed included. The text must be a note's: UTF-8 lines that each end
-    /// with a line feed, no other control characters. The note is text, line feed, signature lines.
+    /// Returns the signature line of `text`, with its line feed. The note is text, line feed, signature lines.
+    ///
+    /// Precondition: every line of `text` ends with a line feed, and there are no other control characters.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
         let signature = self.key.sign(text.as_bytes()).to_bytes();
@@ -238,14 +259,16 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// A witness's signing key (type 0x04). Secrets are treated as [`Signer`] does.
+/// Signing key of a witness (type 0x04).
+///
+/// The key zeroizes its own memory when dropped, and its `Debug` does not show the secret. The caller guards the seed.
 pub struct Cosigner {
     name: String,
     key: SigningKey,
 }
 
 impl Cosigner {
-    /// The key of this name made from 32 secret random bytes.
+    /// Creates the key of this name from 32 secret random bytes.
     ///
     /// # Errors
     /// A bad name.
@@ -254,14 +277,16 @@ impl Cosigner {
         Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn verifier(&self) -> Verifier {
         Verifier::new(&self.name, KeyType::Cosignature, self.key.verifying_key())
     }
 
-    /// The signature line by which the witness states, as of `time` (Unix seconds, at most 2^63 − 1), that
-    /// the checkpoint with this text is the largest consistent tree that it saw. Line feed included.
+    /// Returns the signature line of the checkpoint with this text as of `time`, with its line feed. `time` is in Unix
+    /// seconds, at most 2^63 − 1.
+    ///
+    /// With it the witness states that the checkpoint is the largest consistent tree that it saw.
     #[must_use]
     pub fn cosign(&self, time: u64, text: &str) -> String {
         let signature = self.key.sign(cosigned_message(time, text).as_bytes()).to_bytes();
@@ -278,7 +303,7 @@ impl fmt::Debug for Cosigner {
 
 #[cfg(test)]
 impl Verifier {
-    /// A collision of ids, which nobody can find quickly enough for a test.
+    /// Sets the id, to make a collision of ids. To find a real collision takes too long for a test.
     pub(super) fn set_id_for_test(&mut self, id: u32) {
         self.id = id;
     }

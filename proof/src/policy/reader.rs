@@ -1,31 +1,65 @@
-//! Reading a policy line by line, with every rule of C2SP tlog-policy.
+//! Reader of a policy, line by line, with every rule of C2SP tlog-policy.
 
 use std::collections::HashSet;
 
-use super::{ENTRIES_MAX, Group, LineError, Log, NONE, Witness};
+use super::error::{ENTRIES_MAX, LineError};
 use crate::note::{self, KeyType, Verifier};
 
-/// What the lines read so far define.
+/// Predefined quorum that needs no witness.
+pub(super) const NONE: &str = "none";
+
+/// Log whose signature a verifier trusts. Its origin is the name of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Key of the log, of type 0x01.
+    pub verifier: Verifier,
+    /// URL of the log. This crate does not use it.
+    pub url: Option<String>,
+}
+
+/// Witness whose cosignatures count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Name within the policy.
+    pub name: String,
+    /// Key of the witness, of type 0x04.
+    pub verifier: Verifier,
+    /// URL of the witness. This crate does not use it.
+    pub url: Option<String>,
+}
+
+/// Group of witnesses and groups. It has cosigned a checkpoint if at least `threshold` of its members have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name within the policy.
+    pub name: String,
+    /// Number of members that suffice, 1 to the number of members.
+    pub threshold: usize,
+    /// Names of witnesses and groups on earlier lines, at least one. A name is a member of at most one group.
+    pub members: Vec<String>,
+}
+
+/// Entries of the lines read so far.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) logs: Vec<Log>,
     pub(super) witnesses: Vec<Witness>,
     pub(super) groups: Vec<Group>,
-    /// The name in the quorum line, `none` included.
+    /// Name in the quorum line, `none` included.
     pub(super) quorum: Option<String>,
     /// Names of witnesses and groups.
     names: HashSet<String>,
-    /// Names that are in a group.
+    /// Names that are members of a group.
     members: HashSet<String>,
 }
 
 impl Reader {
-    /// Takes the next line, without its line feed.
+    /// Reads the next line, given without its line feed.
     pub(super) fn line(&mut self, line: &str) -> Result<(), LineError> {
         if let Some(byte) = line.bytes().find(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
             return Err(LineError::ControlCharacter { byte });
         }
-        // Space and tab only: Unicode's other spaces are part of names.
+        // Only space and tab separate words; other Unicode spaces are part of names.
         let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
         match words.as_slice() {
             [] => Ok(()),
@@ -69,7 +103,7 @@ impl Reader {
             }
         }
         let threshold = parse_threshold(threshold, members.len())?;
-        // Only now, so that a group cannot be its own member.
+        // After the check of the members, so that a group cannot be its own member.
         let name = self.define(name)?;
         let members = members.iter().map(|member| (*member).to_owned()).collect();
         self.groups.push(Group { name, threshold, members });
@@ -113,8 +147,8 @@ fn parse_vkey<'a>(
         };
         return Err(LineError::WrongKeyType { name, expected });
     }
-    // The same public key under two names would count twice towards a quorum; the same name and id could not
-    // be told apart.
+    // A public key under two names would count twice towards a quorum. Signatures of two keys with the same name and id
+    // could not be attributed.
     let same = |v: &Verifier| {
         v.public_key() == verifier.public_key() || (v.id() == verifier.id() && v.name() == verifier.name())
     };

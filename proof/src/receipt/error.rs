@@ -1,6 +1,5 @@
-//! Why a receipt is refused.
+//! Refusal of receipts.
 
-use super::RECEIPT_MAX_BYTES;
 use crate::commitment::{LayoutError, OpeningError};
 use crate::file::ProofError;
 use crate::id::LimitError;
@@ -11,59 +10,64 @@ use crate::record::{Header, Method, RecordError};
 use crate::tlog_proof::TlogProofError;
 use crate::window::WindowError;
 
-/// Bytes that are not the extra data of a receipt.
+/// Longest receipt in bytes. The limits of all fields of a receipt add up to less.
+pub const RECEIPT_MAX_BYTES: usize = 2 << 20;
+
+/// Error of bytes that are not the extra data of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// Another first line.
+    /// The first line is not that of a receipt.
     #[error("the extra data do not begin with the line `sexton receipt v0`")]
     FirstLine,
-    /// Bytes that end early.
+    /// The bytes end early.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A part outside its limits.
+    /// A field is outside its limits.
     #[error(transparent)]
     Limit(#[from] LimitError),
-    /// More than one result.
+    /// The number of results is neither 0 nor 1.
     #[error("{found} results, expected 0 or 1")]
     Results {
-        /// The number.
+        /// Number of results.
         found: u8,
     },
-    /// The opening is not one.
+    /// The opening is malformed.
     #[error(transparent)]
     Opening(#[from] OpeningError),
 }
 
-/// The check of `docs/format.md` §5 that a receipt failed, numbered as there, with what was expected and what was found.
+/// Check of `docs/format.md` §5 that a receipt failed, with the expected and the found value.
+///
+/// The number in parentheses is that of the check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Before the checks: too long to be a receipt.
+    /// Before the checks: the file is too long for a receipt.
     #[error("a receipt of {found} bytes, at most {RECEIPT_MAX_BYTES} are allowed")]
     Length {
-        /// Its length in bytes.
+        /// Length of the file in bytes.
         found: usize,
     },
-    /// Before the checks: not a tlog-proof.
+    /// Before the checks: the file is not a tlog-proof.
     #[error("the receipt is not a tlog-proof: {0}")]
     File(#[source] TlogProofError),
-    /// Before the checks: a tlog-proof without extra data.
-    #[error("the tlog-proof has no extra line, so it is not a receipt")]
+    /// Before the checks: the tlog-proof has no extra data.
+    #[error("the tlog-proof has no extra line, expected the extra line of a receipt")]
     NoExtra,
-    /// Before the checks: extra data that are not a receipt's.
+    /// Before the checks: the extra data are not those of a receipt.
     #[error("extra data: {0}")]
     Extra(#[source] ReceiptError),
     /// (1) No log of the policy signed the checkpoint.
     #[error("the checkpoint is not one of the policy's logs: {0}")]
     Checkpoint(#[source] PolicyError),
-    /// (1) The origin cannot be in a commitment.
+    /// (1) The origin is too long for a commitment.
     #[error("origin of the checkpoint: {0}")]
     Origin(#[source] LimitError),
-    /// (9) Too few witnesses of the policy cosigned the checkpoint, none counted that signed before the deletion.
+    /// (9) Too few witnesses of the policy cosigned the checkpoint. Cosignatures from before the deletion do not count.
     #[error("the cosignatures of {found:?} do not make up the quorum {expected:?}")]
     Quorum {
-        /// The quorum that the policy requires.
+        /// Quorum that the policy requires.
         expected: String,
         /// Names of the witnesses that count.
         found: Vec<String>,
@@ -71,32 +75,32 @@ pub enum VerifyError {
     /// (2) The batch leaf is not in the log.
     #[error("the batch leaf is not in the log: {0}")]
     Inclusion(#[source] MerkleError),
-    /// (2) The batch leaf is logged, but not valid.
+    /// (2) The batch leaf is in the log, but is not valid.
     #[error("batch leaf: {0}")]
     BatchLeaf(#[source] LeafError),
-    /// (2) What should be the batch leaf is a leaf of another kind.
+    /// (2) The leaf in place of the batch leaf is of another kind.
     #[error("the logged leaf is of another kind, expected a batch leaf")]
     NotBatch,
     /// (3) The class leaf is not the one that the batch leaf names.
     #[error("the class leaf has the hash {}, expected {}", hex::encode(found), hex::encode(expected))]
     ClassHash {
-        /// The hash in the batch leaf.
+        /// Hash in the batch leaf.
         expected: Hash,
-        /// The hash of the class leaf.
+        /// Hash of the class leaf.
         found: Hash,
     },
     /// (3) The class leaf is not valid.
     #[error("class leaf: {0}")]
     ClassLeaf(#[source] LeafError),
-    /// (3) What should be the class leaf is a leaf of another kind.
+    /// (3) The leaf in place of the class leaf is of another kind.
     #[error("the leaf that the batch names as its class is of another kind, expected a class leaf")]
     NotClass,
     /// (3) The class leaf defines another class.
     #[error("the class leaf defines class {found}, expected {expected}")]
     ClassId {
-        /// The class in the batch leaf.
+        /// Class in the batch leaf.
         expected: u32,
-        /// The class that the class leaf defines.
+        /// Class that the class leaf defines.
         found: u32,
     },
     /// (3) The class leaf is not in the log.
@@ -116,18 +120,18 @@ pub enum VerifyError {
     /// (4) Chunk and chaining values do not give the root.
     #[error("tombstone in its file: {0}")]
     Chunk(#[source] ProofError),
-    /// (4) The file's header is another's.
+    /// (4) The header of the file differs from the one that the batch leaf implies.
     #[error("the header of the file is {found:?}, expected {expected:?}")]
     Header {
-        /// The header that the batch leaf implies.
+        /// Header that the batch leaf implies.
         expected: Header,
-        /// The header in the chunk.
+        /// Header in the chunk.
         found: Header,
     },
     /// (5) The record is not a tombstone.
     #[error("tombstone: {0}")]
     Record(#[source] RecordError),
-    /// (5) The tombstone is of a page that the batch does not have.
+    /// (5) The batch has no page of the tombstone's page ordinal.
     #[error("the tombstone is of page {found}, expected below {expected}")]
     Page {
         /// Number of pages in the batch leaf.
@@ -135,7 +139,7 @@ pub enum VerifyError {
         /// Page ordinal of the tombstone.
         found: u32,
     },
-    /// (5) The tombstone is of a registration that the page does not have.
+    /// (5) The page has no registration of the tombstone's seq.
     #[error("the tombstone is of seq {found}, expected below {expected}")]
     Seq {
         /// Number of registrations in the page.
@@ -143,7 +147,7 @@ pub enum VerifyError {
         /// Seq of the tombstone.
         found: u32,
     },
-    /// (5) The tombstone is not where its page's tombstones are in the file.
+    /// (5) The tombstone lies outside the range of its page's tombstones in the file.
     #[error("the tombstone is record {found}, those of its page are {first} up to, not including, {end}")]
     Position {
         /// First record of the page.
@@ -153,57 +157,57 @@ pub enum VerifyError {
         /// Number of the record.
         found: u32,
     },
-    /// (5) The tombstone's seq does not fit its place among its page's.
-    #[error("the tombstone is of seq {found}, expected {least} to {most} at its place in the file")]
+    /// (5) The tombstone's seq does not fit its position among those of its page.
+    #[error("the tombstone is of seq {found}, expected {least} to {most} at its position in the file")]
     SeqOfPosition {
-        /// The smallest seq possible there.
+        /// Smallest seq possible at this position.
         least: u64,
-        /// The largest.
+        /// Largest seq possible at this position.
         most: u64,
         /// Seq of the tombstone.
         found: u32,
     },
-    /// (6) The opening is not of this tombstone.
+    /// (6) The opening does not give the commitment of the tombstone.
     #[error("the opening gives the commitment {}, expected {}", hex::encode(found), hex::encode(expected))]
     Commitment {
-        /// The commitment in the tombstone.
+        /// Commitment in the tombstone.
         expected: [u8; 32],
-        /// The commitment that the opening gives.
+        /// Commitment that the opening gives.
         found: [u8; 32],
     },
-    /// (6) The object was anonymised, and the receipt does not say what was written instead.
+    /// (6) The object was anonymised, but the receipt has no result.
     #[error("the object was anonymised, expected a result in the receipt, found none")]
     NoResult,
-    /// (6) The object was not anonymised, and the receipt has a result.
+    /// (6) The object was not anonymised, but the receipt has a result.
     #[error("the receipt has a result, expected with method anonymised only, found {found}")]
     SurplusResult {
-        /// How the registration ended.
+        /// Method by which the registration ended.
         found: Method,
     },
-    /// (6) An object was anonymised of a class that does not do that.
+    /// (6) The object was anonymised, but its class does not anonymise.
     #[error("an object was anonymised of a class with disposition {}, expected anonymise", found.name())]
     Disposition {
-        /// What the class does.
+        /// Disposition of the class.
         found: Disposition,
     },
-    /// (6) The object was anonymised, and the batch has no file of results.
+    /// (6) The object was anonymised, but the batch has no file of results.
     #[error("the object was anonymised, expected a `results` line in the batch leaf, found none")]
     NoResults,
     /// (6) Chunk and chaining values do not give the root of the results.
     #[error("result in its file: {0}")]
     ResultChunk(#[source] ProofError),
-    /// (6) The header of the file of results is another's.
+    /// (6) The header of the file of results differs from the one that the batch leaf implies.
     #[error("the header of the file of results is {found:?}, expected {expected:?}")]
     ResultHeader {
-        /// The header that the batch leaf implies.
+        /// Header that the batch leaf implies.
         expected: Header,
-        /// The header in the chunk.
+        /// Header in the chunk.
         found: Header,
     },
     /// (6) The record is not a result.
     #[error("result: {0}")]
     ResultRecord(#[source] RecordError),
-    /// (6) The result is another registration's.
+    /// (6) The result belongs to another registration.
     #[error("the result is of page and seq {found:?}, expected the tombstone's {expected:?}")]
     ResultPlace {
         /// Page ordinal and seq of the tombstone.
@@ -211,69 +215,69 @@ pub enum VerifyError {
         /// Page ordinal and seq of the result.
         found: (u32, u32),
     },
-    /// (6) The digest is not of this result.
+    /// (6) The digest does not give the commitment of the result.
     #[error(
         "r and the digest give the result commitment {}, expected {}",
         hex::encode(found),
         hex::encode(expected)
     )]
     ResultCommitment {
-        /// The commitment in the file of results.
+        /// Commitment in the file of results.
         expected: [u8; 32],
-        /// The commitment that r and the digest give.
+        /// Commitment that r and the digest give.
         found: [u8; 32],
     },
-    /// (7) The class's bounds cannot be computed for this start.
+    /// (7) The bounds of the class cannot be computed for this start.
     #[error("bounds: {0}")]
     Bounds(#[source] WindowError),
-    /// (7) The floor is not what the class makes of the start.
+    /// (7) The floor differs from the one that the class gives for the start.
     #[error("floor of {found} ms, expected {expected} by the class")]
     Floor {
-        /// What the class makes of the start.
+        /// Bound that the class gives for the start.
         expected: i64,
-        /// The floor in the opening.
+        /// Floor in the opening.
         found: i64,
     },
-    /// (7) The ceiling is not what the class makes of the start.
+    /// (7) The ceiling differs from the one that the class gives for the start.
     #[error("ceiling of {found} ms, expected {expected} by the class")]
     Ceiling {
-        /// What the class makes of the start.
+        /// Bound that the class gives for the start.
         expected: i64,
-        /// The ceiling in the opening.
+        /// Ceiling in the opening.
         found: i64,
     },
-    /// (7) The floor is later than the latest that the batch leaf states, or only one of the two is there.
+    /// (7) The floor is later than the latest in the batch leaf, or only one of them is present.
     #[error("floor of {found} ms, expected at most floor_max {expected:?}")]
     FloorMax {
         /// `floor_max` of the batch leaf.
         expected: Option<i64>,
-        /// The floor in the opening.
+        /// Floor in the opening.
         found: i64,
     },
-    /// (7) The ceiling is earlier than the earliest that the batch leaf states, or only one of the two is there.
+    /// (7) The ceiling is earlier than the earliest in the batch leaf, or only one of them is present.
     #[error("ceiling of {found} ms, expected at least ceiling_min {expected:?}")]
     CeilingMin {
         /// `ceiling_min` of the batch leaf.
         expected: Option<i64>,
-        /// The ceiling in the opening.
+        /// Ceiling in the opening.
         found: i64,
     },
-    /// (8) The object went because it was due, and that before its promise began.
+    /// (8) The object was deleted as due before the start of its promise.
     #[error("the deletion was at {found} ms, before the start at {start} ms")]
     BeforeStart {
-        /// The start in the opening.
+        /// Start in the opening.
         start: i64,
-        /// The time in the tombstone.
+        /// Time of the tombstone.
         found: i64,
     },
-    /// (8) The tombstone's time is not within the batch's.
+    /// (8) The time of the tombstone lies outside those of the batch.
     #[error("time of {found} ms, expected from started {started} to finished {finished}")]
     Time {
-        /// When the batch was planned.
+        /// Instant at which the batch was planned.
         started: i64,
-        /// When its last outcome was known.
+        /// Instant at which the last outcome was known.
         finished: i64,
-        /// The tombstone's time.
+        /// Time of the tombstone.
         found: i64,
     },
 }

@@ -1,12 +1,17 @@
-//! What an anonymised object was rewritten to (`docs/format.md` §5, check 6).
+//! Result of anonymising an object (`docs/format.md` §5, check 6).
 
-use super::{KnownBatch, ResultProof, VerifyError, other_header};
+use super::checks::other_header;
+use super::encoding::ResultProof;
+use super::error::VerifyError;
+use super::known::KnownBatch;
 use crate::commitment;
 use crate::leaf::Disposition;
 use crate::record::{FileKind, Header, Method, ResultRecord, Tombstone};
 
-/// Check 6, the result: it is there exactly if the object was anonymised, by a class that anonymises; its record is in
-/// the batch's file of results, is the tombstone's, and commits to the digest, which is given back.
+/// Performs check 6 for the result, and returns its digest.
+///
+/// The receipt has a result if and only if the object was anonymised, and then the class is one that anonymises. The
+/// record is in the batch's file of results, belongs to the tombstone, and commits to the digest.
 pub(super) fn check_result(
     batch: &mut KnownBatch,
     disposition: Disposition,

@@ -1,120 +1,121 @@
-//! What an authentic receipt says, and how the promise fared.
+//! Verdict on an authentic receipt: its statement, and compliance with the promise.
 
 use crate::id::RegistrationId;
 use crate::leaf::Disposition;
 use crate::record::{Method, Reason};
 use crate::window::Span;
 
-/// What a valid receipt does not prove. These sentences belong beside every green result.
+/// Limits of a valid receipt: sentences that an application shows next to every positive result.
 pub const DOES_NOT_PROVE: [&str; 7] = [
     "It does not prove that every object was registered.",
     "It does not prove that the store told the truth when it answered that the object was deleted.",
     "It does not prove that no other copy of the object existed, or exists.",
     "It does not prove that the storage medium holds no remnant of the object.",
     "It does not prove that the start, key, digest and size that the operator registered were the true ones.",
-    "It does not prove that what an anonymised object was rewritten to concerns nobody.",
+    "It does not prove that what an anonymised object was rewritten to concerns no person.",
     "It does not prove that a time is true beyond what witnesses saw when they cosigned the checkpoint.",
 ];
 
-/// How the promise fared.
+/// Compliance of the end of an object with the promise of its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Compliance {
     /// Deleted or anonymised, not before the floor and not after the ceiling.
     Kept,
     /// Deleted before the floor.
     Early {
-        /// By how much.
+        /// Time by which the promise was missed, in milliseconds.
         by_ms: u64,
     },
     /// Deleted after the ceiling.
     Late {
-        /// By how much.
+        /// Time by which the promise was missed, in milliseconds.
         by_ms: u64,
     },
-    /// Deleted after the ceiling, once a legal hold was lifted that, as the operator recorded, had kept it.
+    /// Deleted after the ceiling, because a legal hold kept the object until it was lifted. The operator recorded the
+    /// hold.
     AfterHold {
-        /// How long after the ceiling.
+        /// Time after the ceiling, in milliseconds.
         by_ms: u64,
     },
-    /// The registration ended, but not by a deletion of ours: the object was not there, or the host says that it
-    /// deleted it itself.
+    /// The registration ended, but the engine did not delete the object: it was absent or replaced, or the host
+    /// reported that it had deleted the object itself.
     NotADeletion(Method),
 }
 
-/// What an authentic receipt says. Instants are Unix milliseconds.
+/// Statement of an authentic receipt. Instants are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Origin line of the log.
     pub origin: String,
-    /// Leaves under the checkpoint.
+    /// Number of leaves under the checkpoint.
     pub tree_size: u64,
     /// Index of the batch leaf, from 0.
     pub leaf_index: u64,
     /// Name of the class.
     pub class_name: String,
-    /// Version of the class, per name.
+    /// Number of the class version among those of this name.
     pub class_version: u32,
-    /// The promised floor, counted from the start.
+    /// Promised floor, counted from the start.
     pub keep: Option<Span>,
-    /// The promised ceiling, counted from the start.
+    /// Promised ceiling, counted from the start.
     pub within: Option<Span>,
     /// Zone in which calendar spans and working days count.
     pub zone: String,
-    /// What the class promises to do with objects.
+    /// Treatment of objects that the class promises.
     pub disposition: Disposition,
     /// Number of the batch.
     pub batch: u64,
-    /// The registration that ended.
+    /// Registration that ended.
     pub id: RegistrationId,
     /// Key of the object.
     pub key: Vec<u8>,
-    /// Version of the object, may be empty.
+    /// Version of the object, possibly empty.
     pub version: Vec<u8>,
-    /// Digest of the object, empty where the host gave none.
+    /// Digest of the object, empty if the host gave none.
     pub digest: Vec<u8>,
     /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
     pub size_bytes: u64,
-    /// The instant from which the promise counts.
+    /// Instant from which the promise counts.
     pub start_ms: i64,
-    /// The promised floor, or [`crate::id::NO_FLOOR`].
+    /// Promised floor, or [`crate::id::NO_FLOOR`].
     pub floor_ms: i64,
-    /// The promised ceiling, or [`crate::id::NO_CEILING`].
+    /// Promised ceiling, or [`crate::id::NO_CEILING`].
     pub ceiling_ms: i64,
-    /// When the end was known.
+    /// Instant at which the end was known.
     pub time_ms: i64,
-    /// How the registration ended.
+    /// Method by which the registration ended.
     pub method: Method,
-    /// Why it ended.
+    /// Reason for the end.
     pub reason: Reason,
-    /// Digest of what the store wrote instead, where the object was anonymised; empty where the store gave none.
+    /// Digest of the bytes that the store wrote instead, if the object was anonymised. Empty if the store gave none.
     pub result_digest: Option<Vec<u8>>,
-    /// When the batch was logged.
+    /// Instant at which the batch was logged.
     pub logged_ms: i64,
-    /// The tool that the batch leaf names.
+    /// Tool that the batch leaf names.
     pub tool: String,
     /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
     pub cosignatures: Vec<(String, u64)>,
-    /// Whether the policy's quorum cosigned; always true, as a receipt without it is refused.
+    /// `true` if the policy's quorum cosigned. Always `true`, because a receipt without the quorum is refused.
     pub quorum_met: bool,
-    /// Whether the policy requires a quorum at all. Where it does not, nobody but the operator vouches for times.
+    /// `true` if the policy requires a quorum. If it does not, only the operator vouches for times.
     pub quorum_required: bool,
 }
 
 impl Verdict {
-    /// How the promise fared.
+    /// Compares the end with the promised bounds.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub fn compliance(&self) -> Compliance {
         let late_by_ms = self.time_ms.abs_diff(self.ceiling_ms);
         match self.method {
-            Method::Absent | Method::Replaced | Method::Released => Outcome::NotADeletion(self.method),
+            Method::Absent | Method::Replaced | Method::Released => Compliance::NotADeletion(self.method),
             _ if self.time_ms < self.floor_ms => {
-                Outcome::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
+                Compliance::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
             }
             _ if self.time_ms > self.ceiling_ms => match self.reason {
-                Reason::Lifted => Outcome::AfterHold { by_ms: late_by_ms },
-                _ => Outcome::Late { by_ms: late_by_ms },
+                Reason::Lifted => Compliance::AfterHold { by_ms: late_by_ms },
+                _ => Compliance::Late { by_ms: late_by_ms },
             },
-            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => Outcome::Kept,
+            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => Compliance::Kept,
         }
     }
 }

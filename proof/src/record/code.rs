@@ -1,8 +1,11 @@
-//! The codes in records, and their names (`docs/format.md` §3).
+//! Codes in records, and their names (`docs/format.md` §3).
 
-use super::{CARRY_BYTES, RECORD_BYTES};
+/// Length of a header and of every record but a carry.
+pub const RECORD_BYTES: usize = 64;
+/// Length of a carry.
+pub const CARRY_BYTES: usize = 128;
 
-/// An enum whose variants have a code in a byte and a name.
+/// Defines an enum whose variants have a code of one byte and a name.
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
         $(#[$doc])*
@@ -10,22 +13,22 @@ macro_rules! codes {
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
-            /// Every variant, in the order of the codes.
+            /// Variants in the order of their codes.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The byte in a record.
+            /// Returns the code in a record.
             #[must_use]
             pub const fn code(self) -> u8 {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// The variant of a byte, if it has one.
+            /// Returns the variant with this code, or `None` if the code is unknown.
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The name in texts.
+            /// Returns the name in text output.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
@@ -41,26 +44,28 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Why a registration ended.
+    /// Reason for the end of a registration.
     Reason {
-        /// Its time had come.
+        /// Its retention expired.
         Due = 1, "due";
-        /// Somebody asked for it to be erased.
+        /// A person asked for its erasure.
         Erasure = 2, "erasure";
-        /// Its class, or the whole service, was closed down.
+        /// Its class or the whole service was closed down.
         Closed = 3, "closed";
-        /// A legal hold had kept it past its time and was lifted.
+        /// A legal hold that had kept it past its due instant was lifted.
         Lifted = 4, "lifted";
-        /// It had come back from a backup after its end.
+        /// The object came back from a backup after the registration had ended.
         Restored = 5, "restored";
-        /// The host had deleted it itself.
+        /// The host had deleted the object itself.
         Host = 6, "host";
     }
 }
 
 impl Reason {
-    /// Whether a registration can have ended for this reason by `method`: what the host deleted itself was released or
-    /// replaced, and nothing else was released.
+    /// Returns `true` if a registration can end for this reason by `method`.
+    ///
+    /// [`Reason::Host`] goes with [`Method::Released`] and [`Method::Replaced`] only. Every other reason goes with
+    /// every method except [`Method::Released`].
     #[must_use]
     pub const fn goes_with(self, method: Method) -> bool {
         match self {
@@ -71,33 +76,33 @@ impl Reason {
 }
 
 codes! {
-    /// How a registration ended.
+    /// Method by which a registration ended.
     Method {
         /// The store deleted the object.
         Deleted = 1, "deleted";
-        /// The object was not there.
+        /// The store did not have the object.
         Absent = 2, "absent";
-        /// The object was not there, after an earlier attempt of ours to delete it.
+        /// The store did not have the object, after an earlier attempt of the engine to delete it.
         AbsentAfterIntent = 3, "absent-after-intent";
-        /// A newer registration of the key took its place.
+        /// A newer registration of the key replaced it.
         Replaced = 4, "replaced";
-        /// The host deleted it itself, as it says; nothing of ours touched it.
+        /// The host reported that it had deleted the object itself. The engine did not touch the object.
         Released = 5, "released";
-        /// The store rewrote it so that it concerns nobody any more.
+        /// The store rewrote the object so that it no longer concerns a person.
         Anonymised = 6, "anonymised";
     }
 }
 
 codes! {
-    /// Why a registration lives on in another page.
+    /// Cause of a carry: the reason why a registration lives on in another page.
     Cause {
         /// The store could not delete the object.
         Failed = 1, "failed";
-        /// The store would not delete the object.
+        /// The store refused to delete the object.
         Refused = 2, "refused";
-        /// The object there is not the one registered.
+        /// The object in the store is not the one registered.
         Changed = 3, "changed";
-        /// Its floor had not passed.
+        /// Its floor had not been reached.
         Floor = 4, "floor";
         /// A legal hold keeps it.
         Held = 5, "held";
@@ -107,19 +112,19 @@ codes! {
         Tightened = 7, "tightened";
         /// Its terms changed: its ceiling became later or its floor earlier.
         Loosened = 8, "loosened";
-        /// It was moved up because somebody asked for it to be erased.
+        /// A person asked for its erasure, so it was moved to an earlier slot.
         Erasure = 9, "erasure";
-        /// It was moved up because its class, or the whole service, is closed down.
+        /// Its class or the whole service is being closed down, so it was moved to an earlier slot.
         Closed = 10, "closed";
         /// A legal hold was lifted.
         Lifted = 11, "lifted";
-        /// It was moved up because the host deleted it itself.
+        /// The host had deleted the object itself, so it was moved to an earlier slot.
         Released = 12, "released";
     }
 }
 
 codes! {
-    /// What the records of a file are.
+    /// Kind of the records in a file.
     FileKind {
         /// Tombstones.
         Tombstones = 1, "tombstones";
@@ -127,13 +132,13 @@ codes! {
         Carries = 2, "carries";
         /// Sealed openings, private to the operator.
         Openings = 4, "openings";
-        /// What anonymised objects were rewritten to.
+        /// Results of anonymising objects.
         Results = 5, "results";
     }
 }
 
 impl FileKind {
-    /// Length of a record behind the header, in bytes; none for openings, which differ in length.
+    /// Returns the length of a record in bytes, or `None` for openings, which differ in length.
     #[must_use]
     pub const fn record_bytes(self) -> Option<usize> {
         match self {

@@ -1,10 +1,10 @@
-//! Working days: which days people work on, and the n-th of them after a day.
+//! Working days: dates, calendars of holidays and workdays, and the n-th working day after a day.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::calendar::{days, month_and_day, month_days};
+use super::civil::{days, month_and_day, month_days};
 use crate::id::excerpt;
 
 /// Most holidays in a calendar, and most workdays.
@@ -12,7 +12,7 @@ pub const CALENDAR_DATES_MAX: usize = 1_000;
 /// Longest span in working days.
 pub const WORKING_DAYS_MAX: u32 = 10_000;
 
-/// A day of the Gregorian calendar from 0000-01-01 to 9999-12-31; as text `YYYY-MM-DD`.
+/// Day of the Gregorian calendar from 0000-01-01 to 9999-12-31. As text it is `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
     /// Days from 1970-01-01.
@@ -20,7 +20,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// Whether it is a Saturday or a Sunday.
+    /// Returns `true` for a Saturday or a Sunday.
     #[must_use]
     pub fn is_weekend(self) -> bool {
         since_monday(self.day) >= 5
@@ -55,10 +55,10 @@ fn parse_date(text: &str) -> Option<Date> {
     exists.then(|| Date { day: days(months, day) })
 }
 
-/// On which days people work, where that differs from Monday to Friday.
+/// Calendar of the exceptions from a working week of Monday to Friday.
 ///
-/// A day that it does not name is a working day unless it is a Saturday or a Sunday: a holiday that is left out makes a
-/// ceiling earlier, a workday that is left out makes it later.
+/// A day without an entry is a working day unless it is a Saturday or a Sunday. A missing holiday makes a ceiling
+/// earlier; a missing workday makes it later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
     holidays: Vec<Date>,
@@ -66,11 +66,11 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// A calendar of dates on which nobody works, and of dates at weekends on which people do; both strictly ascending.
+    /// Creates a calendar. `holidays` are days off; `workdays` are working days at weekends. Both strictly ascend.
     ///
     /// # Errors
-    /// More than [`CALENDAR_DATES_MAX`] of either, a date that is not after the one before it, a workday that is not at a
-    /// weekend, a date that is both.
+    /// More than [`CALENDAR_DATES_MAX`] of either; a date that is not after the previous date; a workday that is not at
+    /// a weekend; a date that is both.
     pub fn new(holidays: Vec<Date>, workdays: Vec<Date>) -> Result<Self, CalendarError> {
         for (kind, dates) in [("holidays", &holidays), ("workdays", &workdays)] {
             if dates.len() > CALENDAR_DATES_MAX {
@@ -93,12 +93,12 @@ impl Calendar {
         Ok(Self { holidays, workdays })
     }
 
-    /// Reads a holiday file: on each line one date `YYYY-MM-DD`, on which nobody works, or `+YYYY-MM-DD`, a date at a
-    /// weekend on which people do. `#` begins a comment; the order is free, and a line may be empty.
+    /// Reads a holiday file. Each line has a holiday `YYYY-MM-DD`, or a workday at a weekend `+YYYY-MM-DD`. `#` begins
+    /// a comment, lines may be empty, and the order is free.
     ///
     /// # Errors
-    /// The first line that is none of these, repeats a date, names a workday that is not at a weekend, or is one more
-    /// than [`CALENDAR_DATES_MAX`] of its kind.
+    /// The first line that has another form, repeats a date, has a workday that is not at a weekend, or exceeds
+    /// [`CALENDAR_DATES_MAX`] dates of its kind.
     pub fn parse(text: &str) -> Result<Self, CalendarError> {
         let mut lines: BTreeMap<Date, usize> = BTreeMap::new();
         let (mut holidays, mut workdays) = (Vec::new(), Vec::new());
@@ -129,31 +129,31 @@ impl Calendar {
         Self::new(holidays, workdays)
     }
 
-    /// The dates on which nobody works, ascending.
+    /// Returns the holidays, ascending.
     #[must_use]
     pub fn holidays(&self) -> &[Date] {
         &self.holidays
     }
 
-    /// The dates at weekends on which people work, ascending.
+    /// Returns the working days at weekends, ascending.
     #[must_use]
     pub fn workdays(&self) -> &[Date] {
         &self.workdays
     }
 
-    /// Whether it names no date.
+    /// Returns `true` if the calendar has no dates.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.holidays.is_empty() && self.workdays.is_empty()
     }
 }
 
-/// A calendar as it is counted with: days from 1970-01-01, ascending.
+/// Calendar in the form in which days are counted: days from 1970-01-01, ascending.
 #[derive(Clone, Debug)]
 pub(super) struct WorkDays {
-    /// From Monday to Friday, and nobody works.
+    /// Holidays from Monday to Friday.
     off: Vec<i64>,
-    /// At a weekend, and people work.
+    /// Working days at weekends.
     on: Vec<i64>,
 }
 
@@ -163,11 +163,11 @@ impl WorkDays {
         Self { off, on: calendar.workdays.iter().map(|date| date.day).collect() }
     }
 
-    /// The `n`-th working day after `day`, by bisection: a calendar of holidays makes it no slower.
+    /// Returns the `n`-th working day after `day`, by bisection. A long calendar hardly makes it slower.
     pub(super) fn nth_after(&self, day: i64, n: i64) -> i64 {
         let before = self.count(day);
-        // One working day takes at least a day. Seven days have five from Monday to Friday, and there are enough of
-        // them for n and for every holiday.
+        // Lower bound: every day is a working day. Upper bound: weeks with five working days each, enough for n and for
+        // every holiday.
         let weeks = (n + i64::try_from(self.off.len()).unwrap_or(i64::MAX / 8)) / 5 + 1;
         let (mut least, mut most) = (day + n, day + 7 * weeks);
         while least < most {
@@ -181,7 +181,8 @@ impl WorkDays {
         least
     }
 
-    /// Working days up to and with `day`, from a day of which only differences matter.
+    /// Returns the number of working days up to and including `day`. The first day counted is arbitrary, so only
+    /// differences have a meaning.
     fn count(&self, day: i64) -> i64 {
         let passed = |dates: &[i64]| i64::try_from(dates.partition_point(|date| *date <= day)).unwrap_or(0);
         // 1969-12-29 was a Monday.
@@ -190,59 +191,59 @@ impl WorkDays {
     }
 }
 
-/// 0 on a Monday, 6 on a Sunday.
+/// Returns 0 for a Monday, 6 for a Sunday.
 fn since_monday(day: i64) -> i64 {
     (day + 3).rem_euclid(7)
 }
 
-/// Dates that are not a calendar.
+/// Error of dates that are not a calendar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalendarError {
-    /// A text that is not a date.
+    /// A text is not a date.
     #[error("a date is a day that exists, as YYYY-MM-DD, found {found:?}")]
     Date {
-        /// The text, cut short.
+        /// Text, cut to 64 characters.
         found: String,
     },
-    /// A line of a holiday file is not as it must be.
+    /// A line of a holiday file has another form or another date than expected.
     #[error("line {line} of the holidays: expected {expected}, found {found:?}")]
     Line {
         /// Number of the line, from 1.
         line: usize,
-        /// What must be there.
+        /// Expected text.
         expected: String,
-        /// What is there, cut short, without its comment.
+        /// Line without its comment, cut to 64 characters.
         found: String,
     },
-    /// Too many dates.
+    /// The calendar has too many dates of a kind.
     #[error("{found} {kind}, at most {CALENDAR_DATES_MAX} are allowed")]
     Many {
-        /// Of what.
+        /// `holidays` or `workdays`.
         kind: &'static str,
-        /// How many.
+        /// Number of dates.
         found: usize,
     },
-    /// A date is not after the one before it.
+    /// A date is not after the previous date.
     #[error("{found} among the {kind}, expected a date after {previous}")]
     Order {
-        /// Among what.
+        /// `holidays` or `workdays`.
         kind: &'static str,
-        /// The date before it.
+        /// Previous date.
         previous: Date,
-        /// The date.
+        /// Refused date.
         found: Date,
     },
-    /// A workday on which people work anyway.
+    /// A workday is a day from Monday to Friday.
     #[error("{found} among the workdays, expected a Saturday or Sunday")]
     NotWeekend {
-        /// The date.
+        /// Refused date.
         found: Date,
     },
-    /// A holiday that is a workday.
-    #[error("{found} is both a holiday and a workday")]
+    /// A date is both a holiday and a workday.
+    #[error("{found} is both a holiday and a workday, expected only one of them")]
     Both {
-        /// The date.
+        /// Refused date.
         found: Date,
     },
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// An instant such as `2025-03-01T12:00[Europe/Berlin]`.
+/// Returns an instant from a text such as `2025-03-01T12:00[Europe/Berlin]`.
 fn at(text: &str) -> i64 {
     text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
 }
@@ -24,7 +24,7 @@ fn ceiling(window: &Window, start: &str) -> i64 {
     window.bounds(at(start)).unwrap().ceiling_ms
 }
 
-/// The days off and on in China around the first of October 2026.
+/// Holidays and workdays in China around 1 October 2026.
 const CHINA: &str = "\
 # National Day
 2026-10-01
@@ -43,20 +43,20 @@ const CHINA: &str = "\
 fn fifteen_working_days_in_china_from_the_end_of_september() {
     let fifteen = window("15wd", "Asia/Shanghai", CHINA);
     // From Friday 25 September 2026, which does not count: Monday 28 (1), Tuesday 29 (2), Wednesday 30 (3); off from
-    // 1 to 7 October; Thursday 8 (4), Friday 9 (5), Saturday 10 as people work then (6); Sunday 11 off; Monday 12 (7),
+    // 1 to 7 October; Thursday 8 (4), Friday 9 (5), Saturday 10, a workday (6); Sunday 11 off; Monday 12 (7),
     // 13 (8), 14 (9), 15 (10), Friday 16 (11); Monday 19 (12), 20 (13), 21 (14), Thursday 22 (15).
     let end = at("2026-10-22T17:45[Asia/Shanghai]");
     assert_eq!(ceiling(&fifteen, "2026-09-25T17:45[Asia/Shanghai]"), end);
-    // It is the same from the Saturday and the Sunday after it: neither counts, as a start or else.
+    // The Saturday and the Sunday after it give the same end, because neither is a working day.
     for (start, end) in [("26T00:00", "22T00:00"), ("27T23:59", "22T23:59"), ("28T09:00", "23T09:00")] {
         let end = at(&format!("2026-10-{end}[Asia/Shanghai]"));
         assert_eq!(ceiling(&fifteen, &format!("2026-09-{start}[Asia/Shanghai]")), end);
     }
-    // From Saturday 19 September: Sunday 20 as people work then (1), Monday to Friday 21 to 25 (6), 28 to 30 (9), 8 and
+    // From Saturday 19 September: Sunday 20, a workday (1), Monday to Friday 21 to 25 (6), 28 to 30 (9), 8 and
     // 9 October (11), Saturday 10 (12), Monday 12 (13), 13 (14), Wednesday 14 (15).
     let end = at("2026-10-14T08:00[Asia/Shanghai]");
     assert_eq!(ceiling(&fifteen, "2026-09-19T08:00[Asia/Shanghai]"), end);
-    // It is the zone's day that counts: late on Thursday in UTC it is Friday in Shanghai.
+    // The day of the zone counts: late on Thursday in UTC it is Friday in Shanghai.
     assert_eq!(ceiling(&fifteen, "2026-09-24T16:30[UTC]"), at("2026-10-22T00:30[Asia/Shanghai]"));
     // Without a calendar: 28 September to 2 October (5), 5 to 9 (10), 12 to 16 (15).
     let plain = window("15wd", "Asia/Shanghai", "");
@@ -68,12 +68,12 @@ fn fifteen_working_days_in_china_from_the_end_of_september() {
 }
 
 #[test]
-fn a_time_that_is_skipped_or_repeated_is_taken_by_the_earlier_offset() {
-    // Clocks change on Sundays, on which people work here.
+fn skipped_or_repeated_time_uses_the_earlier_offset() {
+    // Clocks change on Sundays, which are workdays in this calendar.
     let berlin = window("1wd", "Europe/Berlin", "+2025-03-30\n+2025-10-26\n2025-03-29\n2025-10-25");
     assert_eq!(ceiling(&berlin, "2025-03-28T02:30[Europe/Berlin]"), at("2025-03-30T01:30[UTC]"));
     assert_eq!(ceiling(&berlin, "2025-10-24T02:30[Europe/Berlin]"), at("2025-10-26T00:30[UTC]"));
-    // Over the change the wall-clock time stays, an hour less.
+    // Across the change the wall-clock time stays, and the span is an hour shorter.
     let start = "2025-03-30T12:00[Europe/Berlin]";
     assert_eq!(ceiling(&berlin, start), at("2025-03-31T12:00[Europe/Berlin]"));
     assert_eq!(
@@ -83,12 +83,13 @@ fn a_time_that_is_skipped_or_repeated_is_taken_by_the_earlier_offset() {
 }
 
 #[test]
-fn a_calendar_of_nothing_but_holidays_ends_too() {
-    // Monday 2026-01-05 and the 999 days from Monday to Friday behind it: nearly four years.
+fn calendar_of_a_thousand_holidays_is_counted_past() {
+    // Monday 2026-01-05 and the 999 weekdays after it: nearly four years.
     let weekdays = (20_458..).map(date).filter(|date| !date.is_weekend());
     let calendar = Calendar::new(weekdays.take(CALENDAR_DATES_MAX).collect(), Vec::new()).unwrap();
     let one = Window::new(None, Some("1wd".parse().unwrap()), "UTC", &calendar).unwrap();
-    // Of 1,000 weekdays the last is in the 200th week, on Friday 2029-11-02; the first free one is the Monday after it.
+    // Of 1,000 weekdays the last is in the 200th week, on Friday 2029-11-02. The first working day is the Monday after
+    // it.
     assert_eq!(ceiling(&one, "2026-01-04T06:00[UTC]"), at("2029-11-05T06:00[UTC]"));
     let most = Window::new(None, Some("10000wd".parse().unwrap()), "UTC", &calendar).unwrap();
     // 11,000 weekdays are 2,200 weeks.
@@ -98,7 +99,7 @@ fn a_calendar_of_nothing_but_holidays_ends_too() {
 }
 
 #[test]
-fn working_days_elsewhere_than_in_a_ceiling_alone_are_refused_in_a_sentence() {
+fn working_days_beside_or_as_a_floor_are_refused() {
     let refused = |keep: Option<&str>, within: Option<&str>, calendar: &str| {
         let span = |text: &str| text.parse::<Span>().unwrap();
         let calendar = Calendar::parse(calendar).unwrap();
@@ -137,7 +138,7 @@ fn instants_beyond_those_of_calendar_spans_are_refused() {
 }
 
 #[test]
-fn a_holiday_file_is_read_with_its_comments_in_any_order() {
+fn holiday_file_is_read_with_comments_in_any_order() {
     let calendar =
         Calendar::parse("\u{20}+2026-10-10 # made up for\r\n\r\n2026-10-02\n#\n  2026-10-01").unwrap();
     let text = |dates: &[Date]| dates.iter().map(Date::to_string).collect::<Vec<_>>();
@@ -152,7 +153,7 @@ fn a_holiday_file_is_read_with_its_comments_in_any_order() {
 }
 
 #[test]
-fn what_is_wrong_in_a_holiday_file_is_named_with_its_line() {
+fn error_in_a_holiday_file_names_the_line() {
     let error = |text: &str| Calendar::parse(text).unwrap_err().to_string();
     let no_date = "expected a date that exists, YYYY-MM-DD or +YYYY-MM-DD, found";
     for bad in
@@ -186,7 +187,7 @@ fn what_is_wrong_in_a_holiday_file_is_named_with_its_line() {
 }
 
 #[test]
-fn dates_that_are_not_a_calendar_are_refused() {
+fn dates_that_do_not_form_a_calendar_are_refused() {
     let dates = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Date>>();
     let error = |holidays: &[&str], workdays: &[&str]| {
         Calendar::new(dates(holidays), dates(workdays)).unwrap_err().to_string()
@@ -196,7 +197,10 @@ fn dates_that_are_not_a_calendar_are_refused() {
     let order = "2026-10-10 among the workdays, expected a date after 2026-10-11";
     assert_eq!(error(&[], &["2026-10-11", "2026-10-10"]), order);
     assert_eq!(error(&[], &["2026-10-09"]), "2026-10-09 among the workdays, expected a Saturday or Sunday");
-    assert_eq!(error(&["2026-10-10"], &["2026-10-10"]), "2026-10-10 is both a holiday and a workday");
+    assert_eq!(
+        error(&["2026-10-10"], &["2026-10-10"]),
+        "2026-10-10 is both a holiday and a workday, expected only one of them"
+    );
     let many = Calendar::new((0..1_001).map(date).collect(), Vec::new()).unwrap_err();
     assert_eq!(many.to_string(), "1001 holidays, at most 1000 are allowed");
 }
@@ -223,7 +227,7 @@ fn dates_have_one_spelling_and_know_their_day_of_the_week() {
     }
 }
 
-/// The `n`-th working day after the start, one day after the other, by jiff.
+/// Returns the `n`-th working day after the start, by counting single days with jiff.
 fn by_jiff(start_ms: i64, n: u32, zone: &TimeZone, off: &BTreeSet<String>, on: &BTreeSet<String>) -> i64 {
     let start = zone.to_datetime(Timestamp::from_millisecond(start_ms).unwrap());
     let (mut day, mut left) = (start.date(), n);
@@ -266,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_as_a_date_is_written_the_same(text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9]|.{0,12}") {
+    fn accepted_date_is_written_the_same(text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9]|.{0,12}") {
         if let Ok(date) = text.parse::<Date>() {
             prop_assert_eq!(date.to_string(), text.clone());
         }
@@ -283,7 +287,7 @@ proptest! {
 }
 
 #[test]
-fn ceilings_in_working_days_are_those_of_the_vectors() {
+fn ceilings_in_working_days_equal_the_vectors() {
     let cases = [
         ("china", "15wd", "Asia/Shanghai", CHINA, at("2026-09-25T17:45[Asia/Shanghai]")),
         ("plain", "15wd", "UTC", "", at("2026-09-25T17:45[UTC]")),

@@ -1,4 +1,4 @@
-//! What an auditor makes of the published files alone: checkpoint, entries, leaves, tombstones, carries.
+//! Audit of the published files alone: checkpoint, entries, leaves, tombstones and carries.
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sexton::RegistrationId;
@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The published log, verified against its checkpoint.
+/// Published log, verified against its checkpoint.
 pub(crate) struct Log {
     pub(crate) entries: Vec<Vec<u8>>,
-    /// The root that it had at each size from 0.
+    /// Root at each size from 0.
     pub(crate) roots: Vec<[u8; 32]>,
 }
 
-/// Reads the log as whoever follows tlog-tiles does, `None` where no checkpoint is published yet. Its signature, and
-/// the root recomputed by another implementation of RFC 6962, must be right at any moment.
+/// Reads the log as tlog-tiles says. Returns `None` if no checkpoint is published yet. Its signature and the root that
+/// another implementation of RFC 6962 computes must be right at any moment.
 pub(crate) fn log(data: &Path, key: &Verifier) -> Option<Log> {
     let note = Note::parse(fs::read(data.join("log/checkpoint")).ok()?).unwrap();
     note.verify(&[key]).unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn log(data: &Path, key: &Verifier) -> Option<Log> {
     for bundle in 0..size.div_ceil(256) {
         let whole = data.join(format!("log/tile/entries/{bundle:03}"));
         let width = (size - bundle * 256).min(256);
-        // The full one may have come, and its narrower ones gone, for a checkpoint that is not published yet.
+        // A checkpoint that is not published yet may have replaced the narrower bundles by the full one.
         let bytes = fs::read(&whole).or_else(|_| fs::read(format!("{}.p/{width}", whole.display()))).unwrap();
         let parsed = sexton_proof::tile::parse_bundle(&bytes).unwrap();
         entries.extend(parsed.into_iter().take(width).map(<[u8]>::to_vec));
@@ -46,22 +46,22 @@ pub(crate) fn log(data: &Path, key: &Verifier) -> Option<Log> {
     Some(Log { entries, roots })
 }
 
-/// How everything that a log tells of ended.
+/// Ends of all registrations that a log covers.
 #[derive(Default)]
 pub(crate) struct Ends {
     /// Registrations with a tombstone.
     pub(crate) tombstones: BTreeMap<RegistrationId, Tombstone>,
-    /// Registrations that live on as another one.
+    /// Registrations that were carried, each with its next id.
     pub(crate) carries: BTreeMap<RegistrationId, RegistrationId>,
-    /// Settled pages, each with its seqs.
+    /// Settled pages, each with its number of seqs.
     pages: BTreeMap<PageId, u32>,
-    /// The classes' names, by their numbers.
+    /// Names of the classes by number.
     pub(crate) classes: BTreeMap<u32, String>,
     pub(crate) batches: BTreeSet<u64>,
 }
 
 impl Ends {
-    /// Reads every batch; fails where a file is not what its leaf says, a seq has two records, or a seq has none.
+    /// Reads every batch. Panics if a file differs from its leaf, or if a seq has no record or two.
     pub(crate) fn of(data: &Path, log: &Log) -> Self {
         let mut ends = Ends::default();
         for entry in &log.entries {
@@ -84,7 +84,12 @@ impl Ends {
         let base = data.join("tombstones").join(batch_path(leaf.batch));
         let read = |ending: &str, root: [u8; 32]| {
             let bytes = fs::read(format!("{}.{ending}", base.display())).unwrap();
-            assert_eq!(file::root(&bytes), root, "batch {}: its {ending} file is another", leaf.batch);
+            assert_eq!(
+                file::root(&bytes),
+                root,
+                "batch {}: the {ending} file differs from its leaf",
+                leaf.batch
+            );
             bytes
         };
         let bytes = read("tomb", leaf.tombstones.root);
@@ -99,7 +104,8 @@ impl Ends {
         }
     }
 
-    /// Every seq of every page has one record, every carry a place of its own where it ends, nothing is left over.
+    /// Asserts that each seq of each page has one record, that each carry leads to an end of its own, and that no
+    /// record is left over.
     pub(crate) fn check_completeness(&self) {
         let mut left: BTreeSet<RegistrationId> = self.tombstones.keys().copied().collect();
         left.extend(self.carries.keys());
@@ -114,16 +120,16 @@ impl Ends {
                 assert!(left.remove(&id), "{id} has no record");
             }
         }
-        assert!(left.is_empty(), "{} records of seqs that no page has", left.len());
+        assert!(left.is_empty(), "{} records belong to no page", left.len());
         let reached: BTreeSet<&RegistrationId> = self.carries.values().collect();
-        assert_eq!(reached.len(), self.carries.len(), "two carries go to the same place");
+        assert_eq!(reached.len(), self.carries.len(), "two carries lead to the same registration");
         for to in reached {
             let there = self.pages.get(&to.page).is_some_and(|seqs| to.seq < *seqs);
-            assert!(there, "what was carried to {to} did not end there");
+            assert!(there, "the carry to {to} leads to no end");
         }
     }
 
-    /// The tombstone in which a registration ends, along its carries.
+    /// Returns the tombstone of a registration, following its carries.
     pub(crate) fn end(&self, mut id: RegistrationId) -> Option<&Tombstone> {
         while let Some(next) = self.carries.get(&id) {
             id = *next;
@@ -131,7 +137,7 @@ impl Ends {
         self.tombstones.get(&id)
     }
 
-    /// How many tombstones each class has.
+    /// Returns the number of tombstones of each class.
     pub(crate) fn by_class(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for id in self.tombstones.keys() {
@@ -140,7 +146,7 @@ impl Ends {
         counts
     }
 
-    /// How many registrations of each class ended in which way.
+    /// Returns the number of registrations that ended, by class and method.
     pub(crate) fn by_method(&self) -> BTreeMap<(&str, &str), usize> {
         let mut counts = BTreeMap::new();
         for (id, tombstone) in &self.tombstones {
@@ -151,7 +157,7 @@ impl Ends {
     }
 }
 
-/// Batches whose tombstones lie there although no published entry names them: the process died in between.
+/// Returns the number of batches with tombstones that no published entry names, because the process died in between.
 pub(crate) fn unpublished_batches(data: &Path, published: Option<&Log>) -> usize {
     let named: BTreeSet<String> = published
         .iter()

@@ -1,17 +1,17 @@
-//! The naive scheduler: a list of items and the rules as a person would say them. It knows nothing of pages, rows,
-//! batches or logs.
+//! Naive scheduler: a list of registrations and the rules in their simplest form. It has no pages, rows, batches or
+//! logs.
 
 use super::steps::Target;
 use sexton::store::Disposition;
 use sexton_proof::id::{NO_CEILING, NO_FLOOR, RegistrationId};
 use sexton_proof::record::{Method, Reason};
-use sexton_tests::{HOUR_MS, Mood, anonymised};
+use sexton_tests::{FailureMode, HOUR_MS, anonymised};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long after a hold kept an object it is looked at again by itself.
+/// Time after which a held object is planned again.
 const HELD_MS: i64 = 30 * 24 * HOUR_MS;
 
-/// The terms of one edition of a class.
+/// Terms of one edition of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) name: &'static str,
@@ -23,7 +23,7 @@ pub(crate) struct Terms {
     pub(crate) max_open_s: Option<i64>,
     pub(crate) disposition: Disposition,
     pub(crate) feed: bool,
-    /// Whether its objects are found by key, so that a key has one live registration.
+    /// `true` if objects are found by key, so that a key has one live registration.
     pub(crate) by_key: bool,
 }
 
@@ -40,7 +40,7 @@ const PLAIN: Terms = Terms {
     by_key: true,
 };
 
-/// The classes in their first edition.
+/// Classes in their first edition.
 pub(crate) const CLASSES: [Terms; 7] = [
     PLAIN,
     Terms { name: "kept", keep_s: Some(30), within_s: Some(90), slot_s: 5, lead_s: 2, feed: true, ..PLAIN },
@@ -60,7 +60,7 @@ pub(crate) const CLASSES: [Terms; 7] = [
 ];
 
 impl Terms {
-    /// The class in its `edition`, counted from 0; no two that follow each other are the same.
+    /// Returns the terms of an edition, counted from 0. Consecutive editions differ.
     pub(crate) fn edition(class: usize, edition: u32) -> Terms {
         let more_s = [0, 30, 10][edition as usize % 3];
         let first = CLASSES[class];
@@ -102,13 +102,14 @@ impl Terms {
         )
     }
 
-    /// The first multiple of the slot at or after `ms`.
+    /// Returns the first multiple of the slot at or after `ms`.
     fn slot_at(&self, ms: i64) -> i64 {
         let slot_ms = self.slot_s * 1_000;
         (ms + slot_ms - 1).div_euclid(slot_ms) * slot_ms
     }
 
-    /// When an object with these bounds goes: at its floor, else in time for its ceiling; never in the past.
+    /// Returns the instant at which an object with these bounds goes: at its floor, or in time for its ceiling if it
+    /// has no floor. It is never in the past.
     fn usual_ms(&self, (floor_ms, ceiling_ms): (i64, i64), now_ms: i64) -> i64 {
         let due_ms = match floor_ms {
             NO_FLOOR => ceiling_ms - (self.slot_s + self.lead_s) * 1_000,
@@ -117,7 +118,7 @@ impl Terms {
         self.slot_at(due_ms).max(second_of(now_ms))
     }
 
-    /// When an object goes that is to go as soon as it may.
+    /// Returns the earliest instant at which an object with this floor may go.
     fn soonest_ms(&self, floor_ms: i64, from_ms: i64) -> i64 {
         if floor_ms > from_ms { self.slot_at(floor_ms) } else { second_of(from_ms) }
     }
@@ -134,7 +135,7 @@ pub(crate) struct End {
     pub(crate) time_ms: i64,
 }
 
-/// One registration.
+/// Registration of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) id: RegistrationId,
@@ -147,20 +148,20 @@ pub(crate) struct Item {
     pub(crate) floor_ms: i64,
     pub(crate) ceiling_ms: i64,
     pub(crate) reason: Reason,
-    /// When its turn comes.
+    /// Instant at which it falls due.
     pub(crate) go_ms: i64,
     pub(crate) attempts: u32,
-    /// A failed attempt may have deleted it; a refused one, or one that found another object, did not.
+    /// `true` if a failed attempt may have deleted it. A refusal, or another object under the key, did not.
     pub(crate) maybe_deleted: bool,
     pub(crate) is_released: bool,
     pub(crate) is_replaced: bool,
-    /// A hold kept it when its turn came.
+    /// `true` if a hold kept it when it fell due.
     pub(crate) is_parked: bool,
     pub(crate) end: Option<End>,
 }
 
 impl Item {
-    /// Puts it under terms from a start on.
+    /// Applies terms that count from a start.
     pub(crate) fn fall_under(&mut self, terms: Terms, start_ms: i64, now_ms: i64) {
         (self.terms, self.start_ms) = (terms, start_ms);
         (self.floor_ms, self.ceiling_ms) = terms.bounds(start_ms);
@@ -168,13 +169,13 @@ impl Item {
         self.is_parked = false;
         self.go_ms = match self.reason {
             Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
-            // The grace that it was given stays.
+            // The grace after a lifted hold stays.
             Reason::Lifted => terms.soonest_ms(self.floor_ms, now_ms).max(self.go_ms),
             _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
         };
     }
 
-    /// Whether it has neither ended nor been replaced.
+    /// Returns `true` if it has neither ended nor been replaced.
     pub(crate) fn lives(&self) -> bool {
         self.end.is_none() && !self.is_replaced
     }
@@ -184,16 +185,16 @@ impl Item {
         self.go_ms = second_of(now_ms);
     }
 
-    /// Somebody wants it gone from an instant on.
+    /// Makes it fall due as soon as its floor allows from an instant on. Returns `true` if it applies.
     fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
         if matches!(self.reason, Reason::Erasure | Reason::Closed) {
             return false;
         }
-        // What was let go after a hold has its grace; closing down does not shorten it.
+        // Closing down does not shorten the grace after a lifted hold.
         if self.reason == Reason::Lifted && reason == Reason::Closed {
             return false;
         }
-        // That a hold had kept it past its time stays on record.
+        // The record that a hold kept it past its ceiling stays.
         if self.reason != Reason::Lifted {
             self.reason = reason;
         }
@@ -201,7 +202,7 @@ impl Item {
         true
     }
 
-    /// A hold that had kept it was lifted.
+    /// Releases it from a lifted hold that had kept it.
     fn let_go(&mut self, hold: &Hold, lifted: Lifted, grace_until_ms: i64, now_ms: i64) {
         let restarts = hold.is_event && self.start_ms < lifted.at_ms && self.reason == Reason::Due;
         if restarts {
@@ -231,7 +232,7 @@ impl Item {
 pub(crate) struct Lifted {
     pub(crate) at_ms: i64,
     pub(crate) grace_ms: i64,
-    /// Whether what it kept was found again.
+    /// `true` once the sweep found the objects that the hold had kept.
     pub(crate) is_done: bool,
 }
 
@@ -243,12 +244,12 @@ pub(crate) struct Hold {
     pub(crate) lifted: Option<Lifted>,
 }
 
-/// What somebody asked for.
+/// Kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Erase(Target),
     Close(usize),
-    /// The newest edition of a class, as it was when somebody asked.
+    /// Class and its newest edition at the time of the request.
     Apply(usize, u32),
     Lift(usize),
 }
@@ -260,17 +261,17 @@ pub(crate) enum Progress {
     Cancelled,
 }
 
-/// A request; its number is its place in the list, from 1.
+/// Request. Its number is its index in the list, plus 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) wish: Wish,
     pub(crate) ready_ms: i64,
     pub(crate) progress: Progress,
-    /// The items that an erasure was about, by their place in the list.
+    /// Registrations that an erasure covered, as indexes into the list.
     pub(crate) items: Vec<usize>,
 }
 
-/// What a third party has to hear of.
+/// Entry of the feed for third parties.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct News {
     pub(crate) class: String,
@@ -285,13 +286,13 @@ pub(crate) struct News {
 pub(crate) struct Model {
     pub(crate) items: Vec<Item>,
     pub(crate) objects: BTreeMap<u8, Vec<u8>>,
-    pub(crate) moods: BTreeMap<u8, Mood>,
+    pub(crate) failure_modes: BTreeMap<u8, FailureMode>,
     pub(crate) holds: Vec<Hold>,
     pub(crate) requests: Vec<Request>,
     pub(crate) closed: BTreeSet<usize>,
     pub(crate) editions: [u32; 7],
     pub(crate) news: Vec<News>,
-    /// How often a hold kept an object of each class.
+    /// Number of times that a hold kept an object, by class.
     pub(crate) held: [u64; 7],
 }
 
@@ -300,29 +301,29 @@ impl Model {
         Terms::edition(class, self.editions[class])
     }
 
-    /// The live registration by which the key is found.
+    /// Returns the live registration of a key that is found by key.
     pub(crate) fn live(&mut self, key: u8) -> Option<&mut Item> {
         self.items.iter_mut().find(|item| item.key == key && item.lives() && item.terms.by_key)
     }
 
-    /// The place of the registration that is meant by the key, or by the newest id of the key.
+    /// Returns the index of the live registration that a key means, or that the newest id of the key means.
     pub(crate) fn meant(&self, key: u8, by_id: bool) -> Option<usize> {
         self.items.iter().rposition(|item| item.key == key && item.lives() && (by_id || item.terms.by_key))
     }
 
-    /// Whether a hold covers the item, were it in a class: one that stands, or that was lifted but whose objects nobody
-    /// has looked for yet: those that it kept, and those whose clock it restarts.
+    /// Returns `true` if a hold would cover the item in a class. A lifted hold counts until its sweep, for objects that
+    /// it kept and for objects whose clock it restarts.
     pub(crate) fn is_held(&self, item: &Item, class: usize) -> bool {
         is_held(&self.holds, item, class)
     }
 
-    /// Whether a hold on its class covers the item.
+    /// Returns `true` if a hold on its class covers the item.
     pub(crate) fn is_held_by_class(&self, item: &Item) -> bool {
         let on_class = self.holds.iter().filter(|hold| matches!(hold.of, Target::Class(_)));
         is_held(&on_class.cloned().collect::<Vec<_>>(), item, item.class)
     }
 
-    /// Whether anything that has not ended is covered; of keys nobody asks.
+    /// Returns `true` if an erasure is accepted: a subject must cover an item that has not ended, a key need not.
     pub(crate) fn is_known(&self, of: Target) -> bool {
         let mut lasting = self.items.iter().filter(|item| item.end.is_none());
         !matches!(of, Target::Subject(_)) || lasting.any(|item| of.covers(item.key, item.class))
@@ -332,7 +333,7 @@ impl Model {
         self.requests.push(Request { wish, ready_ms, progress: Progress::Waiting, items: Vec::new() });
     }
 
-    /// What happens when somebody enforces.
+    /// Carries out ready requests and ends the items that are due.
     pub(crate) fn enforce(&mut self, now_ms: i64) {
         self.carry_out_wishes(now_ms);
         for at in 0..self.items.len() {
@@ -354,7 +355,7 @@ impl Model {
             self.items[at].is_parked = true;
             return;
         } else {
-            assert!(item.floor_ms <= now_ms, "the naive scheduler is early itself");
+            assert!(item.floor_ms <= now_ms, "the naive scheduler deletes early");
             self.ask_the_store(at)
         };
         let item = &mut self.items[at];
@@ -371,11 +372,11 @@ impl Model {
         }
     }
 
-    /// How it ended, if it did.
+    /// Returns the method by which the item ends, or `None` if the store does not delete it.
     fn ask_the_store(&mut self, at: usize) -> Option<Method> {
         let item = &mut self.items[at];
-        if let Some(mood) = self.moods.get(&item.key) {
-            item.maybe_deleted |= *mood == Mood::Fails;
+        if let Some(mode) = self.failure_modes.get(&item.key) {
+            item.maybe_deleted |= *mode == FailureMode::Fails;
             return None;
         }
         let anonymises = item.terms.disposition == Disposition::Anonymise;
@@ -408,7 +409,7 @@ impl Model {
         }
     }
 
-    /// Everything asked for that is ready, in the order in which it was asked for, before anything goes.
+    /// Carries out all ready requests in the order of their numbers, before any item ends.
     fn carry_out_wishes(&mut self, now_ms: i64) {
         let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
         let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
@@ -461,19 +462,19 @@ impl Model {
     }
 }
 
-/// Lets an item go that a lifted hold covered: one that it kept, unless another keeps it too, and one whose clock it
-/// restarts.
+/// Releases an item from a lifted hold: an item that no other hold keeps, or one whose clock the hold restarts. Returns
+/// `true` if it was released.
 fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i64) -> bool {
     let hold = &holds[at];
     let Some(lifted) = hold.lifted.filter(|_| hold.of.covers(item.key, item.class)) else { return false };
-    // An event restarts the clock of all that it covered; otherwise only what was kept back has to be let go.
+    // An event hold restarts the clock of all items that it covered. A temporary hold only releases the items it kept.
     let restarts = hold.is_event && item.start_ms < lifted.at_ms && item.reason == Reason::Due;
     let keeps = |(other, hold): (usize, &Hold)| {
         let has_effect =
             hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
         other != at && has_effect && hold.of.covers(item.key, item.class)
     };
-    // The hold kept what passed its ceiling under it, even if nobody looked meanwhile.
+    // The hold kept every item whose ceiling passed under it, even if nothing was planned meanwhile.
     let outlasted = item.reason != Reason::Lifted && item.ceiling_ms < lifted.at_ms;
     let goes = restarts || (is_parked || outlasted) && !holds.iter().enumerate().any(keeps);
     if goes {
@@ -498,7 +499,7 @@ fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
 }
 
-/// What a newer registration replaced ends at once where it would be erased, closed down or let go.
+/// Ends a replaced registration at once if a ready request would erase, close down or release it.
 fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
     let reason = ready.iter().find_map(|request| match request.wish {
         Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),

@@ -1,35 +1,35 @@
-//! A history on the engine and on the naive scheduler at once, compared step by step.
+//! Runs a history on the engine and on the naive scheduler, and compares them after each step.
 
 use super::naive::{CLASSES, Hold, Item, Lifted, Model, Progress, Wish};
 use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
 use sexton::{
-    Change, ClassSet, ClockState, Durability, Earlier, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener,
-    Registration, RequestKind, RequestState, Result, Selector, Which,
+    Change, ClassSet, ClockState, Durability, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener,
+    Previous, Registration, RequestKind, RequestState, Result, Selector, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::{Method, Reason};
-use sexton_tests::{HOUR_MS, Machine, Mood, NEW_YEAR_MS};
+use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
 
-/// How far the wall steps.
+/// Size of a forward step of the wall clock.
 const FORWARD_MS: i64 = 2 * HOUR_MS;
 const BACK_MS: i64 = 5 * 60_000;
 const FAR_MS: i64 = 10 * 366 * 24 * HOUR_MS;
 
-/// A history under way.
+/// Running history.
 pub(crate) struct Run {
     pub(crate) machine: Machine,
     engine: Option<Engine>,
     pub(crate) model: Model,
     versions: u32,
-    /// What a true clock would show, with the steps that somebody accepted.
+    /// Time of a correct clock, with the clock steps that an operator accepted.
     true_ms: i64,
-    /// By how much the wall is off.
+    /// Error of the wall clock.
     off_ms: i64,
-    /// The engine was opened while a clock alarm stood: it may wait for a person longer than it must.
+    /// `true` if the engine was opened while a clock alarm stood. It may then wait for an operator longer than it must.
     is_wary: bool,
     acknowledged: u64,
-    /// Each opening has randomness of its own.
+    /// Number of openings, which seeds the entropy of each one.
     openings: u64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn selector(of: Target) -> Selector {
     }
 }
 
-/// The answer, or the kind of the refusal.
+/// Returns the answer, or the kind of the error.
 fn kind<T>(answer: Result<T>) -> std::result::Result<T, ErrorKind> {
     answer.map_err(|error| error.kind())
 }
@@ -67,7 +67,7 @@ impl Run {
         self.engine.as_ref().unwrap()
     }
 
-    /// Now, by the engine: never ahead of the true time, and where the wall is right, that.
+    /// Returns the time of the engine. Asserts that it is never ahead of the true time, and equal if the wall is right.
     fn now_ms(&self) -> i64 {
         let now_ms = self.engine().now_ms();
         assert!(now_ms <= self.true_ms, "the engine is {} ms ahead of time", now_ms - self.true_ms);
@@ -77,8 +77,8 @@ impl Run {
 
     pub(crate) fn step(&mut self, step: &Step) {
         self.do_step(step);
-        // Read after every step, as by an engine at work: what jumps there and back between two readings is not seen. A
-        // wall that stood behind and caught up by itself has proved right: somebody had corrected it.
+        // The clock is read after every step, as a working engine does, because two jumps between readings cancel out.
+        // A wall clock that was behind and caught up by itself had been corrected.
         let now_ms = self.engine().now_ms();
         if self.off_ms < 0 && now_ms == self.true_ms + self.off_ms {
             self.true_ms += self.off_ms;
@@ -91,7 +91,7 @@ impl Run {
             Step::Upload { key, class, begin } => {
                 let key = key_in(key, CLASSES[class].by_key);
                 if !CLASSES[class].by_key && self.model.meant(key, true).is_some() {
-                    return; // One at a time: of two objects under one key the store knows the later alone.
+                    return; // The store has one object per key, so only one registration may be live.
                 }
                 let version = self.put(key);
                 let start_ms = match begin {
@@ -113,11 +113,11 @@ impl Run {
                 self.machine.store.remove(&key_bytes(key));
                 self.model.objects.remove(&key);
             }
-            Step::Mood { key, mood } => self.set_mood(key, mood),
+            Step::FailureMode { key, mode } => self.set_failure_mode(key, mode),
             Step::Start { key, by_id, ago_ms } => self.start(key, by_id, ago_ms),
             Step::Reschedule { key, by_id, class, ago_ms } => self.reschedule(key, by_id, class, ago_ms),
             Step::Release { key, by_id } => self.release(key, by_id),
-            Step::Hold { name, of, is_event } => self.place(name, of, is_event),
+            Step::Hold { name, of, is_event } => self.place_hold(name, of, is_event),
             Step::Lift { name, grace_ms } => self.lift(name, grace_ms),
             Step::Erase { of, cancellable_ms } => self.erase(of, cancellable_ms),
             Step::Cancel { nth } => self.cancel(nth),
@@ -130,7 +130,7 @@ impl Run {
             Step::Define { class } => {
                 self.model.editions[class] += 1;
                 self.machine.options.classes = class_file(&self.model);
-                self.engine().define(&self.machine.options.classes).unwrap();
+                self.engine().define_classes(&self.machine.options.classes).unwrap();
             }
             Step::Apply { class } => {
                 self.engine().apply_class(CLASSES[class].name, "new terms", "ops").unwrap();
@@ -162,11 +162,11 @@ impl Run {
         version
     }
 
-    fn set_mood(&mut self, key: u8, mood: Option<Mood>) {
-        self.machine.store.set_mood(&key_bytes(key), mood);
-        match mood {
-            Some(mood) => self.model.moods.insert(key, mood),
-            None => self.model.moods.remove(&key),
+    fn set_failure_mode(&mut self, key: u8, mode: Option<FailureMode>) {
+        self.machine.store.set_failure_mode(&key_bytes(key), mode);
+        match mode {
+            Some(mode) => self.model.failure_modes.insert(key, mode),
+            None => self.model.failure_modes.remove(&key),
         };
     }
 
@@ -180,27 +180,27 @@ impl Run {
         };
         let answer = kind(self.engine().register(&[item], Durability::Synced));
         if self.model.closed.contains(&class) {
-            assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class takes nothing");
+            assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class refuses objects");
             return;
         }
         let answer = answer.unwrap().remove(0);
         let now_ms = self.now_ms();
-        let mut earlier = Earlier::None;
+        let mut earlier = Previous::None;
         if let Some(live) = self.model.live(key).filter(|_| CLASSES[class].by_key) {
             let same = live.class == class && live.version == version && !live.is_released;
             if same && start_ms.is_none_or(|start_ms| start_ms == live.start_ms) {
-                assert_eq!(answer.earlier, Earlier::Same);
+                assert_eq!(answer.previous, Previous::Identical);
                 return;
             }
             live.is_replaced = true;
-            earlier = answer.earlier;
-            assert!(matches!(earlier, Earlier::Replaced(_)), "{earlier:?}");
+            earlier = answer.previous;
+            assert!(matches!(earlier, Previous::Replaced(_)), "{earlier:?}");
         }
-        assert_eq!(answer.earlier, earlier);
+        assert_eq!(answer.previous, earlier);
         assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
         let terms = self.model.newest(class);
         let is_open = start_ms.is_none() && terms.max_open_s.is_some();
-        // While the wall is ahead it may be right, and a floor must hold all the same.
+        // A wall clock that is ahead may be right, and the floor must hold in both cases.
         let ahead_ms = match self.engine().status().unwrap().clock {
             ClockState::Ahead { by_ms } if terms.keep_s.is_some() => by_ms,
             _ => 0,
@@ -229,8 +229,8 @@ impl Run {
         self.model.items.push(item);
     }
 
-    /// Asks for a change of the key's live registration, by key or by the id that it had at first, and gives the answer
-    /// with the place of that registration.
+    /// Changes the live registration of a key, by key or by its first id. Returns the answer and the index of the
+    /// registration.
     fn change(
         &mut self,
         key: u8,
@@ -273,7 +273,7 @@ impl Run {
         let name = class.map(|class| CLASSES[class].name);
         let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start_ms });
         let newest = class.map(|class| self.model.newest(class));
-        // A hold on its class cannot be left for a class without one.
+        // An object under a hold on its class cannot go to a class without that hold.
         let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
             class.is_some_and(|to| to != live.class) && self.model.is_held_by_class(live)
         });
@@ -319,16 +319,16 @@ impl Run {
         }
     }
 
-    /// Whether the hold of that name stands and covers the key in the class.
+    /// Returns `true` if the hold of that name stands and covers the key in the class.
     pub(crate) fn model_hold_covers(&self, name: &str, key: &[u8], class: &str) -> bool {
-        let key = (0..KEYS).find(|one| key_bytes(*one) == key).unwrap();
-        let class = CLASSES.iter().position(|one| one.name == class).unwrap();
+        let key = (0..KEYS).find(|number| key_bytes(*number) == key).unwrap();
+        let class = CLASSES.iter().position(|terms| terms.name == class).unwrap();
         self.model.holds.iter().any(|hold| {
             hold.lifted.is_none() && format!("case {}", hold.name) == name && hold.of.covers(key, class)
         })
     }
 
-    fn place(&mut self, name: u8, of: Target, is_event: bool) {
+    fn place_hold(&mut self, name: u8, of: Target, is_event: bool) {
         let hold = NewHold {
             name: format!("case {name}"),
             selector: selector(of),
@@ -342,7 +342,7 @@ impl Run {
             assert_eq!(answer.err(), Some(ErrorKind::Invalid));
             return;
         }
-        assert_eq!(answer.unwrap().too_late, [], "nothing is on its way");
+        assert_eq!(answer.unwrap().too_late, [], "no batch is in flight");
         self.model.holds.push(Hold { name, of, is_event, lifted: None });
     }
 
@@ -414,7 +414,7 @@ impl Run {
         let mut told: Vec<_> = entries.into_iter().map(told).collect();
         told.sort();
         self.model.news.sort();
-        assert_eq!(told, self.model.news, "what the feed tells");
+        assert_eq!(told, self.model.news, "entries of the feed");
         if acknowledge {
             let last = self.acknowledged + told.len() as u64;
             self.engine().acknowledge_feed(last).unwrap();
@@ -431,7 +431,7 @@ impl Run {
         }
     }
 
-    /// A person looks at every alarm, puts a clock right that is behind, and lets deleting go on.
+    /// Resumes after every alarm, as an operator who also corrects a clock that is behind.
     fn resume(&mut self) {
         if self.off_ms < 0 {
             self.step(&Step::ClockUndo);
@@ -460,16 +460,17 @@ impl Run {
         if alarmed {
             self.is_wary = true;
         } else if self.off_ms > 0 {
-            // Nobody had noticed, and the kernel vouches for the time after time off.
+            // No alarm was raised, and the clock is NTP-synchronised after the time off.
             self.true_ms += self.off_ms;
             self.off_ms = 0;
         }
     }
 
-    /// Whether a wrong clock stops deleting, as it must where the wall is ahead, and must not where all is well.
+    /// Returns `true` if a wrong clock stops deleting. Asserts that it does if the wall clock is ahead, and not if it
+    /// is right.
     pub(crate) fn is_stopped(&self) -> bool {
         let stopped = matches!(self.engine().status().unwrap().clock, ClockState::Ahead { .. });
-        assert!(stopped || self.off_ms <= 0, "the wall is {} ms ahead and nobody notices", self.off_ms);
+        assert!(stopped || self.off_ms <= 0, "the wall is {} ms ahead and deleting goes on", self.off_ms);
         assert!(!stopped || self.off_ms > 0 || self.is_wary, "deleting stopped though the wall is right");
         stopped
     }
@@ -480,7 +481,7 @@ impl Run {
         let now_ms = self.now_ms();
         if stopped {
             assert_eq!((done.batches, done.objects), (0, 0), "deleted by a wrong clock");
-            assert!(!self.engine().status().unwrap().alarms.is_empty(), "stopped and said nothing");
+            assert!(!self.engine().status().unwrap().alarms.is_empty(), "deleting stopped without an alarm");
         } else {
             assert_eq!(self.engine().status().unwrap().alarms, [], "an alarm outlived its cause");
             self.model.enforce(now_ms);
@@ -528,10 +529,10 @@ impl Run {
         }
     }
 
-    /// Everything comes to its end, and the evidence says of each object what the model says.
+    /// Ends all objects and compares their evidence with the model.
     pub(crate) fn finish(&mut self) {
         for key in 0..KEYS {
-            self.set_mood(key, None);
+            self.set_failure_mode(key, None);
         }
         self.step(&Step::ClockUndo);
         self.enforce();
@@ -540,7 +541,7 @@ impl Run {
             self.lift(name, 0);
         }
         for _ in 0..3 {
-            // What was overwritten behind the engine's back is owed for ever; take it away.
+            // An object overwritten behind the engine's back would stay owed for ever, so it is removed.
             for item in self.model.items.clone().iter().filter(|item| item.lives()) {
                 if self.model.objects.get(&item.key).is_some_and(|version| *version != item.version) {
                     self.step(&Step::Remove { key: item.key });

@@ -1,19 +1,19 @@
-//! What can happen: the steps of a history, and random histories of them.
+//! Steps of a history, and random histories of them.
 
 use proptest::prelude::*;
 use proptest::strategy::Union;
-use sexton_tests::{HOUR_MS, Mood};
+use sexton_tests::{FailureMode, HOUR_MS};
 
-/// How many keys, subjects, prefixes, hold names and classes there are.
+/// Number of keys. The constants below count subjects, prefixes, hold names and classes.
 pub(crate) const KEYS: u8 = 2 * SEEN;
-/// Of the keys, those of objects that are found by key; the others' objects are found by id alone.
+/// Number of keys whose objects are found by key. The objects of the other keys are found by id only.
 const SEEN: u8 = 10;
 const SUBJECTS: u8 = 4;
 const PREFIXES: u8 = 3;
 const NAMES: u8 = 3;
 const CLASSES: usize = 7;
 
-/// What a hold or an erasure is about.
+/// Objects that a hold or an erasure covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Key(u8),
@@ -22,7 +22,7 @@ pub(crate) enum Target {
     Class(usize),
 }
 
-/// The start that a host gives.
+/// Start that a host gives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Begin {
     Unsaid,
@@ -35,7 +35,7 @@ pub(crate) enum Step {
     Retry { key: u8 },
     Overwrite { key: u8 },
     Remove { key: u8 },
-    Mood { key: u8, mood: Option<Mood> },
+    FailureMode { key: u8, mode: Option<FailureMode> },
     Start { key: u8, by_id: bool, ago_ms: i64 },
     Reschedule { key: u8, by_id: bool, class: Option<usize>, ago_ms: Option<i64> },
     Release { key: u8, by_id: bool },
@@ -56,7 +56,7 @@ pub(crate) enum Step {
     Reopen { power_lost: bool },
 }
 
-/// The key of that number. Its prefix and its subject follow from it.
+/// Returns the key of a number, which also decides prefix and subject.
 pub(crate) fn key_bytes(key: u8) -> Vec<u8> {
     [prefix_bytes(key % PREFIXES), format!("object/{key}").into_bytes()].concat()
 }
@@ -73,19 +73,19 @@ pub(crate) fn subject_of(key: u8) -> u8 {
     key % SUBJECTS
 }
 
-/// The key under which an object of the class is stored: what is found by id alone has keys of its own.
+/// Returns the number of the key under which an object is stored. Objects found by id only have keys of their own.
 pub(crate) fn key_in(key: u8, is_found_by_key: bool) -> u8 {
     key % SEEN + if is_found_by_key { 0 } else { SEEN }
 }
 
 impl Target {
-    /// Whether it covers the key in a class.
+    /// Returns `true` if it covers the key in a class.
     pub(crate) fn covers(self, key: u8, class: usize) -> bool {
         match self {
-            Target::Key(one) => one == key,
+            Target::Key(covered) => covered == key,
             Target::Prefix(prefix) => key % PREFIXES == prefix,
             Target::Subject(subject) => subject_of(key) == subject,
-            Target::Class(one) => one == class,
+            Target::Class(covered) => covered == class,
         }
     }
 }
@@ -107,10 +107,10 @@ fn begins() -> impl Strategy<Value = Begin> {
     prop_oneof![2 => (-5_000_i64..120_000).prop_map(Begin::Ago), 1 => Just(Begin::Unsaid)]
 }
 
-/// What hosts and stores do.
+/// Steps of hosts and stores.
 fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
     let key = || prop_oneof![4 => 0..keys, 1 => SEEN..SEEN + keys];
-    let mood = prop_oneof![Just(None), Just(Some(Mood::Fails)), Just(Some(Mood::Refuses))];
+    let mode = prop_oneof![Just(None), Just(Some(FailureMode::Fails)), Just(Some(FailureMode::Refuses))];
     let class = proptest::option::of(0..CLASSES);
     let ago = || -20_000_i64..120_000;
     vec![
@@ -120,7 +120,7 @@ fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
         key().prop_map(|key| Step::Retry { key }).boxed(),
         key().prop_map(|key| Step::Overwrite { key }).boxed(),
         key().prop_map(|key| Step::Remove { key }).boxed(),
-        (key(), mood).prop_map(|(key, mood)| Step::Mood { key, mood }).boxed(),
+        (key(), mode).prop_map(|(key, mode)| Step::FailureMode { key, mode }).boxed(),
         (key(), any::<bool>(), -60_000_i64..60_000)
             .prop_map(|(key, by_id, ago_ms)| Step::Start { key, by_id, ago_ms })
             .boxed(),
@@ -131,7 +131,7 @@ fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
     ]
 }
 
-/// What people decide.
+/// Steps of operators.
 fn of_people() -> Vec<BoxedStrategy<Step>> {
     let grace = prop_oneof![Just(0), 0_i64..40_000];
     let cancellable = prop_oneof![Just(0), 0_i64..30_000];
@@ -150,7 +150,7 @@ fn of_people() -> Vec<BoxedStrategy<Step>> {
     ]
 }
 
-/// What clocks and machines do.
+/// Steps of clocks and machines.
 fn of_machines() -> Vec<BoxedStrategy<Step>> {
     let clock = prop_oneof![
         1 => Just(Step::ClockForward),
@@ -166,8 +166,8 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
     ]
 }
 
-/// Swarm: each history has its own weights and its own number of keys, so that some kinds of step are rare or absent
-/// in it and others meet often.
+/// Generates histories by swarm testing. Each history has its own weights and number of keys, so some kinds of step are
+/// rare in it and others frequent.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
     (proptest::collection::vec(weight, 20), 1..=SEEN).prop_flat_map(|(weights, keys)| {

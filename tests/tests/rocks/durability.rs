@@ -1,9 +1,9 @@
-//! What an answer promises: a seq each, gapless, and what survives the end of the process and the loss of power.
+//! Promises of an answer: gapless seqs, and durability after the end of the process and after a power loss.
 
 use super::Bench;
 use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::kv::{Family, Kv, Order, WriteSet};
-use sexton::{Durability, Earlier, Engine, Error, ErrorKind, Registration};
+use sexton::kv::{ColumnFamily, Kv, Order, WriteSet};
+use sexton::{Durability, Engine, Error, ErrorKind, Previous, Registration};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
 use sexton_tests::{HOUR_MS, Machine};
@@ -15,7 +15,7 @@ use std::thread;
 
 const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
 
-fn item<'a>(class: &'a str, key: &'a str) -> Registration<'a> {
+fn registration<'a>(class: &'a str, key: &'a str) -> Registration<'a> {
     Registration { version: b"1", ..Registration::new(class, key.as_bytes()) }
 }
 
@@ -25,7 +25,8 @@ fn buffered_registrations_survive_the_end_of_the_process() {
     let keys: Vec<String> = (0..3_000).map(|n| format!("object-{n}")).collect();
     let ids: Vec<_> = {
         let (engine, _) = bench.open();
-        let register = |key| engine.register(&[item("quick", key)], Durability::Buffered).unwrap()[0].id;
+        let register =
+            |key| engine.register(&[registration("quick", key)], Durability::Buffered).unwrap()[0].id;
         keys.iter().map(|key| register(key)).collect()
     };
     let (engine, _) = bench.open();
@@ -37,15 +38,21 @@ fn buffered_registrations_survive_the_end_of_the_process() {
 }
 
 #[test]
-fn four_threads_that_share_fsyncs_get_gapless_seqs_and_none_twice() {
+fn threads_that_share_fsyncs_get_gapless_unique_seqs() {
     let bench = Bench::new(QUICK);
     let (engine, _) = bench.open();
     let register = |thread: usize| {
         let mut ids = Vec::new();
         for call in 0..150 {
             let keys: Vec<String> = (0..1 + call % 7).map(|n| format!("{thread}/{call}/{n}")).collect();
-            let items: Vec<_> = keys.iter().map(|key| item("quick", key)).collect();
-            ids.extend(engine.register(&items, Durability::Synced).unwrap().into_iter().map(|one| one.id));
+            let registrations: Vec<_> = keys.iter().map(|key| registration("quick", key)).collect();
+            ids.extend(
+                engine
+                    .register(&registrations, Durability::Synced)
+                    .unwrap()
+                    .into_iter()
+                    .map(|registered| registered.id),
+            );
         }
         ids
     };
@@ -65,23 +72,24 @@ fn four_threads_that_share_fsyncs_get_gapless_seqs_and_none_twice() {
 }
 
 #[test]
-fn a_synced_retry_of_a_buffered_registration_survives_the_loss_of_power() {
+fn synced_retry_of_a_buffered_registration_is_durable() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let object = Registration { start_ms: Some(engine.now_ms()), ..item("upload-3h", "a") };
+    let object = Registration { start_ms: Some(engine.now_ms()), ..registration("upload-3h", "a") };
     engine.register(&[object], Durability::Buffered).unwrap();
     let again = engine.register(&[object], Durability::Synced).unwrap();
-    assert_eq!(again[0].earlier, Earlier::Same);
+    assert_eq!(again[0].previous, Previous::Identical);
     drop(engine);
     machine.kv.lose_power();
     let engine = machine.open().unwrap();
     assert_eq!(engine.find(b"a").unwrap(), Some(again[0].id));
 }
 
-/// Registers, replaces and enforces. What a failure left undone is done by doing it again.
+/// Registers, replaces and enforces. Safe to repeat after a failure.
 fn history(machine: &Machine, engine: &Engine) -> sexton::Result<()> {
     let start_ms = Some(sexton_tests::NEW_YEAR_MS);
-    let of = |key, version: &'static [u8]| Registration { version, start_ms, ..item("upload-3h", key) };
+    let of =
+        |key, version: &'static [u8]| Registration { version, start_ms, ..registration("upload-3h", key) };
     engine.register(&["a", "b", "c", "d"].map(|key| of(key, b"1")), Durability::Synced)?;
     engine.register(&["e", "b", "f"].map(|key| of(key, b"2")), Durability::Synced)?;
     machine.clock.set(sexton_tests::NEW_YEAR_MS + 3 * HOUR_MS);
@@ -89,16 +97,17 @@ fn history(machine: &Machine, engine: &Engine) -> sexton::Result<()> {
     Ok(())
 }
 
-/// How a reading goes wrong.
+/// Kind of a fault in a read.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
-    /// As a bad block or a busy controller makes it.
+    /// Error, as of a bad block or a busy controller.
     Fails,
-    /// As a mistake in the engine, or in what it links, would.
+    /// Panic, as of a defect in the engine or in a library.
     Panics,
 }
 
-/// Lets one reading go wrong, after `nth` that do not, and sees that all ends well. Whether there were so many.
+/// Injects a fault into the read after `nth` others and asserts that every object still ends well. Returns `true` if
+/// the history has that many reads.
 fn outlives(nth: i64, wrong: Wrong, shards: u16) -> bool {
     let mut machine = Machine::new();
     machine.options.shards = Some(shards);
@@ -109,8 +118,8 @@ fn outlives(nth: i64, wrong: Wrong, shards: u16) -> bool {
     let open = || {
         let left = Arc::clone(&left);
         let read = move |_| match (left.fetch_sub(1, Ordering::SeqCst), wrong) {
-            (0, Wrong::Fails) => Err(Error::new(ErrorKind::Io, "injected fault: a reading failed")),
-            (0, Wrong::Panics) => panic!("injected fault: a reading panicked"),
+            (0, Wrong::Fails) => Err(Error::new(ErrorKind::Io, "injected fault: a read failed")),
+            (0, Wrong::Panics) => panic!("injected fault: a read panicked"),
             _ => Ok(()),
         };
         let inner = machine.kv.clone();
@@ -122,35 +131,37 @@ fn outlives(nth: i64, wrong: Wrong, shards: u16) -> bool {
     let first = catch_unwind(AssertUnwindSafe(|| history(&machine, &engine)));
     let reached = left.swap(i64::MAX, Ordering::SeqCst) < 0;
     if !matches!(first, Ok(Ok(()))) {
-        // Again on the same engine, which may refuse; and once more after it was opened anew.
+        // The history is repeated on this engine, which may refuse it, and then on a reopened one.
         let _ = history(&machine, &engine);
     }
     drop(engine);
     let engine = open();
-    history(&machine, &engine).unwrap_or_else(|e| panic!("reading {nth} {wrong:?}: {e}"));
+    history(&machine, &engine).unwrap_or_else(|e| panic!("read {nth} {wrong:?}: {e}"));
     machine.clock.advance(HOUR_MS);
-    engine.enforce(&*machine.store).unwrap_or_else(|e| panic!("reading {nth} {wrong:?}: {e}"));
-    assert!(machine.store.is_empty(), "reading {nth} {wrong:?}: {} objects are left", machine.store.len());
+    engine.enforce(&*machine.store).unwrap_or_else(|e| panic!("read {nth} {wrong:?}: {e}"));
+    assert!(machine.store.is_empty(), "read {nth} {wrong:?}: {} objects are left", machine.store.len());
     let report = engine.check().unwrap();
-    assert!(report.is_sound(), "reading {nth} {wrong:?}: {:#?}", report.problems);
-    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0, "reading {nth} {wrong:?}");
+    assert!(report.is_sound(), "read {nth} {wrong:?}: {:#?}", report.problems);
+    assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0, "read {nth} {wrong:?}");
     reached
 }
 
+/// No page is left with a gap in its seqs.
 #[test]
-fn whatever_reading_fails_or_panics_once_nothing_is_lost_and_no_page_is_left_with_a_gap() {
+fn any_failed_or_panicking_read_loses_no_row() {
     for wrong in [Wrong::Fails, Wrong::Panics] {
-        // With one shard some readings come after a seq was given in the same call.
+        // With one shard some reads follow the assignment of a seq in the same call.
         for shards in [1, 4] {
-            let readings = (0..).take_while(|nth| outlives(*nth, wrong, shards)).count();
-            assert!(readings >= 15, "only {readings} readings");
-            println!("{readings} readings went wrong, one by one");
+            let reads = (0..).take_while(|nth| outlives(*nth, wrong, shards)).count();
+            assert!(reads >= 15, "only {reads} reads");
+            println!("{reads} reads failed, each in a run of its own");
         }
     }
 }
 
+/// Many threads write such sets at the same time.
 #[test]
-fn rows_put_in_one_set_with_range_deletions_by_many_threads_at_once_are_all_there() {
+fn rows_written_beside_range_deletions_are_all_kept() {
     const THREADS: u64 = 4;
     const SETS: u64 = 300;
     let folder = tempfile::tempdir().unwrap();
@@ -166,8 +177,9 @@ fn rows_put_in_one_set_with_range_deletions_by_many_threads_at_once_are_all_ther
                     let mut changes = WriteSet::default();
                     for row in 0..3 {
                         let from = key(thread, 2 * set + 1, row);
-                        changes.delete_range(Family::Marks, &from[..]..&key(thread, 2 * set + 1, row + 1));
-                        changes.put(Family::Marks, &key(thread, 2 * set, row), b"row");
+                        changes
+                            .delete_range(ColumnFamily::Marks, &from[..]..&key(thread, 2 * set + 1, row + 1));
+                        changes.put(ColumnFamily::Marks, &key(thread, 2 * set, row), b"row");
                     }
                     kv.write(changes).unwrap();
                 }
@@ -175,7 +187,7 @@ fn rows_put_in_one_set_with_range_deletions_by_many_threads_at_once_are_all_ther
         }
     });
     let mut found = 0;
-    kv.scan(Family::Marks, &[][..]..&[0xff; 32], Order::Ascending, &mut |_, _| {
+    kv.scan(ColumnFamily::Marks, &[][..]..&[0xff; 32], Order::Ascending, &mut |_, _| {
         found += 1;
         std::ops::ControlFlow::Continue(())
     })

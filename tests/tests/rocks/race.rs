@@ -1,16 +1,16 @@
-//! Reclaiming while others register and enforce: no live registration ever goes along.
+//! Reclaiming while other threads register and enforce. It never removes a live registration.
 
 use super::{Bench, long_key};
 use sexton::{Durability, Engine, Registration};
-use sexton_tests::host::Dice;
+use sexton_tests::host::Rng;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 #[test]
-fn reclaiming_up_to_a_live_page_never_takes_its_first_row_along() {
-    // Pages of a single row each: every file ends with the first row of a page, and once its turn has come, of the
-    // first page that lives. Dropping files "from here to there" must not take "there" along.
+fn reclaim_up_to_a_live_page_keeps_its_first_row() {
+    // Each page has a single row, so every file ends with the first row of a page, and one of them with that of the
+    // first live page. Dropping the files of a range must keep the end of the range.
     let mut bench = Bench::new("[class.quick]\nwithin = \"1h\"\nslot = \"1s\"\nlead = \"1s\"\n");
     bench.options.shards = Some(1);
     bench.options.rocks.write_buffer_bytes = 64 << 10;
@@ -21,8 +21,9 @@ fn reclaiming_up_to_a_live_page_never_takes_its_first_row_along() {
     for (second, key) in (0_i64..).zip(&keys) {
         bench.store.put(key.as_bytes(), b"1");
         let start_ms = Some(start_ms + second * 1_000);
-        let item = Registration { version: b"1", start_ms, ..Registration::new("quick", key.as_bytes()) };
-        engine.register(&[item], Durability::Buffered).unwrap();
+        let registration =
+            Registration { version: b"1", start_ms, ..Registration::new("quick", key.as_bytes()) };
+        engine.register(&[registration], Durability::Buffered).unwrap();
     }
     for (at, key) in keys.iter().enumerate() {
         bench.clock.set(engine.next_due_ms().unwrap());
@@ -38,7 +39,7 @@ fn reclaiming_up_to_a_live_page_never_takes_its_first_row_along() {
     assert!(report.is_sound(), "{:#?}", report.problems);
 }
 
-/// Two classes, so that files of one are flushed by the writes of the other.
+/// Two classes, so that the writes of one flush the files of the other.
 const CLASSES: &str = "
 [class.quick]
 within = \"60s\"
@@ -54,28 +55,28 @@ find = \"none\"
 const REGISTERING_THREADS: usize = 2;
 const CALLS: u64 = 400;
 
-/// Registers in calls of a few, most of them overdue already, so that their slot is the second that runs.
+/// Registers a few objects per call. Most of them are overdue, so their slot is the current second.
 fn register(bench: &Bench, engine: &Engine, round: u64, thread: usize, done: &AtomicUsize) {
-    let mut dice = Dice::new(round * 100 + thread as u64);
+    let mut rng = Rng::new(round * 100 + thread as u64);
     for call in 0..CALLS {
-        let class = if dice.below(3) == 0 { "other" } else { "quick" };
-        let keys: Vec<String> = (0..1 + dice.below(8))
+        let class = if rng.below(3) == 0 { "other" } else { "quick" };
+        let keys: Vec<String> = (0..1 + rng.below(8))
             .map(|n| {
                 long_key(
                     &format!("{round}-{thread}-{call}-{n}"),
-                    300 + usize::try_from(dice.below(600)).unwrap(),
+                    300 + usize::try_from(rng.below(600)).unwrap(),
                 )
             })
             .collect();
-        let ages: Vec<i64> = keys.iter().map(|_| i64::try_from(dice.below(80_000)).unwrap()).collect();
-        let overdue = dice.below(4) > 0;
-        let item = |(key, age): (&'_ String, &i64)| {
+        let ages: Vec<i64> = keys.iter().map(|_| i64::try_from(rng.below(80_000)).unwrap()).collect();
+        let overdue = rng.below(4) > 0;
+        let start = |(key, age): (&'_ String, &i64)| {
             bench.store.put(key.as_bytes(), b"1");
             let start_ms = Some(engine.now_ms() - if overdue { 70_000 + age } else { age / 2 });
             (key.clone(), start_ms)
         };
-        let items: Vec<(String, Option<i64>)> = keys.iter().zip(&ages).map(item).collect();
-        let items: Vec<Registration<'_>> = items
+        let registrations: Vec<(String, Option<i64>)> = keys.iter().zip(&ages).map(start).collect();
+        let registrations: Vec<Registration<'_>> = registrations
             .iter()
             .map(|(key, start_ms)| Registration {
                 version: b"1",
@@ -83,13 +84,13 @@ fn register(bench: &Bench, engine: &Engine, round: u64, thread: usize, done: &At
                 ..Registration::new(class, key.as_bytes())
             })
             .collect();
-        let durability = if dice.below(4) == 0 { Durability::Synced } else { Durability::Buffered };
-        engine.register(&items, durability).unwrap();
-        done.fetch_add(items.len(), Ordering::SeqCst);
+        let durability = if rng.below(4) == 0 { Durability::Synced } else { Durability::Buffered };
+        engine.register(&registrations, durability).unwrap();
+        done.fetch_add(registrations.len(), Ordering::SeqCst);
     }
 }
 
-/// One round: everybody at once. Gives how many were registered and how often was reclaimed.
+/// Runs all threads for one round. Returns the number of registrations and of reclaims.
 fn round(bench: &Bench, engine: &Engine, number: u64) -> (usize, usize) {
     let (stop, registered, reclaimed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let running = || !stop.load(Ordering::SeqCst);
@@ -122,8 +123,9 @@ fn round(bench: &Bench, engine: &Engine, number: u64) -> (usize, usize) {
     (registered.into_inner(), reclaimed.into_inner())
 }
 
+/// Other threads register overdue objects and enforce at the same time.
 #[test]
-fn whoever_reclaims_while_others_register_overdue_objects_and_enforce_takes_no_live_registration_along() {
+fn concurrent_reclaim_keeps_every_live_registration() {
     let mut bench = Bench::new(CLASSES);
     bench.options.rocks.write_buffer_bytes = 64 << 10;
     bench.options.rocks.file_bytes = 16 << 10;
@@ -141,7 +143,7 @@ fn whoever_reclaims_while_others_register_overdue_objects_and_enforce_takes_no_l
         assert_eq!(count(&engine), registered as u64);
         let report = engine.check().unwrap();
         assert!(report.is_sound(), "{:#?}", report.problems);
-        // Rows that reclaiming brought back lie in the files just now, with the ones that live between them.
+        // The files now have rows that reclaiming brought back, and live rows between them.
         drop((engine, kv));
         (engine, kv) = bench.open();
         assert_eq!(count(&engine), registered as u64);
@@ -150,7 +152,7 @@ fn whoever_reclaims_while_others_register_overdue_objects_and_enforce_takes_no_l
     bench.clock.advance(120_000);
     engine.reclaim().unwrap();
     engine.enforce(&*bench.store).unwrap();
-    assert!(bench.store.is_empty(), "{} objects live on and nobody knows of them", bench.store.len());
+    assert!(bench.store.is_empty(), "{} objects were left without a registration", bench.store.len());
     let status = engine.status().unwrap();
     let deleted: u64 = status.classes.values().map(|class| class.ended.deleted).sum();
     assert_eq!(deleted, registered as u64);

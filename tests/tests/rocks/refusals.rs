@@ -1,8 +1,8 @@
-//! Folders that must not be worked on, and what is said of them: one clear sentence of the right kind, nothing applied.
+//! Data folders that the engine must refuse, with one clear error and without a change.
 
 use super::{Bench, long_key};
 use sexton::kv::rocks::RocksKv;
-use sexton::{Clock, Engine, Error, ErrorKind, Options, State};
+use sexton::{Clock, Engine, EngineState, Error, ErrorKind, Options};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ const CLASSES: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"
 const LIVE: u64 = 300;
 const ENDED: u64 = 300;
 
-/// A bench whose folder was used: half of its objects have ended, half live.
+/// Returns a bench with a used folder. Half of its objects have ended, half live.
 fn used() -> Bench {
     let mut bench = Bench::new(CLASSES);
     bench.options.rocks.write_buffer_bytes = 64 << 10;
@@ -42,7 +42,7 @@ fn open(bench: &Bench, folder: &Path) -> Result<Engine, Error> {
     open_with(bench, folder, &bench.options)
 }
 
-/// The refusal; its sentence names what it is about.
+/// Asserts that opening fails with this kind, and that the message has these words.
 fn refused(opened: Result<Engine, Error>, kind: ErrorKind, names: &str) {
     let error = opened.err().expect("it was opened");
     let sentence = error.to_string();
@@ -66,7 +66,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// All files outside the index: keys, head, what is published.
+/// Returns all files outside the index: keys, head and published files.
 fn evidence(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = files(folder);
     all.retain(|path, _| !path.starts_with("index"));
@@ -86,18 +86,19 @@ fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Everything is as it was.
+/// Asserts that all objects are as they were.
 fn assert_whole(engine: &Engine) {
     let status = engine.status().unwrap();
-    assert_eq!(status.state, State::Running);
+    assert_eq!(status.state, EngineState::Running);
     let quick = status.classes["quick"];
     assert_eq!((quick.live, quick.ended.deleted), (LIVE, ENDED));
     let report = engine.check().unwrap();
     assert!(report.is_sound(), "{:#?}", report.problems);
 }
 
+/// The engine that has the folder open is not disturbed.
 #[test]
-fn a_folder_that_is_open_is_busy_and_whoever_has_it_goes_on() {
+fn open_folder_is_busy_for_a_second_engine() {
     let bench = used();
     let folder = bench.folder.path();
     let engine = open(&bench, folder).unwrap();
@@ -110,7 +111,7 @@ fn a_folder_that_is_open_is_busy_and_whoever_has_it_goes_on() {
 }
 
 #[test]
-fn other_shards_or_another_origin_are_refused_and_change_nothing() {
+fn other_shard_count_or_origin_is_refused_without_a_change() {
     let bench = used();
     let folder = bench.folder.path();
     let before = evidence(folder);
@@ -123,7 +124,7 @@ fn other_shards_or_another_origin_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn where_nothing_can_be_written_nothing_is_begun() {
+fn unwritable_folder_is_refused_and_left_empty() {
     let bench = Bench::new(CLASSES);
     let file = bench.folder.path().join("file");
     write(&file, b"here");
@@ -132,7 +133,7 @@ fn where_nothing_can_be_written_nothing_is_begun() {
     for name in ["index", "keys", "lock"] {
         let folder = bench.folder.path().join(format!("with-{name}"));
         fs::create_dir_all(&folder).unwrap();
-        // A file where a folder has to be, and a folder where a file has to be.
+        // A file in the place of a folder, and a folder in the place of a file.
         if name == "lock" {
             fs::create_dir(folder.join(name)).unwrap();
         } else {
@@ -144,7 +145,7 @@ fn where_nothing_can_be_written_nothing_is_begun() {
     let closed = bench.folder.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
-    // The superuser writes there all the same.
+    // Permissions do not stop the superuser.
     if fs::File::create(closed.join("probe")).is_err() {
         refused(open(&bench, &closed), ErrorKind::Io, "closed");
         assert_eq!(fs::read_dir(&closed).unwrap().count(), 0);
@@ -152,7 +153,7 @@ fn where_nothing_can_be_written_nothing_is_begun() {
 }
 
 #[test]
-fn without_its_keys_an_engine_does_not_open_and_with_them_put_back_it_goes_on() {
+fn engine_without_its_keys_opens_once_they_are_back() {
     let bench = used();
     let folder = bench.folder.path();
     for name in ["keys/keyring", "keys/log.key"] {
@@ -161,7 +162,7 @@ fn without_its_keys_an_engine_does_not_open_and_with_them_put_back_it_goes_on() 
         fs::remove_file(&path).unwrap();
         let before = evidence(folder);
         refused(open(&bench, folder), ErrorKind::Corrupt, name);
-        assert_eq!(evidence(folder), before, "something was made in the place of {name}");
+        assert_eq!(evidence(folder), before, "opening created {name}");
         let mut changed = bytes.clone();
         changed[60] ^= 1;
         write(&path, &changed);
@@ -171,10 +172,9 @@ fn without_its_keys_an_engine_does_not_open_and_with_them_put_back_it_goes_on() 
     }
 }
 
-/// The recorded head is missing. Every signature was made after the head was recorded, but a signed checkpoint that
-/// anybody can have seen was published, so the published checkpoint alone still finds a restored older index.
+/// The recorded head is missing. The published checkpoint alone is enough to notice an older index that was restored.
 #[test]
-fn without_its_recorded_head_an_engine_is_still_held_to_the_published_checkpoint() {
+fn lost_head_still_binds_to_the_published_checkpoint() {
     let bench = used();
     let folder = bench.folder.path();
     let old = bench.folder.path().with_extension("old");
@@ -185,7 +185,7 @@ fn without_its_recorded_head_an_engine_is_still_held_to_the_published_checkpoint
     drop(engine);
     fs::remove_file(folder.join("head")).unwrap();
     let engine = open(&bench, folder).unwrap();
-    assert_eq!(engine.status().unwrap().state, State::Running);
+    assert_eq!(engine.status().unwrap().state, EngineState::Running);
     assert!(engine.check().unwrap().is_sound());
     drop(engine);
 
@@ -194,12 +194,12 @@ fn without_its_recorded_head_an_engine_is_still_held_to_the_published_checkpoint
     fs::remove_dir_all(&old).unwrap();
     let _ = fs::remove_file(folder.join("head"));
     let engine = open(&bench, folder).unwrap();
-    assert!(matches!(engine.status().unwrap().state, State::Forked(_)));
+    assert!(matches!(engine.status().unwrap().state, EngineState::Forked(_)));
     assert_eq!(engine.enforce(&*bench.store).unwrap_err().kind(), ErrorKind::Forked);
 }
 
 #[test]
-fn a_checkpoint_or_a_head_that_is_not_ours_is_refused() {
+fn foreign_checkpoint_or_head_is_refused() {
     let (bench, other) = (used(), used());
     let folder = bench.folder.path();
     for name in ["log/checkpoint", "head"] {
@@ -212,7 +212,7 @@ fn a_checkpoint_or_a_head_that_is_not_ours_is_refused() {
         refused(open(&bench, folder), ErrorKind::Corrupt, name);
         write(&path, &ours);
     }
-    // Signed by another key under the same name.
+    // A checkpoint signed by another key under the same name.
     let theirs = fs::read(other.folder.path().join("log/checkpoint")).unwrap();
     let ours = fs::read(folder.join("log/checkpoint")).unwrap();
     write(&folder.join("log/checkpoint"), &theirs);
@@ -222,7 +222,7 @@ fn a_checkpoint_or_a_head_that_is_not_ours_is_refused() {
 }
 
 #[test]
-fn an_index_that_is_gone_is_not_begun_anew_beside_what_was_published() {
+fn lost_index_is_not_created_again_beside_a_published_log() {
     let bench = used();
     let folder = bench.folder.path();
     let before = evidence(folder);
@@ -237,16 +237,16 @@ fn an_index_that_is_gone_is_not_begun_anew_beside_what_was_published() {
     assert_whole(&open(&bench, folder).unwrap());
 }
 
-/// RocksDB takes a folder without this file for a new one, and clears away what lies in it. Whoever restored all files
-/// but this one must still have them after the refusal.
+/// RocksDB takes a folder without this file for a new one and deletes the files in it. An operator who restored all
+/// files but this one must still have them after the refusal.
 #[test]
-fn an_index_without_its_file_current_is_refused_and_left_as_it_is() {
+fn index_without_its_file_current_is_refused_unchanged() {
     let bench = used();
     let folder = bench.folder.path();
     let current = folder.join("index/CURRENT");
     let bytes = fs::read(&current).unwrap();
     fs::remove_file(&current).unwrap();
-    // RocksDB keeps its own diary in LOG.
+    // RocksDB writes its own trace into LOG.
     let data = || files(folder).into_iter().filter(|(path, _)| !path.starts_with("index/LOG"));
     let before: BTreeMap<_, _> = data().collect();
     refused(open(&bench, folder), ErrorKind::Corrupt, "CURRENT");
@@ -255,18 +255,18 @@ fn an_index_without_its_file_current_is_refused_and_left_as_it_is() {
     assert_whole(&open(&bench, folder).unwrap());
 }
 
-/// A way to damage a file.
+/// Function that damages the bytes of a file.
 type Damage = fn(&mut Vec<u8>);
 
-/// What became of opening a damaged index.
+/// Result of opening a damaged index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Found {
     Refused,
     Forked,
-    /// It opened; the full check or enforcing found it.
+    /// It opened, and the full check or enforcing noticed the damage.
     Later,
     Harmless,
-    /// It opened as of an earlier instant: sound, but the latest registrations are missing.
+    /// It opened in an earlier state, which is sound but lacks the latest registrations.
     Earlier,
 }
 
@@ -282,7 +282,7 @@ fn find_out(bench: &Bench, folder: &Path, what: &str) -> Found {
         }
     };
     let Ok(status) = engine.status() else { return Found::Later };
-    if let State::Forked(_) = status.state {
+    if let EngineState::Forked(_) = status.state {
         assert_eq!(engine.enforce(&*bench.store).unwrap_err().kind(), ErrorKind::Forked, "{what}");
         assert_eq!(evidence(folder), before, "{what}");
         return Found::Forked;
@@ -296,7 +296,7 @@ fn find_out(bench: &Bench, folder: &Path, what: &str) -> Found {
 }
 
 #[test]
-fn a_damaged_index_is_refused_or_found_out_and_never_a_panic() {
+fn damaged_index_is_refused_or_reported_without_a_panic() {
     let bench = used();
     let folder = bench.folder.path();
     let damages: [(&str, Damage); 7] = [
@@ -313,7 +313,7 @@ fn a_damaged_index_is_refused_or_found_out_and_never_a_panic() {
         let name = path.to_string_lossy().into_owned();
         let kind = match () {
             () if name.ends_with(".sst") => "table",
-            () if name.ends_with(".log") => "log of writes",
+            () if name.ends_with(".log") => "write-ahead log",
             () if name.starts_with("MANIFEST") => "manifest",
             () if name == "CURRENT" => "current",
             () => continue,
@@ -340,20 +340,20 @@ fn a_damaged_index_is_refused_or_found_out_and_never_a_panic() {
     for ((kind, end), cases) in &found {
         println!("{kind}: {end:?}: {} e.g. {}", cases.len(), cases[0]);
     }
-    assert_eq!(bench.store.len() as u64, LIVE, "objects were deleted on the word of a damaged index");
-    // What is cut short or all zeros cannot be told from what a loss of power cut short, so RocksDB takes it; whatever
-    // has a checksum must be noticed.
+    assert_eq!(bench.store.len() as u64, LIVE, "a damaged index deleted objects");
+    // RocksDB accepts a WAL or manifest that is truncated or zeroed, because a power loss can leave such a file. It
+    // must notice a wrong checksum.
     for ((kind, _), cases) in found.iter().filter(|((_, end), _)| *end == Found::Earlier) {
-        assert!(["log of writes", "manifest"].contains(kind), "{kind}: {cases:?}");
+        assert!(["write-ahead log", "manifest"].contains(kind), "{kind}: {cases:?}");
         assert!(cases.iter().all(|what| !what.contains("flipped")), "{cases:?}");
     }
     assert!(
-        found.contains_key(&("log of writes", Found::Refused)),
-        "no log of writes was damaged in the middle"
+        found.contains_key(&("write-ahead log", Found::Refused)),
+        "no write-ahead log was damaged in the middle"
     );
 }
 
-/// Flips a bit at so many-eths of the file from its end.
+/// Flips a bit, `part` sixths of the file before its end.
 fn flip(bytes: &mut [u8], part: usize) {
     let at = (bytes.len() - bytes.len() / 6 * part.min(5)).min(bytes.len().saturating_sub(3));
     if let Some(byte) = bytes.get_mut(at) {

@@ -1,13 +1,13 @@
-//! Dropping files brings rows of settled pages back (design §4): it also drops files that hold nothing but range
-//! deletions, while a file below with the rows they hid stays. Here that is provoked, and the rows must be void.
+//! Rows of settled pages that dropping files brings back. It also drops files that hold only range deletions, while a
+//! lower file with the hidden rows stays. The tests provoke this, and the rows must be void.
 
 use super::{Bench, FIRST_CLASS, long_key};
 use sexton::kv::rocks::RocksKv;
-use sexton::kv::{Family, Kv, Order};
+use sexton::kv::{ColumnFamily, Kv, Order};
 use sexton::{Durability, Engine, Registration};
 use std::ops::ControlFlow;
 
-/// The quiet class, an hour to live in slots of a second, and another one that writes much.
+/// A quiet class whose objects live an hour in slots of a second, and a class with many writes.
 const CLASSES: &str = "
 [class.quiet]
 within = \"1h\"
@@ -18,20 +18,20 @@ lead = \"1s\"
 within = \"10d\"
 find = \"none\"
 ";
-const ROWS: Family = Family::Rows(FIRST_CLASS);
+const ROWS: ColumnFamily = ColumnFamily::Rows(FIRST_CLASS);
 const SLOTS: i64 = 400;
 const PER_SLOT: usize = 200;
 const KEY_BYTES: usize = 160;
 
-/// The first row key of a slot.
+/// Returns the first row key of a slot.
 fn first_of(slot: i64) -> Vec<u8> {
     [&slot.to_be_bytes()[..], &[0; 8]].concat()
 }
 
-/// The keys of the objects whose rows a reader of the raw index sees before a slot, all of whose pages are settled.
+/// Returns the keys of the objects whose rows the raw index has before a slot. All pages before the slot are settled.
 fn raw(kv: &RocksKv, slot: i64) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
-    // A row ends with its object's key, here of a fixed length.
+    // A row ends with the key of its object, which has a fixed length here.
     let mut visit = |_: &[u8], row: &[u8]| {
         keys.push(row[row.len() - KEY_BYTES..].to_vec());
         ControlFlow::Continue(())
@@ -40,34 +40,34 @@ fn raw(kv: &RocksKv, slot: i64) -> Vec<Vec<u8>> {
     keys
 }
 
-/// Registers all slots of the quiet class at once: its rows reach the lowest level long before they end.
+/// Registers all slots of the quiet class, so that its rows reach the lowest level long before they end.
 fn fill(bench: &Bench, engine: &Engine) {
     let start_ms = engine.now_ms();
     for slot in 0..SLOTS {
         let keys: Vec<String> = (0..PER_SLOT).map(|n| long_key(&format!("{slot}-{n}"), KEY_BYTES)).collect();
-        let item = |key: &'_ String| {
+        let store = |key: &'_ String| {
             bench.store.put(key.as_bytes(), b"1");
             key.clone().into_bytes()
         };
-        let keys: Vec<Vec<u8>> = keys.iter().map(item).collect();
+        let keys: Vec<Vec<u8>> = keys.iter().map(store).collect();
         let start_ms = Some(start_ms + slot * 1_000);
-        let items: Vec<Registration<'_>> = keys
+        let registrations: Vec<Registration<'_>> = keys
             .iter()
             .map(|key| Registration { version: b"1", start_ms, ..Registration::new("quiet", key) })
             .collect();
-        engine.register(&items, Durability::Buffered).unwrap();
+        engine.register(&registrations, Durability::Buffered).unwrap();
     }
 }
 
-/// Writes of another class: the log of writes is full, so the quiet class is flushed with little more in its buffer
-/// than range deletions.
+/// Fills the WAL with writes of another class, so that the quiet class is flushed with little more than range
+/// deletions.
 fn flush(engine: &Engine, round: i64) {
     let keys: Vec<String> = (0..3_000).map(|n| long_key(&format!("{round}/{n}"), 320)).collect();
-    let items: Vec<_> = keys.iter().map(|key| Registration::new("torrent", key.as_bytes())).collect();
-    engine.register(&items, Durability::Buffered).unwrap();
+    let registrations: Vec<_> = keys.iter().map(|key| Registration::new("torrent", key.as_bytes())).collect();
+    engine.register(&registrations, Durability::Buffered).unwrap();
 }
 
-/// `live` registrations live, and nobody sees any of the objects that ended.
+/// Asserts that `live` registrations live and that no reader sees an object that ended.
 fn assert_void(bench: &Bench, engine: &Engine, live: usize, ended: &[Vec<u8>]) {
     assert_eq!(engine.status().unwrap().classes["quiet"].live, live as u64);
     for key in ended {
@@ -75,14 +75,15 @@ fn assert_void(bench: &Bench, engine: &Engine, live: usize, ended: &[Vec<u8>]) {
         assert_eq!(engine.find(key).unwrap(), None);
     }
     let asked = bench.store.asked();
-    assert!(engine.next_batch().unwrap().is_none(), "something that has ended is handed out again");
+    assert!(engine.next_batch().unwrap().is_none(), "an ended object is handed out again");
     assert_eq!(bench.store.asked(), asked);
     let report = engine.check().unwrap();
     assert!(report.is_sound(), "{:#?}", report.problems);
 }
 
+/// This holds for the running engine and for the reopened one.
 #[test]
-fn rows_that_come_back_when_files_are_dropped_are_void_for_the_running_and_for_the_reopened_engine() {
+fn rows_revived_by_dropped_files_are_void() {
     let mut bench = Bench::new(CLASSES);
     bench.options.rocks.wal_bytes = 1 << 20;
     let (mut engine, mut kv) = bench.open();
@@ -94,7 +95,7 @@ fn rows_that_come_back_when_files_are_dropped_are_void_for_the_running_and_for_t
         if slot % 2 == 1 {
             flush(&engine, slot);
         }
-        // Everything before the next slot is settled: a wide range, as the seam allows it.
+        // All pages before the next slot are settled, so the whole range may be reclaimed.
         let Some(next) = engine.next_due_ms() else { break };
         let visible = raw(&kv, next).len();
         kv.reclaim(ROWS, &[(first_of(0), first_of(next))]).unwrap();
@@ -108,9 +109,9 @@ fn rows_that_come_back_when_files_are_dropped_are_void_for_the_running_and_for_t
         assert_void(&bench, &engine, live, &ended);
         drop((engine, kv));
         (engine, kv) = bench.open();
-        assert_eq!(raw(&kv, next).len(), ended.len(), "the rows went away by reopening: the case is not met");
+        assert_eq!(raw(&kv, next).len(), ended.len(), "reopening removed the rows, so the case was not met");
         assert_void(&bench, &engine, live, &ended);
-        // The engine's own reclaiming hides them again.
+        // The engine's own `reclaim` hides the rows again.
         engine.reclaim().unwrap();
         assert_eq!(raw(&kv, next), Vec::<Vec<u8>>::new());
         if events == 4 {
@@ -118,11 +119,11 @@ fn rows_that_come_back_when_files_are_dropped_are_void_for_the_running_and_for_t
         }
     }
     println!("{came_back} rows of settled pages came back in {events} events");
-    assert!(came_back > 0, "the case was not provoked");
+    assert!(came_back > 0, "no row came back, so the case was not met");
     end_all(&bench, &engine, &kv);
 }
 
-/// Once all has ended and RocksDB has compacted, there is nothing left that could come back.
+/// Ends all objects and reclaims until no row can come back.
 fn end_all(bench: &Bench, engine: &Engine, kv: &RocksKv) {
     let mut last = engine.now_ms();
     while engine.status().unwrap().classes["quiet"].live > 0 {

@@ -1,4 +1,4 @@
-//! Enforcing threads: started and stopped in the middle of it all, and when the store misbehaves.
+//! Worker threads that start and stop at any moment, and stores that misbehave.
 
 use super::Bench;
 use sexton::store::{Answer, Store, SubBatch};
@@ -15,7 +15,7 @@ fn options(threads: usize) -> WorkerOptions {
 }
 
 #[test]
-fn threads_start_and_stop_in_the_middle_of_it_all_and_leave_no_batch_behind() {
+fn workers_stopped_at_any_moment_leave_no_batch_behind() {
     let bench = Bench::new(QUICK);
     let engine = Arc::new(bench.open().0);
     let store = Arc::clone(&bench.store) as Arc<dyn Store>;
@@ -60,7 +60,7 @@ fn threads_start_and_stop_in_the_middle_of_it_all_and_leave_no_batch_behind() {
     println!("{} registrations, 20 stops", calls * 5);
 }
 
-/// Deletes half of what it is given and then panics, or gives too few answers.
+/// Store that deletes half of a sub-batch and then panics or returns too few answers.
 struct Broken {
     inner: Arc<dyn Store>,
     panics: bool,
@@ -75,8 +75,9 @@ impl Store for Broken {
     }
 }
 
+/// The reopened engine asks for the same objects.
 #[test]
-fn a_store_that_panics_ends_its_thread_loudly_and_the_reopened_engine_asks_again() {
+fn panicking_store_fails_its_worker_and_is_asked_again() {
     let bench = Bench::new(QUICK);
     let store = Arc::clone(&bench.store) as Arc<dyn Store>;
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();
@@ -98,8 +99,9 @@ fn a_store_that_panics_ends_its_thread_loudly_and_the_reopened_engine_asks_again
     assert!(engine.check().unwrap().is_sound());
 }
 
+/// Every object is tried again.
 #[test]
-fn a_store_with_too_few_answers_ends_nothing_and_everything_is_tried_again() {
+fn store_with_too_few_answers_ends_nothing() {
     let bench = Bench::new(QUICK);
     let (engine, _) = bench.open();
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();

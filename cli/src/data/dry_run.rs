@@ -1,0 +1,154 @@
+//! Dry runs, which let the engine itself validate.
+//!
+//! A dry run acts on an engine in memory that has the classes and the legal holds of the data folder, and no objects.
+//! It refuses what the engine of the data folder would refuse, with the same message.
+
+use super::format;
+use crate::output::Failure;
+use sexton::fault::Faults;
+use sexton::files::memory::MemoryFiles;
+use sexton::kv::memory::MemoryKv;
+use sexton::{
+    ClassSet, Definition, Durability, Engine, NewHold, Options, Pool, Registration, Seams, SeededEntropy,
+    Selector, VirtualClock,
+};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Returns an engine in memory that validates as `engine` does now.
+pub(super) fn of(engine: &Engine) -> Result<Engine, Failure> {
+    let dry = with_open_classes(engine)?;
+    close_classes(&dry, engine)?;
+    Ok(dry)
+}
+
+/// Returns an engine in memory with the classes and holds of `engine`, of which no class is closed down yet. It takes
+/// objects that stand for registered ones; [`close_classes`] follows.
+pub(super) fn with_open_classes(engine: &Engine) -> Result<Engine, Failure> {
+    let now_ms = engine.now_ms();
+    let mut text = String::new();
+    for (class, _) in engine.classes() {
+        text.push_str(&toml(&class));
+    }
+    let options =
+        Options { classes: ClassSet::from_toml(&text)?, ..Options::new("dry-run.sexton.example/dry-run") };
+    let dry = in_memory(&options, now_ms)?;
+    for hold in engine.holds().into_iter().filter(|hold| hold.lifted.is_none()) {
+        let review_ms = hold.terms.review_ms.max(now_ms.saturating_add(1));
+        dry.place_hold(NewHold { review_ms, ..hold.terms })?;
+    }
+    Ok(dry)
+}
+
+/// Returns an engine in memory for the dry run of an erasure. If `engine` knows the selected subject, one object of
+/// that subject is registered.
+pub(super) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine, Failure> {
+    let dry = with_open_classes(engine)?;
+    if let Selector::Subject(subject) = selector
+        && engine.is_known(selector)?
+        && let Some((class, _)) = dry.classes().first()
+    {
+        let start_ms = Some(dry.now_ms());
+        let object = Registration { subject, start_ms, ..Registration::new(&class.name, b"key") };
+        dry.register(&[object], Durability::Buffered)?;
+    }
+    Ok(dry)
+}
+
+/// Closes the classes in `dry` that `engine` has closed down.
+pub(super) fn close_classes(dry: &Engine, engine: &Engine) -> Result<(), Failure> {
+    for (name, class) in engine.status()?.classes {
+        if class.closed {
+            dry.close_down(Selector::Class(name), "it is closed", "dry run")?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns a new engine in memory with these options.
+pub(super) fn in_memory(options: &Options, now_ms: i64) -> Result<Engine, Failure> {
+    let seams = Seams {
+        kv: Arc::new(MemoryKv::new(Faults::none())),
+        files: Arc::new(MemoryFiles::new(Faults::none())),
+        // Nothing of this engine is published or kept, so its secrets need not be secret.
+        entropy: Arc::new(SeededEntropy::new(0)),
+        pool: Arc::new(Pool::none()),
+    };
+    Ok(Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now_ms)))?)
+}
+
+/// Returns the text of a class in the form of a class file.
+fn toml(class: &Definition) -> String {
+    let mut out = format!("[class.{:?}]\n", class.name);
+    let mut set = |field: &str, value: String| {
+        // Every value consists of letters, digits and a few signs, which Rust and TOML quote alike.
+        let _ = writeln!(out, "{field} = {value}");
+    };
+    let spans = [
+        ("keep", class.keep),
+        ("within", class.within),
+        ("max_open", class.max_open),
+        ("remember", class.remember),
+    ];
+    for (field, span) in spans {
+        if let Some(span) = span {
+            set(field, quoted(&span));
+        }
+    }
+    set("slot", quoted(&format::span(class.slot_ms)));
+    set("lead", quoted(&format::span(class.lead_ms)));
+    set("zone", quoted(&class.zone));
+    set("start", quoted(&class.start.name()));
+    set("find", quoted(&class.find.name()));
+    set("disposition", quoted(&class.disposition.name()));
+    set("openings", quoted(&class.openings.name()));
+    set("feed", class.feed.to_string());
+    if !class.calendar.is_empty() {
+        set("calendar", quoted(&class.name));
+        let holidays = class.calendar.holidays().iter().map(ToString::to_string);
+        let workdays = class.calendar.workdays().iter().map(|day| format!("+{day}"));
+        let days: Vec<String> = holidays.chain(workdays).collect();
+        let _ = writeln!(out, "[calendar.{:?}]\ndays = {:?}", class.name, days.join("\n"));
+    }
+    out
+}
+
+fn quoted(value: &dyn std::fmt::Display) -> String {
+    format!("\"{value}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASSES: &str = r#"
+        [class.answers]
+        within = "15wd"
+        zone = "Asia/Shanghai"
+        calendar = "cn"
+        start = "registered"
+        slot = "1h"
+        lead = "7s"
+        feed = true
+        remember = "90d"
+        [class."uploads.v2"]
+        keep = "1s"
+        within = "3h"
+        start = "explicit"
+        max_open = "24h"
+        find = "none"
+        openings = "ticket"
+        [calendar.cn]
+        days = """
+        2026-10-01 # national day
+        +2026-10-10
+        """
+    "#;
+
+    #[test]
+    fn toml_parsed_again_gives_the_same_classes() {
+        let classes = ClassSet::from_toml(CLASSES).unwrap().and(ClassSet::built_in());
+        let text: String = classes.iter().map(toml).collect();
+        assert_eq!(ClassSet::from_toml(&text).unwrap(), classes);
+    }
+}

@@ -1,0 +1,195 @@
+//! `sexton erase`: erasures, which people request before the ceiling.
+
+mod receipts;
+
+use super::args::{DecisionArgs, MutatingArgs, help};
+use super::parse::When;
+use super::{dry_run, open, parse, requests};
+use crate::format;
+use crate::output::{Failure, Output};
+use clap::{Args as ClapArgs, Subcommand};
+use sexton::{AT_ONCE, Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector, Span, json};
+use std::path::PathBuf;
+
+/// Subcommands of `sexton erase`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EraseCommand {
+    /// Request an erasure
+    ///
+    /// Request an erasure. Once it can no longer be cancelled, the next enforcement looks for its objects. Each is
+    /// deleted as soon as its floor allows and no legal hold covers it. A subject without stored objects is refused;
+    /// to find that out, the whole index is read.
+    Request(RequestArgs),
+    /// Cancel an erasure that can still be cancelled
+    #[command(after_long_help = help!("sexton erase cancel /var/lib/sexton 3"))]
+    Cancel(NumberArgs),
+    /// Write a receipt for each ended object of an erasure
+    ///
+    /// Write a receipt for each ended object of an erasure, and the trust policy to verify them with. If the class has
+    /// `openings = "ticket"`, only the holder of the ticket can make the receipt; such objects are listed.
+    Receipts(receipts::ReceiptsArgs),
+    /// Forget a finished or cancelled request, its subject and its objects
+    ///
+    /// Forget a finished or cancelled request, its subject and its list of objects. Holds keep their own selectors.
+    #[command(after_long_help = help!("sexton erase forget /var/lib/sexton 3"))]
+    Forget(NumberArgs),
+}
+
+/// Arguments of `sexton erase request`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = help!(
+    "sexton erase request /var/lib/sexton --subject anna --within 15wd --holidays cn.txt --cancellable 15d \\\n    \
+     --reason 'account closed' --author 'Ada Lovelace'"
+))]
+pub(crate) struct RequestArgs {
+    #[command(flatten)]
+    common: MutatingArgs,
+    #[command(flatten)]
+    erased: Erased,
+    /// Read subject and keys as hexadecimal
+    #[arg(long)]
+    hex: bool,
+    /// Instant at which the request was received: RFC 3339, or now
+    #[arg(long, value_name = "WHEN", default_value = "now", value_parser = parse::received)]
+    received: When,
+    /// Time from then in which it is to be answered, in UTC: s, m, h, d, w, mo, y, or wd for working days
+    #[arg(long, value_name = "SPAN")]
+    within: Option<Span>,
+    /// File of holidays, one YYYY-MM-DD per line; +YYYY-MM-DD is a weekend day that is a working day
+    #[arg(long, value_name = "FILE", requires = "within")]
+    holidays: Option<PathBuf>,
+    /// Time in which it can be cancelled, and nothing is erased: s, m, h, d, w, or 0
+    #[arg(long, value_name = "SPAN", default_value = "0", value_parser = parse::exact)]
+    cancellable: i64,
+    /// Erase immediately, as for data of minors: it cannot be cancelled, and is to be answered within a second
+    #[arg(long, conflicts_with_all = ["cancellable", "within"])]
+    immediate: bool,
+    #[command(flatten)]
+    decision: DecisionArgs,
+}
+
+/// Selector of an erasure, exactly one of these.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+struct Erased {
+    /// Erase every object of this subject
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// Erase the object with this key; may be repeated
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// Erase the objects with the keys of this file, one key per line
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+/// Arguments of `sexton erase cancel` and `sexton erase forget`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NumberArgs {
+    #[command(flatten)]
+    common: MutatingArgs,
+    /// Number of the request
+    #[arg(value_name = "N")]
+    number: u32,
+}
+
+pub(super) fn run(command: &EraseCommand, output: &mut Output) -> Result<u8, Failure> {
+    match command {
+        EraseCommand::Request(args) => request(args, output),
+        EraseCommand::Cancel(args) => cancel(args, output),
+        EraseCommand::Receipts(args) => receipts::run(args, output),
+        EraseCommand::Forget(args) => forget(args, output),
+    }
+}
+
+fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
+    let calendar = match &args.holidays {
+        None => Calendar::default(),
+        Some(path) => Calendar::parse(&parse::text_of("the holiday file", path)?)
+            .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?,
+    };
+    let selector = match (&args.erased.subject, &args.erased.keys) {
+        (Some(subject), _) => Selector::Subject(parse::bytes(subject, args.hex)?),
+        (None, Some(path)) => Selector::Keys(parse::keys_of(path, args.hex)?),
+        (None, None) => Selector::Keys(parse::all_bytes(&args.erased.key, args.hex)?),
+    };
+    let engine = open::for_change(&args.common)?;
+    let erasure = Erasure {
+        received_ms: args.received.ms(engine.now_ms())?,
+        within: if args.immediate { Some(AT_ONCE) } else { args.within },
+        calendar,
+        cancellable_ms: args.cancellable,
+        reason: args.decision.reason.clone(),
+        author: args.decision.author.clone(),
+        selector,
+    };
+    let mut what = format!("erase {}", erasure.selector.describe());
+    if let Some(live) = live_keys(&engine, &erasure.selector)? {
+        what += &format!(", live objects: {}", format::count(live as u64));
+    }
+    let target = if args.common.dry_run { dry_run::for_erasure(&engine, &erasure.selector)? } else { engine };
+    let accepted = target.erase(erasure)?;
+    requests::accepted(&accepted, &what, &args.common, output);
+    Ok(0)
+}
+
+/// Counts the keys with a live registration. Returns `None` for a subject, whose objects only a full scan finds.
+fn live_keys(engine: &Engine, selector: &Selector) -> Result<Option<usize>, Failure> {
+    let Selector::Keys(keys) = selector else { return Ok(None) };
+    let mut live = 0;
+    for key in keys.iter().filter(|key| !key.is_empty()) {
+        live += usize::from(engine.find(key)?.is_some());
+    }
+    Ok(Some(live))
+}
+
+fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
+    let engine = open::for_change(&args.common)?;
+    let request = match args.common.dry_run {
+        false => engine.cancel_erasure(args.number)?,
+        true => cancellable(requests::find(&engine, args.number)?, engine.now_ms())?,
+    };
+    let done = if args.common.dry_run { "would be" } else { "is" };
+    let erased = request.selector.describe();
+    print(
+        &request,
+        args,
+        format!("request {} {done} cancelled: erasure of {erased}", request.number),
+        output,
+    );
+    Ok(0)
+}
+
+fn cancellable(request: Request, now_ms: i64) -> Result<Request, Failure> {
+    let can_be = match request.state {
+        RequestState::Waiting => now_ms < request.ready_ms,
+        state => state == RequestState::Cancelled,
+    };
+    if request.kind != RequestKind::Erase || !can_be {
+        return Err(Failure::new(format!("request {} cannot be cancelled, or no longer", request.number)));
+    }
+    Ok(request)
+}
+
+fn forget(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
+    let engine = open::for_change(&args.common)?;
+    let request = requests::find(&engine, args.number)?;
+    if !args.common.dry_run {
+        engine.forget_request(args.number)?;
+    } else if request.is_open() {
+        return Err(Failure::new(format!("request {} is still open", args.number)));
+    }
+    let done = if args.common.dry_run { "would be" } else { "is" };
+    print(&request, args, format!("request {} {done} forgotten", args.number), output);
+    Ok(0)
+}
+
+fn print(request: &Request, args: &NumberArgs, line: String, output: &mut Output) {
+    if !args.common.data.json {
+        output.line(line);
+        return;
+    }
+    let mut value = json::request(request);
+    value["dry_run"] = args.common.dry_run.into();
+    output.json(&value);
+}

@@ -1,0 +1,117 @@
+//! Commands that open a data folder. This module and `demo` need the feature `engine`.
+
+mod alarm;
+mod args;
+mod bisect;
+mod check;
+mod class;
+mod dry_run;
+mod ended;
+mod enforce;
+mod erase;
+mod feed;
+mod format;
+mod hold;
+mod init;
+mod object;
+mod open;
+mod parse;
+mod plan;
+mod reconcile;
+mod requests;
+mod status;
+
+pub(crate) use open::{spinner, warnings_to_stderr};
+
+use crate::output::{Failure, Output};
+use clap::Subcommand;
+
+impl From<sexton::Error> for Failure {
+    fn from(error: sexton::Error) -> Self {
+        Failure::new(error.to_string())
+    }
+}
+
+/// Commands that open a data folder.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a data folder for consistency
+    ///
+    /// Open a data folder and check rows, pages, wheels, evidence, the log and the published files against each other.
+    /// All of it is read. Opening completes the work that a crash interrupted; the check itself writes nothing.
+    /// Nothing is deleted meanwhile. Never open a copy of a folder if its engine goes on: opening the copy completes
+    /// work there and signs it with the same key, which creates a second history.
+    Check(check::CheckArgs),
+    /// Create a data folder
+    ///
+    /// Create a data folder with the four built-in classes (upload-3h, log-73h, data-30d, log-6mo). Its log has an
+    /// origin line, a unique name that cannot change.
+    Init(init::InitArgs),
+    /// Show the state of the engine, and what needs an operator
+    ///
+    /// Show the state, the clock, alarms, standing holds, the oldest open erasure, and the counts of each class.
+    Status(status::StatusArgs),
+    /// Show which objects will end when and why, and what delays them
+    ///
+    /// Show every object that falls due up to an instant, the earliest first, with the action that will be taken. The
+    /// plan uses the rules of enforcement and changes nothing. It cannot foresee the answers of the store, nor a
+    /// breaker that trips later.
+    Plan(plan::PlanArgs),
+    /// Manage retention classes, which hold the promises
+    #[command(subcommand)]
+    Class(class::ClassCommand),
+    /// Manage legal holds, which keep objects until they are lifted
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
+    /// Manage erasures, which people request before the ceiling
+    #[command(subcommand)]
+    Erase(erase::EraseCommand),
+    /// Show requests: erasures, closings, applied classes, lifted holds
+    #[command(subcommand)]
+    Request(requests::RequestCommand),
+    /// Change one registered object: its start, its class, its end
+    #[command(subcommand)]
+    Object(object::ObjectCommand),
+    /// Register the files of a folder that have no registration
+    ///
+    /// Register every file below a folder whose path has no live registration. If the class has an explicit start, a
+    /// file starts at its last modification; otherwise the rule of the class applies. Nothing is deleted.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Delete from a folder what is due now, once
+    ///
+    /// Delete from a folder what is due now, once, and report the answers of the store. A service enforces
+    /// continuously by itself. This command is for trials, and for a timer.
+    Enforce(enforce::EnforceArgs),
+    /// Show and resume alarms, which stop deletion
+    #[command(subcommand)]
+    Alarm(alarm::AlarmCommand),
+    /// Read and acknowledge the feed of deletions for third parties
+    #[command(subcommand)]
+    Feed(feed::FeedCommand),
+    /// Look up keys, and find objects that a backup brought back
+    ///
+    /// Show for each key the live registration, or how the last object under it ended. Ended objects are remembered as
+    /// long as their class says (`remember`). With --delete-again, files that came back after their end are registered
+    /// again under their former terms, and the next enforcement deletes them.
+    Ended(ended::EndedArgs),
+}
+
+/// Runs a command and returns its exit code.
+pub(crate) fn run(command: &Command, output: &mut Output) -> Result<u8, Failure> {
+    match command {
+        Command::Check(args) => check::run(args, output),
+        Command::Init(args) => init::run(args, output),
+        Command::Status(args) => status::run(args, output),
+        Command::Plan(args) => plan::run(args, output),
+        Command::Class(command) => class::run(command, output),
+        Command::Hold(command) => hold::run(command, output),
+        Command::Erase(command) => erase::run(command, output),
+        Command::Request(command) => requests::run(command, output),
+        Command::Object(command) => object::run(command, output),
+        Command::Reconcile(args) => reconcile::run(args, output),
+        Command::Enforce(args) => enforce::run(args, output),
+        Command::Alarm(command) => alarm::run(command, output),
+        Command::Feed(command) => feed::run(command, output),
+        Command::Ended(args) => ended::run(args, output),
+    }
+}

@@ -1,0 +1,119 @@
+//! Opening of data folders and of folders of objects.
+
+use super::args::MutatingArgs;
+use crate::output::{Failure, colour_on};
+use indicatif::ProgressBar;
+use sexton::store::dir::{DirStore, Identity};
+use sexton::{ClassSet, Engine, EngineState, ErrorKind, Options};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Opens an existing data folder, and defines no class in it.
+pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
+    warnings_to_stderr();
+    // The engine would create a new data folder in an empty one, and a check would then call it sound.
+    if !is_data_folder(folder) {
+        return Err(Failure::new(format!("{} is not a data folder of Sexton", folder.display())));
+    }
+    let bar = spinner("opening");
+    // Classes in the options would be defined at opening. Only `class set` may define classes.
+    let options = Options { classes: ClassSet::empty(), ..Options::default() };
+    let engine = Engine::open(folder, &options).map_err(|e| match e.kind() {
+        ErrorKind::Busy => Failure::new(format!(
+            "{} is open in another process, the running service or another command: stop that first",
+            folder.display()
+        )),
+        _ => e.into(),
+    });
+    bar.finish_and_clear();
+    engine
+}
+
+/// Opens an existing data folder for a mutating command.
+///
+/// The engine refuses changes if it is forked or poisoned. A dry run changes nothing, so it is refused here.
+pub(super) fn for_change(args: &MutatingArgs) -> Result<Engine, Failure> {
+    let engine = data(&args.data.folder)?;
+    if args.dry_run
+        && let EngineState::Forked(why) | EngineState::Poisoned(why) = engine.status()?.state
+    {
+        return Err(Failure::new(format!("the engine takes no changes: {why}")));
+    }
+    Ok(engine)
+}
+
+fn is_data_folder(folder: &Path) -> bool {
+    folder.join("index").join("CURRENT").is_file() && folder.join("keys").is_dir()
+}
+
+/// Opens a folder of objects, new to the store or not.
+pub(super) fn objects(dir: &Path) -> Result<DirStore, Failure> {
+    DirStore::open(dir).map_err(|e| Failure::new(e.to_string()))
+}
+
+/// Opens a folder of objects that was used before. The mount point of a missing disk looks like a folder whose objects
+/// are all gone, and is refused.
+pub(super) fn known_objects(dir: &Path) -> Result<DirStore, Failure> {
+    DirStore::reopen(dir).map_err(|e| Failure::new(e.to_string()))
+}
+
+/// A folder of objects that is only read.
+///
+/// Dropping it removes the files of the store that its opening created. A mark of use on the mount point of a missing
+/// disk would later pass for the disk.
+pub(super) struct ReadOnlyObjects {
+    pub(super) store: DirStore,
+    created: Option<PathBuf>,
+}
+
+/// Opens a folder of objects for reading.
+pub(super) fn read_only_objects(dir: &Path) -> Result<ReadOnlyObjects, Failure> {
+    let quarantine = dir.join(".sexton-quarantine");
+    let created = Some(quarantine.clone()).filter(|_| !quarantine.exists());
+    Ok(ReadOnlyObjects { store: objects(dir)?, created })
+}
+
+impl Drop for ReadOnlyObjects {
+    fn drop(&mut self) {
+        if let Some(created) = &self.created {
+            // A file that cannot be removed stays, as after every other use of the folder.
+            for name in ["lock", "reserve"] {
+                let _ = fs::remove_file(created.join(name));
+            }
+            let _ = fs::remove_dir(created);
+        }
+    }
+}
+
+/// Returns the identity by which the store recognises files.
+pub(super) fn identity(appended: bool) -> Identity {
+    if appended { Identity::InodeOnly } else { Identity::Exact }
+}
+
+/// Returns the keys of all files in a folder of objects, sorted.
+pub(super) fn keys(store: &DirStore) -> Result<Vec<Vec<u8>>, Failure> {
+    let bar = spinner("reading the folder");
+    let mut keys = Vec::new();
+    store.walk(|key| keys.push(key.to_vec())).map_err(|e| Failure::new(e.to_string()))?;
+    keys.sort_unstable();
+    bar.finish_and_clear();
+    Ok(keys)
+}
+
+/// Spinner for work without countable steps. It is drawn on a terminal only.
+pub(crate) fn spinner(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}
+
+/// Sends the engine's warnings and errors to stderr.
+pub(crate) fn warnings_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_ansi(colour_on(&std::io::stderr()))
+        .without_time()
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,174 @@
+//! Parsing of instants, days, spans and keys, from the command line and from small files.
+
+use crate::output::Failure;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use sexton::{Calendar, Span};
+use sexton_proof::window::Window;
+use std::fs;
+use std::path::Path;
+
+/// An instant, absolute or relative to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Now.
+    Now,
+    /// At this instant, Unix ms.
+    At(i64),
+    /// This long after now.
+    In(Span),
+}
+
+impl When {
+    /// Returns the instant, Unix ms. Calendar spans count in UTC.
+    pub(super) fn ms(self, now_ms: i64) -> Result<i64, Failure> {
+        match self {
+            When::Now => Ok(now_ms),
+            When::At(ms) => Ok(ms),
+            When::In(span) => Window::new(None, Some(span), "UTC", &Calendar::default())
+                .and_then(|window| window.bounds(now_ms))
+                .map(|bounds| bounds.ceiling_ms)
+                .map_err(|e| Failure::new(format!("+{span} from now: {e}"))),
+        }
+    }
+}
+
+/// Parses an RFC 3339 instant; Unix ms.
+pub(super) fn instant(text: &str) -> Result<i64, String> {
+    let parsed: Result<Timestamp, _> = text.parse();
+    parsed
+        .map(Timestamp::as_millisecond)
+        .map_err(|_| "expected RFC 3339 with an offset, like 2026-01-31T12:00:00Z".into())
+}
+
+/// Parses the value of `--received`: an instant or `now`.
+pub(super) fn received(text: &str) -> Result<When, String> {
+    if text == "now" { Ok(When::Now) } else { instant(text).map(When::At) }
+}
+
+/// Parses the value of `--until`: an instant, or `+` and a span.
+pub(super) fn until(text: &str) -> Result<When, String> {
+    match text.strip_prefix('+') {
+        Some(span) => span.parse().map(When::In).map_err(|e: sexton_proof::window::SpanError| e.to_string()),
+        None => instant(text).map(When::At).map_err(|e| format!("{e}, or + and a span, like +30d")),
+    }
+}
+
+/// Parses a day and returns its first instant in UTC, Unix ms.
+pub(super) fn day(text: &str) -> Result<i64, String> {
+    let wrong = || "expected a day that exists, as YYYY-MM-DD".to_owned();
+    let date: Date = text.parse().map_err(|_| wrong())?;
+    // The parser also takes other forms of a date. One form is enough.
+    if date.to_string() != text {
+        return Err(wrong());
+    }
+    date.to_zoned(TimeZone::UTC).map(|day| day.timestamp().as_millisecond()).map_err(|_| wrong())
+}
+
+/// Parses an exact span, or `0`; ms.
+pub(super) fn exact(text: &str) -> Result<i64, String> {
+    if text == "0" {
+        return Ok(0);
+    }
+    let span: Span = text.parse().map_err(|e: sexton_proof::window::SpanError| e.to_string())?;
+    span.exact_ms().ok_or_else(|| format!("{span} is a calendar span; use s, m, h, d or w"))
+}
+
+/// Checks a text that is kept with a decision: 1 to 1000 bytes.
+pub(super) fn short_text(text: &str) -> Result<String, String> {
+    match text.trim().len() {
+        1..=1_000 => Ok(text.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes; 1 to 1000 are allowed")),
+    }
+}
+
+/// Returns the bytes of a text, or of a hexadecimal number.
+pub(super) fn bytes(text: &str, is_hex: bool) -> Result<Vec<u8>, Failure> {
+    if !is_hex {
+        return Ok(text.as_bytes().to_vec());
+    }
+    hex::decode(text).map_err(|e| Failure::new(format!("{text:?} is not hexadecimal: {e}")))
+}
+
+/// Returns the bytes of several texts.
+pub(super) fn all_bytes(texts: &[String], is_hex: bool) -> Result<Vec<Vec<u8>>, Failure> {
+    texts.iter().map(|text| bytes(text, is_hex)).collect()
+}
+
+/// Reads the keys of a file: one per line, taken literally.
+pub(super) fn keys_of(path: &Path, is_hex: bool) -> Result<Vec<Vec<u8>>, Failure> {
+    let content = fs::read(path)
+        .map_err(|e| Failure::new(format!("the key file {} cannot be read: {e}", path.display())))?;
+    keys_in(&content, is_hex).map_err(|why| Failure::new(format!("{} {why}", path.display())))
+}
+
+fn keys_in(content: &[u8], is_hex: bool) -> Result<Vec<Vec<u8>>, String> {
+    let content = content.strip_suffix(b"\n").unwrap_or(content);
+    if content.is_empty() {
+        return Err("has no keys".into());
+    }
+    let mut keys = Vec::new();
+    for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
+        // A wrong key would silently match no object.
+        if line.is_empty() || line.ends_with(b"\r") {
+            let what = if line.is_empty() { "is empty" } else { "ends with a carriage return" };
+            return Err(format!("line {number} {what}; write one key per line"));
+        }
+        keys.push(match is_hex {
+            false => line.to_vec(),
+            true => hex::decode(line).map_err(|e| format!("line {number} is not hexadecimal: {e}"))?,
+        });
+    }
+    Ok(keys)
+}
+
+/// Reads a text file.
+pub(super) fn text_of(what: &str, path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .map_err(|e| Failure::new(format!("{what} {} cannot be read: {e}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW_YEAR_MS: i64 = 1_767_225_600_000;
+
+    #[test]
+    fn instant_without_offset_and_day_that_is_none_are_refused() {
+        assert_eq!(instant("2026-01-01T00:00:00Z"), Ok(NEW_YEAR_MS));
+        assert_eq!(instant("2026-01-01T01:00:00.5+01:00"), Ok(NEW_YEAR_MS + 500));
+        for text in ["2026-01-01", "2026-01-01T00:00:00", "yesterday", ""] {
+            assert!(instant(text).is_err(), "{text}");
+        }
+        assert_eq!(day("2026-01-01"), Ok(NEW_YEAR_MS));
+        for text in ["2026-02-29", "20260101", "2026-01-01T00:00:00", "1.1.2026", ""] {
+            assert!(day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn until_calendar_span_is_taken_and_overflow_refused() {
+        assert_eq!(until("+1d").unwrap().ms(NEW_YEAR_MS).unwrap(), NEW_YEAR_MS + 86_400_000);
+        assert_eq!(until("+1mo").unwrap().ms(NEW_YEAR_MS).unwrap(), NEW_YEAR_MS + 31 * 86_400_000);
+        assert!(
+            until("+1000000d").and_then(|when| when.ms(i64::MAX - 5).map_err(|e| e.to_string())).is_err()
+        );
+        assert_eq!(exact("0"), Ok(0));
+        assert_eq!(exact("15d"), Ok(15 * 86_400_000));
+        assert!(exact("6mo").is_err() && exact("15wd").is_err() && exact("99999999999d").is_err());
+        assert_eq!(received("now"), Ok(When::Now));
+        assert!(until("now").is_err());
+    }
+
+    #[test]
+    fn key_file_line_is_taken_literally() {
+        assert_eq!(keys_in(b"a b\n\xff\n", false).unwrap(), [&b"a b"[..], b"\xff"]);
+        assert_eq!(keys_in(b"ff00", true).unwrap(), [[0xff, 0]]);
+        for content in [&b""[..], b"\n", b"a\n\nb\n", b"a\r\n"] {
+            assert!(keys_in(content, false).is_err(), "{}", content.escape_ascii());
+        }
+        assert!(keys_in(b"a\nzz\n", true).unwrap_err().starts_with("line 1"));
+    }
+}

@@ -1,0 +1,187 @@
+//! `sexton plan`: which objects will end when and why, and what delays them.
+
+use super::args::{DataArgs, help};
+use super::format::bounds;
+use super::parse::{self, When};
+use super::{alarm, open};
+use crate::format;
+use crate::output::{Failure, Output};
+use clap::Args as ClapArgs;
+use serde_json::{Value, json};
+use sexton::{Action, Alarm, Engine, PlannedObject, json};
+use sexton_proof::id::printable;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// Arguments of `sexton plan`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = help!("sexton plan /var/lib/sexton --until +30d --summary"))]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// End of the plan: RFC 3339, or + and a span from now
+    #[arg(long, value_name = "WHEN", default_value = "+1d", value_parser = parse::until)]
+    until: When,
+    /// Largest number of objects to show; all are counted
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: u32,
+    /// Count objects by class and action, and show none
+    #[arg(long)]
+    summary: bool,
+}
+
+/// Objects that fall due up to an instant.
+pub(super) struct Plan {
+    /// The earliest objects, in order of time.
+    first: Vec<PlannedObject>,
+    /// Counts of all objects, by class and action.
+    pub(super) groups: BTreeMap<(String, String), Group>,
+}
+
+/// Objects of one class with the same action.
+#[derive(Clone, Copy)]
+pub(super) struct Group {
+    pub(super) objects: u64,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+/// Object of the plan, ordered by time.
+struct ByTime(PlannedObject);
+
+impl ByTime {
+    fn order(&self) -> (i64, &str, &[u8]) {
+        (self.0.at_ms, &self.0.class, &self.0.key)
+    }
+}
+
+impl Ord for ByTime {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for ByTime {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByTime {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for ByTime {}
+
+impl Plan {
+    /// Returns the plan up to `until_ms` with its `limit` earliest objects. Memory grows with the limit only.
+    pub(super) fn of(engine: &Engine, until_ms: i64, limit: usize) -> Result<Plan, Failure> {
+        let mut first: BinaryHeap<ByTime> = BinaryHeap::new();
+        let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+        for object in engine.plan(until_ms)? {
+            let object = object?;
+            let at_ms = object.at_ms;
+            let group = groups.entry((object.class.clone(), action(&object.action))).or_insert(Group {
+                objects: 0,
+                first_ms: at_ms,
+                last_ms: at_ms,
+            });
+            group.objects += 1;
+            group.first_ms = group.first_ms.min(at_ms);
+            group.last_ms = group.last_ms.max(at_ms);
+            first.push(ByTime(object));
+            if first.len() > limit {
+                first.pop();
+            }
+        }
+        let first = first.into_sorted_vec().into_iter().map(|by_time| by_time.0).collect();
+        Ok(Plan { first, groups })
+    }
+
+    fn objects(&self) -> u64 {
+        self.groups.values().map(|group| group.objects).sum()
+    }
+}
+
+pub(super) fn run(args: &PlanArgs, output: &mut Output) -> Result<u8, Failure> {
+    let engine = open::data(&args.data.folder)?;
+    let as_of_ms = engine.now_ms();
+    let until_ms = args.until.ms(as_of_ms)?;
+    let limit = if args.summary { 0 } else { args.limit as usize };
+    let plan = Plan::of(&engine, until_ms, limit)?;
+    let alarms = engine.status()?.alarms;
+    if args.data.json {
+        output.json(&to_json(&plan, &alarms, as_of_ms, until_ms));
+    } else {
+        print(&plan, &alarms, args, until_ms, output);
+    }
+    Ok(0)
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Delete => "delete".into(),
+        Action::Anonymise => "anonymise".into(),
+        Action::EndReplaced => "end, replaced".into(),
+        Action::EndReleased => "end, released".into(),
+        Action::Hold(name) => format!("keep, hold {name:?}"),
+        Action::WaitForFloor => "wait for the floor".into(),
+        Action::Stopped(cause) => format!("stopped, alarm: {}", json::cause(cause)),
+        // A later version of the engine may add actions.
+        other => json::action(other).into(),
+    }
+}
+
+fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until_ms: i64, output: &mut Output) {
+    alarm::print(alarms, output);
+    for object in &plan.first {
+        output.line(format_args!(
+            "{}  {}  {}  {} ({}; {})",
+            format::instant(object.at_ms),
+            object.class,
+            printable(&object.key),
+            output.strong(action(&object.action)),
+            format::reason(object.reason),
+            bounds(object.floor_ms, object.ceiling_ms)
+        ));
+    }
+    let more = plan.objects().saturating_sub(plan.first.len() as u64);
+    if more > 0 && !args.summary {
+        output.line(format_args!("and {} more; --limit shows more of them", format::count(more)));
+    }
+    if args.summary {
+        for ((class, action), group) in &plan.groups {
+            output.line(format_args!(
+                "{:>12}  {class}  {}, from {} to {}",
+                format::count(group.objects),
+                output.strong(action),
+                format::instant(group.first_ms),
+                format::instant(group.last_ms)
+            ));
+        }
+    }
+    if plan.groups.is_empty() {
+        output.line(format_args!("nothing until {}", format::instant(until_ms)));
+    }
+}
+
+fn to_json(plan: &Plan, alarms: &[Alarm], as_of_ms: i64, until_ms: i64) -> Value {
+    let group = |((class, action), group): (&(String, String), &Group)| {
+        json!({
+            "class": class,
+            "action": action,
+            "objects": group.objects,
+            "first_ms": group.first_ms,
+            "last_ms": group.last_ms,
+        })
+    };
+    json!({
+        "as_of_ms": as_of_ms,
+        "until_ms": until_ms,
+        "alarms": alarms.iter().map(json::alarm).collect::<Vec<_>>(),
+        "found": plan.objects(),
+        "objects": plan.first.iter().map(json::planned_object).collect::<Vec<_>>(),
+        "summary": plan.groups.iter().map(group).collect::<Vec<_>>(),
+    })
+}

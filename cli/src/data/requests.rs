@@ -1,0 +1,164 @@
+//! `sexton request`: erasures, closings, applied classes and lifted holds, and the progress of their objects.
+
+use super::args::{DataArgs, MutatingArgs, help};
+use super::open;
+use crate::format;
+use crate::output::{Failure, Output};
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::Value;
+use sexton::{Engine, ErasureObject, Progress, Request, RequestKind, RequestState, json};
+use sexton_proof::id::printable;
+
+/// Subcommands of `sexton request`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Show the requests, or the progress of one erasure
+    List(ListArgs),
+}
+
+/// Arguments of `sexton request list`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = help!("sexton request list /var/lib/sexton --objects 3"))]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Show the objects of this erasure, each with its end or the reason for its delay
+    #[arg(long, value_name = "N")]
+    objects: Option<u32>,
+    /// Show erasures only
+    #[arg(long, conflicts_with = "objects")]
+    erasures: bool,
+}
+
+pub(super) fn run(command: &RequestCommand, output: &mut Output) -> Result<u8, Failure> {
+    match command {
+        RequestCommand::List(args) => list(args, output),
+    }
+}
+
+fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
+    let engine = open::data(&args.data.folder)?;
+    let now_ms = engine.now_ms();
+    if let Some(number) = args.objects {
+        let request = find(&engine, number)?;
+        let objects = engine.erasure_objects(number)?;
+        print_objects(&request, &objects, args.data.json, now_ms, output);
+        return Ok(0);
+    }
+    let mut requests = engine.requests()?;
+    requests.retain(|request| !args.erasures || request.kind == RequestKind::Erase);
+    if args.data.json {
+        output.json(&Value::Array(requests.iter().map(json::request).collect()));
+        return Ok(0);
+    }
+    for request in &requests {
+        print(request, now_ms, output);
+    }
+    if requests.is_empty() {
+        output.line("there are no requests");
+    }
+    Ok(0)
+}
+
+/// Returns the request with this number.
+pub(super) fn find(engine: &Engine, number: u32) -> Result<Request, Failure> {
+    let found = engine.requests()?.into_iter().find(|request| request.number == number);
+    found.ok_or_else(|| {
+        Failure::new(format!("there is no request {number}; `sexton request list` shows all requests"))
+    })
+}
+
+fn print(request: &Request, now_ms: i64, output: &mut Output) {
+    let state = match request.state {
+        RequestState::Waiting if now_ms < request.ready_ms => {
+            format!("waiting, can be cancelled until {}", format::instant(request.ready_ms))
+        }
+        RequestState::Waiting => "waiting, the next enforcement looks for its objects".into(),
+        _ => format!(
+            "{} {}, {}",
+            json::request_state(request),
+            format::instant(request.changed_ms),
+            format::counted(usize::try_from(request.objects).unwrap_or(usize::MAX), "object", "objects")
+        ),
+    };
+    let answer_by = match request.answer_by_ms {
+        Some(_) if request.is_immediate() => ", immediate".into(),
+        Some(answer_by_ms) => format!(", to be answered by {}", format::instant(answer_by_ms)),
+        None => String::new(),
+    };
+    let is_late = request.is_open() && request.answer_by_ms.is_some_and(|by_ms| by_ms < now_ms);
+    let answer_by = if is_late { output.bad(answer_by) } else { answer_by };
+    let what = kind(request);
+    output.line(format_args!(
+        "{:>4}  {what} {}, received {}{answer_by}",
+        request.number,
+        request.selector.describe(),
+        format::instant(request.received_ms)
+    ));
+    output.line(format_args!("      {state}"));
+    output.line(format_args!("      {} ({})", request.reason, request.author));
+}
+
+fn kind(request: &Request) -> &'static str {
+    match request.kind {
+        RequestKind::Erase => "erasure of",
+        RequestKind::Close => "closing of",
+        RequestKind::Apply { .. } => "new terms for",
+        RequestKind::Lift { .. } => "lifted hold on",
+    }
+}
+
+fn print_objects(request: &Request, objects: &[ErasureObject], json: bool, now_ms: i64, output: &mut Output) {
+    if json {
+        // `objects` is the number of objects found, as in the list of requests.
+        let mut value = json::request(request);
+        value["object_list"] = objects.iter().map(json::erasure_object).collect();
+        output.json(&value);
+        return;
+    }
+    print(request, now_ms, output);
+    for object in objects {
+        output.line(format_args!("      {}  {}", printable(&object.key), progress(&object.progress, now_ms)));
+    }
+}
+
+fn progress(progress: &Progress, now_ms: i64) -> String {
+    match progress {
+        Progress::Ended { method, time_ms } => format!("{method} {}", format::instant(*time_ms)),
+        Progress::Pending { held: true, .. } => "kept by a legal hold".into(),
+        Progress::Pending { floor_ms: Some(floor_ms), .. } => {
+            format!("waits for its floor, {}", format::instant(*floor_ms))
+        }
+        Progress::Pending { until_ms, .. } if *until_ms <= now_ms => "due at the next enforcement".into(),
+        Progress::Pending { until_ms, .. } => format!("due {}", format::instant(*until_ms)),
+    }
+}
+
+/// Reports that a request was accepted, or that the dry run accepts it.
+pub(super) fn accepted(request: &Request, what: &str, args: &MutatingArgs, output: &mut Output) {
+    if args.data.json {
+        let mut value = json::request(request);
+        value["dry_run"] = args.dry_run.into();
+        if args.dry_run {
+            value["number"] = Value::Null;
+        }
+        output.json(&value);
+        return;
+    }
+    if args.dry_run {
+        output.line(format_args!("would {what}"));
+    } else {
+        output.line(format_args!("request {} accepted: {what}", request.number));
+    }
+    if request.is_immediate() {
+        output
+            .line("  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement");
+        return;
+    }
+    if request.ready_ms > request.received_ms {
+        output.line(format_args!("  it can be cancelled until {}", format::instant(request.ready_ms)));
+    }
+    if let Some(answer_by_ms) = request.answer_by_ms {
+        output.line(format_args!("  it is to be answered by {}", format::instant(answer_by_ms)));
+    }
+}

@@ -1,0 +1,85 @@
+//! `sexton status`: state of the engine, and what needs an operator.
+
+use super::args::{DataArgs, help};
+use super::{alarm, open};
+use crate::format;
+use crate::output::{Failure, Output};
+use clap::Args as ClapArgs;
+use sexton::{Status, json};
+
+const FINE: u8 = 0;
+const NEEDS_OPERATOR: u8 = 1;
+
+/// Arguments of `sexton status`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = help!(
+    "sexton status /var/lib/sexton",
+    "an operator is needed: an alarm stands, an object is overdue that no legal hold keeps, the log is forked, the \
+     engine\n     is poisoned or paused, the log could not be published, an erasure was to be answered by now, or a \
+     hold to be\n     reviewed"
+))]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(super) fn run(args: &StatusArgs, output: &mut Output) -> Result<u8, Failure> {
+    let engine = open::data(&args.data.folder)?;
+    let status = engine.status()?;
+    let needs = engine.needs(&status)?;
+    if args.data.json {
+        output.json(&json::status(&status, &needs));
+    } else {
+        print(&status, &needs, output);
+    }
+    Ok(code(&needs))
+}
+
+/// Returns the exit code for the conditions that need an operator.
+pub(super) fn code(needs: &[String]) -> u8 {
+    if needs.is_empty() { FINE } else { NEEDS_OPERATOR }
+}
+
+fn print(status: &Status, needs: &[String], output: &mut Output) {
+    let (state, _) = status.state.word_and_reason();
+    output.line(format_args!("{} as of {}: {state}", status.origin, format::instant(status.as_of_ms)));
+    for need in needs {
+        output.line(output.bad(need));
+    }
+    alarm::print(&status.alarms, output);
+    if let (word @ ("behind" | "ahead"), by_ms) = json::clock(status.clock) {
+        output.line(format_args!("the clock is {word} by {}", format::length(by_ms.unsigned_abs())));
+    }
+    output.line(format_args!(
+        "{} log entries, {} published; standing legal holds: {}",
+        format::count(status.log_size),
+        format::count(status.published_size),
+        format::count(status.holds)
+    ));
+    if let Some(erasure) = &status.oldest_erasure {
+        let answer_by = erasure.answer_by_ms.map(|ms| format!(", to be answered by {}", format::instant(ms)));
+        output.line(format_args!(
+            "the oldest open erasure is number {}, received {}{}",
+            erasure.number,
+            format::instant(erasure.received_ms),
+            answer_by.unwrap_or_default()
+        ));
+    }
+    for (name, class) in &status.classes {
+        let closed = if class.closed { ", closed down" } else { "" };
+        output.line(format_args!("{}{closed}", output.strong(name)));
+        let counts: Vec<String> = json::counts(class)
+            .into_iter()
+            .filter(|(name, n)| *n > 0 || ["registered", "live"].contains(name))
+            .map(|(name, n)| {
+                let shown = format!("{} {}", format::count(n), name.replace('_', " "));
+                let is_bad = ["overdue", "early", "late"].contains(&name);
+                if is_bad { output.bad(shown) } else { shown }
+            })
+            .collect();
+        output.line(format_args!("  {}", counts.join(", ")));
+        if let Some(oldest) = class.oldest_overdue_ms {
+            output.line(format_args!("  the oldest overdue ceiling was {}", format::instant(oldest)));
+        }
+    }
+}

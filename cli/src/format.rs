@@ -1,0 +1,95 @@
+//! Text forms of values.
+
+use jiff::Timestamp;
+use sexton_proof::record::Reason;
+
+/// Instant in RFC 3339, UTC, with milliseconds.
+pub(crate) fn instant(ms: i64) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(instant) => format!("{instant:.3}"),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
+/// Length of time in its two largest units: `45 ms`, `12.3 s`, `7 min 5 s`, `49 h 12 min`, `12 d 3 h`.
+pub(crate) fn length(ms: u64) -> String {
+    const SECOND: u64 = 1_000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    match () {
+        () if ms < SECOND => format!("{ms} ms"),
+        () if ms < MINUTE => format!("{}.{} s", ms / SECOND, ms % SECOND / 100),
+        () if ms < HOUR => format!("{} min {} s", ms / MINUTE, ms % MINUTE / SECOND),
+        () if ms < 3 * DAY => format!("{} h {} min", ms / HOUR, ms % HOUR / MINUTE),
+        () => format!("{} d {} h", ms / DAY, ms % DAY / HOUR),
+    }
+}
+
+/// Number with thousands separators: `20,000`.
+pub(crate) fn count(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Number with its noun: `1 file`, `20,000 files`.
+pub(crate) fn counted(n: usize, singular: &str, plural: &str) -> String {
+    format!("{} {}", count(n as u64), if n == 1 { singular } else { plural })
+}
+
+/// Reason for which a registration ended.
+pub(crate) fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Due => "retention expired",
+        Reason::Erasure => "erased on request",
+        Reason::Closed => "closed down",
+        Reason::Lifted => "legal hold lifted",
+        Reason::Restored => "came back from a backup",
+        Reason::Host => "deleted by the host",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instant_is_rfc_3339_and_out_of_range_a_number() {
+        assert_eq!(instant(1_767_225_600_045), "2026-01-01T00:00:00.045Z");
+        assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(instant(i64::MAX), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn length_has_the_two_largest_units() {
+        let shown: Vec<String> =
+            [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 259_199_999, 259_200_000]
+                .map(length)
+                .into();
+        let expected = [
+            "0 ms",
+            "999 ms",
+            "1.0 s",
+            "59.9 s",
+            "1 min 0 s",
+            "59 min 59 s",
+            "1 h 0 min",
+            "71 h 59 min",
+            "3 d 0 h",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn count_separates_thousands() {
+        let shown: Vec<String> = [0_u64, 999, 1_000, 20_000, 1_234_567].map(count).into();
+        assert_eq!(shown, ["0", "999", "1,000", "20,000", "1,234,567"]);
+    }
+}

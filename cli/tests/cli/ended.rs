@@ -1,0 +1,77 @@
+//! `ended`.
+
+use crate::sandbox::{HOUR_MS, Sandbox};
+
+#[test]
+fn key_is_live_ended_or_unknown() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["ended"]);
+    sandbox.registered("slow", 0, &["live"]);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    let words = ["ended", "DATA", "--key", "live", "--key", "ended", "--key", "never"];
+    let value = sandbox.json(&words);
+    let states: Vec<_> = value["keys"].as_array().unwrap().iter().map(|key| key["state"].clone()).collect();
+    assert_eq!(states, ["live", "ended", "unknown"]);
+    let ended = &value["keys"][1];
+    assert_eq!(
+        (&ended["method"], &ended["reason"], &ended["came_back"]),
+        (&"deleted".into(), &"due".into(), &false.into())
+    );
+    let text = sandbox.ok(&words).stdout;
+    assert!(text.starts_with("live     live  registration "), "{text}");
+    assert!(text.contains("\nended    ended  deleted ") && text.ends_with("unknown  never\n"), "{text}");
+    sandbox.put("keys.txt", "656e646564\n");
+    assert_eq!(sandbox.json(&["ended", "DATA", "--keys", "@keys.txt", "--hex"])["keys"][0]["state"], "ended");
+    sandbox.run(&["ended", "DATA"]).assert_refused("required");
+    sandbox.run(&["ended", "DATA", "--key", "a", "--delete-again"]).assert_refused("required");
+    sandbox.run(&["ended", "DATA", "--keys", "@none"]).assert_refused("cannot be read");
+    sandbox.run(&["ended", "DATA", "--dir", "@none"]).assert_refused("name an existing folder");
+}
+
+#[test]
+fn file_back_from_backup_is_deleted_again() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a", "b"]);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    sandbox.file("a", 2 * HOUR_MS);
+    sandbox.file("new", 0);
+    let words = ["ended", "DATA", "--dir", "FILES"];
+    let ran = sandbox.run(&words);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("it came back") && ran.stdout.contains("unknown  new"), "{ran:?}");
+
+    let again = [&words[..], &["--delete-again"]].concat();
+    let before = sandbox.everything();
+    let dry = sandbox.run(&[&again[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 1, "{dry:?}");
+    assert!(dry.stdout.contains("it would be deleted again"), "{dry:?}");
+    assert_eq!(sandbox.everything(), before);
+    let value = sandbox.json(&again);
+    let of = |key: &str| value["keys"].as_array().unwrap().iter().find(|of| of["key"] == key).unwrap();
+    assert_eq!((&of("a")["delete_again"], &of("a")["refused"]), (&true.into(), &serde_json::Value::Null));
+    assert_eq!(of("new")["delete_again"], false);
+    sandbox.ok(&words);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(!sandbox.has("a") && sandbox.has("new"));
+    let value = sandbox.json(&["ended", "DATA", "--key", "a"]);
+    assert_eq!(value["keys"][0]["reason"], "restored");
+}
+
+#[test]
+fn reconcile_of_ended_key_points_to_ended() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    sandbox.file("a", 0);
+    let ran = sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--dry-run"]);
+    assert!(ran.stderr.contains("1 of them had ended before"), "{ran:?}");
+}
+
+#[test]
+fn lookup_in_folder_leaves_no_file_in_it() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("backup")).unwrap();
+    sandbox.put("backup/a", "a");
+    sandbox.ok(&["ended", "DATA", "--dir", "@backup"]);
+    assert_eq!(std::fs::read_dir(sandbox.path("backup")).unwrap().count(), 1);
+}

@@ -1,0 +1,75 @@
+//! Event loop: a service with one thread drives the engine beside its sockets, and never waits for a disk.
+//!
+//! Run it with `cargo run -p sexton --example event_loop`.
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
+use sexton::store::Answer;
+use sexton::{
+    Answers, Driver, DriverOptions, Durability, Engine, Options, OwnedSubBatch, Registration, VirtualClock,
+};
+use std::error::Error;
+use std::sync::Arc;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Most time that the driver may take in one round of the loop, ms. Serving clients waits meanwhile.
+const BUDGET_MS: u32 = 5;
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    let options = Options::new("example.com/uploads");
+    let engine = Arc::new(Engine::open_with_clock(folder.path(), &options, clock.clone())?);
+
+    // Without threads the driver works only in `run`. Without a handler, the loop takes sub-batches itself.
+    let options = DriverOptions { threads: false, ..DriverOptions::default() };
+    let driver = Driver::start(engine, options, None)?;
+
+    // A client uploads a file. The call returns at once; token 1 stands for the client.
+    let now_ms = driver.engine().now_ms();
+    let upload = Registration { start_ms: Some(now_ms), ..Registration::new("upload-3h", b"cat.jpg") };
+    driver.submit(1, &[upload], Durability::Synced, false)?;
+
+    let mut is_registered = false;
+    let mut deleted = 0;
+    while deleted == 0 {
+        // The work of the engine, a slice at a time.
+        let next_ms = driver.run(BUDGET_MS)?;
+
+        // Completions: the client may now be told that its upload is safe.
+        while let Some(completion) = driver.next_completion()? {
+            if let Answers::Registered(registered) = completion.result? {
+                println!("client {}: registered as {}", completion.token, registered[0].id);
+                is_registered = true;
+            }
+        }
+
+        // Sub-batches: due objects to be deleted. Answers may also come later, in any order.
+        while let Some(sub_batch) = driver.next_sub_batch()? {
+            let answers = delete(&sub_batch);
+            deleted += driver.answer(sub_batch.id(), answers)?;
+        }
+
+        // Sleep until the engine has work again, or the descriptor is readable. A service adds its sockets here.
+        let sleep_ms = next_ms.map_or(HOUR_MS, |next_ms| next_ms - driver.engine().now_ms()).max(0);
+        let event = PollFd::from_borrowed_fd(driver.event_fd(), PollFlags::IN);
+        poll(&mut [event], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        if is_registered {
+            // In this example time passes at once; a service gives `sleep_ms` to `poll`.
+            clock.advance(sleep_ms);
+        }
+    }
+
+    // Stopping commits what was answered.
+    driver.stop();
+    let ended = driver.engine().status()?.classes["upload-3h"].ended;
+    assert_eq!((deleted, ended.deleted), (1, 1));
+    println!("{deleted} object deleted");
+    Ok(())
+}
+
+/// Deletes the objects of a sub-batch. It must be durable before it is answered.
+fn delete(sub_batch: &OwnedSubBatch) -> Vec<(u32, Answer)> {
+    (0_u32..).zip(sub_batch.objects()).map(|(index, _object)| (index, Answer::Deleted)).collect()
+}

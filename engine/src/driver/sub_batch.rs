@@ -1,0 +1,98 @@
+//! Sub-batches as a driver hands them out.
+
+use crate::platform::store::Disposition;
+use crate::state::batch::{Batch, Object};
+use sexton_proof::id::RegistrationId;
+
+/// Id of one handing over of a sub-batch. Answers under the id of an earlier one do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubBatchId {
+    /// Number of the batch. It stays the same if the batch comes again after a crash.
+    pub batch: u64,
+    /// Fencing epoch. It grows with every opening of the engine.
+    pub epoch: u64,
+    /// Index of the sub-batch in its batch, from 0.
+    pub index: u32,
+    /// Number of times that the batch was handed over, this time included. At least 2 after a crash.
+    pub attempt: u32,
+}
+
+/// Objects to be deleted together. It owns its bytes and may outlive the engine.
+#[derive(Clone, Debug)]
+pub struct OwnedSubBatch {
+    id: SubBatchId,
+    class: String,
+    disposition: Disposition,
+    /// Key, version and digest of all objects, one after the other.
+    bytes: Vec<u8>,
+    objects: Vec<OwnedObject>,
+}
+
+#[derive(Clone, Debug)]
+struct OwnedObject {
+    id: RegistrationId,
+    /// Ends of key, version and digest in the bytes of the sub-batch.
+    ends: [usize; 3],
+    size_bytes: u64,
+    floor_ms: i64,
+    ceiling_ms: i64,
+}
+
+impl OwnedSubBatch {
+    /// Copies the objects at these indices of a batch.
+    pub(crate) fn new(batch: &Batch, id: SubBatchId, indices: impl Iterator<Item = usize>) -> Self {
+        let mut bytes = Vec::new();
+        let objects =
+            indices.flat_map(|index| batch.objects_in(index..index + 1)).map(|object| OwnedObject {
+                id: object.id,
+                ends: [object.key, object.version, object.digest].map(|part| {
+                    bytes.extend_from_slice(part);
+                    bytes.len()
+                }),
+                size_bytes: object.size_bytes,
+                floor_ms: object.floor_ms,
+                ceiling_ms: object.ceiling_ms,
+            });
+        let objects = objects.collect();
+        let (class, disposition) = (batch.class().to_owned(), batch.disposition());
+        OwnedSubBatch { id, class, disposition, bytes, objects }
+    }
+
+    /// Id that answers refer to.
+    pub fn id(&self) -> SubBatchId {
+        self.id
+    }
+
+    /// Name of the class of all objects.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Disposition of all objects: deleted or anonymised.
+    pub fn disposition(&self) -> Disposition {
+        self.disposition
+    }
+
+    /// Number of objects, at least 1.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Returns `false`: a sub-batch has at least one object.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Iterates over the objects. An answer refers to its object by the index here.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
+        let mut from = 0;
+        self.objects.iter().map(move |object| {
+            let [key, version, digest] = object.ends.map(|end| {
+                let begin = std::mem::replace(&mut from, end);
+                &self.bytes[begin..end]
+            });
+            let OwnedObject { id, size_bytes, floor_ms, ceiling_ms, .. } = *object;
+            Object { id, key, version, digest, size_bytes, floor_ms, ceiling_ms }
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Fates: what became of each row of a batch.
+
+use crate::model::schema::Mark;
+use crate::platform::error::{Error, Result};
+use crate::platform::store::Answer;
+use crate::state::batch::{Batch, Planned, PlannedRow};
+use crate::state::core::Core;
+use crate::state::marks;
+use sexton_proof::id::{DIGEST_MAX_BYTES, RegistrationId};
+use sexton_proof::leaf::Disposition;
+use sexton_proof::record::{Cause, Method};
+use std::collections::BTreeMap;
+
+/// Outcome of the deletion of one object, as reported by the host or the store.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Answer of the store.
+    pub answer: Answer,
+    /// Instant at which the answer was known, Unix ms. The engine takes it no later than the report and no earlier than the
+    /// batch.
+    pub at_ms: i64,
+}
+
+/// Fate of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its registration ends with a tombstone.
+    Ends { method: Method, time_ms: i64 },
+    /// Its registration lives on in another page.
+    Carried { cause: Cause, time_ms: i64 },
+}
+
+/// Fates of the rows of a batch. All indices are those of rows in the batch.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    /// Fate of each row, in their order.
+    pub(crate) of: Vec<Fate>,
+    /// New ids of carried rows, by index. A carried row without an entry is parked in a page reserved for it.
+    pub(crate) to: BTreeMap<usize, RegistrationId>,
+    /// Digests of what the store wrote in place of anonymised objects, by index.
+    pub(crate) results: BTreeMap<usize, Vec<u8>>,
+}
+
+impl Fate {
+    pub(super) fn time_ms(self) -> i64 {
+        match self {
+            Fate::Ends { time_ms, .. } | Fate::Carried { time_ms, .. } => time_ms,
+        }
+    }
+}
+
+/// Decides the fates of a batch's rows from the outcomes, which are in the order of the batch's objects.
+///
+/// If the number of outcomes is wrong, it is unknown which object each belongs to. Then all objects count as failed and are
+/// tried again, which loses nothing.
+pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i64) -> Result<Fates> {
+    let complete = outcomes.len() == batch.len();
+    if !complete {
+        tracing::warn!(
+            batch = batch.number(),
+            expected = batch.len(),
+            given = outcomes.len(),
+            "a wrong number of outcomes: all count as failed"
+        );
+    }
+    let mut answers = outcomes.iter();
+    let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), ..Fates::default() };
+    // A deletion is never later than its report or earlier than its batch, whatever the host or its clock says.
+    let bounded = |at_ms: i64| at_ms.min(now_ms).max(batch.intent.started_ms);
+    let carried = |cause, time_ms| Fate::Carried { cause, time_ms };
+    for (index, row) in batch.rows.iter().enumerate() {
+        let time_ms = bounded(now_ms);
+        fates.of.push(match row.plan {
+            Planned::Moved => {
+                let (cause, to) = move_of(batch, row)?;
+                fates.to.insert(index, to);
+                carried(cause, time_ms)
+            }
+            Planned::Replaced => Fate::Ends { method: Method::Replaced, time_ms },
+            Planned::Released => Fate::Ends { method: Method::Released, time_ms },
+            Planned::Held { .. } => carried(Cause::Held, time_ms),
+            Planned::BeforeFloor => carried(Cause::Floor, time_ms),
+            Planned::Delete => match answers.next().filter(|_| complete) {
+                Some(outcome) => {
+                    if let Answer::Anonymised(digest) = &outcome.answer {
+                        fates.results.insert(index, digest.to_vec());
+                    }
+                    fate_of_answer(core, batch, row, &outcome.answer, bounded(outcome.at_ms))?
+                }
+                None => carried(Cause::Failed, time_ms),
+            },
+        });
+    }
+    // Only an object that counts as anonymised has a result.
+    fates
+        .results
+        .retain(|index, _| matches!(fates.of[*index], Fate::Ends { method: Method::Anonymised, .. }));
+    Ok(fates)
+}
+
+/// Returns the cause and the new id of a row that moved before its page settled.
+fn move_of(batch: &Batch, row: &PlannedRow) -> Result<(Cause, RegistrationId)> {
+    match batch.marks.get(&batch.id(row)) {
+        Some(Mark::Moved { cause, to }) => Ok((*cause, *to)),
+        _ => Err(Error::internal(format!("registration {} moved, and no mark says where", batch.id(row)))),
+    }
+}
+
+/// Decides the fate of a row that the store was asked to delete.
+fn fate_of_answer(
+    core: &Core,
+    batch: &Batch,
+    row: &PlannedRow,
+    answer: &Answer,
+    time_ms: i64,
+) -> Result<Fate> {
+    let complain = |what: &str, why: &str| {
+        tracing::warn!(id = %batch.id(row), class = batch.class(), why, "the object was not deleted: {what}");
+    };
+    let ended = |method| Fate::Ends { method, time_ms };
+    let parked = |cause| Fate::Carried { cause, time_ms };
+    Ok(match answer {
+        Answer::Deleted => ended(Method::Deleted),
+        Answer::Anonymised(_) => match check_answer(answer, batch.disposition()) {
+            Ok(()) => ended(Method::Anonymised),
+            Err(why) => {
+                complain("the answer does not fit its class", &why);
+                parked(Cause::Failed)
+            }
+        },
+        Answer::Absent if batch.is_again() || batch.row(row).maybe_deleted() => {
+            ended(Method::AbsentAfterIntent)
+        }
+        Answer::Absent => ended(Method::Absent),
+        // The key was registered again while the batch was in flight. The newer registration answers for what is stored.
+        Answer::Changed if marks::is_replaced(&*core.kv, batch.id(row))? => ended(Method::Replaced),
+        Answer::Changed => {
+            complain("what is stored there is not what was registered", "changed");
+            parked(Cause::Changed)
+        }
+        Answer::Refused(why) => {
+            complain("the store refused", why);
+            parked(Cause::Refused)
+        }
+        Answer::Failed(why) => {
+            complain("the store failed", why);
+            parked(Cause::Failed)
+        }
+    })
+}
+
+/// Checks that an answer fits the disposition of its class, and that a result digest is within its bound.
+///
+/// # Errors
+/// The reason in words.
+pub(crate) fn check_answer(answer: &Answer, disposition: Disposition) -> std::result::Result<(), String> {
+    let Answer::Anonymised(digest) = answer else { return Ok(()) };
+    if disposition != Disposition::Anonymise {
+        return Err("it was to be deleted, and was rewritten".into());
+    }
+    if digest.len() > DIGEST_MAX_BYTES {
+        return Err(format!(
+            "a result digest of {} bytes; at most {DIGEST_MAX_BYTES} are allowed",
+            digest.len()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! Planner: chooses the due pages of a batch, makes its intent durable, and reads what is true of every row now.
+
+use crate::governance::{alarms, sweep};
+use crate::model::alarm::AlarmCause;
+use crate::model::class::Class;
+use crate::model::clock_guard::Trusted;
+use crate::model::hold::{Covered, HoldSet};
+use crate::model::schema::{self, Flags, Intent, Mark, PageRows, Row};
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::{self, ColumnFamily, WriteSet};
+use crate::state::batch::{Batch, Planned, Unanswered};
+use crate::state::core::{Core, Planner};
+use crate::state::page::DuePage;
+use sexton_proof::id::{PageId, RegistrationId};
+use std::cmp;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Limit on the pages of a batch. Its leaf has a line of at most 48 bytes for each, and must stay below 60,000 bytes.
+pub const BATCH_PAGES_MAX: usize = 1_200;
+
+/// Returns the next due batch: one that is handed out again, or the due pages of the class with the earliest ceiling.
+///
+/// `None` if nothing is due, if deleting is stopped and waits for an operator, or if as many batches are in flight as are
+/// allowed. A due page then waits in its wheel; it is never dropped.
+///
+/// # Errors
+/// `Forked`, `Poisoned`, `Corrupt`, `Io`.
+pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
+    core.check_writable()?;
+    let mut planner = core.batches.planner.lock();
+    take_back_dropped(core, &mut planner);
+    if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
+        core.batches.pool.forget_memory();
+        return Ok(None);
+    }
+    let now_ms = now.now_ms;
+    if core.batches.in_flight.load(Ordering::SeqCst) >= core.limits.max_batches_in_flight {
+        return Ok(None);
+    }
+    // Counted before it is planned: a thread that hands a batch back meanwhile leaves publishing to this one.
+    core.batches.in_flight.fetch_add(1, Ordering::SeqCst);
+    let planned = next_intent(core, &mut planner, now_ms);
+    if !matches!(planned, Ok(Some(_))) {
+        core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+    drop(planner);
+    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, now_ms)).transpose()
+}
+
+/// Returns an intent that is durable, and the number of times that it was handed out, this time included.
+fn next_intent(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<(Intent, u32)>> {
+    if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
+        // The intent is on disk already. A crash here loses nothing, because the next opening finds it again.
+        return Ok(Some((intent, attempts.saturating_add(1))));
+    }
+    loop {
+        // Requests come first, a part of the sweep at a time: an object whose time was extended must not go at its earlier
+        // time.
+        let sweeping = sweep::advance(core, planner, now_ms)?;
+        if let Some(pages) = choose_pages(core, planner, now_ms)? {
+            let class = pages[0].class;
+            return record_intent(core, planner, class, &pages, now_ms).map(|intent| Some((intent, 1)));
+        }
+        if !sweeping {
+            core.batches.pool.forget_memory();
+            return Ok(None);
+        }
+    }
+}
+
+/// Takes back the batches that their holders dropped, to be handed out again.
+fn take_back_dropped(core: &Core, planner: &mut Planner) {
+    for unanswered in core.batches.pool.unanswered.lock().drain(..) {
+        tracing::warn!(
+            batch = unanswered.intent.batch,
+            "a batch was dropped and not handed back; it is handed out again"
+        );
+        core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
+        planner.unfinished.push_back(unanswered);
+    }
+}
+
+/// Reads the rows of an intent and hands the batch out.
+fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+    // The planner's lock is free, so other threads plan meanwhile. Until the batch is handed out, no one would hand it
+    // back, so a panic stops the engine.
+    let _poison = core.writer.poison_on_panic();
+    let batch = read_batch(core, intent, attempt, now_ms);
+    batch.map(Batch::handed_out).inspect_err(|error| {
+        // The batch has its pages, and no one will hand them back. Stopping is better than forgetting them until reopening.
+        core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
+        core.writer.poison(error);
+    })
+}
+
+/// Shortest window over which the breaker counts objects at short notice, ms.
+const BREAKER_WINDOW_MIN_MS: i64 = 3_600_000;
+
+/// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
+///
+/// If more of them came at short notice than the breaker allows, it raises an alarm and chooses pages without such objects.
+fn choose_pages(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<PageId>>> {
+    loop {
+        let due = due_pages(core, planner, now_ms)?;
+        let Some((class, due)) = due else { return Ok(None) };
+        let pages = within_row_limit(core, &due);
+        if pages.is_empty() {
+            // Between both passes every page of the class came to wait for something.
+            continue;
+        }
+        let short_notice: u64 = pages.iter().map(|page| u64::from(page.short_notice)).sum();
+        if short_notice == 0 {
+            return Ok(Some(ids(&pages)));
+        }
+        let name = &class.definition.name;
+        let (live, waiting) = live_and_at_short_notice(core, name);
+        let slot_ms = i64::try_from(class.definition.slot_ms).unwrap_or(i64::MAX);
+        let window_ms = slot_ms.max(BREAKER_WINDOW_MIN_MS);
+        match planner.breaker.check(name, short_notice, waiting, live, window_ms, now_ms) {
+            Ok(()) => return Ok(Some(ids(&pages))),
+            Err(why) => {
+                let cause = AlarmCause::Breaker { class: name.clone() };
+                alarms::raise(core, cause, why.to_string(), now_ms)?;
+            }
+        }
+    }
+}
+
+/// Returns the class whose due pages have the earliest ceiling, and those pages, earliest ceilings first, at most
+/// [`BATCH_PAGES_MAX`].
+///
+/// While a sweep has pages to scan, those pages wait, because a request may extend the time of their objects. Pages at
+/// short notice wait as well, so that the breaker counts all of them before the first one goes.
+fn due_pages(core: &Core, planner: &Planner, now_ms: i64) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
+    let tripped = alarms::tripped_classes(core);
+    let sweep = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
+    let unscanned: HashSet<PageId> = sweep.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
+    let is_stopped = |page: &DuePage| sweep.is_some() || tripped.contains(&page.page.class);
+    let may_go =
+        |page: &DuePage| !(unscanned.contains(&page.page) || page.short_notice > 0 && is_stopped(page));
+    let by_ceiling = |page: &DuePage| (page.earliest_ceiling_ms, page.page);
+    let mut first: Option<DuePage> = None;
+    core.schedule.each_due(now_ms, BATCH_PAGES_MAX, None, &may_go, &mut |page| {
+        first = Some(first.map_or(page, |first| cmp::min_by_key(first, page, by_ceiling)));
+    });
+    let Some(first) = first else { return Ok(None) };
+    let class = core.classes.get(first.page.class)?;
+    let mut due = Vec::new();
+    core.schedule.each_due(now_ms, BATCH_PAGES_MAX, Some(class.id), &may_go, &mut |page| due.push(page));
+    if due.len() > BATCH_PAGES_MAX {
+        due.select_nth_unstable_by_key(BATCH_PAGES_MAX, by_ceiling);
+        due.truncate(BATCH_PAGES_MAX);
+    }
+    due.sort_unstable_by_key(by_ceiling);
+    Ok(Some((class, due)))
+}
+
+fn ids(pages: &[DuePage]) -> Vec<PageId> {
+    pages.iter().map(|page| page.page).collect()
+}
+
+/// Returns the number of live objects of all versions of a class, and of those the number at short notice.
+fn live_and_at_short_notice(core: &Core, class: &str) -> (u64, u64) {
+    let versions = core.classes.read().versions_of(class);
+    let (mut live, mut short_notice) = (0, 0);
+    core.schedule.each_page(&mut |id, page| {
+        if versions.contains(&id.class) && page.is_movable() {
+            live += u64::from(page.live());
+            short_notice += u64::from(page.live_at_short_notice());
+        }
+    });
+    (live, short_notice)
+}
+
+/// Gives the pages to a batch and makes its intent durable.
+///
+/// A crash before the intent is durable loses nothing, because the store was asked for nothing: the pages are as they were.
+/// A crash after it loses nothing, because the next opening finds the intent and hands the same objects out again.
+fn record_intent(
+    core: &Core,
+    planner: &mut Planner,
+    class: u32,
+    pages: &[PageId],
+    now_ms: i64,
+) -> Result<Intent> {
+    let mut taken = core.schedule.take(pages);
+    taken.sort_unstable_by_key(|page| page.page);
+    let intent =
+        Intent { batch: planner.last_batch + 1, class, started_ms: now_ms, pages: taken, to: Vec::new() };
+    let mut set = WriteSet::default();
+    set.put(ColumnFamily::Meta, &schema::intent_key(intent.batch), &intent.encode());
+    set.put(ColumnFamily::Meta, schema::BATCH, &schema::encode_number(intent.batch));
+    // This fsync also makes durable every row of these pages that was buffered until now.
+    core.writer.write_durably(set)?;
+    planner.last_batch = intent.batch;
+    Ok(intent)
+}
+
+/// Returns as many of the pages, from the front, as the limits of a batch allow: at least one, if there is any.
+fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
+    let mut rows = 0_u32;
+    let fits = |page: &&DuePage| {
+        let first = rows == 0;
+        rows = rows.saturating_add(page.rows);
+        first || rows <= core.limits.batch_objects
+    };
+    pages.iter().take(BATCH_PAGES_MAX).take_while(fits).copied().collect()
+}
+
+/// Reads the rows of an intent, and decides what happens to each of them now.
+pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+    let class = core.classes.get(intent.class)?;
+    let mut batch = Batch::new(intent, class, core.identity.epoch, attempt, &core.batches.pool);
+    let marks = marks_of_batch(core, &batch)?;
+    // One set of holds for the whole batch. A hold placed before this line keeps its objects.
+    let holds = core.governance.holds.read();
+    read_rows(core, &mut batch, &DecisionInputs { marks: &marks, holds: &holds, now_ms })?;
+    drop(holds);
+    batch.marks = marks;
+    Ok(batch)
+}
+
+/// Facts that decide what happens to the rows of a batch, beside the rows themselves.
+pub(crate) struct DecisionInputs<'a> {
+    pub(crate) marks: &'a BTreeMap<RegistrationId, Mark>,
+    pub(crate) holds: &'a HoldSet,
+    pub(crate) now_ms: i64,
+}
+
+/// Reads the rows of all pages in one pass. Most pages are neighbours, and to find a page of few rows costs more than to read
+/// it.
+fn read_rows(core: &Core, batch: &mut Batch, inputs: &DecisionInputs<'_>) -> Result<()> {
+    let class = Arc::clone(&batch.class);
+    let ranges: Vec<_> = batch.intent.pages.iter().map(|page| schema::page_row_range(page.page)).collect();
+    let mut found = vec![0_u32; ranges.len()];
+    let mut failure = None;
+    core.kv.scan_each(ColumnFamily::Rows(class.id), &ranges, &mut |ordinal, key, value| {
+        let (page, expected) = (batch.intent.pages[ordinal].page, &mut found[ordinal]);
+        match expect_seq(page, ordinal, *expected, key)
+            .and_then(|id| Ok(decide(&class.definition.name, id, &Row::decode(value)?, inputs)))
+        {
+            Ok(plan) => {
+                batch.push(u32::try_from(ordinal).unwrap_or(u32::MAX), *expected, value, plan);
+                *expected += 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failure.map_or(Ok(()), Err)?;
+    match batch.intent.pages.iter().zip(found).find(|(page, found)| page.rows != *found) {
+        None => Ok(()),
+        Some((PageRows { page, rows }, found)) => Err(Error::corrupt(format!(
+            "page {page} has {found} rows in the index and {rows} by the wheel; run the full check"
+        ))),
+    }
+}
+
+/// Returns the id of a row, which has to be the one with seq `expected` of its page.
+fn expect_seq(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result<RegistrationId> {
+    let id = schema::parse_row_key(page.class, key)?;
+    if id == (RegistrationId { page, seq: expected }) {
+        return Ok(id);
+    }
+    Err(Error::corrupt(format!(
+        "page {ordinal} of the batch lacks seq {expected}: found {id}; run the full check"
+    )))
+}
+
+/// Decides what happens to a due row. The order of the cases is the order of precedence.
+pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &DecisionInputs<'_>) -> Planned {
+    let hold = || inputs.holds.covering(Covered::of(class, row));
+    match inputs.marks.get(&id) {
+        Some(Mark::Moved { .. }) => Planned::Moved,
+        Some(Mark::Replaced) => Planned::Replaced,
+        None if row.flags.has(Flags::RELEASED) => Planned::Released,
+        None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
+        // A slot begins at or after every floor in it, so this happens only if the clock was wrong.
+        None if row.floor_ms > inputs.now_ms => Planned::BeforeFloor,
+        None => Planned::Delete,
+    }
+}
+
+/// Returns the marks of the batch's registrations, from the pages that have any. It scans once for each run of neighbouring
+/// slots, because a scan for each page would cost more than its few rows.
+fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
+    let pages = core.schedule.marked(&batch.intent.pages);
+    let slot_ms = batch.class.definition.slot_ms;
+    let mut marks = BTreeMap::new();
+    for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let (from, to) =
+            (schema::page_registration_range(*first).start, schema::page_registration_range(*last).end);
+        kv::try_scan(&*core.kv, ColumnFamily::Marks, &(from..to), |key, value| {
+            let id = schema::parse_mark_key(key)?;
+            if pages.binary_search(&id.page).is_ok() {
+                marks.insert(id, Mark::decode(value)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(marks)
+}
+
+/// Delays after which a failed deletion is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pub(crate) first_ms: i64,
+    pub(crate) max_ms: i64,
+}
+
+impl Backoff {
+    /// Delays from one second, doubled each time, up to an hour.
+    pub(crate) const DEFAULT: Backoff = Backoff { first_ms: 1_000, max_ms: 3_600_000 };
+
+    /// Returns the slot of the next attempt after `attempts` that failed, the last of them at `now_ms`. A slot begins at a
+    /// whole second.
+    pub(crate) fn slot(self, attempts: u8, now_ms: i64) -> u64 {
+        let doubled = self.first_ms.saturating_mul(1 << attempts.saturating_sub(1).min(30));
+        let at = now_ms.saturating_add(doubled.min(self.max_ms));
+        u64::try_from(at).unwrap_or(0).div_ceil(1_000) * 1_000
+    }
+}

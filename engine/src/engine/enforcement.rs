@@ -1,0 +1,201 @@
+//! Enforcement: due objects are handed out in batches, and batches come back with their outcomes.
+
+use crate::enforcement::evidence::{self, Outcome};
+use crate::enforcement::planner;
+use crate::engine::Engine;
+use crate::governance::requests;
+use crate::platform::error::Result;
+use crate::platform::store::{Answer, Store};
+use crate::state::batch::Batch;
+use crate::state::core::Planner;
+use crate::state::publish;
+use crate::state::writer::ReadGuard;
+use std::sync::atomic::Ordering;
+
+/// Objects that [`Engine::enforce`] and the workers hand to a store at once.
+pub(crate) const SUB_BATCH_OBJECTS: usize = 1_000;
+
+/// Result of [`Engine::enforce`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enforced {
+    /// Batches committed.
+    pub batches: u64,
+    /// Objects handed to the store.
+    pub objects: u64,
+}
+
+impl Engine {
+    /// Deletes everything that is due now from `store`, in this thread. Returns when nothing is due any longer.
+    ///
+    /// After `Ok` every deletion has its tombstone, and both survive a power failure.
+    ///
+    /// # Errors
+    /// As [`Engine::next_batch`] and [`Engine::complete`].
+    ///
+    /// ```
+    /// use sexton::store::{Answer, Store, SubBatch};
+    /// use sexton::{Durability, Engine, Options, Registration, VirtualClock};
+    /// # use std::sync::Arc;
+    ///
+    /// struct Nothing; // stands for the place where the objects are stored
+    /// impl Store for Nothing {
+    ///     fn delete(&self, sub_batch: &SubBatch<'_>) -> Vec<Answer> {
+    ///         sub_batch.objects.iter().map(|_| Answer::Deleted).collect()
+    ///     }
+    /// }
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let clock = Arc::new(VirtualClock::new(1_767_225_600_000));
+    /// # let options = Options::new("example.com/uploads");
+    /// let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
+    /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+    /// clock.advance(73 * 3_600_000);
+    /// assert_eq!(engine.enforce(&Nothing)?.objects, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn enforce(&self, store: &dyn Store) -> Result<Enforced> {
+        let mut done = Enforced::default();
+        while let Some(batch) = self.next_batch()? {
+            done.objects += batch.len() as u64;
+            done.batches += 1;
+            let outcomes = self.delete(&batch, store);
+            self.complete(batch, outcomes)?;
+        }
+        Ok(done)
+    }
+
+    /// Returns the next due batch, for hosts that delete by themselves. [`Engine::complete`] takes it back.
+    ///
+    /// `None` if nothing is due, if deletion is stopped, or if `Options::max_batches_in_flight` are out. It then
+    /// publishes what [`Engine::complete`] left unpublished.
+    ///
+    /// The intent of the batch is durable before this returns: after a crash the same objects come again. A batch that
+    /// is dropped is handed out again too.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
+    ///
+    /// ```
+    /// use sexton::store::Answer;
+    /// use sexton::{Durability, Engine, Options, Outcome, Registration, VirtualClock};
+    /// # use std::sync::Arc;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let clock = Arc::new(VirtualClock::new(1_767_225_600_000));
+    /// # let options = Options::new("example.com/uploads");
+    /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
+    /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+    /// clock.advance(73 * 3_600_000);
+    /// while let Some(batch) = engine.next_batch()? {
+    ///     // Delete the objects here, durably.
+    ///     let deleted = |_| Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
+    ///     let outcomes = batch.objects().map(deleted).collect();
+    ///     engine.complete(batch, outcomes)?;
+    /// }
+    /// # assert_eq!(engine.status()?.classes["log-73h"].ended.deleted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_batch(&self) -> Result<Option<Batch>> {
+        let now = self.trusted();
+        let batch = planner::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst));
+        if !matches!(batch, Ok(Some(_))) {
+            self.publish_rest();
+        }
+        batch
+    }
+
+    /// Takes a batch back with one outcome for each of [`Batch::objects`], in their order. Writes the evidence, commits
+    /// it, and returns the index of the log entry. If the number of outcomes is wrong, all objects count as failed.
+    ///
+    /// After `Ok` deleted objects have their tombstones, and the others are owed and will be tried again. Both survive a
+    /// power failure. After `Err` the engine is poisoned, and opening it again recovers the state that is on disk.
+    ///
+    /// The entry is published at once if no other batch is out. Otherwise publication happens at most once a second,
+    /// and finally with the last batch, with a call of [`Engine::next_batch`] that finds none, or before a receipt. Call
+    /// [`Engine::publish`] if a batch stays out for long. If the engine is closed while batches are out, the next
+    /// opening publishes.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
+    #[expect(clippy::needless_pass_by_value, reason = "a batch that came back must not be used again")]
+    pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+        batch.handed_back();
+        let committed = self.settle(batch, &outcomes);
+        self.core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
+        match &committed {
+            // After the decrement: of several threads that complete at once, the last sees that no other batch is out.
+            Ok(_) => publish::publish_behind(&self.core, self.monotonic_ms()),
+            // The objects may be deleted and their evidence half written. Only recovery can tell.
+            Err(error) => self.core.writer.poison(error),
+        }
+        committed
+    }
+
+    fn settle(&self, batch: Batch, outcomes: &[Outcome]) -> Result<u64> {
+        // A panic from here on would lose the batch.
+        let _poison = self.core.writer.poison_on_panic();
+        self.core.check_writable()?;
+        let fates = evidence::fates(&self.core, &batch, outcomes, self.now_ms())?;
+        let mut evidence = evidence::build(&self.core, batch, fates)?;
+        evidence.write_files(&self.core)?;
+        self.committer.commit(&self.core, evidence, self.now_ms())
+    }
+
+    /// Has `store` delete a batch, in sub-batches. Returns one outcome for each of [`Batch::objects`].
+    pub(crate) fn delete(&self, batch: &Batch, store: &dyn Store) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for slice in batch.sub_batches(SUB_BATCH_OBJECTS) {
+            let answers = slice.with_sub_batch(|sub_batch| store.delete(sub_batch));
+            let at_ms = self.now_ms();
+            if answers.len() == slice.len() {
+                outcomes.extend(answers.into_iter().map(|answer| Outcome { answer, at_ms }));
+            } else {
+                let why = format!("the store gave {} answers for {} objects", answers.len(), slice.len());
+                let failed = || Outcome { answer: Answer::Failed(why.as_str().into()), at_ms };
+                outcomes.extend((0..slice.len()).map(|_| failed()));
+            }
+        }
+        outcomes
+    }
+
+    /// Returns those of `indices` in [`Batch::objects`] whose object a hold covers now.
+    pub(crate) fn held(&self, batch: &Batch, indices: &[usize]) -> Vec<usize> {
+        batch.held(&self.core.governance.holds.read(), indices)
+    }
+
+    /// Returns `true` if batches wait to be handed out again.
+    pub(crate) fn has_unanswered(&self) -> bool {
+        // If another thread is planning, it knows of them, and this thread need not wait for it.
+        let unfinished = |planner: ReadGuard<'_, Planner>| !planner.unfinished.is_empty();
+        !self.core.batches.pool.unanswered.lock().is_empty()
+            || self.core.batches.planner.try_lock_read().is_some_and(unfinished)
+    }
+
+    /// Returns the earliest instant at which there is work, Unix ms: a batch that is due, or a request whose objects are
+    /// to be found. It lies in the past if there is work now. `None` if nothing is registered or requested.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Registration};
+    /// assert_eq!(engine.next_due_ms(), None);
+    /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+    /// assert!(engine.next_due_ms().is_some_and(|due_ms| due_ms > engine.now_ms()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.next_ms(self.core.schedule.next_slot())
+    }
+
+    /// Returns the earliest instant at which planning may find work, Unix ms. Objects of batches that are out do not
+    /// count.
+    pub(crate) fn next_plan_ms(&self) -> Option<i64> {
+        self.next_ms(self.core.schedule.next_plannable_slot())
+    }
+
+    fn next_ms(&self, slot: Option<u64>) -> Option<i64> {
+        let slot = slot.map(|slot| i64::try_from(slot).unwrap_or(i64::MAX));
+        slot.into_iter().chain(requests::next_ready_ms(&self.core)).min()
+    }
+}

@@ -1,0 +1,313 @@
+//! JSON of reports, as the command and the C library give it out, for hosts that serve it to a monitor.
+//!
+//! Instants are Unix milliseconds. Bytes are hexadecimal; keys come as printable text too.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let options = sexton::Options::new("example.com/uploads");
+//! # let engine = sexton::Engine::open(folder.path(), &options)?;
+//! let status = engine.status()?;
+//! let json = sexton::json::status(&status, &engine.needs(&status)?);
+//! assert_eq!(json["state"], "running");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::enforcement::ended::KeyHistory;
+use crate::enforcement::feed::FeedEntry;
+use crate::engine::check::Report;
+use crate::engine::plan::{Action, PlannedObject};
+use crate::engine::status::{ClassStatus, Status};
+use crate::governance::progress::{ErasureObject, Progress};
+use crate::model::alarm::{Alarm, AlarmCause};
+use crate::model::class::Definition;
+use crate::model::clock_guard::ClockState;
+use crate::model::hold::{Hold, HoldKind};
+use crate::model::request::{Request, RequestKind, RequestState};
+use serde_json::{Map, Value, json};
+use sexton_proof::id::{NO_CEILING, NO_FLOOR, printable};
+use sexton_proof::window::{Date, Span};
+
+/// Returns the word for the state of the clock, and how far it is off, ms.
+pub fn clock(clock: ClockState) -> (&'static str, i64) {
+    match clock {
+        ClockState::Agrees => ("agrees", 0),
+        ClockState::Behind { by_ms } => ("behind", by_ms),
+        ClockState::Ahead { by_ms } => ("ahead", by_ms),
+    }
+}
+
+/// Returns a status as JSON, with the conditions that need an operator ([`Engine::needs`](crate::Engine::needs)).
+pub fn status(status: &Status, needs: &[String]) -> Value {
+    let (word, why) = status.state.word_and_reason();
+    let (clock, off_ms) = clock(status.clock);
+    let classes: Map<String, Value> =
+        status.classes.iter().map(|(name, class)| (name.clone(), class_status(class))).collect();
+    let erasure = status.oldest_erasure.as_ref().map(|request| {
+        json!({
+            "number": request.number,
+            "received_ms": request.received_ms,
+            "answer_by_ms": request.answer_by_ms,
+        })
+    });
+    json!({
+        "needs": needs,
+        "state": word,
+        "why": why,
+        "origin": status.origin,
+        "as_of_ms": status.as_of_ms,
+        "clock": clock,
+        "clock_off_ms": off_ms,
+        "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
+        "log_entries": status.log_size,
+        "log_published": status.published_size,
+        "publish_error": status.publish_error,
+        "holds": status.holds,
+        "oldest_erasure": erasure,
+        "classes": classes,
+    })
+}
+
+fn class_status(class: &ClassStatus) -> Value {
+    let counts = counts(class).into_iter().map(|(name, n)| (name.to_owned(), n.into()));
+    let mut json: Map<String, Value> = counts.collect();
+    json.insert("closed".into(), class.closed.into());
+    json.insert("oldest_overdue_ms".into(), class.oldest_overdue_ms.into());
+    json.into()
+}
+
+/// Returns the counts of a class with their names.
+pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 16] {
+    let ended = &class.ended;
+    [
+        ("registered", class.registered),
+        ("registered_bytes", class.registered_bytes),
+        ("live", class.live),
+        ("held", class.held),
+        ("due", class.due),
+        ("overdue", class.overdue),
+        ("deleted", ended.deleted),
+        ("absent", ended.absent),
+        ("absent_after_intent", ended.absent_after_intent),
+        ("anonymised", ended.anonymised),
+        ("released", ended.released),
+        ("replaced", ended.replaced),
+        ("early", ended.early),
+        ("late", ended.late),
+        ("late_after_hold", ended.late_after_hold),
+        ("deleted_bytes", ended.deleted_bytes),
+    ]
+}
+
+/// Returns the cause of an alarm in words.
+pub fn cause(cause: &AlarmCause) -> String {
+    match cause {
+        AlarmCause::Clock => "clock".into(),
+        AlarmCause::TimeOff => "time off".into(),
+        AlarmCause::Breaker { class } => format!("short notice in class \"{class}\""),
+    }
+}
+
+/// Returns an alarm as JSON.
+pub fn alarm(alarm: &Alarm) -> Value {
+    json!({
+        "id": hex::encode(alarm.id),
+        "cause": cause(&alarm.cause),
+        "raised_ms": alarm.raised_ms,
+        "message": alarm.message,
+    })
+}
+
+/// Returns a legal hold as JSON.
+pub fn hold(hold: &Hold) -> Value {
+    let terms = &hold.terms;
+    let lifted = hold.lifted.as_ref().map(|lifted| {
+        json!({
+            "at_ms": lifted.at_ms,
+            "reason": lifted.reason,
+            "author": lifted.author,
+            "grace_ms": lifted.grace_ms,
+            "done": lifted.done,
+        })
+    });
+    json!({
+        "id": hex::encode(hold.id),
+        "name": terms.name,
+        "on": terms.selector.describe(),
+        "selector": terms.selector,
+        "event": terms.kind == HoldKind::Event,
+        "reason": terms.reason,
+        "author": terms.author,
+        "placed_ms": hold.placed_ms,
+        "review_ms": terms.review_ms,
+        "lifted": lifted,
+    })
+}
+
+/// Returns the word for the kind of a request.
+pub fn request_kind(request: &Request) -> &'static str {
+    match request.kind {
+        RequestKind::Erase => "erase",
+        RequestKind::Close => "close",
+        RequestKind::Apply { .. } => "apply",
+        RequestKind::Lift { .. } => "lift",
+    }
+}
+
+/// Returns the word for the state of a request.
+pub fn request_state(request: &Request) -> &'static str {
+    match request.state {
+        RequestState::Waiting => "waiting",
+        RequestState::Found => "found",
+        RequestState::Finished => "finished",
+        RequestState::Cancelled => "cancelled",
+    }
+}
+
+/// Returns a request as JSON.
+pub fn request(request: &Request) -> Value {
+    json!({
+        "number": request.number,
+        "kind": request_kind(request),
+        "of": request.selector.describe(),
+        "selector": request.selector,
+        "reason": request.reason,
+        "author": request.author,
+        "received_ms": request.received_ms,
+        "cancellable_until_ms": Some(request.ready_ms).filter(|ready| *ready > request.received_ms),
+        "answer_by_ms": request.answer_by_ms,
+        "immediate": request.is_immediate(),
+        "state": request_state(request),
+        "changed_ms": request.changed_ms,
+        "objects": request.objects,
+    })
+}
+
+/// Returns an object of an erasure as JSON.
+pub fn erasure_object(object: &ErasureObject) -> Value {
+    let mut json = json!({
+        "key": printable(&object.key),
+        "key_hex": hex::encode(&object.key),
+        "id": object.id.to_string(),
+    });
+    match object.progress {
+        Progress::Pending { until_ms, floor_ms, held } => {
+            json["progress"] = "pending".into();
+            json["until_ms"] = until_ms.into();
+            json["floor_ms"] = floor_ms.into();
+            json["held"] = held.into();
+        }
+        Progress::Ended { method, time_ms } => {
+            json["progress"] = "ended".into();
+            json["method"] = method.name().into();
+            json["time_ms"] = time_ms.into();
+        }
+    }
+    json
+}
+
+/// Returns a deletion of the feed as JSON.
+pub fn feed_entry(entry: &FeedEntry) -> Value {
+    json!({
+        "number": entry.number,
+        "class": entry.class,
+        "key": printable(&entry.key),
+        "key_hex": hex::encode(&entry.key),
+        "version_hex": hex::encode(&entry.version),
+        "method": entry.method,
+        "reason": entry.reason,
+        "time_ms": entry.time_ms,
+    })
+}
+
+/// Returns what is known of a key as JSON.
+pub fn key_history(key: &[u8], history: &KeyHistory) -> Value {
+    let mut json = json!({ "key": printable(key), "key_hex": hex::encode(key) });
+    match history {
+        KeyHistory::Live(id) => {
+            json["state"] = "live".into();
+            json["id"] = id.to_string().into();
+        }
+        KeyHistory::Unknown => json["state"] = "unknown".into(),
+        KeyHistory::Ended(ended) => {
+            json["state"] = "ended".into();
+            json["id"] = ended.id.to_string().into();
+            json["method"] = ended.method.name().into();
+            json["reason"] = ended.reason.name().into();
+            json["start_ms"] = ended.start_ms.into();
+            json["time_ms"] = ended.time_ms.into();
+            json["until_ms"] = ended.until_ms.into();
+        }
+    }
+    json
+}
+
+/// Returns the word for an action of the plan.
+pub fn action(action: &Action) -> &'static str {
+    match action {
+        Action::Delete => "delete",
+        Action::Anonymise => "anonymise",
+        Action::EndReplaced => "end-replaced",
+        Action::EndReleased => "end-released",
+        Action::Hold(_) => "hold",
+        Action::WaitForFloor => "wait-for-floor",
+        Action::Stopped(_) => "stopped",
+    }
+}
+
+/// Returns an object of the plan as JSON.
+pub fn planned_object(object: &PlannedObject) -> Value {
+    json!({
+        "at_ms": object.at_ms,
+        "class": object.class,
+        "key": printable(&object.key),
+        "key_hex": hex::encode(&object.key),
+        "id": object.id.to_string(),
+        "action": action(&object.action),
+        "hold": if let Action::Hold(name) = &object.action { Some(name) } else { None },
+        "reason": object.reason.name(),
+        "floor_ms": bound(object.floor_ms),
+        "ceiling_ms": bound(object.ceiling_ms),
+    })
+}
+
+/// Returns a floor or a ceiling, Unix ms. `None` if there is none.
+pub fn bound(ms: i64) -> Option<i64> {
+    Some(ms).filter(|ms| ![NO_FLOOR, NO_CEILING].contains(ms))
+}
+
+/// Returns a class as JSON.
+pub fn class(class: &Definition) -> Value {
+    let text = |span: Option<Span>| span.map(|span| span.to_string());
+    let dates = |dates: &[Date]| -> Vec<String> { dates.iter().map(ToString::to_string).collect() };
+    json!({
+        "name": class.name,
+        "keep": text(class.keep),
+        "within": text(class.within),
+        "zone": class.zone,
+        "holidays": dates(class.calendar.holidays()),
+        "workdays": dates(class.calendar.workdays()),
+        "start": class.start.name(),
+        "max_open": text(class.max_open),
+        "slot_ms": class.slot_ms,
+        "lead_ms": class.lead_ms,
+        "find": class.find.name(),
+        "disposition": class.disposition.name(),
+        "openings": class.openings.name(),
+        "feed": class.feed,
+        "remember": text(class.remember),
+    })
+}
+
+/// Returns the result of the full check as JSON.
+pub fn report(report: &Report) -> Value {
+    json!({
+        "live_pages": report.pages,
+        "live_registrations": report.rows,
+        "batches": report.batches,
+        "tombstones": report.tombstones,
+        "carries": report.carries,
+        "log_entries": report.leaves,
+        "problems_found": report.problems_found,
+        "problems": report.problems,
+    })
+}

@@ -1,0 +1,300 @@
+//! The plan: objects that come up for deletion, when, why, and what stops them. It reads what the planner reads and
+//! decides by the same functions, and changes nothing.
+
+use crate::enforcement::planner::{self, DecisionInputs};
+use crate::governance::alarms;
+use crate::governance::sweep;
+use crate::model::alarm::AlarmCause;
+use crate::model::class::{Class, floor_to_second};
+use crate::model::clock_guard::Trusted;
+use crate::model::hold::{Covered, Hold, HoldSet, Lifted};
+use crate::model::request_rules::{self, ActiveRequest, Target};
+use crate::model::schema::{self, Flags, Mark, Row};
+use crate::platform::error::Result;
+use crate::platform::kv::{self, ColumnFamily};
+use crate::registration::placement;
+use crate::state::batch::Planned;
+use crate::state::core::Core;
+use crate::state::marks;
+use crate::state::page::Page;
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::leaf::Disposition;
+use sexton_proof::record::Reason;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::FusedIterator;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::vec;
+
+/// Rows that a [`Plan`] reads at once.
+const CHUNK_ROWS: usize = 1_024;
+
+/// Treatment of an object when it comes up, as far as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// The store is asked to delete it.
+    Delete,
+    /// The store is asked to anonymise it.
+    Anonymise,
+    /// Its registration ends, because a newer one replaced it.
+    EndReplaced,
+    /// Its registration ends, because the host deleted the object itself.
+    EndReleased,
+    /// The legal hold of this name keeps it.
+    Hold(String),
+    /// Its floor has not passed.
+    WaitForFloor,
+    /// Deletion has stopped and waits for an operator.
+    Stopped(AlarmCause),
+}
+
+/// An object that comes up for deletion, and what will be done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedObject {
+    /// Its registration as of now.
+    pub id: RegistrationId,
+    /// Name of its class.
+    pub class: String,
+    /// Key of the object.
+    pub key: Vec<u8>,
+    /// Instant at which it comes up, Unix ms. It lies in the past if the object is due.
+    pub at_ms: i64,
+    /// Treatment of the object.
+    pub action: Action,
+    /// Reason of its end.
+    pub reason: Reason,
+    /// Its floor, Unix ms; [`NO_FLOOR`](sexton_proof::id::NO_FLOOR) if it has none.
+    pub floor_ms: i64,
+    /// Its ceiling, Unix ms; [`NO_CEILING`](sexton_proof::id::NO_CEILING) if it has none.
+    pub ceiling_ms: i64,
+}
+
+/// Iterator over the objects that come up for deletion; made by [`Engine::plan`](crate::Engine::plan).
+///
+/// It reads rows in chunks of bounded size, page by page, and holds no lock between them. It ends after an error.
+pub struct Plan<'e> {
+    core: &'e Core,
+    inputs: PlanInputs,
+    /// Pages that have not been read, in the order of classes and slots.
+    pages: vec::IntoIter<(PageId, Page)>,
+    cursor: Option<Cursor>,
+    /// Objects that were read and not returned.
+    ready: VecDeque<PlannedObject>,
+}
+
+/// Inputs of the decisions, read once at the beginning.
+struct PlanInputs {
+    /// Holds as of now: a request is applied under them. It is a copy, so placing a hold need not wait for the iterator.
+    holds_now: HoldSet,
+    /// Holds as of the next planning, which finds the objects of lifted ones.
+    holds_then: HoldSet,
+    requests: Vec<ActiveRequest>,
+    /// Class versions whose breaker has tripped.
+    tripped: BTreeSet<ClassId>,
+    /// Alarm of the clock, which stops everything.
+    clock: Option<AlarmCause>,
+    now_ms: i64,
+    until_ms: i64,
+}
+
+/// Position in a page.
+struct Cursor {
+    class: Arc<Class>,
+    page: PageId,
+    /// State of the page when it was reached. Later rows belong to later registrations.
+    found: Page,
+    marks: BTreeMap<RegistrationId, Mark>,
+    /// Alarm that stops the page.
+    stopped: Option<AlarmCause>,
+    next_seq: u32,
+}
+
+impl<'e> Plan<'e> {
+    /// Prepares the plan up to `until_ms`. `stepped` says that a clock which is ahead was right before.
+    pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until_ms: i64) -> Result<Plan<'e>> {
+        let holds_now = core.governance.holds.read().clone();
+        let requests = sweep::ready_requests(core, until_ms)?;
+        let mut holds_then = holds_now.clone();
+        for hold in requests.iter().filter_map(|active| active.lifted.clone()) {
+            let lifted = hold.lifted.clone().map(|lifted| Lifted { done: true, ..lifted });
+            holds_then.insert(Hold { lifted, ..hold });
+        }
+        let until = u64::try_from(until_ms).unwrap_or(0);
+        let mut pages: Vec<(PageId, Page)> = Vec::new();
+        core.schedule.each_page(&mut |id, page| {
+            // A request can expedite any object, so if one waits every page is read.
+            if page.rows > 0 && (id.slot <= until || !requests.is_empty()) {
+                pages.push((id, *page));
+            }
+        });
+        pages.sort_unstable_by_key(|(id, _)| *id);
+        let inputs = PlanInputs {
+            holds_now,
+            holds_then,
+            requests,
+            tripped: alarms::tripped_classes(core),
+            clock: alarms::clock_stop(core, now, stepped),
+            now_ms: now.now_ms,
+            until_ms,
+        };
+        Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new() })
+    }
+
+    /// Reads on until an object is ready, or no page is left.
+    fn fill(&mut self) -> Result<()> {
+        while self.ready.is_empty() {
+            if self.cursor.is_none() {
+                let Some((page, found)) = self.pages.next() else { return Ok(()) };
+                self.cursor = Some(Cursor::at(self.core, &self.inputs, page, found)?);
+            }
+            if let Some(cursor) = &mut self.cursor
+                && !cursor.read(self.core, &self.inputs, &mut self.ready)?
+            {
+                self.cursor = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Plan<'_> {
+    type Item = Result<PlannedObject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Err(error) = self.fill() {
+            self.pages = Vec::new().into_iter();
+            self.cursor = None;
+            self.ready.clear();
+            return Some(Err(error));
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+impl FusedIterator for Plan<'_> {}
+
+impl Cursor {
+    /// Goes to the beginning of a page.
+    fn at(core: &Core, inputs: &PlanInputs, page: PageId, found: Page) -> Result<Cursor> {
+        let class = core.classes.get(page.class)?;
+        let marks = if found.marked { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
+        let stopped = match &inputs.clock {
+            Some(cause) => Some(cause.clone()),
+            None if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
+            None => None,
+        };
+        Ok(Cursor { class, page, found, marks, stopped, next_seq: 0 })
+    }
+
+    /// Reads the next chunk. Returns `false` if the page has no more rows.
+    fn read(
+        &mut self,
+        core: &Core,
+        inputs: &PlanInputs,
+        ready: &mut VecDeque<PlannedObject>,
+    ) -> Result<bool> {
+        let from = schema::row_key(RegistrationId { page: self.page, seq: self.next_seq });
+        let range = from.to_vec()..schema::page_row_range(self.page).end;
+        let mut rows = 0;
+        let mut last = None;
+        kv::try_scan(&*core.kv, ColumnFamily::Rows(self.page.class), &range, |key, value| {
+            let (id, row) = (schema::parse_row_key(self.page.class, key)?, Row::decode(value)?);
+            if id.seq >= self.found.rows {
+                return Ok(ControlFlow::Break(()));
+            }
+            // A moved registration is shown at its new place.
+            if !row.flags.has(Flags::MOVED) {
+                ready.extend(self.decide(inputs, id, row));
+            }
+            rows += 1;
+            if rows < CHUNK_ROWS {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(id.seq);
+            Ok(ControlFlow::Break(()))
+        })?;
+        // A chunk that was not full ends the page.
+        let next_seq = last.and_then(|last: u32| last.checked_add(1));
+        self.next_seq = next_seq.unwrap_or(self.next_seq);
+        Ok(next_seq.is_some())
+    }
+
+    /// Returns the object of a row, if it comes up in time.
+    fn decide(&self, inputs: &PlanInputs, id: RegistrationId, row: Row<'_>) -> Option<PlannedObject> {
+        let (target, stopped) = self.after_requests(inputs, id, row);
+        let at_ms = i64::try_from(target.slot).unwrap_or(i64::MAX);
+        if at_ms > inputs.until_ms {
+            return None;
+        }
+        let class = &target.class.definition;
+        let truth = DecisionInputs {
+            marks: &self.marks,
+            holds: &inputs.holds_then,
+            now_ms: at_ms.max(inputs.now_ms),
+        };
+        let action = match (planner::decide(&class.name, id, &target.row, &truth), stopped) {
+            (_, Some(cause)) => Action::Stopped(cause),
+            (Planned::Moved, None) => return None,
+            (Planned::Replaced, None) => Action::EndReplaced,
+            (Planned::Released, None) => Action::EndReleased,
+            (Planned::Held { .. }, None) => {
+                let hold = inputs.holds_then.covering(Covered::of(&class.name, &target.row));
+                Action::Hold(hold.map(|hold| hold.terms.name.clone()).unwrap_or_default())
+            }
+            (Planned::BeforeFloor, None) => Action::WaitForFloor,
+            (Planned::Delete, None) if class.disposition == Disposition::Anonymise => Action::Anonymise,
+            (Planned::Delete, None) => Action::Delete,
+        };
+        Some(PlannedObject {
+            id,
+            class: class.name.clone(),
+            key: target.row.key.to_vec(),
+            at_ms,
+            action,
+            reason: target.row.reason,
+            floor_ms: target.row.floor_ms,
+            ceiling_ms: target.row.ceiling_ms,
+        })
+    }
+
+    /// Applies the waiting requests to a row. Returns its target, and the alarm that stops it.
+    fn after_requests<'r>(
+        &self,
+        inputs: &PlanInputs,
+        id: RegistrationId,
+        row: Row<'r>,
+    ) -> (Target<'r>, Option<AlarmCause>) {
+        let mut target = Target::of(&self.class, id, row);
+        let mut moved_ms = inputs.now_ms;
+        if self.marks.contains_key(&id) {
+            target = request_rules::end_replaced(&inputs.requests, &target, inputs.now_ms).unwrap_or(target);
+        } else {
+            for active in &inputs.requests {
+                let at_ms = inputs.now_ms.max(active.ready_ms());
+                if active.concerns(&target.class, &target.row)
+                    && let Some(next) = active.apply(&target, &inputs.holds_now, at_ms)
+                {
+                    moved_ms = moved_ms.max(at_ms);
+                    target = Target { slot: next.slot.max(floor_to_second(at_ms)), ..next };
+                }
+            }
+        }
+        let Some(cause) = target.cause else { return (target, self.stopped.clone()) };
+        // Only after all requests, as in a sweep: each of them sees the cause for which the row is in its page.
+        target.row.cause = cause.code();
+        if inputs.clock.is_some() {
+            return (target, self.stopped.clone());
+        }
+        let among = self.found.short_notice > 0;
+        let is_short =
+            placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved_ms);
+        let stopped = (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class));
+        (target, stopped)
+    }
+}
+
+/// Returns the alarm of a class's breaker.
+fn breaker(class: &Class) -> AlarmCause {
+    AlarmCause::Breaker { class: class.definition.name.clone() }
+}

@@ -1,0 +1,182 @@
+//! Receipts: the complete proof for one registration, which a verifier checks offline.
+
+use crate::enforcement::evidence;
+use crate::model::class::Class;
+use crate::model::hold::HoldKind;
+use crate::model::schema::{self, Row};
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::ColumnFamily;
+use crate::registration::resolve::{BatchFiles, End, Location, Resolver};
+use crate::state::core::Core;
+use crate::state::keyring::Key;
+use crate::state::log;
+use crate::state::publish::{self, CHECKPOINT};
+use sexton_proof::checkpoint::Checkpoint;
+use sexton_proof::commitment::{self, Opening};
+use sexton_proof::file::{ChunkTree, EvidenceFile, OpeningsFile};
+use sexton_proof::id::RegistrationId;
+use sexton_proof::merkle;
+use sexton_proof::note::Note;
+use sexton_proof::receipt::{Receipt, ResultProof};
+use sexton_proof::record::FileKind;
+
+/// Input that opens the commitment of a receipt.
+#[derive(Clone, Copy, Debug)]
+pub enum Opener<'a> {
+    /// Key of the object, if its class has `openings = "operator"`.
+    Key(&'a [u8]),
+    /// Ticket that the registration returned, if its class has `openings = "ticket"`.
+    Ticket(&'a [u8]),
+}
+
+/// Returns the receipt of a registration that has ended, as the text of a C2SP tlog-proof file.
+pub(crate) fn make(
+    core: &Core,
+    resolver: &Resolver,
+    id: RegistrationId,
+    opener: Opener<'_>,
+) -> Result<String> {
+    let end = match resolver.resolve(core, id)? {
+        Location::Ended(end) => end,
+        Location::Live(at) => return Err(not_ended(core, id, at)?),
+    };
+    let batch = &*end.batch;
+    let proof = batch.tree.prove(&batch.tombstones, end.record).map_err(|e| Error::corrupt(e.to_string()))?;
+    let class = core.classes.get(batch.leaf.class)?;
+    let (checkpoint, size) = checkpoint(core, batch.leaf_index)?;
+    let inclusion =
+        |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
+    let (opening, digest) = open(core, &end, opener)?;
+    let receipt = Receipt {
+        batch_leaf: batch.leaf_bytes.clone(),
+        class_leaf: class.leaf.clone(),
+        class_index: class.leaf_index,
+        class_hashes: inclusion(class.leaf_index)?,
+        proof,
+        result: digest.map(|digest| result_proof(&end, digest)).transpose()?,
+        opening,
+    };
+    let hashes = inclusion(batch.leaf_index)?;
+    Ok(receipt.to_tlog_proof(batch.leaf_index, &hashes, &checkpoint))
+}
+
+/// Returns the proof of the result that replaced an anonymised object.
+fn result_proof(end: &End, digest: Vec<u8>) -> Result<ResultProof> {
+    let missing = || Error::corrupt(format!("the result of {} is missing from its file", end.id));
+    let bytes = end.batch.results.as_deref().ok_or_else(missing)?;
+    let file = EvidenceFile::parse(bytes, FileKind::Results).map_err(|e| Error::corrupt(e.to_string()))?;
+    let record = file.find(end.tombstone.page, end.tombstone.seq).ok_or_else(missing)?;
+    let tree = ChunkTree::new(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
+    let proof = tree.prove(bytes, record).map_err(|e| Error::corrupt(e.to_string()))?;
+    Ok(ResultProof { proof, digest })
+}
+
+/// Returns the error for a registration that lives at `at`, or does not exist.
+fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<Error> {
+    let live = match core.kv.get(ColumnFamily::Rows(at.page.class), &schema::row_key(at)) {
+        Ok(Some(bytes)) => Row::decode(&bytes).map(|_| true)?,
+        _ => false,
+    };
+    Ok(match live {
+        true => Error::not_found(format!(
+            "registration {asked} has not ended: it is due from {} ms on",
+            at.page.slot
+        )),
+        false => Error::not_found(format!("there is no registration {asked}")),
+    })
+}
+
+/// Returns the opening that fits the tombstone, and the digest of the result if the object was anonymised.
+///
+/// # Errors
+/// `Invalid` if no opening fits.
+fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<Vec<u8>>)> {
+    let (id, class) = (end.id, core.classes.get(end.batch.leaf.class)?);
+    let k = core.secrets.keyring.get(id.page.class, id.page.slot)?;
+    let (given, digest) = given_opening(&end.batch, end, opener, k.as_ref())?;
+    for mut opening in possible_openings(core, &class, &given, opener) {
+        let descriptor_digest =
+            opening.descriptor(&core.identity.origin, id, end.batch.leaf.class_leaf).digest();
+        if let Some(k) = &k {
+            // A sealed opening omits `r`. The `r` of a ticket is that of the first page; in another page the commitment
+            // has another one.
+            opening.r = commitment::blinding(k, &id, &descriptor_digest);
+        }
+        if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor_digest) {
+            return Ok((opening, digest));
+        }
+    }
+    Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))
+}
+
+/// Returns the openings that a given one may stand for.
+///
+/// A ticket has the class version of the registration, and knows of no event hold that restarted the promise later.
+fn possible_openings(core: &Core, class: &Class, given: &Opening, opener: Opener<'_>) -> Vec<Opening> {
+    let mut possible = vec![given.clone()];
+    if matches!(opener, Opener::Ticket(_)) {
+        let holds = core.governance.holds.read();
+        let event = holds.iter().filter(|hold| hold.terms.kind == HoldKind::Event);
+        let restarts = event.filter_map(|hold| hold.lifted.as_ref()).map(|lifted| lifted.at_ms);
+        for start_ms in restarts.chain([given.start_ms]) {
+            if let Ok(bounds) = class.bounds(start_ms) {
+                let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+                possible.push(Opening { start_ms, floor_ms, ceiling_ms, ..given.clone() });
+            }
+        }
+    }
+    possible
+}
+
+/// Reads the ticket, or unseals the opening with the key.
+fn given_opening(
+    batch: &BatchFiles,
+    end: &End,
+    opener: Opener<'_>,
+    k: Option<&Key>,
+) -> Result<(Opening, Option<Vec<u8>>)> {
+    match opener {
+        Opener::Ticket(ticket) => Opening::decode(ticket)
+            .map(|opening| (opening, None))
+            .map_err(|e| Error::invalid(format!("the ticket is malformed: {e}"))),
+        Opener::Key(key) => {
+            let bytes = batch.openings.as_deref().ok_or_else(|| {
+                Error::not_found(format!(
+                    "no openings are kept for batch {}; use the ticket",
+                    batch.leaf.batch
+                ))
+            })?;
+            let file = OpeningsFile::parse(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
+            let sealed = file.get(end.record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
+            let k = k.ok_or_else(|| {
+                Error::not_found("the key of that month is destroyed: no receipt can be made for it")
+            })?;
+            evidence::unseal(k, end.id, key, sealed, end.tombstone.method).ok_or_else(|| {
+                Error::invalid(format!("registration {} is not that of an object with this key", end.id))
+            })
+        }
+    }
+}
+
+/// Returns the published checkpoint and its size. Publishes first if it does not cover the leaf yet.
+fn checkpoint(core: &Core, leaf: u64) -> Result<(String, u64)> {
+    if let Some(found) = published(core, leaf)? {
+        return Ok(found);
+    }
+    publish::publish(core, &mut core.transparency.published.lock())?;
+    published(core, leaf)?.ok_or_else(|| {
+        Error::corrupt(format!(
+            "{CHECKPOINT} lacks log entry {leaf}; restore it from a copy of the public log"
+        ))
+    })
+}
+
+/// Returns the published checkpoint and its size, if it covers the leaf.
+fn published(core: &Core, leaf: u64) -> Result<Option<(String, u64)>> {
+    let malformed = |e: String| Error::corrupt(format!("the published checkpoint is malformed: {e}"));
+    let Some(bytes) = core.files.read(CHECKPOINT)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|e| malformed(e.to_string()))?;
+    let note = Note::parse(&text).map_err(|e| malformed(e.to_string()))?;
+    let size = Checkpoint::parse(note.text()).map_err(|e| malformed(e.to_string()))?.size;
+    Ok((size > leaf).then_some((text, size)))
+}

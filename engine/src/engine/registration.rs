@@ -1,0 +1,153 @@
+//! Registration: objects and classes are made known, changed and found.
+
+use crate::engine::Engine;
+use crate::model::class::{ClassSet, Definition};
+use crate::model::clock_guard::ClockState;
+use crate::platform::error::Result;
+use crate::registration::change::{self, Change, Changed};
+use crate::registration::classes;
+use crate::registration::register::{self, Durability, RegisterMode, Registered, Registration};
+use crate::state::locator::KeyLookup;
+use sexton_proof::id::RegistrationId;
+
+impl Engine {
+    /// Registers all of `registrations`, or none if one is invalid. Answers come in their order.
+    ///
+    /// After `Ok` with [`Durability::Synced`] they survive a power failure; with [`Durability::Buffered`] they survive
+    /// the end of the process. Calls of many threads share their fsyncs.
+    ///
+    /// After `Invalid` nothing was registered. After another error some may be registered. It is safe to repeat the
+    /// call if the class finds by key and the version is not empty.
+    ///
+    /// # Errors
+    /// `Invalid` with the value and the bound; `Held` if a hold on its class covers the object, and it is registered
+    /// under another class; `Full` below `Options::disk_reserve_bytes`; `Forked`, `Poisoned`, `Io`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Registration};
+    /// let upload = Registration { version: b"etag-1", ..Registration::new("log-73h", b"cat.jpg") };
+    /// let registered = engine.register(&[upload], Durability::Synced)?;
+    /// assert_eq!(engine.find(b"cat.jpg")?, Some(registered[0].id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register(
+        &self,
+        registrations: &[Registration<'_>],
+        durability: Durability,
+    ) -> Result<Vec<Registered>> {
+        self.register_as(registrations, durability, RegisterMode::USUAL)
+    }
+
+    /// Registers those of `registrations` whose key has no live registration. The others stay as they are and are
+    /// answered with [`Previous::Kept`](crate::Previous::Kept). It serves to reconcile a store with the engine, and makes
+    /// a difference only in classes that find by key.
+    ///
+    /// # Errors
+    /// As [`Engine::register`].
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Previous, Registration};
+    /// let upload = Registration::new("log-73h", b"cat.jpg");
+    /// engine.register(&[upload], Durability::Synced)?;
+    /// let again = engine.register_missing(&[upload], Durability::Synced)?;
+    /// assert_eq!(again[0].previous, Previous::Kept);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register_missing(
+        &self,
+        registrations: &[Registration<'_>],
+        durability: Durability,
+    ) -> Result<Vec<Registered>> {
+        let mode = RegisterMode { only_missing: true, ..RegisterMode::USUAL };
+        self.register_as(registrations, durability, mode)
+    }
+
+    fn register_as(
+        &self,
+        registrations: &[Registration<'_>],
+        durability: Durability,
+        mode: RegisterMode,
+    ) -> Result<Vec<Registered>> {
+        let now = self.trusted();
+        let ahead_ms = if let ClockState::Ahead { by_ms } = now.state { by_ms } else { 0 };
+        let mode = RegisterMode { ahead_ms, ..mode };
+        register::register(&self.core, registrations, durability, mode, now.now_ms)
+    }
+
+    /// Makes all earlier calls under [`Durability::Buffered`] durable. After `Ok` they survive a power failure.
+    ///
+    /// # Errors
+    /// `Poisoned`, `Io`, `Full`. It is then unknown which calls survive.
+    pub fn sync(&self) -> Result<()> {
+        self.core.writer.sync(self.core.writer.so_far())
+    }
+
+    /// Applies each of `changes`, or says why not. Answers come in their order. All changes share one fsync.
+    ///
+    /// After `Ok` with [`Durability::Synced`] the applied changes survive a power failure. A change that is repeated is
+    /// answered as applied.
+    ///
+    /// # Errors
+    /// For the call: `Forked`, `Poisoned`, `Io`, `Full`. For one change: `NotFound`; `Invalid`; `TooLate` if the object
+    /// is on its way to deletion or gone; `Held` if a legal hold forbids the change.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Change, Durability, Registration, Which};
+    /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+    /// let of = Which::Key(b"cat.jpg");
+    /// let longer = Change::Reschedule { of, class: Some("data-30d"), start_ms: None };
+    /// let changed = engine.change(&[longer], Durability::Synced)?.remove(0)?;
+    /// assert!(changed.ceiling_ms > engine.now_ms() + 29 * 86_400_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn change(&self, changes: &[Change<'_>], durability: Durability) -> Result<Vec<Result<Changed>>> {
+        change::change(&self.core, &self.resolver, changes, durability, self.now_ms())
+    }
+
+    /// Defines classes, as opening with them in [`Options::classes`](crate::Options::classes) does. A class whose
+    /// definition differs from the stored one becomes a new version; objects keep the version they were registered
+    /// under. After `Ok` the classes survive a power failure.
+    ///
+    /// # Errors
+    /// `Invalid` if a class changes its `find` rule while objects live in it; `Forked`, `Poisoned`, `Io`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// let classes = "[class.note]\nkeep = \"30d\"\nwithin = \"60d\"\n";
+    /// engine.define_classes(&sexton::ClassSet::from_toml(classes)?)?;
+    /// assert!(engine.classes().iter().any(|(class, version)| class.name == "note" && *version == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn define_classes(&self, classes: &ClassSet) -> Result<()> {
+        self.core.check_writable()?;
+        classes::define_classes(&self.core, classes, self.now_ms())
+    }
+
+    /// Returns the newest version of each class, with its version number (from 1 for each name).
+    pub fn classes(&self) -> Vec<(Definition, u32)> {
+        let classes = self.core.classes.read();
+        let newest = classes.names().into_iter().filter_map(|name| classes.current(name));
+        newest.map(|class| (class.definition.clone(), class.version)).collect()
+    }
+
+    /// Returns the live registration of a key. `None` if there is none, or if its class does not find by key.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
+        let lookup = KeyLookup::of(&self.core, key)?;
+        let mut shard = lookup.lock(&self.core);
+        lookup.live(&self.core, &mut shard, |id, _| Ok(id))
+    }
+}

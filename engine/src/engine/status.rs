@@ -1,0 +1,246 @@
+//! Status: state and counts of an engine for operators and monitors, as of one instant.
+
+use crate::governance::progress;
+use crate::model::alarm::Alarm;
+use crate::model::clock_guard::{ClockState, Trusted};
+use crate::model::request::Request;
+use crate::model::schema::{self, Arrivals, Counts, Flags, Row};
+use crate::platform::error::Result;
+use crate::platform::kv::{self, ColumnFamily};
+use crate::registration::resolve::Resolver;
+use crate::state::core::Core;
+use crate::state::page::PageState;
+use sexton_proof::id::{ClassId, PageId};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+/// State of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// The engine registers, deletes and signs.
+    Running,
+    /// The log in the index is not the published one. Nothing is signed, registered or deleted.
+    Forked(String),
+    /// A write failed. Nothing is written until the engine is opened again.
+    Poisoned(String),
+    /// Nothing is deleted until the clock is right or an operator resumes it. [`Status::alarms`] lists what stops single
+    /// classes.
+    Paused(String),
+}
+
+impl EngineState {
+    /// Returns the word for the state, and the reason unless the engine is running.
+    pub fn word_and_reason(&self) -> (&'static str, Option<&str>) {
+        match self {
+            EngineState::Running => ("running", None),
+            EngineState::Forked(why) => ("forked", Some(why)),
+            EngineState::Poisoned(why) => ("poisoned", Some(why)),
+            EngineState::Paused(why) => ("paused", Some(why)),
+        }
+    }
+}
+
+/// Status of an engine as of one instant.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// State of the engine.
+    pub state: EngineState,
+    /// The instant, Unix ms.
+    pub as_of_ms: i64,
+    /// Origin line of the log.
+    pub origin: String,
+    /// Entries of the log.
+    pub log_size: u64,
+    /// Entries of the log that are published.
+    pub published_size: u64,
+    /// Error of the last publication, if it failed.
+    pub publish_error: Option<String>,
+    /// Batches handed out and not committed yet.
+    pub batches_in_flight: u64,
+    /// Wall clock compared with the trusted time.
+    pub clock: ClockState,
+    /// Alarms that stop deletion and wait for an operator.
+    pub alarms: Vec<Alarm>,
+    /// Number of legal holds that stand.
+    pub holds: u64,
+    /// Open erasure that was received first.
+    pub oldest_erasure: Option<Request>,
+    /// Status by class name. Versions of a class count together.
+    pub classes: BTreeMap<String, ClassStatus>,
+}
+
+/// Status of one class as of one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassStatus {
+    /// Objects ever registered in it. An object that a change took to another class stays counted here.
+    pub registered: u64,
+    /// Bytes of registered objects whose size was given.
+    pub registered_bytes: u64,
+    /// `true` if the class was closed down.
+    pub closed: bool,
+    /// Registrations that have not ended.
+    pub live: u64,
+    /// Live registrations that legal holds keep after they were due.
+    pub held: u64,
+    /// Live registrations whose slot has begun.
+    pub due: u64,
+    /// Live registrations whose ceiling has passed: late.
+    pub overdue: u64,
+    /// Earliest ceiling of overdue registrations, Unix ms.
+    pub oldest_overdue_ms: Option<i64>,
+    /// Counts of ended registrations.
+    pub ended: Counts,
+}
+
+/// Distance of the wall clock behind the trusted time from which on an operator is needed, ms.
+const BEHIND_MAX_MS: i64 = 60_000;
+
+/// Returns the conditions of a status that need an operator, one message each. `is_late` says that an object is overdue
+/// which no hold keeps.
+pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
+    let mut needs = Vec::new();
+    if let (word, Some(why)) = status.state.word_and_reason() {
+        needs.push(format!("{word}: {why}"));
+    }
+    // The message of a pause is that of its alarm, which is not repeated.
+    let is_said = |alarm: &Alarm| matches!(&status.state, EngineState::Paused(why) if *why == alarm.message);
+    let others = status.alarms.iter().filter(|alarm| !is_said(alarm));
+    needs.extend(others.map(|alarm| format!("alarm: {}", alarm.message)));
+    if is_late {
+        let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
+        needs.push(format!(
+            "overdue: {overdue} are past their ceiling; `sexton plan` lists them, the log says why"
+        ));
+    }
+    if let ClockState::Behind { by_ms } = status.clock
+        && by_ms >= BEHIND_MAX_MS
+    {
+        needs.push(format!(
+            "the clock is behind by {by_ms} ms: nothing more falls due until it has caught up; set it right"
+        ));
+    }
+    needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
+    needs
+}
+
+/// Reads the status. It looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
+/// open erasure.
+pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<Status> {
+    let (log_size, published_size, publish_error, counts) = {
+        let published = core.transparency.published.lock();
+        let ledger = core.transparency.ledger.lock_read();
+        (ledger.log.size(), published.size, published.error.clone(), ledger.counts.clone())
+    };
+    let classes = class_statuses(core, &counts, now.now_ms)?;
+    let alarms: Vec<Alarm> = core.governance.alarms.lock().values().cloned().collect();
+    let state = state(core);
+    let oldest_erasure = progress::oldest_erasure(core, resolver, now.now_ms)?;
+    let holds = core.governance.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
+    Ok(Status {
+        state,
+        as_of_ms: now.now_ms,
+        origin: core.identity.origin.clone(),
+        log_size,
+        published_size,
+        publish_error,
+        batches_in_flight: core.batches.in_flight.load(Ordering::SeqCst),
+        clock: now.state,
+        alarms,
+        holds,
+        oldest_erasure,
+        classes,
+    })
+}
+
+/// Returns the status of all classes by name. `counts` are those of ended registrations.
+fn class_statuses(
+    core: &Core,
+    counts: &BTreeMap<ClassId, Counts>,
+    now_ms: i64,
+) -> Result<BTreeMap<String, ClassStatus>> {
+    let mut by_version = live_counts(core, now_ms)?;
+    let registered = core.schedule.registered_totals();
+    let mut by_name: BTreeMap<String, ClassStatus> = BTreeMap::new();
+    let classes = core.classes.read();
+    for class in classes.iter() {
+        let mut status = by_version.remove(&class.id).unwrap_or_default();
+        status.ended = counts.get(&class.id).copied().unwrap_or_default();
+        status.closed = classes.is_closed(&class.definition.name);
+        if let Some(totals) = registered.get(&class.id) {
+            (status.registered, status.registered_bytes) = (totals.objects, totals.bytes);
+        }
+        by_name.entry(class.definition.name.clone()).or_default().add(status);
+    }
+    Ok(by_name)
+}
+
+/// Counts live registrations by class version.
+fn live_counts(core: &Core, now_ms: i64) -> Result<BTreeMap<ClassId, ClassStatus>> {
+    let mut by_version: BTreeMap<ClassId, ClassStatus> = BTreeMap::new();
+    let mut suspects: Vec<PageId> = Vec::new();
+    let now = u64::try_from(now_ms).unwrap_or(0);
+    core.schedule.each_page(&mut |id, page| {
+        if page.state == PageState::Reserved {
+            return; // Its rows still count in the pages that they come from.
+        }
+        let class = by_version.entry(id.class).or_default();
+        class.live += u64::from(page.live());
+        if page.arrivals == Arrivals::Held {
+            class.held += u64::from(page.live());
+        }
+        if id.slot <= now {
+            class.due += u64::from(page.live());
+        }
+        if page.earliest_ceiling_ms < now_ms {
+            suspects.push(id);
+        }
+    });
+    for page in suspects {
+        count_overdue(core, page, now_ms, by_version.entry(page.class).or_default())?;
+    }
+    Ok(by_version)
+}
+
+/// Adds the overdue registrations of a page to the counts of its class.
+fn count_overdue(core: &Core, page: PageId, now_ms: i64, class: &mut ClassStatus) -> Result<()> {
+    kv::try_scan(&*core.kv, ColumnFamily::Rows(page.class), &schema::page_row_range(page), |_, value| {
+        let row = Row::decode(value)?;
+        if row.ceiling_ms < now_ms && !row.flags.has(Flags::MOVED) {
+            class.overdue += 1;
+            let oldest = class.oldest_overdue_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms));
+            class.oldest_overdue_ms = Some(oldest);
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// Returns the state of the engine.
+pub(crate) fn state(core: &Core) -> EngineState {
+    let alarms = core.governance.alarms.lock();
+    let paused = alarms.values().find(|alarm| alarm.cause.is_of_time());
+    match (&core.identity.forked, core.writer.poisoned(), paused) {
+        (Some(why), _, _) => EngineState::Forked(why.clone()),
+        (None, Some(why), _) => EngineState::Poisoned(why),
+        (None, None, Some(alarm)) => EngineState::Paused(alarm.message.clone()),
+        (None, None, None) => EngineState::Running,
+    }
+}
+
+impl ClassStatus {
+    /// Adds the counts of another version of the class.
+    fn add(&mut self, other: ClassStatus) {
+        self.registered += other.registered;
+        self.registered_bytes = self.registered_bytes.saturating_add(other.registered_bytes);
+        self.closed |= other.closed;
+        self.live += other.live;
+        self.held += other.held;
+        self.due += other.due;
+        self.overdue += other.overdue;
+        self.oldest_overdue_ms = match (self.oldest_overdue_ms, other.oldest_overdue_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.ended.add(other.ended);
+    }
+}

@@ -1,0 +1,172 @@
+//! Alarms: raised by a guard, ended by an operator or by the guard, both on record in the log. Also the clock guard's verdict
+//! on deleting.
+
+use crate::governance::audit_event;
+use crate::model::alarm::{Alarm, AlarmCause};
+use crate::model::clock_guard::{ClockState, Trusted};
+use crate::model::schema;
+use crate::model::text::check_text;
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::state::core::Core;
+use crate::state::writer::Ticket;
+use sexton_proof::id::ClassId;
+use sexton_proof::leaf::EventKind;
+use std::collections::BTreeSet;
+
+/// Interval at which the trusted time is recorded on disk, ms.
+const RECORD_EVERY_MS: i64 = 60_000;
+
+/// Raises an alarm, unless one of the same cause is active. The caller holds the planner's lock.
+///
+/// The alarm is durable before it is in memory. A crash in between loses nothing: opening reads the alarm from the index.
+pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now_ms: i64) -> Result<()> {
+    if core.governance.alarms.lock().values().any(|alarm| alarm.cause == cause) {
+        return Ok(());
+    }
+    tracing::error!(?cause, "{message}");
+    let alarm = Alarm { id: audit_event::new_id(core)?, cause, raised_ms: now_ms, message };
+    let record = schema::to_json(&alarm)?;
+    audit_event::record(core, EventKind::Alarm, alarm.id, &record, now_ms, |set| {
+        set.put(ColumnFamily::Meta, &schema::alarm_key(&alarm.id), &record);
+        Ok(())
+    })?;
+    core.governance.alarms.lock().insert(alarm.id, alarm);
+    Ok(())
+}
+
+/// Ends an alarm for an operator, with reason and author on record. After an alarm of the breaker, objects at short notice
+/// count as known from now on.
+///
+/// # Errors
+/// `NotFound` if no alarm has this id; `Invalid` if reason or author is empty or too long; `Forked`, `Poisoned`, `Io`.
+pub(crate) fn resume(core: &Core, id: &[u8; 16], reason: &str, author: &str, now_ms: i64) -> Result<Alarm> {
+    core.check_writable()?;
+    check_text("reason", reason)?;
+    check_text("author", author)?;
+    let mut planner = core.batches.planner.lock();
+    let Some(alarm) = core.governance.alarms.lock().get(id).cloned() else {
+        return Err(Error::not_found(format!("no alarm {} stands", hex::encode(id))));
+    };
+    if let AlarmCause::Breaker { class } = &alarm.cause {
+        clear_short_notice(core, class)?;
+        planner.breaker.reset(class);
+    }
+    end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now_ms)?;
+    Ok(alarm)
+}
+
+/// Ends an alarm, with `text` on record. A crash before the write leaves the alarm; the caller was told of no end.
+fn end(core: &Core, alarm: &Alarm, text: &[u8], now_ms: i64) -> Result<()> {
+    audit_event::record(core, EventKind::Resume, alarm.id, text, now_ms, |set| {
+        set.delete(ColumnFamily::Meta, &schema::alarm_key(&alarm.id));
+        Ok(())
+    })?;
+    core.governance.alarms.lock().remove(&alarm.id);
+    Ok(())
+}
+
+/// Makes all objects of a class that are at short notice count as known.
+///
+/// It writes shard by shard. A crash in between leaves some of them at short notice, and the alarm, so an operator ends the
+/// alarm again.
+fn clear_short_notice(core: &Core, class: &str) -> Result<()> {
+    let versions = core.classes.read().versions_of(class);
+    for number in 0..core.schedule.shards() {
+        let mut shard = core.schedule.lock(number);
+        let mut pages = Vec::new();
+        shard.each_page(&mut |id, page| {
+            if versions.contains(&id.class) && page.short_notice > 0 {
+                pages.push(id);
+            }
+        });
+        let mut set = WriteSet::default();
+        for id in pages {
+            if let Some(page) = shard.page_mut(id) {
+                page.short_notice = 0;
+                set.put(ColumnFamily::Meta, &schema::page_key(id), &page.record().encode());
+            }
+        }
+        core.writer.write(set)?;
+    }
+    Ok(())
+}
+
+/// Returns the class versions whose objects at short notice wait for an operator, because the breaker tripped.
+pub(crate) fn tripped_classes(core: &Core) -> BTreeSet<ClassId> {
+    let alarms = core.governance.alarms.lock();
+    let names: BTreeSet<String> = alarms
+        .values()
+        .filter_map(|alarm| match &alarm.cause {
+            AlarmCause::Breaker { class } => Some(class.clone()),
+            _ => None,
+        })
+        .collect();
+    drop(alarms);
+    let classes = core.classes.read();
+    names.iter().flat_map(|name| classes.versions_of(name)).collect()
+}
+
+/// Records the trusted time. After a restart the clock guard takes it as the last known wall time.
+///
+/// The write is atomic and not synced; the ticket is for a caller that waits for its durability.
+pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<Ticket> {
+    let mut set = WriteSet::default();
+    set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(now_ms));
+    core.writer.write(set)
+}
+
+/// Returns the cause that stops all deleting in the clock state `now`: that of the active alarm, or that of the alarm which
+/// planning will raise. `None` if the clock allows deleting.
+pub(crate) fn clock_stop(core: &Core, now: Trusted, stepped: bool) -> Option<AlarmCause> {
+    let ClockState::Ahead { .. } = now.state else { return None };
+    let active =
+        core.governance.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_of_time()).cloned();
+    Some(active.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
+}
+
+/// Returns `true` if the clock allows deleting. Raises an alarm if it does not, ends alarms whose cause is gone, and records
+/// the trusted time at intervals. `stepped` is `true` if the wall clock stepped while the engine was open.
+///
+/// The caller holds the planner's lock.
+pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, stepped: bool) -> Result<bool> {
+    let active: Vec<Alarm> =
+        core.governance.alarms.lock().values().filter(|alarm| alarm.cause.is_of_time()).cloned().collect();
+    match now.state {
+        ClockState::Ahead { by_ms } => {
+            if active.is_empty() {
+                let (cause, message) = clock_alarm(by_ms, stepped);
+                raise(core, cause, message, now.now_ms)?;
+            }
+            Ok(false)
+        }
+        ClockState::Agrees | ClockState::Behind { .. } => {
+            for alarm in active {
+                let text = schema::to_json(&(&alarm, "the clock is no longer ahead"))?;
+                end(core, &alarm, &text, now.now_ms)?;
+                tracing::warn!("the clock is no longer ahead: deleting resumes");
+            }
+            if now.now_ms.saturating_sub(*recorded_ms) >= RECORD_EVERY_MS {
+                // Not synced. If it is lost, the time off looks longer, and at worst an operator is asked needlessly.
+                record_clock(core, now.now_ms)?;
+                *recorded_ms = now.now_ms;
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// Returns cause and message of the alarm for a wall clock that is `by_ms` ahead.
+fn clock_alarm(by_ms: i64, stepped: bool) -> (AlarmCause, String) {
+    let (cause, what) = match stepped {
+        true => (AlarmCause::Clock, "the wall clock stepped ahead"),
+        false => (
+            AlarmCause::TimeOff,
+            "the machine was off, or its clock was set, and the clock is not NTP-synchronised; it is ahead",
+        ),
+    };
+    let message = format!(
+        "{what} by {by_ms} ms: nothing is deleted until the clock is right, or an operator has checked it and resumes"
+    );
+    (cause, message)
+}

@@ -1,0 +1,144 @@
+//! Legal holds: placing and lifting.
+
+use crate::governance::{audit_event, requests};
+use crate::model::hold::{Hold, Lifted, NewHold};
+use crate::model::request::{Request, RequestKind};
+use crate::model::schema::{self, Row};
+use crate::model::selector::Selector;
+use crate::model::text::check_text;
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::{self, ColumnFamily};
+use crate::state::core::Core;
+use crate::state::marks;
+use crate::state::page::PageState;
+use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::leaf::EventKind;
+use std::ops::ControlFlow;
+
+/// Answer to placing a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Hold that now applies.
+    pub hold: Hold,
+    /// Covered objects that a batch has already. They may be deleted, or are deleted already.
+    pub too_late: Vec<RegistrationId>,
+}
+
+/// Places a hold. When it returns, the hold is durable.
+///
+/// The planner's lock is held, so no batch is planned meanwhile. Later batches respect the hold; the objects of batches
+/// planned before are returned as too late.
+///
+/// # Errors
+/// `Invalid` if a text or the selector is empty or too long, the name is taken, the class is unknown, or the review date is
+/// past; `Forked`, `Poisoned`, `Io`.
+pub(crate) fn place(core: &Core, new: NewHold, now_ms: i64) -> Result<Placed> {
+    core.check_writable()?;
+    let planner = core.batches.planner.lock();
+    core.governance.holds.read().check(&new)?;
+    if let Selector::Class(name) = &new.selector {
+        core.classes.read().known(name)?;
+    }
+    if new.review_ms <= now_ms {
+        return Err(Error::invalid(format!(
+            "the review date {} ms lies in the past (now is {now_ms} ms); give the day of the next review",
+            new.review_ms
+        )));
+    }
+    let hold = Hold { id: audit_event::new_id(core)?, placed_ms: now_ms, terms: new, lifted: None };
+    let record = schema::to_json(&hold)?;
+    // Before the hold is recorded. A batch may commit meanwhile, so an object may be listed that is gone; none is missed,
+    // because no page can enter a batch.
+    let too_late = covered_in_flight(core, &hold)?;
+    audit_event::record(core, EventKind::Hold, hold.id, &record, now_ms, |set| {
+        set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &record);
+        Ok(())
+    })?;
+    // The hold is durable before it applies, and applies before the answer. A crash before this line leaves a hold that
+    // applies after reopening though the caller was not told: that keeps more, never less.
+    core.governance.holds.write().insert(hold.clone());
+    drop(planner);
+    Ok(Placed { hold, too_late })
+}
+
+/// Returns the registrations in batches in flight that a hold covers.
+fn covered_in_flight(core: &Core, hold: &Hold) -> Result<Vec<RegistrationId>> {
+    let mut pages: Vec<PageId> = Vec::new();
+    core.schedule.each_page(&mut |id, page| {
+        if page.state == PageState::InBatch {
+            pages.push(id);
+        }
+    });
+    pages.sort_unstable();
+    let mut covered = Vec::new();
+    for page in pages {
+        let class = core.classes.get(page.class)?;
+        let rows = schema::page_row_range(page);
+        kv::try_scan(&*core.kv, ColumnFamily::Rows(page.class), &rows, |key, value| {
+            let row = Row::decode(value)?;
+            if hold.terms.selector.covers(&class.definition.name, row.key, row.subject) {
+                covered.push(schema::parse_row_key(page.class, key)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    let mut unmarked = Vec::new();
+    for id in covered {
+        if marks::of(&*core.kv, id)?.is_none() {
+            unmarked.push(id);
+        }
+    }
+    Ok(unmarked)
+}
+
+/// Longest grace after a lifted hold, ms: ten years.
+pub const GRACE_MAX_MS: i64 = 3_660 * 86_400_000;
+
+/// Lifts the hold named `name`, durably. A sweep then moves the objects that it kept.
+///
+/// Objects kept past their ceiling are deleted once `grace_ms` have passed, objects still in their window in time. The
+/// clock of objects under an event hold starts again now.
+///
+/// # Errors
+/// `NotFound` if no active hold has the name; `Invalid` if a text is empty or too long, or the grace out of bounds;
+/// `Forked`, `Poisoned`, `Io`.
+pub(crate) fn lift(
+    core: &Core,
+    name: &str,
+    reason: &str,
+    author: &str,
+    grace_ms: i64,
+    now_ms: i64,
+) -> Result<Hold> {
+    core.check_writable()?;
+    check_text("reason", reason)?;
+    check_text("author", author)?;
+    if !(0..=GRACE_MAX_MS).contains(&grace_ms) {
+        return Err(Error::invalid(format!("a grace of {grace_ms} ms; 0 to {GRACE_MAX_MS} ms are allowed")));
+    }
+    let planner = core.batches.planner.lock();
+    let Some(mut hold) = core.governance.holds.read().named(name).cloned() else {
+        return Err(Error::not_found(format!(
+            "no hold named {name:?} stands; `hold list` shows those that do"
+        )));
+    };
+    hold.lifted = Some(Lifted {
+        at_ms: now_ms,
+        reason: reason.to_owned(),
+        author: author.to_owned(),
+        grace_ms,
+        done: false,
+    });
+    let record = schema::to_json(&hold)?;
+    let lift =
+        requests::new_request(core, RequestKind::Lift { hold: hold.id }, hold.terms.selector.clone(), now_ms);
+    let lift = Request { reason: reason.to_owned(), author: author.to_owned(), ..lift };
+    audit_event::record(core, EventKind::Lift, hold.id, &record, now_ms, |set| {
+        set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &record);
+        requests::stage_request(core, set, &lift)
+    })?;
+    core.governance.holds.write().insert(hold.clone());
+    core.governance.requests.lock().insert(lift.number, lift);
+    drop(planner);
+    Ok(hold)
+}

@@ -1,0 +1,244 @@
+//! Progress of requests, object by object, and their end.
+
+use crate::governance::requests;
+use crate::model::hold::Covered;
+use crate::model::request::{Request, RequestKind, RequestState};
+use crate::model::schema::{self, Flags, Row};
+use crate::platform::error::{Error, ErrorKind, Result};
+use crate::platform::kv::{self, ColumnFamily, WriteSet};
+use crate::registration::resolve::{Location, Resolver};
+use crate::state::core::Core;
+use sexton_proof::id::RegistrationId;
+use sexton_proof::record::Method;
+use std::collections::BTreeMap;
+
+/// Object of an erasure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureObject {
+    /// Key of the object. A receipt needs it and `id`.
+    pub key: Vec<u8>,
+    /// Current id of its registration.
+    pub id: RegistrationId,
+    /// Progress of the object.
+    pub progress: Progress,
+}
+
+/// Progress of an object that is to be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The object lives.
+    Pending {
+        /// Beginning of the slot in which it falls due, Unix ms.
+        until_ms: i64,
+        /// Floor that it waits for, Unix ms; `None` if its floor has passed.
+        floor_ms: Option<i64>,
+        /// `true` if a legal hold keeps it.
+        held: bool,
+    },
+    /// The object ended.
+    Ended {
+        /// Method by which it ended.
+        method: Method,
+        /// Instant at which its end was known, Unix ms.
+        time_ms: i64,
+    },
+}
+
+/// Returns the objects of an erasure that were found so far, in ascending order of their ids.
+pub(crate) fn objects(
+    core: &Core,
+    resolver: &Resolver,
+    number: u32,
+    now_ms: i64,
+) -> Result<Vec<ErasureObject>> {
+    requests::get(core, number)?;
+    let stored = kv::collect(
+        &*core.kv,
+        ColumnFamily::RequestObjects,
+        &schema::request_object_range(number),
+        |key, value| Ok((schema::parse_request_object_key(key)?, value.to_vec())),
+    )?;
+    // An object that moved during the sweep may be listed under both ids.
+    let mut objects: BTreeMap<RegistrationId, ErasureObject> = BTreeMap::new();
+    for (listed, key) in stored {
+        let (id, progress) = progress_of(core, resolver, listed, now_ms)?;
+        objects.insert(id, ErasureObject { key, id, progress });
+    }
+    Ok(objects.into_values().collect())
+}
+
+/// Returns the erasure that has been open longest. It looks up every object of that erasure.
+pub(crate) fn oldest_erasure(core: &Core, resolver: &Resolver, now_ms: i64) -> Result<Option<Request>> {
+    let mut open = open_erasures(core);
+    open.sort_by_key(|request| request.received_ms);
+    for request in open {
+        let request = finish_if_ended(core, resolver, request, now_ms)?;
+        if request.is_open() {
+            return Ok(Some(request));
+        }
+    }
+    Ok(None)
+}
+
+fn open_erasures(core: &Core) -> Vec<Request> {
+    let requests = core.governance.requests.lock();
+    let open = requests.values().filter(|request| request.kind == RequestKind::Erase && request.is_open());
+    open.cloned().collect()
+}
+
+/// Returns a message for each promise of an operator whose date has passed: erasures with objects that wait only for their
+/// slot, and holds without their review. Objects that a hold or their floor keeps do not count.
+pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now_ms: i64) -> Vec<String> {
+    let open = open_erasures(core);
+    let overdue = open.iter().filter(|erasure| is_overdue(erasure, now_ms));
+    let mut messages: Vec<String> =
+        overdue.filter_map(|erasure| overdue_message(core, resolver, erasure, now_ms)).collect();
+    let holds = core.governance.holds.read();
+    let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review_ms < now_ms);
+    messages.extend(unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name)));
+    messages
+}
+
+/// Returns the message about an overdue erasure; `None` if none of its objects waits only for its slot.
+fn overdue_message(core: &Core, resolver: &Resolver, erasure: &Request, now_ms: i64) -> Option<String> {
+    let begin = format!("erasure {} was to be answered by now, and", erasure.number);
+    if erasure.state == RequestState::Waiting {
+        return Some(format!("{begin} its objects have not been looked for: no batch was planned since"));
+    }
+    let objects = match objects(core, resolver, erasure.number, now_ms) {
+        Ok(objects) => objects,
+        // Another thread forgot the erasure meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => return Some(format!("{begin} its progress cannot be read: {error}")),
+    };
+    let waits = |object: &&ErasureObject| {
+        matches!(object.progress, Progress::Pending { held: false, floor_ms: None, .. })
+    };
+    let waiting = objects.iter().filter(waits).count();
+    (waiting > 0).then(|| format!("{begin} {waiting} of its objects still wait"))
+}
+
+/// Span that an immediate erasure may take before it counts as overdue, ms.
+const IMMEDIATE_GRACE_MS: i64 = 3_600_000;
+
+fn is_overdue(erasure: &Request, now_ms: i64) -> bool {
+    let grace_ms = if erasure.is_immediate() { IMMEDIATE_GRACE_MS } else { 0 };
+    erasure.answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms.saturating_add(grace_ms) < now_ms)
+}
+
+/// Limit on the attempts to find an object that other threads move or end during the search.
+const ATTEMPTS_MAX: usize = 16;
+
+/// Returns the current id and the progress of an object that was listed as `id`. It takes no shard's lock.
+fn progress_of(
+    core: &Core,
+    resolver: &Resolver,
+    id: RegistrationId,
+    now_ms: i64,
+) -> Result<(RegistrationId, Progress)> {
+    for _ in 0..ATTEMPTS_MAX {
+        let at = match resolver.resolve(core, id)? {
+            Location::Ended(end) => {
+                let (method, time_ms) = (end.tombstone.method, end.tombstone.time_ms);
+                return Ok((end.id, Progress::Ended { method, time_ms }));
+            }
+            Location::Live(at) => at,
+        };
+        let bytes = core.kv.get(ColumnFamily::Rows(at.page.class), &schema::row_key(at))?;
+        let Some(row) = bytes.as_deref().map(Row::decode).transpose()? else { continue };
+        if row.flags.has(Flags::MOVED) {
+            continue;
+        }
+        let class = core.classes.get(at.page.class)?;
+        let held = core.governance.holds.read().covering(Covered::of(&class.definition.name, &row)).is_some();
+        let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
+        let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
+        return Ok((at, Progress::Pending { until_ms, floor_ms, held }));
+    }
+    Err(Error::corrupt(format!("registration {id} of a request is missing; run the full check")))
+}
+
+/// Returns all requests, in ascending order of their numbers. Marks those finished whose objects have all ended.
+pub(crate) fn all_requests(core: &Core, resolver: &Resolver, now_ms: i64) -> Result<Vec<Request>> {
+    let all: Vec<Request> = core.governance.requests.lock().values().cloned().collect();
+    all.into_iter().map(|request| finish_if_ended(core, resolver, request, now_ms)).collect()
+}
+
+/// Marks a request finished, durably, if all its objects have ended. Returns its current state.
+fn finish_if_ended(core: &Core, resolver: &Resolver, request: Request, now_ms: i64) -> Result<Request> {
+    if request.state != RequestState::Found {
+        return Ok(request);
+    }
+    let ended_ms = match request.kind {
+        RequestKind::Close => has_no_live_object(core, &request).then_some(now_ms),
+        _ => match last_end_ms(core, resolver, &request, now_ms) {
+            // Another thread forgot the request meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            found => found?,
+        },
+    };
+    let Some(changed_ms) = ended_ms else { return Ok(request) };
+    if core.check_writable().is_err() {
+        return Ok(request);
+    }
+    // Under the planner's lock no other thread forgets the request. If one did so before, it stays forgotten.
+    let planner = core.batches.planner.lock();
+    let finished = Request { state: RequestState::Finished, changed_ms, ..request };
+    let stored = core.governance.requests.lock().get(&finished.number).map(|stored| stored.state);
+    let result = match stored {
+        Some(RequestState::Found) => requests::store(core, WriteSet::default(), finished),
+        _ => Ok(finished),
+    };
+    drop(planner);
+    result
+}
+
+/// Returns the instant at which the last object of an erasure ended, Unix ms; `None` if one of them lives.
+fn last_end_ms(core: &Core, resolver: &Resolver, request: &Request, now_ms: i64) -> Result<Option<i64>> {
+    let mut last_ms = request.changed_ms;
+    for object in objects(core, resolver, request.number, now_ms)? {
+        match object.progress {
+            Progress::Ended { time_ms, .. } => last_ms = last_ms.max(time_ms),
+            Progress::Pending { .. } => return Ok(None),
+        }
+    }
+    Ok(Some(last_ms))
+}
+
+/// Returns `true` if no object lives in the classes that a request closed down.
+fn has_no_live_object(core: &Core, request: &Request) -> bool {
+    let classes = core.classes.read();
+    let is_closed = |name: &str| classes.is_closed(name) && request.selector.covers(name, &[], &[]);
+    let versions: Vec<_> =
+        classes.iter().filter(|class| is_closed(&class.definition.name)).map(|class| class.id).collect();
+    drop(classes);
+    let mut live = 0_u64;
+    core.schedule.each_page(&mut |id, page| {
+        live += if versions.contains(&id.class) { u64::from(page.live()) } else { 0 };
+    });
+    live == 0
+}
+
+/// Forgets a request that is over, durably: its subject or keys and the list of its objects.
+///
+/// # Errors
+/// `NotFound` if there is no such request; `Invalid` if it is still open; `Forked`, `Poisoned`, `Io`.
+pub(crate) fn forget(core: &Core, resolver: &Resolver, number: u32, now_ms: i64) -> Result<()> {
+    core.check_writable()?;
+    let request = finish_if_ended(core, resolver, requests::get(core, number)?, now_ms)?;
+    if request.is_open() {
+        return Err(Error::invalid(format!(
+            "request {number} is still open; it is forgotten when it is finished"
+        )));
+    }
+    let planner = core.batches.planner.lock();
+    let range = schema::request_object_range(number);
+    let mut set = WriteSet::default();
+    set.delete_range(ColumnFamily::RequestObjects, &range.start..&range.end);
+    set.delete(ColumnFamily::Meta, &schema::request_key(number));
+    core.writer.write_durably(set)?;
+    core.residue.add();
+    core.governance.requests.lock().remove(&number);
+    drop(planner);
+    Ok(())
+}

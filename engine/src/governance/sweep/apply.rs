@@ -1,0 +1,95 @@
+//! Application of requests to one row. The caller holds the lock of the row's shard until the staged set is written.
+
+use crate::model::class::floor_to_second;
+use crate::model::request::RequestKind;
+use crate::model::request_rules::{self, Sweep, Target};
+use crate::model::schema::{self, Row};
+use crate::platform::error::Result;
+use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::registration::placement::{self, Placement};
+use crate::state::core::Core;
+use crate::state::shard::Shard;
+use sexton_proof::id::RegistrationId;
+
+impl Sweep {
+    /// Applies every request to a live row in turn, and stages the move that they result in together. Lists the row under
+    /// the erasures that concern it.
+    pub(super) fn apply_requests(
+        &mut self,
+        core: &Core,
+        shard: &mut Shard,
+        set: &mut WriteSet,
+        id: RegistrationId,
+        mut target: Target<'_>,
+        now_ms: i64,
+    ) -> Result<()> {
+        let (key, old) = (target.row.key, target.row);
+        let mut erased_by = Vec::new();
+        for active in &mut self.active {
+            // A row that an erasure moved may lie in a page that the sweep has yet to scan.
+            let is_listed = self.objects.get(&active.request.number).is_some_and(|known| known.contains(&id));
+            if is_listed || !active.concerns(&target.class, &target.row) {
+                continue;
+            }
+            let next = active.apply(&target, &core.governance.holds.read(), now_ms);
+            if active.request.kind == RequestKind::Erase {
+                erased_by.push(active.request.number);
+            } else {
+                active.request.objects += u64::from(next.is_some());
+            }
+            target = next.unwrap_or(target);
+        }
+        let mut now_at = id;
+        if let Some(cause) = target.cause {
+            let slot = target.slot.max(floor_to_second(now_ms));
+            core.secrets.keyring.get_or_create(target.class.id, slot)?;
+            let (_, fingerprint) = core.schedule.locate(key);
+            let among = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
+            let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now_ms);
+            let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
+            let row = Row { cause: cause.code(), attempts: 0, ..target.row };
+            now_at = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
+            self.skip_own_row(now_at);
+        }
+        for (number, known) in &mut self.objects {
+            if known.contains(&id) {
+                known.insert(now_at);
+            } else if erased_by.contains(number) && known.insert(now_at) {
+                set.put(ColumnFamily::RequestObjects, &schema::request_object_key(*number, now_at), key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the sweep skip a row that it put itself: each request was applied to it already.
+    fn skip_own_row(&mut self, id: RegistrationId) {
+        let seen = self.seen.entry(id.page).or_insert(0);
+        if *seen == id.seq {
+            *seen += 1;
+        } else {
+            self.own.entry(id.page).or_default().insert(id.seq);
+        }
+    }
+
+    /// Stages the earlier end of a registration that a newer one replaced, if a request concerns it.
+    pub(super) fn expedite_replaced(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        set: &mut WriteSet,
+        id: RegistrationId,
+        target: &Target<'_>,
+        now_ms: i64,
+    ) -> Result<()> {
+        let Some(end) = request_rules::end_replaced(&self.active, target, now_ms) else {
+            return Ok(());
+        };
+        let Some(cause) = end.cause else { return Ok(()) };
+        core.secrets.keyring.get_or_create(end.class.id, end.slot)?;
+        let (_, fingerprint) = core.schedule.locate(end.row.key);
+        let to =
+            Placement { class: &end.class, slot: end.slot, short_notice: false, fingerprint: &fingerprint };
+        let row = Row { cause: cause.code(), ..end.row };
+        placement::relocate_replaced(core, shard, set, (id, &target.row), to, &row, cause)
+    }
+}

@@ -1,0 +1,173 @@
+//! Sweep: one pass over the live rows for all requests that wait. It moves the objects of the requests to the pages of their
+//! new slots, page by page between batches.
+//!
+//! A registration never leaves its shard, so a sweep ends shard by shard. It first scans most of a shard page by page. Then
+//! it takes the shard's lock and scans the rest. No other thread writes rows of the shard meanwhile. So every object of a
+//! request has been found then, unless a batch in flight has it. The sweep waits for batches that have such rows.
+
+mod apply;
+mod scan;
+
+use crate::model::request::{Request, RequestKind, RequestState};
+use crate::model::request_rules::{ActiveRequest, Sweep};
+use crate::model::schema::{self, Mark};
+use crate::platform::error::Result;
+use crate::platform::kv::{self, ColumnFamily, WriteSet};
+use crate::state::core::{Core, Planner};
+use crate::state::locator;
+use crate::state::marks;
+use sexton_proof::id::RegistrationId;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+/// Rows that are scanned before due batches get their turn again.
+const ROWS_AT_ONCE: u32 = 1 << 20;
+
+/// Continues the sweep, or begins one if requests are ready. Returns `true` if there is more to scan right now.
+///
+/// The caller holds the planner's lock, so at most one sweep is under way.
+pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<bool> {
+    let mut sweep = match planner.sweep.take() {
+        Some(sweep) => sweep,
+        None => match Sweep::begin(core, now_ms)? {
+            Some(sweep) => sweep,
+            None => return Ok(false),
+        },
+    };
+    let mut left = ROWS_AT_ONCE;
+    while left > 0
+        && let Some(page) = sweep.todo.pop_front()
+    {
+        let mut shard = core.schedule.lock(page.shard.into());
+        left = left.saturating_sub(sweep.scan_page(core, &mut shard, page, now_ms)?);
+        drop(shard);
+        locator::flush_if_full(core)?;
+    }
+    if sweep.todo.is_empty() {
+        for number in sweep.shards.clone() {
+            sweep.finish_shard(core, number, now_ms)?;
+            locator::flush_if_full(core)?;
+        }
+    }
+    if sweep.shards.is_empty() {
+        sweep.finish(core, now_ms)?;
+        return Ok(true);
+    }
+    let has_more = !sweep.todo.is_empty();
+    planner.sweep = Some(sweep);
+    Ok(has_more)
+}
+
+/// Returns the requests that are ready by `by_ms`, in ascending order of their numbers.
+pub(crate) fn ready_requests(core: &Core, by_ms: i64) -> Result<Vec<ActiveRequest>> {
+    let ready: Vec<Request> =
+        core.governance.requests.lock().values().filter(|request| request.is_ready(by_ms)).cloned().collect();
+    let active = |request: Request| -> Result<ActiveRequest> {
+        let newest = match &request.kind {
+            RequestKind::Apply { class } => Some(core.classes.get(*class)?),
+            _ => None,
+        };
+        let lifted = match &request.kind {
+            RequestKind::Lift { hold } => core.governance.holds.read().get(hold).cloned(),
+            _ => None,
+        };
+        let closed = core.classes.read().closed().clone();
+        Ok(ActiveRequest::new(request, newest, lifted, closed))
+    };
+    ready.into_iter().map(active).collect()
+}
+
+impl Sweep {
+    /// Begins a sweep for the requests that are ready; `None` if there are none.
+    fn begin(core: &Core, now_ms: i64) -> Result<Option<Sweep>> {
+        let active = ready_requests(core, now_ms)?;
+        if active.is_empty() {
+            return Ok(None);
+        }
+        let mut objects = HashMap::new();
+        for erasure in active.iter().filter(|active| active.request.kind == RequestKind::Erase) {
+            let number = erasure.request.number;
+            objects.insert(number, listed_registrations(core, number)?);
+        }
+        let mut sweep = Sweep {
+            active,
+            objects,
+            todo: VecDeque::new(),
+            seen: HashMap::new(),
+            own: HashMap::new(),
+            waiting: BTreeSet::new(),
+            shards: (0..core.schedule.shards()).collect(),
+            keys: HashMap::new(),
+        };
+        let is_by_key = sweep.is_by_key();
+        let keys = sweep.active.iter().filter_map(|active| active.keys.as_ref()).filter(|_| is_by_key);
+        for key in keys.flatten() {
+            sweep.keys.entry(core.schedule.locate(key).0).or_default().insert(key.clone());
+        }
+        let scope = sweep.scope(core);
+        for number in 0..core.schedule.shards() {
+            let pages = sweep.unscanned_pages(&core.schedule.lock(number), &scope, now_ms);
+            sweep.todo.extend(pages.into_iter().map(|(page, _)| page));
+        }
+        // Pages that are due first come first, because due pages are not deleted before they are scanned.
+        sweep.todo.make_contiguous().sort_unstable_by_key(|page| (page.slot, *page));
+        Ok(Some(sweep))
+    }
+    /// Records that every object of the requests was found.
+    ///
+    /// One durable write, which makes all moves before it durable as well. A crash before it loses nothing, because the
+    /// requests still wait: the next sweep finds the moved objects where they are, and moves the rest.
+    fn finish(self, core: &Core, now_ms: i64) -> Result<()> {
+        let mut set = WriteSet::default();
+        let mut holds = Vec::new();
+        let mut swept = Vec::new();
+        for active in self.active {
+            let state = match active.request.kind {
+                RequestKind::Erase | RequestKind::Close => RequestState::Found,
+                RequestKind::Apply { .. } | RequestKind::Lift { .. } => RequestState::Finished,
+            };
+            let mut request = Request { state, changed_ms: now_ms, ..active.request };
+            if request.kind == RequestKind::Erase {
+                request.objects = listed_ids(core, request.number)?.len() as u64;
+            }
+            set.put(ColumnFamily::Meta, &schema::request_key(request.number), &schema::to_json(&request)?);
+            swept.push(request);
+            if let Some(mut hold) = active.lifted
+                && let Some(lifted) = &mut hold.lifted
+            {
+                lifted.done = true;
+                set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &schema::to_json(&hold)?);
+                holds.push(hold);
+            }
+        }
+        core.writer.write_durably(set)?;
+        let mut requests = core.governance.requests.lock();
+        for request in swept {
+            requests.insert(request.number, request);
+        }
+        drop(requests);
+        for hold in holds {
+            core.governance.holds.write().insert(hold);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the registrations that an erasure lists so far, with the ids to which they moved since.
+fn listed_registrations(core: &Core, request: u32) -> Result<HashSet<RegistrationId>> {
+    let mut known = HashSet::new();
+    for mut id in listed_ids(core, request)? {
+        while known.insert(id)
+            && let Some(Mark::Moved { to, .. }) = marks::of(&*core.kv, id)?
+        {
+            id = to;
+        }
+    }
+    Ok(known)
+}
+
+/// Returns the ids that are stored for an erasure.
+fn listed_ids(core: &Core, request: u32) -> Result<Vec<RegistrationId>> {
+    kv::collect(&*core.kv, ColumnFamily::RequestObjects, &schema::request_object_range(request), |key, _| {
+        schema::parse_request_object_key(key)
+    })
+}

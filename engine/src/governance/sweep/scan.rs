@@ -1,0 +1,239 @@
+//! Scan of pages and shards for the objects of requests, and the scope of a scan.
+
+use crate::model::class::Class;
+use crate::model::hold::HoldKind;
+use crate::model::request_rules::{Sweep, Target};
+use crate::model::schema::{self, Arrivals, Mark, Row};
+use crate::model::selector::Selector;
+use crate::platform::error::Result;
+use crate::platform::kv::{self, ColumnFamily, WriteSet};
+use crate::registration::placement;
+use crate::state::core::Core;
+use crate::state::locator::KeyLookup;
+use crate::state::marks;
+use crate::state::page::{Page, PageState};
+use crate::state::shard::Shard;
+use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use std::collections::BTreeMap;
+
+/// Rows that may be left when a shard is finished under its lock.
+const ROWS_UNDER_LOCK: u64 = 1 << 16;
+
+/// Classes that a sweep scans. The value is `true` if it scans only the pages of the class that have marks.
+pub(super) type Scope = BTreeMap<ClassId, bool>;
+
+impl Sweep {
+    /// Returns `true` if all requests are about keys.
+    pub(super) fn is_by_key(&self) -> bool {
+        self.active.iter().all(|active| active.keys.is_some())
+    }
+
+    /// Returns the classes whose rows are scanned.
+    ///
+    /// If all requests are about keys, the key index finds the live objects of classes that find by key. Of such a class
+    /// only pages with marks are scanned, for the registrations that newer ones replaced.
+    pub(super) fn scope(&self, core: &Core) -> Scope {
+        let is_by_key = self.is_by_key();
+        let is_concerned = |class: &Class| {
+            let name = &class.definition.name;
+            self.active.iter().any(|active| match (&active.request.selector, &active.newest) {
+                (_, Some(newest)) => *name == newest.definition.name && class.id < newest.id,
+                (Selector::Class(selected), None) => name == selected,
+                _ => true,
+            })
+        };
+        let classes = core.classes.read();
+        let concerned = classes.iter().filter(|class| is_concerned(class));
+        concerned.map(|class| (class.id, is_by_key && class.finds_by_key())).collect()
+    }
+
+    /// Returns the pages of a shard that are in scope and have rows which were not scanned, with the number of those, in
+    /// ascending order.
+    pub(super) fn unscanned_pages(&self, shard: &Shard, scope: &Scope, now_ms: i64) -> Vec<(PageId, u32)> {
+        let is_about_parked = self.is_about_parked();
+        let mut pages = Vec::new();
+        shard.each_page(&mut |id, page| {
+            let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.marked || !marked_only)
+                && (!is_about_parked || may_be_parked(page, now_ms));
+            let seen = self.seen.get(&id).copied().unwrap_or(0);
+            if in_scope && page.rows > seen {
+                pages.push((id, page.rows - seen));
+            }
+        });
+        pages.sort_unstable();
+        pages
+    }
+
+    /// Returns `true` if the sweep looks only for objects that a hold kept past their time: all its requests are lifted
+    /// holds that let the clock run.
+    fn is_about_parked(&self) -> bool {
+        self.active
+            .iter()
+            .all(|active| active.lifted.as_ref().is_some_and(|hold| hold.terms.kind == HoldKind::Temporary))
+    }
+
+    /// Scans the rest of a shard under its lock, and finishes the shard unless a batch has rows that the sweep waits for.
+    ///
+    /// If much is left, the pages go back to the list instead. Other threads wait for the shard's lock, so they must not
+    /// wait for a long scan.
+    pub(super) fn finish_shard(&mut self, core: &Core, number: usize, now_ms: i64) -> Result<()> {
+        let scope = self.scope(core);
+        let mut shard = core.schedule.lock(number);
+        self.waiting.retain(|page| {
+            usize::from(page.shard) != number
+                || shard.page_mut(*page).is_some_and(|found| !found.is_movable())
+        });
+        let mut left = self.unscanned_pages(&shard, &scope, now_ms);
+        left.retain(|(page, _)| !self.waiting.contains(page));
+        if left.iter().map(|(_, rows)| u64::from(*rows)).sum::<u64>() > ROWS_UNDER_LOCK {
+            self.todo.extend(left.into_iter().map(|(page, _)| page));
+            return Ok(());
+        }
+        for (page, _) in left {
+            self.scan_page(core, &mut shard, page, now_ms)?;
+        }
+        self.find_by_key(core, &mut shard, now_ms)?;
+        if !self.waiting.iter().any(|page| usize::from(page.shard) == number) {
+            self.shards.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// Finds the objects of a shard that requests name by key, and moves them.
+    fn find_by_key(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
+        let mut set = WriteSet::default();
+        let staged = self.stage_moves_by_key(core, shard, &mut set, now_ms);
+        placement::poison_on_gap(core, &set, staged)?;
+        if !set.is_empty() {
+            core.writer.write(set)?;
+        }
+        Ok(())
+    }
+
+    fn stage_moves_by_key(
+        &mut self,
+        core: &Core,
+        shard: &mut Shard,
+        set: &mut WriteSet,
+        now_ms: i64,
+    ) -> Result<()> {
+        for key in self.keys.get(&usize::from(shard.number())).cloned().unwrap_or_default() {
+            let encoded = |id: RegistrationId, row: &Row<'_>| {
+                let mut bytes = Vec::new();
+                row.encode_into(&mut bytes);
+                Ok((id, bytes))
+            };
+            // The lookup runs under the shard's lock: without it, other threads could register the key meanwhile.
+            let Some((id, bytes)) = KeyLookup::of(core, &key)?.live(core, shard, encoded)? else { continue };
+            let (class, row) = (core.classes.get(id.page.class)?, Row::decode(&bytes)?);
+            match shard.page_mut(id.page).map(|page| page.state) {
+                Some(PageState::InBatch | PageState::Reserved)
+                    if self.active.iter().any(|active| active.may_concern(&class, &row)) =>
+                {
+                    self.waiting.insert(id.page);
+                }
+                Some(PageState::Open | PageState::Closed) => {
+                    self.apply_requests(core, shard, set, id, Target::of(&class, id, row), now_ms)?;
+                    if let Some(keys) = self.keys.get_mut(&usize::from(shard.number())) {
+                        keys.remove(&key);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans the rows of a page that were not scanned, and moves the objects of requests. Returns the number of rows
+    /// scanned, at least 1 if the page was skipped.
+    ///
+    /// The caller holds the shard's lock from before the rows are read until the moves are written, so no other thread
+    /// changes them in between.
+    pub(super) fn scan_page(
+        &mut self,
+        core: &Core,
+        shard: &mut Shard,
+        page: PageId,
+        now_ms: i64,
+    ) -> Result<u32> {
+        let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
+        if found.state == PageState::Reserved {
+            // A commit is about to write its rows, and has their old pages.
+            self.waiting.insert(page);
+            return Ok(1);
+        }
+        let from = self.seen.get(&page).copied().unwrap_or(0);
+        let mut set = WriteSet::default();
+        let first = RegistrationId { page, seq: from };
+        let staged = self.stage_moves_of_page(core, shard, &found, first, &mut set, now_ms);
+        if !placement::poison_on_gap(core, &set, staged)? {
+            return Ok(found.rows - from);
+        }
+        if !set.is_empty() {
+            // The write that finishes the sweep makes this one durable as well. A crash before that loses nothing,
+            // because the request still waits and is swept again.
+            core.writer.write(set)?;
+        }
+        // This scan may have put rows of its own behind the scanned ones.
+        let own = self.own.remove(&page).unwrap_or_default();
+        let mut seen = found.rows;
+        while own.contains(&seen) {
+            seen += 1;
+        }
+        self.seen.insert(page, seen);
+        Ok(found.rows - from)
+    }
+
+    /// Stages the moves of a page's rows from `from` on. Returns `false` if the sweep has to wait for the page's batch.
+    fn stage_moves_of_page(
+        &mut self,
+        core: &Core,
+        shard: &mut Shard,
+        found: &Page,
+        from: RegistrationId,
+        set: &mut WriteSet,
+        now_ms: i64,
+    ) -> Result<bool> {
+        let page = from.page;
+        let class = core.classes.get(page.class)?;
+        let marks = if found.marked { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
+        let own = self.own.get(&page).cloned().unwrap_or_default();
+        // If all requests are about keys, the key index finds what lives. Only replaced registrations are left to the scan.
+        let replaced_only = !self.keys.is_empty() && class.finds_by_key();
+        for (key, value) in rows_from(core, page, from.seq)? {
+            let id = schema::parse_row_key(page.class, &key)?;
+            if own.contains(&id.seq) || replaced_only && !marks.contains_key(&id) {
+                continue;
+            }
+            let target = Target::of(&class, id, Row::decode(&value)?);
+            match marks.get(&id) {
+                None if found.state == PageState::InBatch => {
+                    if self.active.iter().any(|active| active.may_concern(&class, &target.row)) {
+                        self.waiting.insert(page);
+                        return Ok(false);
+                    }
+                }
+                None => self.apply_requests(core, shard, set, id, target, now_ms)?,
+                Some(Mark::Replaced) if found.is_movable() => {
+                    self.expedite_replaced(core, shard, set, id, &target, now_ms)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Returns `true` if a page may have objects that a hold kept past their time, or will have them when its batch is done.
+fn may_be_parked(page: &Page, now_ms: i64) -> bool {
+    page.arrivals == Arrivals::Held || page.earliest_ceiling_ms < now_ms || !page.is_movable()
+}
+
+/// Reads the rows of a page from seq `from` on.
+fn rows_from(core: &Core, page: PageId, from: u32) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let end = schema::page_row_range(page).end;
+    let from = schema::row_key(RegistrationId { page, seq: from });
+    kv::collect(&*core.kv, ColumnFamily::Rows(page.class), &(from.to_vec()..end), |key, value| {
+        Ok((key.to_vec(), value.to_vec()))
+    })
+}

@@ -1,0 +1,113 @@
+//! Definition of a class: its promise, which its leaf in the log states, and its local terms.
+
+use sexton_proof::id::ClassId;
+use sexton_proof::leaf::{ClassLeaf, Disposition, Openings, StartRule};
+use sexton_proof::window::{Calendar, Span};
+
+/// Way in which the objects of a class are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Find {
+    /// By key. Registering a live key again replaces the earlier registration.
+    Key,
+    /// Only by the registration id that the host keeps. Registering is faster.
+    None,
+}
+
+impl Find {
+    /// Returns the word for it in a class file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Find::Key => "key",
+            Find::None => "none",
+        }
+    }
+}
+
+/// Definition of one version of a class: the promise, and how it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Name of the class: 1 to 64 of a-z 0-9 - . _, beginning with a letter.
+    pub name: String,
+    /// Span from the start to the floor; `None` if no floor is promised.
+    pub keep: Option<Span>,
+    /// Span from the start to the ceiling; `None` if no ceiling is promised.
+    pub within: Option<Span>,
+    /// IANA time zone in which calendar spans count.
+    pub zone: String,
+    /// Holidays and extra working days, for `within` in working days.
+    pub calendar: Calendar,
+    /// Rule for the start of an object that is registered without one.
+    pub start: StartRule,
+    /// Longest time that the start of an object may stay unknown. Then its start is the registration plus this span.
+    pub max_open: Option<Span>,
+    /// Width of a slot, ms: whole seconds, at least [`SLOT_MIN_MS`](super::SLOT_MIN_MS), at most 366 days.
+    pub slot_ms: u64,
+    /// Time left for the work between slot and ceiling, ms; at most 366 days.
+    pub lead_ms: u64,
+    /// Way in which objects are found.
+    pub find: Find,
+    /// Treatment of an object at its end.
+    pub disposition: Disposition,
+    /// Keeper of the openings of the commitments.
+    pub openings: Openings,
+    /// `true` if deletions go into the feed.
+    pub feed: bool,
+    /// Time for which ended objects are remembered by their key, to recognise copies restored from a backup. At most ten
+    /// years (3,660 days); `None` if they are not remembered.
+    pub remember: Option<Span>,
+}
+
+/// Terms of a class that it does not promise. No leaf states them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalTerms {
+    pub(crate) find: Find,
+    pub(crate) feed: bool,
+    pub(crate) remember: Option<Span>,
+}
+
+impl Definition {
+    /// Returns the terms that no leaf states.
+    pub(crate) fn local(&self) -> LocalTerms {
+        LocalTerms { find: self.find, feed: self.feed, remember: self.remember }
+    }
+
+    /// Returns the leaf that defines version `version` of the class under the number `id`.
+    pub(crate) fn leaf(&self, id: ClassId, version: u32, logged_ms: i64) -> ClassLeaf {
+        ClassLeaf {
+            logged_ms,
+            name: self.name.clone(),
+            id,
+            version,
+            keep: self.keep,
+            within: self.within,
+            zone: self.zone.clone(),
+            calendar: self.calendar.clone(),
+            start: self.start,
+            max_open: self.max_open,
+            slot_ms: self.slot_ms,
+            lead_ms: self.lead_ms,
+            disposition: self.disposition,
+            openings: self.openings,
+        }
+    }
+
+    /// Joins the terms that a leaf states and the local terms.
+    pub(crate) fn from_leaf(leaf: &ClassLeaf, local: LocalTerms) -> Self {
+        Definition {
+            name: leaf.name.clone(),
+            keep: leaf.keep,
+            within: leaf.within,
+            zone: leaf.zone.clone(),
+            calendar: leaf.calendar.clone(),
+            start: leaf.start,
+            max_open: leaf.max_open,
+            slot_ms: leaf.slot_ms,
+            lead_ms: leaf.lead_ms,
+            find: local.find,
+            disposition: leaf.disposition,
+            openings: leaf.openings,
+            feed: local.feed,
+            remember: local.remember,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Legal holds as predicates on objects: the set of all holds, and the holds that cover an object. Pure.
+
+use crate::model::schema::{Flags, Row};
+use crate::model::selector::Selector;
+use crate::model::text::check_text;
+use crate::platform::error::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use sexton_proof::record::{Cause, Reason};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Effect of a hold on the time of the objects that it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldKind {
+    /// Time goes on. When the hold is lifted, an object that is past its time is deleted after the grace.
+    Temporary,
+    /// Time starts again. When the hold is lifted, the promise counts from that instant.
+    Event,
+}
+
+/// Legal hold to be placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewHold {
+    /// Name by which the hold is lifted: 1 to 1,000 bytes. No standing hold may have it.
+    pub name: String,
+    /// Objects that the hold covers.
+    pub selector: Selector,
+    /// Effect on the time of the objects.
+    pub kind: HoldKind,
+    /// Reason for the hold: 1 to 1,000 bytes.
+    pub reason: String,
+    /// Person that places the hold: 1 to 1,000 bytes.
+    pub author: String,
+    /// Instant at which the operator is to review the hold, Unix ms. The hold does not end then.
+    pub review_ms: i64,
+}
+
+/// End of a hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifted {
+    /// Instant at which the hold was lifted, Unix ms.
+    pub at_ms: i64,
+    /// Reason for lifting it.
+    pub reason: String,
+    /// Person that lifted it.
+    pub author: String,
+    /// Grace, ms: time that objects which the hold kept past their ceiling still stay.
+    pub grace_ms: i64,
+    /// `true` once a sweep has found everything that the hold had kept.
+    pub done: bool,
+}
+
+/// Legal hold, standing or lifted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Random id, which the hold's leaf in the log names.
+    #[serde(with = "hex::serde")]
+    pub id: [u8; 16],
+    /// Instant at which the hold was placed, Unix ms.
+    pub placed_ms: i64,
+    /// Terms of the hold.
+    #[serde(flatten)]
+    pub terms: NewHold,
+    /// End of the hold; `None` while it stands.
+    pub lifted: Option<Lifted>,
+}
+
+impl Hold {
+    /// Returns `true` if the hold was not lifted.
+    pub fn stands(&self) -> bool {
+        self.lifted.is_none()
+    }
+
+    /// Returns `true` if the hold still has an effect on the objects that it covers.
+    ///
+    /// A lifted hold still keeps what it had kept, or is to restart, until a sweep has found it. Otherwise an object could
+    /// be deleted without its grace, or at its earlier time.
+    fn has_effect(&self) -> bool {
+        self.lifted.as_ref().is_none_or(|lifted| !lifted.done)
+    }
+
+    /// Returns `true` if the hold keeps an object that its selector covers.
+    fn still_covers(&self, object: Covered<'_>) -> bool {
+        self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
+            _ if lifted.done => false,
+            HoldKind::Temporary => object.parked || object.outlasted(lifted.at_ms),
+            HoldKind::Event => object.parked || object.start_ms < lifted.at_ms,
+        })
+    }
+}
+
+/// Properties of an object by which a hold covers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Covered<'a> {
+    pub(crate) class: &'a str,
+    pub(crate) key: &'a [u8],
+    pub(crate) subject: &'a [u8],
+    pub(crate) start_ms: i64,
+    pub(crate) ceiling_ms: i64,
+    /// `true` if a hold kept the object past its due slot and no lifted hold has released it since.
+    pub(crate) parked: bool,
+    /// `true` if the host deleted the object, or a lifted hold that had kept it past its ceiling released it.
+    pub(crate) already_released: bool,
+}
+
+impl<'a> Covered<'a> {
+    /// Reads the properties from the row of an object in the class named `class`.
+    pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
+        let parked = row.cause == Cause::Held.code();
+        let already_released = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
+        let Row { key, subject, start_ms, ceiling_ms, .. } = *row;
+        Covered { class, key, subject, start_ms, ceiling_ms, parked, already_released }
+    }
+
+    /// Returns `true` if the object's ceiling had passed when a hold on it was lifted at `lifted_ms`.
+    ///
+    /// Such a hold kept the object even if no batch was planned meanwhile, because the engine was off or stopped.
+    pub(crate) fn outlasted(&self, lifted_ms: i64) -> bool {
+        !self.already_released && self.ceiling_ms < lifted_ms
+    }
+}
+
+/// All holds of an engine, standing and lifted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HoldSet {
+    all: BTreeMap<[u8; 16], Hold>,
+    standing: Standing,
+}
+
+/// Ids of the holds that have an effect, indexed by what their selectors name.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    keys: HashMap<Vec<u8>, Vec<[u8; 16]>>,
+    prefixes: HashMap<Vec<u8>, Vec<[u8; 16]>>,
+    prefix_lengths: BTreeSet<usize>,
+    subjects: HashMap<Vec<u8>, Vec<[u8; 16]>>,
+    classes: HashMap<String, Vec<[u8; 16]>>,
+    everything: Vec<[u8; 16]>,
+}
+
+impl HoldSet {
+    /// Adds a hold, or replaces it by its new state.
+    pub(crate) fn insert(&mut self, hold: Hold) {
+        self.all.insert(hold.id, hold);
+        self.standing = Standing::default();
+        for hold in self.all.values().filter(|hold| hold.has_effect()) {
+            self.standing.insert(hold);
+        }
+    }
+
+    /// Returns the standing hold of that name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Hold> {
+        self.all.values().find(|hold| hold.stands() && hold.terms.name == name)
+    }
+
+    /// Returns the hold with this id.
+    pub(crate) fn get(&self, id: &[u8; 16]) -> Option<&Hold> {
+        self.all.get(id)
+    }
+
+    /// Returns all holds, in the order of their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Hold> {
+        self.all.values()
+    }
+
+    /// Returns a hold that covers the object.
+    pub(crate) fn covering(&self, object: Covered<'_>) -> Option<&Hold> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+        self.all.get(self.standing.covering(object, &counts)?)
+    }
+
+    /// Returns `true` if a hold other than `than` covers the object after `than` has released it.
+    pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &[u8; 16]) -> bool {
+        let object = Covered { parked: false, already_released: true, ..object };
+        let counts =
+            |id: &&[u8; 16]| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+        self.standing.covering(object, &counts).is_some()
+    }
+
+    /// Returns `true` if the selector of a hold names a class. Only such a hold can lose an object that changes its class.
+    pub(crate) fn any_on_class(&self) -> bool {
+        !self.standing.classes.is_empty()
+    }
+
+    /// Returns a hold on the class `from` that would no longer cover an object moved to the class `to`.
+    ///
+    /// Another hold that covers the object in `to` does not count, because it may be lifted first.
+    pub(crate) fn left_by(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
+        if !self.any_on_class() || from == to {
+            return None;
+        }
+        let on_class = self.standing.classes.get(from)?.iter().filter_map(|id| self.all.get(id));
+        on_class.into_iter().find(|hold| hold.still_covers(Covered::of(from, row)))
+    }
+
+    /// Returns the end of the longest grace of the lifted holds on an object, Unix ms; `i64::MIN` if there is none.
+    pub(crate) fn grace_until_ms(&self, object: Covered<'_>) -> i64 {
+        let covers = |hold: &&Hold| hold.terms.selector.covers(object.class, object.key, object.subject);
+        let lifted = self.all.values().filter(covers).filter_map(|hold| hold.lifted.as_ref());
+        lifted.map(|lifted| lifted.at_ms.saturating_add(lifted.grace_ms)).max().unwrap_or(i64::MIN)
+    }
+
+    /// Refuses a hold that cannot be placed: with an invalid selector or text, or the name of a standing hold.
+    pub(crate) fn check(&self, new: &NewHold) -> Result<()> {
+        new.selector.check()?;
+        for (what, text) in [("name", &new.name), ("reason", &new.reason), ("author", &new.author)] {
+            check_text(what, text)?;
+        }
+        match self.named(&new.name) {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid(format!(
+                "a hold named {:?} stands already; lift it, or give this one another name",
+                new.name
+            ))),
+        }
+    }
+}
+
+/// Creates the error that `hold` forbids a call; `what` names the failed call.
+pub(crate) fn held(what: &str, hold: &Hold) -> Error {
+    Error::new(
+        ErrorKind::Held,
+        format!("{what}: the legal hold {:?} covers it; lift it first", hold.terms.name),
+    )
+}
+
+impl Standing {
+    fn insert(&mut self, hold: &Hold) {
+        let list = match &hold.terms.selector {
+            Selector::Keys(keys) => {
+                for key in keys {
+                    self.keys.entry(key.clone()).or_default().push(hold.id);
+                }
+                return;
+            }
+            Selector::Prefix(prefix) => {
+                self.prefix_lengths.insert(prefix.len());
+                self.prefixes.entry(prefix.clone()).or_default()
+            }
+            Selector::Subject(subject) => self.subjects.entry(subject.clone()).or_default(),
+            Selector::Class(class) => self.classes.entry(class.clone()).or_default(),
+            Selector::Everything => &mut self.everything,
+        };
+        list.push(hold.id);
+    }
+
+    /// Returns the first hold whose selector covers the object and for which `counts` returns `true`.
+    fn covering(&self, object: Covered<'_>, counts: &dyn Fn(&&[u8; 16]) -> bool) -> Option<&[u8; 16]> {
+        let Covered { class, key, subject, .. } = object;
+        let lists =
+            [Some(&self.everything), self.keys.get(key), self.subjects.get(subject), self.classes.get(class)];
+        let prefixes = self
+            .prefix_lengths
+            .iter()
+            .take_while(|length| **length <= key.len())
+            .filter_map(|length| self.prefixes.get(&key[..*length]));
+        lists.into_iter().flatten().chain(prefixes).flatten().find(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hold(number: u8, selector: Selector) -> Hold {
+        let terms = NewHold {
+            name: number.to_string(),
+            selector,
+            kind: HoldKind::Temporary,
+            reason: "r".into(),
+            author: "a".into(),
+            review_ms: 0,
+        };
+        Hold { id: [number; 16], placed_ms: 0, terms, lifted: None }
+    }
+
+    fn selectors() -> impl Strategy<Value = Selector> {
+        let short = || proptest::collection::vec(0_u8..3, 1..4);
+        prop_oneof![
+            proptest::collection::vec(short(), 1..3).prop_map(Selector::Keys),
+            short().prop_map(Selector::Prefix),
+            short().prop_map(Selector::Subject),
+            prop_oneof![Just("a"), Just("b")].prop_map(|name| Selector::Class(name.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn set_covers_exactly_what_a_standing_hold_covers(
+            holds in proptest::collection::vec((selectors(), any::<bool>()), 0..6),
+            key in proptest::collection::vec(0_u8..3, 1..5),
+            subject in proptest::collection::vec(0_u8..3, 0..4),
+        ) {
+            let mut set = HoldSet::default();
+            for (number, (selector, lifted)) in (0_u8..).zip(&holds) {
+                let mut hold = hold(number, selector.clone());
+                set.insert(hold.clone());
+                if *lifted {
+                    let (at_ms, grace_ms, done) = (0, 0, true);
+                    hold.lifted = Some(Lifted { at_ms, reason: "r".into(), author: "a".into(), grace_ms, done });
+                    set.insert(hold);
+                }
+            }
+            for class in ["a", "c"] {
+                let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
+                let object = Covered {
+                    class,
+                    key: &key,
+                    subject: &subject,
+                    start_ms: 0,
+                    ceiling_ms: 0,
+                    parked: false,
+                    already_released: false,
+                };
+                let found = set.covering(object);
+                prop_assert_eq!(found.is_some(), naive);
+                prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Pure structures and rules: classes, holds, requests, wheels and guards, and the layout of every stored key and value.
+//!
+//! Nothing in this layer performs I/O, reads a clock or takes a lock.
+
+pub(crate) mod alarm;
+pub(crate) mod breaker;
+pub(crate) mod class;
+pub(crate) mod clock_guard;
+pub(crate) mod hold;
+pub(crate) mod request;
+pub(crate) mod request_rules;
+pub(crate) mod schema;
+pub(crate) mod selector;
+pub(crate) mod text;
+pub(crate) mod wheel;

@@ -1,0 +1,130 @@
+//! Requests: erasures, closing down, applied classes and lifted holds. Their objects have to be found by a sweep.
+//!
+//! These are plain records. `model/request_rules.rs` says what a request makes of a row, and
+//! `governance/sweep/` carries requests out.
+
+use crate::model::selector::Selector;
+use serde::{Deserialize, Serialize};
+use sexton_proof::id::ClassId;
+use sexton_proof::window::{Span, Unit};
+
+/// Span within which an immediate erasure is to be answered: one second, the shortest span there is.
+pub const AT_ONCE: Span = Span { count: 1, unit: Unit::Seconds };
+
+/// Kind of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum RequestKind {
+    /// Erasure: the objects are deleted before their ceiling, as soon as their floor has passed.
+    Erase,
+    /// Closing down of a class or of everything: the objects are deleted before their ceiling, with the notice of one
+    /// slot.
+    Close,
+    /// Applied class: objects of earlier versions of a class fall under its newest version.
+    Apply {
+        /// Number of the newest version.
+        class: ClassId,
+    },
+    /// Lifted hold: the objects that the hold kept are deleted.
+    Lift {
+        /// Id of the hold.
+        #[serde(with = "hex::serde")]
+        hold: [u8; 16],
+    },
+}
+
+/// Progress of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestState {
+    /// The request can still be cancelled, or a sweep is looking for its objects.
+    Waiting,
+    /// The sweep has found every object that the request concerns.
+    Found,
+    /// All objects of the request have ended.
+    Finished,
+    /// The request was cancelled in time.
+    Cancelled,
+}
+
+/// Request of an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Number of the request, from 1.
+    pub number: u32,
+    /// Kind of the request.
+    #[serde(flatten)]
+    pub kind: RequestKind,
+    /// Objects that the request is about.
+    pub selector: Selector,
+    /// Reason that the author gave.
+    pub reason: String,
+    /// Person that recorded the request.
+    pub author: String,
+    /// Instant at which the request was received, Unix ms.
+    pub received_ms: i64,
+    /// Instant until which the request can be cancelled and from which a sweep looks for its objects, Unix ms.
+    pub ready_ms: i64,
+    /// Instant by which an erasure is to be answered, Unix ms; `None` if none was promised.
+    #[serde(rename = "due_ms")]
+    pub answer_by_ms: Option<i64>,
+    /// Progress of the request.
+    pub state: RequestState,
+    /// Instant of the last change of `state`, Unix ms.
+    pub changed_ms: i64,
+    /// Number of objects that the request concerns.
+    pub objects: u64,
+}
+
+impl Request {
+    /// Returns `true` if a sweep is to look for the objects of the request.
+    pub(crate) fn is_ready(&self, now_ms: i64) -> bool {
+        self.state == RequestState::Waiting && self.ready_ms <= now_ms
+    }
+
+    /// Returns `true` for an immediate erasure: one that cannot be cancelled and is to be answered within [`AT_ONCE`].
+    pub fn is_immediate(&self) -> bool {
+        let at_once_ms = self.received_ms.saturating_add(AT_ONCE.exact_ms().unwrap_or(0));
+        self.kind == RequestKind::Erase
+            && self.ready_ms == self.received_ms
+            && self.answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms <= at_once_ms)
+    }
+
+    /// Returns `true` if the request is neither finished nor cancelled.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, RequestState::Waiting | RequestState::Found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alarm::{Alarm, AlarmCause};
+
+    /// Names of fields in the index stay when a Rust field gets another name.
+    #[test]
+    fn stored_json_keeps_its_field_names() {
+        let request = Request {
+            number: 3,
+            kind: RequestKind::Erase,
+            selector: Selector::Class("logs".into()),
+            reason: "r".into(),
+            author: "a".into(),
+            received_ms: 1,
+            ready_ms: 2,
+            answer_by_ms: Some(4),
+            state: RequestState::Waiting,
+            changed_ms: 1,
+            objects: 0,
+        };
+        let stored = "{\"number\":3,\"kind\":\"erase\",\"selector\":{\"class\":\"logs\"},\"reason\":\"r\",\"author\":\"a\",\
+            \"received_ms\":1,\"ready_ms\":2,\"due_ms\":4,\"state\":\"waiting\",\"changed_ms\":1,\"objects\":0}";
+        assert_eq!(serde_json::to_string(&request).unwrap(), stored);
+        let alarm = Alarm { id: [7; 16], cause: AlarmCause::Clock, raised_ms: 5, message: "m".into() };
+        let stored = format!(
+            "{{\"id\":\"{}\",\"cause\":\"clock\",\"raised_ms\":5,\"sentence\":\"m\"}}",
+            "07".repeat(16)
+        );
+        assert_eq!(serde_json::to_string(&alarm).unwrap(), stored);
+    }
+}

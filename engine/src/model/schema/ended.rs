@@ -1,0 +1,63 @@
+//! Keys and values of the column family `ended`: ended objects that their class remembers.
+
+use super::{FINGERPRINT_BYTES, Reader};
+use crate::platform::error::{Error, Result};
+use sexton_proof::id::{ClassId, RegistrationId};
+use sexton_proof::record::{Method, Reason};
+use std::ops::Range;
+
+/// Record of an ended object, kept for as long as its class remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Last registration of the object.
+    pub id: RegistrationId,
+    /// Method by which the object ended.
+    pub method: Method,
+    /// Reason for which the object ended.
+    pub reason: Reason,
+    /// Instant from which the promise counted, Unix ms.
+    pub start_ms: i64,
+    /// Instant at which the end was known, Unix ms.
+    pub time_ms: i64,
+    /// Instant until which this record is kept, Unix ms.
+    pub until_ms: i64,
+}
+
+impl Ended {
+    /// Encodes the value; the key is [`ended_key`].
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = self.id.to_bytes().to_vec();
+        out.extend_from_slice(&[self.method.code(), self.reason.code()]);
+        for ms in [self.start_ms, self.time_ms, self.until_ms] {
+            out.extend_from_slice(&ms.to_be_bytes());
+        }
+        out
+    }
+
+    /// Decodes a value made by [`Ended::encode`].
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let read = |r: &mut Reader<'_>| {
+            let id = RegistrationId::from_bytes(&r.array()?);
+            let [method, reason] = r.array()?;
+            let (method, reason) = (Method::from_code(method)?, Reason::from_code(reason)?);
+            let (start_ms, time_ms, until_ms) = (r.i64()?, r.i64()?, r.i64()?);
+            r.0.is_empty().then_some(Ended { id, method, reason, start_ms, time_ms, until_ms })
+        };
+        read(&mut Reader(bytes)).ok_or_else(|| Error::corrupt("what is remembered of an object is malformed"))
+    }
+
+    /// Class version in which the object ended.
+    pub(crate) fn class(&self) -> ClassId {
+        self.id.page.class
+    }
+}
+
+/// Returns the key of a record: its bucket of time, and the keyed hash of the object's key.
+pub(crate) fn ended_key(bucket: u32, fingerprint: &[u8; FINGERPRINT_BYTES]) -> Vec<u8> {
+    [&bucket.to_be_bytes()[..], fingerprint].concat()
+}
+
+/// Returns the range of the keys of all records in buckets before `bucket`.
+pub(crate) fn ended_range(bucket: u32) -> Range<Vec<u8>> {
+    Vec::new()..bucket.to_be_bytes().to_vec()
+}

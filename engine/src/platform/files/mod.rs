@@ -1,0 +1,56 @@
+//! The seam to the files beside the index: evidence, published tiles, keys and the head.
+//!
+//! Each file is written whole and replaced atomically.
+
+use crate::platform::error::Result;
+
+pub mod disk;
+pub mod memory;
+
+/// Read permission of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All users may read the file (mode 0644 in folders of mode 0755): what is published.
+    Public,
+    /// Only the owner may read the file (mode 0600 in folders of mode 0700): keys and openings.
+    Private,
+}
+
+/// File to be written.
+#[derive(Clone, Debug)]
+pub struct NewFile<'a> {
+    /// Path below the root.
+    pub path: String,
+    /// Content, as chunks that follow one another.
+    pub chunks: Vec<&'a [u8]>,
+    /// Read permission.
+    pub access: Access,
+}
+
+/// Files below one root, named by relative paths with `/` between the components.
+pub trait Files: Send + Sync {
+    /// Replaces the file at `path` by `bytes`, and creates folders as needed.
+    ///
+    /// After `Ok`, the content survives a power failure. After `Err`, the file has its old content or the new one, never a
+    /// mixture. No two threads replace one path at once.
+    fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
+
+    /// Replaces several files, in no particular order.
+    ///
+    /// After `Ok`, all of them survive a power failure. After `Err`, each has its old content or the new one. An
+    /// implementation may let one wait for the disk serve all.
+    fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        files.iter().try_for_each(|file| self.replace(&file.path, &file.chunks.concat(), file.access))
+    }
+
+    /// Removes the file at `path`, or the folder with its content. A no-op if there is none.
+    ///
+    /// Not durable: a power failure may bring the file back.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Returns the free space of the file system, bytes.
+    fn free_bytes(&self) -> Result<u64>;
+
+    /// Returns the content of the file at `path`; `None` if there is no such file.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+}

@@ -1,0 +1,208 @@
+//! The seam to the ordered store of bytes that holds the index.
+//!
+//! [`Kv`] has eleven methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other six let
+//! an index on disk write sorted runs, make column families, and free the space of what is void. An implementation that
+//! keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
+
+use crate::platform::error::Result;
+use sexton_proof::id::ClassId;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+pub mod memory;
+pub mod rocks;
+mod write_set;
+
+pub use write_set::{WriteOp, WriteSet};
+
+/// Separate ordered key space of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ColumnFamily {
+    /// Shape, numbers, classes, intents, pages, holds, requests and alarms.
+    Meta,
+    /// Entries of the transparency log, and the hashes of its complete subtrees.
+    Log,
+    /// Records of settled pages.
+    Settled,
+    /// Marks of registrations that were replaced or moved and whose row waits for its page to settle.
+    Marks,
+    /// Runs of the key index: from the keyed hash of an object's key to its registration.
+    Locator,
+    /// Entries of the key index that are in no run yet.
+    Pending,
+    /// Objects of each erasure.
+    RequestObjects,
+    /// Deletions that third parties are still to be told of.
+    Feed,
+    /// Ended objects by the keyed hash of their key, to recognise copies restored from a backup.
+    Ended,
+    /// Rows of one class version.
+    Rows(ClassId),
+}
+
+impl ColumnFamily {
+    /// All column families except those of class versions.
+    pub(crate) const FIXED: [ColumnFamily; 9] = [
+        ColumnFamily::Meta,
+        ColumnFamily::Log,
+        ColumnFamily::Settled,
+        ColumnFamily::Marks,
+        ColumnFamily::Locator,
+        ColumnFamily::Pending,
+        ColumnFamily::RequestObjects,
+        ColumnFamily::Feed,
+        ColumnFamily::Ended,
+    ];
+
+    /// Prefix of the names of the column families of class versions.
+    pub(crate) const ROWS_PREFIX: &str = "class-";
+
+    /// Returns the name on disk. It never changes, even if the Rust name does.
+    pub(crate) fn name(self) -> String {
+        match self {
+            ColumnFamily::Meta => "meta".into(),
+            ColumnFamily::Log => "log".into(),
+            ColumnFamily::Settled => "settled".into(),
+            ColumnFamily::Marks => "marks".into(),
+            ColumnFamily::Locator => "locator".into(),
+            ColumnFamily::Pending => "notes".into(),
+            ColumnFamily::RequestObjects => "items".into(),
+            ColumnFamily::Feed => "feed".into(),
+            ColumnFamily::Ended => "ended".into(),
+            ColumnFamily::Rows(class) => format!("{}{class}", Self::ROWS_PREFIX),
+        }
+    }
+}
+
+/// Direction of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// From the first key of the range.
+    Ascending,
+    /// From the last key of the range.
+    Descending,
+}
+
+/// Visitor of a scan: called with key and value of each entry. `Break` ends the scan.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Visitor of a scan of several ranges: called with the index of the range, and key and value of each entry. `Break` ends
+/// the scan.
+pub type VisitEach<'a> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Sorted run: keys in ascending order. `true` adds a key, `false` removes it.
+pub type Run<'a> = dyn Iterator<Item = (RunKey, bool)> + 'a;
+
+/// Key of [`ColumnFamily::Locator`]: a prefix and a registration id.
+pub type RunKey = [u8; LOCATOR_PREFIX + 20];
+
+/// Predicate on keys: `true` if no reader needs the entry of this key.
+pub type IsVoid = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// Bytes of a key of [`ColumnFamily::Locator`] by which it is looked up. A lookup always has all of them, so that a filter
+/// can tell which keys do not exist.
+pub const LOCATOR_PREFIX: usize = 16;
+
+/// Ordered store of bytes.
+///
+/// All methods may be called by several threads at once.
+pub trait Kv: Send + Sync {
+    /// Returns the value of `key`; `None` if the key does not exist.
+    fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Calls `visit` for the entries of `range`, over one consistent view.
+    fn scan(
+        &self,
+        family: ColumnFamily,
+        range: Range<&[u8]>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<()>;
+
+    /// Calls `visit` for the entries of several ranges in ascending order, over one consistent view of all of them.
+    ///
+    /// The ranges ascend and do not overlap. In [`ColumnFamily::Locator`], all keys of a range begin with the same
+    /// [`LOCATOR_PREFIX`] bytes.
+    fn scan_each(
+        &self,
+        family: ColumnFamily,
+        ranges: &[Range<Vec<u8>>],
+        visit: &mut VisitEach<'_>,
+    ) -> Result<()>;
+
+    /// Applies the whole set or nothing.
+    ///
+    /// After `Ok`, every reader sees it, and it survives the end of the process. It survives a power failure after the next
+    /// [`Kv::sync`]. After `Err`, the caller cannot know if it was applied.
+    fn write(&self, set: WriteSet) -> Result<()>;
+
+    /// Makes all earlier writes durable.
+    ///
+    /// After `Ok`, they survive a power failure. After `Err`, the caller cannot know.
+    fn sync(&self) -> Result<()>;
+
+    /// Adds or removes the keys of a run, at least one, without values. Bypasses the write-ahead log (WAL), so a key costs
+    /// little.
+    ///
+    /// After `Ok`, every reader sees the run and it survives a power failure. Earlier writes may not. After `Err`, the caller
+    /// cannot know if it was applied.
+    fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()>;
+
+    /// Allows the store to drop the entries of `family` for which `is_void` returns `true`, at any later time.
+    ///
+    /// [`Kv::purge`] then removes those in its range, except what an earlier compaction is still writing. Returns `true` if
+    /// a purge is worth its cost: more than half of the entries are void, given `live` entries that are not.
+    fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool>;
+
+    /// Creates the column family of a class version. A no-op if it exists.
+    fn create_rows(&self, class: ClassId) -> Result<()>;
+
+    /// Frees the disk space of key ranges whose content is void for every reader.
+    ///
+    /// It may leave some of the space. It may bring back entries of these ranges that a range deletion had hidden.
+    fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
+
+    /// Removes from the files what was deleted or replaced in `range` before.
+    ///
+    /// Costs reading and writing the content of the range, and a flush. Several threads may purge at once.
+    fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()>;
+
+    /// Waits until no file contains what was purged before, WAL files included. Costs a flush of all column families.
+    ///
+    /// # Errors
+    /// `Busy` if a reader still needs an older file. What was purged may then still be in it.
+    fn finish_purge(&self) -> Result<()>;
+}
+
+/// Scans in ascending order with a visitor that can fail. The first failure ends the scan and is returned.
+pub(crate) fn try_scan(
+    kv: &dyn Kv,
+    family: ColumnFamily,
+    range: &Range<Vec<u8>>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut result = Ok(());
+    kv.scan(family, &range.start..&range.end, Order::Ascending, &mut |key, value| match visit(key, value) {
+        Ok(next) => next,
+        Err(error) => {
+            result = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    result
+}
+
+/// Collects the entries of a range, as `read` decodes them. Stops at the first failure.
+pub(crate) fn collect<T>(
+    kv: &dyn Kv,
+    family: ColumnFamily,
+    range: &Range<Vec<u8>>,
+    mut read: impl FnMut(&[u8], &[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    try_scan(kv, family, range, |key, value| {
+        all.push(read(key, value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(all)
+}

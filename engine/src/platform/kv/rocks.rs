@@ -1,0 +1,494 @@
+//! The index on disk: RocksDB. Only this file names it.
+
+use super::{ColumnFamily, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
+use crate::platform::error::{Error, ErrorKind, Result};
+use parking_lot::{Mutex, RwLock};
+use rocksdb::compaction_filter::{CompactionFilter, Decision};
+use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
+use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
+    DBWithThreadMode, FlushOptions, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions,
+    SliceTransform, SstFileWriter, WriteBatch, WriteOptions,
+};
+use sexton_proof::id::ClassId;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, OsString};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+type Db = DBWithThreadMode<MultiThreaded>;
+
+/// Caps of what RocksDB uses, in bytes or files.
+#[derive(Clone, Debug)]
+pub struct RocksOptions {
+    /// Block cache of all column families, bytes: uncompressed blocks, indexes and filters.
+    pub cache_bytes: usize,
+    /// Memtable of a column family, bytes. A column family has at most three memtables at once.
+    pub write_buffer_bytes: usize,
+    /// All files of the write-ahead log (WAL), bytes. Beyond it, the column family that needs the oldest file is flushed.
+    pub wal_bytes: u64,
+    /// Target size of a table file, bytes.
+    pub file_bytes: u64,
+    /// Number of open files.
+    pub open_files: i32,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        RocksOptions {
+            cache_bytes: 128 << 20,
+            write_buffer_bytes: 64 << 20,
+            wal_bytes: 512 << 20,
+            file_bytes: 64 << 20,
+            open_files: 1_000,
+        }
+    }
+}
+
+/// Index in a RocksDB folder. One process at a time may open it.
+pub struct RocksKv {
+    db: Db,
+    path: PathBuf,
+    /// Names of all column families.
+    names: Mutex<Vec<String>>,
+    families: Options,
+    locator: Options,
+    /// Predicate of the entries that compactions of the locator drop.
+    void: Arc<RwLock<Option<IsVoid>>>,
+    /// Number of the next file with a run.
+    runs: AtomicU64,
+}
+
+/// Ending of a file with a run that is not yet part of the index.
+const RUN: &str = "run";
+/// Number of checks if compacted files are gone, and the time between two checks.
+const DELETION_CHECKS: u32 = 3_000;
+const DELETION_CHECK: Duration = Duration::from_millis(10);
+/// Number of checks after which another flush is made.
+const CHECKS_PER_FLUSH: u32 = 100;
+/// Key that is deleted in the column family `default`, which holds nothing, so that there is something to flush.
+const FLUSH_KEY: &[u8] = b"mark";
+/// Number of void entries that are not worth a purge, however few entries are live.
+const VOID_MIN: u64 = 1 << 12;
+
+/// Creates the error of a failed call of RocksDB; `what` is the verb phrase of the message.
+fn failed(what: &str, error: rocksdb::Error) -> Error {
+    let kind = match error.kind() {
+        rocksdb::ErrorKind::Corruption => ErrorKind::Corrupt,
+        rocksdb::ErrorKind::Busy | rocksdb::ErrorKind::TryAgain => ErrorKind::Busy,
+        _ if error.as_ref().contains("No space left") => ErrorKind::Full,
+        // This or another process has the folder open.
+        _ if error.as_ref().contains("/LOCK: ") => ErrorKind::Busy,
+        _ => ErrorKind::Io,
+    };
+    Error::with_source(kind, format!("the index could not {what}"), error)
+}
+
+/// Returns `true` if a folder contains table files or WAL files.
+fn holds_data(path: &Path) -> bool {
+    let data = |name: &Path| name.extension().is_some_and(|ending| ending == "sst" || ending == "log");
+    path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| data(&entry.path())))
+}
+
+/// Removes files with runs that a crash kept from becoming part of the index.
+fn remove_leftover_runs(path: &Path) -> Result<()> {
+    let cannot = |e| Error::io(format!("cannot clear {} of runs left over", path.display()), e);
+    for entry in path.read_dir().map_err(cannot)? {
+        let file = entry.map_err(cannot)?.path();
+        if file.extension().is_some_and(|ending| ending == RUN) {
+            fs::remove_file(&file).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns a key before `to` with no key of the index between both; `None` if no key is before `to`.
+///
+/// `DeleteFilesInRange` includes the end of its range. Given the first row of a live page, it would drop the file whose last
+/// row this is.
+fn last_before(to: &[u8]) -> Option<Vec<u8>> {
+    let (last, head) = to.split_last()?;
+    let mut before = head.to_vec();
+    if let Some(smaller) = last.checked_sub(1) {
+        before.push(smaller);
+        before.extend_from_slice(&[0xff; 32]);
+    }
+    Some(before)
+}
+
+fn database_options(options: &RocksOptions) -> Options {
+    let mut db = Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    // The default, PointInTime, stops at a corrupt record in the middle of the WAL and silently discards synced commits
+    // behind it. Only an unfinished tail may be dropped. Anything else is refused.
+    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db.set_track_and_verify_wals_in_manifest(true);
+    db.set_max_total_wal_size(options.wal_bytes);
+    db.set_max_open_files(options.open_files);
+    db.set_keep_log_file_num(5);
+    // One job flushes and three compact. `reclaim` uses two of them, so that other compactions still make progress.
+    db.set_max_background_jobs(4);
+    // The locator is one column family and can be most of what `reclaim` has compacted. Two threads share its keys.
+    db.set_max_subcompactions(2);
+    db
+}
+
+fn table_options(cache: &Cache) -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_block_size(16 << 10);
+    table.set_bloom_filter(10.0, false);
+    table
+}
+
+fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table_options(cache));
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_write_buffer_size(options.write_buffer_bytes);
+    family.set_max_write_buffer_number(3);
+    // The first sorted level is as large as level 0 when it is compacted: four memtables, as in RocksDB's defaults.
+    family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
+    family.set_target_file_size_base(options.file_bytes);
+    family
+}
+
+/// Returns the options of the locator.
+///
+/// Most of its lookups are for keys that do not exist. Filters over the lookup prefix answer them before any seek. Its keys
+/// are hashes, which do not compress.
+fn locator_options(
+    options: &RocksOptions,
+    families: &Options,
+    cache: &Cache,
+    void: &Arc<RwLock<Option<IsVoid>>>,
+) -> Options {
+    let mut family = families.clone();
+    let mut table = table_options(cache);
+    table.set_whole_key_filtering(false);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    family.set_block_based_table_factory(&table);
+    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(LOCATOR_PREFIX));
+    family.set_compression_type(DBCompressionType::None);
+    // A filter is cached as a whole. One that is larger than a shard of the cache (there are up to 64) would be read again
+    // each time.
+    family.set_target_file_size_base(options.file_bytes.min(8 << 20));
+    family.set_compaction_filter_factory(VoidFilters(Arc::clone(void)));
+    family
+}
+
+/// Factory of compaction filters that drop void entries.
+///
+/// Each compaction thread gets a copy of the present predicate, so that it takes no shared lock for every entry. What is
+/// void stays void, so an older predicate only drops less. Several threads may be in `create` at once, so it changes nothing.
+struct VoidFilters(Arc<RwLock<Option<IsVoid>>>);
+
+struct VoidFilter(Option<IsVoid>);
+
+const VOID_FILTER: &CStr = c"void";
+
+impl CompactionFilterFactory for VoidFilters {
+    type Filter = VoidFilter;
+
+    fn create(&mut self, _context: CompactionFilterContext) -> VoidFilter {
+        VoidFilter(self.0.read().clone())
+    }
+
+    fn name(&self) -> &CStr {
+        VOID_FILTER
+    }
+}
+
+impl CompactionFilter for VoidFilter {
+    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
+        match &self.0 {
+            Some(is_void) if is_void(key) => Decision::Remove,
+            _ => Decision::Keep,
+        }
+    }
+
+    fn name(&self) -> &CStr {
+        VOID_FILTER
+    }
+}
+
+impl RocksKv {
+    /// Opens the index in the folder `path`, and creates it if the folder holds none.
+    ///
+    /// # Errors
+    /// `Busy` if another process has it open, `Corrupt` if its files contradict themselves, `Full` or `Io` otherwise.
+    pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
+        let database = database_options(options);
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let families = family_options(options, &cache);
+        let void = Arc::default();
+        let locator = locator_options(options, &families, &cache, &void);
+        let mut names: Vec<String> = ColumnFamily::FIXED.into_iter().map(ColumnFamily::name).collect();
+        names.push("default".into());
+        if path.join("CURRENT").exists() {
+            let there = Db::list_cf(&database, path)
+                .map_err(|e| failed(&format!("be read in {}", path.display()), e))?;
+            names.extend(there.into_iter().filter(|n| n.starts_with(ColumnFamily::ROWS_PREFIX)));
+        } else if holds_data(path) {
+            // RocksDB would create a new index here and delete the files that it does not know.
+            return Err(Error::corrupt(format!(
+                "the index in {} lacks its file CURRENT; put it back, or see Backups in docs/operations.md",
+                path.display()
+            )));
+        }
+        let locator_name = ColumnFamily::Locator.name();
+        let options_of = |family: &str| if family == locator_name { &locator } else { &families };
+        let descriptors =
+            names.iter().map(|name| ColumnFamilyDescriptor::new(name, options_of(name).clone()));
+        let db = Db::open_cf_descriptors(&database, path, descriptors)
+            .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
+        remove_leftover_runs(path)?;
+        let (path, names) = (path.to_owned(), Mutex::new(names));
+        Ok(RocksKv { db, path, names, families, locator, void, runs: AtomicU64::new(0) })
+    }
+
+    /// Returns the names of the index's files with this ending.
+    fn files_with(&self, ending: &str) -> Result<BTreeSet<OsString>> {
+        let cannot = |e| Error::io(format!("cannot read {}", self.path.display()), e);
+        let entries = self.path.read_dir().map_err(cannot)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(cannot));
+        names
+            .filter(|name| name.as_ref().map_or(true, |n| Path::new(n).extension() == Some(ending.as_ref())))
+            .collect()
+    }
+
+    /// Returns the number of failed flushes and compactions. The call for a compaction returns no error of its own.
+    fn background_errors(&self) -> Result<u64> {
+        let errors = self.db.property_int_value(BACKGROUND_ERRORS).map_err(|e| failed("be asked", e))?;
+        Ok(errors.unwrap_or(0))
+    }
+
+    /// Flushes all memtables and begins a new WAL file.
+    ///
+    /// Only a flush ends a WAL file, so [`FLUSH_KEY`] makes sure that there is something to flush. It comes last, so that no
+    /// other flush of this call is under way.
+    fn flush_all(&self) -> Result<()> {
+        let names = self.names.lock().clone();
+        let families: Vec<_> = names.iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        let families: Vec<_> = families.iter().collect();
+        let flushed = self
+            .db
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .and_then(|()| self.db.delete(FLUSH_KEY))
+            .and_then(|()| self.db.flush());
+        flushed.map_err(|e| failed("be flushed", e))
+    }
+
+    /// Returns the names of the table files that are part of the index.
+    fn live_tables(&self) -> Result<BTreeSet<OsString>> {
+        let live = self.db.live_files().map_err(|e| failed("be listed", e))?;
+        Ok(live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect())
+    }
+
+    /// Returns the handle of a column family.
+    fn family(&self, family: ColumnFamily) -> Result<Arc<BoundColumnFamily<'_>>> {
+        let name = family.name();
+        self.db
+            .cf_handle(&name)
+            .ok_or_else(|| Error::corrupt(format!("the index has no column family {name}")))
+    }
+}
+
+impl Kv for RocksKv {
+    fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf(&self.family(family)?, key).map_err(|e| failed("be read", e))
+    }
+
+    fn scan(
+        &self,
+        family: ColumnFamily,
+        range: Range<&[u8]>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<()> {
+        if range.start >= range.end {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        // Without both bounds, a seek would walk over the delete markers of neighbouring ranges.
+        options.set_iterate_lower_bound(range.start);
+        options.set_iterate_upper_bound(range.end);
+        // A range may span many prefixes.
+        options.set_total_order_seek(true);
+        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        match order {
+            Order::Ascending => entries.seek_to_first(),
+            Order::Descending => entries.seek_to_last(),
+        }
+        while let Some((key, value)) = entries.item() {
+            if visit(key, value).is_break() {
+                return Ok(());
+            }
+            match order {
+                Order::Ascending => entries.next(),
+                Order::Descending => entries.prev(),
+            }
+        }
+        entries.status().map_err(|e| failed("be scanned", e))
+    }
+
+    fn scan_each(
+        &self,
+        family: ColumnFamily,
+        ranges: &[Range<Vec<u8>>],
+        visit: &mut VisitEach<'_>,
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(&first.start[..]);
+        options.set_iterate_upper_bound(&last.end[..]);
+        let by_prefix = family == ColumnFamily::Locator;
+        options.set_total_order_seek(!by_prefix);
+        options.set_prefix_same_as_start(by_prefix);
+        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        for (at, range) in ranges.iter().enumerate() {
+            // If ranges are adjacent, the cursor is already at the next one.
+            if by_prefix || entries.key().is_none_or(|key| key < &range.start[..]) {
+                entries.seek(&range.start);
+            }
+            while let Some((key, value)) = entries.item().filter(|(key, _)| *key < &range.end[..]) {
+                if visit(at, key, value).is_break() {
+                    return Ok(());
+                }
+                entries.next();
+            }
+            entries.status().map_err(|e| failed("be scanned", e))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, set: WriteSet) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        let mut current: Option<(ColumnFamily, Arc<BoundColumnFamily<'_>>)> = None;
+        let mut deletes_ranges = false;
+        for (family, op) in set.ops() {
+            let handle = match &current {
+                Some((named, handle)) if *named == family => handle,
+                _ => &current.insert((family, self.family(family)?)).1,
+            };
+            match op {
+                WriteOp::Put(key, value) => batch.put_cf(handle, key, value),
+                WriteOp::Delete(key) => batch.delete_cf(handle, key),
+                WriteOp::DeleteRange(from, to) => {
+                    deletes_ranges = true;
+                    batch.delete_range_cf(handle, from, to);
+                }
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(false);
+        // The rows of a set ascend and are close together, so each is sought from the position of the last one. Never with
+        // range deletions: RocksDB 11.8 takes the position of a range deletion, which is in another list, for that of a row
+        // (as in its issue 5118), and the row is lost.
+        options.set_memtable_insert_hint_per_batch(!deletes_ranges);
+        self.db.write_opt(batch, &options).map_err(|e| failed("be written", e))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.db.flush_wal(true).map_err(|e| failed("be synced", e))
+    }
+
+    fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()> {
+        let options = if family == ColumnFamily::Locator { &self.locator } else { &self.families };
+        let file = self.path.join(format!("{}.{RUN}", self.runs.fetch_add(1, Ordering::Relaxed)));
+        let mut writer = SstFileWriter::create(options);
+        let written = writer.open(&file).and_then(|()| {
+            for (key, is_there) in keys {
+                if is_there { writer.put(key, [])? } else { writer.delete(key)? }
+            }
+            // This fsyncs the file.
+            writer.finish()
+        });
+        written.map_err(|e| failed("write a run", e))?;
+        let mut ingestion = IngestExternalFileOptions::default();
+        ingestion.set_move_files(true);
+        self.db
+            .ingest_external_file_cf_opts(&self.family(family)?, &ingestion, vec![file])
+            .map_err(|e| failed("take in a run", e))
+    }
+
+    fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool> {
+        *self.void.write() = Some(is_void);
+        let handle = self.family(family)?;
+        let all = self
+            .db
+            .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
+            .map_err(|e| failed("be sized up", e))?;
+        Ok(all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)))
+    }
+
+    fn create_rows(&self, class: ClassId) -> Result<()> {
+        let name = ColumnFamily::Rows(class).name();
+        if self.db.cf_handle(&name).is_some() {
+            return Ok(());
+        }
+        self.db
+            .create_cf(&name, &self.families)
+            .map_err(|e| failed(&format!("create the column family {name}"), e))?;
+        self.names.lock().push(name);
+        Ok(())
+    }
+
+    fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+        let handle = self.family(family)?;
+        for (from, to) in ranges {
+            let Some(last) = last_before(to).filter(|last| from <= last) else { continue };
+            self.db
+                .delete_file_in_range_cf(&handle, from, &last)
+                .map_err(|e| failed("drop the files of settled pages", e))?;
+        }
+        Ok(())
+    }
+
+    fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()> {
+        let (family, errors) = (self.family(family)?, self.background_errors()?);
+        self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
+        self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
+        if self.background_errors()? == errors {
+            return Ok(());
+        }
+        let why = "the index could not compact some of its files, so what ended may still be in them; index/LOG says why, \
+                   and the next call tries again";
+        Err(Error::new(ErrorKind::Io, why))
+    }
+
+    fn finish_purge(&self) -> Result<()> {
+        let logs = self.files_with("log")?;
+        self.flush_all()?;
+        let tables: BTreeSet<OsString> =
+            self.files_with("sst")?.difference(&self.live_tables()?).cloned().collect();
+        for check in 1..=DELETION_CHECKS {
+            let live = self.live_tables()?;
+            let mut replaced = tables.difference(&live);
+            let (logs_now, tables_now) = (self.files_with("log")?, self.files_with("sst")?);
+            if logs_now.is_disjoint(&logs) && !replaced.any(|table| tables_now.contains(table)) {
+                return Ok(());
+            }
+            thread::sleep(DELETION_CHECK);
+            if check % CHECKS_PER_FLUSH == 0 {
+                // Two things wait for the next flush, which never comes in an idle index. A column family that was being
+                // flushed while another flush met it keeps a WAL file in which it has nothing left (RocksDB's
+                // `SwitchMemtable` moves on what is empty). A table file that a single read needed last is not deleted by
+                // that read (`CleanupSuperVersion`).
+                self.flush_all()?;
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            "the index is cleared, but some of its older files are still in use; try again later",
+        ))
+    }
+}

@@ -1,0 +1,91 @@
+//! Unusual roots: not mounted, full, or with another file system inside.
+
+use std::process::Command;
+
+use super::*;
+
+/// Mounted tmpfs. Dropping it unmounts it.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn at(path: &Path, options: &str) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).output();
+        if !done.is_ok_and(|output| output.status.success()) {
+            println!("skipped: mounting a tmpfs needs root");
+            return None;
+        }
+        Some(Self(path.to_path_buf()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn file_on_another_file_system_is_refused_and_fails() {
+    let sandbox = Sandbox::new();
+    let Some(mounted) = Mounted::at(&sandbox.root().join("x"), "size=1m") else { return };
+    sandbox.put("x/a", b"x");
+    let error = sandbox.store().identify(b"x/a", Identity::Exact).unwrap_err();
+    assert!(error.to_string().contains("another file system"), "{error}");
+
+    let folder = fs::File::open(&mounted.0).unwrap();
+    let seen = Seen::at(folder.as_fd(), b"a").unwrap().unwrap();
+    let version = seen.version(Identity::Exact).unwrap().encode();
+    drop(folder);
+    assert_failed(&sandbox.delete("x/a", &version), &["taking away `x/a`", "another file system"]);
+    assert_eq!(sandbox.read("x/a").unwrap(), b"x");
+    assert!(sandbox.quarantined().is_empty());
+}
+
+#[test]
+fn deleting_on_a_full_disk_works_and_restores_the_reserve() {
+    let base = tempfile::tempdir().unwrap();
+    let root = base.path().join("small");
+    let Some(_mounted) = Mounted::at(&root, "size=4m") else { return };
+    let store = DirStore::open(&root).unwrap();
+    let mut objects = Vec::new();
+    for n in 0..1000 {
+        let key = n.to_string().into_bytes();
+        if fs::write(root.join(n.to_string()), [1; 16 << 10]).is_err() {
+            break;
+        }
+        let version = store.identify(&key, Identity::Exact).unwrap().unwrap().version;
+        objects.push((key, version));
+    }
+    // Fills the disk page by page. A failed write leaves an empty file, which takes no space.
+    let filled = (0..1000).find(|n| fs::write(root.join(format!("page-{n}")), [1; 4096]).is_err());
+    assert!(filled.is_some() && objects.len() > 10);
+    assert!(root.join(".sexton-quarantine/reserve").exists());
+    let answers = delete_all(&store, &objects);
+    assert!(answers.iter().all(|answer| *answer == Answer::Deleted), "{:?}", answers.first());
+    assert_eq!(fs::metadata(root.join(".sexton-quarantine/reserve")).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn reopen_refuses_an_empty_mount_point() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = DirStore::reopen(dir.path()).unwrap_err();
+    assert!(matches!(&error, DirError::Invalid(why) if why.contains("mount the disk")), "{error}");
+    assert!(!dir.path().join(".sexton-quarantine").exists());
+    drop(DirStore::open(dir.path()).unwrap());
+    DirStore::reopen(dir.path()).unwrap();
+}
+
+#[test]
+fn missing_root_file_and_linked_quarantine_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = DirStore::open(&dir.path().join("missing")).unwrap_err();
+    assert!(error.to_string().contains("name an existing folder"), "{error}");
+    fs::write(dir.path().join("file"), b"x").unwrap();
+    assert!(matches!(DirStore::open(&dir.path().join("file")).unwrap_err(), DirError::Io(_)));
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), dir.path().join(".sexton-quarantine")).unwrap();
+    let error = DirStore::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,387 @@
+//! Changes of registered objects by their host: a start that is now known, other terms, a deletion by the host itself. The
+//! registration moves to the page of its new slot.
+
+use crate::model::class::{Class, change_of_terms, floor_to_second};
+use crate::model::hold::{self, Covered};
+use crate::model::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
+use crate::platform::error::{Error, ErrorKind, Result};
+use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::registration::opening::opening_of;
+use crate::registration::placement::{self, Placement};
+use crate::registration::register::Durability;
+use crate::registration::resolve::{Location, Resolver};
+use crate::state::core::Core;
+use crate::state::locator::{self, KeyLookup};
+use crate::state::marks;
+use crate::state::page::PageState;
+use crate::state::shard::Shard;
+use crate::state::writer::{PoisoningGuard, Ticket};
+use sexton_proof::id::RegistrationId;
+use sexton_proof::leaf::Openings;
+use sexton_proof::record::{Cause, Reason};
+use std::sync::Arc;
+
+/// Limit on the attempts to find a registration that other threads move during the search.
+const ATTEMPTS_MAX: usize = 16;
+
+/// Reference to a registered object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// Live registration of this key. Its class must find by key.
+    Key(&'a [u8]),
+    /// Registration with this id or with an earlier id of its life.
+    Id(RegistrationId),
+}
+
+/// Change of a registered object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Sets the start of an object that was registered without one, such as the closing of an account.
+    Start {
+        /// Object.
+        of: Which<'a>,
+        /// Start, Unix ms. It is no later than the start that the object would get at the end of `max_open`.
+        start_ms: i64,
+    },
+    /// Puts the object under other terms: the window of `class` from `start_ms` on. Each stays as it is if it is `None`.
+    /// The bounds are always those that a class derives from a start, so that anyone can check them.
+    Reschedule {
+        /// Object.
+        of: Which<'a>,
+        /// Name of the class.
+        class: Option<&'a str>,
+        /// Start, Unix ms. A later start extends the time of the object, an earlier one shortens it.
+        start_ms: Option<i64>,
+    },
+    /// Records that the host deleted the object itself.
+    Release {
+        /// Object.
+        of: Which<'a>,
+    },
+}
+
+impl<'a> Change<'a> {
+    fn object(&self) -> Which<'a> {
+        let (Change::Start { of, .. } | Change::Reschedule { of, .. } | Change::Release { of }) = *self;
+        of
+    }
+}
+
+/// Answer to a change that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Registration id from now on. Earlier ids lead to it.
+    pub id: RegistrationId,
+    /// Floor, Unix ms; [`sexton_proof::id::NO_FLOOR`] if there is none.
+    pub floor_ms: i64,
+    /// Ceiling, Unix ms; [`sexton_proof::id::NO_CEILING`] if there is none.
+    pub ceiling_ms: i64,
+    /// New ticket, if the class says `openings = "ticket"`. It takes the place of the earlier one.
+    pub ticket: Option<Vec<u8>>,
+}
+
+/// Applies each change on its own, and returns an answer to each, in their order. One fsync makes all of them durable.
+///
+/// # Errors
+/// The outer error stops the call: `Forked`, `Poisoned`, `Io`. Each answer has its own: `NotFound` if no live registration
+/// matches; `TooLate` if the object ended or a batch has it; `Held` if a hold forbids it; `Busy` if it moves too often;
+/// `Invalid` if the new start or class is not allowed.
+pub(crate) fn change(
+    core: &Core,
+    resolver: &Resolver,
+    changes: &[Change<'_>],
+    durability: Durability,
+    now_ms: i64,
+) -> Result<Vec<Result<Changed>>> {
+    core.check_writable()?;
+    let mut last = None;
+    let mut answers = Vec::with_capacity(changes.len());
+    for change in changes {
+        let answer = find_and_change(core, resolver, change, now_ms);
+        core.check_writable()?;
+        answers.push(answer.map(|(changed, ticket)| {
+            last = last.max(ticket);
+            changed
+        }));
+    }
+    locator::flush_if_full(core)?;
+    if let (Some(ticket), Durability::Synced) = (last, durability) {
+        core.writer.sync(ticket)?;
+    }
+    Ok(answers)
+}
+
+/// Finds the registration and changes it under its shard's lock.
+fn find_and_change(
+    core: &Core,
+    resolver: &Resolver,
+    change: &Change<'_>,
+    now_ms: i64,
+) -> Result<(Changed, Option<Ticket>)> {
+    let mut of = change.object();
+    for _ in 0..ATTEMPTS_MAX {
+        let (mut shard, id) = lock_shard_of(core, of)?;
+        if let Some((id, bytes)) = find_row(core, &mut shard, id)? {
+            return change_row(core, &mut shard, change, id, &Row::decode(&bytes)?, now_ms);
+        }
+        drop(shard);
+        // Its page has settled. The evidence tells where it went; reading that takes no lock, so it may move again.
+        match resolver.resolve(core, id)? {
+            Location::Live(at) if at == id => return Err(unknown(id)),
+            Location::Live(at) => of = Which::Id(at),
+            Location::Ended(end) => {
+                return Err(Error::new(
+                    ErrorKind::TooLate,
+                    format!(
+                        "registration {id} has ended: {} at {} ms",
+                        end.tombstone.method, end.tombstone.time_ms
+                    ),
+                ));
+            }
+        }
+    }
+    Err(Error::new(ErrorKind::Busy, "the registration kept moving during the search; try again"))
+}
+
+/// Locks the shard of an object. Returns the lock and the id to begin with.
+fn lock_shard_of<'c>(core: &'c Core, of: Which<'_>) -> Result<(PoisoningGuard<'c, Shard>, RegistrationId)> {
+    match of {
+        Which::Key(key) => {
+            let lookup = KeyLookup::of(core, key)?;
+            let mut shard = lookup.lock(core);
+            let id = lookup.live(core, &mut shard, |id, _| Ok(id))?;
+            Ok((shard, id.ok_or_else(|| Error::not_found("no live registration has this key"))?))
+        }
+        Which::Id(id) if usize::from(id.page.shard) < core.schedule.shards() => {
+            Ok((core.schedule.lock(id.page.shard.into()), id))
+        }
+        Which::Id(id) => Err(unknown(id)),
+    }
+}
+
+fn unknown(id: RegistrationId) -> Error {
+    Error::not_found(format!("there is no live registration {id}"))
+}
+
+/// Follows the moves of a registration within its shard to its row. `None` if its page has settled or never existed.
+fn find_row(
+    core: &Core,
+    shard: &mut Shard,
+    mut id: RegistrationId,
+) -> Result<Option<(RegistrationId, Vec<u8>)>> {
+    loop {
+        let Some(page) = shard.page_mut(id.page).copied() else { return Ok(None) };
+        match if page.marked { marks::of(&*core.kv, id)? } else { None } {
+            Some(Mark::Moved { to, .. }) => id = to,
+            Some(Mark::Replaced) => {
+                return Err(Error::not_found(format!("a newer registration of its key replaced {id}")));
+            }
+            None if page.state == PageState::InBatch => {
+                return Err(Error::new(
+                    ErrorKind::TooLate,
+                    format!("registration {id} is on its way to deletion already"),
+                ));
+            }
+            None if page.state == PageState::Reserved => {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("registration {id} is being carried to another page; try again"),
+                ));
+            }
+            None if id.seq >= page.rows => return Ok(None),
+            None => {
+                let row = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(id))?;
+                return row.map(|bytes| Some((id, bytes))).ok_or_else(|| unknown(id));
+            }
+        }
+    }
+}
+
+/// Move of a registration that a change asks for.
+struct Move<'a> {
+    class: Arc<Class>,
+    slot: u64,
+    short_notice: bool,
+    row: Row<'a>,
+    cause: Cause,
+}
+
+/// Moves the registration `id`, whose row is `row`, as the change asks. Returns the ticket of the write that the answer
+/// relies on.
+fn change_row(
+    core: &Core,
+    shard: &mut Shard,
+    change: &Change<'_>,
+    id: RegistrationId,
+    row: &Row<'_>,
+    now_ms: i64,
+) -> Result<(Changed, Option<Ticket>)> {
+    let class = core.classes.get(id.page.class)?;
+    let planned = match *change {
+        Change::Start { start_ms, .. } => plan_start(&class, row, start_ms, now_ms)?,
+        Change::Reschedule { class: name, start_ms, .. } => {
+            plan_reschedule(core, &class, row, name, start_ms, now_ms)?
+        }
+        Change::Release { .. } => plan_release(core, &class, id, row, now_ms)?,
+    };
+    let Some(planned) = planned else {
+        // The change was applied before. That write may still wait for its fsync.
+        let changed = answer(core, &class, id, row)?;
+        return Ok((changed, Some(core.writer.so_far())));
+    };
+    // The key that will blind the new row is durable before the row is. A crash in between leaves a key without a row.
+    core.secrets.keyring.get_or_create(planned.class.id, planned.slot)?;
+    let (_, fingerprint): (usize, [u8; FINGERPRINT_BYTES]) = core.schedule.locate(row.key);
+    let to = Placement {
+        class: &planned.class,
+        slot: planned.slot,
+        short_notice: planned.short_notice,
+        fingerprint: &fingerprint,
+    };
+    let mut set = WriteSet::default();
+    let staged = placement::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause);
+    let new = placement::poison_on_gap(core, &set, staged)?;
+    let ticket = core.writer.write(set)?;
+    Ok((answer(core, &planned.class, new, &planned.row)?, Some(ticket)))
+}
+
+fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Changed> {
+    let ticket = match class.definition.openings {
+        Openings::Operator => None,
+        Openings::Ticket => Some(opening_of(core, class, id, row)?.encode()),
+    };
+    Ok(Changed { id, floor_ms: row.floor_ms, ceiling_ms: row.ceiling_ms, ticket })
+}
+
+/// Plans the move of an object whose start becomes known. `None` if it has this start already.
+fn plan_start<'a>(class: &Arc<Class>, row: &Row<'a>, start_ms: i64, now_ms: i64) -> Result<Option<Move<'a>>> {
+    if !row.flags.has(Flags::OPEN) {
+        if row.start_ms == start_ms {
+            return Ok(None);
+        }
+        return Err(Error::invalid(format!(
+            "its start is known already: {} ms; to change it, reschedule it",
+            row.start_ms
+        )));
+    }
+    if row.start_ms <= now_ms || start_ms > row.start_ms {
+        return Err(Error::invalid(format!(
+            "start {start_ms} ms: no start was set by {} ms, the end of max_open, so that is its start; to change it, \
+             reschedule it",
+            row.start_ms
+        )));
+    }
+    let start_ms = class.start_ms(Some(start_ms), now_ms)?;
+    under_terms(class, row, start_ms, row.flags.without(Flags::OPEN), now_ms)
+        .map(|planned| Some(Move { cause: Cause::Started, ..planned }))
+}
+
+/// Returns the row under the terms of `class` from `start_ms` on.
+fn under_terms<'a>(
+    class: &Arc<Class>,
+    row: &Row<'a>,
+    start_ms: i64,
+    flags: Flags,
+    now_ms: i64,
+) -> Result<Move<'a>> {
+    let bounds = class.bounds(start_ms)?;
+    let cause = change_of_terms(row.bounds(), bounds);
+    let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+    // An object whose erasure was requested, or whose class was closed down, still goes as soon as its floor allows. An
+    // object that a hold kept past its time gets a new time.
+    let (reason, slot) = match row.reason {
+        Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now_ms)),
+        Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
+            (row.reason, class.soonest_slot(bounds, now_ms))
+        }
+    };
+    let row = Row { cause: cause.code(), attempts: 0, start_ms, floor_ms, ceiling_ms, flags, reason, ..*row };
+    let short_notice = class.is_short_notice(start_ms, bounds, now_ms);
+    Ok(Move { class: Arc::clone(class), slot, short_notice, row, cause })
+}
+
+/// Plans the move of an object to other terms. `None` if it is under these terms already.
+fn plan_reschedule<'a>(
+    core: &Core,
+    class: &Arc<Class>,
+    row: &Row<'a>,
+    name: Option<&str>,
+    start_ms: Option<i64>,
+    now_ms: i64,
+) -> Result<Option<Move<'a>>> {
+    let to = match name {
+        None => Arc::clone(class),
+        Some(name) => {
+            let classes = core.classes.read();
+            classes.check_open(name)?;
+            Arc::clone(classes.known(name)?)
+        }
+    };
+    check_compatible(class, &to)?;
+    if row.flags.has(Flags::RELEASED) {
+        return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
+    }
+    if let Some(hold) = core.governance.holds.read().left_by(row, &class.definition.name, &to.definition.name)
+    {
+        let what = format!("it cannot go to class \"{}\"", to.definition.name);
+        return Err(hold::held(&what, hold));
+    }
+    let flags = if start_ms.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
+    let start_ms = match start_ms {
+        Some(start_ms) => to.start_ms(Some(start_ms), now_ms)?,
+        None => row.start_ms,
+    };
+    if to.id == class.id && start_ms == row.start_ms && flags == row.flags {
+        return Ok(None);
+    }
+    under_terms(&to, row, start_ms, flags, now_ms).map(Some)
+}
+
+/// Refuses to move objects to a class with another `find` or `openings` rule.
+///
+/// With another `find` rule a lookup by key would miss them. With another `openings` rule neither the host nor the
+/// operator would hold their openings.
+pub(crate) fn check_compatible(from: &Class, to: &Class) -> Result<()> {
+    let (a, b) = (&from.definition, &to.definition);
+    if a.find != b.find {
+        return Err(Error::invalid(format!(
+            "class \"{}\" has find = \"{}\", class \"{}\" has find = \"{}\": objects cannot go from one to the other",
+            a.name,
+            a.find.name(),
+            b.name,
+            b.find.name()
+        )));
+    }
+    if a.openings != b.openings {
+        return Err(Error::invalid(format!(
+            "class \"{}\" has openings = \"{}\", class \"{}\" has openings = \"{}\": objects cannot go from one to the \
+             other",
+            a.name,
+            a.openings.name(),
+            b.name,
+            b.openings.name()
+        )));
+    }
+    Ok(())
+}
+
+/// Plans the move of an object that its host deleted. `None` if the host said so before.
+fn plan_release<'a>(
+    core: &Core,
+    class: &Arc<Class>,
+    id: RegistrationId,
+    row: &Row<'a>,
+    now_ms: i64,
+) -> Result<Option<Move<'a>>> {
+    if row.flags.has(Flags::RELEASED) {
+        return Ok(None);
+    }
+    if let Some(hold) = core.governance.holds.read().covering(Covered::of(&class.definition.name, row)) {
+        return Err(hold::held(&format!("registration {id} cannot be released"), hold));
+    }
+    let cause = Cause::Released;
+    let row =
+        Row { cause: cause.code(), reason: Reason::Host, flags: row.flags.with(Flags::RELEASED), ..*row };
+    let slot = floor_to_second(now_ms);
+    Ok(Some(Move { class: Arc::clone(class), slot, short_notice: false, row, cause }))
+}

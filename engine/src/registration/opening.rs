@@ -1,0 +1,44 @@
+//! Commitments of registrations: what they commit to, and what opens them.
+
+use crate::model::class::Class;
+use crate::model::schema::Row;
+use crate::platform::error::Result;
+use crate::state::core::Core;
+use sexton_proof::commitment::{self, Descriptor, Opening};
+use sexton_proof::id::RegistrationId;
+
+/// Returns what the commitment of a registration commits to.
+pub(crate) fn descriptor_of<'a>(
+    core: &'a Core,
+    class: &Class,
+    id: RegistrationId,
+    row: &Row<'a>,
+) -> Descriptor<'a> {
+    Descriptor {
+        origin: &core.identity.origin,
+        id,
+        key: row.key,
+        version: row.version,
+        start_ms: row.start_ms,
+        floor_ms: row.floor_ms,
+        ceiling_ms: row.ceiling_ms,
+        digest: row.digest,
+        size_bytes: row.size_bytes,
+        class_leaf: class.leaf_hash,
+    }
+}
+
+/// Computes the commitment of a registration.
+pub(crate) fn commitment_of(core: &Core, id: RegistrationId, row: &Row<'_>) -> Result<[u8; 32]> {
+    let class = core.classes.get(id.page.class)?;
+    let k = core.secrets.keyring.get_or_create(class.id, id.page.slot)?;
+    let digest = descriptor_of(core, &class, id, row).digest();
+    Ok(commitment::commit(&commitment::blinding(&k, &id, &digest), &digest))
+}
+
+/// Returns the opening of a registration's commitment.
+pub(crate) fn opening_of(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Opening> {
+    let k = core.secrets.keyring.get_or_create(class.id, id.page.slot)?;
+    let digest = descriptor_of(core, class, id, row).digest();
+    Ok(row.opening(commitment::blinding(&k, &id, &digest)))
+}

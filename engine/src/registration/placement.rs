@@ -1,0 +1,127 @@
+//! Placement of rows in pages, and moves of registrations from one page to another.
+//!
+//! The caller holds the lock of the object's shard from before its lookup until the staged set is written. No other thread
+//! writes rows of that shard meanwhile, so the order of writing is the order of seqs. A crash loses only the last of them,
+//! and no caller was told of those.
+
+use crate::model::class::{Class, floor_to_second};
+use crate::model::schema::{self, FINGERPRINT_BYTES, Mark, Row};
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::registration::opening::commitment_of;
+use crate::state::core::Core;
+use crate::state::locator;
+use crate::state::shard::Shard;
+use sexton_proof::id::RegistrationId;
+use sexton_proof::record::Cause;
+
+/// Class and slot that a row goes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Placement<'a> {
+    pub(crate) class: &'a Class,
+    pub(crate) slot: u64,
+    /// `true` if the object falls due there with less notice than a slot.
+    pub(crate) short_notice: bool,
+    /// Fingerprint of the object's key, under which the key index has it.
+    pub(crate) fingerprint: &'a [u8; FINGERPRINT_BYTES],
+}
+
+/// Stages a row with its entry in the key index. Returns its registration id.
+pub(crate) fn put(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    placement: Placement<'_>,
+    row: &Row<'_>,
+) -> Result<RegistrationId> {
+    let Placement { class, slot, short_notice, fingerprint } = placement;
+    let id = shard.next_id(&*core.kv, class, slot, row.ceiling_ms, short_notice)?;
+    set.put_with(ColumnFamily::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
+    if class.finds_by_key() {
+        locator::put(core, shard, set, fingerprint, id);
+    }
+    // The slot alone does not tell these facts, so they are stored: reopening still shows an overdue object as such.
+    let is_unusual = short_notice || row.ceiling_ms < class.earliest_ceiling_ms(id.page.slot);
+    if is_unusual && let Some(page) = shard.page_mut(id.page) {
+        set.put(ColumnFamily::Meta, &schema::page_key(id.page), &page.record().encode());
+    }
+    Ok(id)
+}
+
+/// Stages the move of the registration `from`, whose row is `old`, to `placement`, where it lives on as `row`. Returns its
+/// new id.
+///
+/// One write puts the new row and marks the old one, so a crash leaves the registration in exactly one page. Of the old row
+/// only the commitment stays, until its page settles; then it becomes a carry that names the new id. The object's key and
+/// subject are gone from the old row, because the object may end long before that page settles.
+pub(crate) fn relocate(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    (from, old): (RegistrationId, &Row<'_>),
+    placement: Placement<'_>,
+    row: &Row<'_>,
+    cause: Cause,
+) -> Result<RegistrationId> {
+    let to = put(core, shard, set, placement, row)?;
+    let commitment = commitment_of(core, from, old)?;
+    let left = old.moved(&commitment);
+    set.put_with(ColumnFamily::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
+    set.put(ColumnFamily::Marks, &schema::mark_key(from), &Mark::Moved { cause, to }.encode());
+    if placement.class.finds_by_key() {
+        locator::forget(core, shard, placement.fingerprint, from);
+    }
+    let page = shard
+        .page_mut(from.page)
+        .ok_or_else(|| Error::internal("a registration was moved out of a page that is not in the wheel"))?;
+    page.marked = true;
+    page.moved += 1;
+    Ok(to)
+}
+
+/// Stages the move of a registration that a newer one replaced. It stays a replaced one, which no key leads to.
+pub(crate) fn relocate_replaced(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    from: (RegistrationId, &Row<'_>),
+    placement: Placement<'_>,
+    row: &Row<'_>,
+    cause: Cause,
+) -> Result<()> {
+    let to = relocate(core, shard, set, from, placement, row, cause)?;
+    if placement.class.finds_by_key() {
+        locator::forget(core, shard, placement.fingerprint, to);
+    }
+    set.put(ColumnFamily::Marks, &schema::mark_key(to), &Mark::Replaced.encode());
+    if let Some(page) = shard.page_mut(to.page) {
+        page.marked = true;
+    }
+    Ok(())
+}
+
+/// Passes on the result of staging rows into `set`. A failure poisons the writer if `set` has rows already: their seqs were
+/// given, and nothing may be written behind the gap that they would leave.
+pub(crate) fn poison_on_gap<T>(core: &Core, set: &WriteSet, staged: Result<T>) -> Result<T> {
+    staged.inspect_err(|error| {
+        if !set.is_empty() {
+            core.writer.poison(error);
+        }
+    })
+}
+
+/// Returns `true` if a move from `from_slot` to `slot` leaves less notice than a slot, and the registration counts as one
+/// at short notice.
+///
+/// It counts if it had more notice before, or if it was among registrations at short notice already: a move does not make
+/// known what an operator has yet to look at.
+pub(crate) fn is_short_notice(
+    class: &Class,
+    from_slot: u64,
+    among_short_notice: bool,
+    slot: u64,
+    now_ms: i64,
+) -> bool {
+    let notice = floor_to_second(now_ms).saturating_add(class.definition.slot_ms);
+    slot < notice && (from_slot >= notice || among_short_notice)
+}

@@ -1,0 +1,102 @@
+//! Registration of objects. A call is validated as a whole, then numbered and written shard by shard under each shard's
+//! lock. One fsync, which all waiting callers share, makes it durable.
+
+mod call;
+mod validate;
+mod write;
+
+pub(crate) use self::call::RegisterMode;
+pub use self::call::{Durability, Previous, REGISTER_MAX, Registered, Registration};
+
+use self::call::{RegisterCall, Validated};
+use crate::model::schema::{self, Row};
+use crate::platform::error::{Error, Result};
+use crate::platform::kv::ColumnFamily;
+use crate::registration::opening::opening_of;
+use crate::state::core::Core;
+use crate::state::locator;
+use crate::state::writer::Ticket;
+use sexton_proof::id::RegistrationId;
+use sexton_proof::leaf::Openings;
+
+/// Registers all of `registrations` or, if one of them is invalid, none. Returns an answer to each, in their order.
+///
+/// # Errors
+/// `Invalid` if a registration is malformed, its class unknown or closed down, or there are more than [`REGISTER_MAX`];
+/// `Held` if it would leave the class that a hold is on; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
+pub(crate) fn register(
+    core: &Core,
+    registrations: &[Registration<'_>],
+    durability: Durability,
+    mode: RegisterMode,
+    now_ms: i64,
+) -> Result<Vec<Registered>> {
+    core.check_writable()?;
+    core.check_room()?;
+    if registrations.len() > REGISTER_MAX {
+        return Err(Error::invalid(format!(
+            "{} registrations in one call; {REGISTER_MAX} is the limit",
+            registrations.len()
+        )));
+    }
+    // Read until the rows are written: closing a class down waits for the calls that saw it open.
+    let _open = core.classes.closing.read();
+    let classes = validate::classes_of(core, registrations, mode)?;
+    let validated = validate::validate_all(core, registrations, &classes, mode, now_ms)?;
+    let call = RegisterCall { registrations, validated, mode };
+    let (answers, last) = write_all(core, &call)?;
+    locator::flush_if_full(core)?;
+    if let (Some(ticket), Durability::Synced) = (last, durability) {
+        core.writer.sync(ticket)?;
+    }
+    answers
+        .into_iter()
+        .zip(registrations.iter().zip(&call.validated))
+        .map(|(answer, (registration, validated))| {
+            let answer =
+                answer.ok_or_else(|| Error::internal("a registration was left without an answer"))?;
+            with_ticket(core, answer, registration, validated)
+        })
+        .collect()
+}
+
+/// Writes the registrations shard by shard. Returns the answers, and the ticket of the last write that they rely on.
+fn write_all(core: &Core, call: &RegisterCall<'_, '_>) -> Result<(Vec<Option<Registered>>, Option<Ticket>)> {
+    let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.schedule.shards()];
+    for (index, validated) in call.validated.iter().enumerate() {
+        by_shard[validated.shard].push(index);
+    }
+    let mut answers: Vec<Option<Registered>> = vec![None; call.registrations.len()];
+    let mut last = None;
+    for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+        last = write::write_shard(core, shard, members, call, &mut answers)?.or(last);
+    }
+    Ok((answers, last))
+}
+
+/// Adds the ticket to an answer, if the class hands tickets out.
+fn with_ticket(
+    core: &Core,
+    answer: Registered,
+    registration: &Registration<'_>,
+    validated: &Validated<'_>,
+) -> Result<Registered> {
+    if validated.class.definition.openings != Openings::Ticket {
+        return Ok(answer);
+    }
+    if matches!(answer.previous, Previous::Identical | Previous::Kept) {
+        let ticket = ticket_of_live(core, answer.id)?;
+        return Ok(Registered { ticket, ..answer });
+    }
+    let opening = opening_of(core, validated.class, answer.id, &validated.row(registration))?;
+    Ok(Registered { ticket: Some(opening.encode()), ..answer })
+}
+
+/// Returns the ticket of a live registration, made from its row; `None` if the row is gone.
+fn ticket_of_live(core: &Core, id: RegistrationId) -> Result<Option<Vec<u8>>> {
+    let Some(bytes) = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(id))? else {
+        return Ok(None);
+    };
+    let class = core.classes.get(id.page.class)?;
+    Ok(Some(opening_of(core, &class, id, &Row::decode(&bytes)?)?.encode()))
+}

@@ -1,0 +1,114 @@
+//! Validation of a registering call. It refuses the whole call, so that an invalid registration leaves nothing behind.
+
+use super::call::{RegisterMode, Registration, Validated};
+use crate::model::class::Class;
+use crate::model::selector::SUBJECT_MAX_BYTES;
+use crate::platform::error::{Error, Result};
+use crate::state::core::Core;
+use sexton_proof::id::{DIGEST_MAX_BYTES, KEY_MAX_BYTES, VERSION_MAX_BYTES};
+use sexton_proof::leaf::StartRule;
+use sexton_proof::record::Reason;
+use std::sync::Arc;
+
+/// Returns the classes that the registrations name, each once.
+///
+/// Threads that register share the reference count of a class, so it is touched once per call and not once per
+/// registration. A class that was closed down takes back only objects that a restored backup brought: those end for
+/// another reason than [`Reason::Due`].
+pub(super) fn classes_of(
+    core: &Core,
+    registrations: &[Registration<'_>],
+    mode: RegisterMode,
+) -> Result<Vec<Arc<Class>>> {
+    let known = core.classes.read();
+    let mut classes: Vec<Arc<Class>> = Vec::new();
+    for (index, registration) in registrations.iter().enumerate() {
+        if classes.iter().any(|class| class.definition.name == registration.class) {
+            continue;
+        }
+        let in_call = |error| at_registration(error, index, registrations.len());
+        if mode.reason == Reason::Due {
+            known.check_open(registration.class).map_err(in_call)?;
+        }
+        classes.push(Arc::clone(known.known(registration.class).map_err(in_call)?));
+    }
+    Ok(classes)
+}
+
+/// Validates all registrations and returns their terms, in the same order.
+///
+/// The keys that will blind the rows are durable when this returns, and so before the rows are. A crash in between leaves a
+/// key that no row needs yet.
+pub(super) fn validate_all<'c>(
+    core: &Core,
+    registrations: &[Registration<'_>],
+    classes: &'c [Arc<Class>],
+    mode: RegisterMode,
+    now_ms: i64,
+) -> Result<Vec<Validated<'c>>> {
+    let mut all = Vec::with_capacity(registrations.len());
+    for (index, registration) in registrations.iter().enumerate() {
+        let Some(class) = classes.iter().find(|class| class.definition.name == registration.class) else {
+            continue;
+        };
+        let validated = validate(class, registration, mode, now_ms)
+            .map_err(|error| at_registration(error, index, registrations.len()))?;
+        all.push(validated);
+    }
+    let located = core.schedule.locate_each(registrations.iter().map(|registration| registration.key));
+    for (validated, (shard, fingerprint)) in all.iter_mut().zip(located) {
+        (validated.shard, validated.fingerprint) = (shard, fingerprint);
+    }
+    let mut last = None;
+    for validated in &all {
+        let blinded_under = (validated.class.id, validated.slot);
+        if last != Some(blinded_under) {
+            last = Some(blinded_under);
+            core.secrets.keyring.get_or_create(validated.class.id, validated.slot)?;
+        }
+    }
+    Ok(all)
+}
+
+fn validate<'c>(
+    class: &'c Class,
+    registration: &Registration<'_>,
+    mode: RegisterMode,
+    now_ms: i64,
+) -> Result<Validated<'c>> {
+    check_length("key", registration.key, 1, KEY_MAX_BYTES)?;
+    check_length("version", registration.version, 0, VERSION_MAX_BYTES)?;
+    check_length("digest", registration.digest, 0, DIGEST_MAX_BYTES)?;
+    check_length("subject", registration.subject, 0, SUBJECT_MAX_BYTES)?;
+    // A floor that counts from registration must hold by either clock, trusted or wall, so the later instant counts.
+    let counts_from_ms = match (registration.start_ms, class.definition.keep) {
+        (None, Some(_)) => now_ms.saturating_add(mode.ahead_ms),
+        _ => now_ms,
+    };
+    let start_ms = class.start_ms(registration.start_ms, counts_from_ms)?;
+    let bounds = class.bounds(start_ms)?;
+    let (slot, short_notice) = match mode.reason {
+        Reason::Due => (class.slot(bounds, now_ms), class.is_short_notice(start_ms, bounds, now_ms)),
+        _ => (class.soonest_slot(bounds, now_ms), true),
+    };
+    let is_open = registration.start_ms.is_none() && class.definition.start == StartRule::Explicit;
+    let reason = mode.reason;
+    // `validate_all` locates all keys together, which is cheaper.
+    let (shard, fingerprint) = Default::default();
+    Ok(Validated { class, is_open, start_ms, bounds, slot, short_notice, shard, fingerprint, reason })
+}
+
+fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {
+    if (min..=max).contains(&bytes.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{what} of {} bytes; {min} to {max} are allowed", bytes.len())))
+}
+
+/// Names the registration that `error` is about, if the call has more than one.
+fn at_registration(error: Error, index: usize, registrations: usize) -> Error {
+    match registrations {
+        1 => error,
+        n => Error::new(error.kind(), format!("registration {} of {n}: {}", index + 1, error.message())),
+    }
+}

@@ -1,0 +1,216 @@
+//! Parts of an open engine that every step works on.
+
+use crate::model::alarm::Alarm;
+use crate::model::breaker::Breaker;
+use crate::model::hold::HoldSet;
+use crate::model::request::Request;
+use crate::model::request_rules::Sweep;
+use crate::model::schema::Counts;
+use crate::platform::entropy::Entropy;
+use crate::platform::error::{Error, ErrorKind, Result};
+use crate::platform::files::Files;
+use crate::platform::kv::{Kv, WriteSet};
+use crate::platform::pool::Pool;
+use crate::state::batch::{BatchPool, Unanswered};
+use crate::state::classes::ClassRegistry;
+use crate::state::keyring::{Key, KeyRing};
+use crate::state::lock_order::{OrderedMutex, OrderedRwLock, Rank};
+use crate::state::log::Log;
+use crate::state::schedule::Schedule;
+use crate::state::writer::{PoisoningMutex, Writer};
+use sexton_proof::id::ClassId;
+use sexton_proof::note::Signer;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// State of an open engine. [`Rank`] is the order in which its locks are taken.
+pub(crate) struct Core {
+    pub(crate) kv: Arc<dyn Kv>,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) identity: Identity,
+    pub(crate) secrets: Secrets,
+    pub(crate) limits: EngineLimits,
+    pub(crate) classes: ClassRegistry,
+    pub(crate) schedule: Schedule,
+    pub(crate) batches: Batches,
+    pub(crate) transparency: Transparency,
+    pub(crate) governance: Governance,
+    pub(crate) residue: Residue,
+}
+
+/// Facts about this engine that no operation changes.
+pub(crate) struct Identity {
+    /// Origin line of the log.
+    pub(crate) origin: String,
+    /// Fencing epoch. It grows with every opening, so a store can refuse requests of an earlier one.
+    pub(crate) epoch: u64,
+    /// Reason why nothing may be signed or deleted, if the index and the published log contradict each other.
+    pub(crate) forked: Option<String>,
+}
+
+/// Private keys.
+pub(crate) struct Secrets {
+    /// Keys that blind commitments, one for each class and month.
+    pub(crate) keyring: KeyRing,
+    /// Key that signs checkpoints.
+    pub(crate) signer: Signer,
+    /// Key under which the feed is encrypted.
+    pub(crate) feed: Key,
+}
+
+/// Limits on one batch and on the number of batches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineLimits {
+    pub(crate) batch_objects: u32,
+    pub(crate) max_batches_in_flight: u64,
+    pub(crate) disk_reserve_bytes: u64,
+    /// Entries that a shard's memtable holds before it is flushed.
+    pub(crate) memtable_keys: usize,
+}
+
+/// Batches on their way through deletion.
+pub(crate) struct Batches {
+    /// Lock under which pages are chosen for a batch. Holds and requests are placed under it.
+    pub(crate) planner: PoisoningMutex<Planner>,
+    /// Batches handed out and not committed yet.
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) pool: Arc<BatchPool>,
+}
+
+/// State that changes when a batch is planned.
+pub(crate) struct Planner {
+    /// Number of the last batch.
+    pub(crate) last_batch: u64,
+    /// Intents without an answer, of an earlier opening or of this one. They are handed over again first.
+    pub(crate) unfinished: VecDeque<Unanswered>,
+    /// Sweep under way, if any: it finds the objects of requests.
+    pub(crate) sweep: Option<Sweep>,
+    pub(crate) breaker: Breaker,
+    /// Instant that was last recorded on disk, Unix ms.
+    pub(crate) clock_recorded_ms: i64,
+}
+
+/// The transparency log, as committed and as published.
+pub(crate) struct Transparency {
+    /// Lock under which entries are appended: one committer at a time.
+    pub(crate) ledger: PoisoningMutex<Ledger>,
+    /// Lock under which the log is published, taken before the ledger is read. Other threads commit meanwhile; the next
+    /// publication covers all of theirs.
+    pub(crate) published: OrderedMutex<Published>,
+}
+
+/// State that changes with every commit.
+pub(crate) struct Ledger {
+    pub(crate) log: Log,
+    pub(crate) counts: BTreeMap<ClassId, Counts>,
+    /// Number of the last feed entry.
+    pub(crate) feed: u64,
+}
+
+impl Ledger {
+    /// Appends `entry` to the log, in one atomic durable write with what `stage` adds for the index that it gets. Returns
+    /// that index. The caller holds the ledger's lock since it chose `logged_ms`, so no entry comes in between.
+    ///
+    /// A crash before the write leaves neither the entry nor what was staged; a crash after it leaves both.
+    pub(crate) fn append_durably(
+        &mut self,
+        writer: &Writer,
+        entry: &[u8],
+        logged_ms: i64,
+        stage: impl FnOnce(&mut WriteSet, u64) -> Result<()>,
+    ) -> Result<u64> {
+        let mut log = self.log.clone();
+        let mut set = WriteSet::default();
+        let index = log.append(&mut set, entry, logged_ms)?;
+        stage(&mut set, index)?;
+        writer.write_durably(set)?;
+        self.log = log;
+        Ok(index)
+    }
+}
+
+/// Published part of the log.
+pub(crate) struct Published {
+    /// Size of the log at the last publication.
+    pub(crate) size: u64,
+    /// Instant of the last publication, or attempt, while enforcing; ms on the monotonic clock.
+    pub(crate) tried_ms: Option<i64>,
+    /// Error of the last publication, if it failed.
+    pub(crate) error: Option<String>,
+}
+
+/// Decisions of people, and alarms that wait for one.
+pub(crate) struct Governance {
+    pub(crate) holds: OrderedRwLock<HoldSet>,
+    pub(crate) requests: OrderedMutex<BTreeMap<u32, Request>>,
+    /// Number of the last request ever taken.
+    pub(crate) last_request: AtomicU32,
+    /// Alarms that stop deletion until an operator resumes it.
+    pub(crate) alarms: OrderedMutex<BTreeMap<[u8; 16], Alarm>>,
+}
+
+impl Governance {
+    pub(crate) fn new(holds: HoldSet, requests: Vec<Request>, last_request: u32, alarms: Vec<Alarm>) -> Self {
+        let requests = requests.into_iter().map(|request| (request.number, request)).collect();
+        let alarms = alarms.into_iter().map(|alarm| (alarm.id, alarm)).collect();
+        Governance {
+            holds: OrderedRwLock::new(Rank::Holds, holds),
+            requests: OrderedMutex::new(Rank::Requests, requests),
+            last_request: AtomicU32::new(last_request),
+            alarms: OrderedMutex::new(Rank::Alarms, alarms),
+        }
+    }
+}
+
+/// Data of ended objects that is still in the files of the index.
+pub(crate) struct Residue {
+    /// Number of times that something ended or was forgotten.
+    created: AtomicU64,
+    /// Value of `created` up to which files were cleared. A reclaim pass holds the lock.
+    pub(crate) cleared: OrderedMutex<u64>,
+}
+
+impl Residue {
+    /// An earlier opening may have left residue, so the first pass has work.
+    pub(crate) fn new() -> Self {
+        Residue { created: AtomicU64::new(1), cleared: OrderedMutex::new(Rank::Reclaim, 0) }
+    }
+
+    /// Records that something ended or was forgotten.
+    pub(crate) fn add(&self) {
+        self.created.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Number of additions so far.
+    pub(crate) fn created(&self) -> u64 {
+        self.created.load(Ordering::SeqCst)
+    }
+}
+
+impl Core {
+    /// Refuses if writing, signing or deleting must not go on.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match &self.identity.forked {
+            Some(why) => Err(Error::new(ErrorKind::Forked, why.clone())),
+            None => self.writer.check(),
+        }
+    }
+
+    /// Refuses if a registration would use up the disk space that deletions need.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        let (free, reserve) = (self.files.free_bytes()?, self.limits.disk_reserve_bytes);
+        if free >= reserve {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Full,
+            format!(
+                "the disk has {free} bytes free and {reserve} are kept for deleting; free some, or add disk"
+            ),
+        ))
+    }
+}

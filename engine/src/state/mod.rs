@@ -1,0 +1,17 @@
+//! Parts of an open engine that outlive one operation: index, schedule, log, keys, and what is in flight.
+
+pub(crate) mod batch;
+pub(crate) mod classes;
+pub(crate) mod core;
+pub(crate) mod keyring;
+pub(crate) mod locator;
+pub(crate) mod lock_order;
+pub(crate) mod log;
+pub(crate) mod marks;
+pub(crate) mod memtable;
+pub(crate) mod page;
+pub(crate) mod paths;
+pub(crate) mod publish;
+pub(crate) mod schedule;
+pub(crate) mod shard;
+pub(crate) mod writer;

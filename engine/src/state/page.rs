@@ -1,0 +1,88 @@
+//! Page of a class in a shard, as the schedule knows it.
+
+use crate::model::schema::{Arrivals, PageRecord};
+use sexton_proof::id::PageId;
+
+/// Rows of a full page. Later registrations of the same slot and shard go to the next part.
+pub(crate) const PAGE_ROWS_MAX: u32 = 65_536;
+
+/// Stage in the life of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageState {
+    /// Takes registrations.
+    Open,
+    /// Full or closed; waits for its slot.
+    Closed,
+    /// Belongs to a batch.
+    InBatch,
+    /// Reserved for rows that a batch carries. They are written by that batch's commit.
+    Reserved,
+}
+
+/// Counts of a page, held in the wheel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) part: u16,
+    pub(crate) rows: u32,
+    pub(crate) state: PageState,
+    pub(crate) arrivals: Arrivals,
+    /// Lower bound of its rows' ceilings, Unix ms: by the slot's geometry, or as recorded.
+    pub(crate) earliest_ceiling_ms: i64,
+    /// `true` if one of its registrations was replaced or moved.
+    pub(crate) marked: bool,
+    /// Number of its rows whose registration lives on in another page.
+    pub(crate) moved: u32,
+    /// Number of its rows that were registered at short notice: less than a slot before they fall due.
+    pub(crate) short_notice: u32,
+}
+
+impl Page {
+    /// Returns a page of `rows` of which none was marked.
+    pub(crate) fn new(
+        part: u16,
+        rows: u32,
+        state: PageState,
+        arrivals: Arrivals,
+        earliest_ceiling_ms: i64,
+    ) -> Self {
+        Page { part, rows, state, arrivals, earliest_ceiling_ms, marked: false, moved: 0, short_notice: 0 }
+    }
+
+    /// Record that is stored beside its rows.
+    pub(crate) fn record(&self) -> PageRecord {
+        PageRecord {
+            arrivals: self.arrivals,
+            earliest_ceiling_ms: self.earliest_ceiling_ms,
+            short_notice: self.short_notice,
+        }
+    }
+
+    /// Number of registrations that live here.
+    pub(crate) fn live(&self) -> u32 {
+        self.rows - self.moved
+    }
+
+    /// Number of live registrations at short notice. Those that moved on are counted where they went.
+    pub(crate) fn live_at_short_notice(&self) -> u32 {
+        self.short_notice.min(self.live())
+    }
+
+    /// Returns `true` if its registrations may be moved to other pages: no batch has it.
+    pub(crate) fn is_movable(&self) -> bool {
+        matches!(self.state, PageState::Open | PageState::Closed)
+    }
+
+    /// Returns `true` if a batch may take it.
+    pub(crate) fn is_plannable(&self) -> bool {
+        self.is_movable() && self.rows > 0
+    }
+}
+
+/// Page that is due: a candidate for a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DuePage {
+    pub(crate) page: PageId,
+    pub(crate) rows: u32,
+    pub(crate) earliest_ceiling_ms: i64,
+    pub(crate) short_notice: u32,
+}

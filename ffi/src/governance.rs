@@ -1,0 +1,372 @@
+//! Governance by people: classes, legal holds, requests, alarms. Results are JSON, as the `sexton` command gives it.
+
+use crate::error::sexton_error;
+use crate::failure::{CallResult, invalid, not_found};
+use crate::handle::{sexton_engine, with_engine};
+use crate::pointer::{self, optional};
+use crate::text::{give_json, sexton_text};
+use crate::types::{sexton_bytes, sexton_erasure, sexton_hold, sexton_selector};
+use serde_json::Value;
+use sexton::{Calendar, ClassSet, Engine, Erasure, HoldKind, NewHold, Selector, Span, json};
+
+/// Kind of a selector: 1 to 10,000 keys.
+pub const SEXTON_SELECT_KEYS: i32 = 1;
+/// Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
+pub const SEXTON_SELECT_PREFIX: i32 = 2;
+/// Kind of a selector: all objects of a subject of 1 to 255 bytes.
+pub const SEXTON_SELECT_SUBJECT: i32 = 3;
+/// Kind of a selector: all objects of a class.
+pub const SEXTON_SELECT_CLASS: i32 = 4;
+/// Kind of a selector: all objects.
+pub const SEXTON_SELECT_EVERYTHING: i32 = 5;
+
+/// Kind of a hold: the promise's clock runs on. After the lift an object past its ceiling is deleted after the grace
+/// time.
+pub const SEXTON_HOLD_TEMPORARY: i32 = 1;
+/// Kind of a hold: the promise's clock restarts. After the lift the promise counts from the instant of the lift.
+pub const SEXTON_HOLD_EVENT: i32 = 2;
+
+unsafe fn selector(selector: &sexton_selector) -> CallResult<Selector> {
+    // SAFETY: by the contract borrowed for the call.
+    let values = unsafe { pointer::values(selector.values, selector.len, "selector.values") }?;
+    let bytes = |value: &sexton_bytes| {
+        // SAFETY: by the contract borrowed for the call.
+        unsafe { pointer::bytes(*value, "selector.values") }.map(<[u8]>::to_vec)
+    };
+    let single = || match values {
+        [value] => bytes(value),
+        many => Err(invalid(format!(
+            "a selector of kind {} with {} values; 1 is allowed",
+            selector.kind,
+            many.len()
+        ))),
+    };
+    Ok(match selector.kind {
+        SEXTON_SELECT_KEYS => Selector::Keys(values.iter().map(bytes).collect::<CallResult<_>>()?),
+        SEXTON_SELECT_PREFIX => Selector::Prefix(single()?),
+        SEXTON_SELECT_SUBJECT => Selector::Subject(single()?),
+        SEXTON_SELECT_CLASS => {
+            let name = String::from_utf8(single()?);
+            Selector::Class(name.map_err(|e| invalid(format!("the class name is not UTF-8: {e}")))?)
+        }
+        SEXTON_SELECT_EVERYTHING if values.is_empty() => Selector::Everything,
+        SEXTON_SELECT_EVERYTHING => return Err(invalid("a selector of everything takes no values")),
+        kind => return Err(invalid(format!("a selector of kind {kind}; 1 to 5 are allowed"))),
+    })
+}
+
+unsafe fn owned(text: sexton_bytes, name: &str) -> CallResult<String> {
+    // SAFETY: by the contract borrowed for the call.
+    unsafe { pointer::text(text, name) }.map(str::to_owned)
+}
+
+/// Defines the classes of a class file (TOML). A class whose definition differs from the stored one gets a new version.
+/// Live objects keep their version; sexton_apply_class() moves them. After SEXTON_OK the classes survive a power
+/// failure.
+///
+/// Errors: SEXTON_INVALID if the text is not a valid class file, and then none is defined; SEXTON_POISONED;
+/// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_define_classes(
+    engine: *mut sexton_engine,
+    toml: sexton_bytes,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract borrowed for the call.
+        let classes = ClassSet::from_toml(unsafe { pointer::text(toml, "toml") }?)?;
+        Ok(engine.define_classes(&classes)?)
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { with_engine(engine, error, body) }
+}
+
+/// Writes the newest version of each class to *json, as an array.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_classes(
+    engine: *const sexton_engine,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        let with_version = |(class, version)| {
+            let mut object = json::class(&class);
+            object["version"] = Value::from(version);
+            object
+        };
+        Ok(engine.classes().into_iter().map(with_version).collect())
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Places a legal hold. Objects that it covers, including those registered later, are not deleted until it is lifted.
+/// Writes the hold to *json, with the covered registrations that are already in a batch in "too_late". After SEXTON_OK
+/// it survives a power failure; after another status than SEXTON_INVALID it is unknown whether it stands.
+///
+/// Errors: SEXTON_INVALID if a field is missing or out of bounds, the name is taken, or the class is unknown;
+/// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_place_hold(
+    engine: *mut sexton_engine,
+    hold: *const sexton_hold,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract it points to a hold.
+        let hold = unsafe { pointer::borrow(hold, "hold") }?;
+        let kind = match hold.kind {
+            SEXTON_HOLD_TEMPORARY => HoldKind::Temporary,
+            SEXTON_HOLD_EVENT => HoldKind::Event,
+            kind => return Err(invalid(format!("a hold of kind {kind}; 1 and 2 are allowed"))),
+        };
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { owned(text, name) };
+        let new = NewHold {
+            name: text(hold.name, "name")?,
+            // SAFETY: by the contract borrowed for the call.
+            selector: unsafe { selector(&hold.selector) }?,
+            kind,
+            reason: text(hold.reason, "reason")?,
+            author: text(hold.author, "author")?,
+            review_ms: hold.review_ms,
+        };
+        let placed = engine.place_hold(new)?;
+        let mut object = json::hold(&placed.hold);
+        object["too_late"] = placed.too_late.iter().map(ToString::to_string).collect();
+        Ok(object)
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, others within their
+/// window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json. After
+/// SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether
+/// the hold stands.
+///
+/// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
+/// SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_lift_hold(
+    engine: *mut sexton_engine,
+    name: sexton_bytes,
+    reason: sexton_bytes,
+    author: sexton_bytes,
+    grace_ms: i64,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { pointer::text(text, name) };
+        let (name, reason, author) = (text(name, "name")?, text(reason, "reason")?, text(author, "author")?);
+        Ok(json::hold(&engine.lift_hold(name, reason, author, grace_ms)?))
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Writes all legal holds, including lifted ones, to *json, as an array.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_holds(
+    engine: *const sexton_engine,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| Ok(engine.holds().iter().map(json::hold).collect());
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Records an erasure, and writes the request with its "number" to *json. It becomes final cancellable_ms after its
+/// receipt, and covers the objects registered by then. Each is deleted as soon as its floor has passed and no hold
+/// covers it. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it
+/// is unknown whether it is recorded.
+///
+/// Errors: SEXTON_NOT_FOUND if no live object has the subject, which takes reading every row; SEXTON_INVALID;
+/// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_erase(
+    engine: *mut sexton_engine,
+    erasure: *const sexton_erasure,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract it points to an erasure.
+        let erasure = unsafe { pointer::borrow(erasure, "erasure") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { owned(text, name) };
+        let received_ms = optional(erasure.has_received, erasure.received_ms, "has_received", "received_ms")?;
+        if received_ms == Some(0) {
+            return Err(invalid("received_ms is 0, but has_received is true; set both or neither"));
+        }
+        let within = text(erasure.within, "within")?;
+        let span = |text: &str| {
+            text.parse::<Span>()
+                .map_err(|e| invalid(format!("within {text:?} is not a span like 30d or 15wd: {e}")))
+        };
+        let holidays = text(erasure.holidays, "holidays")?;
+        let calendar = Calendar::parse(&holidays).map_err(|e| invalid(format!("holidays: {e}")))?;
+        let request = engine.erase(Erasure {
+            // SAFETY: by the contract borrowed for the call.
+            selector: unsafe { selector(&erasure.selector) }?,
+            received_ms: received_ms.unwrap_or_else(|| engine.now_ms()),
+            within: if within.is_empty() { None } else { Some(span(&within)?) },
+            calendar,
+            cancellable_ms: erasure.cancellable_ms,
+            reason: text(erasure.reason, "reason")?,
+            author: text(erasure.author, "author")?,
+        })?;
+        Ok(json::request(&request))
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Cancels an erasure that is not final, and writes the request to *json. Cancelling again succeeds. After SEXTON_OK
+/// the cancellation survives a power failure.
+///
+/// Errors: SEXTON_NOT_FOUND if there is no erasure of this number; SEXTON_TOO_LATE if it is final; SEXTON_POISONED;
+/// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_cancel_erasure(
+    engine: *mut sexton_engine,
+    number: u32,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| Ok(json::request(&engine.cancel_erasure(number)?));
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Writes all requests (erasures, closings, applied classes, lifted holds) with their progress to *json, as an array.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_requests(
+    engine: *const sexton_engine,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| Ok(engine.requests()?.iter().map(json::request).collect());
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Writes the objects found so far for an erasure to *json, as an array. Each has its progress: pending with its time,
+/// or ended with the method.
+///
+/// Errors: SEXTON_NOT_FOUND if there is no erasure of this number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_erasure_objects(
+    engine: *const sexton_engine,
+    number: u32,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body =
+        |engine: &Engine| Ok(engine.erasure_objects(number)?.iter().map(json::erasure_object).collect());
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Forgets a request that is finished or cancelled, with its subject and the list of its objects. After SEXTON_OK it
+/// stays forgotten after a power failure.
+///
+/// Errors: SEXTON_NOT_FOUND if there is no request of this number; SEXTON_INVALID if it is still open; SEXTON_POISONED;
+/// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_forget_request(
+    engine: *mut sexton_engine,
+    number: u32,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { with_engine(engine, error, |engine| Ok(engine.forget_request(number)?)) }
+}
+
+/// Closes down a class (SEXTON_SELECT_CLASS) or all classes (SEXTON_SELECT_EVERYTHING), and writes the request to
+/// *json. A closed class takes no registrations. Its live objects are deleted with one slot's notice, once their floor
+/// has passed and no hold covers them. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the request
+/// survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it is recorded.
+///
+/// Errors: SEXTON_INVALID for another selector or a bad text; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_close_down(
+    engine: *mut sexton_engine,
+    classes: *const sexton_selector,
+    reason: sexton_bytes,
+    author: sexton_bytes,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract it points to a selector.
+        let classes = unsafe { pointer::borrow(classes, "classes") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let classes = unsafe { selector(classes) }?;
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { pointer::text(text, name) };
+        Ok(json::request(&engine.close_down(classes, text(reason, "reason")?, text(author, "author")?)?))
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Applies the newest version of a class to objects registered under its earlier versions, and writes the request to
+/// *json. Without it they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to 1,000
+/// bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is
+/// unknown whether it is recorded.
+///
+/// Errors: SEXTON_INVALID if the class is unknown, or differs from an earlier version in `find` or `openings`;
+/// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_apply_class(
+    engine: *mut sexton_engine,
+    class_name: sexton_bytes,
+    reason: sexton_bytes,
+    author: sexton_bytes,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { pointer::text(text, name) };
+        let (name, reason) = (text(class_name, "class_name")?, text(reason, "reason")?);
+        Ok(json::request(&engine.apply_class(name, reason, text(author, "author")?)?))
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}
+
+/// Ends an alarm once a person has looked at its cause, and writes it to *json. `alarm` is its "id" in sexton_status().
+/// For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short notice are accepted.
+/// `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK it survives a power failure; after SEXTON_POISONED,
+/// SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
+///
+/// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
+/// SEXTON_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_resume(
+    engine: *mut sexton_engine,
+    alarm: sexton_bytes,
+    reason: sexton_bytes,
+    author: sexton_bytes,
+    json: *mut *mut sexton_text,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        // SAFETY: by the contract borrowed for the call.
+        let text = |text, name| unsafe { pointer::text(text, name) };
+        let id = text(alarm, "alarm")?;
+        let (reason, author) = (text(reason, "reason")?, text(author, "author")?);
+        let standing = engine.status()?.alarms;
+        let found = standing.iter().find(|alarm| json::alarm(alarm)["id"] == id);
+        let alarm = found.ok_or_else(|| not_found(format!("no alarm {id:?} stands")))?;
+        Ok(json::alarm(&engine.resume(&alarm.id, reason, author)?))
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { give_json(engine, json, error, body) }
+}

@@ -1,0 +1,124 @@
+//! Checks 4 to 9 of `docs/format.md` §5, except that of the result: the tombstone, its bounds, its time and the quorum.
+
+use super::error::VerifyError;
+use super::known::KnownBatch;
+use crate::commitment::{Opening, commit};
+use crate::file::{CHUNK_BYTES, ChunkProof};
+use crate::id::{NO_CEILING, NO_FLOOR, RegistrationId};
+use crate::leaf::BatchLeaf;
+use crate::merkle::Hash;
+use crate::policy::{Policy, VerifiedCheckpoint};
+use crate::record::{Header, RECORD_BYTES, Reason, RecordError, Tombstone};
+use crate::window::Window;
+
+/// Greatest delay of a witness's clock behind that of the log, in milliseconds.
+pub const WITNESS_SLACK_MS: i64 = 300_000;
+
+/// Returns the header in the first chunk of a file, if it differs from the expected header.
+pub(super) fn other_header(proof: &ChunkProof, expected: Header) -> Result<Option<Header>, RecordError> {
+    let in_first_chunk = RECORD_BYTES * (proof.record as usize + 1) < CHUNK_BYTES;
+    let Some(bytes) = proof.chunk.first_chunk().filter(|_| in_first_chunk) else { return Ok(None) };
+    Ok(Some(Header::from_bytes(bytes)?).filter(|found| *found != expected))
+}
+
+/// Performs check 5: the record is a tombstone, and lies within its page by its seq and by its position in the file.
+pub(super) fn check_record(
+    batch: &KnownBatch,
+    record: u32,
+    bytes: &[u8; RECORD_BYTES],
+) -> Result<(Tombstone, RegistrationId), VerifyError> {
+    let tombstone = Tombstone::from_bytes(bytes).map_err(VerifyError::Record)?;
+    let page = usize::try_from(tombstone.page).unwrap_or(usize::MAX);
+    let (Some(line), Some(id)) = (batch.leaf.pages.get(page), batch.leaf.page_id(tombstone.page)) else {
+        return Err(VerifyError::Page { expected: batch.leaf.pages.len(), found: tombstone.page });
+    };
+    if tombstone.seq >= line.seqs {
+        return Err(VerifyError::Seq { expected: line.seqs, found: tombstone.seq });
+    }
+    let first = batch.firsts.get(page).copied().unwrap_or_default();
+    let end = first + u64::from(line.tombstones);
+    if !(first..end).contains(&u64::from(record)) {
+        return Err(VerifyError::Position { first, end, found: record });
+    }
+    // Seqs ascend, so the tombstones before and after it in the page bound its seq. Without carries the bounds are
+    // equal.
+    let least = u64::from(record) - first;
+    let most = u64::from(line.seqs) - (end - u64::from(record));
+    if !(least..=most).contains(&u64::from(tombstone.seq)) {
+        return Err(VerifyError::SeqOfPosition { least, most, found: tombstone.seq });
+    }
+    Ok((tombstone, RegistrationId { page: id, seq: tombstone.seq }))
+}
+
+/// Performs check 6: the opening gives the commitment in the record.
+pub(super) fn check_commitment(
+    origin: &str,
+    id: RegistrationId,
+    opening: &Opening,
+    class_leaf: Hash,
+    tombstone: &Tombstone,
+) -> Result<(), VerifyError> {
+    let found = commit(&opening.r, &opening.descriptor(origin, id, class_leaf).digest());
+    if found != tombstone.commitment {
+        return Err(VerifyError::Commitment { expected: tombstone.commitment, found });
+    }
+    Ok(())
+}
+
+/// Performs check 7: floor and ceiling follow from the start by the class, and lie within those of the batch leaf.
+pub(super) fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening) -> Result<(), VerifyError> {
+    let bounds = window.bounds(opening.start_ms).map_err(VerifyError::Bounds)?;
+    let (floor, ceiling) = (opening.floor_ms, opening.ceiling_ms);
+    if floor != bounds.floor_ms {
+        return Err(VerifyError::Floor { expected: bounds.floor_ms, found: floor });
+    }
+    if ceiling != bounds.ceiling_ms {
+        return Err(VerifyError::Ceiling { expected: bounds.ceiling_ms, found: ceiling });
+    }
+    // A batch is of one class version, so either all of its tombstones have a floor or none has. So with ceilings.
+    if batch.floor_max_ms.map_or(floor != NO_FLOOR, |most| floor == NO_FLOOR || floor > most) {
+        return Err(VerifyError::FloorMax { expected: batch.floor_max_ms, found: floor });
+    }
+    if batch.ceiling_min_ms.map_or(ceiling != NO_CEILING, |least| ceiling == NO_CEILING || ceiling < least) {
+        return Err(VerifyError::CeilingMin { expected: batch.ceiling_min_ms, found: ceiling });
+    }
+    Ok(())
+}
+
+/// Performs check 8: started ≤ time ≤ finished, and start ≤ time if the reason is [`Reason::Due`].
+///
+/// [`Leaf::parse`](crate::leaf::Leaf::parse) checks finished ≤ logged.
+pub(super) fn check_time(batch: &BatchLeaf, tombstone: &Tombstone, start_ms: i64) -> Result<(), VerifyError> {
+    let (started, finished, found) = (batch.started_ms, batch.finished_ms, tombstone.time_ms);
+    if found < started || found > finished {
+        return Err(VerifyError::Time { started, finished, found });
+    }
+    if tombstone.reason == Reason::Due && start_ms > found {
+        return Err(VerifyError::BeforeStart { start: start_ms, found });
+    }
+    Ok(())
+}
+
+/// Performs check 9: the quorum.
+///
+/// This check comes last, so that the caller can recognise a receipt that is authentic but lacks the quorum. A cosignature from
+/// before the deletion does not count, because the statement would be older than the deletion that it states.
+pub(super) fn check_quorum(
+    policy: &Policy,
+    verified: &VerifiedCheckpoint,
+    time_ms: i64,
+) -> Result<(), VerifyError> {
+    let after = |unix_s: u64| {
+        let signed_ms = i64::try_from(unix_s).unwrap_or(i64::MAX).saturating_mul(1_000);
+        signed_ms.saturating_add(WITNESS_SLACK_MS) >= time_ms
+    };
+    let counted: Vec<(String, u64)> =
+        verified.cosignatures.iter().filter(|(_, unix_s)| after(*unix_s)).cloned().collect();
+    if verified.quorum_met && policy.quorum_met_by(&counted) {
+        return Ok(());
+    }
+    Err(VerifyError::Quorum {
+        expected: policy.quorum().unwrap_or_default().to_owned(),
+        found: counted.into_iter().map(|(name, _)| name).collect(),
+    })
+}

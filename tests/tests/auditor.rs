@@ -1,0 +1,178 @@
+//! Audit of the published files alone, with independent implementations. The files prove every end and reveal no name.
+
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use sexton::{Durability, Engine, Opener, Registration};
+use sexton_proof::leaf::Leaf;
+use sexton_proof::note::Note;
+use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+const FILES: usize = 700;
+
+fn names() -> Vec<String> {
+    (0..FILES).map(|n| format!("patients/{n:04}/x-ray of {}.png", n % 17)).collect()
+}
+
+/// Returns an engine that has deleted 700 objects with personal names in more than 300 batches.
+fn enforced() -> (Machine, Engine, Vec<String>) {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let names = names();
+    let registrations: Vec<Registration<'_>> = (0_i64..)
+        .zip(&names)
+        .map(|(n, name)| Registration {
+            version: b"1",
+            start_ms: Some(NEW_YEAR_MS - n * HOUR_MS),
+            digest: blake3::hash(name.as_bytes()).as_bytes().as_slice().to_vec().leak(),
+            subject: b"somebody",
+            ..Registration::new("data-30d", name.as_bytes())
+        })
+        .collect();
+    for name in &names {
+        machine.store.put(name.as_bytes(), b"1");
+    }
+    engine.register(&registrations, Durability::Synced).unwrap();
+    for hour in 0..731 {
+        machine.clock.set(NEW_YEAR_MS + hour * HOUR_MS);
+        engine.enforce(&*machine.store).unwrap();
+    }
+    assert!(machine.store.is_empty());
+    (machine, engine, names)
+}
+
+fn public(machine: &Machine) -> BTreeMap<String, Vec<u8>> {
+    let mut files = machine.files.all();
+    files.retain(|path, _| path.starts_with("log/") || path.starts_with("tombstones/"));
+    files
+}
+
+/// Reads all entries as the tlog-tiles specification says.
+fn entries(files: &BTreeMap<String, Vec<u8>>, size: usize) -> Vec<Vec<u8>> {
+    let mut entries = Vec::new();
+    for bundle in 0..size.div_ceil(256) {
+        let width = (size - bundle * 256).min(256);
+        let partial = if width < 256 { format!(".p/{width}") } else { String::new() };
+        let bytes = &files[&format!("log/tile/entries/{bundle:03}{partial}")];
+        entries.extend(sexton_proof::tile::parse_bundle(bytes).unwrap().into_iter().map(<[u8]>::to_vec));
+    }
+    entries
+}
+
+#[test]
+fn another_rfc_6962_implementation_computes_the_same_root() {
+    let (machine, ..) = enforced();
+    let files = public(&machine);
+    let note = Note::parse(&files["log/checkpoint"]).unwrap();
+    let checkpoint = sexton_proof::checkpoint::Checkpoint::parse(note.text()).unwrap();
+    let size = usize::try_from(checkpoint.size).unwrap();
+    let mut tree: MemoryBackedTree<Sha256, Vec<u8>> = MemoryBackedTree::new();
+    for entry in entries(&files, size) {
+        tree.push(entry);
+    }
+    assert_eq!(tree.root().as_bytes().as_slice(), checkpoint.root);
+    // The hash tiles hold the hashes of the entries.
+    let first = &files["log/tile/0/000"];
+    for (at, entry) in entries(&files, size).iter().take(256).enumerate() {
+        assert_eq!(first[at * 32..(at + 1) * 32], sexton_proof::merkle::leaf_hash(entry));
+    }
+}
+
+#[test]
+fn root_in_a_batch_leaf_is_blake3_of_the_tombstone_file() {
+    let (machine, ..) = enforced();
+    let files = public(&machine);
+    let note = Note::parse(&files["log/checkpoint"]).unwrap();
+    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
+    let mut batches = 0;
+    for entry in entries(&files, size) {
+        if let Leaf::Batch(leaf) = Leaf::parse(&entry).unwrap() {
+            let path = format!("tombstones/{}.tomb", sexton_proof::id::batch_path(leaf.batch));
+            assert_eq!(blake3::hash(&files[&path]), leaf.tombstones.root);
+            batches += 1;
+        }
+    }
+    assert!(batches > 300, "{batches} batches");
+}
+
+#[test]
+fn every_published_checkpoint_is_a_prefix_of_the_next() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let mut seen = Vec::new();
+    for n in 0_i64..20 {
+        let name = format!("{n}");
+        let registration =
+            Registration { start_ms: Some(NEW_YEAR_MS), ..Registration::new("upload-3h", name.as_bytes()) };
+        engine.register(&[registration], Durability::Synced).unwrap();
+        machine.clock.set(NEW_YEAR_MS + (3 + n) * HOUR_MS);
+        engine.enforce(&*machine.store).unwrap();
+        let note = Note::parse(&machine.files.all()["log/checkpoint"]).unwrap();
+        seen.push(sexton_proof::checkpoint::Checkpoint::parse(note.text()).unwrap());
+    }
+    let files = public(&machine);
+    let last = usize::try_from(seen.last().unwrap().size).unwrap();
+    let mut tree: MemoryBackedTree<Sha256, Vec<u8>> = MemoryBackedTree::new();
+    let mut roots = BTreeMap::new();
+    for entry in entries(&files, last) {
+        tree.push(entry);
+        roots.insert(tree.root().num_leaves(), tree.root().as_bytes().to_vec());
+    }
+    for checkpoint in &seen {
+        assert_eq!(roots[&checkpoint.size], checkpoint.root);
+    }
+}
+
+#[test]
+fn published_files_hold_no_names_and_no_hashes_of_names() {
+    let (machine, _, names) = enforced();
+    let everything: Vec<u8> = public(&machine).into_values().flatten().collect();
+    let found = |needle: &[u8]| everything.windows(needle.len()).any(|window| window == needle);
+    let guessable_keys: [[u8; 32]; 3] = [
+        [0; 32],
+        blake3::derive_key("sexton v1 commitment", b""),
+        *blake3::hash(b"sexton.test/log").as_bytes(),
+    ];
+    assert!(found(b"data-30d"), "the search finds a published name");
+    for name in names.iter().step_by(97) {
+        let name = name.as_bytes();
+        assert!(!found(name));
+        assert!(!found(&name[..12]));
+        let plain = blake3::hash(name);
+        assert!(!found(&plain.as_bytes()[..8]) && !found(plain.to_hex().as_bytes()));
+        for key in &guessable_keys {
+            assert!(!found(&blake3::keyed_hash(key, name).as_bytes()[..8]));
+        }
+        assert!(!found(&blake3::derive_key("sexton v1 commitment", name)[..8]));
+    }
+    assert!(!found(b"somebody"));
+}
+
+#[test]
+fn receipt_opens_only_with_its_key_and_names_no_other_object() {
+    let (machine, engine, names) = enforced();
+    let leaf_of = |name: &str| engine.find(name.as_bytes()).unwrap();
+    assert_eq!(leaf_of(&names[0]), None);
+    let id = first_id(&machine);
+    let opened: Vec<&String> =
+        names.iter().filter(|name| engine.receipt(id, Opener::Key(name.as_bytes())).is_ok()).collect();
+    assert_eq!(opened.len(), 1, "exactly one key opens a registration");
+    let receipt = engine.receipt(id, Opener::Key(opened[0].as_bytes())).unwrap();
+    for other in names.iter().filter(|name| *name != opened[0]) {
+        assert!(!receipt.contains(other.as_str()));
+    }
+}
+
+/// Returns the registration id of the first tombstone of the first batch.
+fn first_id(machine: &Machine) -> sexton::RegistrationId {
+    let files = public(machine);
+    let note = Note::parse(&files["log/checkpoint"]).unwrap();
+    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
+    let batch = entries(&files, size).into_iter().find_map(|entry| match Leaf::parse(&entry).unwrap() {
+        Leaf::Batch(leaf) => Some(leaf),
+        Leaf::Class(_) | Leaf::Event(_) => None,
+    });
+    let leaf = batch.unwrap();
+    let page = (0..).zip(&leaf.pages).find(|(_, line)| line.tombstones > 0).unwrap().0;
+    sexton::RegistrationId { page: leaf.page_id(page).unwrap(), seq: 0 }
+}

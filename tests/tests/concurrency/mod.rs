@@ -1,0 +1,4 @@
+//! Threads that use one engine at the same time.
+
+mod enforcement;
+mod governance;

@@ -1,0 +1,366 @@
+//! Decisions that the engine refuses.
+
+use sexton::{
+    Change, ClassSet, Durability, Erasure, Error, ErrorKind, GRACE_MAX_MS, HoldKind, NewHold, Registration,
+    RegistrationId, SELECTOR_KEYS_MAX, Selector, Which,
+};
+use sexton_proof::id::PageId;
+use sexton_proof::window::{Calendar, Span, Unit};
+use sexton_tests::simulation::{DAY_MS, Simulation, key, subject};
+use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
+
+const CLASSES: &str = r#"
+[class.upload]
+within = "3h"
+
+[class.account]
+within = "3h"
+start = "explicit"
+max_open = "2h"
+
+[class.unfound]
+within = "3h"
+find = "none"
+
+[class.ticketed]
+within = "3h"
+openings = "ticket"
+
+[class.ended]
+within = "3h"
+
+[class.told]
+within = "3h"
+feed = true
+"#;
+
+/// Returns a host with an object of each kind, a hold on one of them, and a class that was closed down.
+fn simulation() -> Simulation {
+    let sim = Simulation::new(CLASSES);
+    sim.put_of("upload", "started", "anna", Some(NEW_YEAR_MS));
+    sim.put_of("upload", "held", "bob", Some(NEW_YEAR_MS));
+    sim.put_of("account", "open", "anna", None);
+    sim.engine().close_down(Selector::Class("ended".into()), "no longer offered", "board").unwrap();
+    sim.hold("case", key("held"));
+    sim.enforce();
+    sim
+}
+
+/// Asserts that a call fails with this kind and these words, in lower case, and that nothing was applied.
+#[track_caller]
+fn refused<T: std::fmt::Debug>(
+    sim: &Simulation,
+    kind: ErrorKind,
+    words: &[&str],
+    ask: impl FnOnce(&Simulation) -> Result<T, Error>,
+) {
+    let before = sim.machine.kv.image();
+    let error = ask(sim).unwrap_err();
+    let said = error.to_string();
+    assert_eq!(error.kind(), kind, "{said}");
+    assert!(!said.starts_with(char::is_uppercase) && !said.ends_with('.'), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{said:?} lacks {word:?}");
+    }
+    assert!(sim.machine.kv.image() == before, "something was applied: {said}");
+}
+
+fn selectors_that_select_nothing() -> Vec<(Selector, &'static str)> {
+    vec![
+        (Selector::Keys(vec![]), "empty list of keys"),
+        (Selector::Keys(vec![b"a".into(), vec![]]), "empty key"),
+        (
+            Selector::Keys(vec![b"a".into(); SELECTOR_KEYS_MAX + 1]),
+            "list of keys of length 10001; 1 to 10000",
+        ),
+        (Selector::Keys(vec![vec![1; 1025]]), "key of length 1025; 1 to 1024"),
+        (Selector::Prefix(vec![]), "empty key prefix"),
+        (Selector::Prefix(vec![1; 1025]), "key prefix of length 1025; 1 to 1024"),
+        (Selector::Subject(vec![]), "empty subject"),
+        (Selector::Subject(vec![1; 256]), "subject of length 256; 1 to 255"),
+        (Selector::Class(String::new()), "empty class name"),
+        (Selector::Class("uploads".into()), "unknown class \"uploads\"; known are: account, ended"),
+    ]
+}
+
+#[test]
+fn hold_with_an_empty_selector_text_or_taken_name_is_refused() {
+    let sim = simulation();
+    let place = |new: NewHold| move |sim: &Simulation| sim.engine().place_hold(new);
+    let good = || sim.new_hold("new", key("started"), HoldKind::Temporary);
+    for (selector, words) in selectors_that_select_nothing() {
+        refused(&sim, ErrorKind::Invalid, &[words], place(NewHold { selector, ..good() }));
+    }
+    let long = "x".repeat(1_001);
+    let at = NEW_YEAR_MS.to_string();
+    for (bad, words) in [
+        (NewHold { name: "case".into(), ..good() }, vec!["\"case\" stands already", "another name"]),
+        (NewHold { name: String::new(), ..good() }, vec!["name of 0 bytes; 1 to 1000"]),
+        (NewHold { reason: "  ".into(), ..good() }, vec!["reason of 0 bytes; 1 to 1000"]),
+        (NewHold { author: long, ..good() }, vec!["author of 1001 bytes; 1 to 1000"]),
+        (NewHold { review_ms: NEW_YEAR_MS, ..good() }, vec!["review date", &at, "in the past"]),
+        (NewHold { review_ms: i64::MIN, ..good() }, vec!["review date -9223372036854775808 ms"]),
+    ] {
+        refused(&sim, ErrorKind::Invalid, &words, place(bad));
+    }
+    sim.engine().place_hold(good()).unwrap();
+    sim.assert_sound();
+}
+
+#[test]
+fn lift_of_an_unknown_hold_or_without_a_reason_is_refused() {
+    let sim = simulation();
+    let lift = |name: &'static str, reason: &'static str, author: &'static str, grace_ms: i64| {
+        move |sim: &Simulation| sim.engine().lift_hold(name, reason, author, grace_ms)
+    };
+    refused(&sim, ErrorKind::NotFound, &["no hold named \"cases\" stands"], lift("cases", "r", "a", 0));
+    refused(&sim, ErrorKind::Invalid, &["reason of 0 bytes"], lift("case", "", "a", 0));
+    refused(&sim, ErrorKind::Invalid, &["author of 0 bytes"], lift("case", "r", "\n", 0));
+    refused(&sim, ErrorKind::Invalid, &["grace of -1 ms; 0 to"], lift("case", "r", "a", -1));
+    refused(&sim, ErrorKind::Invalid, &["316224000001 ms"], lift("case", "r", "a", GRACE_MAX_MS + 1));
+    sim.lift("case", 0);
+    refused(&sim, ErrorKind::NotFound, &["no hold named \"case\" stands"], lift("case", "r", "a", 0));
+    sim.assert_sound();
+}
+
+#[test]
+fn erasure_with_a_bad_selector_instant_or_span_is_refused() {
+    let sim = simulation();
+    let erase = |erasure: Erasure| move |sim: &Simulation| sim.engine().erase(erasure);
+    let good = || sim.erasure(subject("anna"));
+    for (selector, words) in [
+        (Selector::Class("upload".into()), ["the class \"upload\"", "takes a subject or keys"]),
+        (Selector::Prefix(b"a/".into()), ["keys that begin with \"a/\"", "takes a subject or keys"]),
+        (Selector::Everything, ["everything", "close it"]),
+    ] {
+        refused(&sim, ErrorKind::Invalid, &words, erase(Erasure { selector, ..good() }));
+    }
+    for (selector, words) in selectors_that_select_nothing() {
+        if matches!(selector, Selector::Keys(_) | Selector::Subject(_)) {
+            refused(&sim, ErrorKind::Invalid, &[words], erase(Erasure { selector, ..good() }));
+        }
+    }
+    let unknown = Erasure { selector: subject("somebody else"), ..good() };
+    refused(&sim, ErrorKind::NotFound, &["\"somebody else\"", "nothing to erase"], erase(unknown));
+    let span = |count, unit| Some(Span { count, unit });
+    for (bad, words) in [
+        (Erasure { received_ms: NEW_YEAR_MS + 1, ..good() }, vec!["1767225600001", "in the future"]),
+        (Erasure { received_ms: i64::MAX, ..good() }, vec!["9223372036854775807", "in the future"]),
+        (Erasure { within: span(0, Unit::Hours), ..good() }, vec!["within 0h", "1 to 1000000"]),
+        (Erasure { within: span(1_000_000, Unit::Years), ..good() }, vec!["within 1000000y"]),
+        (Erasure { within: span(1_000_000, Unit::WorkingDays), ..good() }, vec!["within 1000000wd"]),
+        (
+            Erasure { within: span(1, Unit::Months), received_ms: i64::MIN, ..good() },
+            vec!["within 1mo of -9223372036854775808 ms"],
+        ),
+        (Erasure { cancellable_ms: -1, ..good() }, vec!["cancellable for -1 ms; 0 to"]),
+        (Erasure { cancellable_ms: i64::MAX, ..good() }, vec!["9223372036854775807 ms; 0 to"]),
+        (
+            Erasure { cancellable_ms: 15 * DAY_MS, within: span(14, Unit::Days), ..good() },
+            vec!["cancelled for longer than it may take"],
+        ),
+        (Erasure { reason: String::new(), ..good() }, vec!["reason of 0 bytes"]),
+        (Erasure { author: String::new(), ..good() }, vec!["author of 0 bytes"]),
+    ] {
+        refused(&sim, ErrorKind::Invalid, &words, erase(bad));
+    }
+    sim.engine().erase(Erasure { received_ms: i64::MIN, ..good() }).unwrap();
+    sim.enforce();
+    assert!(!sim.has("started"), "that a letter lay about for long is no reason to refuse it");
+    sim.assert_sound();
+}
+
+#[test]
+fn calendar_with_a_bad_line_is_refused_with_its_number() {
+    for (text, line, words) in [
+        ("2026-01-01\n2026-02-30\n", 2, "a date that exists"),
+        ("\n# comment\n1 January 2026\n", 3, "a date that exists"),
+        ("2026-01-01\n2026-01-01 # again\n", 2, "this is in line 1"),
+        ("+2026-01-05\n", 1, "a Saturday or Sunday behind +"),
+        ("2026-01-04\n+2026-01-04\n", 2, "this is in line 1"),
+        ("+ 2026-01-04\n", 1, "a date that exists"),
+    ] {
+        let line = format!("line {line} ");
+        let said = Calendar::parse(text).unwrap_err().to_string();
+        assert!(said.contains(&line) && said.contains(words), "{said:?} lacks {line:?} or {words:?}");
+        let file = format!(
+            "[calendar.cn]\ndays = \"\"\"\n{text}\"\"\"\n[class.a]\nwithin = \"15wd\"\ncalendar = \"cn\"\n"
+        );
+        let error = ClassSet::from_toml(&file).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().starts_with("calendar \"cn\": line "), "{error}");
+    }
+    let error = ClassSet::from_toml("[class.a]\nwithin = \"15wd\"\ncalendar = \"cn\"\n").unwrap_err();
+    assert!(error.to_string().contains("add a [calendar.cn]"), "{error}");
+}
+
+#[test]
+fn erasure_cannot_be_cancelled_after_its_period() {
+    let sim = simulation();
+    let cancel = |number: u32| move |sim: &Simulation| sim.engine().cancel_erasure(number);
+    refused(&sim, ErrorKind::NotFound, &["no request 77"], cancel(77));
+    refused(&sim, ErrorKind::Invalid, &["request 1 is no erasure"], cancel(1));
+    let erasure = Erasure { cancellable_ms: DAY_MS, ..sim.erasure(key("started")) };
+    let number = sim.engine().erase(erasure.clone()).unwrap().number;
+    let forget = |number: u32| move |sim: &Simulation| sim.engine().forget_request(number);
+    refused(&sim, ErrorKind::Invalid, &["still open"], forget(number));
+    let cancelled = sim.engine().cancel_erasure(number).unwrap();
+    let before = sim.machine.kv.image();
+    assert_eq!(sim.engine().cancel_erasure(number).unwrap(), cancelled, "doing it again is fine");
+    assert!(sim.machine.kv.image() == before);
+
+    let number = sim.engine().erase(erasure).unwrap().number;
+    sim.machine.clock.advance(DAY_MS);
+    refused(&sim, ErrorKind::TooLate, &["until 1767312000000 ms", "final"], cancel(number));
+    sim.enforce();
+    refused(&sim, ErrorKind::TooLate, &["final"], cancel(number));
+    refused(&sim, ErrorKind::NotFound, &["no request 77"], forget(77));
+    refused(&sim, ErrorKind::NotFound, &["no request 77"], |sim| sim.engine().erasure_objects(77));
+    sim.assert_sound();
+}
+
+fn change(change: Change<'_>) -> impl FnOnce(&Simulation) -> Result<sexton::Changed, Error> + '_ {
+    move |sim: &Simulation| sim.change(change)
+}
+
+#[test]
+fn start_that_is_known_or_too_late_is_refused() {
+    let sim = simulation();
+    let start =
+        |key: &'static str, start_ms: i64| change(Change::Start { of: Which::Key(key.as_bytes()), start_ms });
+    let known = NEW_YEAR_MS.to_string();
+    refused(
+        &sim,
+        ErrorKind::Invalid,
+        &["known already", &known, "reschedule"],
+        start("started", NEW_YEAR_MS + 1),
+    );
+    sim.change(Change::Start { of: Which::Key(b"started"), start_ms: NEW_YEAR_MS }).unwrap();
+    let late = NEW_YEAR_MS + 2 * HOUR_MS;
+    refused(&sim, ErrorKind::Invalid, &[&late.to_string(), "max_open"], start("open", late + 1));
+    refused(&sim, ErrorKind::Invalid, &["start 0 ms is before 1990"], start("open", 0));
+    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", i64::MAX));
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("nothing", NEW_YEAR_MS));
+    let page = PageId { class: 9, slot: 1_000, shard: 99, part: 0 };
+    for shard in [0, 99] {
+        let of = Which::Id(RegistrationId { page: PageId { shard, ..page }, seq: 0 });
+        let ask = change(Change::Start { of, start_ms: NEW_YEAR_MS });
+        refused(&sim, ErrorKind::NotFound, &["no live registration"], ask);
+    }
+    sim.machine.clock.advance(2 * HOUR_MS);
+    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", NEW_YEAR_MS + HOUR_MS));
+
+    // The object is in flight, then gone.
+    let id = sim.engine().find(b"started").unwrap().unwrap();
+    sim.machine.clock.advance(HOUR_MS);
+    let batch = sim.engine().next_batch().unwrap().unwrap();
+    refused(&sim, ErrorKind::TooLate, &["on its way"], start("started", NEW_YEAR_MS));
+    drop(batch);
+    sim.enforce();
+    let ask = change(Change::Start { of: Which::Id(id), start_ms: NEW_YEAR_MS });
+    refused(&sim, ErrorKind::TooLate, &["has ended: deleted at"], ask);
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("started", NEW_YEAR_MS));
+    sim.assert_sound();
+}
+
+/// A class is unusable if it is unknown or closed, or if it finds or opens objects in another way.
+#[test]
+fn reschedule_to_an_unusable_class_is_refused() {
+    let sim = simulation();
+    let to = |class: &'static str| {
+        let of = Which::Key(b"started");
+        change(Change::Reschedule { of, class: Some(class), start_ms: None })
+    };
+    refused(&sim, ErrorKind::Invalid, &["unknown class \"uploads\"", "known are"], to("uploads"));
+    refused(&sim, ErrorKind::Invalid, &["find = \"key\"", "find = \"none\""], to("unfound"));
+    refused(&sim, ErrorKind::Invalid, &["openings = \"operator\"", "openings = \"ticket\""], to("ticketed"));
+    refused(&sim, ErrorKind::Invalid, &["class \"ended\" was closed down"], to("ended"));
+    for (start_ms, words) in [(0, "1990"), (i64::MIN, "1990"), (i64::MAX, "ten years")] {
+        let of = Which::Key(b"started");
+        let ask = change(Change::Reschedule { of, class: None, start_ms: Some(start_ms) });
+        refused(&sim, ErrorKind::Invalid, &[&start_ms.to_string(), words], ask);
+    }
+    sim.change(Change::Reschedule { of: Which::Key(b"started"), class: Some("told"), start_ms: None })
+        .unwrap();
+    sim.assert_sound();
+}
+
+#[test]
+fn held_is_not_released_and_released_is_not_rescheduled() {
+    let sim = simulation();
+    let release = |key: &'static str| change(Change::Release { of: Which::Key(key.as_bytes()) });
+    refused(&sim, ErrorKind::Held, &["cannot be released", "the legal hold \"case\""], release("held"));
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], release("nothing"));
+    sim.change(Change::Release { of: Which::Key(b"started") }).unwrap();
+    let of = Which::Key(b"started");
+    let ask = change(Change::Reschedule { of, class: None, start_ms: Some(NEW_YEAR_MS + 1) });
+    refused(&sim, ErrorKind::TooLate, &["has deleted it itself"], ask);
+    sim.assert_sound();
+}
+
+#[test]
+fn valid_changes_apply_beside_refused_ones() {
+    let sim = simulation();
+    let of = |key: &'static str| Which::Key(key.as_bytes());
+    let changes = [
+        Change::Release { of: of("held") },
+        Change::Start { of: of("open"), start_ms: NEW_YEAR_MS },
+        Change::Release { of: of("nothing") },
+    ];
+    let answers = sim.engine().change(&changes, Durability::Synced).unwrap();
+    let kinds: Vec<_> = answers.iter().map(|a| a.as_ref().err().map(Error::kind)).collect();
+    assert_eq!(kinds, [Some(ErrorKind::Held), None, Some(ErrorKind::NotFound)]);
+    sim.assert_sound();
+}
+
+#[test]
+fn closed_class_refuses_objects_and_only_classes_close() {
+    let sim = simulation();
+    let register = |sim: &Simulation| {
+        let registrations = [Registration::new("upload", b"good"), Registration::new("ended", b"bad")];
+        sim.engine().register(&registrations, Durability::Synced)
+    };
+    let words = ["registration 2 of 2", "class \"ended\" was closed down"];
+    refused(&sim, ErrorKind::Invalid, &words, register);
+    let close = |selector: Selector| move |sim: &Simulation| sim.engine().close_down(selector, "r", "a");
+    refused(&sim, ErrorKind::Invalid, &["the subject \"anna\" cannot be closed"], close(subject("anna")));
+    refused(&sim, ErrorKind::Invalid, &["unknown class \"x\""], close(Selector::Class("x".into())));
+    for (reason, author) in [("", "a"), ("r", "")] {
+        refused(&sim, ErrorKind::Invalid, &["of 0 bytes"], |sim| {
+            sim.engine().close_down(Selector::Everything, reason, author)
+        });
+        refused(&sim, ErrorKind::Invalid, &["of 0 bytes"], |sim| {
+            sim.engine().apply_class("upload", reason, author)
+        });
+    }
+    refused(&sim, ErrorKind::Invalid, &["unknown class \"x\""], |sim| {
+        sim.engine().apply_class("x", "r", "a")
+    });
+    sim.put("upload", "still open");
+    sim.assert_sound();
+}
+
+#[test]
+fn new_class_version_that_opens_differently_is_not_applied() {
+    let sim = simulation();
+    let other = "[class.upload]\nwithin = \"3h\"\nopenings = \"ticket\"\n";
+    sim.engine().define_classes(&ClassSet::from_toml(other).unwrap()).unwrap();
+    let words = ["openings = \"operator\"", "openings = \"ticket\""];
+    refused(&sim, ErrorKind::Invalid, &words, |sim| sim.engine().apply_class("upload", "r", "a"));
+    sim.assert_sound();
+}
+
+#[test]
+fn feed_entry_that_was_never_given_cannot_be_acknowledged() {
+    let sim = simulation();
+    let acknowledge = |number: u64| move |sim: &Simulation| sim.engine().acknowledge_feed(number);
+    refused(&sim, ErrorKind::Invalid, &["entry 1 was never given; the last one is 0"], acknowledge(1));
+    sim.put("told", "a");
+    sim.pass(3 * HOUR_MS);
+    refused(&sim, ErrorKind::Invalid, &["18446744073709551615", "the last one is 1"], acknowledge(u64::MAX));
+    assert_eq!(sim.engine().feed(u64::MAX, 10).unwrap(), []);
+    assert_eq!(sim.engine().feed(0, 0).unwrap(), [], "nothing was asked for");
+    assert_eq!(sim.engine().feed(0, usize::MAX).unwrap().len(), 1);
+    sim.engine().acknowledge_feed(1).unwrap();
+    sim.assert_sound();
+}

@@ -1,0 +1,4 @@
+//! Requests that the engine refuses. Each error names the value and the bound, and nothing of the request is applied.
+
+mod decisions;
+mod input;
