@@ -1,7 +1,5 @@
 //! Tells how to build faster, if RocksDB is about to be compiled by its crate's own build script.
 
-#![expect(clippy::print_stdout, reason = "Cargo reads a build script's standard output")]
-
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=ROCKSDB_LIB_DIR");

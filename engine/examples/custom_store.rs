@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run -p sexton --example custom_store`.
 
+#![expect(clippy::print_stdout, reason = "an example shows its steps")]
+
 use sexton::store::{Answer, Store, StoredObject, SubBatch};
 use sexton::{Durability, Engine, Options, Registration, VirtualClock};
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run -p sexton --example erasure`.
 
+#![expect(clippy::print_stdout, reason = "an example shows its steps")]
+
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{
     Calendar, Durability, Engine, Erasure, Opener, Options, Progress, Registration, RequestState, Selector,

@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run -p sexton --example event_loop`.
 
+#![expect(clippy::print_stdout, reason = "an example shows its steps")]
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use sexton::store::Answer;

@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run -p sexton --example legal_hold`.
 
+#![expect(clippy::print_stdout, reason = "an example shows its steps")]
+
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{Action, Durability, Engine, HoldKind, NewHold, Options, Registration, Selector, VirtualClock};
 use std::error::Error;

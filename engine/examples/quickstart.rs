@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run -p sexton --example quickstart`.
 
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "an example shows its steps")]
+
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{Durability, Engine, Opener, Options, Registration, VirtualClock};
 use sexton_proof::policy::Policy;

@@ -1,7 +1,7 @@
 //! Legal holds. An object that a hold covers stays until the lift, whatever else was promised.
 
 use sexton::store::Answer;
-use sexton::{Erasure, HoldKind, Outcome as Answered, RegistrationId, Selector};
+use sexton::{Erasure, HoldKind, RegistrationId, Selector};
 use sexton_proof::receipt::Compliance;
 use sexton_proof::record::{Method, Reason};
 use sexton_tests::simulation::{DAY_MS, Simulation, key, subject};
@@ -243,7 +243,7 @@ fn out(sim: &Simulation) -> (sexton::Batch, Vec<RegistrationId>) {
 #[test]
 fn hold_during_a_batch_reports_its_covered_objects_too_late() {
     let sim = simulation();
-    let (batch, ids) = out(&sim);
+    let (mut batch, ids) = out(&sim);
     let mut too_late = sim.hold("case", subject("anna"));
     too_late.sort_unstable();
     let mut annas = ids[..2].to_vec();
@@ -254,13 +254,12 @@ fn hold_during_a_batch_reports_its_covered_objects_too_late() {
     );
 
     // The store could not delete one of them, and the hold keeps that one from now on.
-    let outcomes = batch.objects().map(|object| {
-        let failed = object.key == b"a";
+    let failed: Vec<bool> = batch.objects().map(|object| object.key == b"a").collect();
+    for (index, failed) in failed.into_iter().enumerate() {
         let answer = if failed { Answer::Failed("it is busy".into()) } else { Answer::Deleted };
-        Answered { answer, at_ms: sim.now_ms() }
-    });
-    let outcomes = outcomes.collect();
-    sim.engine().complete(batch, outcomes).unwrap();
+        batch.answer(index, answer, sim.now_ms()).unwrap();
+    }
+    sim.engine().complete(batch).unwrap();
     sim.pass(30 * DAY_MS);
     assert!(sim.has("a") && sim.has("d"));
     assert_eq!(sim.hold("another case", subject("anna")), [], "no batch is in flight");
@@ -313,14 +312,10 @@ fn lift_while_other_batches_are_out_frees_its_objects() {
     let id = sim.put_of("upload", "b", "", Some(NEW_YEAR_MS + 120_000));
     sim.hold("case", key("b"));
     let next = || sim.engine().next_batch().unwrap();
-    let complete = |batch: sexton::Batch| {
-        let at_ms = sim.now_ms();
-        let outcomes = batch.objects().map(|object| {
-            sim.machine.store.remove(object.key);
-            Answered { answer: Answer::Deleted, at_ms }
-        });
-        let outcomes = outcomes.collect();
-        sim.engine().complete(batch, outcomes).unwrap();
+    let complete = |mut batch: sexton::Batch| {
+        batch.objects().for_each(|object| sim.machine.store.remove(object.key));
+        batch.answer_all(&Answer::Deleted, sim.now_ms());
+        sim.engine().complete(batch).unwrap();
     };
     sim.machine.clock.set(CEILING_MS - 20_000);
     let first = next().unwrap();

@@ -281,7 +281,8 @@ fn key_registered_and_flushed_during_a_lookup_is_found() {
         let then = Arc::clone(&meanwhile);
         let after = move |family| {
             let then = then.lock().unwrap().take_if(|_| family == ColumnFamily::Locator);
-            then.into_iter().for_each(|then| thread::spawn(then).join().unwrap());
+            // In a thread of its own, as another caller would: this one holds a shard's lock perhaps.
+            thread::scope(|scope| then.into_iter().for_each(|then| scope.spawn(then).join().unwrap()));
             Ok(())
         };
         let kv = Hooked { inner: machine.kv.clone(), before: Box::new(|_| Ok(())), after: Box::new(after) };

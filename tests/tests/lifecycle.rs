@@ -225,15 +225,15 @@ fn object_replaced_during_its_batch_ends_as_replaced() {
         let engine = machine.open().unwrap();
         let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
         machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
-        let batch = engine.next_batch().unwrap().unwrap();
+        let mut batch = engine.next_batch().unwrap().unwrap();
         assert_eq!(batch.objects().map(|object| object.id).collect::<Vec<_>>(), [first]);
 
         machine.store.put(b"a", b"v2");
         let now_ms = engine.now_ms();
         let second = engine.register(&[upload(b"a", b"v2", now_ms)], Durability::Synced).unwrap().remove(0);
         assert_eq!(second.previous, Previous::TooLate(first));
-        let outcome = sexton::Outcome { answer: answer.clone(), at_ms: now_ms };
-        engine.complete(batch, vec![outcome]).unwrap();
+        batch.answer(0, answer.clone(), now_ms).unwrap();
+        engine.complete(batch).unwrap();
         assert_sound(&engine);
         assert_eq!(engine.find(b"a").unwrap(), Some(second.id));
 
@@ -310,10 +310,12 @@ fn extreme_instants_and_sizes_do_no_harm() {
         |key: &'static [u8]| Registration { size_bytes: u64::MAX - 1, ..upload(key, b"1", NEW_YEAR_MS) };
     engine.register(&[big(b"a"), big(b"b"), big(b"c")], Durability::Synced).unwrap();
     machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
-    while let Some(batch) = engine.next_batch().unwrap() {
+    while let Some(mut batch) = engine.next_batch().unwrap() {
         let answers = [Answer::Deleted, Answer::Failed("slow".into())].into_iter().cycle();
-        let outcomes = answers.map(|answer| sexton::Outcome { answer, at_ms: i64::MAX }).take(batch.len());
-        engine.complete(batch, outcomes.collect()).unwrap();
+        for (index, answer) in (0..batch.len()).zip(answers) {
+            batch.answer(index, answer, i64::MAX).unwrap();
+        }
+        engine.complete(batch).unwrap();
     }
     assert!(engine.next_due_ms().is_none_or(|due_ms| due_ms < engine.now_ms() + HOUR_MS));
     assert_sound(&engine);
@@ -332,25 +334,28 @@ fn failures_spread_over_an_hour_are_carried_to_few_pages() {
         keys.iter().map(|key| upload(key.as_bytes(), b"1", NEW_YEAR_MS)).collect();
     engine.register(&registrations, Durability::Synced).unwrap();
     machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
-    let batch = engine.next_batch().unwrap().unwrap();
+    let mut batch = engine.next_batch().unwrap().unwrap();
     machine.clock.advance(HOUR_MS);
     let begin_ms = engine.now_ms() - HOUR_MS;
-    let failed = |at_ms| sexton::Outcome { answer: Answer::Failed("timed out".into()), at_ms };
-    let n = i64::try_from(batch.len()).unwrap();
-    engine.complete(batch, (0..n).map(|at| failed(begin_ms + at * HOUR_MS / n)).collect()).unwrap();
+    let n = batch.len();
+    for index in 0..n {
+        let at_ms = begin_ms + i64::try_from(index).unwrap() * HOUR_MS / i64::try_from(n).unwrap();
+        batch.answer(index, Answer::Failed("timed out".into()), at_ms).unwrap();
+    }
+    engine.complete(batch).unwrap();
     assert_sound(&engine);
     assert_sound(&machine.open().unwrap());
 }
 
 #[test]
-fn wrong_number_of_outcomes_counts_as_failed() {
+fn object_without_an_answer_counts_as_failed() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
     register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
     machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
     let batch = engine.next_batch().unwrap().unwrap();
-    engine.complete(batch, Vec::new()).unwrap();
+    engine.complete(batch).unwrap();
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 1);
     machine.clock.advance(1_000);
     engine.enforce(&*machine.store).unwrap();
@@ -376,7 +381,7 @@ fn batches_in_flight_stay_within_their_limit() {
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(engine.status().unwrap().batches_in_flight, 2);
     for batch in out {
-        engine.complete(batch, Vec::new()).unwrap();
+        engine.complete(batch).unwrap();
     }
     machine.clock.advance(1_000);
     engine.enforce(&*machine.store).unwrap();
@@ -397,10 +402,10 @@ fn batch_in_flight_at_a_crash_comes_again() {
     machine.store.remove(b"a"); // the store deleted it, and the process ended before the answer
     drop((batch, engine));
     let engine = machine.open().unwrap();
-    let batch = engine.next_batch().unwrap().unwrap();
+    let mut batch = engine.next_batch().unwrap().unwrap();
     assert_eq!(batch.number(), number);
-    let outcome = sexton::Outcome { answer: Answer::Absent, at_ms: engine.now_ms() };
-    engine.complete(batch, vec![outcome]).unwrap();
+    batch.answer(0, Answer::Absent, engine.now_ms()).unwrap();
+    engine.complete(batch).unwrap();
     let verdict = verdict(&engine, id, b"a");
     assert_eq!((verdict.compliance(), verdict.method), (Compliance::Kept, Method::AbsentAfterIntent));
     assert_sound(&engine);
@@ -422,7 +427,7 @@ fn registration_between_the_pages_of_a_batch_survives_it() {
     register(&keys("first"), in_time);
     let second = register(&keys("second"), in_time + 60_000);
     machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
-    let batch = engine.next_batch().unwrap().unwrap();
+    let mut batch = engine.next_batch().unwrap().unwrap();
     assert_eq!(batch.len(), 80);
 
     let late = register(&keys("late"), in_time + 60_000);
@@ -430,8 +435,9 @@ fn registration_between_the_pages_of_a_batch_survives_it() {
         let page = second.iter().map(|id| id.page).find(|page| page.shard == id.page.shard).unwrap();
         assert_eq!((id.page.slot, id.page.part), (page.slot, 1));
     }
-    let deleted = || sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
-    engine.complete(batch, (0..80).map(|_| deleted()).collect()).unwrap();
+    assert_eq!(batch.len(), 80);
+    batch.answer_all(&Answer::Deleted, engine.now_ms());
+    engine.complete(batch).unwrap();
     assert_sound(&engine);
     drop(engine);
 

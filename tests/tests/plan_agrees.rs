@@ -187,6 +187,24 @@ fn erasure_does_not_pass_a_tripped_breaker() {
     assert!(machine.store.is_empty());
 }
 
+/// The plan reads 1,024 rows at once. A page may end before, at and after such a chunk.
+#[test]
+fn plan_of_a_page_of_several_chunks_shows_each_object_once() {
+    for objects in [1, 1_023, 1_024, 1_025, 2_048, 3_000] {
+        let mut machine = Machine::new();
+        machine.options.shards = Some(1);
+        let engine = machine.open().unwrap();
+        let keys: Vec<Vec<u8>> = (0..objects).map(|number: u64| number.to_be_bytes().to_vec()).collect();
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new("log-73h", key)).collect();
+        engine.register(&registrations, Durability::Synced).unwrap();
+        let mut plan = engine.plan(i64::MAX).unwrap();
+        let shown: Vec<Vec<u8>> = plan.by_ref().map(|planned| planned.unwrap().key).collect();
+        assert_eq!(shown, keys);
+        assert!(plan.next().is_none(), "the iterator stays at its end");
+    }
+}
+
 fn resume(engine: &Engine) {
     for alarm in engine.status().unwrap().alarms {
         engine.resume(&alarm.id, "looked", "ops").unwrap();

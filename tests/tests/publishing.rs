@@ -38,9 +38,9 @@ fn out(engine: &Engine) -> std::vec::IntoIter<Batch> {
     batches.into_iter()
 }
 
-fn try_to_complete(engine: &Engine, batch: Batch) -> sexton::Result<u64> {
-    let outcome = sexton::Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
-    engine.complete(batch, vec![outcome])
+fn try_to_complete(engine: &Engine, mut batch: Batch) -> sexton::Result<u64> {
+    batch.answer(0, Answer::Deleted, engine.now_ms())?;
+    engine.complete(batch)
 }
 
 fn complete(engine: &Engine, batch: Option<Batch>) {

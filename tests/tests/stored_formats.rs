@@ -6,7 +6,7 @@ use sexton::kv::ColumnFamily;
 use sexton::store::{Answer, Disposition};
 use sexton::{
     AlarmCause, Batch, BreakerLimits, Calendar, Change, ClassSet, Durability, Engine, Erasure, HoldKind,
-    NewHold, Opener, Outcome, Registered, Registration, Selector, Which,
+    NewHold, Opener, Registered, Registration, Selector, Which,
 };
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::note::Note;
@@ -254,7 +254,7 @@ impl History {
     }
 
     /// Completes a batch with each kind of answer that a store can give.
-    fn complete(&self, batch: Batch) {
+    fn complete(&self, mut batch: Batch) {
         let at_ms = self.engine().now_ms();
         let answer = |(n, object): (usize, sexton::Object<'_>)| match n % 6 {
             0 => Answer::Failed("the disk is busy".into()),
@@ -269,9 +269,11 @@ impl History {
                 Answer::Deleted
             }
         };
-        let outcomes: Vec<Outcome> =
-            batch.objects().enumerate().map(|object| Outcome { answer: answer(object), at_ms }).collect();
-        self.engine().complete(batch, outcomes).unwrap();
+        let answers: Vec<Answer> = batch.objects().enumerate().map(answer).collect();
+        for (index, answer) in answers.into_iter().enumerate() {
+            batch.answer(index, answer, at_ms).unwrap();
+        }
+        self.engine().complete(batch).unwrap();
     }
 }
 

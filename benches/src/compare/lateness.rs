@@ -10,7 +10,7 @@ use crate::statistics::Target;
 use crate::workload::{call_bytes, registrations};
 use crate::{CALL, CLASS_NAMES, CLASSES, NullStore, Result, SHARDS, THREADS, Workload, unlimited_breaker};
 use sexton::store::Store;
-use sexton::{ClassSet, Durability, Engine, Find, Options, Outcome, WorkerOptions};
+use sexton::{ClassSet, Durability, Engine, Find, Options, WorkerOptions};
 use sexton_proof::leaf::Openings;
 use std::path::Path;
 use std::sync::Mutex;
@@ -209,7 +209,7 @@ fn enforce(
     stop: &AtomicBool,
 ) -> Result<()> {
     while !stop.load(Ordering::SeqCst) {
-        let Some(batch) = engine.next_batch()? else {
+        let Some(mut batch) = engine.next_batch()? else {
             thread::sleep(WorkerOptions::default().idle);
             continue;
         };
@@ -218,13 +218,8 @@ fn enforce(
             .objects()
             .map(|object| (i64::try_from(object.id.page.slot).unwrap_or(i64::MAX), object.ceiling_ms))
             .collect();
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for slice in batch.sub_batches(SUB_BATCH) {
-            let answers = slice.with_sub_batch(|sub_batch| NullStore.delete(sub_batch));
-            let at_ms = engine.now_ms();
-            outcomes.extend(answers.into_iter().map(|answer| Outcome { answer, at_ms }));
-        }
-        engine.complete(batch, outcomes)?;
+        batch.delete_with(SUB_BATCH, |sub_batch| NullStore.delete(sub_batch), || engine.now_ms());
+        engine.complete(batch)?;
         let done_ms = engine.now_ms();
         let mut observed = observed.lock().map_err(|_| "an enforcing thread panicked")?;
         for same in slots.chunk_by(|a, b| a == b) {

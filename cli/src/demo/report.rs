@@ -234,8 +234,7 @@ impl Report<'_> {
         self.locations(output);
         let problems = self.problems();
         if problems.is_empty() {
-            let seconds = format!("all as promised, in {:.1} s", self.watch.seconds());
-            output.line(output.good(seconds));
+            output.line(output.good(format_args!("all as promised, in {:.1} s", self.watch.seconds())));
         }
         for problem in problems {
             output.line(format_args!("{} {problem}", output.bad("not as promised:")));
@@ -306,9 +305,9 @@ impl Report<'_> {
             format::count(self.enforced.steps),
             format::count(self.enforced.batches),
         ));
-        let valid = format::count(self.verified.valid as u64);
         output.line(format_args!(
-            "{files} receipts issued, {valid} valid; {} files left in the store",
+            "{files} receipts issued, {} valid; {} files left in the store",
+            format::count(self.verified.valid as u64),
             self.left
         ));
         if let Some(why) = &self.refused {

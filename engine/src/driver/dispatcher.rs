@@ -5,7 +5,7 @@
 
 use crate::driver::event_fd::EventFd;
 use crate::driver::sub_batch::{OwnedSubBatch, SubBatchId};
-use crate::enforcement::evidence::{Outcome, check_answer};
+use crate::enforcement::evidence::check_answer;
 use crate::engine::Engine;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::{Answer, Disposition};
@@ -50,7 +50,6 @@ struct DispatchState {
 /// Batch that is out.
 struct OpenBatch {
     batch: Batch,
-    outcomes: Vec<Option<Outcome>>,
     unanswered: usize,
     sub_batches: Vec<OpenSubBatch>,
 }
@@ -83,7 +82,7 @@ impl OpenBatch {
             unanswered: objects.len(),
         };
         let sub_batches = objects.chunks(sub_batch_objects).map(open).collect();
-        OpenBatch { batch, outcomes: objects.iter().map(|_| None).collect(), unanswered, sub_batches }
+        OpenBatch { batch, unanswered, sub_batches }
     }
 
     fn id(&self, index: u32) -> SubBatchId {
@@ -93,12 +92,10 @@ impl OpenBatch {
 
     /// Records an answer for an object of a sub-batch, by its index in the batch. Returns `true` if it is the first.
     fn answer(&mut self, index: u32, object: usize, answer: Answer, at_ms: i64) -> bool {
-        let (Some(outcome @ None), Some(sub_batch)) =
-            (self.outcomes.get_mut(object), self.sub_batches.get_mut(index as usize))
-        else {
+        let Some(sub_batch) = self.sub_batches.get_mut(index as usize) else { return false };
+        if self.batch.is_answered(object) || self.batch.answer(object, answer, at_ms).is_err() {
             return false;
-        };
-        *outcome = Some(Outcome { answer, at_ms });
+        }
         self.unanswered -= 1;
         sub_batch.unanswered -= 1;
         true
@@ -150,11 +147,11 @@ impl Dispatcher {
                 open.answer(index, object, Answer::Refused("a legal hold was placed".into()), now_ms);
             }
             let id = open.id(index);
-            let OpenBatch { batch, outcomes, sub_batches, .. } = open;
+            let OpenBatch { batch, sub_batches, .. } = open;
             let Some(sub_batch) = sub_batches.get_mut(index as usize).filter(|s| s.unanswered > 0) else {
                 continue;
             };
-            sub_batch.objects.retain(|object| outcomes[*object].is_none());
+            sub_batch.objects.retain(|object| !batch.is_answered(*object));
             sub_batch.taken_ms = Some(monotonic_ms);
             return Some(OwnedSubBatch::new(batch, id, sub_batch.objects.iter().copied()));
         }
@@ -234,7 +231,7 @@ impl Dispatcher {
     pub(crate) fn settle(&self, engine: &Engine) -> Result<()> {
         let now_ms = engine.now_ms();
         for open in self.state.lock().open.values_mut() {
-            if open.unanswered < open.outcomes.len() {
+            if open.unanswered < open.batch.len() {
                 open.indices().for_each(|index| open.fail_rest(index, "the engine was closed", now_ms));
             }
         }
@@ -270,10 +267,8 @@ impl Dispatcher {
 
     /// Commits one answered batch. Returns `false` if there is none.
     fn commit(&self, engine: &Engine) -> Result<bool> {
-        let Some(OpenBatch { batch, outcomes, .. }) = self.take_answered() else { return Ok(false) };
-        // Every object has its outcome, so none is lost here.
-        let outcomes = outcomes.into_iter().flatten().collect();
-        let committed = engine.complete(batch, outcomes);
+        let Some(OpenBatch { batch, .. }) = self.take_answered() else { return Ok(false) };
+        let committed = engine.complete(batch);
         self.state.lock().busy -= 1;
         committed.map(|_| true)
     }

@@ -118,9 +118,9 @@ fn work(engine: &Engine, store: &dyn Store, stopped: &Receiver<()>, idle: Durati
             return Ok(());
         }
         match engine.next_batch() {
-            Ok(Some(batch)) => {
-                let outcomes = engine.delete(&batch, store);
-                engine.complete(batch, outcomes)?;
+            Ok(Some(mut batch)) => {
+                engine.delete(&mut batch, store);
+                engine.complete(batch)?;
             }
             Ok(None) => {
                 let _ = stopped.recv_timeout(idle);

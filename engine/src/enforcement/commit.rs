@@ -165,7 +165,7 @@ fn stage_carried(
     let batch = &evidence.batch;
     for (index, id) in evidence.parked_rows() {
         let planned = &batch.rows[index];
-        let row = carried_row(batch.row(planned), evidence.fates.of[index], batch.is_again());
+        let row = carried_row(batch.row(planned), evidence.fates.of[index], batch.is_repeated());
         set.put_with(ColumnFamily::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
         if !batch.class.finds_by_key() {
             continue;

@@ -33,7 +33,7 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     let mut planner = core.batches.planner.lock();
     take_back_dropped(core, &mut planner);
     if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
-        core.batches.pool.forget_memory();
+        core.batches.pool.free_buffers();
         return Ok(None);
     }
     let now_ms = now.now_ms;
@@ -65,7 +65,7 @@ fn next_intent(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option
             return record_intent(core, planner, class, &pages, now_ms).map(|intent| Some((intent, 1)));
         }
         if !sweeping {
-            core.batches.pool.forget_memory();
+            core.batches.pool.free_buffers();
             return Ok(None);
         }
     }

@@ -1,11 +1,11 @@
 //! Enforcement: due objects are handed out in batches, and batches come back with their outcomes.
 
-use crate::enforcement::evidence::{self, Outcome};
+use crate::enforcement::evidence;
 use crate::enforcement::planner;
 use crate::engine::Engine;
 use crate::governance::requests;
 use crate::platform::error::Result;
-use crate::platform::store::{Answer, Store};
+use crate::platform::store::Store;
 use crate::state::batch::Batch;
 use crate::state::core::Planner;
 use crate::state::publish;
@@ -17,6 +17,7 @@ pub(crate) const SUB_BATCH_OBJECTS: usize = 1_000;
 
 /// Result of [`Engine::enforce`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Enforced {
     /// Batches committed.
     pub batches: u64,
@@ -55,11 +56,11 @@ impl Engine {
     /// ```
     pub fn enforce(&self, store: &dyn Store) -> Result<Enforced> {
         let mut done = Enforced::default();
-        while let Some(batch) = self.next_batch()? {
+        while let Some(mut batch) = self.next_batch()? {
             done.objects += batch.len() as u64;
             done.batches += 1;
-            let outcomes = self.delete(&batch, store);
-            self.complete(batch, outcomes)?;
+            self.delete(&mut batch, store);
+            self.complete(batch)?;
         }
         Ok(done)
     }
@@ -77,7 +78,7 @@ impl Engine {
     ///
     /// ```
     /// use sexton::store::Answer;
-    /// use sexton::{Durability, Engine, Options, Outcome, Registration, VirtualClock};
+    /// use sexton::{Durability, Engine, Options, Registration, VirtualClock};
     /// # use std::sync::Arc;
     ///
     /// # let folder = tempfile::tempdir()?;
@@ -86,11 +87,12 @@ impl Engine {
     /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
     /// clock.advance(73 * 3_600_000);
-    /// while let Some(batch) = engine.next_batch()? {
-    ///     // Delete the objects here, durably.
-    ///     let deleted = |_| Outcome { answer: Answer::Deleted, at_ms: engine.now_ms() };
-    ///     let outcomes = batch.objects().map(deleted).collect();
-    ///     engine.complete(batch, outcomes)?;
+    /// while let Some(mut batch) = engine.next_batch()? {
+    ///     for index in 0..batch.len() {
+    ///         // Delete the object durably, then record the answer.
+    ///         batch.answer(index, Answer::Deleted, engine.now_ms())?;
+    ///     }
+    ///     engine.complete(batch)?;
     /// }
     /// # assert_eq!(engine.status()?.classes["log-73h"].ended.deleted, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -104,8 +106,8 @@ impl Engine {
         batch
     }
 
-    /// Takes a batch back with one outcome for each of [`Batch::objects`], in their order. Writes the evidence, commits
-    /// it, and returns the index of the log entry. If the number of outcomes is wrong, all objects count as failed.
+    /// Takes a batch back with the answers recorded in it. Writes the evidence, commits it, and returns the index of the
+    /// log entry. An object without an answer counts as failed.
     ///
     /// After `Ok` deleted objects have their tombstones, and the others are owed and will be tried again. Both survive a
     /// power failure. After `Err` the engine is poisoned, and opening it again recovers the state that is on disk.
@@ -117,10 +119,9 @@ impl Engine {
     ///
     /// # Errors
     /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
-    #[expect(clippy::needless_pass_by_value, reason = "a batch that came back must not be used again")]
-    pub fn complete(&self, mut batch: Batch, outcomes: Vec<Outcome>) -> Result<u64> {
+    pub fn complete(&self, mut batch: Batch) -> Result<u64> {
         batch.handed_back();
-        let committed = self.settle(batch, &outcomes);
+        let committed = self.settle(batch);
         self.core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &committed {
             // After the decrement: of several threads that complete at once, the last sees that no other batch is out.
@@ -131,31 +132,19 @@ impl Engine {
         committed
     }
 
-    fn settle(&self, batch: Batch, outcomes: &[Outcome]) -> Result<u64> {
+    fn settle(&self, mut batch: Batch) -> Result<u64> {
         // A panic from here on would lose the batch.
         let _poison = self.core.writer.poison_on_panic();
         self.core.check_writable()?;
-        let fates = evidence::fates(&self.core, &batch, outcomes, self.now_ms())?;
+        let fates = evidence::fates(&self.core, &mut batch, self.now_ms())?;
         let mut evidence = evidence::build(&self.core, batch, fates)?;
         evidence.write_files(&self.core)?;
         self.committer.commit(&self.core, evidence, self.now_ms())
     }
 
-    /// Has `store` delete a batch, in sub-batches. Returns one outcome for each of [`Batch::objects`].
-    pub(crate) fn delete(&self, batch: &Batch, store: &dyn Store) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for slice in batch.sub_batches(SUB_BATCH_OBJECTS) {
-            let answers = slice.with_sub_batch(|sub_batch| store.delete(sub_batch));
-            let at_ms = self.now_ms();
-            if answers.len() == slice.len() {
-                outcomes.extend(answers.into_iter().map(|answer| Outcome { answer, at_ms }));
-            } else {
-                let why = format!("the store gave {} answers for {} objects", answers.len(), slice.len());
-                let failed = || Outcome { answer: Answer::Failed(why.as_str().into()), at_ms };
-                outcomes.extend((0..slice.len()).map(|_| failed()));
-            }
-        }
-        outcomes
+    /// Has `store` delete a batch, in sub-batches, and records its answers in the batch.
+    pub(crate) fn delete(&self, batch: &mut Batch, store: &dyn Store) {
+        batch.delete_with(SUB_BATCH_OBJECTS, |sub_batch| store.delete(sub_batch), || self.now_ms());
     }
 
     /// Returns those of `indices` in [`Batch::objects`] whose object a hold covers now.

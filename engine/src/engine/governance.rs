@@ -143,7 +143,18 @@ impl Engine {
     /// hold covers them. After `Ok` that survives a power failure.
     ///
     /// # Errors
-    /// `Invalid`, `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if the class is unknown, or the selector is neither of the two; `Forked`, `Poisoned`, `Io`.
+    ///
+    /// ```
+    /// use sexton::{Durability, ErrorKind, Registration, Selector};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// engine.close_down(Selector::Class("log-73h".into()), "the service ends", "operations")?;
+    /// let refused = engine.register(&[Registration::new("log-73h", b"late.log")], Durability::Synced);
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close_down(&self, selector: Selector, reason: &str, author: &str) -> Result<Request> {
         requests::close(&self.core, selector, reason, author, self.now_ms())
     }

@@ -51,6 +51,7 @@ pub enum Action {
 
 /// An object that comes up for deletion, and what will be done to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlannedObject {
     /// Its registration as of now.
     pub id: RegistrationId,

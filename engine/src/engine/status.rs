@@ -43,6 +43,7 @@ impl EngineState {
 
 /// Status of an engine as of one instant.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Status {
     /// State of the engine.
     pub state: EngineState,
@@ -72,6 +73,7 @@ pub struct Status {
 
 /// Status of one class as of one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClassStatus {
     /// Objects ever registered in it. An object that a change took to another class stays counted here.
     pub registered: u64,

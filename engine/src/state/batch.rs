@@ -1,9 +1,10 @@
-//! A batch: due objects of one class on their way through deletion together.
+//! Batch: due objects of one class on their way through deletion together.
 
 use crate::model::class::Class;
 use crate::model::hold::{Covered, HoldSet};
 use crate::model::schema::{Flags, Intent, Mark, Row};
-use crate::platform::store::{Disposition, StoredObject, SubBatch};
+use crate::platform::error::{Error, Result};
+use crate::platform::store::{Answer, Disposition, StoredObject, SubBatch};
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::Reason;
@@ -12,142 +13,166 @@ use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Most bytes of rows that are kept for a next batch: those of objects with keys of a kilobyte.
-const MEMORY_MAX_BYTES: usize = 64 << 20;
+/// Largest buffer of row bytes that is kept for a later batch: enough for ten thousand rows with keys of a kilobyte.
+const BUFFER_MAX_BYTES: usize = 64 << 20;
 
-/// Due objects of one class on their way through deletion together. The caller deletes the objects of
-/// [`Batch::objects`] and hands the batch back with an outcome for each. One that is dropped is handed out again.
+/// Due objects of one class on their way through deletion together.
+///
+/// The caller deletes the objects of [`Batch::objects`], records an answer for each with [`Batch::answer`], and hands the
+/// batch back to [`Engine::complete`](crate::Engine::complete). An object without an answer counts as failed and is tried
+/// again. A batch that is dropped is handed out again.
 pub struct Batch {
     pub(crate) intent: Intent,
     pub(crate) class: Arc<Class>,
     pub(crate) epoch: u64,
-    /// How often its objects have been handed over, this time included.
+    /// Number of times that its objects were handed over, including this one.
     attempt: u32,
-    /// The rows, in the order of page and seq.
+    /// Rows in the order of page and seq.
     pub(crate) rows: Vec<PlannedRow>,
-    /// The bytes of all rows, one after the other.
+    /// Bytes of all rows, one after the other.
     bytes: Vec<u8>,
-    /// Of the rows, the ones the store is asked to delete.
+    /// Indexes of the rows that the store is asked to delete.
     asked: Vec<u32>,
-    /// What became of registrations after they were written, where anything did.
+    /// Answers to the objects of `asked`, in the same order. Shorter if the last ones have none yet.
+    answers: Vec<Option<Answered>>,
+    /// Marks of rows that were replaced or moved after they were written.
     pub(crate) marks: BTreeMap<RegistrationId, Mark>,
-    /// Whether it was handed out and nobody has handed it back.
+    /// `true` while the caller has the batch.
     is_out: bool,
-    returns: Arc<BatchPool>,
+    pool: Arc<BatchPool>,
 }
 
-/// What comes back of batches that are gone.
+/// Answer for one object, with the instant at which it was known, Unix ms.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) at_ms: i64,
+}
+
+/// Batches that were dropped without an answer, and buffers of batches that are gone.
 #[derive(Default)]
 pub(crate) struct BatchPool {
-    /// Those that whoever had them dropped.
+    /// Intents of dropped batches, to be handed out again.
     pub(crate) unanswered: Mutex<Vec<Unanswered>>,
-    /// The memory that they had, for the next ones: memory that is fresh costs more than what is done in it.
-    memory: Mutex<Vec<Memory>>,
+    /// Buffers for later batches. Page faults of fresh memory cost more than the work done in it.
+    buffers: Mutex<Vec<Buffers>>,
 }
 
 impl BatchPool {
-    /// Gives the memory back, where nothing more is due for now.
-    pub(crate) fn forget_memory(&self) {
-        self.memory.lock().clear();
+    /// Frees the buffers. Called if nothing more is due for now.
+    pub(crate) fn free_buffers(&self) {
+        self.buffers.lock().clear();
     }
 }
 
-/// An intent that was handed over and not committed.
+/// Intent that was handed over and not committed.
 #[derive(Clone, Debug)]
 pub(crate) struct Unanswered {
     pub(crate) intent: Intent,
-    /// How often it was handed over, as far as this opening knows.
+    /// Number of times that it was handed over, as far as this opening knows.
     pub(crate) attempts: u32,
 }
 
-/// Room for the rows of a batch.
+/// Buffers of a batch.
 #[derive(Default)]
-struct Memory {
+struct Buffers {
     rows: Vec<PlannedRow>,
     bytes: Vec<u8>,
     asked: Vec<u32>,
 }
 
 impl Drop for Batch {
-    /// A batch that is lost on the way, in a panic perhaps, is handed out again.
+    /// Returns the buffers to the pool. A batch that the caller lost, in a panic perhaps, is handed out again.
     fn drop(&mut self) {
         if self.is_out {
             let unanswered = Unanswered { intent: self.intent.clone(), attempts: self.attempt };
-            self.returns.unanswered.lock().push(unanswered);
+            self.pool.unanswered.lock().push(unanswered);
         }
         let (rows, bytes, asked) = (take(&mut self.rows), take(&mut self.bytes), take(&mut self.asked));
-        if bytes.capacity() <= MEMORY_MAX_BYTES {
-            self.returns.memory.lock().push(Memory { rows, bytes, asked });
+        if bytes.capacity() <= BUFFER_MAX_BYTES {
+            self.pool.buffers.lock().push(Buffers { rows, bytes, asked });
         }
     }
 }
 
-/// One row of a batch. There are tens of thousands, so it is small.
+/// Row of a batch. A batch has tens of thousands, so it is small.
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedRow {
-    /// Place of its page in the intent.
+    /// Index of its page in the intent.
     pub(crate) page: u32,
     pub(crate) seq: u32,
-    /// Where its bytes begin, and how many they are.
+    /// Offset of its bytes.
     begin: usize,
     length: u32,
     pub(crate) plan: Planned,
 }
 
-/// What planning found. Where several hold, the first of them counts: this is the precedence.
+/// Decision of the planner for a row. If several apply, the first of them counts: this is the precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planned {
-    /// It lives on elsewhere already; its mark says where.
+    /// The registration lives on in another page, which its mark names.
     Moved,
-    /// A newer registration of its key took its place: the object there is not this one any more.
+    /// A newer registration of its key replaced it: the stored object is another one now.
     Replaced,
-    /// The host has deleted it itself.
+    /// The host has deleted the object itself.
     Released,
-    /// A legal hold covers it: it is kept. One that was lifted keeps it for a moment, until its clock is restarted.
+    /// A legal hold covers it. A lifted one keeps it until the sweep has restarted its clock (`standing` is `false`).
     Held { standing: bool },
-    /// Its floor has not passed: it is kept.
+    /// Its floor has not passed.
     BeforeFloor,
     /// The store is asked to delete it.
     Delete,
 }
 
-/// An object that the store is to delete.
+/// Object that the store is to delete.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Object<'a> {
-    /// Its registration.
+    /// Registration of the object.
     pub id: RegistrationId,
-    /// What it is stored under.
+    /// Key that it is stored under.
     pub key: &'a [u8],
-    /// What the store recognises it by.
+    /// Version by which the store recognises it.
     pub version: &'a [u8],
-    /// Its digest, or empty.
+    /// Digest as registered, or empty.
     pub digest: &'a [u8],
-    /// Its size, [`sexton_proof::id::SIZE_UNKNOWN`] where not known.
+    /// Size in bytes, [`sexton_proof::id::SIZE_UNKNOWN`] if unknown.
     pub size_bytes: u64,
-    /// Promised floor, [`sexton_proof::id::NO_FLOOR`] where there is none.
+    /// Promised floor, Unix ms; [`sexton_proof::id::NO_FLOOR`] if there is none.
     pub floor_ms: i64,
-    /// Promised ceiling, [`sexton_proof::id::NO_CEILING`] where there is none.
+    /// Promised ceiling, Unix ms; [`sexton_proof::id::NO_CEILING`] if there is none.
     pub ceiling_ms: i64,
 }
 
 impl Batch {
-    /// One without rows yet.
+    /// Returns a batch without rows.
     pub(crate) fn new(
         intent: Intent,
         class: Arc<Class>,
         epoch: u64,
         attempt: u32,
-        returns: &Arc<BatchPool>,
+        pool: &Arc<BatchPool>,
     ) -> Batch {
-        let Memory { mut rows, mut bytes, mut asked } = returns.memory.lock().pop().unwrap_or_default();
+        let Buffers { mut rows, mut bytes, mut asked } = pool.buffers.lock().pop().unwrap_or_default();
         rows.clear();
         bytes.clear();
         asked.clear();
-        let (marks, returns) = (BTreeMap::new(), Arc::clone(returns));
-        Batch { intent, class, epoch, attempt, rows, bytes, asked, marks, is_out: false, returns }
+        Batch {
+            intent,
+            class,
+            epoch,
+            attempt,
+            rows,
+            bytes,
+            asked,
+            answers: Vec::new(),
+            marks: BTreeMap::new(),
+            is_out: false,
+            pool: Arc::clone(pool),
+        }
     }
 
-    /// Adds a row: the next one in the order of page and seq, which `page` in the intent has.
+    /// Adds the next row in the order of page and seq. `page` is the index of its page in the intent.
     pub(crate) fn push(&mut self, page: u32, seq: u32, row: &[u8], plan: Planned) {
         // A batch has some ten thousand rows of at most 70 KB.
         let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -158,88 +183,168 @@ impl Batch {
         self.bytes.extend_from_slice(row);
     }
 
-    /// From here on whoever has it answers for it.
+    /// Marks the batch as handed out: from here on the caller answers for it.
     pub(crate) fn handed_out(mut self) -> Batch {
         self.is_out = true;
         self
     }
 
-    /// From here on the engine answers for it.
+    /// Marks the batch as handed back: from here on the engine answers for it.
     pub(crate) fn handed_back(&mut self) {
         self.is_out = false;
     }
 
-    /// The batch's number: the same when it comes again after a crash.
+    /// Number of the batch. It stays the same if the batch comes again after a crash.
     pub fn number(&self) -> u64 {
         self.intent.batch
     }
 
-    /// How often its objects have been handed over, this time included; after a crash at least 2.
+    /// Number of times that its objects were handed over, including this one. After a crash it is at least 2.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Whether the store may have been asked for these objects before.
-    pub(crate) fn is_again(&self) -> bool {
+    /// Returns `true` if the store may have been asked for these objects before.
+    pub(crate) fn is_repeated(&self) -> bool {
         self.attempt > 1
     }
 
-    /// The fencing epoch: grows with every opening of the engine.
+    /// Fencing epoch. It grows with every opening of the engine.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// What is to be done with its objects.
+    /// Disposition of its objects: deleted or anonymised.
     pub fn disposition(&self) -> Disposition {
         self.class.definition.disposition
     }
 
-    /// The class all its objects fall under.
+    /// Name of the class of all its objects.
     pub fn class(&self) -> &str {
         &self.class.definition.name
     }
 
-    /// How many objects are to be deleted.
+    /// Number of objects to be deleted.
     pub fn len(&self) -> usize {
         self.asked.len()
     }
 
-    /// Whether nothing is to be deleted; it is still to be handed back, without outcomes.
+    /// Returns `true` if no object is to be deleted. Such a batch is handed back all the same.
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// The objects to be deleted, in the order in which outcomes are expected.
+    /// Iterates over the objects to be deleted. Their positions are the indexes of [`Batch::answer`].
     pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
         self.objects_in(0..self.asked.len())
     }
 
-    /// Iterates over the objects whose indices are in `range`. A range that ends behind the last object is empty.
+    /// Iterates over the objects at the positions in `range`; over none if it ends beyond the last object.
     pub fn objects_in(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = Object<'_>> {
         let asked = self.asked.get(range).unwrap_or_default();
-        asked.iter().map(|&at| self.object(&self.rows[at as usize]))
+        asked.iter().map(|&row| self.object(&self.rows[row as usize]))
     }
 
-    /// Returns those of `indices` whose object a hold covers.
-    pub(crate) fn held(&self, holds: &HoldSet, indices: &[usize]) -> Vec<usize> {
+    /// Records the answer for the object at position `index` of [`Batch::objects`], known at `at_ms` (Unix ms).
+    ///
+    /// A later answer replaces an earlier one. Nothing is durable before [`Engine::complete`](crate::Engine::complete).
+    ///
+    /// # Errors
+    /// `Invalid` if the batch has no such object.
+    pub fn answer(&mut self, index: usize, answer: Answer, at_ms: i64) -> Result<()> {
+        if index >= self.len() {
+            return Err(Error::invalid(format!(
+                "an answer for object {index} of a batch that has {}",
+                self.len()
+            )));
+        }
+        if self.answers.len() <= index {
+            self.answers.reserve_exact(self.len() - self.answers.len());
+            self.answers.resize_with(index + 1, || None);
+        }
+        self.answers[index] = Some(Answered { answer, at_ms });
+        Ok(())
+    }
+
+    /// Records the same answer for every object.
+    pub fn answer_all(&mut self, answer: &Answer, at_ms: i64) {
+        self.answers.clear();
+        self.answers.resize(self.len(), Some(Answered { answer: answer.clone(), at_ms }));
+    }
+
+    /// Returns `true` if the object at position `index` has an answer.
+    pub fn is_answered(&self, index: usize) -> bool {
+        self.answers.get(index).is_some_and(Option::is_some)
+    }
+
+    /// Hands all objects to `delete`, at most `max` at once, and records its answers.
+    ///
+    /// `now_ms` is asked after each call. If `delete` returns another number of answers than it was given objects, all
+    /// objects of that call count as failed: no answer can be assigned to its object.
+    pub fn delete_with(
+        &mut self,
+        max: usize,
+        mut delete: impl FnMut(&SubBatch<'_>) -> Vec<Answer>,
+        mut now_ms: impl FnMut() -> i64,
+    ) {
+        let mut answers = Vec::with_capacity(self.len());
+        for asked in self.asked.chunks(max.max(1)) {
+            let given = self.sub_batch(asked, &mut delete);
+            let at_ms = now_ms();
+            if given.len() == asked.len() {
+                answers.extend(given.into_iter().map(|answer| Some(Answered { answer, at_ms })));
+            } else {
+                let why = format!("the store gave {} answers for {} objects", given.len(), asked.len());
+                let failed = Answered { answer: Answer::Failed(why.into()), at_ms };
+                answers.resize(answers.len() + asked.len(), Some(failed));
+            }
+        }
+        self.answers = answers;
+    }
+
+    /// Calls `delete` with the objects of the rows `asked`.
+    fn sub_batch<T>(&self, asked: &[u32], delete: impl FnOnce(&SubBatch<'_>) -> T) -> T {
+        let stored = |&row: &u32| {
+            let row = self.row(&self.rows[row as usize]);
+            StoredObject {
+                key: row.key,
+                version: row.version,
+                digest: row.digest,
+                size_bytes: row.size_bytes,
+            }
+        };
+        let objects: Vec<StoredObject<'_>> = asked.iter().map(stored).collect();
+        delete(&SubBatch {
+            batch: self.number(),
+            class: self.class(),
+            disposition: self.disposition(),
+            attempt: self.attempt,
+            epoch: self.epoch,
+            objects: &objects,
+        })
+    }
+
+    /// Takes the answers out, in the order of the objects; `None` for an object without one.
+    pub(crate) fn take_answers(&mut self) -> impl Iterator<Item = Option<Answered>> + use<> {
+        let mut answers = take(&mut self.answers);
+        answers.resize_with(self.len(), || None);
+        answers.into_iter()
+    }
+
+    /// Returns those of the positions whose object a hold covers now.
+    pub(crate) fn held(&self, holds: &HoldSet, positions: &[usize]) -> Vec<usize> {
         if holds.iter().next().is_none() {
             return Vec::new();
         }
-        let is_held = |index: &usize| {
-            let row = self.row(&self.rows[self.asked[*index] as usize]);
+        let is_held = |position: &usize| {
+            let row = self.row(&self.rows[self.asked[*position] as usize]);
             holds.covering(Covered::of(&self.class.definition.name, &row)).is_some()
         };
-        indices.iter().copied().filter(is_held).collect()
-    }
-
-    /// Iterates over the objects to be deleted in slices of at most `max`, for a store
-    /// ([`Store`](crate::store::Store)).
-    pub fn sub_batches(&self, max: usize) -> impl Iterator<Item = BatchSlice<'_>> {
-        self.asked.chunks(max.max(1)).map(|rows| BatchSlice { batch: self, rows })
+        positions.iter().copied().filter(is_held).collect()
     }
 
     pub(crate) fn row(&self, row: &PlannedRow) -> Row<'_> {
-        // Decoded once already when it was planned, so this cannot fail; a row of nothing would stop the commit.
+        // The planner decoded it once, so this cannot fail. An empty row would stop the commit.
         Row::decode(&self.bytes[row.begin..][..row.length as usize]).unwrap_or(EMPTY)
     }
 
@@ -279,45 +384,3 @@ const EMPTY: Row<'static> = Row {
     digest: &[],
     subject: &[],
 };
-
-/// Consecutive objects of a batch, which go to a store together.
-pub struct BatchSlice<'a> {
-    batch: &'a Batch,
-    /// Indices of their rows in the batch.
-    rows: &'a [u32],
-}
-
-impl BatchSlice<'_> {
-    /// Number of objects.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Returns `true` if there are no objects.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Calls `delete` with these objects, and returns its result.
-    pub fn with_sub_batch<T>(&self, delete: impl FnOnce(&SubBatch<'_>) -> T) -> T {
-        let batch = self.batch;
-        let object = |&at: &u32| {
-            let row = batch.row(&batch.rows[at as usize]);
-            StoredObject {
-                key: row.key,
-                version: row.version,
-                digest: row.digest,
-                size_bytes: row.size_bytes,
-            }
-        };
-        let objects: Vec<StoredObject<'_>> = self.rows.iter().map(object).collect();
-        delete(&SubBatch {
-            batch: batch.number(),
-            class: batch.class(),
-            disposition: batch.disposition(),
-            attempt: batch.attempt,
-            epoch: batch.epoch,
-            objects: &objects,
-        })
-    }
-}

@@ -3,23 +3,13 @@
 use crate::model::schema::Mark;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::Answer;
-use crate::state::batch::{Batch, Planned, PlannedRow};
+use crate::state::batch::{Answered, Batch, Planned, PlannedRow};
 use crate::state::core::Core;
 use crate::state::marks;
 use sexton_proof::id::{DIGEST_MAX_BYTES, RegistrationId};
 use sexton_proof::leaf::Disposition;
 use sexton_proof::record::{Cause, Method};
 use std::collections::BTreeMap;
-
-/// Outcome of the deletion of one object, as reported by the host or the store.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Answer of the store.
-    pub answer: Answer,
-    /// Instant at which the answer was known, Unix ms. The engine takes it no later than the report and no earlier than the
-    /// batch.
-    pub at_ms: i64,
-}
 
 /// Fate of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +39,10 @@ impl Fate {
     }
 }
 
-/// Decides the fates of a batch's rows from the outcomes, which are in the order of the batch's objects.
-///
-/// If the number of outcomes is wrong, it is unknown which object each belongs to. Then all objects count as failed and are
-/// tried again, which loses nothing.
-pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i64) -> Result<Fates> {
-    let complete = outcomes.len() == batch.len();
-    if !complete {
-        tracing::warn!(
-            batch = batch.number(),
-            expected = batch.len(),
-            given = outcomes.len(),
-            "a wrong number of outcomes: all count as failed"
-        );
-    }
-    let mut answers = outcomes.iter();
+/// Decides the fates of a batch's rows from the answers for its objects. An object without an answer counts as failed.
+pub(crate) fn fates(core: &Core, batch: &mut Batch, now_ms: i64) -> Result<Fates> {
+    let mut answers = batch.take_answers();
+    let batch = &*batch;
     let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), ..Fates::default() };
     // A deletion is never later than its report or earlier than its batch, whatever the host or its clock says.
     let bounded = |at_ms: i64| at_ms.min(now_ms).max(batch.intent.started_ms);
@@ -80,12 +59,12 @@ pub(crate) fn fates(core: &Core, batch: &Batch, outcomes: &[Outcome], now_ms: i6
             Planned::Released => Fate::Ends { method: Method::Released, time_ms },
             Planned::Held { .. } => carried(Cause::Held, time_ms),
             Planned::BeforeFloor => carried(Cause::Floor, time_ms),
-            Planned::Delete => match answers.next().filter(|_| complete) {
-                Some(outcome) => {
-                    if let Answer::Anonymised(digest) = &outcome.answer {
+            Planned::Delete => match answers.next().flatten() {
+                Some(Answered { answer, at_ms }) => {
+                    if let Answer::Anonymised(digest) = &answer {
                         fates.results.insert(index, digest.to_vec());
                     }
-                    fate_of_answer(core, batch, row, &outcome.answer, bounded(outcome.at_ms))?
+                    fate_of_answer(core, batch, row, &answer, bounded(at_ms))?
                 }
                 None => carried(Cause::Failed, time_ms),
             },
@@ -128,7 +107,7 @@ fn fate_of_answer(
                 parked(Cause::Failed)
             }
         },
-        Answer::Absent if batch.is_again() || batch.row(row).maybe_deleted() => {
+        Answer::Absent if batch.is_repeated() || batch.row(row).maybe_deleted() => {
             ended(Method::AbsentAfterIntent)
         }
         Answer::Absent => ended(Method::Absent),

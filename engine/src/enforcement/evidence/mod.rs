@@ -10,7 +10,6 @@ mod records;
 mod seal;
 mod summary;
 
-pub use self::fates::Outcome;
 pub(crate) use self::fates::{Fate, Fates, check_answer, fates};
 pub(crate) use self::seal::unseal;
 
@@ -177,7 +176,7 @@ impl Evidence {
         for (path, file) in [(paths.carries, &self.carries), (paths.results, &self.results)] {
             if !file.is_empty() {
                 files.push(file.chunks.file(path, Access::Public));
-            } else if self.batch.is_again() {
+            } else if self.batch.is_repeated() {
                 // An earlier attempt may have written this file. No leaf will name it.
                 core.files.remove(&path)?;
             }

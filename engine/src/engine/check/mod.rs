@@ -12,6 +12,7 @@ const PROBLEMS_LISTED: usize = 100;
 
 /// Result of [`Engine::check`](crate::Engine::check).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Pages that have not settled.
     pub pages: u64,
