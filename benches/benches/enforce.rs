@@ -8,7 +8,7 @@
 )]
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use sexton::Find;
+use sexton::class::Find;
 use sexton_bench::{Ours, Workload};
 use sexton_proof::leaf::Openings;
 use std::time::Duration;

@@ -9,26 +9,28 @@
 )]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sexton::{Durability, Engine, Opener, Options, Registration, VirtualClock};
+use sexton::testing::VirtualClock;
+use sexton::{Durability, Engine, Opener, Options, Registration};
 use sexton_bench::NullStore;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Verifier};
+use sexton_proof::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-const REGISTERED_MS: i64 = 1_767_225_600_000;
+const REGISTERED: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 const OBJECTS: usize = 1_000;
 
 fn receipts(criterion: &mut Criterion) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let clock = Arc::new(VirtualClock::new(REGISTERED_MS));
+    let clock = Arc::new(VirtualClock::new(REGISTERED));
     let options = Options::new("bench.example/log");
     let engine = Engine::open_with_clock(folder.path(), &options, clock.clone()).unwrap();
     let keys: Vec<String> = (0..OBJECTS).map(|n| format!("uploads/{n}.jpg")).collect();
     let registrations: Vec<_> =
         keys.iter().map(|key| Registration::new("data-30d", key.as_bytes())).collect();
     let registered = engine.register(&registrations, Durability::Synced).unwrap();
-    clock.advance(30 * 86_400_000);
+    clock.advance(Duration::from_hours(30 * 24));
     engine.enforce(&NullStore).unwrap();
     let make = |n: usize| engine.receipt(registered[n].id, Opener::Key(keys[n].as_bytes())).unwrap();
     let made: Vec<String> = (0..OBJECTS).map(make).collect();

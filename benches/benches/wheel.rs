@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sexton::Wheel;
+use sexton::testing::Wheel;
 use std::hint::black_box;
 use std::time::Duration;
 

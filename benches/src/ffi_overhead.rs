@@ -1,9 +1,8 @@
 //! Overhead of the C library: the same objects registered through Rust and through C, in turn.
 
-use crate::{
-    CALL, Cost, Error, KEY_BYTES, OBJECT_BYTES, ORIGIN, REGISTERED_MS, Result, VERSION_BYTES, timed,
-};
-use sexton::{ClassSet, Durability, Engine, Options, Registration, VirtualClock};
+use crate::{CALL, Cost, Error, KEY_BYTES, OBJECT_BYTES, ORIGIN, REGISTERED, Result, VERSION_BYTES, timed};
+use sexton::testing::VirtualClock;
+use sexton::{ClassSet, Durability, Engine, Options, Registration};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -37,14 +36,9 @@ impl Objects {
         for (index, bytes) in self.0.chunks_exact(OBJECT_BYTES).enumerate() {
             let (key, rest) = bytes.split_at(KEY_BYTES);
             let (version, digest) = rest.split_at(VERSION_BYTES);
-            let start_ms = Some(REGISTERED_MS - i64::try_from(index % 60_000).unwrap_or(0));
-            registrations.push(Registration {
-                version,
-                digest,
-                start_ms,
-                size_bytes: 600,
-                ..Registration::new("a", key)
-            });
+            let start = REGISTERED.saturating_sub(Duration::from_millis(index as u64 % 60_000));
+            let registration = Registration::new("a", key).version(version).digest(digest);
+            registrations.push(registration.start(start).size(600));
         }
         registrations
     }
@@ -57,8 +51,8 @@ impl Objects {
 pub fn register(folder: &Path, calls: usize, flags: u32) -> Result<Cost> {
     let durability = if flags & BUFFERED != 0 { Durability::Buffered } else { Durability::Synced };
     let objects = Objects::new(calls);
-    let options = Options { classes: ClassSet::from_toml(CLASSES)?, ..Options::new(ORIGIN) };
-    let engine = Engine::open_with_clock(folder, &options, Arc::new(VirtualClock::new(REGISTERED_MS)))?;
+    let options = Options::new(ORIGIN).classes(ClassSet::from_toml(CLASSES)?);
+    let engine = Engine::open_with_clock(folder, &options, Arc::new(VirtualClock::new(REGISTERED)))?;
     let registrations = objects.registrations();
     timed(|| {
         for call in registrations.chunks(CALL) {

@@ -2,9 +2,13 @@
 //! and the contest that compares the engine with them.
 
 use rustix::time::{ClockId, clock_gettime};
+use sexton::class::Find;
+use sexton::limits::BreakerLimits;
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Durability, Engine, FastForwardClock, Find, Options};
+use sexton::testing::FastForwardClock;
+use sexton::{ClassSet, Durability, Engine, Options};
 use sexton_proof::leaf::Openings;
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +42,7 @@ pub const THREADS: usize = 2;
 /// Number of shards: the engine's default on two cores.
 pub const SHARDS: u16 = 1;
 /// Width of a slot.
-pub const SLOT_MS: i64 = 60_000;
+pub const SLOT: Duration = Duration::from_mins(1);
 /// Bytes of a row's value in the index, equal in the engine and in the references on RocksDB.
 pub const ROW_BYTES: usize = ROW_HEAD_BYTES + OBJECT_BYTES;
 
@@ -49,9 +53,9 @@ const VERSION_BYTES: usize = 8;
 const DIGEST_BYTES: usize = 32;
 const OBJECT_BYTES: usize = KEY_BYTES + VERSION_BYTES + DIGEST_BYTES;
 /// Time of registration: 2026-01-01T00:00:00Z.
-const REGISTERED_MS: i64 = 1_767_225_600_000;
-const WITHIN_MS: i64 = 30 * 86_400_000;
-const LEAD_MS: i64 = 30_000;
+const REGISTERED: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+const WITHIN: Duration = Duration::from_hours(30 * 24);
+const LEAD: Duration = Duration::from_secs(30);
 const ORIGIN: &str = "bench.example/log";
 const CLASS_NAMES: [&str; CLASSES] = ["a", "b", "c", "d"];
 
@@ -90,19 +94,19 @@ impl Ours {
         };
         let classes = ClassSet::from_toml(&CLASS_NAMES.map(class).concat())?;
         let breaker = unlimited_breaker();
-        let options = Options { classes, breaker, shards: Some(SHARDS), ..Options::new(ORIGIN) };
-        let clock = Arc::new(FastForwardClock::new(REGISTERED_MS));
+        let options = Options::new(ORIGIN).classes(classes).breaker(breaker).shards(SHARDS);
+        let clock = Arc::new(FastForwardClock::new(REGISTERED));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
 
-    /// Reopens an engine that [`Ours::open`] created, with its stored classes, at time `now_ms`.
+    /// Reopens an engine that [`Ours::open`] created, with its stored classes, at time `now`.
     ///
     /// # Errors
     /// If the engine cannot be opened.
-    pub fn reopen(folder: &Path, now_ms: i64) -> Result<Self> {
-        let options = Options { breaker: unlimited_breaker(), ..Options::new(ORIGIN) };
-        let clock = Arc::new(FastForwardClock::new(now_ms));
+    pub fn reopen(folder: &Path, now: Timestamp) -> Result<Self> {
+        let options = Options::new(ORIGIN).breaker(unlimited_breaker());
+        let clock = Arc::new(FastForwardClock::new(now));
         let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
         Ok(Ours { engine, clock })
     }
@@ -120,8 +124,7 @@ impl Ours {
 
     /// Advances the clock until every object of the workload is due.
     pub fn advance_until_due(&self, work: &Workload) {
-        let slots = i64::try_from(work.slots()).unwrap_or(i64::MAX);
-        self.clock.advance_to(REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS);
+        self.clock.advance_to(REGISTERED.saturating_add(WITHIN + slot_start(work.slots() + 1)));
     }
 
     /// Enforces the workload over a store that answers at once. Every object of it has to be due.
@@ -145,6 +148,11 @@ impl Ours {
         })?;
         expect_count("objects", enforced.into_inner(), expected)
     }
+}
+
+/// Returns the time from the first slot to the slot of this number.
+pub(crate) fn slot_start(slot: usize) -> Duration {
+    Duration::from_millis(slot as u64 * whole_ms(SLOT))
 }
 
 /// Limits that never trip the breaker, which counts objects that fall due at short notice.

@@ -9,7 +9,7 @@ mod run;
 
 use clap::Parser;
 use run::RunArgs;
-use sexton::Find;
+use sexton::class::Find;
 use sexton_bench::compare::{Set, growth};
 use sexton_bench::contest::contestant_at;
 use sexton_bench::environment::Fsync;

@@ -1,12 +1,14 @@
 //! Workload: the objects to register, identical for every contestant and in every run.
 
 use crate::{
-    CALL, CLASS_NAMES, CLASSES, KEY_BYTES, LEAD_MS, OBJECT_BYTES, REGISTERED_MS, SLOT_MS, VERSION_BYTES,
+    CALL, CLASS_NAMES, CLASSES, KEY_BYTES, LEAD, OBJECT_BYTES, REGISTERED, SLOT, VERSION_BYTES, slot_start,
 };
 use sexton::Registration;
 use sexton_proof::record::{FileKind, Header, Method, Reason, Tombstone};
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::iter::StepBy;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Interval of objects with a repeated key, in a workload that has them.
 const REPEAT_EVERY: usize = 10;
@@ -99,17 +101,16 @@ impl Workload {
         self.object(class, index).split_at(KEY_BYTES)
     }
 
-    pub(crate) fn start_ms(&self, index: usize) -> i64 {
+    pub(crate) fn start(&self, index: usize) -> Timestamp {
         // The engine rounds a due instant up to the beginning of a slot. This start puts it within the slot before.
-        let slot = i64::try_from(index / self.per_slot).unwrap_or(i64::MAX);
-        let within = i64::try_from(index).unwrap_or(0) * 7_919 % SLOT_MS;
-        REGISTERED_MS + SLOT_MS + LEAD_MS + slot * SLOT_MS - within
+        let before = Duration::from_millis(index as u64 * 7_919 % whole_ms(SLOT));
+        REGISTERED.saturating_add(slot_start(index / self.per_slot + 1) + LEAD - before)
     }
 
     /// Registrations of a call.
     pub fn registrations(&self, call: usize) -> Vec<Registration<'_>> {
         let (class, indexes) = self.call(call);
-        let registration = |index| registration(class, self.object(class, index), self.start_ms(index));
+        let registration = |index| registration(class, self.object(class, index), self.start(index));
         indexes.map(registration).collect()
     }
 }
@@ -120,21 +121,20 @@ pub(crate) fn call_bytes(call: u64) -> Vec<u8> {
     (first..first + CALL as u64).flat_map(object_bytes).collect()
 }
 
-/// Registrations of concatenated objects of one class. `start_ms` maps the index of an object to its start.
+/// Registrations of concatenated objects of one class. `start` maps the index of an object to its start.
 pub(crate) fn registrations(
     class: usize,
     objects: &[u8],
-    start_ms: impl Fn(i64) -> i64,
+    start: impl Fn(u64) -> Timestamp,
 ) -> Vec<Registration<'_>> {
-    let objects = objects.chunks_exact(OBJECT_BYTES).zip(0_i64..);
-    objects.map(|(object, index)| registration(class, object, start_ms(index))).collect()
+    let objects = objects.chunks_exact(OBJECT_BYTES).zip(0..);
+    objects.map(|(object, index)| registration(class, object, start(index))).collect()
 }
 
-fn registration(class: usize, object: &[u8], start_ms: i64) -> Registration<'_> {
+fn registration(class: usize, object: &[u8], start: Timestamp) -> Registration<'_> {
     let (key, rest) = object.split_at(KEY_BYTES);
     let (version, digest) = rest.split_at(VERSION_BYTES);
-    let start_ms = Some(start_ms);
-    Registration { version, digest, start_ms, size_bytes: 600, ..Registration::new(CLASS_NAMES[class], key) }
+    Registration::new(CLASS_NAMES[class], key).version(version).digest(digest).start(start).size(600)
 }
 
 /// Key, version and digest of the object with this number: the name of a bucket, then incompressible bytes.
@@ -158,9 +158,9 @@ pub fn tombstone_file(n: u32) -> Vec<u8> {
     let mut file = Header { kind: FileKind::Tombstones, batch: 1, n }.to_bytes().to_vec();
     for seq in 0..n {
         let commitment = *blake3::hash(&seq.to_be_bytes()).as_bytes();
-        let time_ms = REGISTERED_MS + i64::from(seq);
+        let time = REGISTERED.saturating_add(Duration::from_millis(seq.into()));
         let (reason, method) = (Reason::Due, Method::Deleted);
-        file.extend_from_slice(&Tombstone { page: 0, seq, commitment, time_ms, reason, method }.to_bytes());
+        file.extend_from_slice(&Tombstone { page: 0, seq, commitment, time, reason, method }.to_bytes());
     }
     file
 }

@@ -5,12 +5,15 @@
 #![expect(clippy::print_stdout, reason = "an example shows its steps")]
 
 use sexton::store::{Answer, Store, StoredObject, SubBatch};
-use sexton::{Durability, Engine, Options, Registration, VirtualClock};
+use sexton::testing::VirtualClock;
+use sexton::{Durability, Engine, Options, Registration, Timestamp};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-const HOUR_MS: i64 = 3_600_000;
+/// 2026-01-01T00:00:00Z, at which the virtual clock starts.
+const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
 /// A blob store in memory. Each object has a version, as an ETag in an object store.
 #[derive(Default)]
@@ -55,13 +58,13 @@ impl Store for Blobs {
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    let clock = Arc::new(VirtualClock::new(START));
     let engine = Engine::open_with_clock(folder.path(), &Options::new("example.com/blobs"), clock.clone())?;
 
     // Four objects are registered with their versions.
     let blobs = Blobs::default();
     for key in [b"a", b"b", b"c", b"d"] {
-        let registration = Registration { version: b"1", ..Registration::new("log-73h", key) };
+        let registration = Registration::new("log-73h", key).version(b"1");
         engine.register(&[registration], Durability::Synced)?;
     }
     blobs.put(b"a", b"1", false);
@@ -69,7 +72,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     blobs.put(b"c", b"1", true);
     // `d` was deleted by other means.
 
-    clock.advance(73 * HOUR_MS);
+    clock.advance(Duration::from_hours(73));
     engine.enforce(&blobs)?;
 
     let status = engine.status()?.classes["log-73h"];
@@ -78,7 +81,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     // The owed objects come again after a while. The lock is gone by then.
     blobs.put(b"c", b"1", false);
-    clock.advance(HOUR_MS);
+    clock.advance(Duration::from_hours(1));
     engine.enforce(&blobs)?;
     assert_eq!(engine.status()?.classes["log-73h"].live, 1, "the overwritten object stays");
     Ok(())

@@ -4,15 +4,17 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows its steps")]
 
+use sexton::decision::{Progress, RequestState};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{
-    Calendar, Durability, Engine, Erasure, Opener, Options, Progress, Registration, RequestState, Selector,
-    VirtualClock,
-};
+use sexton::testing::VirtualClock;
+use sexton::{Attribution, Durability, Engine, Erasure, Opener, Options, Registration, Selector, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
-const DAY_MS: i64 = 86_400_000;
+/// 2026-01-01T00:00:00Z, at which the virtual clock starts.
+const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Stands for the place where the objects are stored.
 struct Nothing;
@@ -25,33 +27,28 @@ impl Store for Nothing {
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    let clock = Arc::new(VirtualClock::new(START));
     let engine =
         Engine::open_with_clock(folder.path(), &Options::new("example.com/accounts"), clock.clone())?;
 
     // Two photos of Anna, and one of Ben. Their class promises deletion within 30 days.
-    let photos = [("anna", "anna/1.jpg"), ("anna", "anna/2.jpg"), ("ben", "ben/1.jpg")];
-    let photos = photos.map(|(subject, key)| Registration {
-        subject: subject.as_bytes(),
-        ..Registration::new("data-30d", key.as_bytes())
-    });
+    let photos = [
+        Registration::new("data-30d", b"anna/1.jpg").subject(b"anna"),
+        Registration::new("data-30d", b"anna/2.jpg").subject(b"anna"),
+        Registration::new("data-30d", b"ben/1.jpg").subject(b"ben"),
+    ];
     engine.register(&photos, Durability::Synced)?;
 
     // Anna asks for erasure. She can change her mind for a day, and has an answer within 14 days.
-    clock.advance(DAY_MS);
-    let request = engine.erase(Erasure {
-        selector: Selector::Subject(b"anna".to_vec()),
-        reason: "request by mail".into(),
-        author: "support".into(),
-        received_ms: engine.now_ms(),
-        cancellable_ms: DAY_MS,
-        within: Some("14d".parse()?),
-        calendar: Calendar::default(),
-    })?;
+    clock.advance(DAY);
+    let data = Selector::Subject(b"anna".to_vec());
+    let by = Attribution::new("support", "request by mail");
+    let erasure = Erasure::new(data, engine.now(), by).within("14d".parse()?).cancellable(DAY);
+    let request = engine.erase(erasure)?;
     assert_eq!(engine.enforce(&Nothing)?.objects, 0, "the request can still be cancelled");
 
     // A day later it is final. Her photos are deleted; Ben's stays.
-    clock.advance(DAY_MS);
+    clock.advance(DAY);
     assert_eq!(engine.enforce(&Nothing)?.objects, 2);
 
     // The answer to Anna: what became of each object, with a receipt.

@@ -6,38 +6,40 @@
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
+use sexton::drive::{Answers, OwnedSubBatch};
 use sexton::store::Answer;
-use sexton::{
-    Answers, Driver, DriverOptions, Durability, Engine, Options, OwnedSubBatch, Registration, VirtualClock,
-};
+use sexton::testing::VirtualClock;
+use sexton::{Driver, DriverOptions, Durability, Engine, Options, Registration, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
-const HOUR_MS: i64 = 3_600_000;
+/// 2026-01-01T00:00:00Z, at which the virtual clock starts.
+const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
-/// Most time that the driver may take in one round of the loop, ms. Serving clients waits meanwhile.
-const BUDGET_MS: u32 = 5;
+/// Most time that the driver may take in one round of the loop. Serving clients waits meanwhile.
+const BUDGET: Duration = Duration::from_millis(5);
+/// Sleep if the driver foresees no work.
+const IDLE: Duration = Duration::from_hours(1);
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    let clock = Arc::new(VirtualClock::new(START));
     let options = Options::new("example.com/uploads");
     let engine = Arc::new(Engine::open_with_clock(folder.path(), &options, clock.clone())?);
 
     // Without threads the driver works only in `run`. Without a handler, the loop takes sub-batches itself.
-    let options = DriverOptions { threads: false, ..DriverOptions::default() };
-    let driver = Driver::start(engine, options, None)?;
+    let driver = Driver::start(engine, DriverOptions::default().threads(false), None)?;
 
     // A client uploads a file. The call returns at once; token 1 stands for the client.
-    let now_ms = driver.engine().now_ms();
-    let upload = Registration { start_ms: Some(now_ms), ..Registration::new("upload-3h", b"cat.jpg") };
-    driver.submit(1, &[upload], Durability::Synced, false)?;
+    let upload = Registration::new("upload-3h", b"cat.jpg").start(driver.engine().now());
+    driver.submit(1, &[upload], Durability::Synced)?;
 
     let mut is_registered = false;
     let mut deleted = 0;
     while deleted == 0 {
         // The work of the engine, a slice at a time.
-        let next_ms = driver.run(BUDGET_MS)?;
+        let next = driver.run(BUDGET)?;
 
         // Completions: the client may now be told that its upload is safe.
         while let Some(completion) = driver.next_completion()? {
@@ -54,12 +56,12 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         }
 
         // Sleep until the engine has work again, or the descriptor is readable. A service adds its sockets here.
-        let sleep_ms = next_ms.map_or(HOUR_MS, |next_ms| next_ms - driver.engine().now_ms()).max(0);
+        let sleep = next.map_or(IDLE, |next| next.since(driver.engine().now()));
         let event = PollFd::from_borrowed_fd(driver.event_fd(), PollFlags::IN);
         poll(&mut [event], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
         if is_registered {
-            // In this example time passes at once; a service gives `sleep_ms` to `poll`.
-            clock.advance(sleep_ms);
+            // In this example time passes at once; a service gives `sleep` to `poll`.
+            clock.advance(sleep);
         }
     }
 

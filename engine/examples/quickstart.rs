@@ -4,16 +4,19 @@
 
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "an example shows its steps")]
 
+use sexton::proof::policy::Policy;
+use sexton::proof::receipt::{self, Compliance};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{Durability, Engine, Opener, Options, Registration, VirtualClock};
-use sexton_proof::policy::Policy;
-use sexton_proof::receipt::{self, Compliance};
+use sexton::testing::VirtualClock;
+use sexton::{Durability, Engine, Opener, Options, Registration, Timestamp};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-const HOUR_MS: i64 = 3_600_000;
+/// 2026-01-01T00:00:00Z, at which the virtual clock starts.
+const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
 /// A folder of uploads. It shows the shape of a store; `sexton::store::dir::DirStore` is one to rely on.
 struct Uploads(PathBuf);
@@ -35,19 +38,18 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     // The origin names the log of this engine. The clock is virtual, so that three hours pass at once; a service calls
     // `Engine::open`, which reads the system clock.
-    let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    let clock = Arc::new(VirtualClock::new(START));
     let options = Options::new("example.com/uploads");
     let engine = Engine::open_with_clock(&folder.path().join("data"), &options, clock.clone())?;
 
     // An upload arrives: it is stored, and registered in the class that promises three hours.
     fs::write(uploads.0.join("cat.jpg"), b"a picture of a cat")?;
-    let upload =
-        Registration { start_ms: Some(engine.now_ms()), ..Registration::new("upload-3h", b"cat.jpg") };
+    let upload = Registration::new("upload-3h", b"cat.jpg").start(engine.now());
     let registered = engine.register(&[upload], Durability::Synced)?;
     println!("registered as {}", registered[0].id);
 
     // Three hours later it is due. A service leaves this to `Worker` or `Driver`.
-    clock.advance(3 * HOUR_MS);
+    clock.advance(Duration::from_hours(3));
     let enforced = engine.enforce(&uploads)?;
     println!("{} object deleted", enforced.objects);
     assert!(!uploads.0.join("cat.jpg").exists());

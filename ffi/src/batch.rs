@@ -7,13 +7,14 @@ use crate::handle::{Handle, sexton_engine, with_driver};
 use crate::pointer::{self, Out, lend};
 use crate::reentrancy;
 use crate::status::SEXTON_BUSY;
-use crate::types::{
-    EMPTY, SEXTON_NEVER_MS, ceiling, floor, sexton_answer, sexton_batch_id, sexton_bytes, sexton_object,
-};
+use crate::time::{due_ms, split_instant, split_size};
+use crate::types::{EMPTY, sexton_answer, sexton_batch_id, sexton_bytes, sexton_object};
+use sexton::Driver;
+use sexton::drive::{Handler, OwnedSubBatch, SubBatchId};
 use sexton::store::{Answer, Disposition};
-use sexton::{Driver, Handler, OwnedSubBatch, SIZE_UNKNOWN, SubBatchId};
 use std::ffi::c_void;
 use std::ptr;
+use std::time::Duration;
 
 /// The registered object was there and is gone, and a power failure cannot bring it back.
 pub const SEXTON_ANSWER_DELETED: i32 = 1;
@@ -45,9 +46,9 @@ pub struct sexton_batch {
 impl sexton_batch {
     fn new(owned: OwnedSubBatch) -> Self {
         let objects = owned.objects().map(|object| {
-            let (has_floor, floor_ms) = floor(object.floor_ms);
-            let (has_ceiling, ceiling_ms) = ceiling(object.ceiling_ms);
-            let has_size = object.size_bytes != SIZE_UNKNOWN;
+            let (has_size, size_bytes) = split_size(object.size);
+            let (has_floor, floor_ms) = split_instant(object.floor);
+            let (has_ceiling, ceiling_ms) = split_instant(object.ceiling);
             sexton_object {
                 id: object.id.into(),
                 key: lend(object.key),
@@ -56,7 +57,7 @@ impl sexton_batch {
                 has_size,
                 has_floor,
                 has_ceiling,
-                size_bytes: if has_size { object.size_bytes } else { 0 },
+                size_bytes,
                 floor_ms,
                 ceiling_ms,
             }
@@ -284,9 +285,9 @@ pub unsafe extern "C" fn sexton_run(
                 "sexton_run() inside a callback would recurse; call it after the callback",
             ));
         }
-        let next = driver.run(budget_ms)?.unwrap_or(SEXTON_NEVER_MS);
+        let next = driver.run(Duration::from_millis(budget_ms.into()))?;
         // SAFETY: by the contract NULL or room for an instant.
-        unsafe { pointer::put_if_wanted(next_ms, next) };
+        unsafe { pointer::put_if_wanted(next_ms, due_ms(next)) };
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.
@@ -306,7 +307,7 @@ pub unsafe extern "C" fn sexton_next_due_ms(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
-        Out::new(out, "out")?.put(driver.next_ms().unwrap_or(SEXTON_NEVER_MS));
+        Out::new(out, "out")?.put(due_ms(driver.next()));
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.

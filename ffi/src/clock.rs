@@ -1,7 +1,8 @@
 //! The host's own clocks, for its tests.
 
 use crate::reentrancy;
-use sexton::Clock;
+use sexton::testing::{Clock, Monotonic};
+use sexton_proof::time::Timestamp;
 use std::ffi::c_void;
 
 /// Returns the time in ms. Several threads may call it at the same time. It may call no sexton function (SEXTON_BUSY).
@@ -31,14 +32,16 @@ impl HostClock {
 }
 
 impl Clock for HostClock {
-    fn now_ms(&self) -> i64 {
+    fn now(&self) -> Timestamp {
         // SAFETY: by the contract any thread may call the host's function with its pointer.
-        reentrancy::in_log_or_clock_callback(|| unsafe { (self.wall_ms)(self.user) })
+        let ms = reentrancy::in_log_or_clock_callback(|| unsafe { (self.wall_ms)(self.user) });
+        Timestamp::from_unix_ms(ms)
     }
 
-    fn monotonic_ms(&self) -> i64 {
-        // SAFETY: as in now_ms.
-        reentrancy::in_log_or_clock_callback(|| unsafe { (self.monotonic_ms)(self.user) })
+    fn monotonic(&self) -> Monotonic {
+        // SAFETY: by the contract any thread may call the host's function with its pointer.
+        let ms = reentrancy::in_log_or_clock_callback(|| unsafe { (self.monotonic_ms)(self.user) });
+        Monotonic::from_ms(ms)
     }
 
     fn is_synchronised(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Failures inside the library: a status with a message. Module `error` turns them into errors for C.
 
-use crate::status::{self, SEXTON_CLOSED, SEXTON_INVALID, SEXTON_NOT_FOUND};
+use crate::status::{self, SEXTON_CLOSED, SEXTON_INTERNAL, SEXTON_INVALID, SEXTON_NOT_FOUND};
 
 /// Reason why a call failed.
 pub(crate) struct Failure {
@@ -39,6 +39,11 @@ pub(crate) fn invalid(message: impl Into<String>) -> Failure {
 
 pub(crate) fn not_found(message: impl Into<String>) -> Failure {
     Failure::new(SEXTON_NOT_FOUND, message)
+}
+
+/// Creates the failure for a value of the engine that has no number in the header.
+pub(crate) fn no_number(what: &str) -> Failure {
+    Failure::new(SEXTON_INTERNAL, format!("a defect in sexton: the C library has no number for this {what}"))
 }
 
 pub(crate) fn closed(message: impl Into<String>) -> Failure {

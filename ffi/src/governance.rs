@@ -3,11 +3,15 @@
 use crate::error::sexton_error;
 use crate::failure::{CallResult, invalid, not_found};
 use crate::handle::{sexton_engine, with_engine};
-use crate::pointer::{self, optional};
+use crate::pointer;
 use crate::text::{give_json, sexton_text};
+use crate::time::{instant, span};
 use crate::types::{sexton_bytes, sexton_erasure, sexton_hold, sexton_selector};
 use serde_json::Value;
-use sexton::{Calendar, ClassSet, Engine, Erasure, HoldKind, NewHold, Selector, Span, json};
+use sexton::class::Calendar;
+use sexton::decision::{AlarmId, HoldKind};
+use sexton::{Attribution, ClassSet, Engine, Erasure, HoldName, NewHold, Selector, Span, json};
+use sexton_proof::time::Timestamp;
 
 /// Kind of a selector: 1 to 10,000 keys.
 pub const SEXTON_SELECT_KEYS: i32 = 1;
@@ -55,9 +59,25 @@ unsafe fn selector(selector: &sexton_selector) -> CallResult<Selector> {
     })
 }
 
+/// Reads the time within which an erasure is answered. None was promised if it is empty.
+fn within(text: &str) -> CallResult<Option<Span>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let span = text.parse();
+    span.map(Some).map_err(|e| invalid(format!("within {text:?} is not a span like 30d or 15wd: {e}")))
+}
+
 unsafe fn owned(text: sexton_bytes, name: &str) -> CallResult<String> {
     // SAFETY: by the contract borrowed for the call.
     unsafe { pointer::text(text, name) }.map(str::to_owned)
+}
+
+unsafe fn attribution(reason: sexton_bytes, author: sexton_bytes) -> CallResult<Attribution> {
+    // SAFETY: by the contract borrowed for the call.
+    let text = |text, name| unsafe { owned(text, name) };
+    let reason = text(reason, "reason")?;
+    Ok(Attribution::new(text(author, "author")?, reason))
 }
 
 /// Defines the classes of a class file (TOML). A class whose definition differs from the stored one gets a new version.
@@ -122,17 +142,13 @@ pub unsafe extern "C" fn sexton_place_hold(
             kind => return Err(invalid(format!("a hold of kind {kind}; 1 and 2 are allowed"))),
         };
         // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { owned(text, name) };
-        let new = NewHold {
-            name: text(hold.name, "name")?,
-            // SAFETY: by the contract borrowed for the call.
-            selector: unsafe { selector(&hold.selector) }?,
-            kind,
-            reason: text(hold.reason, "reason")?,
-            author: text(hold.author, "author")?,
-            review_ms: hold.review_ms,
-        };
-        let placed = engine.place_hold(new)?;
+        let name = HoldName::new(unsafe { owned(hold.name, "name") }?)?;
+        // SAFETY: by the contract borrowed for the call.
+        let selector = unsafe { selector(&hold.selector) }?;
+        // SAFETY: by the contract borrowed for the call.
+        let attribution = unsafe { attribution(hold.reason, hold.author) }?;
+        let review = Timestamp::from_unix_ms(hold.review_ms);
+        let placed = engine.place_hold(NewHold::new(name, selector, kind, attribution, review))?;
         let mut object = json::hold(&placed.hold);
         object["too_late"] = placed.too_late.iter().map(ToString::to_string).collect();
         Ok(object)
@@ -160,9 +176,13 @@ pub unsafe extern "C" fn sexton_lift_hold(
 ) -> i32 {
     let body = |engine: &Engine| {
         // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { pointer::text(text, name) };
-        let (name, reason, author) = (text(name, "name")?, text(reason, "reason")?, text(author, "author")?);
-        Ok(json::hold(&engine.lift_hold(name, reason, author, grace_ms)?))
+        let name = unsafe { pointer::text(name, "name") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let attribution = unsafe { attribution(reason, author) }?;
+        let grace = span(grace_ms, "grace_ms")?;
+        // No hold can have a name that is empty or too long.
+        let name = HoldName::new(name).map_err(|_| not_found(format!("no hold named {name:?} stands")))?;
+        Ok(json::hold(&engine.lift_hold(&name, attribution, grace)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }
@@ -197,30 +217,24 @@ pub unsafe extern "C" fn sexton_erase(
     let body = |engine: &Engine| {
         // SAFETY: by the contract it points to an erasure.
         let erasure = unsafe { pointer::borrow(erasure, "erasure") }?;
-        // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { owned(text, name) };
-        let received_ms = optional(erasure.has_received, erasure.received_ms, "has_received", "received_ms")?;
-        if received_ms == Some(0) {
+        let received = instant(erasure.has_received, erasure.received_ms, "has_received", "received_ms")?;
+        if received.is_some_and(|received| received.unix_ms() == 0) {
             return Err(invalid("received_ms is 0, but has_received is true; set both or neither"));
         }
-        let within = text(erasure.within, "within")?;
-        let span = |text: &str| {
-            text.parse::<Span>()
-                .map_err(|e| invalid(format!("within {text:?} is not a span like 30d or 15wd: {e}")))
-        };
-        let holidays = text(erasure.holidays, "holidays")?;
-        let calendar = Calendar::parse(&holidays).map_err(|e| invalid(format!("holidays: {e}")))?;
-        let request = engine.erase(Erasure {
-            // SAFETY: by the contract borrowed for the call.
-            selector: unsafe { selector(&erasure.selector) }?,
-            received_ms: received_ms.unwrap_or_else(|| engine.now_ms()),
-            within: if within.is_empty() { None } else { Some(span(&within)?) },
-            calendar,
-            cancellable_ms: erasure.cancellable_ms,
-            reason: text(erasure.reason, "reason")?,
-            author: text(erasure.author, "author")?,
-        })?;
-        Ok(json::request(&request))
+        // SAFETY: by the contract borrowed for the call.
+        let within = within(unsafe { pointer::text(erasure.within, "within") }?)?;
+        // SAFETY: by the contract borrowed for the call.
+        let holidays = unsafe { pointer::text(erasure.holidays, "holidays") }?;
+        let calendar = Calendar::parse(holidays).map_err(|e| invalid(format!("holidays: {e}")))?;
+        // SAFETY: by the contract borrowed for the call.
+        let selector = unsafe { selector(&erasure.selector) }?;
+        // SAFETY: by the contract borrowed for the call.
+        let attribution = unsafe { attribution(erasure.reason, erasure.author) }?;
+        let mut new = Erasure::new(selector, received.unwrap_or_else(|| engine.now()), attribution)
+            .calendar(calendar)
+            .cancellable(span(erasure.cancellable_ms, "cancellable_ms")?);
+        new.within = within;
+        Ok(json::request(&engine.erase(new)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }
@@ -308,8 +322,8 @@ pub unsafe extern "C" fn sexton_close_down(
         // SAFETY: by the contract borrowed for the call.
         let classes = unsafe { selector(classes) }?;
         // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { pointer::text(text, name) };
-        Ok(json::request(&engine.close_down(classes, text(reason, "reason")?, text(author, "author")?)?))
+        let attribution = unsafe { attribution(reason, author) }?;
+        Ok(json::request(&engine.close_down(classes, attribution)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }
@@ -333,9 +347,10 @@ pub unsafe extern "C" fn sexton_apply_class(
 ) -> i32 {
     let body = |engine: &Engine| {
         // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { pointer::text(text, name) };
-        let (name, reason) = (text(class_name, "class_name")?, text(reason, "reason")?);
-        Ok(json::request(&engine.apply_class(name, reason, text(author, "author")?)?))
+        let name = unsafe { pointer::text(class_name, "class_name") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let attribution = unsafe { attribution(reason, author) }?;
+        Ok(json::request(&engine.apply_class(name, attribution)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }
@@ -359,13 +374,11 @@ pub unsafe extern "C" fn sexton_resume(
 ) -> i32 {
     let body = |engine: &Engine| {
         // SAFETY: by the contract borrowed for the call.
-        let text = |text, name| unsafe { pointer::text(text, name) };
-        let id = text(alarm, "alarm")?;
-        let (reason, author) = (text(reason, "reason")?, text(author, "author")?);
-        let standing = engine.status()?.alarms;
-        let found = standing.iter().find(|alarm| json::alarm(alarm)["id"] == id);
-        let alarm = found.ok_or_else(|| not_found(format!("no alarm {id:?} stands")))?;
-        Ok(json::alarm(&engine.resume(&alarm.id, reason, author)?))
+        let id = unsafe { pointer::text(alarm, "alarm") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let attribution = unsafe { attribution(reason, author) }?;
+        let id: AlarmId = id.parse().map_err(|_| not_found(format!("no alarm {id:?} stands")))?;
+        Ok(json::alarm(&engine.resume(id, attribution)?))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }

@@ -240,7 +240,7 @@ pub unsafe extern "C" fn sexton_now_ms(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |engine: &Engine| {
-        Out::new(out, "out")?.put(engine.now_ms());
+        Out::new(out, "out")?.put(engine.now().unix_ms());
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.

@@ -41,6 +41,7 @@ mod verify;
 mod failure;
 mod pointer;
 mod reentrancy;
+mod time;
 
 pub use batch::*;
 pub use clock::*;

@@ -7,9 +7,11 @@ use crate::failure::{CallResult, Failure, invalid};
 use crate::logging::{LogTarget, sexton_log_fn};
 use crate::pointer;
 use crate::types::sexton_bytes;
-use sexton::{ClassSet, DriverOptions, Options, SHARDS_MAX};
+use sexton::limits::SHARDS_MAX;
+use sexton::{ClassSet, DriverOptions, Options};
 use std::ffi::c_void;
 use std::ptr;
+use std::time::Duration;
 use tracing::Level;
 
 /// Options for opening an engine. Opaque; made by sexton_options_new(), set by name, read by sexton_open(), and freed
@@ -44,7 +46,7 @@ impl sexton_options {
     /// Returns the engine's options, with the built-in and the given classes.
     pub(crate) fn engine(&self) -> Options {
         let built_in = if self.built_in { ClassSet::built_in() } else { ClassSet::empty() };
-        Options { classes: built_in.and(self.classes.clone()), ..self.engine.clone() }
+        self.engine.clone().classes(built_in.and(self.classes.clone()))
     }
 
     fn set(&mut self, name: &str, value: &str) -> CallResult<()> {
@@ -86,7 +88,10 @@ impl sexton_options {
                 engine.max_batches_in_flight = engine.max_batches_in_flight.max(value);
             }
             "sub_batch_objects" => driver.sub_batch_objects = fit(name, value)?,
-            "answer_timeout_ms" => driver.answer_timeout_ms = fit(name, value)?,
+            "answer_timeout_ms" => {
+                let ms = fit::<u32>(name, value)?;
+                driver.answer_timeout = Duration::from_millis(ms.into());
+            }
             "queue_objects" => driver.queue_objects = fit(name, value)?,
             "threads" => {
                 driver.threads = value > 0;
@@ -94,8 +99,8 @@ impl sexton_options {
             }
             "handler_threads" => driver.handler_threads = fit(name, value)?,
             "disk_reserve_bytes" => engine.disk_reserve_bytes = value,
-            "clock_step_max_ms" => engine.clock.step_max_ms = fit(name, value)?,
-            "clock_time_off_max_ms" => engine.clock.time_off_max_ms = fit(name, value)?,
+            "clock_step_max_ms" => engine.clock.step_max = span(name, value)?,
+            "clock_time_off_max_ms" => engine.clock.time_off_max = span(name, value)?,
             "breaker_objects" => engine.breaker.objects = value,
             "breaker_share_percent" => engine.breaker.share_percent = fit(name, value)?,
             "rocksdb_cache_bytes" => engine.rocks.cache_bytes = fit(name, value)?,
@@ -158,6 +163,11 @@ fn unknown(name: &str) -> Failure {
 
 fn fit<T: TryFrom<u64>>(name: &str, value: u64) -> CallResult<T> {
     T::try_from(value).map_err(|_| invalid(format!("{name} = {value} is too large")))
+}
+
+/// Reads a span in ms, at most `i64::MAX`.
+fn span(name: &str, value: u64) -> CallResult<Duration> {
+    fit::<i64>(name, value).map(|_| Duration::from_millis(value))
 }
 
 fn flag(name: &str, value: &str) -> CallResult<bool> {

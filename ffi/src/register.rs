@@ -5,8 +5,10 @@ use crate::failure::{CallResult, invalid};
 use crate::handle::{sexton_engine, with_driver, with_engine};
 use crate::pointer::{self, Out, optional};
 use crate::results::sexton_results;
+use crate::time::instant;
 use crate::types::{sexton_bytes, sexton_object_change, sexton_registration};
-use sexton::{Change, Driver, Durability, Engine, REGISTER_MAX, Registration, SIZE_UNKNOWN, Which};
+use sexton::limits::REGISTER_MAX;
+use sexton::{Change, Driver, Durability, Engine, RegisterOptions, Registration, Which};
 use std::ffi::c_int;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -24,6 +26,12 @@ pub const SEXTON_START: i32 = 1;
 pub const SEXTON_RESCHEDULE: i32 = 2;
 /// Kind of a change: records that the host has deleted the object itself.
 pub const SEXTON_RELEASE: i32 = 3;
+
+/// Reads the flags of a call that registers.
+fn register_options(flags: u32) -> CallResult<RegisterOptions> {
+    let options = RegisterOptions::from(durability(flags, SEXTON_BUFFERED | SEXTON_ONLY_MISSING)?);
+    Ok(if flags & SEXTON_ONLY_MISSING != 0 { options.only_missing() } else { options })
+}
 
 fn durability(flags: u32, allowed: u32) -> CallResult<Durability> {
     if flags & !allowed != 0 {
@@ -69,16 +77,12 @@ unsafe fn registration<'a>(
         // SAFETY: by the contract borrowed for the call.
         None => unsafe { pointer::text(from.class_name, "class_name") }?,
     };
-    Ok(Registration {
-        key: lent(from.key, "key")?,
-        class,
-        version: lent(from.version, "version")?,
-        start_ms: optional(from.has_start, from.start_ms, "has_start", "start_ms")?,
-        digest: lent(from.digest, "digest")?,
-        size_bytes: optional(from.has_size, from.size_bytes, "has_size", "size_bytes")?
-            .unwrap_or(SIZE_UNKNOWN),
-        subject: lent(from.subject, "subject")?,
-    })
+    Ok(Registration::new(class, lent(from.key, "key")?)
+        .version(lent(from.version, "version")?)
+        .start(instant(from.has_start, from.start_ms, "has_start", "start_ms")?)
+        .digest(lent(from.digest, "digest")?)
+        .size(optional(from.has_size, from.size_bytes, "has_size", "size_bytes")?)
+        .subject(lent(from.subject, "subject")?))
 }
 
 /// Borrows the changes of a call.
@@ -98,16 +102,16 @@ unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
     // SAFETY: by the contract borrowed for the call.
     let key = unsafe { pointer::bytes(from.key, "key") }?;
     let of = if key.is_empty() { Which::Id(from.id.into()) } else { Which::Key(key) };
-    let start_ms = optional(from.has_start, from.start_ms, "has_start", "start_ms")?;
+    let start = instant(from.has_start, from.start_ms, "has_start", "start_ms")?;
     Ok(match from.kind {
         SEXTON_START => {
-            let start_ms = start_ms.ok_or_else(|| invalid("SEXTON_START without a start; set has_start"))?;
-            Change::Start { of, start_ms }
+            let start = start.ok_or_else(|| invalid("SEXTON_START without a start; set has_start"))?;
+            Change::Start { of, start }
         }
         SEXTON_RESCHEDULE => {
             // SAFETY: by the contract borrowed for the call.
             let class = unsafe { pointer::text(from.class_name, "class_name") }?;
-            Change::Reschedule { of, class: Some(class).filter(|name| !name.is_empty()), start_ms }
+            Change::Reschedule { of, class: Some(class).filter(|name| !name.is_empty()), start }
         }
         SEXTON_RELEASE => Change::Release { of },
         kind => return Err(invalid(format!("a change of kind {kind}; 1 to 3 are allowed"))),
@@ -135,13 +139,10 @@ pub unsafe extern "C" fn sexton_register(
 ) -> i32 {
     let body = |engine: &Engine| {
         let out = Out::new(out, "out")?;
-        let durability = durability(flags, SEXTON_BUFFERED | SEXTON_ONLY_MISSING)?;
+        let options = register_options(flags)?;
         // SAFETY: by the contract borrowed for the call.
         let registrations = unsafe { self::registrations(registrations, len) }?;
-        let answers = match flags & SEXTON_ONLY_MISSING {
-            0 => engine.register(&registrations, durability)?,
-            _ => engine.register_missing(&registrations, durability)?,
-        };
+        let answers = engine.register(&registrations, options)?;
         out.give(sexton_results::of_registered(0, answers.into_iter().map(Some)));
         Ok(())
     };
@@ -231,10 +232,10 @@ pub unsafe extern "C" fn sexton_submit_register(
     error: *mut *mut sexton_error,
 ) -> i32 {
     let body = |driver: &Driver| {
-        let durability = durability(flags, SEXTON_BUFFERED | SEXTON_ONLY_MISSING)?;
+        let options = register_options(flags)?;
         // SAFETY: by the contract borrowed for the call.
         let registrations = unsafe { self::registrations(registrations, len) }?;
-        Ok(driver.submit(token, &registrations, durability, flags & SEXTON_ONLY_MISSING != 0)?)
+        Ok(driver.submit(token, &registrations, options)?)
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { with_driver(engine, error, body) }

@@ -1,14 +1,17 @@
 //! Reading the engine: state, status, counters, plan, feed, keys, full check; and the maintenance calls.
 
 use crate::error::sexton_error;
-use crate::failure::{invalid, not_found};
+use crate::failure::{invalid, no_number, not_found};
 use crate::handle::{sexton_engine, with_engine};
 use crate::open::with_signals_blocked;
 use crate::pointer::{self, Out, lend};
 use crate::reentrancy;
 use crate::text::{give_json, give_json_of_driver, sexton_text};
-use crate::types::{ceiling, floor, sexton_bytes, sexton_counters, sexton_id, sexton_planned_object};
-use sexton::{Action, ClassStatus, Driver, Engine, EngineState, PlannedObject, json};
+use crate::time::split_instant;
+use crate::types::{sexton_bytes, sexton_counters, sexton_id, sexton_planned_object};
+use sexton::report::{Action, ClassStatus, EngineState, PlannedObject};
+use sexton::{Driver, Engine, json};
+use sexton_proof::time::Timestamp;
 use std::ffi::c_void;
 
 /// The engine works.
@@ -34,6 +37,7 @@ pub unsafe extern "C" fn sexton_state(
             EngineState::Paused(_) => SEXTON_STATE_PAUSED,
             EngineState::Forked(_) => SEXTON_STATE_FORKED,
             EngineState::Poisoned(_) => SEXTON_STATE_POISONED,
+            _ => return Err(no_number("state")),
         });
         Ok(())
     };
@@ -87,6 +91,7 @@ pub unsafe extern "C" fn sexton_class_counters(
 
 fn counters(class: &ClassStatus) -> sexton_counters {
     let ended = &class.ended;
+    let (has_oldest_overdue, oldest_overdue_ms) = split_instant(class.oldest_overdue);
     sexton_counters {
         registered: class.registered,
         registered_bytes: class.registered_bytes,
@@ -104,9 +109,9 @@ fn counters(class: &ClassStatus) -> sexton_counters {
         early: ended.early,
         late: ended.late,
         late_after_hold: ended.late_after_hold,
-        has_oldest_overdue: class.oldest_overdue_ms.is_some(),
+        has_oldest_overdue,
         closed: class.closed,
-        oldest_overdue_ms: class.oldest_overdue_ms.unwrap_or(0),
+        oldest_overdue_ms,
     }
 }
 
@@ -129,18 +134,18 @@ pub unsafe extern "C" fn sexton_plan(
     let tag = engine.cast();
     let body = |engine: &Engine| {
         let visit = visit.ok_or_else(|| invalid("visit is NULL"))?;
-        for planned in engine.plan(until_ms)? {
+        for planned in engine.plan(Timestamp::from_unix_ms(until_ms))? {
             let planned = planned?;
             let why = why(&planned);
-            let (has_floor, floor_ms) = floor(planned.floor_ms);
-            let (has_ceiling, ceiling_ms) = ceiling(planned.ceiling_ms);
+            let (has_floor, floor_ms) = split_instant(planned.floor);
+            let (has_ceiling, ceiling_ms) = split_instant(planned.ceiling);
             let lent = sexton_planned_object {
                 id: planned.id.into(),
                 class_name: lend(planned.class.as_bytes()),
                 key: lend(&planned.key),
                 action: lend(json::action(&planned.action).as_bytes()),
                 why: lend(why.as_bytes()),
-                at_ms: planned.at_ms,
+                at_ms: planned.at.unix_ms(),
                 has_floor,
                 has_ceiling,
                 floor_ms,
@@ -159,7 +164,7 @@ pub unsafe extern "C" fn sexton_plan(
 
 fn why(planned: &PlannedObject) -> String {
     match &planned.action {
-        Action::Hold(name) => name.clone(),
+        Action::Hold(name) => name.to_string(),
         Action::Stopped(cause) => json::cause(cause),
         _ => planned.reason.name().to_owned(),
     }

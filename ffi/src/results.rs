@@ -1,11 +1,13 @@
 //! Results of calls that register and change, as C gets them.
 
 use crate::error::plain;
-use crate::failure::Failure;
+use crate::failure::{Failure, no_number};
 use crate::pointer::{self, lend};
-use crate::status::{self, SEXTON_NOT_FOUND, SEXTON_OK};
-use crate::types::{EMPTY, ceiling, floor, sexton_bytes, sexton_changed, sexton_id, sexton_registered};
-use sexton::{Answers, Changed, Completion, Previous, Registered};
+use crate::status::{self, SEXTON_INTERNAL, SEXTON_NOT_FOUND, SEXTON_OK};
+use crate::time::split_instant;
+use crate::types::{EMPTY, sexton_bytes, sexton_changed, sexton_id, sexton_registered};
+use sexton::drive::{Answers, Completion};
+use sexton::{Changed, Previous, Registered};
 use std::ptr;
 
 /// The key had no live registration, or its class has find = "none".
@@ -61,9 +63,9 @@ impl sexton_results {
         for answer in answers {
             let registered = match answer {
                 Some(answer) => {
-                    let (previous, previous_id) = previous(answer.previous);
+                    let (status, previous, previous_id) = previous(answer.previous);
                     let (id, ticket) = (answer.id.into(), results.keep(answer.ticket));
-                    sexton_registered { status: SEXTON_OK, previous, id, previous_id, ticket }
+                    sexton_registered { status, previous, id, previous_id, ticket }
                 }
                 None => sexton_registered {
                     status: SEXTON_NOT_FOUND,
@@ -82,18 +84,17 @@ impl sexton_results {
         let mut results = sexton_results::new(token);
         for answer in answers {
             let changed = match answer {
-                Ok(Changed { id, floor_ms, ceiling_ms, ticket }) => {
-                    let (has_floor, floor_ms) = floor(floor_ms);
-                    let (has_ceiling, ceiling_ms) = ceiling(ceiling_ms);
-                    let ticket = results.keep(ticket);
+                Ok(changed) => {
+                    let (has_floor, floor_ms) = split_instant(changed.floor);
+                    let (has_ceiling, ceiling_ms) = split_instant(changed.ceiling);
                     sexton_changed {
                         status: SEXTON_OK,
-                        id: id.into(),
+                        id: changed.id.into(),
                         has_floor,
                         has_ceiling,
                         floor_ms,
                         ceiling_ms,
-                        ticket,
+                        ticket: results.keep(changed.ticket),
                         message: EMPTY,
                     }
                 }
@@ -118,21 +119,27 @@ impl sexton_results {
         match completion.result {
             Ok(Answers::Registered(answers)) => Self::of_registered(token, answers.into_iter().map(Some)),
             Ok(Answers::Changed(answers)) => Self::of_changed(token, answers),
-            Err(error) => {
-                let Failure { status, message } = error.into();
-                sexton_results { status, message, ..Self::new(token) }
-            }
+            Ok(_) => Self::of_failure(token, no_number("kind of answers")),
+            Err(error) => Self::of_failure(token, error.into()),
         }
+    }
+
+    fn of_failure(token: u64, failure: Failure) -> Self {
+        let Failure { status, message } = failure;
+        sexton_results { status, message, ..Self::new(token) }
     }
 }
 
-fn previous(previous: Previous) -> (i32, sexton_id) {
+/// Returns the status of a registration, the effect on the previous one, and the id of that.
+fn previous(previous: Previous) -> (i32, i32, sexton_id) {
     match previous {
-        Previous::None => (SEXTON_PREVIOUS_NONE, sexton_id::default()),
-        Previous::Replaced(id) => (SEXTON_PREVIOUS_REPLACED, id.into()),
-        Previous::TooLate(id) => (SEXTON_PREVIOUS_TOO_LATE, id.into()),
-        Previous::Identical => (SEXTON_PREVIOUS_IDENTICAL, sexton_id::default()),
-        Previous::Kept => (SEXTON_PREVIOUS_KEPT, sexton_id::default()),
+        Previous::None => (SEXTON_OK, SEXTON_PREVIOUS_NONE, sexton_id::default()),
+        Previous::Replaced(id) => (SEXTON_OK, SEXTON_PREVIOUS_REPLACED, id.into()),
+        Previous::TooLate(id) => (SEXTON_OK, SEXTON_PREVIOUS_TOO_LATE, id.into()),
+        Previous::Identical => (SEXTON_OK, SEXTON_PREVIOUS_IDENTICAL, sexton_id::default()),
+        Previous::Kept => (SEXTON_OK, SEXTON_PREVIOUS_KEPT, sexton_id::default()),
+        // An effect without a number is a defect of this library.
+        _ => (SEXTON_INTERNAL, SEXTON_PREVIOUS_NONE, sexton_id::default()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Values that cross the boundary: fixed layouts, integers instead of enums, presence flags instead of special values.
 
 use sexton::RegistrationId;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR};
 use std::ptr;
 
 /// Size of a registration id in bytes.
@@ -41,16 +40,6 @@ impl From<sexton_id> for RegistrationId {
     fn from(id: sexton_id) -> Self {
         RegistrationId::from_bytes(&id.bytes)
     }
-}
-
-/// Splits a floor into its presence flag and its value.
-pub(crate) fn floor(ms: i64) -> (bool, i64) {
-    if ms == NO_FLOOR { (false, 0) } else { (true, ms) }
-}
-
-/// Splits a ceiling into its presence flag and its value.
-pub(crate) fn ceiling(ms: i64) -> (bool, i64) {
-    if ms == NO_CEILING { (false, 0) } else { (true, ms) }
 }
 
 /// Object to be registered. Begin with SEXTON_REGISTRATION_INIT, then set key and class_name.

@@ -6,10 +6,12 @@ use crate::handle::{sexton_engine, with_engine};
 use crate::pointer::{self, Out, lend};
 use crate::status::SEXTON_NOT_VERIFIED;
 use crate::text::sexton_text;
-use crate::types::{EMPTY, ceiling, floor, sexton_bytes, sexton_id};
+use crate::time::split_instant;
+use crate::types::{EMPTY, sexton_bytes, sexton_id};
 use sexton::{Engine, Opener};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, DOES_NOT_PROVE, Verdict};
+use sexton_proof::time::whole_ms;
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::LazyLock;
@@ -135,7 +137,7 @@ pub unsafe extern "C" fn sexton_verdict_compliance(verdict: *const sexton_verdic
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_by_ms(verdict: *const sexton_verdict) -> u64 {
     let pick = |verdict: &Verdict| match verdict.compliance() {
-        Compliance::Early { by_ms } | Compliance::Late { by_ms } | Compliance::AfterHold { by_ms } => by_ms,
+        Compliance::Early { by } | Compliance::Late { by } | Compliance::AfterHold { by } => whole_ms(by),
         Compliance::Kept | Compliance::NotADeletion(_) => 0,
     };
     // SAFETY: by the contract NULL or a verdict that is not freed yet.
@@ -146,7 +148,7 @@ pub unsafe extern "C" fn sexton_verdict_by_ms(verdict: *const sexton_verdict) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_start_ms(verdict: *const sexton_verdict) -> i64 {
     // SAFETY: by the contract NULL or a verdict that is not freed yet.
-    unsafe { of(verdict, 0, |verdict| verdict.start_ms) }
+    unsafe { of(verdict, 0, |verdict| verdict.start.unix_ms()) }
 }
 
 /// Returns true and writes the floor to *ms, Unix ms, if one was promised. Otherwise, and for NULL, returns false and
@@ -154,7 +156,7 @@ pub unsafe extern "C" fn sexton_verdict_start_ms(verdict: *const sexton_verdict)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_floor_ms(verdict: *const sexton_verdict, ms: *mut i64) -> bool {
     // SAFETY: by the contract NULL or a verdict that is not freed yet, and NULL or room for an instant.
-    unsafe { bound(verdict, ms, |verdict| floor(verdict.floor_ms)) }
+    unsafe { bound(verdict, ms, |verdict| split_instant(verdict.floor)) }
 }
 
 /// Returns true and writes the ceiling to *ms, Unix ms, if one was promised. Otherwise, and for NULL, returns false and
@@ -162,7 +164,7 @@ pub unsafe extern "C" fn sexton_verdict_floor_ms(verdict: *const sexton_verdict,
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_ceiling_ms(verdict: *const sexton_verdict, ms: *mut i64) -> bool {
     // SAFETY: by the contract NULL or a verdict that is not freed yet, and NULL or room for an instant.
-    unsafe { bound(verdict, ms, |verdict| ceiling(verdict.ceiling_ms)) }
+    unsafe { bound(verdict, ms, |verdict| split_instant(verdict.ceiling)) }
 }
 
 /// Writes a bound of a verdict if it has it.
@@ -184,7 +186,7 @@ unsafe fn bound(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_time_ms(verdict: *const sexton_verdict) -> i64 {
     // SAFETY: by the contract NULL or a verdict that is not freed yet.
-    unsafe { of(verdict, 0, |verdict| verdict.time_ms) }
+    unsafe { of(verdict, 0, |verdict| verdict.time.unix_ms()) }
 }
 
 /// Returns the origin line of the log. It lives as long as the verdict. Empty for NULL.

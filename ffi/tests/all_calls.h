@@ -43,8 +43,8 @@ static inline int is_initial(const outputs *out) {
         CHECK(is_initial(&out));                                                                   \
     } while (0)
 
-static inline int32_t fail_on_forecast(void *user, const sexton_planned_object *forecast) {
-    (void)user, (void)forecast;
+static inline int32_t fail_on_planned(void *user, const sexton_planned_object *planned) {
+    (void)user, (void)planned;
     FAIL("sexton_plan called its visitor");
 }
 
@@ -106,7 +106,7 @@ static inline void check_operator_calls(sexton_engine *engine, int32_t expected)
     CHECK_REFUSED(sexton_status(engine, &out.text, &error));
     CHECK_REFUSED(sexton_class_counters(engine, files, &out.counters, &error));
     CHECK_REFUSED(sexton_next_due_ms(engine, &out.ms, &error));
-    CHECK_REFUSED(sexton_plan(engine, now_ms() + DAY_MS, fail_on_forecast, NULL, &error));
+    CHECK_REFUSED(sexton_plan(engine, now_ms() + DAY_MS, fail_on_planned, NULL, &error));
     CHECK_REFUSED(sexton_feed(engine, 0, 10, &out.text, &error));
     CHECK_REFUSED(sexton_acknowledge_feed(engine, 0, &error));
     CHECK_REFUSED(sexton_check(engine, &out.text, &error));

@@ -209,12 +209,12 @@ TEST("every call inside a clock or log callback is BUSY") {
     sexton_options_free(options);
 }
 
-static int32_t try_close_in_plan(void *user, const sexton_planned_object *forecast) {
+static int32_t try_close_in_plan(void *user, const sexton_planned_object *planned) {
     probe *self = user;
     sexton_error *error = NULL;
     sexton_id id;
     CHECK_STATUS(SEXTON_BUSY, sexton_close(self->engine, &error), error);
-    CHECK_OK(sexton_find(self->engine, forecast->key, &id, &error), error);
+    CHECK_OK(sexton_find(self->engine, planned->key, &id, &error), error);
     self->calls++;
     return 0;
 }

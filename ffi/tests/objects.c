@@ -217,23 +217,23 @@ TEST("a call with one malformed change is INVALID, none applies") {
     close_engine(engine);
 }
 
-/* Number of forecasts, and fields of the last one. The visitor stops after `limit` of them. */
+/* Number of planned objects, and fields of the last one. The visitor stops after `limit` of them. */
 typedef struct plan_log {
     size_t len, limit;
     char last[64], action[32], why[64];
     int64_t at_ms;
 } plan_log;
 
-static int32_t record_forecast(void *user, const sexton_planned_object *forecast) {
+static int32_t record_planned(void *user, const sexton_planned_object *planned) {
     plan_log *shown = user;
     shown->len++;
-    shown->at_ms = forecast->at_ms;
-    copy_text(shown->last, sizeof shown->last, forecast->key);
-    copy_text(shown->action, sizeof shown->action, forecast->action);
-    copy_text(shown->why, sizeof shown->why, forecast->why);
-    CHECK_TEXT("files", forecast->class_name);
-    CHECK(forecast->has_floor && forecast->has_ceiling);
-    CHECK(forecast->floor_ms < forecast->ceiling_ms);
+    shown->at_ms = planned->at_ms;
+    copy_text(shown->last, sizeof shown->last, planned->key);
+    copy_text(shown->action, sizeof shown->action, planned->action);
+    copy_text(shown->why, sizeof shown->why, planned->why);
+    CHECK_TEXT("files", planned->class_name);
+    CHECK(planned->has_floor && planned->has_ceiling);
+    CHECK(planned->floor_ms < planned->ceiling_ms);
     return shown->len == shown->limit;
 }
 
@@ -244,17 +244,17 @@ TEST("the plan shows time and action, until its visitor stops") {
     sexton_text *text = NULL;
     plan_log shown = {0, 0, "", "", "", 0};
     register_object(engine, "files", "a");
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_planned, &shown, &error), error);
     CHECK_INT(1, shown.len);
     CHECK(strcmp(shown.last, "a") == 0 && strcmp(shown.action, "delete") == 0);
     CHECK(shown.at_ms >= now_ms() + SECOND_MS && shown.at_ms <= now_ms() + 2 * SECOND_MS);
     CHECK_OK(sexton_place_hold(engine, &hold, &text, &error), error);
     sexton_text_free(text);
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_planned, &shown, &error), error);
     CHECK(strcmp(shown.action, "hold") == 0 && strcmp(shown.why, "case 7") == 0);
     register_objects(engine, "files", "b", 10);
     shown = (plan_log){0, 4, "", "", "", 0};
-    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_forecast, &shown, &error), error);
+    CHECK_OK(sexton_plan(engine, now_ms() + DAY_MS, record_planned, &shown, &error), error);
     CHECK_INT(4, shown.len);
     close_engine(engine);
 }

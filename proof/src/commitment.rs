@@ -14,6 +14,8 @@ use crate::blake3_many::{BLOCK_BYTES, Messages, Mode};
 use crate::id::{
     DIGEST_MAX_BYTES, KEY_MAX_BYTES, LimitError, ORIGIN_MAX_BYTES, RegistrationId, VERSION_MAX_BYTES, limit,
 };
+use crate::time::Timestamp;
+use crate::wire;
 
 /// Key derivation context of the digest of a descriptor.
 pub const DESCRIPTOR_CONTEXT: &str = "sexton v1 descriptor";
@@ -42,16 +44,16 @@ pub struct Descriptor<'a> {
     pub key: &'a [u8],
     /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
     pub version: &'a [u8],
-    /// Instant from which the promise counts, Unix milliseconds.
-    pub start_ms: i64,
-    /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
-    pub floor_ms: i64,
-    /// Latest instant of deletion, Unix milliseconds, or [`crate::id::NO_CEILING`].
-    pub ceiling_ms: i64,
+    /// Instant from which the promise counts.
+    pub start: Timestamp,
+    /// Earliest instant of deletion, if the class promises one.
+    pub floor: Option<Timestamp>,
+    /// Latest instant of deletion, if the class promises one.
+    pub ceiling: Option<Timestamp>,
     /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes, empty if the host gave none.
     pub digest: &'a [u8],
-    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
-    pub size_bytes: u64,
+    /// Size of the object in bytes, if the host gave it.
+    pub size: Option<u64>,
     /// RFC 6962 leaf hash of the leaf that defined the class version.
     pub class_leaf: [u8; 32],
 }
@@ -68,11 +70,11 @@ impl Descriptor<'_> {
         out.extend_from_slice(&self.id.to_bytes());
         put_bytes16(out, self.key);
         put_bytes8(out, self.version);
-        out.extend_from_slice(&self.start_ms.to_be_bytes());
-        out.extend_from_slice(&self.floor_ms.to_be_bytes());
-        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
+        out.extend_from_slice(&self.start.to_be_bytes());
+        out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
+        out.extend_from_slice(&wire::encode_ceiling(self.ceiling).to_be_bytes());
         put_bytes8(out, self.digest);
-        out.extend_from_slice(&self.size_bytes.to_be_bytes());
+        out.extend_from_slice(&wire::encode_size(self.size).to_be_bytes());
         out.extend_from_slice(&self.class_leaf);
         out.resize(begin + (out.len() - begin).next_multiple_of(BLOCK_BYTES), 0);
     }
@@ -89,8 +91,8 @@ impl Descriptor<'_> {
     /// reads. It allocates nothing else.
     pub fn encode_rest_into(&self, out: &mut Vec<u8>) {
         out.reserve(34 + self.version.len() + self.digest.len());
-        let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
-        put_rest(out, self.version, instants, self.digest, self.size_bytes);
+        let instants = wire_instants(self.start, self.floor, self.ceiling);
+        put_rest(out, self.version, instants, self.digest, wire::encode_size(self.size));
     }
 
     /// Checks that every field is within its limits.
@@ -105,12 +107,17 @@ impl Descriptor<'_> {
     }
 }
 
+/// Returns the wire values of start, floor and ceiling, in Unix milliseconds.
+fn wire_instants(start: Timestamp, floor: Option<Timestamp>, ceiling: Option<Timestamp>) -> [i64; 3] {
+    [start.unix_ms(), wire::encode_floor(floor), wire::encode_ceiling(ceiling)]
+}
+
 /// Appends the fields of an opening after `r` and the key.
-fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8], size_bytes: u64) {
+fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8], size: u64) {
     put_bytes8(out, version);
     out.extend(instants.iter().flat_map(|ms| ms.to_be_bytes()));
     put_bytes8(out, digest);
-    out.extend_from_slice(&size_bytes.to_be_bytes());
+    out.extend_from_slice(&size.to_be_bytes());
 }
 
 /// Returns the blinding value of a commitment: a keyed hash under `k`, the random key of the class and month.
@@ -201,16 +208,16 @@ pub struct Opening {
     pub key: Vec<u8>,
     /// Version of the object, at most [`VERSION_MAX_BYTES`] bytes.
     pub version: Vec<u8>,
-    /// Instant from which the promise counts, Unix milliseconds.
-    pub start_ms: i64,
-    /// Earliest instant of deletion, Unix milliseconds, or [`crate::id::NO_FLOOR`].
-    pub floor_ms: i64,
-    /// Latest instant of deletion, Unix milliseconds, or [`crate::id::NO_CEILING`].
-    pub ceiling_ms: i64,
+    /// Instant from which the promise counts.
+    pub start: Timestamp,
+    /// Earliest instant of deletion, if the class promises one.
+    pub floor: Option<Timestamp>,
+    /// Latest instant of deletion, if the class promises one.
+    pub ceiling: Option<Timestamp>,
     /// Digest of the object, at most [`DIGEST_MAX_BYTES`] bytes.
     pub digest: Vec<u8>,
-    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
-    pub size_bytes: u64,
+    /// Size of the object in bytes, if the host gave it.
+    pub size: Option<u64>,
 }
 
 impl Opening {
@@ -226,8 +233,8 @@ impl Opening {
     }
 
     fn put_rest(&self, out: &mut Vec<u8>) {
-        let instants = [self.start_ms, self.floor_ms, self.ceiling_ms];
-        put_rest(out, &self.version, instants, &self.digest, self.size_bytes);
+        let instants = wire_instants(self.start, self.floor, self.ceiling);
+        put_rest(out, &self.version, instants, &self.digest, wire::encode_size(self.size));
     }
 
     /// Reads the bytes that [`Opening::encode`] writes.
@@ -256,16 +263,16 @@ impl Opening {
         let length = cursor.u8("length of version")?;
         let version = cursor.take("version", usize::from(length))?;
         limit("version", version.len(), 0, VERSION_MAX_BYTES)?;
-        let start_ms = i64::from_be_bytes(cursor.array("start")?);
-        let floor_ms = i64::from_be_bytes(cursor.array("floor")?);
-        let ceiling_ms = i64::from_be_bytes(cursor.array("ceiling")?);
+        let start = Timestamp::from_be_bytes(cursor.array("start")?);
+        let floor = wire::decode_floor(i64::from_be_bytes(cursor.array("floor")?));
+        let ceiling = wire::decode_ceiling(i64::from_be_bytes(cursor.array("ceiling")?));
         let length = cursor.u8("length of digest")?;
         let digest = cursor.take("digest", usize::from(length))?;
         limit("digest", digest.len(), 0, DIGEST_MAX_BYTES)?;
-        let size_bytes = u64::from_be_bytes(cursor.array("size")?);
+        let size = wire::decode_size(u64::from_be_bytes(cursor.array("size")?));
         cursor.end()?;
         let (key, version, digest) = (key.to_vec(), version.to_vec(), digest.to_vec());
-        Ok(Self { r, key, version, start_ms, floor_ms, ceiling_ms, digest, size_bytes })
+        Ok(Self { r, key, version, start, floor, ceiling, digest, size })
     }
 
     /// Returns the descriptor of this opening for the registration `id` in the log `origin`.
@@ -281,11 +288,11 @@ impl Opening {
             id,
             key: &self.key,
             version: &self.version,
-            start_ms: self.start_ms,
-            floor_ms: self.floor_ms,
-            ceiling_ms: self.ceiling_ms,
+            start: self.start,
+            floor: self.floor,
+            ceiling: self.ceiling,
             digest: &self.digest,
-            size_bytes: self.size_bytes,
+            size: self.size,
             class_leaf,
         }
     }

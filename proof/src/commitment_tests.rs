@@ -1,6 +1,7 @@
 use super::*;
+use crate::id::PageId;
 use crate::id::vectors::Vectors;
-use crate::id::{NO_CEILING, NO_FLOOR, PageId, SIZE_UNKNOWN};
+use crate::time::tests::at as ms;
 use proptest::prelude::*;
 
 fn id() -> RegistrationId {
@@ -13,11 +14,11 @@ fn typical() -> Opening {
         r: [9; 32],
         key: b"uploads/2025/03/14/4711.bin".to_vec(),
         version: b"v1".to_vec(),
-        start_ms: 1_700_000_000_123,
-        floor_ms: NO_FLOOR,
-        ceiling_ms: 1_700_010_800_123,
+        start: ms(1_700_000_000_123),
+        floor: None,
+        ceiling: Some(ms(1_700_010_800_123)),
         digest: vec![0xd1; 32],
-        size_bytes: 600,
+        size: Some(600),
     }
 }
 
@@ -26,11 +27,11 @@ fn smallest() -> Opening {
         r: [0; 32],
         key: vec![0],
         version: Vec::new(),
-        start_ms: 0,
-        floor_ms: 0,
-        ceiling_ms: NO_CEILING,
+        start: ms(0),
+        floor: Some(ms(0)),
+        ceiling: None,
         digest: Vec::new(),
-        size_bytes: 0,
+        size: Some(0),
     }
 }
 
@@ -39,20 +40,21 @@ fn largest() -> Opening {
         r: [255; 32],
         key: (0..KEY_MAX_BYTES).map(|i| u8::try_from(i % 251).unwrap()).collect(),
         version: vec![2; VERSION_MAX_BYTES],
-        start_ms: i64::MIN,
-        floor_ms: i64::MAX,
-        ceiling_ms: i64::MIN,
+        start: Timestamp::MIN,
+        floor: Some(Timestamp::MAX),
+        ceiling: Some(Timestamp::MIN),
         digest: vec![3; DIGEST_MAX_BYTES],
-        size_bytes: SIZE_UNKNOWN,
+        size: None,
     }
 }
 
 fn any_opening() -> impl Strategy<Value = Opening> {
     let bytes = |min: usize, max: usize| proptest::collection::vec(any::<u8>(), min..=max);
     let parts = (any::<[u8; 32]>(), bytes(1, 90), bytes(0, 64), bytes(0, 64));
-    (parts, any::<(i64, i64, i64, u64)>()).prop_map(|((r, key, version, digest), times)| {
-        let (start_ms, floor_ms, ceiling_ms, size_bytes) = times;
-        Opening { r, key, version, start_ms, floor_ms, ceiling_ms, digest, size_bytes }
+    (parts, any::<(i64, i64, i64, u64)>()).prop_map(|((r, key, version, digest), values)| {
+        let (start, floor, ceiling) =
+            (ms(values.0), wire::decode_floor(values.1), wire::decode_ceiling(values.2));
+        Opening { r, key, version, start, floor, ceiling, digest, size: wire::decode_size(values.3) }
     })
 }
 
@@ -78,12 +80,12 @@ fn naive_fields(d: &Descriptor<'_>) -> Vec<u8> {
         d.key.to_vec(),
         length8(d.version),
         d.version.to_vec(),
-        d.start_ms.to_be_bytes().to_vec(),
-        d.floor_ms.to_be_bytes().to_vec(),
-        d.ceiling_ms.to_be_bytes().to_vec(),
+        d.start.unix_ms().to_be_bytes().to_vec(),
+        d.floor.map_or(i64::MIN, Timestamp::unix_ms).to_be_bytes().to_vec(),
+        d.ceiling.map_or(i64::MAX, Timestamp::unix_ms).to_be_bytes().to_vec(),
         length8(d.digest),
         d.digest.to_vec(),
-        d.size_bytes.to_be_bytes().to_vec(),
+        d.size.unwrap_or(u64::MAX).to_be_bytes().to_vec(),
         d.class_leaf.to_vec(),
     ]
     .concat()
@@ -291,11 +293,11 @@ fn every_descriptor_field_changes_the_commitment() {
         other(page, 4_712),
         Descriptor { key: b"k", ..base },
         Descriptor { version: b"", ..base },
-        Descriptor { start_ms: 0, ..base },
-        Descriptor { floor_ms: 0, ..base },
-        Descriptor { ceiling_ms: 0, ..base },
+        Descriptor { start: ms(0), ..base },
+        Descriptor { floor: Some(ms(0)), ..base },
+        Descriptor { ceiling: Some(ms(0)), ..base },
         Descriptor { digest: b"", ..base },
-        Descriptor { size_bytes: 601, ..base },
+        Descriptor { size: Some(601), ..base },
         Descriptor { class_leaf: [1; 32], ..base },
     ];
     let of = |descriptor: &Descriptor<'_>| {

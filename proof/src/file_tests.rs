@@ -2,6 +2,7 @@ use super::*;
 use crate::id::vectors::Vectors;
 use crate::id::{PageId, RegistrationId};
 use crate::record::{Carry, Cause, FileKind, Header, Method, Reason, ResultRecord, Tombstone};
+use crate::time::Timestamp;
 use blake3::hazmat::HasherExt as _;
 use proptest::prelude::*;
 
@@ -11,7 +12,7 @@ fn tombstone(page: u32, seq: u32) -> Tombstone {
         page,
         seq,
         commitment,
-        time_ms: 1_700_000_000_000,
+        time: Timestamp::from_unix_ms(1_700_000_000_000),
         reason: Reason::Due,
         method: Method::Deleted,
     }
@@ -29,10 +30,10 @@ fn tombstones(n: u32) -> Vec<u8> {
 fn carries(n: u32) -> Vec<u8> {
     let mut file = Header { kind: FileKind::Carries, batch: 7, n }.to_bytes().to_vec();
     for seq in 0..n {
-        let Tombstone { commitment, time_ms, .. } = tombstone(0, seq);
+        let Tombstone { commitment, time, .. } = tombstone(0, seq);
         let page = PageId { class: 2, slot: 1_700_000_000_000, shard: 3, part: 1 };
         let to = RegistrationId { page, seq: seq + 10 };
-        let carry = Carry { page: 0, seq, commitment, time_ms, cause: Cause::Refused, to };
+        let carry = Carry { page: 0, seq, commitment, time, cause: Cause::Refused, to };
         file.extend_from_slice(&carry.to_bytes());
     }
     file

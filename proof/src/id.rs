@@ -5,15 +5,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::time::Timestamp;
+
 /// Number of a class version, from 1 in the order of class leaves. No number is used twice.
 pub type ClassId = u32;
-
-/// Value of a floor that the class does not promise, in Unix milliseconds.
-pub const NO_FLOOR: i64 = i64::MIN;
-/// Value of a ceiling that the class does not promise, in Unix milliseconds.
-pub const NO_CEILING: i64 = i64::MAX;
-/// Value of a size that the host did not give, in bytes.
-pub const SIZE_UNKNOWN: u64 = u64::MAX;
 
 /// Longest key of an object in bytes. The shortest key has one byte.
 pub const KEY_MAX_BYTES: usize = 1024;
@@ -29,7 +24,7 @@ pub const ORIGIN_MAX_BYTES: usize = 255;
 pub struct PageId {
     /// Class version.
     pub class: ClassId,
-    /// Beginning of the slot, Unix milliseconds.
+    /// Beginning of the slot, Unix milliseconds. [`PageId::slot_start`] returns it as an instant.
     pub slot: u64,
     /// Shard, a fixed fraction of all keys.
     pub shard: u16,
@@ -40,6 +35,13 @@ pub struct PageId {
 impl PageId {
     /// Length of [`PageId::to_bytes`].
     pub const BYTES: usize = 16;
+
+    /// Returns the beginning of the slot, at most [`Timestamp::MAX`].
+    #[inline]
+    #[must_use]
+    pub fn slot_start(&self) -> Timestamp {
+        Timestamp::from_unix_ms(i64::try_from(self.slot).unwrap_or(i64::MAX))
+    }
 
     /// Returns class u32 ‖ slot u64 ‖ shard u16 ‖ part u16.
     #[must_use]
@@ -210,6 +212,13 @@ mod tests {
         let id = RegistrationId { page, seq: 0x1112_1314 };
         assert_eq!(id.to_string(), "0102030405060708090a0b0c0d0e0f1011121314");
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn slot_start_beyond_all_instants_is_the_latest_instant() {
+        let page = PageId { class: 1, slot: 1_700_000_000_000, shard: 0, part: 0 };
+        assert_eq!(page.slot_start(), Timestamp::from_unix_ms(1_700_000_000_000));
+        assert_eq!(PageId { slot: u64::MAX, ..page }.slot_start(), Timestamp::MAX);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use self::values::{
 use self::check::{check_batch, check_class, check_event};
 use self::text::{BATCH_KIND, CLASS_KIND, KIND_PREFIX, Lines};
 use self::text::{parse_batch, parse_class, parse_event, write_batch, write_class, write_event};
+use crate::time::Timestamp;
 
 /// Leaf of a kind that this version knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +82,11 @@ impl Leaf {
 
     /// Returns the text of a leaf with another instant of logging. It checks nothing.
     #[must_use]
-    pub fn logged_at(text: &str, logged_ms: i64) -> String {
+    pub fn logged_at(text: &str, logged: Timestamp) -> String {
         let mut lines = text.splitn(3, '\n');
         let (kind, _, rest) = (lines.next(), lines.next(), lines.next());
-        format!("{}\nlogged {logged_ms}\n{}", kind.unwrap_or_default(), rest.unwrap_or_default())
+        let (kind, rest) = (kind.unwrap_or_default(), rest.unwrap_or_default());
+        format!("{kind}\nlogged {}\n{rest}", logged.unix_ms())
     }
 
     /// Checks the values against each other and their limits.
@@ -99,13 +101,13 @@ impl Leaf {
         }
     }
 
-    /// Returns the instant of logging, Unix milliseconds.
+    /// Returns the instant of logging.
     #[must_use]
-    pub fn logged_ms(&self) -> i64 {
+    pub fn logged(&self) -> Timestamp {
         match self {
-            Self::Class(leaf) => leaf.logged_ms,
-            Self::Batch(leaf) => leaf.logged_ms,
-            Self::Event(leaf) => leaf.logged_ms,
+            Self::Class(leaf) => leaf.logged,
+            Self::Batch(leaf) => leaf.logged,
+            Self::Event(leaf) => leaf.logged,
         }
     }
 }

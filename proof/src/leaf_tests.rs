@@ -1,11 +1,13 @@
 use super::*;
 use crate::id::vectors::Vectors;
+use crate::time::tests::at as ms;
 use crate::window::{Calendar, Span};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn class() -> ClassLeaf {
     ClassLeaf {
-        logged_ms: 1_700_000_000_000,
+        logged: ms(1_700_000_000_000),
         name: "upload-3h".into(),
         id: 1,
         version: 1,
@@ -15,8 +17,8 @@ fn class() -> ClassLeaf {
         calendar: Calendar::default(),
         start: StartRule::Explicit,
         max_open: Some("24h".parse().unwrap()),
-        slot_ms: 60_000,
-        lead_ms: 30_000,
+        slot: Duration::from_secs(60),
+        lead: Duration::from_secs(30),
         disposition: Disposition::Delete,
         openings: Openings::Operator,
     }
@@ -52,7 +54,7 @@ fn request_class() -> ClassLeaf {
 
 fn batch() -> BatchLeaf {
     BatchLeaf {
-        logged_ms: 1_700_010_000_300,
+        logged: ms(1_700_010_000_300),
         batch: 17,
         class: 2,
         class_leaf: [0xab; 32],
@@ -63,10 +65,10 @@ fn batch() -> BatchLeaf {
         tombstones: FileRef { n: 7, root: [0x70; 32] },
         carries: Some(FileRef { n: 2, root: [0xca; 32] }),
         results: Some(FileRef { n: 4, root: [0x4e; 32] }),
-        floor_max_ms: Some(1_700_009_999_999),
-        ceiling_min_ms: Some(1_700_020_000_000),
-        started_ms: 1_700_010_000_100,
-        finished_ms: 1_700_010_000_200,
+        floor_max: Some(ms(1_700_009_999_999)),
+        ceiling_min: Some(ms(1_700_020_000_000)),
+        started: ms(1_700_010_000_100),
+        finished: ms(1_700_010_000_200),
         tool: "sexton/0.1.0".into(),
     }
 }
@@ -78,14 +80,14 @@ fn small_batch() -> BatchLeaf {
         tombstones: FileRef { n: 1, root: [0; 32] },
         carries: None,
         results: None,
-        floor_max_ms: None,
-        ceiling_min_ms: None,
+        floor_max: None,
+        ceiling_min: None,
         ..batch()
     }
 }
 
 fn hold() -> EventLeaf {
-    EventLeaf { logged_ms: 1_700_000_000_000, kind: EventKind::Hold, id: [0x1d; 16], commitment: [0xc0; 32] }
+    EventLeaf { logged: ms(1_700_000_000_000), kind: EventKind::Hold, id: [0x1d; 16], commitment: [0xc0; 32] }
 }
 
 const CLASS_TEXT: &str = "\
@@ -155,10 +157,10 @@ tool sexton/0.1.0
 #[test]
 fn logged_at_changes_only_the_instant_of_logging() {
     let leaf = batch();
-    for logged_ms in [leaf.logged_ms, leaf.logged_ms + 1, 9_999_999_999_999] {
+    for logged in [leaf.logged, ms(leaf.logged.unix_ms() + 1), ms(9_999_999_999_999)] {
         let text = Leaf::Batch(leaf.clone()).to_text();
-        let expected = Leaf::Batch(BatchLeaf { logged_ms, ..leaf.clone() }).to_text();
-        assert_eq!(Leaf::logged_at(&text, logged_ms), expected);
+        let expected = Leaf::Batch(BatchLeaf { logged, ..leaf.clone() }).to_text();
+        assert_eq!(Leaf::logged_at(&text, logged), expected);
     }
 }
 
@@ -171,12 +173,12 @@ fn leaf_text_is_that_of_the_format() {
     assert_eq!(Leaf::Batch(batch()).to_text(), BATCH_TEXT);
     assert_eq!(Leaf::parse(BATCH_TEXT.as_bytes()), Ok(Leaf::Batch(batch())));
     assert_eq!(Leaf::Event(hold()).to_text(), HOLD_TEXT);
-    assert_eq!(Leaf::Event(hold()).logged_ms(), 1_700_000_000_000);
+    assert_eq!(Leaf::Event(hold()).logged(), ms(1_700_000_000_000));
     for kind in [EventKind::Hold, EventKind::Lift, EventKind::Alarm, EventKind::Resume] {
         let text = HOLD_TEXT.replace("hold", kind.name());
         assert_eq!(Leaf::parse(text.as_bytes()), Ok(Leaf::Event(EventLeaf { kind, ..hold() })));
     }
-    assert_eq!(Leaf::Batch(batch()).logged_ms(), 1_700_010_000_300);
+    assert_eq!(Leaf::Batch(batch()).logged(), ms(1_700_010_000_300));
     assert_eq!(batch().page_id(1).map(|page| (page.class, page.shard)), Some((2, 1)));
     assert_eq!(batch().page_id(2), None);
 }
@@ -381,6 +383,36 @@ fn error_names_line_expected_and_found() {
     );
 }
 
+/// The text has whole milliseconds only, so it would state another span.
+#[test]
+fn slot_or_lead_with_part_of_a_millisecond_is_refused() {
+    let error =
+        |slot, lead| Leaf::Class(ClassLeaf { slot, lead, ..class() }).check().map_err(|e| e.to_string());
+    let (part, minute) = (Duration::from_micros(1_500), Duration::from_secs(60));
+    let expected = |name: &str, found: &str| {
+        Err(format!(
+            "`{name}` line of the leaf: expected whole milliseconds, at most 2^64 − 1, found {found}"
+        ))
+    };
+    assert_eq!(error(part, minute), expected("slot", "1.5ms"));
+    assert_eq!(error(minute, part), expected("lead", "1.5ms"));
+    assert_eq!(error(minute, Duration::MAX), expected("lead", &format!("{:?}", Duration::MAX)));
+    assert_eq!(error(minute, Duration::from_millis(u64::MAX)), Ok(()));
+    let zero = Err("`slot` line of the leaf: expected at least 1, found 0".to_owned());
+    assert_eq!(error(Duration::ZERO, minute), zero);
+}
+
+/// Instants are shown as a reader knows them; the leaf has their numbers.
+#[test]
+fn error_of_times_out_of_order_shows_both_instants() {
+    let error = Leaf::Batch(BatchLeaf { finished: ms(0), ..batch() }).check().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`finished` line of the leaf: expected at least 2023-11-15T01:00:00.100Z, when it started, found \
+         1970-01-01T00:00:00.000Z"
+    );
+}
+
 #[test]
 fn leaf_beyond_its_limit_of_bytes_is_refused() {
     let page = |part: u16| PageLine {
@@ -455,13 +487,13 @@ fn batch_without_tombstones_has_no_bounds() {
         pages: vec![page],
         tombstones: FileRef { n: 0, root: [0; 32] },
         results: None,
-        floor_max_ms: None,
-        ceiling_min_ms: None,
+        floor_max: None,
+        ceiling_min: None,
         ..batch()
     };
     assert_eq!(Leaf::Batch(leaf.clone()).check(), Ok(()));
-    assert!(Leaf::Batch(BatchLeaf { floor_max_ms: Some(0), ..leaf.clone() }).check().is_err());
-    assert!(Leaf::Batch(BatchLeaf { ceiling_min_ms: Some(0), ..leaf }).check().is_err());
+    assert!(Leaf::Batch(BatchLeaf { floor_max: Some(ms(0)), ..leaf.clone() }).check().is_err());
+    assert!(Leaf::Batch(BatchLeaf { ceiling_min: Some(ms(0)), ..leaf }).check().is_err());
 }
 
 proptest! {
@@ -499,21 +531,21 @@ proptest! {
         within in proptest::option::of(0u32..4),
         zone in "[A-Za-z]{1,10}/[A-Za-z_]{1,10}|.{0,10}",
         registered: bool,
-        logged_ms: i64,
-        slot_ms in 0u64..3,
-        lead_ms: u64,
+        logged: i64,
+        slot in 0u64..3,
+        lead: u64,
     ) {
         let span = |count| Span { count, unit: crate::window::Unit::Years };
         let leaf = Leaf::Class(ClassLeaf {
-            logged_ms,
+            logged: ms(logged),
             name,
             id,
             keep: keep.map(span),
             within: within.map(span),
             zone,
             start: if registered { StartRule::Registered } else { StartRule::Explicit },
-            slot_ms,
-            lead_ms,
+            slot: Duration::from_millis(slot),
+            lead: Duration::from_millis(lead),
             ..class()
         });
         let read = Leaf::parse(leaf.to_text().as_bytes());
@@ -526,7 +558,7 @@ proptest! {
         lines in proptest::collection::vec((0u64..3, 0u16..2, 0u32..3, 0u32..3), 0..4),
         off in prop_oneof![4 => Just(0u32), 1 => 1u32..3],
         times in (0i64..4, 0i64..4, 0i64..4),
-        floor_max_ms in proptest::option::of(prop_oneof![Just(i64::MIN), any::<i64>()]),
+        floor_max in proptest::option::of(prop_oneof![Just(i64::MIN), any::<i64>()]),
         tool in "[a-zA-Z0-9/._-]{1,12}|.{0,12}",
         results in proptest::option::of(0u32..5),
     ) {
@@ -540,11 +572,11 @@ proptest! {
             carries: (carried > 0).then_some(FileRef { n: carried, root: [2; 32] }),
             results: results.map(|n| FileRef { n, root: [3; 32] }),
             pages,
-            floor_max_ms,
-            ceiling_min_ms: None,
-            started_ms: times.0,
-            finished_ms: times.1,
-            logged_ms: times.2,
+            floor_max: floor_max.map(ms),
+            ceiling_min: None,
+            started: ms(times.0),
+            finished: ms(times.1),
+            logged: ms(times.2),
             tool,
             ..batch()
         });

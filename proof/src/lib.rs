@@ -18,3 +18,4 @@ pub mod tile;
 pub mod time;
 pub mod tlog_proof;
 pub mod window;
+pub mod wire;

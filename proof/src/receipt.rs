@@ -8,7 +8,7 @@ mod result;
 mod verdict;
 mod verifier;
 
-pub use self::checks::WITNESS_SLACK_MS;
+pub use self::checks::WITNESS_SLACK;
 pub use self::encoding::{EXTRA_FIRST_LINE, Receipt, ResultProof};
 pub use self::error::{RECEIPT_MAX_BYTES, ReceiptError, VerifyError};
 pub use self::verdict::{Compliance, DOES_NOT_PROVE, Verdict};

@@ -2,8 +2,8 @@ use super::*;
 use crate::checkpoint::Checkpoint;
 use crate::commitment::{Opening, commit};
 use crate::file::{ChunkProof, ChunkTree, SIBLINGS_MAX, root};
+use crate::id::RegistrationId;
 use crate::id::vectors::Vectors;
-use crate::id::{NO_CEILING, NO_FLOOR, RegistrationId};
 use crate::leaf::{
     BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, Openings, PageLine, StartRule,
 };
@@ -11,15 +11,24 @@ use crate::merkle::{Hash, leaf_hash};
 use crate::note::{Cosigner, Signer};
 use crate::policy::Policy;
 use crate::record::{FileKind, Header, Method, Reason, RecordError, ResultRecord, Tombstone};
+use crate::time::Timestamp;
+use crate::time::tests::at as ms;
 use crate::tlog_proof::TlogProof;
 use crate::window::{Calendar, Window};
+use crate::wire::{encode_ceiling, encode_floor};
 use proptest::prelude::*;
+use std::time::Duration;
 
 #[path = "receipt_result_tests.rs"]
 mod results;
 
 const ORIGIN: &str = "sexton.example/log";
 const STARTED_MS: i64 = 1_717_200_000_000;
+
+/// Returns the instant `by_ms` milliseconds later.
+fn shifted(instant: Timestamp, by_ms: i64) -> Timestamp {
+    ms(instant.unix_ms() + by_ms)
+}
 
 /// Log of a class leaf, a batch leaf and others. Tests change parts of it before they make a receipt.
 #[derive(Clone)]
@@ -53,7 +62,7 @@ struct World {
 impl World {
     fn class() -> ClassLeaf {
         ClassLeaf {
-            logged_ms: 1_700_000_000_000,
+            logged: ms(1_700_000_000_000),
             name: "log-6mo".into(),
             id: 3,
             version: 2,
@@ -63,8 +72,8 @@ impl World {
             calendar: Calendar::default(),
             start: StartRule::Explicit,
             max_open: None,
-            slot_ms: 21_600_000,
-            lead_ms: 10_800_000,
+            slot: Duration::from_secs(21_600),
+            lead: Duration::from_secs(10_800),
             disposition: Disposition::Delete,
             openings: Openings::Operator,
         }
@@ -80,7 +89,7 @@ impl World {
             carries: 0,
         };
         BatchLeaf {
-            logged_ms: STARTED_MS + 1000,
+            logged: ms(STARTED_MS + 1000),
             batch: 99,
             class: 3,
             class_leaf: [0; 32],
@@ -88,10 +97,10 @@ impl World {
             tombstones: FileRef { n: 50, root: [0; 32] },
             carries: None,
             results: None,
-            floor_max_ms: None,
-            ceiling_min_ms: None,
-            started_ms: STARTED_MS,
-            finished_ms: STARTED_MS + 500,
+            floor_max: None,
+            ceiling_min: None,
+            started: ms(STARTED_MS),
+            finished: ms(STARTED_MS + 500),
             tool: "sexton/0.1.0".into(),
         }
     }
@@ -102,7 +111,7 @@ impl World {
             page: u32::from(i >= 20),
             seq: if i < 20 { i } else { i - 20 },
             commitment: [0; 32],
-            time_ms: STARTED_MS + 10 + i64::from(i),
+            time: ms(STARTED_MS + 10 + i64::from(i)),
             reason: Reason::Due,
             method: Method::Deleted,
         };
@@ -110,11 +119,11 @@ impl World {
             r: [i; 32],
             key: format!("logs/2023-11-30/{i}.log").into_bytes(),
             version: vec![i],
-            start_ms: 1_701_365_000_000 + i64::from(i) * 1000,
-            floor_ms: 0,
-            ceiling_ms: 0,
+            start: ms(1_701_365_000_000 + i64::from(i) * 1000),
+            floor: None,
+            ceiling: None,
             digest: vec![0xd0; 32],
-            size_bytes: 1000,
+            size: Some(1000),
         };
         let mut world = Self {
             origin: ORIGIN.into(),
@@ -143,13 +152,11 @@ impl World {
         let window =
             Window::new(self.class.keep, self.class.within, &self.class.zone, &self.class.calendar).unwrap();
         for opening in &mut self.openings {
-            let bounds = window.bounds(opening.start_ms).unwrap();
-            (opening.floor_ms, opening.ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+            let bounds = window.bounds(opening.start).unwrap();
+            (opening.floor, opening.ceiling) = (bounds.floor, bounds.ceiling);
         }
-        let floors = self.openings.iter().map(|opening| opening.floor_ms);
-        self.batch.floor_max_ms = floors.max().filter(|floor| *floor != NO_FLOOR);
-        let ceilings = self.openings.iter().map(|opening| opening.ceiling_ms);
-        self.batch.ceiling_min_ms = ceilings.min().filter(|ceiling| *ceiling != NO_CEILING);
+        self.batch.floor_max = self.openings.iter().filter_map(|opening| opening.floor).max();
+        self.batch.ceiling_min = self.openings.iter().filter_map(|opening| opening.ceiling).min();
     }
 
     fn class_text(&self) -> Vec<u8> {
@@ -262,7 +269,7 @@ fn receipt_of_every_tombstone_is_authentic() {
         let at = usize::try_from(record).unwrap();
         assert_eq!(verdict.key, world.openings[at].key);
         assert_eq!(verdict.id.seq, world.tombstones[at].seq);
-        assert_eq!(verdict.time_ms, world.tombstones[at].time_ms);
+        assert_eq!(verdict.time, world.tombstones[at].time);
         assert_eq!(verdict.compliance(), Compliance::Kept);
     }
     let verdict = world.verify(49).unwrap();
@@ -274,28 +281,28 @@ fn receipt_of_every_tombstone_is_authentic() {
     assert_eq!((verdict.method, verdict.reason), (Method::Deleted, Reason::Due));
     assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
     assert!(verdict.quorum_met && verdict.quorum_required);
-    assert_eq!(verdict.floor_ms, world.openings[49].floor_ms);
+    assert_eq!(verdict.floor, world.openings[49].floor);
     assert_eq!(DOES_NOT_PROVE.len(), 7);
 }
 
 #[test]
 fn compliance_follows_from_time_bounds_and_reason() {
     let mut verdict = World::new().verify(0).unwrap();
-    let (floor, ceiling) = (verdict.floor_ms, verdict.ceiling_ms);
+    let (floor, ceiling) = (verdict.floor.unwrap(), verdict.ceiling.unwrap());
     for (time, expected) in [
         (floor, Compliance::Kept),
         (ceiling, Compliance::Kept),
-        (floor - 1, Compliance::Early { by_ms: 1 }),
-        (ceiling + 5, Compliance::Late { by_ms: 5 }),
-        (i64::MIN, Compliance::Early { by_ms: floor.abs_diff(i64::MIN) }),
+        (shifted(floor, -1), Compliance::Early { by: Duration::from_millis(1) }),
+        (shifted(ceiling, 5), Compliance::Late { by: Duration::from_millis(5) }),
+        (Timestamp::MIN, Compliance::Early { by: Duration::from_millis(floor.unix_ms().abs_diff(i64::MIN)) }),
     ] {
-        verdict.time_ms = time;
+        verdict.time = time;
         for method in [Method::Deleted, Method::AbsentAfterIntent, Method::Anonymised] {
             verdict.method = method;
             assert_eq!(verdict.compliance(), expected);
             verdict.reason = Reason::Lifted;
             let after_hold = |outcome| match outcome {
-                Compliance::Late { by_ms } => Compliance::AfterHold { by_ms },
+                Compliance::Late { by } => Compliance::AfterHold { by },
                 other => other,
             };
             assert_eq!(
@@ -310,9 +317,9 @@ fn compliance_follows_from_time_bounds_and_reason() {
             assert_eq!(verdict.compliance(), Compliance::NotADeletion(method));
         }
     }
-    (verdict.floor_ms, verdict.ceiling_ms, verdict.method) = (NO_FLOOR, NO_CEILING, Method::Deleted);
-    for time in [i64::MIN, 0, i64::MAX] {
-        verdict.time_ms = time;
+    (verdict.floor, verdict.ceiling, verdict.method) = (None, None, Method::Deleted);
+    for time in [Timestamp::MIN, ms(0), Timestamp::MAX] {
+        verdict.time = time;
         assert_eq!(verdict.compliance(), Compliance::Kept);
     }
 }
@@ -330,9 +337,9 @@ fn failing() -> Vec<(&'static str, String)> {
         world.seal();
     });
     put("Quorum", 0, &|world| world.cosigned = false);
-    put("BatchLeaf", 0, &|world| world.batch.finished_ms = world.batch.logged_ms + 1);
+    put("BatchLeaf", 0, &|world| world.batch.finished = shifted(world.batch.logged, 1));
     put("NotBatch", 0, &|world| world.logged = Some(world.class_text()));
-    put("ClassHash", 0, &|world| world.class.lead_ms += 1);
+    put("ClassHash", 0, &|world| world.class.lead += Duration::from_millis(1));
     put("ClassLeaf", 0, &|world| {
         world.class.id = 0;
         world.seal();
@@ -349,16 +356,16 @@ fn failing() -> Vec<(&'static str, String)> {
     put("ClassInclusion", 0, &|world| world.class_logged = Some(b"another".to_vec()));
     put("ClassLater", 0, &|world| world.class_at = 5);
     put("ClassLater", 0, &|world| {
-        world.class.logged_ms = world.batch.logged_ms + 1;
+        world.class.logged = shifted(world.batch.logged, 1);
         world.seal();
     });
     put("Quorum", 0, &|world| {
         // The whole batch lies an hour after the witness's signature.
-        let later = |ms: &mut i64| *ms += 3_600_000;
-        later(&mut world.batch.started_ms);
-        later(&mut world.batch.finished_ms);
-        later(&mut world.batch.logged_ms);
-        world.tombstones.iter_mut().for_each(|tombstone| later(&mut tombstone.time_ms));
+        let later = |time: &mut Timestamp| *time = shifted(*time, 3_600_000);
+        later(&mut world.batch.started);
+        later(&mut world.batch.finished);
+        later(&mut world.batch.logged);
+        world.tombstones.iter_mut().for_each(|tombstone| later(&mut tombstone.time));
     });
     put("SeqOfPosition", 5, &|world| {
         world.tombstones[5].seq = 4;
@@ -397,37 +404,41 @@ fn failing_tombstones() -> Vec<(&'static str, String)> {
     put("Page", 49, &|world| world.tombstones[49].page = 2);
     put("Seq", 49, &|world| world.tombstones[49].seq = 30);
     put("Position", 19, &|world| world.tombstones[19].page = 1);
-    put("Commitment", 3, &|world| world.openings[3].size_bytes += 1);
+    put("Commitment", 3, &|world| world.openings[3].size = Some(1001));
     put("Bounds", 3, &|world| {
-        world.openings[3].start_ms = i64::MAX;
+        world.openings[3].start = Timestamp::MAX;
         world.seal();
     });
     put("Floor", 3, &|world| {
-        world.openings[3].floor_ms -= 1;
+        world.openings[3].floor = world.openings[3].floor.map(|floor| shifted(floor, -1));
         world.seal();
     });
     put("Ceiling", 3, &|world| {
-        world.openings[3].ceiling_ms += 1;
+        world.openings[3].ceiling = world.openings[3].ceiling.map(|ceiling| shifted(ceiling, 1));
         world.seal();
     });
-    put("FloorMax", 3, &|world| world.batch.floor_max_ms = Some(world.openings[3].floor_ms - 1));
-    put("FloorMax", 3, &|world| world.batch.floor_max_ms = None);
+    put("FloorMax", 3, &|world| {
+        world.batch.floor_max = world.openings[3].floor.map(|floor| shifted(floor, -1));
+    });
+    put("FloorMax", 3, &|world| world.batch.floor_max = None);
     put("FloorMax", 3, &|world| {
         world.class.keep = None;
         world.promise();
-        world.batch.floor_max_ms = Some(0);
+        world.batch.floor_max = Some(ms(0));
         world.seal();
     });
-    put("CeilingMin", 3, &|world| world.batch.ceiling_min_ms = Some(world.openings[3].ceiling_ms + 1));
-    put("CeilingMin", 3, &|world| world.batch.ceiling_min_ms = None);
+    put("CeilingMin", 3, &|world| {
+        world.batch.ceiling_min = world.openings[3].ceiling.map(|ceiling| shifted(ceiling, 1));
+    });
+    put("CeilingMin", 3, &|world| world.batch.ceiling_min = None);
     put("CeilingMin", 3, &|world| {
         world.class.within = None;
         world.promise();
-        world.batch.ceiling_min_ms = Some(0);
+        world.batch.ceiling_min = Some(ms(0));
         world.seal();
     });
-    put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.started_ms - 1);
-    put("Time", 3, &|world| world.tombstones[3].time_ms = world.batch.finished_ms + 1);
+    put("Time", 3, &|world| world.tombstones[3].time = shifted(world.batch.started, -1));
+    put("Time", 3, &|world| world.tombstones[3].time = shifted(world.batch.finished, 1));
     all
 }
 
@@ -492,14 +503,22 @@ fn every_check_refuses_a_receipt_that_fails_it_alone() {
 #[test]
 fn error_carries_expected_and_found_values() {
     let mut world = World::new();
-    world.tombstones[3].time_ms = 5;
+    world.tombstones[3].time = ms(5);
     let error = world.verify(3).unwrap_err();
-    assert_eq!(error, VerifyError::Time { started: STARTED_MS, finished: STARTED_MS + 500, found: 5 });
+    let (started, finished) = (ms(STARTED_MS), ms(STARTED_MS + 500));
+    assert_eq!(error, VerifyError::Time { started, finished, found: ms(5) });
+    let text = "the time is 1970-01-01T00:00:00.005Z, expected from started 2024-06-01T00:00:00.000Z to finished \
+                2024-06-01T00:00:00.500Z";
+    assert_eq!(error.to_string(), text);
     let mut world = World::new();
-    let expected = world.openings[3].floor_ms;
-    world.openings[3].floor_ms = 7;
+    let expected = world.openings[3].floor;
+    world.openings[3].floor = Some(ms(7));
     world.seal();
-    assert_eq!(world.verify(3), Err(VerifyError::Floor { expected, found: 7 }));
+    assert_eq!(world.verify(3), Err(VerifyError::Floor { expected, found: Some(ms(7)) }));
+    world.openings[3].floor = None;
+    world.seal();
+    let text = "the floor is none, expected 2024-05-30T16:23:23.000Z by the class";
+    assert_eq!(world.verify(3).unwrap_err().to_string(), text);
     let mut world = World::new();
     world.cosigned = false;
     assert_eq!(world.verify(3), Err(VerifyError::Quorum { expected: "w1".into(), found: Vec::new() }));
@@ -523,8 +542,8 @@ fn classes_with_a_single_bound_or_exact_spans_are_verified() {
         world.promise();
         world.seal();
         let verdict = world.verify(7).unwrap();
-        assert_eq!(verdict.floor_ms == NO_FLOOR, keep.is_none());
-        assert_eq!(verdict.ceiling_ms == NO_CEILING, within.is_none());
+        assert_eq!(verdict.floor.is_none(), keep.is_none());
+        assert_eq!(verdict.ceiling.is_none(), within.is_none());
         let late = matches!(verdict.compliance(), Compliance::Late { .. });
         assert_eq!(late, within == Some("3h"));
     }
@@ -536,18 +555,19 @@ fn working_days_are_verified_by_the_dates_in_the_class_leaf() {
     world.class.keep = None;
     world.class.within = Some("126wd".parse().unwrap());
     world.promise();
-    let by_weekends = world.openings[7].ceiling_ms;
+    let by_weekends = world.openings[7].ceiling;
     // From Thursday 2023-11-30. With four holidays the 126th working day is no longer Friday 2024-05-24.
     world.class.calendar = Calendar::parse("2023-12-25\n2023-12-26\n2024-01-01\n2024-03-29\n").unwrap();
     world.promise();
     world.seal();
     let verdict = world.verify(7).unwrap();
-    assert_eq!(verdict.ceiling_ms, world.openings[7].ceiling_ms);
+    assert_eq!(verdict.ceiling, world.openings[7].ceiling);
     // Four working days later, across a weekend.
-    assert_eq!(verdict.ceiling_ms - by_weekends, 6 * 86_400_000);
-    world.openings[7].ceiling_ms = by_weekends;
+    let later = verdict.ceiling.unwrap().since(by_weekends.unwrap());
+    assert_eq!(later, Duration::from_secs(6 * 86_400));
+    world.openings[7].ceiling = by_weekends;
     world.seal();
-    let expected = verdict.ceiling_ms;
+    let expected = verdict.ceiling;
     assert_eq!(world.verify(7), Err(VerifyError::Ceiling { expected, found: by_weekends }));
 }
 
@@ -603,9 +623,9 @@ fn receipts_equal_the_vectors() {
         let verdict = world.verify(record).unwrap();
         vectors.put(format!("verdict.{record}.registration_id"), verdict.id.to_bytes());
         vectors.put(format!("verdict.{record}.key"), &verdict.key);
-        vectors.put(format!("verdict.{record}.time"), verdict.time_ms.to_be_bytes());
-        vectors.put(format!("verdict.{record}.floor"), verdict.floor_ms.to_be_bytes());
-        vectors.put(format!("verdict.{record}.ceiling"), verdict.ceiling_ms.to_be_bytes());
+        vectors.put(format!("verdict.{record}.time"), verdict.time.to_be_bytes());
+        vectors.put(format!("verdict.{record}.floor"), encode_floor(verdict.floor).to_be_bytes());
+        vectors.put(format!("verdict.{record}.ceiling"), encode_ceiling(verdict.ceiling).to_be_bytes());
         if let Some(digest) = verdict.result_digest {
             vectors.put(format!("verdict.{record}.result_digest"), digest);
         }
@@ -627,9 +647,9 @@ fn receipts_equal_the_vectors() {
         let get = |field: &str| stored.get(&format!("{}.{field}", name.replace("receipt", "verdict")));
         assert_eq!(verdict.id.to_bytes(), get("registration_id"));
         assert_eq!(verdict.key, get("key"));
-        assert_eq!(verdict.time_ms.to_be_bytes(), get("time"));
-        assert_eq!(verdict.floor_ms.to_be_bytes(), get("floor"));
-        assert_eq!(verdict.ceiling_ms.to_be_bytes(), get("ceiling"));
+        assert_eq!(verdict.time.to_be_bytes(), get("time"));
+        assert_eq!(encode_floor(verdict.floor).to_be_bytes(), get("floor"));
+        assert_eq!(encode_ceiling(verdict.ceiling).to_be_bytes(), get("ceiling"));
         assert_eq!(verdict.compliance(), Compliance::Kept);
         assert_eq!(verdict.result_digest.is_some(), verdict.method == Method::Anonymised);
         if let Some(digest) = verdict.result_digest {
@@ -647,7 +667,7 @@ fn history() -> Vec<String> {
         [0, 1, 20, 49].into_iter().map(|record| World::new().receipt(record)).collect();
     let mut other = World::new();
     other.batch.batch = 100;
-    other.batch.logged_ms += 1;
+    other.batch.logged = shifted(other.batch.logged, 1);
     files.extend([0, 1, 49].into_iter().map(|record| other.receipt(record)));
     other.class.version = 3;
     other.seal();
@@ -655,7 +675,7 @@ fn history() -> Vec<String> {
     let anonymised = World::anonymised();
     files.extend([0, 1, 21, 49].into_iter().map(|record| anonymised.receipt(record)));
     // The same checkpoint with an additional unknown signature, so its text differs.
-    let unknown = format!("\u{2014} somebody.example {}\n", "A".repeat(64));
+    let unknown = format!("\u{2014} unknown.example {}\n", "A".repeat(64));
     files.push(files[0].clone() + &unknown);
     files.extend(failing().into_iter().map(|(_, file)| file));
     files

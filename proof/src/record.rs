@@ -5,6 +5,7 @@ mod code;
 pub use self::code::{CARRY_BYTES, Cause, FileKind, Method, RECORD_BYTES, Reason};
 
 use crate::id::RegistrationId;
+use crate::time::Timestamp;
 
 /// First bytes of every file.
 pub const MAGIC: [u8; 8] = *b"sexton\0\0";
@@ -68,8 +69,8 @@ pub struct Tombstone {
     pub seq: u32,
     /// Commitment to the registration.
     pub commitment: [u8; 32],
-    /// Instant at which the end was known, Unix milliseconds.
-    pub time_ms: i64,
+    /// Instant at which the end was known.
+    pub time: Timestamp,
     /// Reason for the end.
     pub reason: Reason,
     /// Method of the end.
@@ -81,7 +82,7 @@ impl Tombstone {
     /// other.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
-        let mut out = common(self.page, self.seq, &self.commitment, self.time_ms);
+        let mut out = common(self.page, self.seq, &self.commitment, self.time.to_be_bytes());
         out[48] = self.reason.code();
         out[49] = self.method.code();
         out
@@ -102,7 +103,7 @@ impl Tombstone {
             page: u32::from_be_bytes(field(bytes, 0)),
             seq: u32::from_be_bytes(field(bytes, 4)),
             commitment: field(bytes, 8),
-            time_ms: i64::from_be_bytes(field(bytes, 40)),
+            time: Timestamp::from_be_bytes(field(bytes, 40)),
             reason,
             method,
         })
@@ -118,8 +119,8 @@ pub struct Carry {
     pub seq: u32,
     /// Commitment to the registration as it was in this page.
     pub commitment: [u8; 32],
-    /// Instant of the decision, Unix milliseconds.
-    pub time_ms: i64,
+    /// Instant of the decision.
+    pub time: Timestamp,
     /// Cause of the carry.
     pub cause: Cause,
     /// Registration as which it lives on, possibly of another class.
@@ -131,7 +132,12 @@ impl Carry {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; CARRY_BYTES] {
         let mut out = [0; CARRY_BYTES];
-        out[..RECORD_BYTES].copy_from_slice(&common(self.page, self.seq, &self.commitment, self.time_ms));
+        out[..RECORD_BYTES].copy_from_slice(&common(
+            self.page,
+            self.seq,
+            &self.commitment,
+            self.time.to_be_bytes(),
+        ));
         out[48] = self.cause.code();
         out[64..84].copy_from_slice(&self.to.to_bytes());
         out
@@ -149,7 +155,7 @@ impl Carry {
             page: u32::from_be_bytes(field(bytes, 0)),
             seq: u32::from_be_bytes(field(bytes, 4)),
             commitment: field(bytes, 8),
-            time_ms: i64::from_be_bytes(field(bytes, 40)),
+            time: Timestamp::from_be_bytes(field(bytes, 40)),
             cause,
             to: RegistrationId::from_bytes(&field(bytes, 64)),
         })
@@ -171,7 +177,7 @@ impl ResultRecord {
     /// Returns the 64 bytes of the record.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
-        common(self.page, self.seq, &self.commitment, 0)
+        common(self.page, self.seq, &self.commitment, [0; 8])
     }
 
     /// Reads the bytes that [`ResultRecord::to_bytes`] writes.
@@ -248,12 +254,12 @@ pub enum RecordError {
 }
 
 /// Returns the fields that all records have in common, followed by zeros.
-fn common(page: u32, seq: u32, commitment: &[u8; 32], time_ms: i64) -> [u8; RECORD_BYTES] {
+fn common(page: u32, seq: u32, commitment: &[u8; 32], time: [u8; 8]) -> [u8; RECORD_BYTES] {
     let mut out = [0; RECORD_BYTES];
     out[0..4].copy_from_slice(&page.to_be_bytes());
     out[4..8].copy_from_slice(&seq.to_be_bytes());
     out[8..40].copy_from_slice(commitment);
-    out[40..48].copy_from_slice(&time_ms.to_be_bytes());
+    out[40..48].copy_from_slice(&time);
     out
 }
 

@@ -8,7 +8,7 @@ fn tombstone() -> Tombstone {
         page: 0x0102_0304,
         seq: 0x0506_0708,
         commitment: [0xcc; 32],
-        time_ms: 0x1112_1314_1516_1718,
+        time: Timestamp::from_unix_ms(0x1112_1314_1516_1718),
         reason: Reason::Due,
         method: Method::Deleted,
     }
@@ -19,7 +19,7 @@ fn carry() -> Carry {
         page: 0x0102_0304,
         seq: 0x0506_0708,
         commitment: [0xcc; 32],
-        time_ms: -1,
+        time: Timestamp::from_unix_ms(-1),
         cause: Cause::Failed,
         to: RegistrationId {
             page: PageId { class: 0x2122_2324, slot: 0x2526_2728_292a_2b2c, shard: 0x2d2e, part: 0x2f30 },

@@ -16,7 +16,9 @@ use std::time::Duration;
 /// Instant in milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// As text it is RFC 3339 in UTC with milliseconds. An instant outside the years −9999 to 9999 is `<n> ms`.
+/// With the feature `serde` it is serialized as the number of milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -26,15 +28,51 @@ impl Timestamp {
     pub const MAX: Self = Self(i64::MAX);
 
     /// Creates an instant from Unix milliseconds.
+    #[inline]
     #[must_use]
     pub const fn from_unix_ms(ms: i64) -> Self {
         Self(ms)
     }
 
+    /// Creates an instant from Unix seconds, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn from_unix_s(seconds: u64) -> Self {
+        Self(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000))
+    }
+
     /// Returns the instant in Unix milliseconds.
+    #[inline]
     #[must_use]
     pub const fn unix_ms(self) -> i64 {
         self.0
+    }
+
+    /// Returns the Unix milliseconds as eight big-endian bytes.
+    #[inline]
+    #[must_use]
+    pub const fn to_be_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// Creates an instant from the bytes that [`Timestamp::to_be_bytes`] returns.
+    #[inline]
+    #[must_use]
+    pub const fn from_be_bytes(bytes: [u8; 8]) -> Self {
+        Self(i64::from_be_bytes(bytes))
+    }
+
+    /// Returns the instant `span` later, or `None` if it is after [`Timestamp::MAX`]. Fractions of a millisecond in
+    /// `span` are dropped.
+    #[must_use]
+    pub fn checked_add(self, span: Duration) -> Option<Self> {
+        self.0.checked_add_unsigned(u64::try_from(span.as_millis()).ok()?).map(Self)
+    }
+
+    /// Returns the instant `span` earlier, or `None` if it is before [`Timestamp::MIN`]. Fractions of a millisecond in
+    /// `span` are dropped.
+    #[must_use]
+    pub fn checked_sub(self, span: Duration) -> Option<Self> {
+        self.0.checked_sub_unsigned(u64::try_from(span.as_millis()).ok()?).map(Self)
     }
 
     /// Returns the instant `span` later, at most [`Timestamp::MAX`]. Fractions of a millisecond in `span` are dropped.
@@ -61,7 +99,8 @@ impl Timestamp {
 }
 
 /// Returns the whole milliseconds of a duration, at most `u64::MAX`.
-fn whole_ms(span: Duration) -> u64 {
+#[must_use]
+pub fn whole_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -81,11 +120,11 @@ impl fmt::Debug for Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(ms: i64) -> Timestamp {
+    pub(crate) fn at(ms: i64) -> Timestamp {
         Timestamp::from_unix_ms(ms)
     }
 
@@ -122,6 +161,43 @@ mod tests {
     }
 
     #[test]
+    fn checked_sum_beyond_the_range_is_none() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(at(5).checked_add(day), Some(at(86_400_005)));
+        assert_eq!(at(5).checked_sub(day), Some(at(-86_399_995)));
+        assert_eq!(Timestamp::MIN.checked_add(Duration::from_millis(u64::MAX)), Some(Timestamp::MAX));
+        assert_eq!(at(i64::MAX).checked_add(Duration::from_millis(1)), None);
+        assert_eq!(at(i64::MIN).checked_sub(Duration::from_millis(1)), None);
+        assert_eq!(Timestamp::MIN.checked_add(Duration::MAX), None);
+        assert_eq!(Timestamp::MAX.checked_sub(Duration::MAX), None);
+    }
+
+    #[test]
+    fn unix_seconds_beyond_the_range_give_the_latest_instant() {
+        assert_eq!(Timestamp::from_unix_s(1_767_225_600), at(1_767_225_600_000));
+        assert_eq!(Timestamp::from_unix_s(u64::MAX / 1_000), Timestamp::MAX);
+        assert_eq!(Timestamp::from_unix_s(u64::MAX), Timestamp::MAX);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serialized_instant_is_the_number_of_milliseconds() {
+        use serde::de::IntoDeserializer as _;
+        use serde::de::value::{Error, I64Deserializer};
+        use serde::{Deserialize as _, Serialize};
+        struct Written(Timestamp);
+        impl fmt::Display for Written {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.serialize(f)
+            }
+        }
+        let ms: I64Deserializer<Error> = 1_767_225_600_045_i64.into_deserializer();
+        let read = Timestamp::deserialize(ms).unwrap();
+        assert_eq!(read, at(1_767_225_600_045));
+        assert_eq!(Written(read).to_string(), "1767225600045");
+    }
+
+    #[test]
     fn fractions_of_a_millisecond_are_dropped() {
         assert_eq!(at(5).saturating_add(Duration::from_micros(1_999)), at(6));
         assert_eq!(at(5).saturating_sub(Duration::from_micros(1_999)), at(4));
@@ -144,6 +220,8 @@ mod tests {
         fn order_is_that_of_the_milliseconds(a: i64, b: i64) {
             prop_assert_eq!(at(a).cmp(&at(b)), a.cmp(&b));
             prop_assert_eq!(at(a).unix_ms(), a);
+            prop_assert_eq!(at(a).to_be_bytes(), a.to_be_bytes());
+            prop_assert_eq!(Timestamp::from_be_bytes(a.to_be_bytes()), at(a));
         }
     }
 }

@@ -12,6 +12,8 @@ mod error;
 mod span;
 mod zone;
 
+use std::time::Duration;
+
 pub use self::days::{CALENDAR_DATES_MAX, Calendar, CalendarError, Date, WORKING_DAYS_MAX};
 pub use self::error::WindowError;
 pub use self::span::{SPAN_COUNT_MAX, Span, SpanError, Unit};
@@ -21,18 +23,18 @@ use self::civil::{CYCLE_MONTHS, DAY_MS, month_days};
 use self::days::WorkDays;
 use self::span::Step;
 use self::zone::Zone;
-use crate::id::{NO_CEILING, NO_FLOOR};
+use crate::time::Timestamp;
 
 /// Longest calendar span that a window takes, in months: from the first year that jiff knows to the last.
 pub const CALENDAR_MONTHS_MAX: i64 = 19_998 * 12;
 
-/// Promised bounds of one object, Unix milliseconds.
+/// Promised bounds of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Earliest instant of deletion, or [`NO_FLOOR`].
-    pub floor_ms: i64,
-    /// Latest instant of deletion, or [`NO_CEILING`].
-    pub ceiling_ms: i64,
+    /// Earliest instant of deletion, if the class promises one.
+    pub floor: Option<Timestamp>,
+    /// Latest instant of deletion, if the class promises one.
+    pub ceiling: Option<Timestamp>,
 }
 
 /// Promise of a class: no deletion before start + `keep`, deletion by start + `within`.
@@ -89,37 +91,37 @@ impl Window {
         Ok(Self { keep, within, zone: zone.to_owned(), rule })
     }
 
-    /// Returns floor and ceiling of an object whose promise counts from `start_ms`.
+    /// Returns floor and ceiling of an object whose promise counts from `start`.
     ///
     /// # Errors
     /// A bound that is not an instant: outside i64 for exact spans, outside the years −9999 to 9999 for calendar spans.
-    pub fn bounds(&self, start_ms: i64) -> Result<Bounds, WindowError> {
-        let add = |step: Option<Step>, span: Option<Span>, none: i64| match (step, span) {
+    /// [`Timestamp::MAX`] is not an instant of a bound, because the formats write it for no ceiling.
+    pub fn bounds(&self, start: Timestamp) -> Result<Bounds, WindowError> {
+        let add = |step: Option<Step>, span: Option<Span>| match (step, span) {
             (Some(step), Some(span)) => self
                 .rule
                 .zone
-                .add(start_ms, step, &self.rule.work)
-                .ok_or(WindowError::Range { start_ms, span }),
-            _ => Ok(none),
+                .add(start.unix_ms(), step, &self.rule.work)
+                .map(|ms| Some(Timestamp::from_unix_ms(ms)))
+                .ok_or(WindowError::Range { start, span }),
+            _ => Ok(None),
         };
-        Ok(Bounds {
-            floor_ms: add(self.rule.keep, self.keep, NO_FLOOR)?,
-            ceiling_ms: add(self.rule.within, self.within, NO_CEILING)?,
-        })
+        Ok(Bounds { floor: add(self.rule.keep, self.keep)?, ceiling: add(self.rule.within, self.within)? })
     }
 
-    /// Returns a lower bound, over every start, of ceiling − floor in milliseconds. Without a floor it bounds
-    /// ceiling − start. Without a ceiling it is `i64::MAX`.
+    /// Returns a lower bound, over every start, of ceiling − floor. Without a floor it bounds ceiling − start. It is
+    /// `None` without a ceiling.
     ///
     /// Exact spans have one length. The length of a calendar span in days depends only on the month and the day of its
     /// start, and months repeat every 400 years. All 4,800 months are tried, with the days at which clamping can change
     /// the result. In UTC that is exact. In another zone both ends may fall under different offsets, so the difference
-    /// between the zone's greatest and least offset in history is subtracted.
+    /// between the zone's greatest and least offset in history is subtracted. The bound is at least zero.
     ///
     /// For calendar spans this takes up to half a millisecond: call it when a class is loaded, not for every object.
     #[must_use]
-    pub fn tightest_ms(&self) -> i64 {
-        self.rule.tightest_ms()
+    pub fn tightest(&self) -> Option<Duration> {
+        self.rule.within?;
+        Some(Duration::from_millis(u64::try_from(self.rule.tightest_ms()).unwrap_or(0)))
     }
 }
 
@@ -168,6 +170,8 @@ impl Rule {
         }
     }
 
+    /// Returns a lower bound of ceiling − floor in milliseconds, or of ceiling − start without a floor. It may be
+    /// negative. Without a ceiling it is `i64::MAX`.
     fn tightest_ms(&self) -> i64 {
         let Some(within) = self.within else { return i64::MAX };
         let keep = self.keep.unwrap_or(Step::Exact(0));

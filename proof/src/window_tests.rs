@@ -1,11 +1,14 @@
 use super::civil::CYCLE_DAYS;
 use super::*;
-use jiff::Timestamp;
+use crate::time::tests::at as ms;
+use crate::wire::{decode_ceiling, decode_floor, encode_ceiling, encode_floor};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 const HOUR_MS: i64 = 3_600_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn span(text: &str) -> Span {
     text.parse().unwrap()
@@ -19,13 +22,13 @@ fn within(text: &str, zone: &str) -> Window {
     Window::new(None, Some(span(text)), zone, &Calendar::default()).unwrap()
 }
 
-fn utc(text: &str) -> i64 {
-    text.parse::<DateTime>().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond()
+fn utc(text: &str) -> Timestamp {
+    ms(text.parse::<DateTime>().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond())
 }
 
 /// Returns an instant from a text such as `2025-03-01T12:00[Europe/Berlin]`.
-fn at(text: &str) -> i64 {
-    text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
+fn at(text: &str) -> Timestamp {
+    ms(text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond())
 }
 
 /// Returns the date of a number of days from 1970-01-01.
@@ -34,8 +37,12 @@ pub(crate) fn date(day: i64) -> Date {
     (epoch + jiff::Span::new().days(day)).to_string().parse().unwrap()
 }
 
-fn floor(window: &Window, start_ms: i64) -> i64 {
-    window.bounds(start_ms).unwrap().floor_ms
+fn floor(window: &Window, start: Timestamp) -> Timestamp {
+    window.bounds(start).unwrap().floor.unwrap()
+}
+
+fn ceiling(window: &Window, start: Timestamp) -> Timestamp {
+    window.bounds(start).unwrap().ceiling.unwrap()
 }
 
 #[test]
@@ -75,15 +82,18 @@ fn spans_have_one_spelling() {
         assert_eq!(bad.parse::<Span>().unwrap_err().found, bad, "{bad:?}");
     }
     assert!(Span::new(0, Unit::Hours).is_err() && Span::new(SPAN_COUNT_MAX + 1, Unit::Hours).is_err());
-    assert_eq!(Span::new(SPAN_COUNT_MAX, Unit::Weeks).map(Span::exact_ms), Ok(Some(604_800_000_000_000)));
     assert_eq!(
-        Unit::ALL.map(|unit| (unit.suffix(), Span { count: 2, unit }.exact_ms())),
+        Span::new(SPAN_COUNT_MAX, Unit::Weeks).map(Span::exact),
+        Ok(Some(Duration::from_millis(604_800_000_000_000)))
+    );
+    assert_eq!(
+        Unit::ALL.map(|unit| (unit.suffix(), Span { count: 2, unit }.exact())),
         [
-            ("s", Some(2_000)),
-            ("m", Some(120_000)),
-            ("h", Some(2 * HOUR_MS)),
-            ("d", Some(48 * HOUR_MS)),
-            ("w", Some(2 * 7 * 24 * HOUR_MS)),
+            ("s", Some(Duration::from_millis(2_000))),
+            ("m", Some(Duration::from_millis(120_000))),
+            ("h", Some(2 * HOUR)),
+            ("d", Some(48 * HOUR)),
+            ("w", Some(2 * 7 * 24 * HOUR)),
             ("wd", None),
             ("mo", None),
             ("y", None),
@@ -121,12 +131,13 @@ fn exact_spans_ignore_clock_changes() {
     for (text, hours) in [("3h", 3), ("73h", 73), ("720h", 720), ("30d", 720), ("2w", 336), ("1s", 0)] {
         for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
             for start in starts {
-                let (start, length) = (at(start), if hours == 0 { 1000 } else { hours * HOUR_MS });
+                let (start, length) =
+                    (at(start), if hours == 0 { Duration::from_secs(1) } else { hours * HOUR });
                 let bounds = Window::new(None, Some(span(text)), zone, &Calendar::default())
                     .unwrap()
                     .bounds(start)
                     .unwrap();
-                assert_eq!(bounds, Bounds { floor_ms: NO_FLOOR, ceiling_ms: start + length });
+                assert_eq!(bounds, Bounds { floor: None, ceiling: start.checked_add(length) });
             }
         }
     }
@@ -170,30 +181,33 @@ fn skipped_or_repeated_time_uses_the_earlier_offset() {
 #[test]
 fn starts_at_the_edges_of_the_range_are_computed_or_refused() {
     let (exact, months) = (within("3h", "UTC"), within("6mo", "UTC"));
-    assert_eq!(exact.bounds(0).unwrap().ceiling_ms, 3 * HOUR_MS);
-    assert_eq!(months.bounds(0).unwrap().ceiling_ms, utc("1970-07-01T00:00"));
-    assert_eq!(months.bounds(-1).unwrap().ceiling_ms, utc("1970-06-30T23:59:59.999"));
-    assert_eq!(months.bounds(utc("-009999-12-31T00:00")).unwrap().ceiling_ms, utc("-009998-06-30T00:00"));
-    assert_eq!(months.bounds(utc("9999-06-29T00:00")).unwrap().ceiling_ms, utc("9999-12-29T00:00"));
-    assert_eq!(exact.bounds(utc("9999-12-30T00:00")).unwrap().ceiling_ms, utc("9999-12-30T03:00"));
+    assert_eq!(ceiling(&exact, ms(0)), ms(3 * HOUR_MS));
+    assert_eq!(ceiling(&months, ms(0)), utc("1970-07-01T00:00"));
+    assert_eq!(ceiling(&months, ms(-1)), utc("1970-06-30T23:59:59.999"));
+    assert_eq!(ceiling(&months, utc("-009999-12-31T00:00")), utc("-009998-06-30T00:00"));
+    assert_eq!(ceiling(&months, utc("9999-06-29T00:00")), utc("9999-12-29T00:00"));
+    assert_eq!(ceiling(&exact, utc("9999-12-30T00:00")), utc("9999-12-30T03:00"));
     let late = utc("9999-07-01T00:00");
     for zone in ["UTC", "Europe/Berlin"] {
         let error = within("6mo", zone).bounds(late).unwrap_err();
-        assert_eq!(error, WindowError::Range { start_ms: late, span: span("6mo") });
-        let text = "6mo after 253386403200000 ms is beyond the instants that can be computed";
+        assert_eq!(error, WindowError::Range { start: late, span: span("6mo") });
+        let text = "6mo after 9999-07-01T00:00:00.000Z is beyond the instants that can be computed";
         assert_eq!(error.to_string(), text);
-        for start in
-            [i64::MIN, i64::MAX, Timestamp::MIN.as_millisecond() - 1, Timestamp::MAX.as_millisecond()]
-        {
-            assert!(within("1mo", zone).bounds(start).is_err(), "{zone} {start}");
+        for start in [
+            i64::MIN,
+            i64::MAX,
+            jiff::Timestamp::MIN.as_millisecond() - 1,
+            jiff::Timestamp::MAX.as_millisecond(),
+        ] {
+            assert!(within("1mo", zone).bounds(ms(start)).is_err(), "{zone} {start}");
         }
     }
-    assert_eq!(exact.bounds(i64::MIN).unwrap().ceiling_ms, i64::MIN + 3 * HOUR_MS);
-    assert_eq!(exact.bounds(i64::MAX - 3 * HOUR_MS - 1).unwrap().ceiling_ms, i64::MAX - 1);
+    assert_eq!(ceiling(&exact, ms(i64::MIN)), ms(i64::MIN + 3 * HOUR_MS));
+    assert_eq!(ceiling(&exact, ms(i64::MAX - 3 * HOUR_MS - 1)), ms(i64::MAX - 1));
     for start in [i64::MAX, i64::MAX - 3 * HOUR_MS + 1, i64::MAX - 3 * HOUR_MS] {
-        assert!(exact.bounds(start).is_err(), "the sentinel for no ceiling is not an instant");
+        assert!(exact.bounds(ms(start)).is_err(), "the wire value of no ceiling is not an instant");
     }
-    assert!(keep("1000000w", "UTC").bounds(i64::MAX).is_err());
+    assert!(keep("1000000w", "UTC").bounds(Timestamp::MAX).is_err());
 }
 
 #[test]
@@ -247,32 +261,32 @@ fn zones_are_those_of_the_compiled_in_database() {
 }
 
 /// Returns the bound by jiff's own calendar arithmetic.
-fn by_jiff(start_ms: i64, span: Span, zone: &TimeZone) -> Option<i64> {
-    let start = Timestamp::from_millisecond(start_ms).ok()?.to_zoned(zone.clone());
+fn by_jiff(start: Timestamp, span: Span, zone: &TimeZone) -> Option<Timestamp> {
+    let start = jiff::Timestamp::from_millisecond(start.unix_ms()).ok()?.to_zoned(zone.clone());
     let step = match span.unit {
         Unit::Months => jiff::Span::new().try_months(span.count).ok()?,
         _ => jiff::Span::new().try_years(span.count).ok()?,
     };
-    Some(start.checked_add(step).ok()?.timestamp().as_millisecond())
+    Some(ms(start.checked_add(step).ok()?.timestamp().as_millisecond()))
 }
 
 #[test]
 fn months_in_utc_agree_with_jiff_on_every_day_for_800_years() {
     let window = keep("6mo", "UTC");
     for day in -150_000..150_000i64 {
-        let start = day * DAY_MS + (day.rem_euclid(DAY_MS / 1000)) * 997;
+        let start = ms(day * DAY_MS + (day.rem_euclid(DAY_MS / 1000)) * 997);
         assert_eq!(Some(floor(&window, start)), by_jiff(start, span("6mo"), &TimeZone::UTC), "{start}");
     }
 }
 
 #[test]
 fn months_in_utc_agree_with_jiff_at_the_ends_of_the_range() {
-    let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+    let (first, last) = (jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
     for text in ["1mo", "6mo", "1y", "9998y", "19997y", "19998y"] {
         for edge in [first, last, last - 31 * DAY_MS, last - 181 * DAY_MS, last - 365 * DAY_MS, 0] {
             for offset in -2000..2000i64 {
-                let start = edge + offset * 1_800_000 + offset.signum();
-                let ours = keep(text, "UTC").bounds(start).ok().map(|bounds| bounds.floor_ms);
+                let start = ms(edge + offset * 1_800_000 + offset.signum());
+                let ours = keep(text, "UTC").bounds(start).ok().and_then(|bounds| bounds.floor);
                 assert_eq!(ours, by_jiff(start, span(text), &TimeZone::UTC), "{start} {text}");
             }
         }
@@ -295,7 +309,8 @@ proptest! {
             prop_assert!(unit == Unit::Years && count > 19_998);
             return Ok(());
         };
-        let ours = window.bounds(start).ok().map(|bounds| bounds.floor_ms);
+        let start = ms(start);
+        let ours = window.bounds(start).ok().and_then(|bounds| bounds.floor);
         prop_assert_eq!(ours, by_jiff(start, span, &TimeZone::get(zone).unwrap()));
     }
 
@@ -315,27 +330,29 @@ proptest! {
     ) {
         let span = |(count, unit): (u32, usize)| Span { count, unit: Unit::ALL[unit] };
         if let Ok(window) = Window::new(keep.map(span), within.map(span), &zone, &Calendar::default())
-            && let Ok(bounds) = window.bounds(start)
+            && let Ok(bounds) = window.bounds(ms(start))
         {
-            prop_assert!(bounds.floor_ms < bounds.ceiling_ms);
-            prop_assert_eq!(bounds.floor_ms == NO_FLOOR, keep.is_none());
-            prop_assert_eq!(bounds.ceiling_ms == NO_CEILING, within.is_none());
+            prop_assert!(encode_floor(bounds.floor) < encode_ceiling(bounds.ceiling));
+            prop_assert_eq!(bounds.floor.is_none(), keep.is_none());
+            prop_assert_eq!(bounds.ceiling.is_none(), within.is_none());
+            prop_assert_eq!(decode_floor(encode_floor(bounds.floor)), bounds.floor);
+            prop_assert_eq!(decode_ceiling(encode_ceiling(bounds.ceiling)), bounds.ceiling);
         }
     }
 }
 
 /// Returns the least ceiling − floor over the given starts, or ceiling − start without a floor.
-fn swept(window: &Window, starts: impl Iterator<Item = i64>) -> i64 {
+fn swept(window: &Window, starts: impl Iterator<Item = i64>) -> Duration {
     let width = |start: i64| {
-        let bounds = window.bounds(start).unwrap();
-        bounds.ceiling_ms - if window.keep.is_some() { bounds.floor_ms } else { start }
+        let bounds = window.bounds(ms(start)).unwrap();
+        bounds.ceiling.unwrap().since(bounds.floor.unwrap_or(ms(start)))
     };
     starts.map(width).min().unwrap()
 }
 
 #[test]
 fn no_start_in_eight_years_is_tighter_than_the_tightest() {
-    let from = utc("2023-01-01T00:00");
+    let from = utc("2023-01-01T00:00").unix_ms();
     let starts = |step: i64| (0..8 * 366 * DAY_MS / step).map(move |i| from + i * step);
     let cases = [
         (None, "6mo"),
@@ -357,39 +374,47 @@ fn no_start_in_eight_years_is_tighter_than_the_tightest() {
         let window =
             |zone| Window::new(keep.map(span), Some(span(within)), zone, &Calendar::default()).unwrap();
         let (utc, berlin) = (window("UTC"), window("Europe/Berlin"));
+        let (tightest_utc, tightest_berlin) = (utc.tightest().unwrap(), berlin.tightest().unwrap());
         // Half hours include 02:30, the time at which clocks change in Berlin.
         let least_utc = swept(&utc, starts(DAY_MS));
         let least_berlin = swept(&berlin, starts(HOUR_MS / 2));
-        assert_eq!(utc.tightest_ms(), least_utc, "{keep:?} {within}: exact in UTC");
-        assert!(berlin.tightest_ms() <= least_berlin, "{keep:?} {within}");
+        assert_eq!(tightest_utc, least_utc, "{keep:?} {within}: exact in UTC");
+        assert!(tightest_berlin <= least_berlin, "{keep:?} {within}");
         // Berlin has had offsets from +0:53:28 to +3:00.
-        let calendar = [keep, Some(within)].into_iter().flatten().any(|text| span(text).exact_ms().is_none());
-        let spread = if calendar { 3 * HOUR_MS - (53 * 60 + 28) * 1000 } else { 0 };
-        assert_eq!(berlin.tightest_ms(), utc.tightest_ms() - spread);
-        assert!(least_berlin - berlin.tightest_ms() <= 3 * HOUR_MS);
+        let calendar = [keep, Some(within)].into_iter().flatten().any(|text| span(text).exact().is_none());
+        let spread = if calendar { 3 * HOUR - Duration::from_secs(53 * 60 + 28) } else { Duration::ZERO };
+        assert_eq!(tightest_berlin, tightest_utc - spread);
+        assert!(least_berlin - tightest_berlin <= 3 * HOUR);
     }
-    assert_eq!(within("6mo", "UTC").tightest_ms(), 181 * DAY_MS);
-    assert_eq!(within("1mo", "UTC").tightest_ms(), 28 * DAY_MS);
-    assert_eq!(within("1y", "UTC").tightest_ms(), 365 * DAY_MS);
-    assert_eq!(within("3h", "Europe/Berlin").tightest_ms(), 3 * HOUR_MS);
-    assert_eq!(keep("6mo", "UTC").tightest_ms(), i64::MAX, "no ceiling, no bound");
+    assert_eq!(within("6mo", "UTC").tightest(), Some(181 * DAY));
+    assert_eq!(within("1mo", "UTC").tightest(), Some(28 * DAY));
+    assert_eq!(within("1y", "UTC").tightest(), Some(365 * DAY));
+    assert_eq!(within("3h", "Europe/Berlin").tightest(), Some(3 * HOUR));
+    assert_eq!(keep("6mo", "UTC").tightest(), None, "no ceiling, no bound");
 }
 
 #[test]
 fn tightest_of_long_spans_covers_the_whole_cycle() {
     // There was no leap year from 1896 to 1904, so eight years have the fewest days there.
     let eight = within("8y", "UTC");
-    assert_eq!(eight.tightest_ms(), (8 * 365 + 1) * DAY_MS);
+    assert_eq!(eight.tightest(), Some((8 * 365 + 1) * DAY));
     let start = utc("1896-03-01T00:00");
-    assert_eq!(eight.bounds(start).unwrap().ceiling_ms - start, eight.tightest_ms());
-    assert_eq!(within("7y", "UTC").tightest_ms(), 7 * 365 * DAY_MS);
-    assert_eq!(within("400y", "UTC").tightest_ms(), CYCLE_DAYS * DAY_MS, "the calendar repeats");
+    assert_eq!(Some(ceiling(&eight, start).since(start)), eight.tightest());
+    assert_eq!(within("7y", "UTC").tightest(), Some(7 * 365 * DAY));
+    let cycle = u32::try_from(CYCLE_DAYS).unwrap() * DAY;
+    assert_eq!(within("400y", "UTC").tightest(), Some(cycle), "the calendar repeats");
 }
 
 #[test]
 fn spread_covers_zones_that_crossed_the_date_line() {
     let apia = within("1mo", "Pacific/Apia");
-    assert!(within("1mo", "UTC").tightest_ms() - apia.tightest_ms() >= 24 * HOUR_MS);
-    let from = utc("2011-01-01T00:00");
-    assert!(apia.tightest_ms() <= swept(&apia, (0..24 * 730).map(|hour| from + hour * HOUR_MS)));
+    let tightest = apia.tightest().unwrap();
+    assert!(within("1mo", "UTC").tightest().unwrap() - tightest >= 24 * HOUR);
+    let from = utc("2011-01-01T00:00").unix_ms();
+    assert!(tightest <= swept(&apia, (0..24 * 730).map(|hour| from + hour * HOUR_MS)));
+    assert_eq!(
+        within("1wd", "Pacific/Apia").tightest(),
+        Some(Duration::ZERO),
+        "offsets differ by over a day"
+    );
 }

@@ -1,7 +1,7 @@
 //! Index whose reads a test can fail or interrupt.
 
 use sexton::Result;
-use sexton::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
+use sexton::testing::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteSet};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! Host that registers files and keeps a journal of its calls and their answers. Its next run and the audit read the
 //! journal.
 
-use crate::NEW_YEAR_MS;
+use crate::NEW_YEAR;
 use sexton::RegistrationId;
+use sexton_proof::time::Timestamp;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -136,19 +137,20 @@ impl SavedClock {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn open(notes: &Path) -> io::Result<(Self, i64)> {
+    pub fn open(notes: &Path) -> io::Result<(Self, Timestamp)> {
         let path = notes.join("clock");
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        let now_ms = fs::read_to_string(&path)?.trim().parse().unwrap_or(NEW_YEAR_MS);
-        Ok((SavedClock(file), now_ms))
+        let saved = fs::read_to_string(&path)?.trim().parse();
+        let now = saved.map_or(NEW_YEAR, Timestamp::from_unix_ms);
+        Ok((SavedClock(file), now))
     }
 
     /// Writes a value.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write(&self, now_ms: i64) -> io::Result<()> {
-        self.0.write_all_at(format!("{now_ms:020}\n").as_bytes(), 0)
+    pub fn write(&self, now: Timestamp) -> io::Result<()> {
+        self.0.write_all_at(format!("{:020}\n", now.unix_ms()).as_bytes(), 0)
     }
 }
 

@@ -5,19 +5,26 @@ pub mod host;
 pub mod simulation;
 
 use parking_lot::Mutex;
-use sexton::fault::Faults;
-use sexton::files::memory::MemoryFiles;
-use sexton::kv::Kv;
-use sexton::kv::memory::MemoryKv;
 use sexton::store::{Answer, Disposition, Store, SubBatch};
-use sexton::{Clock, Engine, Options, Pool, Result, Seams, SeededEntropy, VirtualClock};
+use sexton::testing::fault::Faults;
+use sexton::testing::files::memory::MemoryFiles;
+use sexton::testing::kv::Kv;
+use sexton::testing::kv::memory::MemoryKv;
+use sexton::testing::{Clock, Pool, Seams, SeededEntropy, VirtualClock};
+use sexton::{Engine, Options, Result};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// 2026-01-01T00:00:00Z.
-pub const NEW_YEAR_MS: i64 = 1_767_225_600_000;
-/// Milliseconds of an hour.
-pub const HOUR_MS: i64 = 3_600_000;
+pub const NEW_YEAR: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+/// One minute.
+pub const MINUTE: Duration = Duration::from_mins(1);
+/// One hour.
+pub const HOUR: Duration = Duration::from_hours(1);
+/// 24 hours.
+pub const DAY: Duration = Duration::from_hours(24);
 /// Origin of every engine in the tests.
 pub const ORIGIN: &str = "sexton.test/log";
 
@@ -46,10 +53,10 @@ impl Machine {
             kv: MemoryKv::new(faults.clone()),
             files: MemoryFiles::new(faults.clone()),
             faults,
-            clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
+            clock: Arc::new(VirtualClock::new(NEW_YEAR)),
             store: Arc::default(),
             // A small memtable makes the engine write runs all the time.
-            options: Options { shards: Some(4), memtable_keys: 8, ..Options::new(ORIGIN) },
+            options: Options::new(ORIGIN).shards(4).memtable_keys(8),
         }
     }
 

@@ -2,20 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::{HOUR_MS, Machine};
+use crate::{DAY, HOUR, Machine};
+use sexton::decision::HoldKind;
+use sexton::report::ClassStatus;
+use sexton::testing::Clock as _;
 use sexton::{
-    Change, Changed, ClassSet, ClassStatus, Durability, Engine, Erasure, HoldKind, NewHold, Opener,
+    Attribution, Change, Changed, ClassSet, Durability, Engine, Erasure, HoldName, NewHold, Opener,
     Registration, RegistrationId, Result, Selector, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{Compliance, Verdict, Verifier};
 use sexton_proof::record::{Method, Reason};
-use sexton_proof::window::Calendar;
-
-/// Milliseconds of a minute.
-pub const MINUTE_MS: i64 = 60_000;
-/// Milliseconds of a day.
-pub const DAY_MS: i64 = 24 * HOUR_MS;
+use sexton_proof::time::Timestamp;
+use std::time::Duration;
 
 /// Machine with an open engine.
 pub struct Simulation {
@@ -62,8 +61,8 @@ impl Simulation {
     }
 
     /// Returns the time that the engine trusts.
-    pub fn now_ms(&self) -> i64 {
-        self.engine().now_ms()
+    pub fn now(&self) -> Timestamp {
+        self.engine().now()
     }
 
     /// Stores an object and registers it with the start that its class gives.
@@ -72,16 +71,14 @@ impl Simulation {
     }
 
     /// Stores an object and registers it with a subject and a start.
-    pub fn put_of(&self, class: &str, key: &str, subject: &str, start_ms: Option<i64>) -> RegistrationId {
-        let version = format!("{key}@{}", self.now_ms());
+    pub fn put_of(&self, class: &str, key: &str, subject: &str, start: Option<Timestamp>) -> RegistrationId {
+        let version = format!("{key}@{}", self.now().unix_ms());
         self.machine.store.put(key.as_bytes(), version.as_bytes());
-        let registration = Registration {
-            version: version.as_bytes(),
-            subject: subject.as_bytes(),
-            start_ms,
-            size_bytes: 1_000,
-            ..Registration::new(class, key.as_bytes())
-        };
+        let registration = Registration::new(class, key.as_bytes())
+            .version(version.as_bytes())
+            .subject(subject.as_bytes())
+            .start(start)
+            .size(1_000);
         self.engine().register(&[registration], Durability::Synced).unwrap()[0].id
     }
 
@@ -96,29 +93,28 @@ impl Simulation {
     }
 
     /// Lets time pass and deletes each object when it falls due.
-    pub fn pass(&self, ms: i64) {
-        let until_ms = self.machine_now_ms().saturating_add(ms);
+    pub fn pass(&self, span: Duration) {
+        let until = self.clock_time().saturating_add(span);
         // The wheel does not know the instants that requests wait for, so the host also enforces in between.
-        let step_ms = (ms / 200).clamp(1_000, HOUR_MS);
+        let step = (span / 200).clamp(Duration::from_secs(1), HOUR);
         loop {
             self.enforce();
-            let now_ms = self.machine_now_ms();
-            if now_ms >= until_ms {
+            let now = self.clock_time();
+            if now >= until {
                 return;
             }
-            let due_ms = self.engine().next_due_ms().filter(|due_ms| *due_ms > now_ms).unwrap_or(i64::MAX);
-            self.machine.clock.set(due_ms.min(now_ms + step_ms).min(until_ms));
+            let due = self.engine().next_due().filter(|due| *due > now).unwrap_or(Timestamp::MAX);
+            self.machine.clock.set(due.min(now.saturating_add(step)).min(until));
         }
     }
 
     /// Lets time pass until an instant and deletes each object when it falls due.
-    pub fn pass_until(&self, ms: i64) {
-        self.pass(ms - self.machine_now_ms());
+    pub fn pass_until(&self, end: Timestamp) {
+        self.pass(end.since(self.clock_time()));
     }
 
-    fn machine_now_ms(&self) -> i64 {
-        use sexton::Clock as _;
-        self.machine.clock.now_ms()
+    fn clock_time(&self) -> Timestamp {
+        self.machine.clock.now()
     }
 
     /// Applies one change to an object.
@@ -128,7 +124,7 @@ impl Simulation {
 
     /// Sets the start of an object to now.
     pub fn start(&self, key: &str) {
-        self.change(Change::Start { of: Which::Key(key.as_bytes()), start_ms: self.now_ms() }).unwrap();
+        self.change(Change::Start { of: Which::Key(key.as_bytes()), start: self.now() }).unwrap();
     }
 
     /// Places a temporary legal hold.
@@ -143,32 +139,21 @@ impl Simulation {
 
     /// Returns a legal hold to be placed.
     pub fn new_hold(&self, name: &str, selector: Selector, kind: HoldKind) -> NewHold {
-        NewHold {
-            name: name.into(),
-            selector,
-            kind,
-            reason: "case 17".into(),
-            author: "counsel".into(),
-            review_ms: self.now_ms() + 90 * DAY_MS,
-        }
+        let name = HoldName::new(name).unwrap();
+        let review = self.now().saturating_add(90 * DAY);
+        NewHold::new(name, selector, kind, Attribution::new("counsel", "case 17"), review)
     }
 
     /// Lifts a legal hold.
-    pub fn lift(&self, name: &str, grace_ms: i64) {
-        self.engine().lift_hold(name, "case 17 is closed", "counsel", grace_ms).unwrap();
+    pub fn lift(&self, name: &str, grace: Duration) {
+        let name = HoldName::new(name).unwrap();
+        let attribution = Attribution::new("counsel", "case 17 is closed");
+        self.engine().lift_hold(&name, attribution, grace).unwrap();
     }
 
     /// Returns an erasure that is received now and cannot be cancelled.
     pub fn erasure(&self, selector: Selector) -> Erasure {
-        Erasure {
-            selector,
-            received_ms: self.now_ms(),
-            within: None,
-            calendar: Calendar::default(),
-            cancellable_ms: 0,
-            reason: "they asked for it".into(),
-            author: "support".into(),
-        }
+        Erasure::new(selector, self.now(), Attribution::new("support", "they asked for it"))
     }
 
     /// Requests an erasure that cannot be cancelled, and returns its number.
@@ -214,9 +199,9 @@ impl Simulation {
     }
 }
 
-/// Returns the Unix ms of a text such as `2026-10-01T00:00:00Z`.
-pub fn ms(text: &str) -> i64 {
-    text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+/// Returns the instant of a text such as `2026-10-01T00:00:00Z`.
+pub fn instant(text: &str) -> Timestamp {
+    Timestamp::from_unix_ms(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
 
 /// Returns a selector of one key.

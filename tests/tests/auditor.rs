@@ -4,7 +4,7 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sexton::{Durability, Engine, Opener, Registration};
 use sexton_proof::leaf::Leaf;
 use sexton_proof::note::Note;
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_tests::{HOUR, Machine, NEW_YEAR};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
@@ -19,14 +19,15 @@ fn enforced() -> (Machine, Engine, Vec<String>) {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let names = names();
-    let registrations: Vec<Registration<'_>> = (0_i64..)
-        .zip(&names)
-        .map(|(n, name)| Registration {
-            version: b"1",
-            start_ms: Some(NEW_YEAR_MS - n * HOUR_MS),
-            digest: blake3::hash(name.as_bytes()).as_bytes().as_slice().to_vec().leak(),
-            subject: b"somebody",
-            ..Registration::new("data-30d", name.as_bytes())
+    let digests: Vec<_> = names.iter().map(|name| blake3::hash(name.as_bytes())).collect();
+    let registrations: Vec<Registration<'_>> = (0..)
+        .zip(names.iter().zip(&digests))
+        .map(|(n, (name, digest))| {
+            Registration::new("data-30d", name.as_bytes())
+                .version(b"1")
+                .start(NEW_YEAR.saturating_sub(n * HOUR))
+                .digest(digest.as_bytes())
+                .subject(b"a person")
         })
         .collect();
     for name in &names {
@@ -34,7 +35,7 @@ fn enforced() -> (Machine, Engine, Vec<String>) {
     }
     engine.register(&registrations, Durability::Synced).unwrap();
     for hour in 0..731 {
-        machine.clock.set(NEW_YEAR_MS + hour * HOUR_MS);
+        machine.clock.set(NEW_YEAR.saturating_add(hour * HOUR));
         engine.enforce(&*machine.store).unwrap();
     }
     assert!(machine.store.is_empty());
@@ -100,12 +101,11 @@ fn every_published_checkpoint_is_a_prefix_of_the_next() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let mut seen = Vec::new();
-    for n in 0_i64..20 {
+    for n in 0..20 {
         let name = format!("{n}");
-        let registration =
-            Registration { start_ms: Some(NEW_YEAR_MS), ..Registration::new("upload-3h", name.as_bytes()) };
+        let registration = Registration::new("upload-3h", name.as_bytes()).start(NEW_YEAR);
         engine.register(&[registration], Durability::Synced).unwrap();
-        machine.clock.set(NEW_YEAR_MS + (3 + n) * HOUR_MS);
+        machine.clock.set(NEW_YEAR.saturating_add((3 + n) * HOUR));
         engine.enforce(&*machine.store).unwrap();
         let note = Note::parse(&machine.files.all()["log/checkpoint"]).unwrap();
         seen.push(sexton_proof::checkpoint::Checkpoint::parse(note.text()).unwrap());
@@ -145,7 +145,7 @@ fn published_files_hold_no_names_and_no_hashes_of_names() {
         }
         assert!(!found(&blake3::derive_key("sexton v1 commitment", name)[..8]));
     }
-    assert!(!found(b"somebody"));
+    assert!(!found(b"a person"));
 }
 
 #[test]

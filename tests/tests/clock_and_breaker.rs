@@ -1,17 +1,19 @@
 //! Clock guard and breaker. A wrong clock or a wrong class stops deleting and raises an alarm. Deleting resumes once
 //! the cause is gone or an operator says so.
 
-use sexton::kv::ColumnFamily;
-use sexton::{
-    Action, AlarmCause, BreakerLimits, ClassSet, ClockState, Durability, EngineState, ErrorKind,
-    Registration, Selector,
-};
+use sexton::decision::{AlarmCause, AlarmId};
+use sexton::limits::BreakerLimits;
+use sexton::report::{Action, ClockState, EngineState};
+use sexton::testing::kv::ColumnFamily;
+use sexton::{Attribution, ClassSet, Durability, ErrorKind, Registration, Selector};
 use sexton_proof::leaf::{EventKind, Leaf};
 use sexton_proof::record::Reason;
-use sexton_tests::simulation::{DAY_MS, MINUTE_MS, Simulation, subject};
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_proof::time::Timestamp;
+use sexton_tests::simulation::{Simulation, subject};
+use sexton_tests::{DAY, HOUR, MINUTE, Machine, NEW_YEAR};
+use std::time::Duration;
 
-const YEAR_MS: i64 = 365 * DAY_MS;
+const YEAR: Duration = Duration::from_hours(365 * 24);
 const CLASSES: &str = "[class.upload]\nwithin = \"3h\"\n[class.long]\nwithin = \"30d\"\n";
 
 fn simulation() -> Simulation {
@@ -37,7 +39,8 @@ fn is_paused(sim: &Simulation) -> bool {
 /// Resumes after the only alarm.
 fn resume(sim: &Simulation) {
     let alarm = sim.engine().status().unwrap().alarms.remove(0);
-    sim.engine().resume(&alarm.id, "looked at the time server", "operator").unwrap();
+    let attribution = Attribution::new("operator", "looked at the time server");
+    sim.engine().resume(alarm.id, attribution).unwrap();
 }
 
 /// Returns the alarms and resumptions in the log, in order.
@@ -46,17 +49,17 @@ fn logged(sim: &Simulation) -> Vec<EventKind> {
     let leaves = image[&ColumnFamily::Log].values().filter_map(|entry| Leaf::parse(entry).ok());
     let mut events: Vec<_> = leaves
         .filter_map(|leaf| match leaf {
-            Leaf::Event(event) => Some((event.logged_ms, event.kind == EventKind::Resume, event.kind)),
+            Leaf::Event(event) => Some((event.logged, event.kind == EventKind::Resume, event.kind)),
             _ => None,
         })
         .collect();
-    events.sort_by_key(|(logged_ms, is_resume, _)| (*logged_ms, *is_resume));
+    events.sort_by_key(|(logged, is_resume, _)| (*logged, *is_resume));
     events.into_iter().map(|(.., kind)| kind).collect()
 }
 
 /// Returns the planned actions on all objects that fall due by an instant.
-fn planned(sim: &Simulation, until_ms: i64) -> Vec<Action> {
-    sim.engine().plan(until_ms).unwrap().map(|planned| planned.unwrap().action).collect()
+fn planned(sim: &Simulation, until: Timestamp) -> Vec<Action> {
+    sim.engine().plan(until).unwrap().map(|planned| planned.unwrap().action).collect()
 }
 
 #[test]
@@ -64,21 +67,22 @@ fn floor_holds_for_both_times_of_a_clock_in_doubt() {
     let kept = "[class.kept]\nkeep = \"1h\"\nwithin = \"3h\"\n[class.upload]\nwithin = \"3h\"\n";
     let sim = Simulation::new(kept);
     let engine = sim.engine();
-    engine.now_ms();
-    sim.machine.clock.step(2 * HOUR_MS);
-    let trusted_ms = engine.now_ms();
-    let wall_ms = trusted_ms + 2 * HOUR_MS;
+    engine.now();
+    sim.machine.clock.step_forward(2 * HOUR);
+    let trusted = engine.now();
+    let wall = trusted.saturating_add(2 * HOUR);
     let both = [Registration::new("kept", b"kept"), Registration::new("upload", b"upload")];
     let ids = engine.register(&both, Durability::Synced).unwrap();
     engine.next_batch().unwrap();
     resume(&sim);
-    assert_eq!(engine.now_ms(), wall_ms, "the wall clock was right");
-    let of =
-        |id| engine.plan(i64::MAX).unwrap().map(Result::unwrap).find(|planned| planned.id == id).unwrap();
-    assert_eq!(of(ids[0].id).floor_ms, wall_ms + HOUR_MS, "an hour from its true arrival");
+    assert_eq!(engine.now(), wall, "the wall clock was right");
+    let of = |id| {
+        engine.plan(Timestamp::MAX).unwrap().map(Result::unwrap).find(|planned| planned.id == id).unwrap()
+    };
+    assert_eq!(of(ids[0].id).floor, Some(wall.saturating_add(HOUR)), "an hour from its true arrival");
     assert_eq!(
-        of(ids[1].id).ceiling_ms,
-        trusted_ms + 3 * HOUR_MS,
+        of(ids[1].id).ceiling,
+        Some(trusted.saturating_add(3 * HOUR)),
         "without a floor the earlier time is the safe one"
     );
 }
@@ -88,15 +92,15 @@ fn clock_a_year_ahead_stops_deleting_but_not_registering() {
     let sim = simulation();
     sim.put("upload", "a");
     sim.put("long", "b");
-    sim.machine.clock.step(YEAR_MS);
+    sim.machine.clock.step_forward(YEAR);
     sim.enforce();
     sim.put("upload", "c");
-    sim.pass(4 * HOUR_MS);
+    sim.pass(4 * HOUR);
     assert_eq!(sim.machine.store.len(), 3);
     assert!(is_paused(&sim));
     assert_eq!(causes(&sim), [AlarmCause::Clock]);
-    assert_eq!(sim.now_ms(), NEW_YEAR_MS + 4 * HOUR_MS, "the jump of a year is not trusted");
-    assert_eq!(planned(&sim, sim.now_ms()), vec![Action::Stopped(AlarmCause::Clock); 2]);
+    assert_eq!(sim.now(), NEW_YEAR.saturating_add(4 * HOUR), "the jump of a year is not trusted");
+    assert_eq!(planned(&sim, sim.now()), vec![Action::Stopped(AlarmCause::Clock); 2]);
     assert_eq!(logged(&sim), [EventKind::Alarm]);
     sim.assert_sound();
 }
@@ -105,12 +109,12 @@ fn clock_a_year_ahead_stops_deleting_but_not_registering() {
 fn undone_clock_step_resumes_and_is_logged() {
     let sim = simulation();
     let id = sim.put("upload", "a");
-    sim.machine.clock.step(YEAR_MS);
-    sim.pass(2 * HOUR_MS);
-    sim.machine.clock.step(-YEAR_MS);
+    sim.machine.clock.step_forward(YEAR);
+    sim.pass(2 * HOUR);
+    sim.machine.clock.step_back(YEAR);
     sim.enforce();
     assert!(!is_paused(&sim) && sim.has("a"));
-    sim.pass(HOUR_MS);
+    sim.pass(HOUR);
     assert_eq!(sim.receipt(id, "a").2, Reason::Due);
     assert_eq!(logged(&sim), [EventKind::Alarm, EventKind::Resume]);
     sim.assert_sound();
@@ -121,12 +125,12 @@ fn undone_clock_step_resumes_and_is_logged() {
 fn clock_alarm_survives_reopening() {
     let mut sim = simulation();
     sim.put("long", "a");
-    sim.pass(HOUR_MS);
-    sim.machine.clock.step(YEAR_MS);
+    sim.pass(HOUR);
+    sim.machine.clock.step_forward(YEAR);
     sim.enforce();
     for _ in 0..3 {
         sim.lose_power();
-        sim.pass(MINUTE_MS);
+        sim.pass(MINUTE);
         assert!(is_paused(&sim) && sim.has("a"));
         assert_eq!(causes(&sim), [AlarmCause::Clock]);
     }
@@ -142,17 +146,18 @@ fn clock_alarm_survives_reopening() {
 fn resume_needs_an_alarm_and_a_reason_and_is_committed() {
     let mut sim = simulation();
     sim.put("upload", "a");
-    sim.machine.clock.step(YEAR_MS);
+    sim.machine.clock.step_forward(YEAR);
     sim.enforce();
     let alarm = sim.engine().status().unwrap().alarms.remove(0);
     for (reason, author, word) in
         [("", "operator", "reason"), (" ", "operator", "reason"), ("r", "", "author")]
     {
-        let error = sim.engine().resume(&alarm.id, reason, author).unwrap_err();
+        let error = sim.engine().resume(alarm.id, Attribution::new(author, reason)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains(word), "{error}");
     }
-    let error = sim.engine().resume(&[7; 16], "r", "a").unwrap_err();
+    let unknown = AlarmId::from_bytes([7; 16]);
+    let error = sim.engine().resume(unknown, Attribution::new("a", "r")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(is_paused(&sim) && sim.has("a"));
 
@@ -181,18 +186,18 @@ fn resume_needs_an_alarm_and_a_reason_and_is_committed() {
 fn clock_a_day_back_revives_nothing_and_deletes_nothing_early() {
     let sim = simulation();
     sim.put("upload", "due");
-    sim.machine.clock.advance(3 * HOUR_MS);
+    sim.machine.clock.advance(3 * HOUR);
     sim.put("upload", "fresh");
-    sim.machine.clock.step(-DAY_MS);
+    sim.machine.clock.step_back(DAY);
     sim.enforce();
     assert!(!sim.has("due"), "retention expired");
     let status = sim.engine().status().unwrap();
-    assert_eq!(status.clock, ClockState::Behind { by_ms: DAY_MS });
+    assert_eq!(status.clock, ClockState::Behind { by: DAY });
     let needs = sim.engine().needs(&status).unwrap();
     assert!(needs.iter().any(|need| need.starts_with("the clock is behind by 86400000 ms")), "{needs:?}");
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     assert!(sim.has("fresh"), "trusted time waits until the clock has caught up");
-    sim.pass(3 * HOUR_MS);
+    sim.pass(3 * HOUR);
     assert!(!sim.has("fresh"));
     assert_eq!((causes(&sim), logged(&sim)), (vec![], vec![]));
     assert_eq!(sim.class("upload").ended.early, 0);
@@ -204,12 +209,16 @@ fn slow_drift_and_suspension_raise_no_alarm() {
     let sim = simulation();
     for day in 0..100 {
         sim.put("upload", &day.to_string());
-        sim.machine.clock.advance(DAY_MS);
-        sim.machine.clock.step(if day % 10 < 9 { 40_000 } else { -360_000 });
+        sim.machine.clock.advance(DAY);
+        if day % 10 < 9 {
+            sim.machine.clock.step_forward(Duration::from_secs(40));
+        } else {
+            sim.machine.clock.step_back(Duration::from_secs(360));
+        }
         sim.enforce();
     }
     sim.put("long", "a");
-    sim.machine.clock.advance(90 * DAY_MS); // suspended: both clocks move
+    sim.machine.clock.advance(90 * DAY); // suspended: both clocks move
     sim.enforce();
     assert!(sim.machine.store.is_empty());
     assert_eq!((causes(&sim), logged(&sim)), (vec![], vec![]));
@@ -217,13 +226,13 @@ fn slow_drift_and_suspension_raise_no_alarm() {
 }
 
 /// Returns a host whose machine was off for this long.
-fn off_for(ms: i64, synchronised: bool) -> Simulation {
+fn off_for(span: Duration, synchronised: bool) -> Simulation {
     let mut sim = simulation();
     sim.put("upload", "a");
     sim.put("long", "b");
-    sim.pass(HOUR_MS);
+    sim.pass(HOUR);
     sim.close();
-    sim.machine.clock.advance(ms);
+    sim.machine.clock.advance(span);
     sim.machine.clock.set_synchronised(synchronised);
     sim.reopen();
     sim.enforce();
@@ -232,7 +241,7 @@ fn off_for(ms: i64, synchronised: bool) -> Simulation {
 
 #[test]
 fn synchronised_clock_is_trusted_after_three_days_off() {
-    let sim = off_for(3 * DAY_MS, true);
+    let sim = off_for(3 * DAY, true);
     assert!(!is_paused(&sim) && !sim.has("a") && sim.has("b"));
     assert_eq!(logged(&sim), []);
     sim.assert_sound();
@@ -240,8 +249,8 @@ fn synchronised_clock_is_trusted_after_three_days_off() {
 
 #[test]
 fn any_clock_is_trusted_after_half_an_hour_off() {
-    let sim = off_for(HOUR_MS / 2, false);
-    sim.pass(3 * HOUR_MS);
+    let sim = off_for(HOUR / 2, false);
+    sim.pass(3 * HOUR);
     assert!(!is_paused(&sim) && !sim.has("a"));
     assert_eq!(logged(&sim), []);
 }
@@ -249,25 +258,25 @@ fn any_clock_is_trusted_after_half_an_hour_off() {
 /// Deleting resumes without a person once the clock is NTP-synchronised.
 #[test]
 fn unsynchronised_clock_after_three_days_off_raises_an_alarm() {
-    let mut sim = off_for(3 * DAY_MS, false);
+    let mut sim = off_for(3 * DAY, false);
     assert!(is_paused(&sim) && sim.has("a"));
     assert_eq!(causes(&sim), [AlarmCause::TimeOff]);
     sim.reopen();
-    sim.pass(HOUR_MS);
+    sim.pass(HOUR);
     assert!(is_paused(&sim) && sim.has("a"));
     sim.put("upload", "c"); // registering continues
 
     sim.machine.clock.set_synchronised(true);
     sim.enforce();
     assert!(!is_paused(&sim) && !sim.has("a") && sim.has("b"));
-    assert_eq!(sim.now_ms(), NEW_YEAR_MS + 3 * DAY_MS + 2 * HOUR_MS);
+    assert_eq!(sim.now(), NEW_YEAR.saturating_add(3 * DAY + 2 * HOUR));
     assert_eq!(logged(&sim), [EventKind::Alarm, EventKind::Resume]);
     sim.assert_sound();
 }
 
 #[test]
 fn operator_can_accept_the_clock_after_three_days_off() {
-    let mut sim = off_for(3 * DAY_MS, false);
+    let mut sim = off_for(3 * DAY, false);
     resume(&sim);
     sim.lose_power();
     sim.enforce();
@@ -276,9 +285,9 @@ fn operator_can_accept_the_clock_after_three_days_off() {
 }
 
 /// Stores and registers many objects at once.
-fn put_many(sim: &Simulation, class: &str, count: u32, prefix: &str, start_ms: i64) {
+fn put_many(sim: &Simulation, class: &str, count: u32, prefix: &str, start: Timestamp) {
     for n in 0..count {
-        sim.put_of(class, &format!("{prefix}/{n}"), prefix, Some(start_ms));
+        sim.put_of(class, &format!("{prefix}/{n}"), prefix, Some(start));
     }
 }
 
@@ -289,8 +298,8 @@ fn tripped(class: &str) -> Vec<AlarmCause> {
 #[test]
 fn bulk_import_forecast_a_slot_ahead_trips_no_breaker() {
     let sim = nervous_site();
-    put_many(&sim, "upload", 2_000, "import", NEW_YEAR_MS);
-    sim.pass(3 * HOUR_MS);
+    put_many(&sim, "upload", 2_000, "import", NEW_YEAR);
+    sim.pass(3 * HOUR);
     assert!(sim.machine.store.is_empty());
     assert_eq!(causes(&sim), []);
     sim.assert_sound();
@@ -299,12 +308,12 @@ fn bulk_import_forecast_a_slot_ahead_trips_no_breaker() {
 #[test]
 fn import_with_starts_of_last_year_trips_before_any_deletion() {
     let sim = nervous_site();
-    put_many(&sim, "upload", 50, "import", NEW_YEAR_MS - YEAR_MS);
-    sim.pass(DAY_MS);
+    put_many(&sim, "upload", 50, "import", NEW_YEAR.saturating_sub(YEAR));
+    sim.pass(DAY);
     assert_eq!(sim.machine.store.len(), 50);
     assert_eq!(causes(&sim), tripped("upload"));
     assert!(!is_paused(&sim), "other classes go on");
-    assert_eq!(planned(&sim, sim.now_ms()), vec![Action::Stopped(tripped("upload").remove(0)); 50]);
+    assert_eq!(planned(&sim, sim.now()), vec![Action::Stopped(tripped("upload").remove(0)); 50]);
     sim.assert_sound();
 }
 
@@ -312,14 +321,14 @@ fn import_with_starts_of_last_year_trips_before_any_deletion() {
 fn wrong_class_file_trips_but_forecast_objects_still_go() {
     for reopen in [false, true] {
         let mut sim = nervous_site();
-        put_many(&sim, "long", 200, "old", NEW_YEAR_MS);
-        sim.pass(DAY_MS);
+        put_many(&sim, "long", 200, "old", NEW_YEAR);
+        sim.pass(DAY);
         // The class file says hours where it should say days.
         let wrong = ClassSet::from_toml("[class.long]\nwithin = \"3h\"\n").unwrap();
         sim.engine().define_classes(&wrong).unwrap();
         sim.machine.options.classes =
             wrong.and(ClassSet::from_toml("[class.upload]\nwithin = \"3h\"").unwrap());
-        sim.engine().apply_class("long", "shorter now", "operator").unwrap();
+        sim.engine().apply_class("long", Attribution::new("operator", "shorter now")).unwrap();
         if reopen {
             sim.lose_power();
         }
@@ -327,11 +336,11 @@ fn wrong_class_file_trips_but_forecast_objects_still_go() {
         assert_eq!((sim.machine.store.len(), causes(&sim)), (200, tripped("long")));
 
         // New objects of the class fall due as forecast, so they go on time, also after a restart.
-        put_many(&sim, "long", 30, "new", sim.now_ms());
+        put_many(&sim, "long", 30, "new", sim.now());
         if reopen {
             sim.lose_power();
         }
-        sim.pass(3 * HOUR_MS);
+        sim.pass(3 * HOUR);
         assert_eq!((sim.machine.store.len(), causes(&sim)), (200, tripped("long")));
         assert!(sim.has("old/0") && !sim.has("new/0"));
 
@@ -347,18 +356,18 @@ fn wrong_class_file_trips_but_forecast_objects_still_go() {
 #[test]
 fn class_file_fixed_after_a_trip_loses_nothing() {
     let sim = nervous_site();
-    put_many(&sim, "long", 200, "old", NEW_YEAR_MS);
-    sim.pass(DAY_MS);
+    put_many(&sim, "long", 200, "old", NEW_YEAR);
+    sim.pass(DAY);
     sim.engine().define_classes(&ClassSet::from_toml("[class.long]\nwithin = \"3h\"\n").unwrap()).unwrap();
-    sim.engine().apply_class("long", "shorter now", "operator").unwrap();
+    sim.engine().apply_class("long", Attribution::new("operator", "shorter now")).unwrap();
     sim.enforce();
     sim.engine().define_classes(&ClassSet::from_toml("[class.long]\nwithin = \"30d\"\n").unwrap()).unwrap();
-    sim.engine().apply_class("long", "it was a mistake", "operator").unwrap();
+    sim.engine().apply_class("long", Attribution::new("operator", "it was a mistake")).unwrap();
     sim.enforce();
     resume(&sim);
-    sim.pass(28 * DAY_MS);
+    sim.pass(28 * DAY);
     assert_eq!(sim.machine.store.len(), 200);
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     assert!(sim.machine.store.is_empty());
     assert_eq!((sim.class("long").ended.late, sim.class("long").ended.early), (0, 0));
     sim.assert_sound();
@@ -367,15 +376,15 @@ fn class_file_fixed_after_a_trip_loses_nothing() {
 #[test]
 fn erasure_trips_the_breaker_only_if_it_matches_many() {
     let sim = nervous_site();
-    put_many(&sim, "long", 200, "crowd", NEW_YEAR_MS);
-    put_many(&sim, "long", 10, "anna", NEW_YEAR_MS);
-    sim.pass(DAY_MS);
+    put_many(&sim, "long", 200, "crowd", NEW_YEAR);
+    put_many(&sim, "long", 10, "anna", NEW_YEAR);
+    sim.pass(DAY);
     sim.erase(subject("anna"));
     sim.enforce();
     assert!(!sim.has("anna/0"));
     assert_eq!(causes(&sim), []);
 
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     sim.erase(subject("crowd"));
     sim.enforce();
     assert_eq!((sim.machine.store.len(), causes(&sim)), (200, tripped("long")));
@@ -388,12 +397,14 @@ fn erasure_trips_the_breaker_only_if_it_matches_many() {
 #[test]
 fn closing_down_gives_a_slot_of_notice_and_trips_nothing() {
     let sim = nervous_site();
-    put_many(&sim, "long", 200, "crowd", NEW_YEAR_MS);
-    sim.pass(DAY_MS);
-    sim.engine().close_down(Selector::Class("long".into()), "no longer offered", "board").unwrap();
-    sim.pass(HOUR_MS / 2);
+    put_many(&sim, "long", 200, "crowd", NEW_YEAR);
+    sim.pass(DAY);
+    sim.engine()
+        .close_down(Selector::Class("long".into()), Attribution::new("board", "no longer offered"))
+        .unwrap();
+    sim.pass(HOUR / 2);
     assert_eq!(sim.machine.store.len(), 200);
-    sim.pass(HOUR_MS);
+    sim.pass(HOUR);
     assert!(sim.machine.store.is_empty());
     assert_eq!(causes(&sim), []);
     sim.assert_sound();
@@ -402,13 +413,13 @@ fn closing_down_gives_a_slot_of_notice_and_trips_nothing() {
 #[test]
 fn registering_continues_while_the_class_is_stopped() {
     let sim = nervous_site();
-    put_many(&sim, "upload", 50, "import", NEW_YEAR_MS - YEAR_MS);
+    put_many(&sim, "upload", 50, "import", NEW_YEAR.saturating_sub(YEAR));
     sim.enforce();
     assert_eq!(causes(&sim), tripped("upload"));
     let registration = Registration::new("upload", b"fresh");
     sim.engine().register(&[registration], Durability::Synced).unwrap();
     sim.put("long", "other");
-    sim.pass(30 * DAY_MS);
+    sim.pass(30 * DAY);
     assert!(!sim.has("other"));
     assert_eq!(sim.class("upload").live, 50);
     sim.assert_sound();

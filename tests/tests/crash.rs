@@ -365,8 +365,7 @@ fn killed_engine_ends_every_file_with_one_tombstone() {
 
 /// Checks the engine's own view: the full check, its counts, and receipts that open with the acknowledged keys.
 fn check_with_the_engine(places: &Places, ends: &Ends, book: &Book, log: &Log) {
-    let mut options = Options::new(ORIGIN);
-    options.classes = sexton::ClassSet::empty();
+    let options = Options::new(ORIGIN).classes(sexton::ClassSet::empty());
     let engine = Engine::open(&places.data, &options).unwrap();
     assert_eq!(Engine::open(&places.data, &options).err().map(|e| e.kind()), Some(ErrorKind::Busy));
     let report = engine.check().unwrap();

@@ -1,17 +1,18 @@
 //! Lookup by key after crashes. The key index has its latest entries in a memtable and the others in durable runs. If a
 //! lookup missed a live key, an overwritten object would go at the time of its predecessor.
 
-use sexton::fault::InjectedOutcome;
-use sexton::kv::{ColumnFamily, Kv, Order};
+use sexton::testing::fault::InjectedOutcome;
+use sexton::testing::kv::{ColumnFamily, Kv, Order};
 use sexton::{Change, ClassSet, Durability, Engine, Previous, Registration, RegistrationId, Which};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
 use sexton_tests::host::Rng;
-use sexton_tests::{HOUR_MS, Machine};
+use sexton_tests::{HOUR, Machine};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 const KEYS: u64 = 24;
 const STEPS: u64 = 400;
@@ -72,7 +73,7 @@ impl Life {
         for name in &names {
             self.machine.store.put(name, &version);
         }
-        let registration = |name| Registration { version: &version, ..Registration::new(class, name) };
+        let registration = |name| Registration::new(class, name).version(&version);
         let registrations: Vec<Registration<'_>> = names.iter().map(|name| registration(name)).collect();
         let answers = self.engine().register(&registrations, durability).unwrap();
         for (key, answer) in keys.iter().zip(answers) {
@@ -127,7 +128,7 @@ impl Life {
     }
 
     fn enforce(&mut self) {
-        self.machine.clock.advance(70_000);
+        self.machine.clock.advance(Duration::from_secs(70));
         self.engine().enforce(&*self.machine.store).unwrap();
         let gone: Vec<u64> =
             self.live.keys().copied().filter(|key| !self.machine.store.has(&name(*key))).collect();
@@ -249,7 +250,7 @@ fn carried_object_is_found_in_its_later_page() {
     for key in &keys {
         life.machine.store.set_failure_mode(&name(*key), Some(sexton_tests::FailureMode::Fails));
     }
-    life.machine.clock.advance(70_000);
+    life.machine.clock.advance(Duration::from_secs(70));
     life.engine().enforce(&*life.machine.store).unwrap();
     let found = |life: &Life| -> Live {
         keys.iter().map(|key| (*key, life.engine().find(&name(*key)).unwrap().unwrap())).collect()
@@ -263,7 +264,7 @@ fn carried_object_is_found_in_its_later_page() {
     life.live = carried;
     life.register(&keys, "slow", Durability::Synced);
     life.look("registered over what was carried");
-    life.machine.clock.advance(HOUR_MS);
+    life.machine.clock.advance(HOUR);
     assert!(life.engine().check().unwrap().is_sound());
 }
 
@@ -293,13 +294,13 @@ fn key_registered_and_flushed_during_a_lookup_is_found() {
             let (engine, first) = (Arc::clone(&engine), Arc::clone(&first));
             move || {
                 let names: Vec<Vec<u8>> = (0..=others).map(name).collect();
-                let registration = |name| Registration { version: b"1", ..Registration::new("slow", name) };
+                let registration = |name| Registration::new("slow", name).version(b"1");
                 let registrations: Vec<_> = names.iter().map(|name| registration(name)).collect();
                 *first.lock().unwrap() =
                     Some(engine.register(&registrations, Durability::Buffered).unwrap()[0].id);
             }
         }));
-        let again = Registration { version: b"2", ..Registration::new("slow", b"key-0") };
+        let again = Registration::new("slow", b"key-0").version(b"2");
         let second = engine.register(&[again], Durability::Buffered).unwrap().remove(0);
         let first = first.lock().unwrap().unwrap();
         assert_eq!(second.previous, Previous::Replaced(first), "with {others} others");
@@ -319,7 +320,7 @@ fn flush_skips_empty_memtables_and_classes_found_by_id() {
     let engine = machine.open().unwrap();
     for n in 0..20 {
         let name = name(n);
-        let registration = Registration { version: b"1", ..Registration::new("by-id", &name) };
+        let registration = Registration::new("by-id", &name).version(b"1");
         let id = engine.register(&[registration], Durability::Buffered).unwrap()[0].id;
         let released = engine.change(&[Change::Release { of: Which::Id(id) }], Durability::Buffered).unwrap();
         assert!(released[0].is_ok(), "{released:?}");

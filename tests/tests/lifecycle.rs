@@ -5,10 +5,12 @@ use sexton::{ClassSet, Durability, Engine, ErrorKind, Opener, Previous, Registra
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, Verdict};
 use sexton_proof::record::Method;
-use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_proof::time::Timestamp;
+use sexton_tests::{FailureMode, HOUR, Machine, NEW_YEAR};
+use std::time::Duration;
 
-fn upload<'a>(key: &'a [u8], version: &'a [u8], start_ms: i64) -> Registration<'a> {
-    Registration { version, start_ms: Some(start_ms), ..Registration::new("upload-3h", key) }
+fn upload<'a>(key: &'a [u8], version: &'a [u8], start: Timestamp) -> Registration<'a> {
+    Registration::new("upload-3h", key).version(version).start(start)
 }
 
 fn register(engine: &Engine, registration: Registration<'_>) -> RegistrationId {
@@ -31,14 +33,14 @@ fn upload_is_gone_within_three_hours_and_its_receipt_verifies() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"cat.jpg", b"v1");
-    let id = register(&engine, upload(b"cat.jpg", b"v1", NEW_YEAR_MS));
+    let id = register(&engine, upload(b"cat.jpg", b"v1", NEW_YEAR));
     assert_eq!(engine.find(b"cat.jpg").unwrap(), Some(id));
 
-    machine.clock.advance(2 * HOUR_MS);
+    machine.clock.advance(2 * HOUR);
     assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 0);
     assert_eq!(engine.receipt(id, Opener::Key(b"cat.jpg")).unwrap_err().kind(), ErrorKind::NotFound);
 
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 1);
     assert!(machine.store.is_empty());
     let verdict = verdict(&engine, id, b"cat.jpg");
@@ -53,8 +55,8 @@ fn upload_is_gone_within_three_hours_and_its_receipt_verifies() {
 fn missing_object_ends_as_absent() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-    machine.clock.advance(3 * HOUR_MS);
+    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.advance(3 * HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert_eq!(verdict(&engine, id, b"a").compliance(), Compliance::NotADeletion(Method::Absent));
     assert_sound(&engine);
@@ -64,20 +66,21 @@ fn missing_object_ends_as_absent() {
 fn replacement_has_its_own_time() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-    machine.clock.advance(HOUR_MS);
+    let first = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.advance(HOUR);
     machine.store.put(b"a", b"v2");
-    let again = engine.register(&[upload(b"a", b"v2", NEW_YEAR_MS + HOUR_MS)], Durability::Synced).unwrap();
+    let again =
+        engine.register(&[upload(b"a", b"v2", NEW_YEAR.saturating_add(HOUR))], Durability::Synced).unwrap();
     assert_eq!(again[0].previous, Previous::Replaced(first));
     assert_eq!(engine.find(b"a").unwrap(), Some(again[0].id));
 
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR));
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.has(b"a"));
     assert_eq!(verdict(&engine, first, b"a").compliance(), Compliance::NotADeletion(Method::Replaced));
     assert_sound(&engine);
 
-    machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
+    machine.clock.set(NEW_YEAR.saturating_add(4 * HOUR));
     engine.enforce(&*machine.store).unwrap();
     assert!(!machine.store.has(b"a"));
     assert_eq!(verdict(&engine, again[0].id, b"a").compliance(), Compliance::Kept);
@@ -88,12 +91,12 @@ fn replacement_has_its_own_time() {
 fn identical_registration_is_a_no_op() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let registration = upload(b"a", b"v1", NEW_YEAR_MS);
+    let registration = upload(b"a", b"v1", NEW_YEAR);
     let first = register(&engine, registration);
     for again in engine.register(&[registration, registration], Durability::Synced).unwrap() {
         assert_eq!((again.id, again.previous), (first, Previous::Identical));
     }
-    let within = engine.register(&[upload(b"b", b"v1", NEW_YEAR_MS); 2], Durability::Synced).unwrap();
+    let within = engine.register(&[upload(b"b", b"v1", NEW_YEAR); 2], Durability::Synced).unwrap();
     assert_eq!(within[0].id, within[1].id);
     assert_eq!(within[1].previous, Previous::Identical);
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 2);
@@ -104,15 +107,15 @@ fn identical_registration_is_a_no_op() {
 fn overwritten_object_is_kept_and_reported_overdue() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
+    register(&engine, upload(b"a", b"v1", NEW_YEAR));
     machine.store.put(b"a", b"v2");
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     engine.enforce(&*machine.store).unwrap();
-    machine.clock.advance(1);
+    machine.clock.advance(Duration::from_millis(1));
     let status = engine.status().unwrap().classes["upload-3h"];
     assert!(machine.store.has(b"a"));
     assert_eq!((status.live, status.overdue), (1, 1));
-    assert_eq!(status.oldest_overdue_ms, Some(NEW_YEAR_MS + 3 * HOUR_MS));
+    assert_eq!(status.oldest_overdue, Some(NEW_YEAR.saturating_add(3 * HOUR)));
     assert_sound(&engine);
     assert_sound(&machine.open().unwrap());
 }
@@ -125,18 +128,18 @@ fn failed_deletion_is_retried_with_backoff_until_it_ends() {
         let engine = machine.open().unwrap();
         machine.store.put(b"a", b"v1");
         machine.store.set_failure_mode(b"a", Some(mode));
-        let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-        machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+        let id = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+        machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
         let mut asked_at = Vec::new();
         for _ in 0..600 {
             let asked = machine.store.asked();
             engine.enforce(&*machine.store).unwrap();
             if machine.store.asked() > asked {
-                asked_at.push(engine.now_ms());
+                asked_at.push(engine.now());
             }
-            machine.clock.advance(1_000);
+            machine.clock.advance(Duration::from_secs(1));
         }
-        let waits: Vec<i64> = asked_at.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
+        let waits: Vec<u64> = asked_at.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
         assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
         assert_sound(&engine);
@@ -146,11 +149,11 @@ fn failed_deletion_is_retried_with_backoff_until_it_ends() {
         let engine = machine.open().unwrap();
         assert_eq!(engine.status().unwrap().classes["upload-3h"].overdue, 1);
         machine.store.set_failure_mode(b"a", None);
-        machine.clock.advance(512_000);
+        machine.clock.advance(Duration::from_secs(512));
         engine.enforce(&*machine.store).unwrap();
         let verdict = verdict(&engine, id, b"a");
         assert!(
-            matches!(verdict.compliance(), Compliance::Late { by_ms } if by_ms > 0),
+            matches!(verdict.compliance(), Compliance::Late { by } if !by.is_zero()),
             "{:?}",
             verdict.compliance()
         );
@@ -166,21 +169,20 @@ fn key_in_many_classes_and_slots_gets_one_record_each() {
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..2_000).map(|n| format!("object/{n}")).collect();
     let classes = ["upload-3h", "log-73h", "data-30d", "log-6mo"];
-    let registrations: Vec<Registration<'_>> = (0_i64..)
+    let registrations: Vec<Registration<'_>> = (0_u32..)
         .zip(&keys)
         .zip(classes.iter().cycle())
-        .map(|((n, key), class)| Registration {
-            version: b"1",
-            start_ms: Some(NEW_YEAR_MS - n * 1_009),
-            ..Registration::new(class, key.as_bytes())
+        .map(|((n, key), class)| {
+            let start = NEW_YEAR.saturating_sub(n * Duration::from_millis(1_009));
+            Registration::new(class, key.as_bytes()).version(b"1").start(start)
         })
         .collect();
     for key in &keys {
         machine.store.put(key.as_bytes(), b"1");
     }
     let registered = engine.register(&registrations, Durability::Synced).unwrap();
-    while let Some(next_ms) = engine.next_due_ms() {
-        machine.clock.set(next_ms.max(engine.now_ms()));
+    while let Some(next) = engine.next_due() {
+        machine.clock.set(next.max(engine.now()));
         engine.enforce(&*machine.store).unwrap();
     }
     assert!(machine.store.is_empty());
@@ -201,14 +203,14 @@ fn ticket_opens_a_receipt_that_the_operator_cannot() {
         ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"1");
-    let registration = Registration { version: b"1", ..Registration::new("t", b"a") };
+    let registration = Registration::new("t", b"a").version(b"1");
     let registered = engine.register(&[registration], Durability::Synced).unwrap().remove(0);
     let ticket = registered.ticket.unwrap();
     assert_eq!(
         engine.register(&[registration], Durability::Synced).unwrap()[0].ticket.as_ref(),
         Some(&ticket)
     );
-    machine.clock.advance(HOUR_MS);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert_eq!(engine.receipt(registered.id, Opener::Key(b"a")).unwrap_err().kind(), ErrorKind::NotFound);
     let receipt = engine.receipt(registered.id, Opener::Ticket(&ticket)).unwrap();
@@ -223,22 +225,22 @@ fn object_replaced_during_its_batch_ends_as_replaced() {
     for answer in [Answer::Failed("no".into()), Answer::Changed, Answer::Absent, Answer::Deleted] {
         let machine = Machine::new();
         let engine = machine.open().unwrap();
-        let first = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-        machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+        let first = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+        machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
         let mut batch = engine.next_batch().unwrap().unwrap();
         assert_eq!(batch.objects().map(|object| object.id).collect::<Vec<_>>(), [first]);
 
         machine.store.put(b"a", b"v2");
-        let now_ms = engine.now_ms();
-        let second = engine.register(&[upload(b"a", b"v2", now_ms)], Durability::Synced).unwrap().remove(0);
+        let now = engine.now();
+        let second = engine.register(&[upload(b"a", b"v2", now)], Durability::Synced).unwrap().remove(0);
         assert_eq!(second.previous, Previous::TooLate(first));
-        batch.answer(0, answer.clone(), now_ms).unwrap();
+        batch.answer(0, answer.clone(), now).unwrap();
         engine.complete(batch).unwrap();
         assert_sound(&engine);
         assert_eq!(engine.find(b"a").unwrap(), Some(second.id));
 
         // A failed object is carried. It ends as replaced, and the store is not asked again.
-        machine.clock.advance(10_000);
+        machine.clock.advance(Duration::from_secs(10));
         engine.enforce(&*machine.store).unwrap();
         assert_eq!(machine.store.asked(), 0);
         let method = verdict(&engine, first, b"a").method;
@@ -248,7 +250,7 @@ fn object_replaced_during_its_batch_ends_as_replaced() {
             _ => Method::Replaced,
         };
         assert_eq!(method, expected, "{answer:?}");
-        machine.clock.set(now_ms + 3 * HOUR_MS);
+        machine.clock.set(now.saturating_add(3 * HOUR));
         engine.enforce(&*machine.store).unwrap();
         assert!(machine.store.is_empty());
         assert_eq!(verdict(&engine, second.id, b"a").compliance(), Compliance::Kept);
@@ -262,19 +264,19 @@ fn ticket_opens_its_carried_registration_and_no_other() {
     machine.options.classes =
         ClassSet::from_toml("[class.t]\nwithin = \"1h\"\nopenings = \"ticket\"\n").unwrap();
     let engine = machine.open().unwrap();
-    let registration = |key: &'static [u8]| Registration { version: b"1", ..Registration::new("t", key) };
+    let registration = |key: &'static [u8]| Registration::new("t", key).version(b"1");
     let both = engine.register(&[registration(b"a"), registration(b"b")], Durability::Synced).unwrap();
     let ticket = |at: usize| both[at].ticket.as_deref().unwrap();
     for key in [b"a", b"b"] {
         machine.store.put(key, b"1");
         machine.store.set_failure_mode(key, Some(FailureMode::Fails));
     }
-    machine.clock.advance(HOUR_MS - 1_000);
+    machine.clock.advance(HOUR - Duration::from_secs(1));
     engine.enforce(&*machine.store).unwrap();
     for key in [b"a", b"b"] {
         machine.store.set_failure_mode(key, None);
     }
-    machine.clock.advance(1_000);
+    machine.clock.advance(Duration::from_secs(1));
     engine.enforce(&*machine.store).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
     for at in [0, 1] {
@@ -291,8 +293,8 @@ fn dropped_batch_is_handed_out_again() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
-    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     for _ in 0..20 {
         drop(engine.next_batch().unwrap().unwrap());
     }
@@ -306,20 +308,19 @@ fn dropped_batch_is_handed_out_again() {
 fn extreme_instants_and_sizes_do_no_harm() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let big =
-        |key: &'static [u8]| Registration { size_bytes: u64::MAX - 1, ..upload(key, b"1", NEW_YEAR_MS) };
+    let big = |key: &'static [u8]| upload(key, b"1", NEW_YEAR).size(u64::MAX - 1);
     engine.register(&[big(b"a"), big(b"b"), big(b"c")], Durability::Synced).unwrap();
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     while let Some(mut batch) = engine.next_batch().unwrap() {
         let answers = [Answer::Deleted, Answer::Failed("slow".into())].into_iter().cycle();
         for (index, answer) in (0..batch.len()).zip(answers) {
-            batch.answer(index, answer, i64::MAX).unwrap();
+            batch.answer(index, answer, Timestamp::MAX).unwrap();
         }
         engine.complete(batch).unwrap();
     }
-    assert!(engine.next_due_ms().is_none_or(|due_ms| due_ms < engine.now_ms() + HOUR_MS));
+    assert!(engine.next_due().is_none_or(|due| due < engine.now().saturating_add(HOUR)));
     assert_sound(&engine);
-    machine.clock.advance(HOUR_MS);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 0);
 }
@@ -331,16 +332,16 @@ fn failures_spread_over_an_hour_are_carried_to_few_pages() {
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
     let registrations: Vec<Registration<'_>> =
-        keys.iter().map(|key| upload(key.as_bytes(), b"1", NEW_YEAR_MS)).collect();
+        keys.iter().map(|key| upload(key.as_bytes(), b"1", NEW_YEAR)).collect();
     engine.register(&registrations, Durability::Synced).unwrap();
-    machine.clock.set(NEW_YEAR_MS + 4 * HOUR_MS);
+    machine.clock.set(NEW_YEAR.saturating_add(4 * HOUR));
     let mut batch = engine.next_batch().unwrap().unwrap();
-    machine.clock.advance(HOUR_MS);
-    let begin_ms = engine.now_ms() - HOUR_MS;
-    let n = batch.len();
+    machine.clock.advance(HOUR);
+    let begin = engine.now().saturating_sub(HOUR);
+    let n = u32::try_from(batch.len()).unwrap();
     for index in 0..n {
-        let at_ms = begin_ms + i64::try_from(index).unwrap() * HOUR_MS / i64::try_from(n).unwrap();
-        batch.answer(index, Answer::Failed("timed out".into()), at_ms).unwrap();
+        let at = begin.saturating_add(index * HOUR / n);
+        batch.answer(index as usize, Answer::Failed("timed out".into()), at).unwrap();
     }
     engine.complete(batch).unwrap();
     assert_sound(&engine);
@@ -352,12 +353,12 @@ fn object_without_an_answer_counts_as_failed() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
-    register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     let batch = engine.next_batch().unwrap().unwrap();
     engine.complete(batch).unwrap();
     assert_eq!(engine.status().unwrap().classes["upload-3h"].live, 1);
-    machine.clock.advance(1_000);
+    machine.clock.advance(Duration::from_secs(1));
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.is_empty());
     assert_sound(&engine);
@@ -373,17 +374,17 @@ fn batches_in_flight_stay_within_their_limit() {
     let engine = machine.open().unwrap();
     let keys: Vec<String> = (0..64).map(|n| n.to_string()).collect();
     for key in &keys {
-        register(&engine, upload(key.as_bytes(), b"1", NEW_YEAR_MS));
+        register(&engine, upload(key.as_bytes(), b"1", NEW_YEAR));
         machine.store.put(key.as_bytes(), b"1");
     }
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR));
     let out = [engine.next_batch().unwrap().unwrap(), engine.next_batch().unwrap().unwrap()];
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(engine.status().unwrap().batches_in_flight, 2);
     for batch in out {
         engine.complete(batch).unwrap();
     }
-    machine.clock.advance(1_000);
+    machine.clock.advance(Duration::from_secs(1));
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.is_empty());
     assert_sound(&engine);
@@ -395,8 +396,8 @@ fn batch_in_flight_at_a_crash_comes_again() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"v1");
-    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR_MS));
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     let batch = engine.next_batch().unwrap().unwrap();
     let number = batch.number();
     machine.store.remove(b"a"); // the store deleted it, and the process ended before the answer
@@ -404,7 +405,7 @@ fn batch_in_flight_at_a_crash_comes_again() {
     let engine = machine.open().unwrap();
     let mut batch = engine.next_batch().unwrap().unwrap();
     assert_eq!(batch.number(), number);
-    batch.answer(0, Answer::Absent, engine.now_ms()).unwrap();
+    batch.answer(0, Answer::Absent, engine.now()).unwrap();
     engine.complete(batch).unwrap();
     let verdict = verdict(&engine, id, b"a");
     assert_eq!((verdict.compliance(), verdict.method), (Compliance::Kept, Method::AbsentAfterIntent));
@@ -416,27 +417,27 @@ fn registration_between_the_pages_of_a_batch_survives_it() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let keys = |word: &str| (0..40).map(|n| format!("{word}{n}")).collect::<Vec<_>>();
-    let register = |keys: &[String], start_ms: i64| -> Vec<RegistrationId> {
+    let register = |keys: &[String], start: Timestamp| -> Vec<RegistrationId> {
         keys.iter().for_each(|key| machine.store.put(key.as_bytes(), b"v1"));
-        let registrations: Vec<_> = keys.iter().map(|key| upload(key.as_bytes(), b"v1", start_ms)).collect();
+        let registrations: Vec<_> = keys.iter().map(|key| upload(key.as_bytes(), b"v1", start)).collect();
         let registered = engine.register(&registrations, Durability::Synced).unwrap();
         registered.into_iter().map(|registered| registered.id).collect()
     };
     // Two consecutive slots with objects in each shard, so the rows of the batch have no gap.
-    let in_time = NEW_YEAR_MS + 29_000;
+    let in_time = NEW_YEAR.saturating_add(Duration::from_secs(29));
     register(&keys("first"), in_time);
-    let second = register(&keys("second"), in_time + 60_000);
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS);
+    let second = register(&keys("second"), in_time.saturating_add(Duration::from_secs(60)));
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR));
     let mut batch = engine.next_batch().unwrap().unwrap();
     assert_eq!(batch.len(), 80);
 
-    let late = register(&keys("late"), in_time + 60_000);
+    let late = register(&keys("late"), in_time.saturating_add(Duration::from_secs(60)));
     for id in &late {
         let page = second.iter().map(|id| id.page).find(|page| page.shard == id.page.shard).unwrap();
         assert_eq!((id.page.slot, id.page.part), (page.slot, 1));
     }
     assert_eq!(batch.len(), 80);
-    batch.answer_all(&Answer::Deleted, engine.now_ms());
+    batch.answer_all(&Answer::Deleted, engine.now());
     engine.complete(batch).unwrap();
     assert_sound(&engine);
     drop(engine);

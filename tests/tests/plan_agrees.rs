@@ -2,21 +2,23 @@
 
 use crate::model::{CLASSES, Run, Step, histories};
 use proptest::prelude::*;
+use sexton::decision::AlarmCause;
+use sexton::limits::BreakerLimits;
+use sexton::report::{Action, Counts, PlannedObject};
 use sexton::store::Disposition;
-use sexton::{
-    Action, AlarmCause, BreakerLimits, ClassSet, Counts, Durability, Engine, Erasure, Opener, PlannedObject,
-    Registration, Selector,
-};
+use sexton::{Attribution, ClassSet, Durability, Engine, Erasure, Opener, Registration, Selector};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::Method;
+use sexton_proof::time::Timestamp;
 use sexton_tests::Machine;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Returns the plan for now. Asserts that making it changed nothing.
 fn plan(machine: &Machine, engine: &Engine) -> Vec<PlannedObject> {
     let before = (machine.kv.image(), machine.files.all());
-    let plan = engine.plan(engine.now_ms()).unwrap().map(Result::unwrap).collect();
+    let plan = engine.plan(engine.now()).unwrap().map(Result::unwrap).collect();
     assert!(before == (machine.kv.image(), machine.files.all()), "planning changed something");
     plan
 }
@@ -45,9 +47,9 @@ fn sorted(mut asked: Asked) -> Asked {
 fn enforce(run: &mut Run) {
     let plan = plan(&run.machine, run.engine());
     let (asked_before, ended_before) = (run.machine.store.asked_for().len(), ended(run.engine()));
-    let now_ms = run.engine().now_ms();
+    let now = run.engine().now();
     for line in &plan {
-        assert!(line.at_ms <= now_ms, "{line:?} is not due now");
+        assert!(line.at <= now, "{line:?} is not due now");
     }
     run.step(&Step::Enforce);
     let asked = run.machine.store.asked_for().split_off(asked_before);
@@ -65,7 +67,7 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTre
             Action::EndReleased => Method::Released,
             Action::Hold(name) => {
                 assert!(
-                    run.model_hold_covers(name, &line.key, &line.class),
+                    run.model_hold_covers(name.as_str(), &line.key, &line.class),
                     "{name:?} does not cover {line:?}"
                 );
                 continue;
@@ -76,7 +78,7 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTre
         let text = run.engine().receipt(line.id, Opener::Key(&line.key)).unwrap();
         let verdict = receipt::verify(text.as_bytes(), &policy).unwrap();
         assert_eq!((verdict.method, verdict.reason), (method, line.reason), "{line:?}");
-        assert_eq!((verdict.floor_ms, verdict.ceiling_ms), (line.floor_ms, line.ceiling_ms), "{line:?}");
+        assert_eq!((verdict.floor, verdict.ceiling), (line.floor, line.ceiling), "{line:?}");
     }
     for (class, after) in ended(run.engine()) {
         let lines = |is: fn(&Action) -> bool| {
@@ -107,16 +109,20 @@ fn check_stops(engine: &Engine, plan: &[PlannedObject]) {
 /// Step of a history whose objects are often late when they are registered.
 #[derive(Clone, Debug)]
 enum Arrival {
-    Register { class: usize, ago_s: i64 },
-    Advance { s: i64 },
+    Register { class: usize, ago: Duration },
+    Advance { by: Duration },
     Enforce,
     Resume,
 }
 
+fn seconds(below: u64) -> impl Strategy<Value = Duration> {
+    (0..below).prop_map(Duration::from_secs)
+}
+
 fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     let arrival = prop_oneof![
-        6 => (0..CLASSES.len(), 0_i64..60).prop_map(|(class, ago_s)| Arrival::Register { class, ago_s }),
-        2 => (0_i64..20).prop_map(|s| Arrival::Advance { s }),
+        6 => (0..CLASSES.len(), seconds(60)).prop_map(|(class, ago)| Arrival::Register { class, ago }),
+        2 => seconds(20).prop_map(|by| Arrival::Advance { by }),
         3 => Just(Arrival::Enforce),
         1 => Just(Arrival::Resume),
     ];
@@ -161,25 +167,18 @@ fn erasure_does_not_pass_a_tripped_breaker() {
     let engine = machine.open().unwrap();
     for key in [b"\0a", b"\0b", b"\0c"] {
         machine.store.put(key, b"1");
-        let start_ms = Some(engine.now_ms() - 60_000);
+        let start = engine.now().saturating_sub(Duration::from_secs(60));
         let registration = Registration::new(CLASSES[0].name, key);
-        let registration = Registration { version: b"1", start_ms, subject: b"anna", ..registration };
+        let registration = registration.version(b"1").start(start).subject(b"anna");
         engine.register(&[registration], Durability::Synced).unwrap();
     }
     enforce_with_breaker(&machine, &engine);
-    let erasure = Erasure {
-        selector: Selector::Subject(b"anna".into()),
-        received_ms: engine.now_ms(),
-        within: None,
-        calendar: Default::default(),
-        cancellable_ms: 0,
-        reason: "asked for".into(),
-        author: "desk".into(),
-    };
+    let attribution = Attribution::new("desk", "asked for");
+    let erasure = Erasure::new(Selector::Subject(b"anna".into()), engine.now(), attribution);
     engine.erase(erasure).unwrap();
-    machine.clock.advance(5_000);
+    machine.clock.advance(Duration::from_secs(5));
     enforce_with_breaker(&machine, &engine);
-    machine.clock.advance(5_000);
+    machine.clock.advance(Duration::from_secs(5));
     enforce_with_breaker(&machine, &engine);
     assert_eq!(machine.store.len(), 3);
     resume(&engine);
@@ -198,7 +197,7 @@ fn plan_of_a_page_of_several_chunks_shows_each_object_once() {
         let registrations: Vec<Registration<'_>> =
             keys.iter().map(|key| Registration::new("log-73h", key)).collect();
         engine.register(&registrations, Durability::Synced).unwrap();
-        let mut plan = engine.plan(i64::MAX).unwrap();
+        let mut plan = engine.plan(Timestamp::MAX).unwrap();
         let shown: Vec<Vec<u8>> = plan.by_ref().map(|planned| planned.unwrap().key).collect();
         assert_eq!(shown, keys);
         assert!(plan.next().is_none(), "the iterator stays at its end");
@@ -207,7 +206,7 @@ fn plan_of_a_page_of_several_chunks_shows_each_object_once() {
 
 fn resume(engine: &Engine) {
     for alarm in engine.status().unwrap().alarms {
-        engine.resume(&alarm.id, "looked", "ops").unwrap();
+        engine.resume(alarm.id, Attribution::new("ops", "looked")).unwrap();
     }
 }
 
@@ -235,15 +234,15 @@ proptest! {
         let engine = machine.open().unwrap();
         for (number, arrival) in arrivals.iter().enumerate() {
             match *arrival {
-                Arrival::Register { class, ago_s } => {
+                Arrival::Register { class, ago } => {
                     let key = [&[u8::try_from(class).unwrap()][..], &number.to_be_bytes()].concat();
                     machine.store.put(&key, b"1");
-                    let start_ms = Some(engine.now_ms() - ago_s * 1_000);
+                    let start = engine.now().saturating_sub(ago);
                     let registration = Registration::new(CLASSES[class].name, &key);
-                    let registration = Registration { version: b"1", start_ms, ..registration };
+                    let registration = registration.version(b"1").start(start);
                     engine.register(&[registration], Durability::Synced).unwrap();
                 }
-                Arrival::Advance { s } => machine.clock.advance(s * 1_000),
+                Arrival::Advance { by } => machine.clock.advance(by),
                 Arrival::Enforce => enforce_with_breaker(&machine, &engine),
                 Arrival::Resume => resume(&engine),
             }

@@ -1,10 +1,15 @@
 //! Precedence of promises that apply to one object: every pair, in both orders if that makes a difference.
 
-use sexton::{Action, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which};
+use sexton::report::Action;
+use sexton::{
+    Attribution, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which,
+};
 use sexton_proof::receipt::Compliance;
+use sexton_proof::time::Timestamp;
 use sexton_tests::simulation::{Simulation, key};
-use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
+use sexton_tests::{HOUR, NEW_YEAR};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Classes with slots of a second, so that an end at an hour is exact to the second.
 const CLASSES: &str = r#"
@@ -220,7 +225,7 @@ struct Line<'a> {
 }
 
 struct Step<'a> {
-    hour: i64,
+    hour: u32,
     act: &'a str,
     with: Option<&'a str>,
     refused: bool,
@@ -247,14 +252,14 @@ fn step(text: &str) -> Step<'_> {
     Step { hour, act: words.next().unwrap(), with: words.next(), refused }
 }
 
-fn at(hour: i64) -> i64 {
-    NEW_YEAR_MS + hour * HOUR_MS
+fn at(hour: u32) -> Timestamp {
+    NEW_YEAR.saturating_add(hour * HOUR)
 }
 
 /// Registers the object, or registers it again. It is open if its class has an explicit start.
 fn register(sim: &Simulation, class: &str) -> Result<RegistrationId> {
-    let version = sim.now_ms().to_be_bytes();
-    let registration = Registration { version: &version, ..Registration::new(class, b"object") };
+    let version = sim.now().to_be_bytes();
+    let registration = Registration::new(class, b"object").version(&version);
     let id = sim.engine().register(&[registration], Durability::Synced)?[0].id;
     sim.machine.store.put(b"object", &version);
     Ok(id)
@@ -274,7 +279,7 @@ fn act(sim: &Simulation, line: &Line<'_>, step: &Step<'_>) -> Result<Option<Regi
             Ok(None)
         }
         ("lift", None) => {
-            sim.lift("case", 0);
+            sim.lift("case", Duration::ZERO);
             Ok(None)
         }
         ("erase", None) => {
@@ -283,7 +288,7 @@ fn act(sim: &Simulation, line: &Line<'_>, step: &Step<'_>) -> Result<Option<Regi
         }
         ("close", None) => {
             let class = Selector::Class(line.class.into());
-            sim.engine().close_down(class, "no longer offered", "board").map(|_| None)
+            sim.engine().close_down(class, Attribution::new("board", "no longer offered")).map(|_| None)
         }
         ("release", None) => {
             change(Change::Release { of })?;
@@ -291,13 +296,18 @@ fn act(sim: &Simulation, line: &Line<'_>, step: &Step<'_>) -> Result<Option<Regi
             Ok(None)
         }
         ("replace", None) => register(sim, line.class).map(Some),
-        ("start", None) => change(Change::Start { of, start_ms: at(step.hour) }),
-        ("to", class) => change(Change::Reschedule { of, class, start_ms: None }),
+        ("start", None) => change(Change::Start { of, start: at(step.hour) }),
+        ("to", class) => change(Change::Reschedule { of, class, start: None }),
         ("from", Some(hour)) => {
-            change(Change::Reschedule { of, class: None, start_ms: Some(at(hour.parse().unwrap())) })
+            change(Change::Reschedule { of, class: None, start: Some(at(hour.parse().unwrap())) })
         }
         other => panic!("unknown action {other:?}"),
     }
+}
+
+/// Returns a span in hours, rounded to the nearest one.
+fn whole_hours(span: Duration) -> u32 {
+    u32::try_from((span + HOUR / 2).as_secs() / HOUR.as_secs()).unwrap()
 }
 
 /// Returns the fate in the words of the table. Instants are whole hours and may be off by two seconds.
@@ -308,18 +318,17 @@ fn fate(sim: &Simulation, id: RegistrationId) -> String {
     };
     let policy = sexton_proof::policy::Policy::parse(sim.engine().policy()).unwrap();
     let verdict = sexton_proof::receipt::verify(text.as_bytes(), &policy).unwrap();
-    let hours = |ms: i64| {
-        let hours = (ms + HOUR_MS / 2).div_euclid(HOUR_MS);
-        assert!((ms - hours * HOUR_MS).abs() <= 2_000, "{ms} ms is not at an hour");
+    let hours = |span: Duration| {
+        let hours = whole_hours(span);
+        assert!(span.abs_diff(hours * HOUR) <= Duration::from_secs(2), "{span:?} is not at an hour");
         hours
     };
-    let ended = format!("{} {} {}", verdict.method, hours(verdict.time_ms - NEW_YEAR_MS), verdict.reason);
-    let by = |by_ms: u64| hours(i64::try_from(by_ms).unwrap());
+    let ended = format!("{} {} {}", verdict.method, hours(verdict.time.since(NEW_YEAR)), verdict.reason);
     match verdict.compliance() {
         Compliance::Kept | Compliance::NotADeletion(_) => ended,
-        Compliance::AfterHold { by_ms } => format!("{ended} after-hold {}", by(by_ms)),
-        Compliance::Late { by_ms } => format!("{ended} late {}", by(by_ms)),
-        Compliance::Early { by_ms } => format!("{ended} early {}", by(by_ms)),
+        Compliance::AfterHold { by } => format!("{ended} after-hold {}", hours(by)),
+        Compliance::Late { by } => format!("{ended} late {}", hours(by)),
+        Compliance::Early { by } => format!("{ended} early {}", hours(by)),
     }
 }
 
@@ -336,7 +345,7 @@ fn foreseen(sim: &Simulation) -> Vec<String> {
             Action::Hold(_) => "stays",
             other => panic!("{other:?}"),
         };
-        let hour = (planned.at_ms.max(sim.now_ms()) - NEW_YEAR_MS + HOUR_MS / 2).div_euclid(HOUR_MS);
+        let hour = whole_hours(planned.at.max(sim.now()).since(NEW_YEAR));
         let at = if how == "stays" { String::new() } else { format!(" {hour} {}", planned.reason) };
         lines.push(format!("{how}{at}"));
     }
@@ -349,7 +358,7 @@ fn play(line: &Line<'_>) -> Option<String> {
     let first = register(&sim, line.class).unwrap();
     let mut newer = None;
     for step in &line.steps {
-        if at(step.hour) > sim.now_ms() {
+        if at(step.hour) > sim.now() {
             sim.pass_until(at(step.hour));
         }
         match act(&sim, line, step) {

@@ -1,14 +1,15 @@
 //! Publishing of the log: at once, unless more batches follow, and always in the end.
 
-use sexton::fault;
 use sexton::store::Answer;
+use sexton::testing::fault;
 use sexton::{
     Batch, Driver, DriverOptions, Durability, Engine, ErrorKind, Opener, Registration, RegistrationId,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_tests::{HOUR, MINUTE, Machine, NEW_YEAR};
 use std::sync::Arc;
+use std::time::Duration;
 
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -17,13 +18,12 @@ fn due() -> (Machine, Engine, Vec<RegistrationId>) {
     let mut machine = Machine::new();
     machine.options.batch_objects = 1;
     let engine = machine.open().unwrap();
-    let registrations = (0..).zip(KEYS).map(|(slot, key)| Registration {
-        version: b"v",
-        start_ms: Some(NEW_YEAR_MS + slot * 600_000),
-        ..Registration::new("upload-3h", key.as_bytes())
+    let registrations = (0..).zip(KEYS).map(|(slot, key)| {
+        let start = NEW_YEAR.saturating_add(slot * 10 * MINUTE);
+        Registration::new("upload-3h", key.as_bytes()).version(b"v").start(start)
     });
     let ids = engine.register(&registrations.collect::<Vec<_>>(), Durability::Synced).unwrap();
-    machine.clock.advance(4 * HOUR_MS);
+    machine.clock.advance(4 * HOUR);
     (machine, engine, ids.into_iter().map(|registered| registered.id).collect())
 }
 
@@ -39,7 +39,7 @@ fn out(engine: &Engine) -> std::vec::IntoIter<Batch> {
 }
 
 fn try_to_complete(engine: &Engine, mut batch: Batch) -> sexton::Result<u64> {
-    batch.answer(0, Answer::Deleted, engine.now_ms())?;
+    batch.answer(0, Answer::Deleted, engine.now())?;
     engine.complete(batch)
 }
 
@@ -68,9 +68,9 @@ fn object(batch: &Batch, ids: &[RegistrationId]) -> (RegistrationId, &'static st
 
 /// Returns a driver of the engine without threads and with a limit on the batches in flight.
 fn driven(engine: Engine, batches_in_flight: usize) -> Driver {
-    let options = DriverOptions { threads: false, batches_in_flight, ..DriverOptions::default() };
+    let options = DriverOptions::default().threads(false).batches_in_flight(batches_in_flight);
     let driver = Driver::start(Arc::new(engine), options, None).unwrap();
-    driver.run(60_000).unwrap();
+    driver.run(MINUTE).unwrap();
     driver
 }
 
@@ -82,10 +82,10 @@ fn log_is_published_once_a_second_and_with_the_last_batch() {
     assert_eq!(unpublished(&engine), 0, "nothing was published in the last second");
     complete(&engine, out.next());
     assert_eq!(unpublished(&engine), 1);
-    machine.clock.advance(999);
+    machine.clock.advance(Duration::from_millis(999));
     complete(&engine, out.next());
     assert_eq!(unpublished(&engine), 2);
-    machine.clock.advance(1);
+    machine.clock.advance(Duration::from_millis(1));
     complete(&engine, out.next());
     assert_eq!(unpublished(&engine), 0, "a second has passed");
     complete(&engine, out.next());
@@ -139,10 +139,10 @@ fn wall_clock_that_stands_still_does_not_stop_publishing() {
     let (machine, engine, _) = due();
     let mut out = out(&engine);
     complete(&engine, out.next());
-    machine.clock.step(-HOUR_MS);
-    let now_ms = engine.now_ms();
-    machine.clock.advance(1_000);
-    assert_eq!(engine.now_ms(), now_ms, "trusted time waits for the wall clock");
+    machine.clock.step_back(HOUR);
+    let now = engine.now();
+    machine.clock.advance(Duration::from_secs(1));
+    assert_eq!(engine.now(), now, "trusted time waits for the wall clock");
     complete(&engine, out.next());
     assert_eq!(unpublished(&engine), 0, "a second has passed on the monotonic clock");
 }
@@ -166,7 +166,7 @@ fn could_not_publish() -> (Machine, Engine, std::vec::IntoIter<Batch>, (Registra
         let (machine, engine, ids) = due();
         let mut out = out(&engine);
         complete(&engine, out.next());
-        machine.clock.advance(1_000);
+        machine.clock.advance(Duration::from_secs(1));
         machine.faults.arm(nth, fault::InjectedOutcome::Lost);
         let batch = out.next().unwrap();
         let object = object(&batch, &ids);
@@ -193,7 +193,7 @@ fn call_for_a_batch_retries_publishing_once_a_second() {
     let (machine, engine, _out, _) = could_not_publish();
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(unpublished(&engine), 1);
-    machine.clock.advance(1_000);
+    machine.clock.advance(Duration::from_secs(1));
     assert!(engine.next_batch().unwrap().is_none());
     assert_eq!(unpublished(&engine), 0);
 }
@@ -234,7 +234,7 @@ fn driver_at_its_batch_limit_publishes_what_it_left() {
     for _ in 0..2 {
         let handed = driver.next_sub_batch().unwrap().unwrap();
         driver.answer(handed.id(), vec![(0, Answer::Deleted)]).unwrap();
-        driver.run(60_000).unwrap();
+        driver.run(MINUTE).unwrap();
         assert_eq!(driver.engine().status().unwrap().batches_in_flight, 2);
         assert_eq!(unpublished(driver.engine()), 0);
     }
@@ -249,8 +249,8 @@ fn driver_reports_when_it_publishes_again() {
     }
     let driver = driven(engine, DriverOptions::default().batches_in_flight);
     assert_eq!(unpublished(driver.engine()), 1);
-    assert_eq!(driver.next_ms(), Some(driver.engine().now_ms() + 1_000));
-    machine.clock.advance(1_000);
-    driver.run(60_000).unwrap();
+    assert_eq!(driver.next(), Some(driver.engine().now().saturating_add(Duration::from_secs(1))));
+    machine.clock.advance(Duration::from_secs(1));
+    driver.run(MINUTE).unwrap();
     assert_eq!(unpublished(driver.engine()), 0);
 }

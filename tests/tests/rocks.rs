@@ -8,13 +8,12 @@ mod residue;
 mod revived;
 mod worker;
 
-use sexton::files::disk::DiskFiles;
-use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::{
-    ClassSet, Clock, Durability, Engine, Options, OsEntropy, Pool, Registration, Seams, VirtualClock,
-};
+use sexton::testing::files::disk::DiskFiles;
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::testing::{Clock, OsEntropy, Pool, Seams, VirtualClock};
+use sexton::{ClassSet, Durability, Engine, Options, Registration};
 use sexton_tests::host::Rng;
-use sexton_tests::{MapStore, NEW_YEAR_MS, ORIGIN};
+use sexton_tests::{MapStore, NEW_YEAR, ORIGIN};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -35,15 +34,12 @@ impl Bench {
         options.classes = ClassSet::from_toml(classes).unwrap();
         options.shards = Some(2);
         options.memtable_keys = 1_000;
-        options.rocks = RocksOptions {
-            write_buffer_bytes: 256 << 10,
-            file_bytes: 64 << 10,
-            wal_bytes: 4 << 20,
-            ..RocksOptions::default()
-        };
+        options.rocks.write_buffer_bytes = 256 << 10;
+        options.rocks.file_bytes = 64 << 10;
+        options.rocks.wal_bytes = 4 << 20;
         Bench {
             folder: tempfile::tempdir().unwrap(),
-            clock: Arc::new(VirtualClock::new(NEW_YEAR_MS)),
+            clock: Arc::new(VirtualClock::new(NEW_YEAR)),
             store: Arc::default(),
             options,
         }
@@ -65,10 +61,8 @@ impl Bench {
         for key in keys {
             self.store.put(key.as_bytes(), b"1");
         }
-        let registrations: Vec<Registration<'_>> = keys
-            .iter()
-            .map(|key| Registration { version: b"1", ..Registration::new("quick", key.as_bytes()) })
-            .collect();
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new("quick", key.as_bytes()).version(b"1")).collect();
         engine.register(&registrations, Durability::Synced).unwrap();
     }
 }

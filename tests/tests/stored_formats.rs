@@ -2,16 +2,19 @@
 //! when the constants below were recorded. A different constant means that a data folder of an earlier release reads
 //! differently, so it needs a new format version and a way to migrate.
 
-use sexton::kv::ColumnFamily;
+use sexton::decision::{AlarmCause, HoldKind};
+use sexton::limits::BreakerLimits;
 use sexton::store::{Answer, Disposition};
+use sexton::testing::kv::ColumnFamily;
 use sexton::{
-    AlarmCause, Batch, BreakerLimits, Calendar, Change, ClassSet, Durability, Engine, Erasure, HoldKind,
-    NewHold, Opener, Registered, Registration, Selector, Which,
+    Attribution, Batch, Change, ClassSet, Durability, Engine, Erasure, HoldName, NewHold, Opener,
+    RegisterOptions, Registered, Registration, Selector, Which,
 };
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::note::Note;
-use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS, anonymised};
+use sexton_tests::{DAY, FailureMode, HOUR, MINUTE, Machine, NEW_YEAR, anonymised};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "3e969bd05df23a22a18c8b7b414a2643a5aadff02957fec49709af7571eb190e";
@@ -19,9 +22,6 @@ const LOG_ROOT: &str = "3e969bd05df23a22a18c8b7b414a2643a5aadff02957fec49709af75
 const STORED_BYTES: &str = "8b3890a57aa976952e41ab403c9a5c2595348bd50aff515ce4005abde9968ed8";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "281072434e426e555eff8dd90b1b10c4a2cff56445b0ef5a606a381d5b68be60";
-
-const MINUTE_MS: i64 = 60_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A class for each feature that reaches the stored bytes.
 const CLASSES: &str = r#"
@@ -181,7 +181,7 @@ impl History {
 
     /// Stores objects of a class and registers them in one call.
     fn register(&mut self, class: &str, numbers: impl IntoIterator<Item = usize>, version: &str) {
-        let now_ms = self.engine().now_ms();
+        let now = self.engine().now();
         // Number, key and subject of each object.
         let named: Vec<_> =
             numbers.into_iter().map(|n| (n, key(class, n), format!("person {}", n % 5))).collect();
@@ -189,15 +189,16 @@ impl History {
         let registrations: Vec<Registration<'_>> = named
             .iter()
             .zip(&digests)
-            .map(|((n, key, subject), digest)| Registration {
-                version: version.as_bytes(),
+            .map(|((n, key, subject), digest)| {
                 // Some starts are given, before or after the registration, and some are not.
-                start_ms: (n % 4 != 0 && class != "open")
-                    .then(|| now_ms + (i64::try_from(*n).unwrap() - 12) * MINUTE_MS),
-                digest: if n % 2 == 0 { &digest.as_bytes()[..8 + n % 25] } else { &[] },
-                size_bytes: if n % 5 == 0 { sexton::SIZE_UNKNOWN } else { 1_000 + *n as u64 },
-                subject: if n % 7 == 0 { &[] } else { subject.as_bytes() },
-                ..Registration::new(class, key.as_bytes())
+                let first = now.saturating_sub(12 * MINUTE);
+                let start = first.saturating_add(u32::try_from(*n).unwrap() * MINUTE);
+                Registration::new(class, key.as_bytes())
+                    .version(version.as_bytes())
+                    .start((n % 4 != 0 && class != "open").then_some(start))
+                    .digest(if n % 2 == 0 { &digest.as_bytes()[..8 + n % 25] } else { &[] })
+                    .size((n % 5 != 0).then_some(1_000 + *n as u64))
+                    .subject(if n % 7 == 0 { &[] } else { subject.as_bytes() })
             })
             .collect();
         for (_, key, _) in &named {
@@ -212,50 +213,40 @@ impl History {
     }
 
     fn hold(&self, name: &str, selector: Selector, kind: HoldKind) {
-        let hold = NewHold {
-            name: name.into(),
-            selector,
-            kind,
-            reason: "a court asked".into(),
-            author: "counsel".into(),
-            review_ms: NEW_YEAR_MS + 90 * DAY_MS,
-        };
-        self.engine().place_hold(hold).unwrap();
+        let name = HoldName::new(name).unwrap();
+        let attribution = Attribution::new("counsel", "a court asked");
+        let review = NEW_YEAR.saturating_add(90 * DAY);
+        self.engine().place_hold(NewHold::new(name, selector, kind, attribution, review)).unwrap();
     }
 
-    fn lift(&self, name: &str, grace_ms: i64) {
-        self.engine().lift_hold(name, "settled", "counsel", grace_ms).unwrap();
+    fn lift(&self, name: &str, grace: Duration) {
+        let name = HoldName::new(name).unwrap();
+        self.engine().lift_hold(&name, Attribution::new("counsel", "settled"), grace).unwrap();
     }
 
-    fn erase(&self, selector: Selector, within: Option<&str>, cancellable_ms: i64) -> u32 {
-        let erasure = Erasure {
-            selector,
-            received_ms: self.engine().now_ms(),
-            within: within.map(|span| span.parse().unwrap()),
-            calendar: Calendar::default(),
-            cancellable_ms,
-            reason: "asked for".into(),
-            author: "desk".into(),
-        };
+    fn erase(&self, selector: Selector, within: Option<&str>, cancellable: Duration) -> u32 {
+        let attribution = Attribution::new("desk", "asked for");
+        let mut erasure = Erasure::new(selector, self.engine().now(), attribution).cancellable(cancellable);
+        erasure.within = within.map(|span| span.parse().unwrap());
         self.engine().erase(erasure).unwrap().number
     }
 
     /// Lets time pass until an hour, in steps of half an hour, and deletes objects when they fall due.
-    fn pass_until(&self, hours: i64) {
-        let until_ms = NEW_YEAR_MS + hours * HOUR_MS;
+    fn pass_until(&self, hours: u32) {
+        let until = NEW_YEAR.saturating_add(hours * HOUR);
         loop {
             self.engine().enforce(&*self.machine.store).unwrap();
-            let now_ms = self.engine().now_ms();
-            if now_ms >= until_ms {
+            let now = self.engine().now();
+            if now >= until {
                 return;
             }
-            self.machine.clock.set(until_ms.min(now_ms + HOUR_MS / 2));
+            self.machine.clock.set(until.min(now.saturating_add(HOUR / 2)));
         }
     }
 
     /// Completes a batch with each kind of answer that a store can give.
     fn complete(&self, mut batch: Batch) {
-        let at_ms = self.engine().now_ms();
+        let at = self.engine().now();
         let answer = |(n, object): (usize, sexton::Object<'_>)| match n % 6 {
             0 => Answer::Failed("the disk is busy".into()),
             1 => Answer::Refused("another service holds it".into()),
@@ -271,7 +262,7 @@ impl History {
         };
         let answers: Vec<Answer> = batch.objects().enumerate().map(answer).collect();
         for (index, answer) in answers.into_iter().enumerate() {
-            batch.answer(index, answer, at_ms).unwrap();
+            batch.answer(index, answer, at).unwrap();
         }
         self.engine().complete(batch).unwrap();
     }
@@ -283,7 +274,7 @@ fn register_all(history: &mut History) {
         history.register(class, 0..OBJECTS, "1");
     }
     history.snapshot();
-    history.machine.clock.advance(MINUTE_MS);
+    history.machine.clock.advance(MINUTE);
     for class in ["plain", "kept", "faces", "ticketed"] {
         history.register(class, (0..OBJECTS).step_by(6), "2");
         history.register(class, (0..OBJECTS).step_by(12), "2");
@@ -296,17 +287,13 @@ fn register_all(history: &mut History) {
 fn decide(history: &mut History) {
     let (opened, moved) = (key("open", 1), key("plain", 1));
     let (longer, released) = (key("archive", 2), key("plain", 5));
-    let start_ms = history.engine().now_ms();
-    history.change(Change::Start { of: Which::Key(opened.as_bytes()), start_ms });
-    history.change(Change::Reschedule {
-        of: Which::Key(moved.as_bytes()),
-        class: Some("kept"),
-        start_ms: None,
-    });
-    let later_ms = Some(start_ms + HOUR_MS);
-    history.change(Change::Reschedule { of: Which::Key(longer.as_bytes()), class: None, start_ms: later_ms });
+    let start = history.engine().now();
+    history.change(Change::Start { of: Which::Key(opened.as_bytes()), start });
+    history.change(Change::Reschedule { of: Which::Key(moved.as_bytes()), class: Some("kept"), start: None });
+    let later = Some(start.saturating_add(HOUR));
+    history.change(Change::Reschedule { of: Which::Key(longer.as_bytes()), class: None, start: later });
     let of_blind = history.registered.iter().find(|(of, _)| *of == key("blind", 7)).unwrap().1.id;
-    history.change(Change::Reschedule { of: Which::Id(of_blind), class: None, start_ms: later_ms });
+    history.change(Change::Reschedule { of: Which::Id(of_blind), class: None, start: later });
     history.machine.store.remove(released.as_bytes());
     history.change(Change::Release { of: Which::Key(released.as_bytes()) });
 
@@ -314,11 +301,11 @@ fn decide(history: &mut History) {
     history.hold("case prefix", Selector::Prefix(b"room-1/faces/".to_vec()), HoldKind::Event);
     history.hold("case subject", Selector::Subject(b"person 4".to_vec()), HoldKind::Temporary);
     history.hold("case class", Selector::Class("closing".into()), HoldKind::Temporary);
-    history.erase(Selector::Subject(b"person 2".to_vec()), Some("15d"), 0);
-    history.erase(keys("kept", [10, 11]), Some("1mo"), 3 * HOUR_MS);
-    let cancelled = history.erase(keys("archive", [1, 3]), None, 6 * HOUR_MS);
+    history.erase(Selector::Subject(b"person 2".to_vec()), Some("15d"), Duration::ZERO);
+    history.erase(keys("kept", [10, 11]), Some("1mo"), 3 * HOUR);
+    let cancelled = history.erase(keys("archive", [1, 3]), None, 6 * HOUR);
     history.engine().cancel_erasure(cancelled).unwrap();
-    history.erase(Selector::Subject(b"person 3".to_vec()), Some("10wd"), DAY_MS);
+    history.erase(Selector::Subject(b"person 3".to_vec()), Some("10wd"), DAY);
     history.snapshot();
 }
 
@@ -331,7 +318,7 @@ fn define_new_versions(history: &mut History) {
     history.register("plain", OBJECTS..OBJECTS + 6, "1");
     history.snapshot();
     for class in ["plain", "archive"] {
-        history.engine().apply_class(class, "new terms", "board").unwrap();
+        history.engine().apply_class(class, Attribution::new("board", "new terms")).unwrap();
     }
     history.pass_until(1);
     history.snapshot();
@@ -349,13 +336,13 @@ fn enforce_with_failures(history: &mut History) {
     history.pass_until(6);
     history.snapshot();
 
-    history.machine.clock.set(NEW_YEAR_MS + 9 * HOUR_MS);
+    history.machine.clock.set(NEW_YEAR.saturating_add(9 * HOUR));
     let batch = history.engine().next_batch().unwrap().unwrap();
     history.hold("case too late", keys("faces", 0..OBJECTS), HoldKind::Temporary);
     history.snapshot();
     history.complete(batch);
     history.snapshot();
-    history.machine.clock.set(NEW_YEAR_MS + 12 * HOUR_MS);
+    history.machine.clock.set(NEW_YEAR.saturating_add(12 * HOUR));
     let batch = history.engine().next_batch().unwrap().unwrap();
     let (number, attempt) = (batch.number(), batch.attempt());
     drop(batch);
@@ -375,20 +362,21 @@ fn lift_and_close(history: &mut History) {
         history.machine.store.set_failure_mode(key("plain", n).as_bytes(), None);
         history.machine.store.set_failure_mode(key("blind", n).as_bytes(), None);
     }
-    history.lift("case keys", 2 * HOUR_MS);
-    history.lift("case prefix", 0);
-    history.lift("case too late", 0);
-    history.engine().close_down(Selector::Class("closing".into()), "no longer offered", "board").unwrap();
+    history.lift("case keys", 2 * HOUR);
+    history.lift("case prefix", Duration::ZERO);
+    history.lift("case too late", Duration::ZERO);
+    let attribution = Attribution::new("board", "no longer offered");
+    history.engine().close_down(Selector::Class("closing".into()), attribution).unwrap();
     history.snapshot();
     history.pass_until(37);
     history.snapshot();
     let feed = history.engine().feed(0, 1_000).unwrap();
     history.engine().acknowledge_feed(feed[feed.len() / 2].number).unwrap();
-    history.lift("case class", HOUR_MS);
+    history.lift("case class", HOUR);
     history.pass_until(60);
     history.engine().reclaim().unwrap();
     history.snapshot();
-    history.lift("case subject", 0);
+    history.lift("case subject", Duration::ZERO);
     history.pass_until(76);
     history.snapshot();
 }
@@ -398,11 +386,11 @@ fn restore_and_forget(history: &mut History) {
     let names = [key("kept", 0), key("kept", 12), key("archive", 4), key("office", 99)];
     let restored = names.each_ref().map(|key| {
         history.machine.store.put(key.as_bytes(), b"restored");
-        Registration { version: b"restored", ..Registration::new("kept", key.as_bytes()) }
+        Registration::new("kept", key.as_bytes()).version(b"restored")
     });
     let again = history.engine().delete_again(&restored, Durability::Synced).unwrap();
     assert!(again[0].is_some(), "the index remembers what ended");
-    history.engine().register_missing(&restored, Durability::Synced).unwrap();
+    history.engine().register(&restored, RegisterOptions::new().only_missing()).unwrap();
     history.snapshot();
     history.pass_until(78);
     history.engine().forget_request(1).unwrap();
@@ -416,7 +404,7 @@ fn restore_and_forget(history: &mut History) {
         "{:#?}",
         history.engine().check().unwrap().problems
     );
-    history.machine.clock.set(NEW_YEAR_MS + 90 * HOUR_MS);
+    history.machine.clock.set(NEW_YEAR.saturating_add(90 * HOUR));
     let batch = history.engine().next_batch().unwrap().unwrap();
     history.engine().publish().unwrap();
     history.snapshot();
@@ -480,25 +468,23 @@ fn alarm_is_stored_under_the_recorded_keys() {
     history.engine = None;
     history.machine.options.breaker = BreakerLimits { objects: 1, share_percent: 0 };
     history.reopen(false);
-    let start_ms = Some(history.engine().now_ms() - 10 * HOUR_MS);
-    let late: Vec<Registration<'_>> = [b"a", b"b", b"c"]
-        .iter()
-        .map(|key| Registration { start_ms, ..Registration::new("plain", &key[..]) })
-        .collect();
+    let start = history.engine().now().saturating_sub(10 * HOUR);
+    let late: Vec<Registration<'_>> =
+        [b"a", b"b", b"c"].iter().map(|key| Registration::new("plain", &key[..]).start(start)).collect();
     history.engine().register(&late, Durability::Synced).unwrap();
     history.engine().enforce(&*history.machine.store).unwrap();
     let alarm = history.engine().status().unwrap().alarms.remove(0);
     assert_eq!(alarm.cause, AlarmCause::Breaker { class: "plain".into() });
     let stored = format!(
         "{{\"id\":\"{}\",\"cause\":\"breaker\",\"class\":\"plain\",\"raised_ms\":{},\"sentence\":\"",
-        hex::encode(alarm.id),
-        alarm.raised_ms
+        alarm.id,
+        alarm.raised.unix_ms()
     );
     let meta = |history: &History| history.machine.kv.image().remove(&ColumnFamily::Meta).unwrap();
-    let key = [b"alarm/", &alarm.id[..]].concat();
+    let key = [b"alarm/", &alarm.id.to_bytes()[..]].concat();
     assert!(meta(&history)[&key].starts_with(stored.as_bytes()));
 
-    history.engine().resume(&alarm.id, "looked", "ops").unwrap();
+    history.engine().resume(alarm.id, Attribution::new("ops", "looked")).unwrap();
     let resumed = format!("[{stored}");
     let is_resumption = |(key, value): (&Vec<u8>, &Vec<u8>)| {
         // The text follows the 32-byte secret that blinds its commitment in the log.

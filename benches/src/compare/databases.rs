@@ -10,7 +10,7 @@ use crate::reference::redis::{self, Redis};
 use crate::reference::ttl::Ttl;
 use crate::statistics::Target;
 use crate::{CALL, CLASSES, Result, Workload, rate};
-use sexton::Find;
+use sexton::class::Find;
 use sexton_proof::leaf::Openings;
 use std::path::Path;
 

@@ -5,10 +5,11 @@ use crate::comparison::{Comparison, ComparisonResult, FigureOf};
 use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::reference::files::{count, find_delete, key, make_tree};
 use crate::statistics::Target;
-use crate::{CALL, LEAD_MS, NullStore, Ours, REGISTERED_MS, Result, SLOT_MS, WITHIN_MS, in_parallel, rate};
+use crate::{CALL, LEAD, NullStore, Ours, REGISTERED, Result, SLOT, WITHIN, in_parallel, rate};
+use sexton::class::Find;
 use sexton::store::Store;
-use sexton::store::dir::{DirStore, Identified, Identity};
-use sexton::{Durability, Find, Registration};
+use sexton::store::dir::{DirStore, Identity};
+use sexton::{Durability, Registration};
 use sexton_proof::leaf::Openings;
 use std::fs;
 use std::path::Path;
@@ -73,24 +74,27 @@ fn registered(folder: &Path, store: Option<&DirStore>, files: usize) -> Result<O
         let mut identified = Vec::new();
         for number in (call * CALL..files).take(CALL) {
             let key = key(number);
-            let file = match store {
-                Some(store) => store.identify(key.as_bytes(), Identity::Exact)?.ok_or("a file is missing")?,
-                None => Identified { version: vec![7; VERSION_BYTES], size_bytes: 600, modified_ms: 0 },
+            let (version, size) = match store {
+                Some(store) => {
+                    let file = store.identify(key.as_bytes(), Identity::Exact)?.ok_or("a file is missing")?;
+                    (file.version, file.size)
+                }
+                None => (vec![7; VERSION_BYTES], 600),
             };
-            identified.push((key, file));
+            identified.push((key, version, size));
         }
-        let registrations: Vec<_> = identified.iter().map(|(key, file)| registration(key, file)).collect();
+        let registrations: Vec<_> =
+            identified.iter().map(|(key, version, size)| registration(key, version, *size)).collect();
         ours.engine.register(&registrations, Durability::Synced)?;
         Ok(())
     })?;
-    ours.clock.advance_to(REGISTERED_MS + WITHIN_MS);
+    ours.clock.advance_to(REGISTERED.saturating_add(WITHIN));
     Ok(ours)
 }
 
-fn registration<'a>(key: &'a str, file: &'a Identified) -> Registration<'a> {
-    let start_ms = Some(REGISTERED_MS - SLOT_MS + LEAD_MS);
-    let (version, size_bytes) = (&file.version[..], file.size_bytes);
-    Registration { version, size_bytes, start_ms, ..Registration::new("a", key.as_bytes()) }
+fn registration<'a>(key: &'a str, version: &'a [u8], size: u64) -> Registration<'a> {
+    let start = REGISTERED.saturating_sub(SLOT).saturating_add(LEAD);
+    Registration::new("a", key.as_bytes()).version(version).size(size).start(start)
 }
 
 fn enforced(ours: &Ours, store: &dyn Store, files: usize) -> Result<Figures> {

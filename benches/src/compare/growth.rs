@@ -8,12 +8,14 @@ use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::statistics::Target;
 use crate::workload::{call_bytes, registrations};
 use crate::{
-    CALL, CLASSES, LEAD_MS, NullStore, Ours, REGISTERED_MS, Result, SLOT_MS, WITHIN_MS, cpu, in_parallel,
-    rate, timed,
+    CALL, CLASSES, LEAD, NullStore, Ours, REGISTERED, Result, WITHIN, cpu, in_parallel, rate, slot_start,
+    timed,
 };
-use sexton::kv::rocks::RocksOptions;
-use sexton::{Durability, Find, Options};
+use sexton::class::Find;
+use sexton::limits::RocksOptions;
+use sexton::{Durability, Options};
 use sexton_proof::leaf::Openings;
+use sexton_proof::time::Timestamp;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -135,7 +137,7 @@ pub fn grow(folder: &Path, live: usize, more: usize) -> Result<String> {
     let objects = calls.len() * CALL;
     let disk = bytes_below(&folder.join("index"))? as f64 / live as f64;
     let registered = rate(objects, || register(&ours, calls.clone(), 0, Durability::Synced))?;
-    ours.clock.advance_to(now_ms(more));
+    ours.clock.advance_to(now(more));
     let enforced = rate(objects, || ours.enforce_with(&NullStore, objects))?;
     let memory = status_bytes("VmHWM")?;
     Ok(format!("register {registered}\nenforce {enforced}\ndisk {disk}\nmemory {memory}\n"))
@@ -148,7 +150,7 @@ pub fn grow(folder: &Path, live: usize, more: usize) -> Result<String> {
 pub fn reopen(folder: &Path) -> Result<String> {
     let mut opened = None;
     let took = timed(|| {
-        opened = Some(Ours::reopen(folder, now_ms(MORE))?);
+        opened = Some(Ours::reopen(folder, now(MORE))?);
         Ok(())
     })?;
     let memory = status_bytes("RssAnon")?;
@@ -176,19 +178,20 @@ fn wait_until_idle() -> Result<()> {
 }
 
 /// Time at which all of the further objects are due, and none of the live ones.
-fn now_ms(more: usize) -> i64 {
-    let slots = i64::try_from((more / CLASSES).div_ceil(PER_SLOT)).unwrap_or(i64::MAX);
-    REGISTERED_MS + WITHIN_MS + (slots + 1) * SLOT_MS
+fn now(more: usize) -> Timestamp {
+    let slots = (more / CLASSES).div_ceil(PER_SLOT);
+    REGISTERED.saturating_add(WITHIN + slot_start(slots + 1))
 }
 
 /// Registers the objects of `calls`, class by class, with due instants from `slot` on.
 fn register(ours: &Ours, calls: std::ops::Range<usize>, slot: usize, durability: Durability) -> Result<()> {
     in_parallel(calls.len(), |call| {
         let number = calls.start + call;
-        let slot = i64::try_from(slot + call / CLASSES * CALL / PER_SLOT)?;
-        let start_ms = REGISTERED_MS + SLOT_MS + LEAD_MS + slot * SLOT_MS;
+        let slot = slot + call / CLASSES * CALL / PER_SLOT;
+        let start = REGISTERED.saturating_add(slot_start(slot + 1) + LEAD);
         let objects = call_bytes(number as u64);
-        let registrations = registrations(call % CLASSES, &objects, |index| start_ms - index * 7);
+        let start_of = |index| start.saturating_sub(Duration::from_millis(index * 7));
+        let registrations = registrations(call % CLASSES, &objects, start_of);
         ours.engine.register(&registrations, durability)?;
         Ok(())
     })

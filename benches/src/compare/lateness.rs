@@ -9,9 +9,11 @@ use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::statistics::Target;
 use crate::workload::{call_bytes, registrations};
 use crate::{CALL, CLASS_NAMES, CLASSES, NullStore, Result, SHARDS, THREADS, Workload, unlimited_breaker};
+use sexton::class::Find;
 use sexton::store::Store;
-use sexton::{ClassSet, Durability, Engine, Find, Options, WorkerOptions};
+use sexton::{ClassSet, Durability, Engine, Options, WorkerOptions};
 use sexton_proof::leaf::Openings;
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,11 +21,11 @@ use std::thread;
 use std::time::Duration;
 
 /// Width of a slot: the shortest that a class may have, and so the hardest to meet.
-const SLOT_MS: i64 = 1_000;
-const LEAD_MS: i64 = 1_000;
-const WITHIN_MS: i64 = 3_600_000;
-/// Least time between registering the objects that fall due and the first slot, ms.
-const AHEAD_MS: i64 = 2_000;
+const SLOT: Duration = Duration::from_secs(1);
+const LEAD: Duration = Duration::from_secs(1);
+const WITHIN: Duration = Duration::from_hours(1);
+/// Least time between registering the objects that fall due and the first slot.
+const AHEAD: Duration = Duration::from_secs(2);
 /// Number of objects of a sub-batch.
 const SUB_BATCH: usize = 1_000;
 
@@ -90,64 +92,74 @@ fn open(folder: &Path) -> Result<Engine> {
         )
     };
     let classes = ClassSet::from_toml(&CLASS_NAMES.map(class).concat())?;
-    let (breaker, shards) = (unlimited_breaker(), Some(SHARDS));
-    Ok(Engine::open(folder, &Options { classes, breaker, shards, ..Options::new("bench.example/lateness") })?)
+    let options = Options::new("bench.example/lateness").classes(classes);
+    Ok(Engine::open(folder, &options.breaker(unlimited_breaker()).shards(SHARDS))?)
 }
 
 /// Observations of the enforcing threads.
 #[derive(Default)]
 struct Observed {
-    /// Time from the beginning of a slot to the commit, ms, and the number of objects that it applies to.
-    after_ms: Vec<(i64, u64)>,
+    /// Time from the beginning of a slot to the commit, and the number of objects that it applies to.
+    after: Vec<(Duration, u64)>,
     late: u64,
     early: u64,
 }
 
-fn register(engine: &Engine, call: u64, start_ms: impl Fn(i64) -> i64, durability: Durability) -> Result<()> {
+fn register(
+    engine: &Engine,
+    call: u64,
+    start: impl Fn(u64) -> Timestamp,
+    durability: Durability,
+) -> Result<()> {
     let objects = call_bytes(call);
     let class = usize::try_from(call % CLASSES as u64)?;
-    engine.register(&registrations(class, &objects, start_ms), durability)?;
+    engine.register(&registrations(class, &objects, start), durability)?;
     Ok(())
 }
 
-/// Registers objects that fall due during `span_ms`, as `calls` calls evenly spread over it. Returns the time of the
+/// Registers objects that fall due during `span`, as `calls` calls evenly spread over it. Returns the time of the
 /// first slot.
-#[expect(clippy::cast_possible_truncation, reason = "a time in milliseconds")]
-fn register_due(engine: &Engine, calls: u64, register_rate: f64, span_ms: i64) -> Result<i64> {
+fn register_due(engine: &Engine, calls: u64, register_rate: f64, span: Duration) -> Result<Timestamp> {
     // The first slot has to begin after this registration, which is assumed to reach twice the rate of the measurement.
-    let takes_ms = (calls as f64 * CALL as f64 / (register_rate * 2.0) * 1_000.0) as i64;
-    let first_ms = (engine.now_ms() + takes_ms + AHEAD_MS) / SLOT_MS * SLOT_MS;
+    let takes = Duration::try_from_secs_f64(calls as f64 * CALL as f64 / (register_rate * 2.0))?;
+    let first = slot_at(engine.now().saturating_add(takes + AHEAD));
     let start_of_call = |call: u64| {
-        let ahead = i64::try_from(call).unwrap_or(0) * span_ms / i64::try_from(calls).unwrap_or(1).max(1);
-        first_ms + ahead + SLOT_MS + LEAD_MS - WITHIN_MS
+        let ahead = Duration::from_millis(call * whole_ms(span) / calls.max(1));
+        first.saturating_add(ahead + SLOT + LEAD).saturating_sub(WITHIN)
     };
     for call in 0..calls {
         register(engine, call, |_| start_of_call(call), Durability::Buffered)?;
     }
     engine.sync()?;
-    let slipped = engine.now_ms() - first_ms;
-    if slipped > 0 {
-        return Err(format!("registering the due objects ended {slipped} ms after their first slot").into());
+    let slipped = engine.now().since(first);
+    if !slipped.is_zero() {
+        return Err(format!("registering the due objects ended {slipped:?} after their first slot").into());
     }
-    Ok(first_ms)
+    Ok(first)
+}
+
+/// Returns the beginning of the slot of an instant.
+fn slot_at(at: Timestamp) -> Timestamp {
+    let into_slot = at.since(Timestamp::from_unix_ms(0)).as_millis() % SLOT.as_millis();
+    at.saturating_sub(Duration::from_millis(u64::try_from(into_slot).unwrap_or(0)))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of objects")]
 fn measure(folder: &Path, register_rate: f64, due_rate: f64, seconds: u64) -> Result<Figures> {
     let engine = open(folder)?;
     let calls = (due_rate * seconds as f64 / CALL as f64).ceil() as u64;
-    let span_ms = i64::try_from(seconds * 1_000)?;
-    let first_ms = register_due(&engine, calls, register_rate, span_ms)?;
+    let span = Duration::from_secs(seconds);
+    let first = register_due(&engine, calls, register_rate, span)?;
     let (observed, stop) = (Mutex::new(Observed::default()), AtomicBool::new(false));
     let enforced = AtomicU64::new(0);
     let expected = calls * CALL as u64;
     let registered = thread::scope(|scope| -> Result<f64> {
         let enforcing: Vec<_> =
             (0..THREADS).map(|_| scope.spawn(|| enforce(&engine, &observed, &enforced, &stop))).collect();
-        let registered = register_at_rate(&engine, calls, register_rate, first_ms, span_ms);
+        let registered = register_at_rate(&engine, calls, register_rate, first, span);
         // Waits for late objects until 30 slots after the last one.
         while enforced.load(Ordering::SeqCst) < expected
-            && engine.now_ms() < first_ms + span_ms + 30 * SLOT_MS
+            && engine.now() < first.saturating_add(span + 30 * SLOT)
         {
             thread::sleep(Duration::from_millis(20));
         }
@@ -159,43 +171,44 @@ fn measure(folder: &Path, register_rate: f64, due_rate: f64, seconds: u64) -> Re
     })?;
     let mut observed = observed.into_inner().map_err(|_| "an enforcing thread panicked")?;
     let missing = expected.saturating_sub(enforced.into_inner());
-    observed.after_ms.sort_unstable();
+    observed.after.sort_unstable();
     Ok(Figures::from([
         ("late", (observed.late + missing) as f64),
         ("early", observed.early as f64),
-        ("p50", quantile(&observed.after_ms, 0.5)),
-        ("p99.9", quantile(&observed.after_ms, 0.999)),
-        ("slot", SLOT_MS as f64),
+        ("p50", quantile(&observed.after, 0.5)),
+        ("p99.9", quantile(&observed.after, 0.999)),
+        ("slot", ms(SLOT)),
         ("registered", registered),
         ("register fifth", register_rate),
         ("due fifth", due_rate),
     ]))
 }
 
-/// Registers calls from number `next` on at a fixed rate during `span_ms`. Returns the achieved objects per second.
+/// Registers calls from number `next` on at a fixed rate during `span`. Returns the achieved objects per second.
 fn register_at_rate(
     engine: &Engine,
     mut next: u64,
     per_second: f64,
-    first_ms: i64,
-    span_ms: i64,
+    first: Timestamp,
+    span: Duration,
 ) -> Result<f64> {
-    while engine.now_ms() < first_ms {
+    while engine.now() < first {
         thread::sleep(Duration::from_millis(2));
     }
-    let began = engine.now_ms();
+    let began = engine.now();
     let mut calls = 0_u64;
     loop {
-        let passed = engine.now_ms() - began;
-        if passed >= span_ms {
-            return Ok((calls * CALL as u64) as f64 * 1e3 / passed as f64);
+        let passed = engine.now().since(began);
+        if passed >= span {
+            return Ok((calls * CALL as u64) as f64 / passed.as_secs_f64());
         }
-        if (calls * CALL as u64) as f64 > per_second * passed as f64 / 1e3 {
+        if (calls * CALL as u64) as f64 > per_second * passed.as_secs_f64() {
             thread::sleep(Duration::from_millis(1));
             continue;
         }
-        let now_ms = engine.now_ms();
-        register(engine, next, |index| now_ms - index, Durability::Synced)?;
+        let now = engine.now();
+        let start_of = |index| now.saturating_sub(Duration::from_millis(index));
+        register(engine, next, start_of, Durability::Synced)?;
         next += 1;
         calls += 1;
     }
@@ -213,38 +226,42 @@ fn enforce(
             thread::sleep(WorkerOptions::default().idle);
             continue;
         };
-        let handed_ms = engine.now_ms();
-        let slots: Vec<(i64, i64)> = batch
-            .objects()
-            .map(|object| (i64::try_from(object.id.page.slot).unwrap_or(i64::MAX), object.ceiling_ms))
-            .collect();
-        batch.delete_with(SUB_BATCH, |sub_batch| NullStore.delete(sub_batch), || engine.now_ms());
+        let handed = engine.now();
+        let slots: Vec<(Timestamp, Option<Timestamp>)> =
+            batch.objects().map(|object| (object.id.page.slot_start(), object.ceiling)).collect();
+        batch.delete_with(SUB_BATCH, |sub_batch| NullStore.delete(sub_batch), || engine.now());
         engine.complete(batch)?;
-        let done_ms = engine.now_ms();
+        let done = engine.now();
         let mut observed = observed.lock().map_err(|_| "an enforcing thread panicked")?;
         for same in slots.chunk_by(|a, b| a == b) {
             let (slot, ceiling) = same[0];
             let objects = same.len() as u64;
-            observed.after_ms.push((done_ms - slot, objects));
-            observed.late += if done_ms > ceiling { objects } else { 0 };
-            observed.early += if handed_ms < slot { objects } else { 0 };
+            observed.after.push((done.since(slot), objects));
+            observed.late += if ceiling.is_some_and(|ceiling| done > ceiling) { objects } else { 0 };
+            observed.early += if handed < slot { objects } else { 0 };
         }
         enforced.fetch_add(slots.len() as u64, Ordering::SeqCst);
     }
     Ok(())
 }
 
-/// Value that this fraction of the objects does not exceed. `sorted` has values with the number of objects of each.
-fn quantile(sorted: &[(i64, u64)], fraction: f64) -> f64 {
+/// Returns the milliseconds that this fraction of the objects does not exceed. `sorted` has times, each with the number
+/// of objects that it applies to.
+fn quantile(sorted: &[(Duration, u64)], fraction: f64) -> f64 {
     let all: u64 = sorted.iter().map(|(_, objects)| objects).sum();
     let mut below = 0;
     for (value, objects) in sorted {
         below += objects;
         if below as f64 >= fraction * all as f64 {
-            return *value as f64;
+            return ms(*value);
         }
     }
     f64::NAN
+}
+
+/// Returns a duration in milliseconds, as the figures state it.
+fn ms(duration: Duration) -> f64 {
+    whole_ms(duration) as f64
 }
 
 #[cfg(test)]
@@ -253,7 +270,7 @@ mod tests {
 
     #[test]
     fn quantile_counts_objects_not_entries() {
-        let values = [(1, 990), (5, 9), (700, 1)];
+        let values = [(1, 990), (5, 9), (700, 1)].map(|(ms, objects)| (Duration::from_millis(ms), objects));
         assert_eq!([0.5, 0.99, 0.999, 1.0].map(|part| quantile(&values, part)), [1.0, 1.0, 5.0, 700.0]);
         assert!(quantile(&[], 0.5).is_nan());
     }

@@ -8,7 +8,7 @@ use crate::reference::naive::Naive;
 use crate::reference::point_deletes;
 use crate::statistics::Target;
 use crate::{CALL, CLASSES, Ours, Result, Workload, rate};
-use sexton::Find;
+use sexton::class::Find;
 use sexton_proof::leaf::Openings;
 use std::path::Path;
 

@@ -12,7 +12,7 @@ use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::statistics::Target;
 use crate::workload::split_mix;
 use crate::{CALL, CLASSES, Ours, Result, Workload, timed};
-use sexton::Find;
+use sexton::class::Find;
 use sexton_proof::leaf::Openings;
 use std::collections::BTreeSet;
 use std::fs::{self, File};

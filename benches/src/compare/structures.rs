@@ -5,7 +5,7 @@ use crate::comparison::{Comparison, ComparisonResult, FigureOf};
 use crate::contest::{Contestant, Figures, Setup, run_contest};
 use crate::workload::split_mix;
 use crate::{Result, timed};
-use sexton::Wheel;
+use sexton::testing::Wheel;
 use sexton_proof::merkle::{Frontier, leaf_hash};
 use std::hint::black_box;
 use std::path::Path;
@@ -82,9 +82,9 @@ fn our_wheel(slots: &[u64]) -> Result<Figures> {
     })?;
     let mut out = 0;
     let expire = timed(|| {
-        for now_ms in (0..=SLOTS).map(|slot| slot * SLOT_MS) {
-            wheel.turn(now_ms);
-            while let Some(slot) = { wheel.due(now_ms).next().map(|(slot, _)| slot) } {
+        for now in (0..=SLOTS).map(|slot| slot * SLOT_MS) {
+            wheel.turn(now);
+            while let Some(slot) = { wheel.due(now).next().map(|(slot, _)| slot) } {
                 for object in wheel.remove(slot).unwrap_or_default() {
                     black_box(object);
                     out += 1;

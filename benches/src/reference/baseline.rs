@@ -5,11 +5,11 @@
 
 use super::rocks::{self, Db, NO_FAMILY};
 use crate::{
-    CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT_MS, Workload, expect_count,
-    in_parallel,
+    CALL, CLASSES, OBJECT_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT, Workload, expect_count, in_parallel,
 };
 use rocksdb::{ColumnFamilyDescriptor, ReadOptions, WriteBatch, WriteOptions};
-use sexton::BATCH_PAGES_MAX;
+use sexton::limits::BATCH_PAGES_MAX;
+use sexton_proof::time::whole_ms;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
@@ -201,14 +201,14 @@ fn pages_of_slot(work: &Workload) -> usize {
 fn page_key(work: &Workload, page: usize) -> [u8; 16] {
     let (slot, part) = (page / pages_of_slot(work), page % pages_of_slot(work));
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&(slot as u64 * SLOT_MS.unsigned_abs()).to_be_bytes());
+    key[..8].copy_from_slice(&(slot as u64 * whole_ms(SLOT)).to_be_bytes());
     key[10..12].copy_from_slice(&u16::try_from(part).unwrap_or(u16::MAX).to_be_bytes());
     key
 }
 
 fn row(work: &Workload, class: usize, index: usize) -> [u8; ROW_BYTES] {
     let mut row = [0; ROW_BYTES];
-    row[2..10].copy_from_slice(&work.start_ms(index).to_be_bytes());
+    row[2..10].copy_from_slice(&work.start(index).to_be_bytes());
     row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, index));
     debug_assert_eq!(row.len() - ROW_HEAD_BYTES, OBJECT_BYTES);
     row

@@ -5,8 +5,9 @@
 //! found by key, the id is the hash of the key: a repeated key finds its row. Replacing it has to read the old row.
 
 use super::rocks::{self, Db, NO_FAMILY};
-use crate::{CALL, CLASSES, KEY_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT_MS, Workload, in_parallel};
+use crate::{CALL, CLASSES, KEY_BYTES, ROW_BYTES, ROW_HEAD_BYTES, Result, SLOT, Workload, in_parallel};
 use rocksdb::{BoundColumnFamily, ColumnFamilyDescriptor, WriteBatch};
+use sexton_proof::time::whole_ms;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -145,13 +146,13 @@ fn id_of_key(key: &[u8]) -> [u8; ID_BYTES] {
 }
 
 fn slot(work: &Workload, index: usize) -> u64 {
-    (index / work.per_slot) as u64 * SLOT_MS.unsigned_abs()
+    (index / work.per_slot) as u64 * whole_ms(SLOT)
 }
 
 /// Row of an object. It has the slot, which replacing the object needs to delete the row of `due`.
 fn row(work: &Workload, class: usize, index: usize) -> [u8; ROW_BYTES] {
     let mut row = [0; ROW_BYTES];
-    row[2..10].copy_from_slice(&work.start_ms(index).to_be_bytes());
+    row[2..10].copy_from_slice(&work.start(index).to_be_bytes());
     row[10..18].copy_from_slice(&slot(work, index).to_be_bytes());
     row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, index));
     row

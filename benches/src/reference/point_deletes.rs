@@ -5,8 +5,9 @@
 
 use super::naive::{Naive, due_key};
 use super::rocks::Db;
-use crate::{CALL, CLASSES, Result, SLOT_MS, Workload, expect_count, in_parallel};
+use crate::{CALL, CLASSES, Result, SLOT, Workload, expect_count, in_parallel};
 use rocksdb::{ReadOptions, WriteBatch};
+use sexton_proof::time::whole_ms;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -34,7 +35,7 @@ pub fn enforce(naive: &Naive, work: &Workload) -> Result<()> {
 /// Deletes the objects of the slots `first..end`, batch by batch, and returns their number.
 fn enforce_slots(naive: &Naive, class: usize, first: usize, end: usize) -> Result<usize> {
     let (due, objects) = naive.families()?;
-    let at = |slot: usize| due_key(class, slot as u64 * SLOT_MS.unsigned_abs(), &[0; 16]);
+    let at = |slot: usize| due_key(class, slot as u64 * whole_ms(SLOT), &[0; 16]);
     let mut options = ReadOptions::default();
     // Both bounds are set: without a lower bound, the seek walks over all delete markers of earlier slots.
     options.set_iterate_range(at(first)..at(end));

@@ -8,7 +8,8 @@
 //! It does more: it is a general database.
 
 use super::{Server, installed};
-use crate::{CLASSES, LEAD_MS, REGISTERED_MS, Result, THREADS, Workload, rate};
+use crate::{CLASSES, LEAD, REGISTERED, Result, THREADS, Workload, rate};
+use sexton_proof::time::whole_ms;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -224,7 +225,7 @@ fn script(work: &Workload, thread: usize) -> String {
         out.push_str("COPY objects FROM stdin;\n");
         for index in indexes {
             let (key, rest) = work.key(class, index);
-            let due = work.start_ms(index) - REGISTERED_MS + LEAD_MS;
+            let due = whole_ms(work.start(index).since(REGISTERED) + LEAD);
             let _ = write!(out, "{class}\t{due}\t\\\\x");
             hex(&mut out, key);
             out.push_str("\t\\\\x");

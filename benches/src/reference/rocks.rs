@@ -45,7 +45,7 @@ pub(crate) fn options() -> (Options, Options) {
 mod tests {
     use crate::reference::naive::Naive;
     use crate::{Ours, Result};
-    use sexton::Find;
+    use sexton::class::Find;
     use sexton_proof::leaf::Openings;
     use std::collections::BTreeMap;
     use std::fs;

@@ -8,6 +8,7 @@ use super::rocks::{self, Db, NO_FAMILY};
 use crate::{CALL, CLASSES, ROW_BYTES, ROW_HEAD_BYTES, Result, Workload, in_parallel};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{BottommostLevelCompaction, CompactOptions, WriteBatch};
+use sexton_proof::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,7 +18,7 @@ const ROWS: &str = "rows";
 /// RocksDB with the rows under their keys, in one column family with a filter.
 pub struct Ttl {
     db: Db,
-    /// Time that the filter compares with.
+    /// Time that the filter compares with, Unix ms.
     now_ms: Arc<AtomicI64>,
 }
 
@@ -50,7 +51,7 @@ impl Ttl {
             let mut batch = WriteBatch::with_capacity_bytes(CALL * (ROW_BYTES + 64));
             for index in indexes {
                 let mut row = [0; ROW_BYTES];
-                row[2..10].copy_from_slice(&work.start_ms(index).to_be_bytes());
+                row[2..10].copy_from_slice(&work.start(index).to_be_bytes());
                 row[ROW_HEAD_BYTES..].copy_from_slice(work.object(class, index));
                 batch.put_cf(&rows, work.key(class, index).0, row);
             }
@@ -64,8 +65,8 @@ impl Ttl {
     /// # Errors
     /// Errors of RocksDB, or if a row is left.
     pub fn enforce(&self, work: &Workload) -> Result<()> {
-        let latest = (0..work.len() / CLASSES).map(|index| work.start_ms(index)).max().unwrap_or(0);
-        self.now_ms.store(latest, Ordering::Relaxed);
+        let latest = (0..work.len() / CLASSES).map(|index| work.start(index)).max();
+        self.now_ms.store(latest.map_or(0, Timestamp::unix_ms), Ordering::Relaxed);
         let rows = self.db.cf_handle(ROWS).ok_or(NO_FAMILY)?;
         self.db.flush_cf(&rows)?;
         let mut options = CompactOptions::default();

@@ -2,11 +2,11 @@
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
 use super::open;
-use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use sexton::{Alarm, json};
+use sexton::decision::{Alarm, AlarmId};
+use sexton::json;
 
 /// Subcommands of `sexton alarm`.
 #[derive(Debug, Subcommand)]
@@ -74,8 +74,8 @@ pub(super) fn print(alarms: &[Alarm], output: &mut Output) {
         output.line(format_args!(
             "{} {} since {}, {}",
             output.bad("alarm"),
-            hex::encode(alarm.id),
-            format::instant(alarm.raised_ms),
+            alarm.id,
+            alarm.raised,
             json::cause(&alarm.cause)
         ));
         output.line(format_args!("  {}", alarm.message));
@@ -85,10 +85,11 @@ pub(super) fn print(alarms: &[Alarm], output: &mut Output) {
 fn resume(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
     let standing = engine.status()?.alarms;
-    let chosen = if args.all { standing } else { vec![choose(standing, args.alarm.as_deref())?] };
+    let chosen =
+        if args.all { standing } else { vec![choose(standing, |alarm| alarm.id, args.alarm.as_deref())?] };
     let is_dry = args.common.dry_run;
     for alarm in chosen.iter().filter(|_| !is_dry) {
-        engine.resume(&alarm.id, &args.decision.reason, &args.decision.author)?;
+        engine.resume(alarm.id, args.decision.attribution())?;
     }
     if args.common.data.json {
         let values: Vec<Value> = chosen.iter().map(json::alarm).collect();
@@ -97,7 +98,7 @@ fn resume(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
     }
     let done = if is_dry { "would be ended" } else { "is ended" };
     for alarm in &chosen {
-        output.line(format_args!("alarm {} ({}) {done}", hex::encode(alarm.id), json::cause(&alarm.cause)));
+        output.line(format_args!("alarm {} ({}) {done}", alarm.id, json::cause(&alarm.cause)));
     }
     if chosen.is_empty() {
         output.line("no alarm stands");
@@ -106,9 +107,9 @@ fn resume(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
 }
 
 /// Returns the alarm whose id begins with `prefix`, or the only standing alarm if there is no prefix.
-fn choose(standing: Vec<Alarm>, prefix: Option<&str>) -> Result<Alarm, Failure> {
-    let matches = |alarm: &Alarm| prefix.is_none_or(|prefix| hex::encode(alarm.id).starts_with(prefix));
-    let mut found: Vec<Alarm> = standing.into_iter().filter(matches).collect();
+fn choose<T>(standing: Vec<T>, id: fn(&T) -> AlarmId, prefix: Option<&str>) -> Result<T, Failure> {
+    let matches = |alarm: &T| prefix.is_none_or(|prefix| id(alarm).to_string().starts_with(prefix));
+    let mut found: Vec<T> = standing.into_iter().filter(matches).collect();
     match (found.pop(), found.len(), prefix) {
         (Some(alarm), 0, _) => Ok(alarm),
         (Some(_), more, _) => Err(Failure::new(format!(
@@ -125,22 +126,22 @@ fn choose(standing: Vec<Alarm>, prefix: Option<&str>) -> Result<Alarm, Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sexton::AlarmCause;
 
-    fn alarm(first: u8) -> Alarm {
+    fn id(first: u8) -> AlarmId {
         let mut id = [0x11; 16];
         id[0] = first;
-        Alarm { id, cause: AlarmCause::Clock, raised_ms: 0, message: "s".into() }
+        AlarmId::from_bytes(id)
     }
 
     #[test]
     fn choose_by_prefix_needs_a_unique_match() {
-        let all = || vec![alarm(0x3f), alarm(0x3e), alarm(0xa0)];
-        assert_eq!(choose(all(), Some("3f")).unwrap(), alarm(0x3f));
-        assert_eq!(choose(all(), Some("a")).unwrap(), alarm(0xa0));
+        let all = || vec![id(0x3f), id(0x3e), id(0xa0)];
+        let choose = |standing: Vec<AlarmId>, prefix| choose(standing, |id| *id, prefix);
+        assert_eq!(choose(all(), Some("3f")).unwrap(), id(0x3f));
+        assert_eq!(choose(all(), Some("a")).unwrap(), id(0xa0));
         for (standing, prefix) in [(all(), Some("3")), (all(), Some("b")), (all(), None), (vec![], None)] {
             assert!(choose(standing, prefix).is_err(), "{prefix:?}");
         }
-        assert_eq!(choose(vec![alarm(1)], None).unwrap(), alarm(1));
+        assert_eq!(choose(vec![id(1)], None).unwrap(), id(1));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::parse;
 use clap::Args as ClapArgs;
-use sexton::RegistrationId;
+use sexton::{Attribution, RegistrationId};
 use std::path::PathBuf;
 
 /// The end of a command's long help: an example and the exit codes.
@@ -63,6 +63,13 @@ pub(crate) struct DecisionArgs {
     /// Person who decides
     #[arg(long, value_name = "NAME", value_parser = parse::short_text)]
     pub(crate) author: String,
+}
+
+impl DecisionArgs {
+    /// Returns author and reason as the engine takes them.
+    pub(super) fn attribution(&self) -> Attribution {
+        Attribution::new(&self.author, &self.reason)
+    }
 }
 
 /// A registered object, named by its key or its registration.

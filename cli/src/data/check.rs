@@ -4,7 +4,8 @@ use super::open::{self, spinner};
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
-use sexton::{EngineState, Report, json};
+use sexton::json;
+use sexton::report::{EngineState, Report};
 use std::path::{Path, PathBuf};
 
 const SOUND: u8 = 0;

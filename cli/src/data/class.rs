@@ -7,7 +7,8 @@ use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use sexton::{ClassSet, Definition, Selector, Span, json};
+use sexton::class::Definition;
+use sexton::{ClassSet, Selector, Span, json};
 use std::path::{Path, PathBuf};
 
 /// Subcommands of `sexton class`.
@@ -180,9 +181,8 @@ fn set(args: &SetArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn apply(args: &ApplyArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
-    let decision = &args.decision;
     let target = if args.common.dry_run { dry_run::of(&engine)? } else { engine };
-    let request = target.apply_class(&args.name, &decision.reason, &decision.author)?;
+    let request = target.apply_class(&args.name, args.decision.attribution())?;
     let what = format!("apply the newest version of class \"{}\" to its live objects", args.name);
     requests::accepted(&request, &what, &args.common, output);
     Ok(0)
@@ -202,9 +202,8 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<u8, Failure> {
         .map(|(_, class)| class.live)
         .sum();
     let what = format!("close down {}, live objects: {}", selector.describe(), format::count(live));
-    let decision = &args.decision;
     let target = if args.common.dry_run { dry_run::of(&engine)? } else { engine };
-    let request = target.close_down(selector, &decision.reason, &decision.author)?;
+    let request = target.close_down(selector, args.decision.attribution())?;
     requests::accepted(&request, &what, &args.common, output);
     Ok(0)
 }
@@ -234,7 +233,7 @@ fn describe(class: &Definition, about: &str, output: &mut Output) {
             format::counted(days, "holiday", "holidays")
         ));
     }
-    output.line(format_args!("  slot      {}, lead {}", span(class.slot_ms), span(class.lead_ms)));
+    output.line(format_args!("  slot      {}, lead {}", span(class.slot), span(class.lead)));
     let mut settings = vec![
         class.disposition.name().to_owned(),
         format!("find by {}", class.find.name()),

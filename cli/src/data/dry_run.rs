@@ -5,15 +5,16 @@
 
 use super::format;
 use crate::output::Failure;
-use sexton::fault::Faults;
-use sexton::files::memory::MemoryFiles;
-use sexton::kv::memory::MemoryKv;
-use sexton::{
-    ClassSet, Definition, Durability, Engine, NewHold, Options, Pool, Registration, Seams, SeededEntropy,
-    Selector, VirtualClock,
-};
+use sexton::class::Definition;
+use sexton::testing::fault::Faults;
+use sexton::testing::files::memory::MemoryFiles;
+use sexton::testing::kv::memory::MemoryKv;
+use sexton::testing::{Pool, Seams, SeededEntropy, VirtualClock};
+use sexton::{Attribution, ClassSet, Durability, Engine, Options, Registration, Selector};
+use sexton_proof::time::Timestamp;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Returns an engine in memory that validates as `engine` does now.
 pub(super) fn of(engine: &Engine) -> Result<Engine, Failure> {
@@ -25,17 +26,17 @@ pub(super) fn of(engine: &Engine) -> Result<Engine, Failure> {
 /// Returns an engine in memory with the classes and holds of `engine`, of which no class is closed down yet. It takes
 /// objects that stand for registered ones; [`close_classes`] follows.
 pub(super) fn with_open_classes(engine: &Engine) -> Result<Engine, Failure> {
-    let now_ms = engine.now_ms();
+    let now = engine.now();
     let mut text = String::new();
     for (class, _) in engine.classes() {
         text.push_str(&toml(&class));
     }
-    let options =
-        Options { classes: ClassSet::from_toml(&text)?, ..Options::new("dry-run.sexton.example/dry-run") };
-    let dry = in_memory(&options, now_ms)?;
+    let options = Options::new("dry-run.sexton.example/dry-run").classes(ClassSet::from_toml(&text)?);
+    let dry = in_memory(&options, now)?;
     for hold in engine.holds().into_iter().filter(|hold| hold.lifted.is_none()) {
-        let review_ms = hold.terms.review_ms.max(now_ms.saturating_add(1));
-        dry.place_hold(NewHold { review_ms, ..hold.terms })?;
+        let mut terms = hold.terms;
+        terms.review = terms.review.max(now.saturating_add(Duration::from_millis(1)));
+        dry.place_hold(terms)?;
     }
     Ok(dry)
 }
@@ -48,8 +49,7 @@ pub(super) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine
         && engine.is_known(selector)?
         && let Some((class, _)) = dry.classes().first()
     {
-        let start_ms = Some(dry.now_ms());
-        let object = Registration { subject, start_ms, ..Registration::new(&class.name, b"key") };
+        let object = Registration::new(&class.name, b"key").subject(subject).start(dry.now());
         dry.register(&[object], Durability::Buffered)?;
     }
     Ok(dry)
@@ -59,14 +59,14 @@ pub(super) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine
 pub(super) fn close_classes(dry: &Engine, engine: &Engine) -> Result<(), Failure> {
     for (name, class) in engine.status()?.classes {
         if class.closed {
-            dry.close_down(Selector::Class(name), "it is closed", "dry run")?;
+            dry.close_down(Selector::Class(name), Attribution::new("dry run", "it is closed"))?;
         }
     }
     Ok(())
 }
 
 /// Returns a new engine in memory with these options.
-pub(super) fn in_memory(options: &Options, now_ms: i64) -> Result<Engine, Failure> {
+pub(super) fn in_memory(options: &Options, now: Timestamp) -> Result<Engine, Failure> {
     let seams = Seams {
         kv: Arc::new(MemoryKv::new(Faults::none())),
         files: Arc::new(MemoryFiles::new(Faults::none())),
@@ -74,7 +74,7 @@ pub(super) fn in_memory(options: &Options, now_ms: i64) -> Result<Engine, Failur
         entropy: Arc::new(SeededEntropy::new(0)),
         pool: Arc::new(Pool::none()),
     };
-    Ok(Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now_ms)))?)
+    Ok(Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now)))?)
 }
 
 /// Returns the text of a class in the form of a class file.
@@ -95,8 +95,8 @@ fn toml(class: &Definition) -> String {
             set(field, quoted(&span));
         }
     }
-    set("slot", quoted(&format::span(class.slot_ms)));
-    set("lead", quoted(&format::span(class.lead_ms)));
+    set("slot", quoted(&format::span(class.slot)));
+    set("lead", quoted(&format::span(class.lead)));
     set("zone", quoted(&class.zone));
     set("start", quoted(&class.start.name()));
     set("find", quoted(&class.find.name()));

@@ -7,8 +7,9 @@ use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
+use sexton::decision::KeyHistory;
 use sexton::store::dir::{DirStore, Identified};
-use sexton::{Durability, Engine, KeyHistory, Registration, json};
+use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
 
@@ -140,7 +141,7 @@ fn registration(finding: &Finding) -> Option<Registration<'_>> {
     let file = finding.file.as_ref()?;
     // The engine takes class and start from the ended object.
     let registration = Registration::new("", &finding.key);
-    Some(Registration { version: &file.version, size_bytes: file.size_bytes, ..registration })
+    Some(registration.version(&file.version).size(file.size))
 }
 
 fn print(findings: &[Finding], is_dry: bool, output: &mut Output) {
@@ -148,14 +149,14 @@ fn print(findings: &[Finding], is_dry: bool, output: &mut Output) {
         let key = printable(&finding.key);
         let line = match &finding.history {
             KeyHistory::Live(id) => format!("live     {key}  registration {id}"),
-            KeyHistory::Unknown => format!("unknown  {key}"),
             KeyHistory::Ended(ended) => format!(
                 "ended    {key}  {} {}, {}; remembered until {}",
                 ended.method,
-                format::instant(ended.time_ms),
+                ended.time,
                 format::reason(ended.reason),
-                format::instant(ended.until_ms)
+                ended.until
             ),
+            _ => format!("unknown  {key}"),
         };
         output.line(line);
         if finding.came_back() && finding.delete_again.is_none() {

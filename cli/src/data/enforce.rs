@@ -12,6 +12,7 @@ use sexton::store::dir::DirStore;
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{Engine, ErrorKind};
 use sexton_proof::id::printable;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -75,6 +76,8 @@ impl Answers {
             ),
             Answer::Refused(why) => ("refused", Some(&**why)),
             Answer::Failed(why) => ("failed", Some(&**why)),
+            // A later version of the engine may add answers.
+            _ => ("other", Some("the store gave an answer that this version does not know")),
         };
         *self.counts.entry(word).or_default() += 1;
         if let Some(why) = why.filter(|_| self.problems.len() < PROBLEMS_LISTED_MAX) {
@@ -100,7 +103,7 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     let status = engine.status()?;
     let needs = engine.needs(&status)?;
     let live: u64 = status.classes.values().map(|class| class.live).sum();
-    let next_ms = engine.next_due_ms().filter(|_| live > 0);
+    let next = engine.next_due().filter(|_| live > 0);
     if args.common.data.json {
         let problem = |(key, word, why): &(Vec<u8>, &str, String)| json!({ "key": printable(key), "key_hex": hex::encode(key), "answer": word, "why": why });
         output.json(&json!({
@@ -108,11 +111,11 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
             "answers": answers.counts,
             "kept_by_holds": held,
             "problems": answers.problems.iter().map(problem).collect::<Vec<_>>(),
-            "next_due_ms": next_ms,
+            "next_due_ms": next.map(Timestamp::unix_ms),
             "needs": needs,
         }));
     } else {
-        print(&answers, held, next_ms, &needs, output);
+        print(&answers, held, next, &needs, output);
     }
     // This comes last: the deletions are recorded, and only the residue of their rows may still be in the index.
     match reclaimed {
@@ -127,7 +130,7 @@ fn held(engine: &Engine) -> Result<u64, Failure> {
     Ok(engine.status()?.classes.values().map(|class| class.ended.held).sum())
 }
 
-fn print(answers: &Answers, held: u64, next_ms: Option<i64>, needs: &[String], output: &mut Output) {
+fn print(answers: &Answers, held: u64, next: Option<Timestamp>, needs: &[String], output: &mut Output) {
     for (word, n) in &answers.counts {
         output.line(format_args!("{:>12} {word}", format::count(*n)));
     }
@@ -140,8 +143,8 @@ fn print(answers: &Answers, held: u64, next_ms: Option<i64>, needs: &[String], o
     for (key, word, why) in &answers.problems {
         output.line(format_args!("{} {}: {why}", output.bad(format_args!("{word}:")), printable(key)));
     }
-    if let Some(next_ms) = next_ms {
-        output.line(format_args!("next: {}", format::instant(next_ms)));
+    if let Some(next) = next {
+        output.line(format_args!("next: {next}"));
     }
     for need in needs {
         output.line(output.bad(need));
@@ -153,7 +156,7 @@ fn run_dry(engine: &Engine, args: &EnforceArgs, output: &mut Output) -> Result<u
     if !args.dir.is_dir() {
         return Err(Failure::new(format!("{} is not a folder", args.dir.display())));
     }
-    let plan = Plan::of(engine, engine.now_ms(), 0)?;
+    let plan = Plan::of(engine, engine.now(), 0)?;
     if args.common.data.json {
         let group = |((class, action), group): (&(String, String), &Group)| -> Value {
             json!({ "class": class, "action": action, "objects": group.objects })

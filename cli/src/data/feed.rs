@@ -2,7 +2,6 @@
 
 use super::args::{DataArgs, MutatingArgs, help};
 use super::open;
-use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
@@ -65,7 +64,7 @@ fn read(args: &ReadArgs, output: &mut Output) -> Result<u8, Failure> {
         output.line(format_args!(
             "{:>8}  {}  {}  {}  {} ({})",
             entry.number,
-            format::instant(entry.time_ms),
+            entry.time,
             entry.class,
             printable(&entry.key),
             entry.method,

@@ -6,7 +6,10 @@ use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::Value;
-use sexton::{Hold, HoldKind, NewHold, Selector, json};
+use sexton::decision::{Hold, HoldKind};
+use sexton::{HoldName, NewHold, Selector, json};
+use sexton_proof::time::Timestamp;
+use std::time::Duration;
 
 const PLACED: u8 = 0;
 const SOME_TOO_LATE: u8 = 1;
@@ -41,7 +44,7 @@ pub(crate) struct PlaceArgs {
     common: MutatingArgs,
     /// Name of the hold, by which it is lifted
     #[arg(long, value_name = "NAME")]
-    name: String,
+    name: HoldName,
     #[command(flatten)]
     covers: Covers,
     /// Read keys, prefix and subject as hexadecimal
@@ -54,7 +57,7 @@ pub(crate) struct PlaceArgs {
     decision: DecisionArgs,
     /// Day on which to review the hold; it does not end by itself
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse::day)]
-    review: i64,
+    review: Timestamp,
 }
 
 /// Selector of a hold, exactly one of these.
@@ -85,12 +88,12 @@ pub(crate) struct LiftArgs {
     common: MutatingArgs,
     /// Name of the hold
     #[arg(value_name = "NAME")]
-    name: String,
+    name: HoldName,
     #[command(flatten)]
     decision: DecisionArgs,
     /// Time until objects that it kept past their ceiling are deleted: s, m, h, d, w, or 0
     #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = parse::exact)]
-    grace: i64,
+    grace: Duration,
 }
 
 /// Arguments of `sexton hold list`.
@@ -113,14 +116,9 @@ pub(super) fn run(command: &HoldCommand, output: &mut Output) -> Result<u8, Fail
 }
 
 fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
-    let new = NewHold {
-        name: args.name.clone(),
-        selector: selector(args)?,
-        kind: if args.event { HoldKind::Event } else { HoldKind::Temporary },
-        reason: args.decision.reason.clone(),
-        author: args.decision.author.clone(),
-        review_ms: args.review,
-    };
+    let kind = if args.event { HoldKind::Event } else { HoldKind::Temporary };
+    let attribution = args.decision.attribution();
+    let new = NewHold::new(args.name.clone(), selector(args)?, kind, attribution, args.review);
     let engine = open::for_change(&args.common)?;
     let is_dry = args.common.dry_run;
     let target = if is_dry { dry_run::of(&engine)? } else { engine };
@@ -135,7 +133,7 @@ fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
     }
     let done = if is_dry { "would be placed" } else { "is placed" };
     let terms = &placed.hold.terms;
-    output.line(format_args!("hold {:?} {done} on {}", terms.name, terms.selector.describe()));
+    output.line(format_args!("hold {:?} {done} on {}", terms.name.as_str(), terms.selector.describe()));
     for id in too_late {
         output.line(format_args!("{} {id} was already on its way to deletion", output.bad("too late:")));
     }
@@ -156,23 +154,21 @@ fn lift(args: &LiftArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
     let is_dry = args.common.dry_run;
     let target = if is_dry { dry_run::of(&engine)? } else { engine };
-    let hold = target.lift_hold(&args.name, &args.decision.reason, &args.decision.author, args.grace)?;
+    let hold = target.lift_hold(&args.name, args.decision.attribution(), args.grace)?;
     if args.common.data.json {
         output.json(&hold_json(&hold, is_dry));
         return Ok(0);
     }
     let done = if is_dry { "would be lifted" } else { "is lifted" };
-    output.line(format_args!("hold {:?} {done} from {}", hold.terms.name, hold.terms.selector.describe()));
-    output.line(match hold.terms.kind {
+    let terms = &hold.terms;
+    output.line(format_args!("hold {:?} {done} from {}", terms.name.as_str(), terms.selector.describe()));
+    output.line(match terms.kind {
         HoldKind::Event => "  the covered objects count from now on".to_owned(),
-        HoldKind::Temporary if args.grace == 0 => {
+        _ if args.grace.is_zero() => {
             "  objects past their ceiling are deleted at the next enforcement".to_owned()
         }
-        HoldKind::Temporary => {
-            format!(
-                "  objects past their ceiling are deleted in {}",
-                format::length(args.grace.unsigned_abs())
-            )
+        _ => {
+            format!("  objects past their ceiling are deleted in {}", format::length(args.grace))
         }
     });
     Ok(0)
@@ -180,16 +176,16 @@ fn lift(args: &LiftArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
-    let now_ms = engine.now_ms();
+    let now = engine.now();
     let mut holds = engine.holds();
     holds.retain(|hold| args.all || hold.lifted.is_none());
-    holds.sort_by_key(|hold| hold.placed_ms);
+    holds.sort_by_key(|hold| hold.placed);
     if args.data.json {
         output.json(&Value::Array(holds.iter().map(json::hold).collect()));
         return Ok(0);
     }
     for hold in &holds {
-        print(hold, now_ms, output);
+        print(hold, now, output);
     }
     if holds.is_empty() {
         output.line("no hold stands");
@@ -197,25 +193,23 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn print(hold: &Hold, now_ms: i64, output: &mut Output) {
+fn print(hold: &Hold, now: Timestamp, output: &mut Output) {
     let terms = &hold.terms;
     let event = if terms.kind == HoldKind::Event { ", restarts the clock" } else { "" };
     output.line(format_args!("{} on {}{event}", output.strong(&terms.name), terms.selector.describe()));
-    let review = format!("review {}", format::instant(terms.review_ms));
-    let is_overdue = hold.lifted.is_none() && terms.review_ms < now_ms;
+    let review = format!("review {}", terms.review);
+    let is_overdue = hold.lifted.is_none() && terms.review < now;
     output.line(format_args!(
         "  placed {} by {}: {}; {}",
-        format::instant(hold.placed_ms),
-        terms.author,
-        terms.reason,
+        hold.placed,
+        terms.attribution.author,
+        terms.attribution.reason,
         if is_overdue { output.bad(review) } else { review }
     ));
     if let Some(lifted) = &hold.lifted {
         output.line(format_args!(
             "  lifted {} by {}: {}",
-            format::instant(lifted.at_ms),
-            lifted.author,
-            lifted.reason
+            lifted.at, lifted.attribution.author, lifted.attribution.reason
         ));
     }
 }

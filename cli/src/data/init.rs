@@ -5,7 +5,8 @@ use super::dry_run;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::json;
-use sexton::{Clock, Engine, Options, SystemClock};
+use sexton::testing::{Clock, SystemClock};
+use sexton::{Engine, Options};
 
 /// Arguments of `sexton init`.
 #[derive(Debug, ClapArgs)]
@@ -30,7 +31,7 @@ pub(super) fn run(args: &InitArgs, output: &mut Output) -> Result<u8, Failure> {
     let is_dry = args.common.dry_run;
     let options = Options::new(&args.origin);
     let engine = if is_dry {
-        dry_run::in_memory(&options, SystemClock.now_ms())?
+        dry_run::in_memory(&options, SystemClock.now())?
     } else {
         Engine::open(folder, &options)?
     };

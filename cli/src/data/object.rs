@@ -6,10 +6,9 @@ use super::{dry_run, open, parse};
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
-use sexton::{
-    Action, Change, Changed, Durability, Engine, PlannedObject, Registration, RegistrationId, Which, json,
-};
-use sexton_proof::id::{NO_CEILING, NO_FLOOR};
+use sexton::report::{Action, PlannedObject};
+use sexton::{Change, Changed, Durability, Engine, Registration, Which};
+use sexton_proof::time::Timestamp;
 
 /// Subcommands of `sexton object`.
 #[derive(Debug, Subcommand)]
@@ -41,7 +40,7 @@ pub(crate) struct StartArgs {
     object: ObjectArgs,
     /// Start of the object, RFC 3339
     #[arg(long, value_name = "WHEN", value_parser = parse::instant)]
-    at: i64,
+    at: Timestamp,
 }
 
 /// Arguments of `sexton object reschedule`.
@@ -60,7 +59,7 @@ pub(crate) struct RescheduleArgs {
     class: Option<String>,
     /// Start from which the window counts, RFC 3339
     #[arg(long, value_name = "WHEN", value_parser = parse::instant)]
-    start: Option<i64>,
+    start: Option<Timestamp>,
 }
 
 /// Arguments of `sexton object release`.
@@ -73,64 +72,70 @@ pub(crate) struct ReleaseArgs {
     object: ObjectArgs,
 }
 
-pub(super) fn run(command: &ObjectCommand, output: &mut Output) -> Result<u8, Failure> {
-    match command {
-        ObjectCommand::Start(args) => {
-            let key = key(&args.object)?;
-            let of = which(&args.object.by, &key);
-            run_change(&args.common, of, Change::Start { of, start_ms: args.at }, output)
-        }
-        ObjectCommand::Reschedule(args) => {
-            let key = key(&args.object)?;
-            let of = which(&args.object.by, &key);
-            let change = Change::Reschedule { of, class: args.class.as_deref(), start_ms: args.start };
-            run_change(&args.common, of, change, output)
-        }
-        ObjectCommand::Release(args) => {
-            let key = key(&args.object)?;
-            let of = which(&args.object.by, &key);
-            run_change(&args.common, of, Change::Release { of }, output)
+/// Change to an object that is named apart from it.
+#[derive(Clone, Copy)]
+enum Edit<'a> {
+    Start(Timestamp),
+    Reschedule { class: Option<&'a str>, start: Option<Timestamp> },
+    Release,
+}
+
+impl<'a> Edit<'a> {
+    /// Returns the change to this object.
+    fn to(self, of: Which<'a>) -> Change<'a> {
+        match self {
+            Edit::Start(start) => Change::Start { of, start },
+            Edit::Reschedule { class, start } => Change::Reschedule { of, class, start },
+            Edit::Release => Change::Release { of },
         }
     }
 }
 
-fn key(object: &ObjectArgs) -> Result<Vec<u8>, Failure> {
-    parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)
+pub(super) fn run(command: &ObjectCommand, output: &mut Output) -> Result<u8, Failure> {
+    match command {
+        ObjectCommand::Start(args) => run_edit(&args.common, &args.object, Edit::Start(args.at), output),
+        ObjectCommand::Reschedule(args) => {
+            let edit = Edit::Reschedule { class: args.class.as_deref(), start: args.start };
+            run_edit(&args.common, &args.object, edit, output)
+        }
+        ObjectCommand::Release(args) => run_edit(&args.common, &args.object, Edit::Release, output),
+    }
 }
 
-fn which<'a>(by: &KeyOrId, key: &'a [u8]) -> Which<'a> {
-    by.id.map_or(Which::Key(key), Which::Id)
-}
-
-fn run_change(
+fn run_edit(
     args: &MutatingArgs,
-    of: Which<'_>,
-    change: Change<'_>,
+    object: &ObjectArgs,
+    edit: Edit<'_>,
     output: &mut Output,
 ) -> Result<u8, Failure> {
+    let key = parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)?;
     let engine = open::for_change(args)?;
-    let changed = if args.dry_run { apply_dry(&engine, of, change)? } else { apply(&engine, change)? };
+    let changed = if args.dry_run {
+        apply_dry(&engine, &find(&engine, &object.by, &key)?, edit)?
+    } else {
+        apply(&engine, edit.to(object.by.id.map_or(Which::Key(&key), Which::Id)))?
+    };
     if args.data.json {
         output.json(&json!({
             "dry_run": args.dry_run,
             "id": changed.id.to_string(),
-            "floor_ms": json::bound(changed.floor_ms),
-            "ceiling_ms": json::bound(changed.ceiling_ms),
+            "floor_ms": changed.floor.map(Timestamp::unix_ms),
+            "ceiling_ms": changed.ceiling.map(Timestamp::unix_ms),
             "ticket_hex": changed.ticket.map(hex::encode),
         }));
         return Ok(0);
     }
-    let done = match change {
-        Change::Start { .. } => "started",
-        Change::Reschedule { .. } => "rescheduled",
-        Change::Release { .. } => "released",
+    let done = match edit {
+        Edit::Start(_) => "started",
+        Edit::Reschedule { .. } => "rescheduled",
+        Edit::Release => "released",
     };
     let would = if args.dry_run { "would be " } else { "" };
     output.line(format_args!("{would}{done}: registration {}", changed.id));
-    if args.dry_run && matches!(change, Change::Reschedule { start_ms: None, .. }) {
+    if args.dry_run && matches!(edit, Edit::Reschedule { start: None, .. }) {
         output.line("  its bounds would follow from the class and its present start");
-    } else if !matches!(change, Change::Release { .. }) {
-        output.line(format_args!("  {}", bounds(changed.floor_ms, changed.ceiling_ms)));
+    } else if !matches!(edit, Edit::Release) {
+        output.line(format_args!("  {}", bounds(changed.floor, changed.ceiling)));
     }
     if let Some(ticket) = changed.ticket {
         output
@@ -149,46 +154,36 @@ fn apply(engine: &Engine, change: Change<'_>) -> Result<Changed, Failure> {
 ///
 /// Only the index knows if the object has a start, and which. So a dry run does not check the start, and it returns no
 /// bounds for a reschedule without one.
-fn apply_dry(engine: &Engine, of: Which<'_>, change: Change<'_>) -> Result<Changed, Failure> {
-    let object = find(engine, of)?;
-    if let (Change::Release { .. }, Action::Hold(name)) = (change, &object.action) {
-        return Err(Failure::new(format!("the legal hold {name:?} covers it; lift it first")));
+fn apply_dry(engine: &Engine, object: &PlannedObject, edit: Edit<'_>) -> Result<Changed, Failure> {
+    if let (Edit::Release, Action::Hold(name)) = (edit, &object.action) {
+        return Err(Failure::new(format!("the legal hold {:?} covers it; lift it first", name.as_str())));
     }
     let dry = dry_run::with_open_classes(engine)?;
-    let start_ms = match change {
-        Change::Start { .. } => None,
-        _ => Some(engine.now_ms()),
+    let start = match edit {
+        Edit::Start(_) => None,
+        _ => Some(engine.now()),
     };
-    let stand_in = Registration { start_ms, ..Registration::new(&object.class, &object.key) };
+    let stand_in = Registration::new(&object.class, &object.key).start(start);
     let registered = dry.register(&[stand_in], Durability::Synced)?;
     dry_run::close_classes(&dry, engine)?;
-    let of = Which::Id(registered.first().map_or(object.id, |registered| registered.id));
-    let changed = match change {
-        Change::Start { start_ms, .. } => apply(&dry, Change::Start { of, start_ms })?,
-        Change::Release { .. } => apply(&dry, Change::Release { of })?,
-        Change::Reschedule { class, start_ms, .. } => {
-            apply(&dry, Change::Reschedule { of, class, start_ms })?
-        }
+    let id = registered.first().map_or(object.id, |registered| registered.id);
+    let mut changed = apply(&dry, edit.to(Which::Id(id)))?;
+    (changed.floor, changed.ceiling) = match edit {
+        Edit::Start(_) | Edit::Reschedule { start: Some(_), .. } => (changed.floor, changed.ceiling),
+        Edit::Reschedule { start: None, .. } => (None, None),
+        Edit::Release => (object.floor, object.ceiling),
     };
-    let (floor_ms, ceiling_ms) = match change {
-        Change::Start { .. } | Change::Reschedule { start_ms: Some(_), .. } => {
-            (changed.floor_ms, changed.ceiling_ms)
-        }
-        Change::Reschedule { .. } => (NO_FLOOR, NO_CEILING),
-        Change::Release { .. } => (object.floor_ms, object.ceiling_ms),
-    };
-    Ok(Changed { id: object.id, floor_ms, ceiling_ms, ticket: None })
+    (changed.id, changed.ticket) = (object.id, None);
+    Ok(changed)
 }
 
 /// Returns the object as the plan shows it.
-fn find(engine: &Engine, of: Which<'_>) -> Result<PlannedObject, Failure> {
-    let id: RegistrationId = match of {
-        Which::Id(id) => id,
-        Which::Key(key) => {
-            engine.find(key)?.ok_or_else(|| Failure::new("no live registration has this key"))?
-        }
+fn find(engine: &Engine, by: &KeyOrId, key: &[u8]) -> Result<PlannedObject, Failure> {
+    let id = match by.id {
+        Some(id) => id,
+        None => engine.find(key)?.ok_or_else(|| Failure::new("no live registration has this key"))?,
     };
-    for object in engine.plan(i64::MAX)? {
+    for object in engine.plan(Timestamp::MAX)? {
         let object = object?;
         if object.id == id {
             return Ok(object);

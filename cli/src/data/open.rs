@@ -3,8 +3,9 @@
 use super::args::MutatingArgs;
 use crate::output::{Failure, colour_on};
 use indicatif::ProgressBar;
+use sexton::report::EngineState;
 use sexton::store::dir::{DirStore, Identity};
-use sexton::{ClassSet, Engine, EngineState, ErrorKind, Options};
+use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
     }
     let bar = spinner("opening");
     // Classes in the options would be defined at opening. Only `class set` may define classes.
-    let options = Options { classes: ClassSet::empty(), ..Options::default() };
+    let options = Options::default().classes(ClassSet::empty());
     let engine = Engine::open(folder, &options).map_err(|e| match e.kind() {
         ErrorKind::Busy => Failure::new(format!(
             "{} is open in another process, the running service or another command: stop that first",

@@ -8,8 +8,11 @@ use crate::format;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use sexton::{Action, Alarm, Engine, PlannedObject, json};
+use sexton::decision::Alarm;
+use sexton::report::{Action, PlannedObject};
+use sexton::{Engine, json};
 use sexton_proof::id::printable;
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// Arguments of `sexton plan`.
@@ -41,16 +44,16 @@ pub(super) struct Plan {
 #[derive(Clone, Copy)]
 pub(super) struct Group {
     pub(super) objects: u64,
-    first_ms: i64,
-    last_ms: i64,
+    first: Timestamp,
+    last: Timestamp,
 }
 
 /// Object of the plan, ordered by time.
 struct ByTime(PlannedObject);
 
 impl ByTime {
-    fn order(&self) -> (i64, &str, &[u8]) {
-        (self.0.at_ms, &self.0.class, &self.0.key)
+    fn order(&self) -> (Timestamp, &str, &[u8]) {
+        (self.0.at, &self.0.class, &self.0.key)
     }
 }
 
@@ -75,21 +78,21 @@ impl PartialEq for ByTime {
 impl Eq for ByTime {}
 
 impl Plan {
-    /// Returns the plan up to `until_ms` with its `limit` earliest objects. Memory grows with the limit only.
-    pub(super) fn of(engine: &Engine, until_ms: i64, limit: usize) -> Result<Plan, Failure> {
+    /// Returns the plan up to `until` with its `limit` earliest objects. Memory grows with the limit only.
+    pub(super) fn of(engine: &Engine, until: Timestamp, limit: usize) -> Result<Plan, Failure> {
         let mut first: BinaryHeap<ByTime> = BinaryHeap::new();
         let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
-        for object in engine.plan(until_ms)? {
+        for object in engine.plan(until)? {
             let object = object?;
-            let at_ms = object.at_ms;
+            let at = object.at;
             let group = groups.entry((object.class.clone(), action(&object.action))).or_insert(Group {
                 objects: 0,
-                first_ms: at_ms,
-                last_ms: at_ms,
+                first: at,
+                last: at,
             });
             group.objects += 1;
-            group.first_ms = group.first_ms.min(at_ms);
-            group.last_ms = group.last_ms.max(at_ms);
+            group.first = group.first.min(at);
+            group.last = group.last.max(at);
             first.push(ByTime(object));
             if first.len() > limit {
                 first.pop();
@@ -106,15 +109,15 @@ impl Plan {
 
 pub(super) fn run(args: &PlanArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
-    let as_of_ms = engine.now_ms();
-    let until_ms = args.until.ms(as_of_ms)?;
+    let as_of = engine.now();
+    let until = args.until.resolve(as_of)?;
     let limit = if args.summary { 0 } else { args.limit as usize };
-    let plan = Plan::of(&engine, until_ms, limit)?;
+    let plan = Plan::of(&engine, until, limit)?;
     let alarms = engine.status()?.alarms;
     if args.data.json {
-        output.json(&to_json(&plan, &alarms, as_of_ms, until_ms));
+        output.json(&to_json(&plan, &alarms, as_of, until));
     } else {
-        print(&plan, &alarms, args, until_ms, output);
+        print(&plan, &alarms, args, until, output);
     }
     Ok(0)
 }
@@ -125,7 +128,7 @@ fn action(action: &Action) -> String {
         Action::Anonymise => "anonymise".into(),
         Action::EndReplaced => "end, replaced".into(),
         Action::EndReleased => "end, released".into(),
-        Action::Hold(name) => format!("keep, hold {name:?}"),
+        Action::Hold(name) => format!("keep, hold {:?}", name.as_str()),
         Action::WaitForFloor => "wait for the floor".into(),
         Action::Stopped(cause) => format!("stopped, alarm: {}", json::cause(cause)),
         // A later version of the engine may add actions.
@@ -133,17 +136,17 @@ fn action(action: &Action) -> String {
     }
 }
 
-fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until_ms: i64, output: &mut Output) {
+fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until: Timestamp, output: &mut Output) {
     alarm::print(alarms, output);
     for object in &plan.first {
         output.line(format_args!(
             "{}  {}  {}  {} ({}; {})",
-            format::instant(object.at_ms),
+            object.at,
             object.class,
             printable(&object.key),
             output.strong(action(&object.action)),
             format::reason(object.reason),
-            bounds(object.floor_ms, object.ceiling_ms)
+            bounds(object.floor, object.ceiling)
         ));
     }
     let more = plan.objects().saturating_sub(plan.first.len() as u64);
@@ -156,29 +159,29 @@ fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until_ms: i64, output: 
                 "{:>12}  {class}  {}, from {} to {}",
                 format::count(group.objects),
                 output.strong(action),
-                format::instant(group.first_ms),
-                format::instant(group.last_ms)
+                group.first,
+                group.last
             ));
         }
     }
     if plan.groups.is_empty() {
-        output.line(format_args!("nothing until {}", format::instant(until_ms)));
+        output.line(format_args!("nothing until {until}"));
     }
 }
 
-fn to_json(plan: &Plan, alarms: &[Alarm], as_of_ms: i64, until_ms: i64) -> Value {
+fn to_json(plan: &Plan, alarms: &[Alarm], as_of: Timestamp, until: Timestamp) -> Value {
     let group = |((class, action), group): (&(String, String), &Group)| {
         json!({
             "class": class,
             "action": action,
             "objects": group.objects,
-            "first_ms": group.first_ms,
-            "last_ms": group.last_ms,
+            "first_ms": group.first.unix_ms(),
+            "last_ms": group.last.unix_ms(),
         })
     };
     json!({
-        "as_of_ms": as_of_ms,
-        "until_ms": until_ms,
+        "as_of_ms": as_of.unix_ms(),
+        "until_ms": until.unix_ms(),
         "alarms": alarms.iter().map(json::alarm).collect::<Vec<_>>(),
         "found": plan.objects(),
         "objects": plan.first.iter().map(json::planned_object).collect::<Vec<_>>(),

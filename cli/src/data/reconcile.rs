@@ -7,8 +7,10 @@ use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
+use sexton::class::{Definition, Find};
+use sexton::decision::KeyHistory;
 use sexton::store::dir::{DirStore, Identified, Identity};
-use sexton::{Definition, Durability, Engine, Find, KeyHistory, Previous, Registration};
+use sexton::{Engine, Previous, RegisterOptions, Registration};
 use sexton_proof::id::printable;
 use sexton_proof::leaf::StartRule;
 use std::path::PathBuf;
@@ -133,18 +135,15 @@ impl Reconciler<'_> {
                     continue;
                 }
                 KeyHistory::Ended(_) => summary.had_ended += 1,
-                KeyHistory::Live(_) | KeyHistory::Unknown => {}
+                _ => {}
             }
-            registrations.push(Registration {
-                version: &file.version,
-                size_bytes: file.size_bytes,
-                start_ms: is_explicit.then_some(file.modified_ms),
-                ..Registration::new(&self.class.name, key)
-            });
+            let start = is_explicit.then_some(file.modified);
+            let registration = Registration::new(&self.class.name, key).version(&file.version);
+            registrations.push(registration.size(file.size).start(start));
         }
         let target = self.dry.as_ref().unwrap_or(self.engine);
-        let answers =
-            bisect::register(&registrations, &|part| target.register_missing(part, Durability::Synced))?;
+        let options = RegisterOptions::new().only_missing();
+        let answers = bisect::register(&registrations, &|part| target.register(part, options))?;
         for (registration, answer) in registrations.iter().zip(answers) {
             match answer.map(|registered| registered.previous) {
                 Ok(Previous::Identical | Previous::Kept) => summary.known += 1,

@@ -6,8 +6,10 @@ use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::Value;
-use sexton::{Engine, ErasureObject, Progress, Request, RequestKind, RequestState, json};
+use sexton::decision::{ErasureObject, Progress, Request, RequestKind, RequestState};
+use sexton::{Engine, json};
 use sexton_proof::id::printable;
+use sexton_proof::time::Timestamp;
 
 /// Subcommands of `sexton request`.
 #[derive(Debug, Subcommand)]
@@ -38,11 +40,11 @@ pub(super) fn run(command: &RequestCommand, output: &mut Output) -> Result<u8, F
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
-    let now_ms = engine.now_ms();
+    let now = engine.now();
     if let Some(number) = args.objects {
         let request = find(&engine, number)?;
         let objects = engine.erasure_objects(number)?;
-        print_objects(&request, &objects, args.data.json, now_ms, output);
+        print_objects(&request, &objects, args.data.json, now, output);
         return Ok(0);
     }
     let mut requests = engine.requests()?;
@@ -52,7 +54,7 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
         return Ok(0);
     }
     for request in &requests {
-        print(request, now_ms, output);
+        print(request, now, output);
     }
     if requests.is_empty() {
         output.line("there are no requests");
@@ -68,35 +70,35 @@ pub(super) fn find(engine: &Engine, number: u32) -> Result<Request, Failure> {
     })
 }
 
-fn print(request: &Request, now_ms: i64, output: &mut Output) {
+fn print(request: &Request, now: Timestamp, output: &mut Output) {
     let state = match request.state {
-        RequestState::Waiting if now_ms < request.ready_ms => {
-            format!("waiting, can be cancelled until {}", format::instant(request.ready_ms))
+        RequestState::Waiting if now < request.ready => {
+            format!("waiting, can be cancelled until {}", request.ready)
         }
         RequestState::Waiting => "waiting, the next enforcement looks for its objects".into(),
         _ => format!(
             "{} {}, {}",
             json::request_state(request),
-            format::instant(request.changed_ms),
+            request.changed,
             format::counted(usize::try_from(request.objects).unwrap_or(usize::MAX), "object", "objects")
         ),
     };
-    let answer_by = match request.answer_by_ms {
+    let answer_by = match request.answer_by {
         Some(_) if request.is_immediate() => ", immediate".into(),
-        Some(answer_by_ms) => format!(", to be answered by {}", format::instant(answer_by_ms)),
+        Some(answer_by) => format!(", to be answered by {answer_by}"),
         None => String::new(),
     };
-    let is_late = request.is_open() && request.answer_by_ms.is_some_and(|by_ms| by_ms < now_ms);
+    let is_late = request.is_open() && request.answer_by.is_some_and(|answer_by| answer_by < now);
     let answer_by = if is_late { output.bad(answer_by) } else { answer_by };
     let what = kind(request);
     output.line(format_args!(
         "{:>4}  {what} {}, received {}{answer_by}",
         request.number,
         request.selector.describe(),
-        format::instant(request.received_ms)
+        request.received
     ));
     output.line(format_args!("      {state}"));
-    output.line(format_args!("      {} ({})", request.reason, request.author));
+    output.line(format_args!("      {} ({})", request.attribution.reason, request.attribution.author));
 }
 
 fn kind(request: &Request) -> &'static str {
@@ -105,10 +107,18 @@ fn kind(request: &Request) -> &'static str {
         RequestKind::Close => "closing of",
         RequestKind::Apply { .. } => "new terms for",
         RequestKind::Lift { .. } => "lifted hold on",
+        // A later version of the engine may add kinds.
+        _ => json::request_kind(request),
     }
 }
 
-fn print_objects(request: &Request, objects: &[ErasureObject], json: bool, now_ms: i64, output: &mut Output) {
+fn print_objects(
+    request: &Request,
+    objects: &[ErasureObject],
+    json: bool,
+    now: Timestamp,
+    output: &mut Output,
+) {
     if json {
         // `objects` is the number of objects found, as in the list of requests.
         let mut value = json::request(request);
@@ -116,21 +126,21 @@ fn print_objects(request: &Request, objects: &[ErasureObject], json: bool, now_m
         output.json(&value);
         return;
     }
-    print(request, now_ms, output);
+    print(request, now, output);
     for object in objects {
-        output.line(format_args!("      {}  {}", printable(&object.key), progress(&object.progress, now_ms)));
+        output.line(format_args!("      {}  {}", printable(&object.key), progress(&object.progress, now)));
     }
 }
 
-fn progress(progress: &Progress, now_ms: i64) -> String {
+fn progress(progress: &Progress, now: Timestamp) -> String {
     match progress {
-        Progress::Ended { method, time_ms } => format!("{method} {}", format::instant(*time_ms)),
+        Progress::Ended { method, time } => format!("{method} {time}"),
         Progress::Pending { held: true, .. } => "kept by a legal hold".into(),
-        Progress::Pending { floor_ms: Some(floor_ms), .. } => {
-            format!("waits for its floor, {}", format::instant(*floor_ms))
-        }
-        Progress::Pending { until_ms, .. } if *until_ms <= now_ms => "due at the next enforcement".into(),
-        Progress::Pending { until_ms, .. } => format!("due {}", format::instant(*until_ms)),
+        Progress::Pending { floor: Some(floor), .. } => format!("waits for its floor, {floor}"),
+        Progress::Pending { until, .. } if *until <= now => "due at the next enforcement".into(),
+        Progress::Pending { until, .. } => format!("due {until}"),
+        // A later version of the engine may add states.
+        _ => "in a state that this version does not know".into(),
     }
 }
 
@@ -155,10 +165,10 @@ pub(super) fn accepted(request: &Request, what: &str, args: &MutatingArgs, outpu
             .line("  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement");
         return;
     }
-    if request.ready_ms > request.received_ms {
-        output.line(format_args!("  it can be cancelled until {}", format::instant(request.ready_ms)));
+    if request.ready > request.received {
+        output.line(format_args!("  it can be cancelled until {}", request.ready));
     }
-    if let Some(answer_by_ms) = request.answer_by_ms {
-        output.line(format_args!("  it is to be answered by {}", format::instant(answer_by_ms)));
+    if let Some(answer_by) = request.answer_by {
+        output.line(format_args!("  it is to be answered by {answer_by}"));
     }
 }

@@ -42,13 +42,13 @@ pub(super) fn code(needs: &[String]) -> u8 {
 
 fn print(status: &Status, needs: &[String], output: &mut Output) {
     let (state, _) = status.state.word_and_reason();
-    output.line(format_args!("{} as of {}: {state}", status.origin, format::instant(status.as_of_ms)));
+    output.line(format_args!("{} as of {}: {state}", status.origin, status.as_of));
     for need in needs {
         output.line(output.bad(need));
     }
     alarm::print(&status.alarms, output);
-    if let (word @ ("behind" | "ahead"), by_ms) = json::clock(status.clock) {
-        output.line(format_args!("the clock is {word} by {}", format::length(by_ms.unsigned_abs())));
+    if let (word @ ("behind" | "ahead"), by) = json::clock(status.clock) {
+        output.line(format_args!("the clock is {word} by {}", format::length(by)));
     }
     output.line(format_args!(
         "{} log entries, {} published; standing legal holds: {}",
@@ -57,11 +57,11 @@ fn print(status: &Status, needs: &[String], output: &mut Output) {
         format::count(status.holds)
     ));
     if let Some(erasure) = &status.oldest_erasure {
-        let answer_by = erasure.answer_by_ms.map(|ms| format!(", to be answered by {}", format::instant(ms)));
+        let answer_by = erasure.answer_by.map(|answer_by| format!(", to be answered by {answer_by}"));
         output.line(format_args!(
             "the oldest open erasure is number {}, received {}{}",
             erasure.number,
-            format::instant(erasure.received_ms),
+            erasure.received,
             answer_by.unwrap_or_default()
         ));
     }
@@ -78,8 +78,8 @@ fn print(status: &Status, needs: &[String], output: &mut Output) {
             })
             .collect();
         output.line(format_args!("  {}", counts.join(", ")));
-        if let Some(oldest) = class.oldest_overdue_ms {
-            output.line(format_args!("  the oldest overdue ceiling was {}", format::instant(oldest)));
+        if let Some(oldest) = class.oldest_overdue {
+            output.line(format_args!("  the oldest overdue ceiling was {oldest}"));
         }
     }
 }

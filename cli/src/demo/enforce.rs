@@ -1,16 +1,18 @@
 //! Enforcement on an accelerated clock, from slot to slot.
 
 use crate::output::{self, Failure};
+use sexton::Engine;
 use sexton::store::Store;
-use sexton::{Engine, FastForwardClock};
+use sexton::testing::FastForwardClock;
+use sexton_proof::time::Timestamp;
 
 /// Batches and clock steps of the enforcement of all files.
 pub(super) struct Enforced {
     pub(super) batches: u64,
     /// Number of clock steps.
     pub(super) steps: u64,
-    pub(super) from_ms: i64,
-    pub(super) to_ms: i64,
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 /// Enforces until no object is left.
@@ -23,22 +25,23 @@ pub(super) fn all(
     clock: &FastForwardClock,
     total: usize,
 ) -> Result<Enforced, Failure> {
-    let mut done = Enforced { batches: 0, steps: 0, from_ms: engine.now_ms(), to_ms: 0 };
+    let now = engine.now();
+    let mut done = Enforced { batches: 0, steps: 0, from: now, to: now };
     // An object that cannot be deleted is retried for ever. Correct work needs at most one batch per object. This bound
     // leaves room for retries, and what is left then is reported as not deleted.
     let steps_max = total as u64 * 2 + 1_000;
     let bar = output::progress(total, "enforcing");
-    while let Some(next_ms) = engine.next_due_ms() {
+    while let Some(next) = engine.next_due() {
         if done.steps == steps_max {
             break;
         }
-        clock.advance_to(next_ms);
+        clock.advance_to(next);
         done.steps += 1;
         let enforced = engine.enforce(store)?;
         done.batches += enforced.batches;
         bar.inc(enforced.objects);
     }
     bar.finish_and_clear();
-    done.to_ms = engine.now_ms();
+    done.to = engine.now();
     Ok(done)
 }

@@ -10,11 +10,11 @@ mod stopwatch;
 mod tree;
 
 use crate::data::{spinner, warnings_to_stderr};
-use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use sexton::store::dir::DirStore;
-use sexton::{Clock, Engine, Entropy, FastForwardClock, Options, OsEntropy, SystemClock};
+use sexton::testing::{Clock, Entropy, FastForwardClock, OsEntropy, SystemClock};
+use sexton::{Engine, Options};
 use spread::Planned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,11 +85,10 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
     let copied = tree::copy(&tree, &locations.store, wanted)?;
     watch.lap("copy");
 
-    let now_ms = SystemClock.now_ms();
-    let clock = Arc::new(FastForwardClock::new(now_ms));
+    let clock = Arc::new(FastForwardClock::new(SystemClock.now()));
     let engine = open(&locations, &clock)?;
     let store = DirStore::open(&locations.store).map_err(|e| Failure::new(e.to_string()))?;
-    let planned = spread::plan(copied, &store, engine.now_ms())?;
+    let planned = spread::plan(copied, &store, engine.now())?;
     watch.lap("open");
     let registered = spread::register(&engine, planned)?;
     watch.lap("register");
@@ -162,8 +161,7 @@ struct Registered {
 impl Registered {
     /// Returns `receipts/<class>/<slot>/<registration id>.tlog-proof`, a path beside the receipts of the same batch.
     fn receipt_path(&self, locations: &Locations) -> PathBuf {
-        let slot =
-            format::instant(i64::try_from(self.id.page.slot).unwrap_or(i64::MAX)).replace([':', '-'], "");
+        let slot = self.id.page.slot_start().to_string().replace([':', '-'], "");
         let folder = locations.receipts.join(self.planned.class).join(slot);
         folder.join(format!("{}.tlog-proof", self.id))
     }

@@ -106,14 +106,15 @@ fn pair(bytes: &[u8]) -> usize {
 mod tests {
     use super::super::Planned;
     use super::*;
+    use sexton_proof::time::Timestamp;
 
     #[test]
     fn found_in_leaked_name_counts_plain_hash_and_hex() {
         let id = sexton::RegistrationId::from_bytes(&[0; 20]);
         let key = b"people/anna-schmidt.jpg".to_vec();
         let digest = *blake3::hash(b"her face").as_bytes();
-        let planned =
-            Planned { key, version: Vec::new(), size_bytes: 8, digest, class: "upload-3h", start_ms: 0 };
+        let start = Timestamp::from_unix_ms(0);
+        let planned = Planned { key, version: Vec::new(), size_bytes: 8, digest, class: "upload-3h", start };
         let needles = Needles::of(&[Registered { planned, id }]);
         let hash = blake3::hash(b"anna-schmidt.jpg");
         for (leak, times) in [

@@ -7,6 +7,7 @@ use sexton::{Engine, Opener};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, Verdict, Verifier};
 use sexton_proof::record::Method;
+use sexton_proof::time::Timestamp;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,11 @@ pub(super) struct End {
     pub(super) class: String,
     pub(super) method: Method,
     pub(super) compliance: Compliance,
-    pub(super) floor_ms: i64,
-    pub(super) ceiling_ms: i64,
-    pub(super) slot_ms: i64,
-    pub(super) time_ms: i64,
+    pub(super) floor: Option<Timestamp>,
+    pub(super) ceiling: Option<Timestamp>,
+    /// Beginning of its slot.
+    pub(super) slot: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 impl From<Verdict> for End {
@@ -36,10 +38,10 @@ impl From<Verdict> for End {
         End {
             compliance: verdict.compliance(),
             method: verdict.method,
-            floor_ms: verdict.floor_ms,
-            ceiling_ms: verdict.ceiling_ms,
-            slot_ms: i64::try_from(verdict.id.page.slot).unwrap_or(i64::MAX),
-            time_ms: verdict.time_ms,
+            floor: verdict.floor,
+            ceiling: verdict.ceiling,
+            slot: verdict.id.page.slot_start(),
+            time: verdict.time,
             class: verdict.class_name,
         }
     }

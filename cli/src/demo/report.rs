@@ -9,31 +9,32 @@ use crate::format;
 use crate::output::Output;
 use serde_json::{Value, json};
 use sexton::{ClassSet, Status};
-use sexton_proof::id::{NO_CEILING, NO_FLOOR};
 use sexton_proof::receipt::{Compliance, DOES_NOT_PROVE};
 use sexton_proof::record::Method;
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Median, 99th percentile and maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quantiles {
-    p50: u64,
-    p99: u64,
-    max: u64,
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
 }
 
 impl Quantiles {
-    fn of(mut values: Vec<u64>) -> Self {
+    fn of(mut values: Vec<Duration>) -> Self {
         values.sort_unstable();
         // The smallest value that this percentage of the values does not exceed.
         let at =
             |percent: usize| values.get((values.len() * percent).div_ceil(100).saturating_sub(1)).copied();
-        let [p50, p99, max] = [50, 99, 100].map(|percent| at(percent).unwrap_or(0));
+        let [p50, p99, max] = [50, 99, 100].map(|percent| at(percent).unwrap_or_default());
         Quantiles { p50, p99, max }
     }
 
     fn json(self) -> Value {
-        json!({ "p50": self.p50, "p99": self.p99, "max": self.max })
+        json!({ "p50": whole_ms(self.p50), "p99": whole_ms(self.p99), "max": whole_ms(self.max) })
     }
 }
 
@@ -46,10 +47,10 @@ pub(super) struct ClassReport {
     early: u64,
     late: u64,
     /// Tombstone time − due instant.
-    lateness_ms: Quantiles,
+    lateness: Quantiles,
     /// Tombstone time − beginning of the slot: the part of the lateness that was work.
-    after_slot_ms: Quantiles,
-    /// Shortest time between a deletion and its ceiling.
+    after_slot: Quantiles,
+    /// Shortest time from a deletion to its ceiling, negative if the deletion was late.
     least_margin_ms: Option<i64>,
     /// `true` if the engine's own counts agree with the receipts.
     engine_agrees: bool,
@@ -63,8 +64,8 @@ impl ClassReport {
             "deleted": self.deleted,
             "early": self.early,
             "late": self.late,
-            "lateness_ms": self.lateness_ms.json(),
-            "after_slot_ms": self.after_slot_ms.json(),
+            "lateness_ms": self.lateness.json(),
+            "after_slot_ms": self.after_slot.json(),
             "least_margin_ms": self.least_margin_ms,
             "engine_agrees": self.engine_agrees,
         })
@@ -77,10 +78,9 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
         let registered = registered.iter().filter(|file| file.planned.class == class).count() as u64;
         let ends: Vec<&End> = verified.ends.iter().filter(|end| end.class == class).collect();
         let number = |is: fn(&End) -> bool| ends.iter().filter(|end| is(end)).count() as u64;
-        let slot_and_lead_ms = slot_and_lead_ms(class);
-        let since = |from: &dyn Fn(&End) -> i64| {
-            let of = |end: &&End| u64::try_from(end.time_ms.saturating_sub(from(end))).unwrap_or(0);
-            Quantiles::of(ends.iter().map(of).collect())
+        let slot_and_lead = slot_and_lead(class);
+        let since = |from: &dyn Fn(&End) -> Timestamp| {
+            Quantiles::of(ends.iter().map(|end| end.time.since(from(end))).collect())
         };
         let (deleted, early, late) = (
             number(|end| end.method == Method::Deleted),
@@ -95,9 +95,9 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
             deleted,
             early,
             late,
-            lateness_ms: since(&|end| due_ms(end, slot_and_lead_ms)),
-            after_slot_ms: since(&|end| end.slot_ms),
-            least_margin_ms: margins(&ends).min(),
+            lateness: since(&|end| due(end, slot_and_lead)),
+            after_slot: since(&|end| end.slot),
+            least_margin_ms: margins_ms(&ends).min(),
             engine_agrees: (engine.registered, counts.deleted, counts.early, counts.late)
                 == (registered, deleted, early, late),
         }
@@ -106,19 +106,21 @@ pub(super) fn classes(registered: &[Registered], verified: &Verified, status: &S
 }
 
 /// Returns the sum of slot width and lead of a class.
-fn slot_and_lead_ms(class: &str) -> i64 {
+fn slot_and_lead(class: &str) -> Duration {
     let classes = ClassSet::built_in();
     let found = classes.iter().find(|definition| definition.name == class);
-    found.map_or(0, |d| i64::try_from(d.slot_ms + d.lead_ms).unwrap_or(0))
+    found.map_or(Duration::ZERO, |definition| definition.slot + definition.lead)
 }
 
 /// Returns the due instant: the floor if one is promised, otherwise the ceiling less slot and lead.
-fn due_ms(end: &End, slot_and_lead_ms: i64) -> i64 {
-    if end.floor_ms == NO_FLOOR { end.ceiling_ms.saturating_sub(slot_and_lead_ms) } else { end.floor_ms }
+fn due(end: &End, slot_and_lead: Duration) -> Timestamp {
+    let ceiling = end.ceiling.unwrap_or(Timestamp::MAX);
+    end.floor.unwrap_or_else(|| ceiling.saturating_sub(slot_and_lead))
 }
 
-fn margins<'a>(ends: &'a [&End]) -> impl Iterator<Item = i64> + 'a {
-    ends.iter().filter(|end| end.ceiling_ms != NO_CEILING).map(|end| end.ceiling_ms - end.time_ms)
+/// Returns the time from each deletion to its ceiling, negative if the deletion was late.
+fn margins_ms<'a>(ends: &'a [&End]) -> impl Iterator<Item = i64> + 'a {
+    ends.iter().filter_map(|end| Some(end.ceiling?.unix_ms() - end.time.unix_ms()))
 }
 
 /// All results of the demonstration.
@@ -132,7 +134,7 @@ pub(super) struct Report<'a> {
     pub(super) verified: &'a Verified,
     /// Why the changed receipt was refused; `None` if it was not.
     pub(super) refused: Option<String>,
-    pub(super) check: sexton::Report,
+    pub(super) check: sexton::report::Report,
     pub(super) search: Search,
     pub(super) watch: Stopwatch,
     pub(super) locations: &'a Locations,
@@ -200,7 +202,11 @@ impl Report<'_> {
             "source": text(self.source),
             "classes": self.classes.iter().map(ClassReport::json).collect::<Vec<_>>(),
             "batches": self.enforced.batches,
-            "clock": { "from_ms": self.enforced.from_ms, "to_ms": self.enforced.to_ms, "steps": self.enforced.steps },
+            "clock": {
+                "from_ms": self.enforced.from.unix_ms(),
+                "to_ms": self.enforced.to.unix_ms(),
+                "steps": self.enforced.steps,
+            },
             "receipts": {
                 "issued": self.files,
                 "valid": self.verified.valid,
@@ -265,11 +271,11 @@ impl Report<'_> {
         for c in &self.classes {
             let [registered, deleted, early, late] =
                 [c.registered, c.deleted, c.early, c.late].map(format::count);
-            let Quantiles { p50, p99, max } = c.lateness_ms;
-            let [p50, p99, max, work] = [p50, p99, max, c.after_slot_ms.max].map(format::length);
-            let margin = c.least_margin_ms.map_or("-".into(), |ms| match u64::try_from(ms) {
-                Ok(ms) => format::length(ms),
-                Err(_) => format!("-{}", format::length(ms.unsigned_abs())),
+            let Quantiles { p50, p99, max } = c.lateness;
+            let [p50, p99, max, work] = [p50, p99, max, c.after_slot.max].map(format::length);
+            let margin = c.least_margin_ms.map_or("-".into(), |ms| {
+                let sign = if ms < 0 { "-" } else { "" };
+                format!("{sign}{}", format::length(Duration::from_millis(ms.unsigned_abs())))
             });
             output.line(row([
                 c.class,
@@ -300,8 +306,8 @@ impl Report<'_> {
         output.line(format_args!(
             "{files} files of {} registered; the clock went from {} to {} in {} steps; {} batches",
             self.source.display(),
-            format::instant(self.enforced.from_ms),
-            format::instant(self.enforced.to_ms),
+            self.enforced.from,
+            self.enforced.to,
             format::count(self.enforced.steps),
             format::count(self.enforced.batches),
         ));
@@ -384,12 +390,16 @@ mod tests {
 
     #[test]
     fn quantiles_are_values_of_the_sample() {
-        let of = |values: &[u64]| Quantiles::of(values.to_vec());
-        assert_eq!(of(&[]), Quantiles { p50: 0, p99: 0, max: 0 });
-        assert_eq!(of(&[7]), Quantiles { p50: 7, p99: 7, max: 7 });
+        let of = |values: &[u64]| Quantiles::of(values.iter().copied().map(Duration::from_millis).collect());
+        let quantiles = |values: [u64; 3]| {
+            let [p50, p99, max] = values.map(Duration::from_millis);
+            Quantiles { p50, p99, max }
+        };
+        assert_eq!(of(&[]), quantiles([0, 0, 0]));
+        assert_eq!(of(&[7]), quantiles([7, 7, 7]));
         let hundred: Vec<u64> = (1..=100).rev().collect();
-        assert_eq!(of(&hundred), Quantiles { p50: 50, p99: 99, max: 100 });
-        assert_eq!(of(&[1, 2, 3]), Quantiles { p50: 2, p99: 3, max: 3 });
+        assert_eq!(of(&hundred), quantiles([50, 99, 100]));
+        assert_eq!(of(&[1, 2, 3]), quantiles([2, 3, 3]));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
 use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf};
 use sexton_proof::merkle;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::Date;
 
 pub(super) const MARK: &[u8] = b"sexton/v0 ";
@@ -24,7 +25,7 @@ fn class(leaf: &ClassLeaf) -> Sheet {
         Some(texts).filter(|texts| !texts.is_empty()).map(Value::Texts)
     };
     Sheet::of("class leaf")
-        .instant("logged_ms", leaf.logged_ms)
+        .instant("logged_ms", leaf.logged)
         .with("class", leaf.name.as_str())
         .with("id", leaf.id)
         .with("version", leaf.version)
@@ -35,8 +36,8 @@ fn class(leaf: &ClassLeaf) -> Sheet {
         .with_some("workdays", dates(leaf.calendar.workdays()))
         .with("start", leaf.start.name())
         .with_some("max_open", leaf.max_open.map(|span| span.to_string()))
-        .with("slot_ms", Value::Length(leaf.slot_ms))
-        .with("lead_ms", Value::Length(leaf.lead_ms))
+        .with("slot_ms", Value::Length(leaf.slot))
+        .with("lead_ms", Value::Length(leaf.lead))
         .with("disposition", leaf.disposition.name())
         .with("openings", leaf.openings.name())
 }
@@ -44,7 +45,7 @@ fn class(leaf: &ClassLeaf) -> Sheet {
 fn batch(leaf: &BatchLeaf) -> Sheet {
     let pages = leaf.pages.iter().map(|page| {
         Sheet::default()
-            .instant("slot_ms", i64::try_from(page.slot).unwrap_or(i64::MAX))
+            .instant("slot_ms", Timestamp::from_unix_ms(i64::try_from(page.slot).unwrap_or(i64::MAX)))
             .with("shard", u32::from(page.shard))
             .with("part", u32::from(page.part))
             .with("seqs", page.seqs)
@@ -52,7 +53,7 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
             .with("carries", page.carries)
     });
     Sheet::of("batch leaf")
-        .instant("logged_ms", leaf.logged_ms)
+        .instant("logged_ms", leaf.logged)
         .with("batch", leaf.batch)
         .with("class", leaf.class)
         .hex("class_leaf", &leaf.class_leaf)
@@ -60,16 +61,16 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
         .with("tombstones", file(leaf.tombstones))
         .with_some("carries", leaf.carries.map(file))
         .with_some("results", leaf.results.map(file))
-        .with_some("floor_max_ms", leaf.floor_max_ms.map(|ms| Value::Instant(Some(ms))))
-        .with_some("ceiling_min_ms", leaf.ceiling_min_ms.map(|ms| Value::Instant(Some(ms))))
-        .instant("started_ms", leaf.started_ms)
-        .instant("finished_ms", leaf.finished_ms)
+        .with_some("floor_max_ms", leaf.floor_max.map(|at| Value::Instant(Some(at))))
+        .with_some("ceiling_min_ms", leaf.ceiling_min.map(|at| Value::Instant(Some(at))))
+        .instant("started_ms", leaf.started)
+        .instant("finished_ms", leaf.finished)
         .with("tool", leaf.tool.as_str())
 }
 
 fn event(leaf: &EventLeaf) -> Sheet {
     Sheet::of(&format!("{} leaf", leaf.kind.name()))
-        .instant("logged_ms", leaf.logged_ms)
+        .instant("logged_ms", leaf.logged)
         .hex("id", &leaf.id)
         .hex("commitment", &leaf.commitment)
 }

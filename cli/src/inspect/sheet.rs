@@ -3,7 +3,9 @@
 use crate::format;
 use crate::output::Output;
 use serde_json::Value as Json;
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Names and values in order. JSON has the names as they are, text has them without their unit.
 #[derive(Debug, Default)]
@@ -15,10 +17,10 @@ pub(super) enum Value {
     Text(String),
     Number(u64),
     Yes(bool),
-    /// Unix ms, or `None` for a missing bound. Its name ends in `_ms`.
-    Instant(Option<i64>),
-    /// Length of time in ms. Its name ends in `_ms`.
-    Length(u64),
+    /// Instant, or `None` for a missing bound. Its name ends in `_ms`.
+    Instant(Option<Timestamp>),
+    /// Length of time. Its name ends in `_ms`.
+    Length(Duration),
     Texts(Vec<String>),
     /// Nested sheet.
     Sheet(Sheet),
@@ -81,8 +83,8 @@ impl Sheet {
         self.with(name, hex::encode(bytes))
     }
 
-    pub(super) fn instant(self, name: &'static str, ms: i64) -> Self {
-        self.with(name, Value::Instant(Some(ms)))
+    pub(super) fn instant(self, name: &'static str, at: Timestamp) -> Self {
+        self.with(name, Value::Instant(Some(at)))
     }
 
     pub(super) fn print(&self, output: &mut Output) {
@@ -147,9 +149,9 @@ impl Value {
             Value::Number(number) => number.to_string(),
             Value::Yes(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Value::Instant(None) => "none".to_owned(),
-            Value::Instant(Some(ms)) if raw => format!("{} ({ms})", format::instant(*ms)),
-            Value::Instant(Some(ms)) => format::instant(*ms),
-            Value::Length(ms) => format!("{} ({ms})", format::length(*ms)),
+            Value::Instant(Some(at)) if raw => format!("{at} ({})", at.unix_ms()),
+            Value::Instant(Some(at)) => at.to_string(),
+            Value::Length(span) => format!("{} ({})", format::length(*span), whole_ms(*span)),
             Value::Texts(texts) => texts.join(" "),
             Value::Sheet(sheet) => sheet.line(),
             Value::Rows(all) | Value::Sheets(all) => {
@@ -169,9 +171,10 @@ impl Value {
     fn json(&self) -> Json {
         match self {
             Value::Text(text) => text.as_str().into(),
-            Value::Number(number) | Value::Length(number) => (*number).into(),
+            Value::Number(number) => (*number).into(),
+            Value::Length(span) => whole_ms(*span).into(),
             Value::Yes(yes) => (*yes).into(),
-            Value::Instant(ms) => (*ms).into(),
+            Value::Instant(at) => at.map(Timestamp::unix_ms).into(),
             Value::Texts(texts) => texts.as_slice().into(),
             Value::Sheet(sheet) => sheet.json(),
             Value::Rows(all) | Value::Sheets(all) => all.iter().map(Sheet::json).collect(),

@@ -5,7 +5,7 @@ use super::{Inspected, Malformed, evidence, leaves};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::Opening;
 use sexton_proof::file::ChunkProof;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, printable};
+use sexton_proof::id::printable;
 use sexton_proof::note::Note;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{Receipt, ResultProof};
@@ -40,15 +40,14 @@ pub(super) fn proof(bytes: &[u8]) -> Inspected {
 }
 
 fn opening(o: &Opening) -> Sheet {
-    let bound = |ms: i64, none: i64| Value::Instant(Some(ms).filter(|ms| *ms != none));
     Sheet::default()
         .with("key", printable(&o.key))
         .hex("version", &o.version)
         .hex("digest", &o.digest)
-        .with_some("size_bytes", Some(o.size_bytes).filter(|size| *size != SIZE_UNKNOWN))
-        .instant("start_ms", o.start_ms)
-        .with("floor_ms", bound(o.floor_ms, NO_FLOOR))
-        .with("ceiling_ms", bound(o.ceiling_ms, NO_CEILING))
+        .with_some("size_bytes", o.size)
+        .instant("start_ms", o.start)
+        .with("floor_ms", Value::Instant(o.floor))
+        .with("ceiling_ms", Value::Instant(o.ceiling))
         .hex("blinding", &o.r)
 }
 

@@ -1,13 +1,14 @@
 //! Verification of one receipt under one trust policy.
 
 use super::sources::{self, Source};
-use crate::format;
 use crate::output::Failure;
 use sexton_proof::policy::{Policy, PolicyError};
 use sexton_proof::receipt::{Compliance, RECEIPT_MAX_BYTES, Verdict, Verifier, VerifyError};
 use sexton_proof::record::Method;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::Span;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A receipt with its verdict.
 pub(super) struct Judged {
@@ -29,9 +30,9 @@ pub(super) enum Standing {
     Kept,
     NotValid { check: Option<u8>, why: String },
     Unreadable { why: String },
-    Early { by_ms: u64 },
-    Late { by_ms: u64 },
-    AfterHold { by_ms: u64 },
+    Early { by: Duration },
+    Late { by: Duration },
+    AfterHold { by: Duration },
     Unwitnessed { why: String },
     NotADeletion { method: Method },
 }
@@ -68,9 +69,9 @@ impl From<Compliance> for Standing {
     fn from(compliance: Compliance) -> Self {
         match compliance {
             Compliance::Kept => Standing::Kept,
-            Compliance::Early { by_ms } => Standing::Early { by_ms },
-            Compliance::Late { by_ms } => Standing::Late { by_ms },
-            Compliance::AfterHold { by_ms } => Standing::AfterHold { by_ms },
+            Compliance::Early { by } => Standing::Early { by },
+            Compliance::Late { by } => Standing::Late { by },
+            Compliance::AfterHold { by } => Standing::AfterHold { by },
             Compliance::NotADeletion(method) => Standing::NotADeletion { method },
         }
     }
@@ -97,7 +98,7 @@ pub(super) struct Judge<'p> {
 #[derive(Clone, Copy)]
 struct Within {
     span: Span,
-    ms: i64,
+    length: Duration,
 }
 
 impl<'p> Judge<'p> {
@@ -134,8 +135,8 @@ impl<'p> Judge<'p> {
         let counting: Vec<(String, u64)> = match self.within {
             None => verdict.cosignatures.clone(),
             Some(within) => {
-                let latest_ms = verdict.time_ms.saturating_add(within.ms);
-                let counts = |(_, at_s): &&(String, u64)| ms_of(*at_s) <= latest_ms;
+                let latest = verdict.time.saturating_add(within.length);
+                let counts = |(_, at_s): &&(String, u64)| Timestamp::from_unix_s(*at_s) <= latest;
                 verdict.cosignatures.iter().filter(counts).cloned().collect()
             }
         };
@@ -146,7 +147,7 @@ impl<'p> Judge<'p> {
             [] => "no witness of this policy cosigned the checkpoint".to_owned(),
             all => {
                 let text =
-                    |(name, at_s): &(String, u64)| format!("{name} at {}", format::instant(ms_of(*at_s)));
+                    |(name, at_s): &(String, u64)| format!("{name} at {}", Timestamp::from_unix_s(*at_s));
                 format!("cosigned by {}", all.iter().map(text).collect::<Vec<_>>().join(", "))
             }
         };
@@ -167,13 +168,8 @@ impl Within {
         }
         let calendar =
             || Failure::new(format!("--witnessed-within {span} is a calendar span; use s, m, h, d or w"));
-        Ok(Within { span, ms: span.exact_ms().ok_or_else(calendar)? })
+        Ok(Within { span, length: span.exact().ok_or_else(calendar)? })
     }
-}
-
-/// Converts the date of a cosignature from Unix seconds to ms.
-fn ms_of(at_s: u64) -> i64 {
-    i64::try_from(at_s).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
 /// Returns the number of the failed check in `docs/format.md` §5, or `None` if the file is no receipt at all.
@@ -244,7 +240,7 @@ mod tests {
 
     #[test]
     fn standing_after_hold_is_3_and_released_is_5() {
-        let after_hold = Standing::from(Compliance::AfterHold { by_ms: 5 });
+        let after_hold = Standing::from(Compliance::AfterHold { by: Duration::from_millis(5) });
         assert_eq!((after_hold.code(), after_hold.name()), (3, "after-hold"));
         let released = Standing::from(Compliance::NotADeletion(Method::Released));
         assert_eq!((released.code(), released.name()), (5, "not-a-deletion"));

@@ -5,11 +5,12 @@ use super::judge::{Judged, Standing, check_name};
 use crate::format;
 use crate::output::Output;
 use serde_json::{Value, json};
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN, printable};
+use sexton_proof::id::printable;
 use sexton_proof::leaf::Disposition;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
 use sexton_proof::record::Method;
+use sexton_proof::time::{Timestamp, whole_ms};
 
 /// Exit codes with their names in the summary, worst first.
 const KINDS: [(u8, &str); 6] = [
@@ -62,17 +63,17 @@ fn print(judged: &Judged, output: &mut Output) {
         }
         Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
         Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
-        Standing::Early { by_ms } => {
-            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), format::length(*by_ms))
+        Standing::Early { by } => {
+            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), format::length(*by))
         }
-        Standing::Late { by_ms } => {
-            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), format::length(*by_ms))
+        Standing::Late { by } => {
+            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), format::length(*by))
         }
-        Standing::AfterHold { by_ms } => {
+        Standing::AfterHold { by } => {
             format!(
                 "{} {path}\n  {done} {} after its ceiling: a legal hold kept it, as the operator recorded",
                 output.strong("after a hold:"),
-                format::length(*by_ms)
+                format::length(*by)
             )
         }
         Standing::Unwitnessed { why } => {
@@ -91,14 +92,10 @@ fn print(judged: &Judged, output: &mut Output) {
 
 fn print_content(v: &Verdict, output: &mut Output) {
     let mut line = |name: &str, value: String| output.line(format_args!("  {name:<9} {value}"));
-    let size = if v.size_bytes == SIZE_UNKNOWN {
-        String::new()
-    } else {
-        format!(", {} bytes", format::count(v.size_bytes))
-    };
+    let size = v.size.map(|bytes| format!(", {} bytes", format::count(bytes))).unwrap_or_default();
     line("object", format!("{}{size}", printable(&v.key)));
     line("promise", promise(v));
-    line("ended", format!("{}, {} ({})", format::instant(v.time_ms), v.method, format::reason(v.reason)));
+    line("ended", format!("{}, {} ({})", v.time, v.method, format::reason(v.reason)));
     if let Some(digest) = &v.result_digest {
         let digest = if digest.is_empty() {
             "the store gave no digest".to_owned()
@@ -107,11 +104,11 @@ fn print_content(v: &Verdict, output: &mut Output) {
         };
         line("rewritten", digest);
     }
-    if v.floor_ms != NO_FLOOR {
-        line("floor", format!("{}{}", format::instant(v.floor_ms), relation(v.time_ms, v.floor_ms)));
+    if let Some(floor) = v.floor {
+        line("floor", format!("{floor}{}", relation(v.time, floor)));
     }
-    if v.ceiling_ms != NO_CEILING {
-        line("ceiling", format!("{}{}", format::instant(v.ceiling_ms), relation(v.time_ms, v.ceiling_ms)));
+    if let Some(ceiling) = v.ceiling {
+        line("ceiling", format!("{ceiling}{}", relation(v.time, ceiling)));
     }
     line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
 }
@@ -132,17 +129,15 @@ fn promise(v: &Verdict) -> String {
         (None, Some(within)) => format!("{done} within {within}"),
         (None, None) => String::new(),
     };
-    let start = format::instant(v.start_ms);
-    format!("class {} version {}: {bounds} of {start} ({})", v.class_name, v.class_version, v.zone)
+    format!("class {} version {}: {bounds} of {} ({})", v.class_name, v.class_version, v.start, v.zone)
 }
 
 /// Returns the position of a bound relative to the end.
-fn relation(time_ms: i64, bound_ms: i64) -> String {
-    let apart = format::length(time_ms.abs_diff(bound_ms));
-    match time_ms.cmp(&bound_ms) {
-        std::cmp::Ordering::Less => format!(", {apart} later"),
+fn relation(time: Timestamp, bound: Timestamp) -> String {
+    match time.cmp(&bound) {
+        std::cmp::Ordering::Less => format!(", {} later", format::length(bound.since(time))),
         std::cmp::Ordering::Equal => ", the same instant".into(),
-        std::cmp::Ordering::Greater => format!(", {apart} earlier"),
+        std::cmp::Ordering::Greater => format!(", {} earlier", format::length(time.since(bound))),
     }
 }
 
@@ -175,8 +170,8 @@ fn receipt(judged: &Judged) -> Value {
         Standing::Kept => json!({}),
         Standing::NotValid { check, why } => json!({ "check": check, "why": why }),
         Standing::Unreadable { why } | Standing::Unwitnessed { why } => json!({ "why": why }),
-        Standing::Early { by_ms } | Standing::Late { by_ms } | Standing::AfterHold { by_ms } => {
-            json!({ "by_ms": by_ms })
+        Standing::Early { by } | Standing::Late { by } | Standing::AfterHold { by } => {
+            json!({ "by_ms": whole_ms(*by) })
         }
         Standing::NotADeletion { method } => json!({ "method": method.name() }),
     };
@@ -212,15 +207,15 @@ fn verdict_json(v: &Verdict) -> Value {
         "key_hex": hex::encode(&v.key),
         "version": hex::encode(&v.version),
         "digest": hex::encode(&v.digest),
-        "size_bytes": Some(v.size_bytes).filter(|size| *size != SIZE_UNKNOWN),
-        "start_ms": v.start_ms,
-        "floor_ms": Some(v.floor_ms).filter(|ms| *ms != NO_FLOOR),
-        "ceiling_ms": Some(v.ceiling_ms).filter(|ms| *ms != NO_CEILING),
-        "time_ms": v.time_ms,
+        "size_bytes": v.size,
+        "start_ms": v.start.unix_ms(),
+        "floor_ms": v.floor.map(Timestamp::unix_ms),
+        "ceiling_ms": v.ceiling.map(Timestamp::unix_ms),
+        "time_ms": v.time.unix_ms(),
         "method": v.method.name(),
         "reason": v.reason.name(),
         "result_digest": v.result_digest.as_ref().map(hex::encode),
-        "logged_ms": v.logged_ms,
+        "logged_ms": v.logged.unix_ms(),
         "tool": v.tool,
         "cosignatures": cosignatures,
     })

@@ -1,11 +1,16 @@
 //! `alarm`, and the clock.
 
 use crate::run::open;
-use crate::sandbox::{CLASSES, HOUR_MS, Sandbox, WHY, now_ms};
+use crate::sandbox::{CLASSES, HOUR_MS, Sandbox, WHY, now};
+use sexton::limits::BreakerLimits;
 use sexton::store::dir::{DirStore, Identity};
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{BreakerLimits, ClassSet, Clock, Durability, Options, Registration, SystemClock, VirtualClock};
+use sexton::testing::{Clock, SystemClock, VirtualClock};
+use sexton::{ClassSet, Durability, Options, Registration};
 use std::sync::Arc;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Store that must not be called.
 struct Unused;
@@ -21,7 +26,7 @@ fn alarmed() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.registered("files", HOUR_MS, &["a"]);
     let breaker = BreakerLimits { objects: 0, share_percent: 0 };
-    let engine = sandbox.engine_with(&Options { breaker, ..Options::default() }, Arc::new(SystemClock));
+    let engine = sandbox.engine_with(&Options::default().breaker(breaker), Arc::new(SystemClock));
     engine.enforce(&Unused).unwrap();
     assert_eq!(engine.status().unwrap().alarms.len(), 1);
     drop(engine);
@@ -78,14 +83,13 @@ fn resume_without_matching_alarm_is_refused() {
 #[test]
 fn status_with_clock_behind_says_by_how_much() {
     let sandbox = Sandbox::new();
-    let ahead_ms = 50 * HOUR_MS;
-    let clock = Arc::new(VirtualClock::new(now_ms() + ahead_ms));
+    let clock = Arc::new(VirtualClock::new(now().saturating_add(50 * HOUR)));
     let engine = sandbox.engine_with(&Options::default(), clock);
     engine.define_classes(&ClassSet::from_toml("[class.late]\nwithin = '9d'\n").unwrap()).unwrap();
     drop(engine);
     let ran = sandbox.run(&["status", "DATA", "--json"]);
     assert_eq!(ran.json()["clock"], "behind", "{ran:?}");
-    assert!((ran.json()["clock_off_ms"].as_i64().unwrap() - ahead_ms).abs() < 60_000, "{ran:?}");
+    assert!((ran.json()["clock_off_ms"].as_i64().unwrap() - 50 * HOUR_MS).abs() < 60_000, "{ran:?}");
     let text = sandbox.run(&["status", "DATA"]).stdout;
     assert!(text.contains("the clock is behind by 49 h 59 min"), "{text}");
 }
@@ -98,15 +102,15 @@ fn clock_step_ahead_stops_deletion_until_resumed() {
     let version = store.identify(b"a", Identity::Exact).unwrap().unwrap().version;
     drop(store);
     // The clock was three hours behind, and stepped to now while the engine was open.
-    let clock = Arc::new(VirtualClock::new(now_ms() - 3 * HOUR_MS));
+    let clock = Arc::new(VirtualClock::new(now().saturating_sub(3 * HOUR)));
     let options = Options::new("sexton.test/old");
     let engine = open(&sandbox.path("old"), &options, Arc::clone(&clock) as Arc<dyn Clock>);
     engine.define_classes(&ClassSet::from_toml(CLASSES).unwrap()).unwrap();
-    let start_ms = Some(now_ms() - 4 * HOUR_MS);
-    let file = Registration { version: &version, start_ms, ..Registration::new("files", b"a") };
+    let start = now().saturating_sub(4 * HOUR);
+    let file = Registration::new("files", b"a").version(&version).start(start);
     engine.register(&[file], Durability::Synced).unwrap();
-    assert!(engine.now_ms() < now_ms() - 2 * HOUR_MS);
-    clock.step(3 * HOUR_MS);
+    assert!(engine.now() < now().saturating_sub(2 * HOUR));
+    clock.step_forward(3 * HOUR);
     engine.enforce(&Unused).unwrap();
     drop(engine);
     let ran = sandbox.run(&["status", "@old", "--json"]);

@@ -14,7 +14,7 @@ fn request<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn erasure_by_keys_finds_and_deletes_objects() {
     let sandbox = Sandbox::new();
     sandbox.registered("slow", 0, &["a", "b", "c"]);
-    sandbox.put("keys.txt", "a\nb\nnobody\n");
+    sandbox.put("keys.txt", "a\nb\nno-one\n");
     let words = request(&["--keys", "@keys.txt"]);
     let (text, value) = sandbox.dry(&words);
     assert_eq!(text.stdout, "would erase 3 keys, live objects: 2\n");
@@ -41,13 +41,13 @@ fn erasure_by_keys_finds_and_deletes_objects() {
 #[test]
 fn erasure_by_subject_finds_it_and_unknown_is_refused() {
     let sandbox = Sandbox::new();
-    sandbox.register(Registration { subject: b"anna", ..Registration::new("slow", b"1") });
-    sandbox.register(Registration { subject: b"ben", ..Registration::new("slow", b"2") });
+    sandbox.register(Registration::new("slow", b"1").subject(b"anna"));
+    sandbox.register(Registration::new("slow", b"2").subject(b"ben"));
     sandbox.file("1", 0);
     sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "slow"]);
     assert!(sandbox.ok(&request(&["--subject", "anna"])).stdout.contains("erase the subject \"anna\""));
     sandbox
-        .refused(&request(&["--subject", "nobody"]), "nothing that lives belongs to the subject \"nobody\"");
+        .refused(&request(&["--subject", "no-one"]), "nothing that lives belongs to the subject \"no-one\"");
     sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
     let value = sandbox.json(&["request", "list", "DATA"]);
     assert_eq!(value[0]["objects"], 1, "{value}");

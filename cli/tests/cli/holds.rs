@@ -52,7 +52,7 @@ fn hold_is_placed_listed_and_lifted() {
 fn hold_covers_prefix_subject_class_or_keys() {
     let sandbox = Sandbox::new();
     let key = b"\xff\x00";
-    let subject = Registration { subject: b"anna", ..Registration::new("slow", key) };
+    let subject = Registration::new("slow", key).subject(b"anna");
     sandbox.register(subject);
     let held = |more: &[&str]| {
         let hold = place(more);

@@ -1,6 +1,6 @@
 //! `object`, `reconcile` and `enforce`.
 
-use crate::sandbox::{DAY_MS, HOUR_MS, SECOND_MS, Sandbox, WHY, instant, now_ms};
+use crate::sandbox::{DAY_MS, HOUR_MS, SECOND_MS, Sandbox, WHY, instant, now, now_ms};
 use sexton::Registration;
 use std::os::unix::fs::symlink;
 
@@ -92,8 +92,7 @@ fn release_ends_object_unless_a_hold_covers_it() {
 #[test]
 fn reschedule_of_ticket_object_gives_a_new_ticket() {
     let sandbox = Sandbox::new();
-    let start_ms = Some(now_ms());
-    sandbox.register(Registration { start_ms, ..Registration::new("tickets", b"t") });
+    sandbox.register(Registration::new("tickets", b"t").start(now()));
     let start = instant(now_ms() + HOUR_MS);
     let value = sandbox.json(&["object", "reschedule", "DATA", "--key", "t", "--start", &start]);
     assert!(value["ticket_hex"].as_str().is_some_and(|ticket| ticket.len() > 64), "{value}");

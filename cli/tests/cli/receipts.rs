@@ -1,23 +1,26 @@
 //! `verify`, and what every command has in common.
 
 use crate::run::{Ran, command, sexton, spawn, write};
-use sexton::fault::Faults;
-use sexton::files::memory::MemoryFiles;
-use sexton::kv::memory::MemoryKv;
 use sexton::store::{Answer, Store, SubBatch};
-use sexton::{
-    Clock, Durability, Engine, Opener, Options, Pool, Registration, Seams, SeededEntropy, VirtualClock,
-};
+use sexton::testing::fault::Faults;
+use sexton::testing::files::memory::MemoryFiles;
+use sexton::testing::kv::memory::MemoryKv;
+use sexton::testing::{Clock, Pool, Seams, SeededEntropy, VirtualClock};
+use sexton::{Durability, Engine, Opener, Options, Registration};
 use sexton_proof::note::{Cosigner, Note};
+use sexton_proof::time::Timestamp;
 use sexton_proof::tlog_proof::TlogProof;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
-const NEW_YEAR_MS: i64 = 1_767_225_600_000;
-const HOUR_MS: i64 = 3_600_000;
+const NEW_YEAR: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+const HOUR: Duration = Duration::from_hours(1);
+/// Age at which an upload is due: its ceiling of three hours, less slot and lead.
+const DUE: Duration = Duration::from_secs(3 * 3_600 - 30);
 
 /// Store that gives every object the same answer.
 struct Always(Answer);
@@ -38,7 +41,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(VirtualClock::new(NEW_YEAR_MS));
+        let clock = Arc::new(VirtualClock::new(NEW_YEAR));
         let files = MemoryFiles::new(Faults::none());
         let seams = Seams {
             kv: Arc::new(MemoryKv::new(Faults::none())),
@@ -62,29 +65,24 @@ impl Bench {
         self.path(name)
     }
 
-    /// Writes the receipt of an upload that is enforced `after_ms` after its start, with this answer of the store.
-    fn receipt(&self, name: &str, answer: Answer, after_ms: i64) -> PathBuf {
-        let start_ms = self.engine.now_ms();
-        let upload = Registration {
-            version: b"1",
-            start_ms: Some(start_ms),
-            ..Registration::new("upload-3h", name.as_bytes())
-        };
+    /// Writes the receipt of an upload that is enforced `after` its start, with this answer of the store.
+    fn receipt(&self, name: &str, answer: Answer, after: Duration) -> PathBuf {
+        let upload = Registration::new("upload-3h", name.as_bytes()).version(b"1").start(self.engine.now());
         let id = self.engine.register(&[upload], Durability::Synced).unwrap()[0].id;
-        self.clock.advance(after_ms);
+        self.clock.advance(after);
         self.engine.enforce(&Always(answer)).unwrap();
         self.put(name, self.engine.receipt(id, Opener::Key(name.as_bytes())).unwrap())
     }
 
     fn kept(&self, name: &str) -> PathBuf {
-        self.receipt(name, Answer::Deleted, 3 * HOUR_MS - 30_000)
+        self.receipt(name, Answer::Deleted, DUE)
     }
 
     /// Writes a copy of the receipt with a cosignature of this instant under its checkpoint.
-    fn cosigned(&self, name: &str, receipt: &Path, witness: &Cosigner, at_ms: i64) -> PathBuf {
+    fn cosigned(&self, name: &str, receipt: &Path, witness: &Cosigner, at: Timestamp) -> PathBuf {
         let mut proof = TlogProof::parse(&fs::read(receipt).unwrap()).unwrap();
         let text = Note::parse(&proof.checkpoint).unwrap().text().to_owned();
-        proof.checkpoint += &witness.cosign(at_ms.unsigned_abs() / 1_000, &text);
+        proof.checkpoint += &witness.cosign(at.unix_ms().unsigned_abs() / 1_000, &text);
         self.put(name, proof.to_text())
     }
 
@@ -116,7 +114,7 @@ fn kept_promise_is_0_and_output_states_what_is_unproven() {
     assert_eq!(value["code"], 0);
     assert_eq!(value["receipts"][0]["result"], "kept");
     assert_eq!(value["receipts"][0]["verdict"]["key"], "cat.jpg.tlog-proof");
-    assert_eq!(value["receipts"][0]["verdict"]["time_ms"], NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    assert_eq!(value["receipts"][0]["verdict"]["time_ms"], NEW_YEAR.saturating_add(DUE).unix_ms());
     assert_eq!(value["receipts"][0]["verdict"]["floor_ms"], serde_json::Value::Null);
 }
 
@@ -168,7 +166,7 @@ fn unreadable_receipt_is_2_and_others_are_judged() {
 #[test]
 fn late_deletion_is_3() {
     let bench = Bench::new();
-    let late = bench.receipt("late", Answer::Deleted, 3 * HOUR_MS + 5_000);
+    let late = bench.receipt("late", Answer::Deleted, 3 * HOUR + Duration::from_secs(5));
     let ran = bench.verify(&[&late], &bench.path("trust.policy"), &[]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stdout.contains("deleted 5.0 s after its ceiling"), "{ran:?}");
@@ -179,7 +177,7 @@ fn late_deletion_is_3() {
 fn receipt_without_required_witnesses_is_4() {
     let bench = Bench::new();
     let receipt = bench.kept("cat");
-    let deleted_ms = bench.engine.now_ms();
+    let deleted = bench.engine.now();
     let witness = Cosigner::generate("witness.example/w", [3; 32]).unwrap();
     let policy =
         bench.engine.policy().replace("quorum none", &format!("witness w {}\nquorum w", witness.verifier()));
@@ -189,7 +187,7 @@ fn receipt_without_required_witnesses_is_4() {
     assert_eq!(unwitnessed.code, 4, "{unwitnessed:?}");
     assert!(unwitnessed.stdout.contains("no witness of this policy cosigned"), "{unwitnessed:?}");
 
-    let soon = bench.cosigned("soon", &receipt, &witness, deleted_ms + 60_000);
+    let soon = bench.cosigned("soon", &receipt, &witness, deleted.saturating_add(Duration::from_mins(1)));
     assert_eq!(bench.verify(&[&soon], &policy, &[]).code, 0);
     assert_eq!(bench.verify(&[&soon], &policy, &["--witnessed-within", "1m"]).code, 0);
     let stale = bench.verify(&[&soon], &policy, &["--witnessed-within", "59s"]);
@@ -222,7 +220,7 @@ fn witnessed_within_needs_quorum_and_exact_span() {
 #[test]
 fn receipt_of_absent_object_is_5() {
     let bench = Bench::new();
-    let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
+    let absent = bench.receipt("absent", Answer::Absent, DUE);
     let ran = bench.verify(&[&absent], &bench.path("trust.policy"), &[]);
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.stdout.contains("it ended as absent"), "{ran:?}");
@@ -231,9 +229,9 @@ fn receipt_of_absent_object_is_5() {
 #[test]
 fn inspect_shows_carries_and_a_single_leaf() {
     let bench = Bench::new();
-    let upload = Registration { start_ms: Some(NEW_YEAR_MS), ..Registration::new("upload-3h", b"stubborn") };
+    let upload = Registration::new("upload-3h", b"stubborn").start(NEW_YEAR);
     bench.engine.register(&[upload], Durability::Synced).unwrap();
-    bench.clock.advance(3 * HOUR_MS - 30_000);
+    bench.clock.advance(DUE);
     bench.engine.enforce(&Always(Answer::Failed("it is broken".into()))).unwrap();
     let files = bench.files.all();
     let inspect = |name: &str, bytes: &[u8]| {
@@ -258,8 +256,8 @@ fn inspect_shows_carries_and_a_single_leaf() {
 fn worst_of_several_receipts_decides_also_in_a_folder() {
     let bench = Bench::new();
     let kept = bench.kept("kept");
-    let absent = bench.receipt("absent", Answer::Absent, 3 * HOUR_MS - 30_000);
-    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR_MS);
+    let absent = bench.receipt("absent", Answer::Absent, DUE);
+    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR);
     let forged = bench.put("forged", b"c2sp.org/tlog-proof@v1\n");
     let missing = bench.path("missing");
     assert_eq!(bench.code(&[&kept, &absent]), 5);
@@ -315,7 +313,7 @@ fn help_has_example_and_exit_codes() {
 #[test]
 fn closed_pipe_changes_no_verdict() {
     let bench = Bench::new();
-    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR_MS);
+    let late = bench.receipt("late", Answer::Deleted, 4 * HOUR);
     let policy = bench.path("trust.policy");
     // The output is larger than the buffer of a pipe.
     let receipts = vec![&late; 500];

@@ -1,7 +1,8 @@
 //! Runs the command, and a demonstration that all tests share.
 
 use serde_json::Value;
-use sexton::{ClassSet, Clock, Engine, Options};
+use sexton::testing::Clock;
+use sexton::{ClassSet, Engine, Options};
 use std::ffi::OsStr;
 use std::fs;
 use std::ops::Deref;
@@ -62,7 +63,7 @@ impl Deref for Opened {
 
 pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Opened {
     let none_starts = OPEN.write().unwrap_or_else(PoisonError::into_inner);
-    let options = Options { classes: ClassSet::empty(), ..options.clone() };
+    let options = options.clone().classes(ClassSet::empty());
     let engine = Engine::open_with_clock(folder, &options, clock).unwrap();
     Opened { engine, _none_starts: none_starts }
 }

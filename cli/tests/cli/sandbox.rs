@@ -2,7 +2,9 @@
 
 use crate::run::{Opened, Ran, copy_folder, open, sexton, shared_folder, write};
 use serde_json::Value;
-use sexton::{Clock, Durability, Options, Registration, SystemClock};
+use sexton::testing::{Clock, SystemClock};
+use sexton::{Durability, Options, Registration};
+use sexton_proof::time::Timestamp;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -164,12 +166,12 @@ impl Sandbox {
         let mut status = engine.status().unwrap();
         for class in status.classes.values_mut() {
             // These depend on the time alone.
-            (class.due, class.overdue, class.oldest_overdue_ms) = (0, 0, None);
+            (class.due, class.overdue, class.oldest_overdue) = (0, 0, None);
         }
-        let plan = engine.plan(now_ms() + 366 * DAY_MS).unwrap().map(Result::unwrap);
+        let plan =
+            engine.plan(now().saturating_add(Duration::from_hours(366 * 24))).unwrap().map(Result::unwrap);
         // The instant of an object that waits for a request depends on the present time.
-        let objects: Vec<_> =
-            plan.map(|o| (o.id, o.key, o.action, o.reason, o.floor_ms, o.ceiling_ms)).collect();
+        let objects: Vec<_> = plan.map(|o| (o.id, o.key, o.action, o.reason, o.floor, o.ceiling)).collect();
         vec![
             format!("{:?} {:?} {} {:?}", status.state, status.alarms, status.log_size, status.classes),
             format!("{:?}", engine.classes()),
@@ -197,8 +199,13 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// Returns the present time as JSON states it.
 pub(crate) fn now_ms() -> i64 {
-    SystemClock.now_ms()
+    now().unix_ms()
 }
 
 /// Returns an instant as text for the command line.

@@ -7,13 +7,16 @@ use crate::driver::event_fd::EventFd;
 use crate::driver::sub_batch::{OwnedSubBatch, SubBatchId};
 use crate::enforcement::evidence::check_answer;
 use crate::engine::Engine;
+use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::{Answer, Disposition};
 use crate::state::batch::Batch;
-use parking_lot::Mutex;
+use crate::state::lock_order::{OrderedMutex, Rank};
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Limits on what is handed out, and on the time for answers.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +25,8 @@ pub(crate) struct DispatchLimits {
     pub(crate) sub_batch_objects: usize,
     /// Batches planned and not committed yet.
     pub(crate) batches_in_flight: usize,
-    /// Time from taking a sub-batch to its last answer that counts, ms.
-    pub(crate) answer_ms: i64,
+    /// Time from taking a sub-batch to its last answer that counts.
+    pub(crate) answer_timeout: Duration,
     /// `true` if the host takes sub-batches itself, so that the descriptor counts them.
     pub(crate) is_pulled: bool,
 }
@@ -31,7 +34,8 @@ pub(crate) struct DispatchLimits {
 /// Batches that are out. No method holds the lock while it plans or commits.
 pub(crate) struct Dispatcher {
     limits: DispatchLimits,
-    state: Mutex<DispatchState>,
+    /// [`Dispatcher::take`] holds this lock while it reads the holds, so it is in the lock order.
+    state: OrderedMutex<DispatchState>,
     event_fd: Arc<EventFd>,
 }
 
@@ -43,8 +47,8 @@ struct DispatchState {
     ready: VecDeque<(u64, u32)>,
     /// Number of batches being planned or committed at this moment.
     busy: usize,
-    /// Instant at which planning last found nothing, ms on the monotonic clock. `None` if it found something since.
-    found_nothing_ms: Option<i64>,
+    /// Instant at which planning last found nothing. `None` if it found something since.
+    found_nothing: Option<Monotonic>,
 }
 
 /// Batch that is out.
@@ -57,8 +61,8 @@ struct OpenBatch {
 /// Sub-batch of an open batch.
 #[derive(Clone)]
 struct OpenSubBatch {
-    /// Instant at which it was taken, ms on the monotonic clock.
-    taken_ms: Option<i64>,
+    /// Instant at which it was taken.
+    taken: Option<Monotonic>,
     /// Indices of its objects in the batch, in the order in which they were handed out.
     objects: Vec<usize>,
     unanswered: usize,
@@ -66,9 +70,9 @@ struct OpenSubBatch {
 
 impl OpenSubBatch {
     /// Returns the instant at which it runs out of time, if it was taken and has no answer for an object.
-    fn runs_out_ms(&self, answer_ms: i64) -> Option<i64> {
-        let taken_ms = self.taken_ms.filter(|_| self.unanswered > 0)?;
-        Some(taken_ms.saturating_add(answer_ms))
+    fn runs_out(&self, answer_timeout: Duration) -> Option<Monotonic> {
+        let taken = self.taken.filter(|_| self.unanswered > 0)?;
+        Some(taken.saturating_add(answer_timeout))
     }
 }
 
@@ -77,7 +81,7 @@ impl OpenBatch {
         let unanswered = batch.len();
         let objects: Vec<usize> = (0..unanswered).collect();
         let open = |objects: &[usize]| OpenSubBatch {
-            taken_ms: None,
+            taken: None,
             objects: objects.to_vec(),
             unanswered: objects.len(),
         };
@@ -91,9 +95,9 @@ impl OpenBatch {
     }
 
     /// Records an answer for an object of a sub-batch, by its index in the batch. Returns `true` if it is the first.
-    fn answer(&mut self, index: u32, object: usize, answer: Answer, at_ms: i64) -> bool {
+    fn answer(&mut self, index: u32, object: usize, answer: Answer, at: Timestamp) -> bool {
         let Some(sub_batch) = self.sub_batches.get_mut(index as usize) else { return false };
-        if self.batch.is_answered(object) || self.batch.answer(object, answer, at_ms).is_err() {
+        if self.batch.is_answered(object) || self.batch.answer(object, answer, at).is_err() {
             return false;
         }
         self.unanswered -= 1;
@@ -102,10 +106,10 @@ impl OpenBatch {
     }
 
     /// Records `Failed` for the unanswered objects of a sub-batch.
-    fn fail_rest(&mut self, index: u32, why: &str, at_ms: i64) {
+    fn fail_rest(&mut self, index: u32, why: &str, at: Timestamp) {
         let objects = self.sub_batches.get(index as usize).map(|sub_batch| sub_batch.objects.clone());
         for object in objects.into_iter().flatten() {
-            self.answer(index, object, Answer::Failed(why.into()), at_ms);
+            self.answer(index, object, Answer::Failed(why.into()), at);
         }
     }
 
@@ -129,14 +133,14 @@ impl DispatchState {
 
 impl Dispatcher {
     pub(crate) fn new(limits: DispatchLimits, event_fd: Arc<EventFd>) -> Self {
-        Dispatcher { limits, state: Mutex::default(), event_fd }
+        Dispatcher { limits, state: OrderedMutex::new(Rank::Dispatch, DispatchState::default()), event_fd }
     }
 
     /// Takes the next ready sub-batch. `None` if there is none. Never waits for a disk.
     ///
     /// The sub-batch may have been ready for long, so objects that a hold covers by now are refused first.
     pub(crate) fn take(&self, engine: &Engine) -> Option<OwnedSubBatch> {
-        let (now_ms, monotonic_ms) = (engine.now_ms(), engine.monotonic_ms());
+        let (now, monotonic) = (engine.now(), engine.monotonic());
         let mut state = self.state.lock();
         loop {
             let (number, index) = state.ready.pop_front()?;
@@ -144,7 +148,7 @@ impl Dispatcher {
             let Some(open) = state.open.get_mut(&number) else { continue };
             let Some(sub_batch) = open.sub_batches.get(index as usize) else { continue };
             for object in engine.held(&open.batch, &sub_batch.objects) {
-                open.answer(index, object, Answer::Refused("a legal hold was placed".into()), now_ms);
+                open.answer(index, object, Answer::Refused("a legal hold was placed".into()), now);
             }
             let id = open.id(index);
             let OpenBatch { batch, sub_batches, .. } = open;
@@ -152,7 +156,7 @@ impl Dispatcher {
                 continue;
             };
             sub_batch.objects.retain(|object| !batch.is_answered(*object));
-            sub_batch.taken_ms = Some(monotonic_ms);
+            sub_batch.taken = Some(monotonic);
             return Some(OwnedSubBatch::new(batch, id, sub_batch.objects.iter().copied()));
         }
     }
@@ -187,7 +191,7 @@ impl Dispatcher {
         id: SubBatchId,
         answers: Vec<(u32, Answer)>,
     ) -> Result<usize> {
-        let (now_ms, monotonic_ms) = (engine.now_ms(), engine.monotonic_ms());
+        let (now, monotonic) = (engine.now(), engine.monotonic());
         let mut state = self.state.lock();
         let Some(open) = state.of(id) else { return Ok(0) };
         let sub_batches = open.sub_batches.len();
@@ -198,23 +202,23 @@ impl Dispatcher {
             )));
         };
         // A late answer does not count, even if no thread has noticed the time-out yet.
-        let is_late = sub_batch.runs_out_ms(self.limits.answer_ms).is_some_and(|at_ms| at_ms <= monotonic_ms);
-        if sub_batch.taken_ms.is_none() || is_late {
+        let is_late = sub_batch.runs_out(self.limits.answer_timeout).is_some_and(|at| at <= monotonic);
+        if sub_batch.taken.is_none() || is_late {
             return Ok(0);
         }
         check_answers(&answers, sub_batch.objects.len(), open.batch.disposition())?;
         let mut counted = 0;
         for (index, answer) in answers {
             let object = open.sub_batches[id.index as usize].objects[index as usize];
-            counted += usize::from(open.answer(id.index, object, answer, now_ms));
+            counted += usize::from(open.answer(id.index, object, answer, now));
         }
         Ok(counted)
     }
 
     /// Records `Failed` for the unanswered objects of a sub-batch.
-    pub(crate) fn fail_rest(&self, id: SubBatchId, why: &str, now_ms: i64) {
+    pub(crate) fn fail_rest(&self, id: SubBatchId, why: &str, now: Timestamp) {
         if let Some(open) = self.state.lock().of(id) {
-            open.fail_rest(id.index, why, now_ms);
+            open.fail_rest(id.index, why, now);
         }
     }
 
@@ -229,10 +233,10 @@ impl Dispatcher {
     /// Commits answered batches. In a batch with at least one answer, unanswered objects count as failed. Batches without
     /// an answer come again unchanged at the next opening.
     pub(crate) fn settle(&self, engine: &Engine) -> Result<()> {
-        let now_ms = engine.now_ms();
+        let now = engine.now();
         for open in self.state.lock().open.values_mut() {
             if open.unanswered < open.batch.len() {
-                open.indices().for_each(|index| open.fail_rest(index, "the engine was closed", now_ms));
+                open.indices().for_each(|index| open.fail_rest(index, "the engine was closed", now));
             }
         }
         while self.commit(engine)? {}
@@ -241,7 +245,7 @@ impl Dispatcher {
 
     /// Does one blocking step: commits an answered batch, or else plans one. Returns `false` if there was no work.
     pub(crate) fn advance(&self, engine: &Engine) -> Result<bool> {
-        self.run_out(engine.now_ms(), engine.monotonic_ms());
+        self.run_out(engine.now(), engine.monotonic());
         if self.commit(engine)? {
             return Ok(true);
         }
@@ -252,10 +256,10 @@ impl Dispatcher {
         let planned = engine.next_batch();
         let mut state = self.state.lock();
         state.busy -= 1;
-        state.found_nothing_ms = None;
+        state.found_nothing = None;
         match planned? {
             None => {
-                state.found_nothing_ms = Some(engine.monotonic_ms());
+                state.found_nothing = Some(engine.monotonic());
                 Ok(false)
             }
             Some(batch) => {
@@ -274,14 +278,14 @@ impl Dispatcher {
     }
 
     /// Records `Failed` for objects that ran out of time.
-    fn run_out(&self, now_ms: i64, monotonic_ms: i64) {
-        let answer_ms = self.limits.answer_ms;
-        let why = format!("no answer within {answer_ms} ms");
+    fn run_out(&self, now: Timestamp, monotonic: Monotonic) {
+        let answer_timeout = self.limits.answer_timeout;
+        let why = format!("no answer within {} ms", whole_ms(answer_timeout));
         for open in self.state.lock().open.values_mut().filter(|open| open.unanswered > 0) {
             for index in open.indices() {
-                let runs_out_ms = open.sub_batches[index as usize].runs_out_ms(answer_ms);
-                if runs_out_ms.is_some_and(|at_ms| at_ms <= monotonic_ms) {
-                    open.fail_rest(index, &why, now_ms);
+                let runs_out = open.sub_batches[index as usize].runs_out(answer_timeout);
+                if runs_out.is_some_and(|at| at <= monotonic) {
+                    open.fail_rest(index, &why, now);
                 }
             }
         }
@@ -317,26 +321,26 @@ impl Dispatcher {
     pub(crate) fn next_work(&self) -> NextWork {
         let state = self.state.lock();
         let sub_batches = state.open.values().flat_map(|open| &open.sub_batches);
-        let runs_out_ms = sub_batches.filter_map(|sub_batch| sub_batch.runs_out_ms(self.limits.answer_ms));
+        let runs_out = sub_batches.filter_map(|sub_batch| sub_batch.runs_out(self.limits.answer_timeout));
         NextWork {
             commit: state.open.values().any(|open| open.unanswered == 0),
-            runs_out_ms: runs_out_ms.min(),
+            runs_out: runs_out.min(),
             has_room: state.has_room(&self.limits),
-            found_nothing_ms: state.found_nothing_ms,
+            found_nothing: state.found_nothing,
         }
     }
 }
 
-/// Work of a dispatcher. Instants are ms on the monotonic clock.
+/// Work of a dispatcher.
 pub(crate) struct NextWork {
     /// `true` if an answered batch waits for its commit.
     pub(crate) commit: bool,
     /// Instant at which the next sub-batch runs out of time.
-    pub(crate) runs_out_ms: Option<i64>,
+    pub(crate) runs_out: Option<Monotonic>,
     /// `true` if another batch may be planned.
     pub(crate) has_room: bool,
     /// Instant at which planning last found nothing.
-    pub(crate) found_nothing_ms: Option<i64>,
+    pub(crate) found_nothing: Option<Monotonic>,
 }
 
 /// Refuses answers whose index is not below `objects`, or that do not fit the class.

@@ -3,12 +3,14 @@
 use crate::engine::Engine;
 use crate::platform::error::Result;
 use crate::registration::change::{Change, Changed, Which};
-use crate::registration::register::{Durability, Registered, Registration};
+use crate::registration::register::{Durability, RegisterOptions, Registered, Registration};
 use sexton_proof::id::RegistrationId;
+use sexton_proof::time::Timestamp;
 use std::sync::Arc;
 
 /// Answers of a submission, in the order of its registrations or changes.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Answers {
     /// Answers to registrations.
     Registered(Vec<Registered>),
@@ -22,15 +24,15 @@ pub(crate) struct Job(Arguments);
 
 #[derive(Debug)]
 enum Arguments {
-    Register { registrations: OwnedRegistrations, only_missing: bool },
+    Register { registrations: OwnedRegistrations, options: RegisterOptions },
     Change(Vec<OwnedChange>),
 }
 
 impl Job {
     /// Copies the arguments of a registration.
-    pub(crate) fn register(registrations: &[Registration<'_>], only_missing: bool) -> Self {
+    pub(crate) fn register(registrations: &[Registration<'_>], options: RegisterOptions) -> Self {
         let registrations = OwnedRegistrations::new(registrations);
-        Job(Arguments::Register { registrations, only_missing })
+        Job(Arguments::Register { registrations, options: options.buffered() })
     }
 
     /// Copies the arguments of a change.
@@ -41,12 +43,8 @@ impl Job {
     /// Applies the call without an fsync, which the caller does for many jobs at once.
     pub(crate) fn apply(&self, engine: &Engine) -> Result<Answers> {
         match &self.0 {
-            Arguments::Register { registrations, only_missing: false } => {
-                engine.register(&registrations.borrowed(), Durability::Buffered).map(Answers::Registered)
-            }
-            Arguments::Register { registrations, only_missing: true } => {
-                let registrations = registrations.borrowed();
-                engine.register_missing(&registrations, Durability::Buffered).map(Answers::Registered)
+            Arguments::Register { registrations, options } => {
+                engine.register(&registrations.borrowed(), *options).map(Answers::Registered)
             }
             Arguments::Change(changes) => {
                 let changes: Vec<Change<'_>> = changes.iter().map(OwnedChange::borrowed).collect();
@@ -69,8 +67,8 @@ struct OwnedRegistration {
     class: Arc<str>,
     /// Ends of key, version, digest and subject in the bytes.
     ends: [usize; 4],
-    start_ms: Option<i64>,
-    size_bytes: u64,
+    start: Option<Timestamp>,
+    size: Option<u64>,
 }
 
 impl OwnedRegistrations {
@@ -88,8 +86,8 @@ impl OwnedRegistrations {
                 bytes.extend_from_slice(part);
                 bytes.len()
             });
-            let (start_ms, size_bytes) = (registration.start_ms, registration.size_bytes);
-            owned.push(OwnedRegistration { class, ends, start_ms, size_bytes });
+            let (start, size) = (registration.start, registration.size);
+            owned.push(OwnedRegistration { class, ends, start, size });
         }
         OwnedRegistrations { bytes, registrations: owned }
     }
@@ -100,8 +98,8 @@ impl OwnedRegistrations {
         for owned in &self.registrations {
             let [key, version, digest, subject] =
                 owned.ends.map(|end| &self.bytes[std::mem::replace(&mut from, end)..end]);
-            let OwnedRegistration { ref class, start_ms, size_bytes, .. } = *owned;
-            registrations.push(Registration { key, class, version, start_ms, digest, size_bytes, subject });
+            let OwnedRegistration { ref class, start, size, .. } = *owned;
+            registrations.push(Registration { key, class, version, start, digest, size, subject });
         }
         registrations
     }
@@ -110,8 +108,8 @@ impl OwnedRegistrations {
 /// Change that owns its bytes.
 #[derive(Debug)]
 enum OwnedChange {
-    Start { of: OwnedWhich, start_ms: i64 },
-    Reschedule { of: OwnedWhich, class: Option<String>, start_ms: Option<i64> },
+    Start { of: OwnedWhich, start: Timestamp },
+    Reschedule { of: OwnedWhich, class: Option<String>, start: Option<Timestamp> },
     Release { of: OwnedWhich },
 }
 
@@ -140,10 +138,10 @@ impl OwnedWhich {
 impl OwnedChange {
     fn new(change: &Change<'_>) -> Self {
         match *change {
-            Change::Start { of, start_ms } => OwnedChange::Start { of: OwnedWhich::new(of), start_ms },
-            Change::Reschedule { of, class, start_ms } => {
+            Change::Start { of, start } => OwnedChange::Start { of: OwnedWhich::new(of), start },
+            Change::Reschedule { of, class, start } => {
                 let class = class.map(str::to_owned);
-                OwnedChange::Reschedule { of: OwnedWhich::new(of), class, start_ms }
+                OwnedChange::Reschedule { of: OwnedWhich::new(of), class, start }
             }
             Change::Release { of } => OwnedChange::Release { of: OwnedWhich::new(of) },
         }
@@ -151,9 +149,9 @@ impl OwnedChange {
 
     fn borrowed(&self) -> Change<'_> {
         match self {
-            OwnedChange::Start { of, start_ms } => Change::Start { of: of.borrowed(), start_ms: *start_ms },
-            OwnedChange::Reschedule { of, class, start_ms } => {
-                Change::Reschedule { of: of.borrowed(), class: class.as_deref(), start_ms: *start_ms }
+            OwnedChange::Start { of, start } => Change::Start { of: of.borrowed(), start: *start },
+            OwnedChange::Reschedule { of, class, start } => {
+                Change::Reschedule { of: of.borrowed(), class: class.as_deref(), start: *start }
             }
             OwnedChange::Release { of } => Change::Release { of: of.borrowed() },
         }
@@ -167,8 +165,8 @@ mod tests {
     #[test]
     fn owned_registrations_borrow_as_their_originals() {
         let registrations = [
-            Registration { version: b"v", start_ms: Some(7), ..Registration::new("a", b"one") },
-            Registration { digest: b"d", size_bytes: 3, subject: b"s", ..Registration::new("a", b"two") },
+            Registration::new("a", b"one").version(b"v").start(Timestamp::from_unix_ms(7)),
+            Registration::new("a", b"two").digest(b"d").size(3).subject(b"s"),
             Registration::new("b", b""),
         ];
         let owned = OwnedRegistrations::new(&registrations);

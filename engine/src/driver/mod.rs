@@ -17,19 +17,21 @@ use crate::driver::dispatcher::{DispatchLimits, Dispatcher};
 use crate::driver::event_fd::EventFd;
 use crate::driver::notify::Notify;
 use crate::driver::options::{DriverOptions, Handler};
-use crate::driver::shared::{AT_ONCE_MS, Shared, Work};
+use crate::driver::shared::{AT_ONCE, Shared, Work};
 use crate::driver::sub_batch::{OwnedSubBatch, SubBatchId};
 use crate::driver::submissions::{Completion, Submissions};
 use crate::engine::Engine;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::Answer;
 use crate::registration::change::Change;
-use crate::registration::register::{Durability, Registration};
+use crate::registration::register::{Durability, RegisterOptions, Registration};
 use parking_lot::Mutex;
+use sexton_proof::time::Timestamp;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// An engine that is driven for its host, whose calls never wait for a disk.
 ///
@@ -45,16 +47,16 @@ use std::thread::{self, JoinHandle};
 /// ```
 /// use sexton::store::Answer;
 /// use sexton::{Driver, DriverOptions, Durability, Registration};
+/// use std::time::Duration;
 /// # use std::sync::Arc;
 /// # let folder = tempfile::tempdir()?;
 /// # let options = sexton::Options::new("example.com/uploads");
 /// # let engine = Arc::new(sexton::Engine::open(folder.path(), &options)?);
 ///
 /// // No threads: the host calls `run` from its event loop. No handler: it takes sub-batches itself.
-/// let options = DriverOptions { threads: false, ..DriverOptions::default() };
-/// let driver = Driver::start(engine, options, None)?;
-/// driver.submit(1, &[Registration::new("log-73h", b"cat.jpg")], Durability::Synced, false)?;
-/// driver.run(10)?;
+/// let driver = Driver::start(engine, DriverOptions::default().threads(false), None)?;
+/// driver.submit(1, &[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+/// driver.run(Duration::from_millis(10))?;
 /// while let Some(completion) = driver.next_completion()? {
 ///     assert!(completion.token == 1 && completion.result.is_ok());
 /// }
@@ -80,8 +82,9 @@ impl Driver {
     /// `Invalid` if an option is out of its bounds; `Io` if the system gives no thread or no eventfd.
     ///
     /// ```
+    /// use sexton::drive::OwnedSubBatch;
     /// use sexton::store::Answer;
-    /// use sexton::{Driver, DriverOptions, OwnedSubBatch};
+    /// use sexton::{Driver, DriverOptions};
     /// # use std::sync::Arc;
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
@@ -114,7 +117,7 @@ impl Driver {
         let limits = DispatchLimits {
             sub_batch_objects: options.sub_batch_objects,
             batches_in_flight: options.batches_in_flight,
-            answer_ms: options.answer_timeout_ms.into(),
+            answer_timeout: options.answer_timeout,
             is_pulled: handler.is_none(),
         };
         let shared = Arc::new(Shared {
@@ -130,7 +133,7 @@ impl Driver {
         Ok(Driver { shared, options, threads: Mutex::default() })
     }
 
-    /// Starts the threads of [`DriverOptions`]. With [`DriverOptions::threads`] unset it is a no-op.
+    /// Starts the threads of [`DriverOptions`]. With [`DriverOptions::threads`](field@DriverOptions::threads) unset it is a no-op.
     ///
     /// # Errors
     /// `Io` if the system gives no thread. Threads that were started before are stopped.
@@ -161,7 +164,7 @@ impl Driver {
     }
 
     /// Queues registrations and returns at once. Their answers come with the completion of `token`; until then nothing is
-    /// known of them. `only_missing` makes it [`Engine::register_missing`] instead of [`Engine::register`].
+    /// known of them. `options` are those of [`Engine::register`].
     ///
     /// # Errors
     /// `Invalid` for too many in one call; `Busy` if the queue is full; the error that stopped the driver.
@@ -169,11 +172,10 @@ impl Driver {
         &self,
         token: u64,
         registrations: &[Registration<'_>],
-        durability: Durability,
-        only_missing: bool,
+        options: impl Into<RegisterOptions>,
     ) -> Result<()> {
         self.shared.ensure_running()?;
-        self.shared.submissions.register(token, registrations, durability, only_missing)?;
+        self.shared.submissions.register(token, registrations, options.into())?;
         self.shared.notify.notify();
         Ok(())
     }
@@ -184,17 +186,17 @@ impl Driver {
     /// `Invalid` for too many in one call; `Busy` if the queue is full; the error that stopped the driver.
     ///
     /// ```
-    /// use sexton::{Answers, Change, Which};
+    /// use sexton::drive::Answers;
+    /// use sexton::{Change, Which};
     /// # use sexton::{Driver, DriverOptions};
     /// # use std::sync::Arc;
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = Arc::new(sexton::Engine::open(folder.path(), &options)?);
-    /// # let options = DriverOptions { threads: false, ..DriverOptions::default() };
-    /// # let driver = Driver::start(engine, options, None)?;
+    /// # let driver = Driver::start(engine, DriverOptions::default().threads(false), None)?;
     /// let released = Change::Release { of: Which::Key(b"cat.jpg") };
     /// driver.submit_changes(2, &[released], sexton::Durability::Synced)?;
-    /// driver.run(10)?;
+    /// driver.run(std::time::Duration::from_millis(10))?;
     /// let completion = driver.next_completion()?.ok_or("no completion")?;
     /// let Answers::Changed(answers) = completion.result? else { unreachable!() };
     /// assert_eq!(answers[0].as_ref().unwrap_err().kind(), sexton::ErrorKind::NotFound);
@@ -219,7 +221,7 @@ impl Driver {
     }
 
     /// Takes the next due sub-batch. `None` if none is ready. The host deletes its objects and answers before
-    /// [`DriverOptions::answer_timeout_ms`] have passed, counted from now.
+    /// [`answer_timeout`](field@DriverOptions::answer_timeout) have passed, counted from now.
     ///
     /// # Errors
     /// The error that stopped the driver.
@@ -251,16 +253,16 @@ impl Driver {
         self.shared.event_fd.fd()
     }
 
-    /// Works in this thread for about `budget_ms`: applies submissions, calls the handler, plans and commits.
+    /// Works in this thread for about `budget`: applies submissions, calls the handler, plans and commits.
     ///
     /// A piece of work that has begun is finished; the time of the handler is not limited. Returns the instant of the next
-    /// work as [`Driver::next_ms`] does, or 0 if the budget is used up.
+    /// work as [`Driver::next`] does, which lies in the past if the budget is used up.
     ///
     /// # Errors
     /// The error that stopped the driver.
-    pub fn run(&self, budget_ms: u32) -> Result<Option<i64>> {
+    pub fn run(&self, budget: Duration) -> Result<Option<Timestamp>> {
         let shared = &self.shared;
-        let end_ms = shared.engine.monotonic_ms().saturating_add(budget_ms.into());
+        let end = shared.engine.monotonic().saturating_add(budget);
         let pieces: [Work; 3] = [Shared::register, Shared::handle, Shared::enforce];
         loop {
             shared.report_failure()?;
@@ -269,20 +271,20 @@ impl Driver {
                 is_busy |= work(shared).inspect_err(|error| shared.fail(error))?;
             }
             if !is_busy {
-                return Ok(shared.next_ms());
+                return Ok(shared.next());
             }
-            if shared.stopping.load(Ordering::SeqCst) || shared.engine.monotonic_ms() >= end_ms {
-                return Ok(Some(AT_ONCE_MS));
+            if shared.stopping.load(Ordering::SeqCst) || shared.engine.monotonic() >= end {
+                return Ok(Some(AT_ONCE));
             }
         }
     }
 
-    /// Returns the instant of the next work, Unix ms by [`Engine::now_ms`]. It is 0, or another instant in the past, if
+    /// Returns the instant of the next work by [`Engine::now`]. It is the Unix epoch, or another instant in the past, if
     /// there is work now. `None` if no work is foreseen.
     ///
     /// A sub-batch that is out counts by the end of its time-out.
-    pub fn next_ms(&self) -> Option<i64> {
-        self.shared.next_ms()
+    pub fn next(&self) -> Option<Timestamp> {
+        self.shared.next()
     }
 
     /// Returns the error that stopped the driver. `None` if it runs, or was stopped by [`Driver::stop`].

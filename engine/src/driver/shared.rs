@@ -7,17 +7,20 @@ use crate::driver::options::Handler;
 use crate::driver::submissions::Submissions;
 use crate::engine::Engine;
 use crate::engine::status::EngineState;
+use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
+use sexton_proof::time::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-/// Instant that means "at once".
-pub(crate) const AT_ONCE_MS: i64 = 0;
+/// Instant that means "at once": the Unix epoch, which lies in the past.
+pub(crate) const AT_ONCE: Timestamp = Timestamp::from_unix_ms(0);
 
-/// Time after which a driver looks again at due objects whose deletion is stopped, ms.
-const STOPPED_MS: i64 = 1_000;
+/// Time after which a driver looks again at due objects whose deletion is stopped.
+const STOPPED: Duration = Duration::from_secs(1);
 
 /// Piece of work. It returns `false` if there was none.
 pub(crate) type Work = fn(&Shared) -> Result<bool>;
@@ -87,29 +90,31 @@ impl Shared {
             Ok(Err(error)) => error.to_string(),
             Err(why) => why,
         };
-        self.dispatcher.fail_rest(id, &why, self.engine.now_ms());
+        self.dispatcher.fail_rest(id, &why, self.engine.now());
         Ok(true)
     }
 
-    /// Returns the next instant with work, Unix ms. See [`Driver::next_ms`](crate::Driver::next_ms).
-    pub(crate) fn next_ms(&self) -> Option<i64> {
-        let (now_ms, monotonic_ms) = (self.engine.now_ms(), self.engine.monotonic_ms());
-        let by_clock = |at_ms: i64| now_ms.saturating_add(at_ms.saturating_sub(monotonic_ms));
+    /// Returns the next instant with work, as [`Driver::next`](crate::Driver::next) does.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let (now, monotonic) = (self.engine.now(), self.engine.monotonic());
+        // One of both spans is zero: the instant lies ahead or has passed.
+        let by_clock =
+            |at: Monotonic| now.saturating_add(at.since(monotonic)).saturating_sub(monotonic.since(at));
         let next = self.dispatcher.next_work();
         let is_ready = self.handler.is_some() && self.dispatcher.is_ready();
         if next.commit || is_ready || self.submissions.is_waiting() {
-            return Some(AT_ONCE_MS);
+            return Some(AT_ONCE);
         }
-        let due = if self.engine.has_unanswered() { Some(AT_ONCE_MS) } else { self.engine.next_plan_ms() };
+        let due = if self.engine.has_unanswered() { Some(AT_ONCE) } else { self.engine.next_plan() };
         // If objects were due and planning found nothing, deletion is stopped, perhaps by an alarm. Polling it all the
         // time would keep a core busy.
-        let found_nothing_ms = next.found_nothing_ms.map(by_clock);
-        let plan = due.filter(|_| next.has_room).map(|due_ms| match found_nothing_ms {
-            Some(tried_ms) if due_ms <= tried_ms => tried_ms.saturating_add(STOPPED_MS),
-            _ => due_ms,
+        let found_nothing = next.found_nothing.map(by_clock);
+        let plan = due.filter(|_| next.has_room).map(|due| match found_nothing {
+            Some(tried) if due <= tried => tried.saturating_add(STOPPED),
+            _ => due,
         });
-        let publish_ms = self.engine.publish_again_ms();
-        next.runs_out_ms.into_iter().chain(publish_ms).map(by_clock).chain(plan).min()
+        let publish = self.engine.publish_again();
+        next.runs_out.into_iter().chain(publish).map(by_clock).chain(plan).min()
     }
 
     /// Fails with the error that stopped the driver, and clears it from the descriptor. For calls of an event loop.

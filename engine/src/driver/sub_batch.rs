@@ -3,6 +3,7 @@
 use crate::platform::store::Disposition;
 use crate::state::batch::{Batch, Object};
 use sexton_proof::id::RegistrationId;
+use sexton_proof::time::Timestamp;
 
 /// Id of one handing over of a sub-batch. Answers under the id of an earlier one do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +34,9 @@ struct OwnedObject {
     id: RegistrationId,
     /// Ends of key, version and digest in the bytes of the sub-batch.
     ends: [usize; 3],
-    size_bytes: u64,
-    floor_ms: i64,
-    ceiling_ms: i64,
+    size: Option<u64>,
+    floor: Option<Timestamp>,
+    ceiling: Option<Timestamp>,
 }
 
 impl OwnedSubBatch {
@@ -49,9 +50,9 @@ impl OwnedSubBatch {
                     bytes.extend_from_slice(part);
                     bytes.len()
                 }),
-                size_bytes: object.size_bytes,
-                floor_ms: object.floor_ms,
-                ceiling_ms: object.ceiling_ms,
+                size: object.size,
+                floor: object.floor,
+                ceiling: object.ceiling,
             });
         let objects = objects.collect();
         let (class, disposition) = (batch.class().to_owned(), batch.disposition());
@@ -91,8 +92,8 @@ impl OwnedSubBatch {
                 let begin = std::mem::replace(&mut from, end);
                 &self.bytes[begin..end]
             });
-            let OwnedObject { id, size_bytes, floor_ms, ceiling_ms, .. } = *object;
-            Object { id, key, version, digest, size_bytes, floor_ms, ceiling_ms }
+            let OwnedObject { id, size, floor, ceiling, .. } = *object;
+            Object { id, key, version, digest, size, floor, ceiling }
         })
     }
 }

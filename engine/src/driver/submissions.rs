@@ -8,7 +8,7 @@ use crate::driver::job::{Answers, Job};
 use crate::engine::Engine;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::registration::change::Change;
-use crate::registration::register::{Durability, REGISTER_MAX, Registration};
+use crate::registration::register::{Durability, REGISTER_MAX, RegisterOptions, Registration};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ struct Submission {
 
 /// Result of a submission.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Completion {
     /// Token of the submission.
     pub token: u64,
@@ -65,10 +66,9 @@ impl Submissions {
         &self,
         token: u64,
         registrations: &[Registration<'_>],
-        durability: Durability,
-        only_missing: bool,
+        options: RegisterOptions,
     ) -> Result<()> {
-        self.push(token, registrations.len(), durability, || Job::register(registrations, only_missing))
+        self.push(token, registrations.len(), options.durability, || Job::register(registrations, options))
     }
 
     /// Queues changes.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Options of a [`Worker`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct WorkerOptions {
     /// Number of threads, at least 1. Default: 2.
     pub threads: usize,
@@ -20,6 +21,22 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         WorkerOptions { threads: 2, idle: Duration::from_millis(200) }
+    }
+}
+
+impl WorkerOptions {
+    /// Sets [`threads`](field@WorkerOptions::threads).
+    #[must_use]
+    pub const fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Sets [`idle`](field@WorkerOptions::idle).
+    #[must_use]
+    pub const fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
     }
 }
 
@@ -43,7 +60,7 @@ impl Default for WorkerOptions {
 /// # let options = sexton::Options::new("example.com/uploads");
 /// let engine = Arc::new(sexton::Engine::open(folder.path(), &options)?);
 /// let store: Arc<dyn Store> = Arc::new(Nothing);
-/// let worker = Worker::start(&engine, &store, WorkerOptions::default())?;
+/// let worker = Worker::start(&engine, &store, WorkerOptions::default().threads(4))?;
 /// worker.stop()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

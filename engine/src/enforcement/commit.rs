@@ -19,6 +19,7 @@ use crate::state::writer::PoisoningGuard;
 use parking_lot::Mutex;
 use sexton_proof::id::PageId;
 use sexton_proof::record::Cause;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -33,15 +34,15 @@ pub(crate) struct Committer(Mutex<Vec<Waiting>>);
 impl Committer {
     /// Commits the evidence and returns the index of the batch's leaf. After `Ok` the end of these objects survives the loss
     /// of power. After `Err` the engine is poisoned: the end may or may not survive, and the next opening finds out.
-    pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
-        let index = self.commit_in_group(core, evidence, now_ms)?;
+    pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now: Timestamp) -> Result<u64> {
+        let index = self.commit_in_group(core, evidence, now)?;
         // The commit stands even if the flush fails: the memtable still finds what was carried.
         let _ = locator::flush_if_full(core);
         Ok(index)
     }
 
     /// Commits the evidence together with all that waits, unless another thread has done so meanwhile.
-    fn commit_in_group(&self, core: &Core, evidence: Evidence, now_ms: i64) -> Result<u64> {
+    fn commit_in_group(&self, core: &Core, evidence: Evidence, now: Timestamp) -> Result<u64> {
         let result = Arc::new(Mutex::new(None));
         self.0.lock().push((evidence, Arc::clone(&result)));
         let mut ledger = core.transparency.ledger.lock();
@@ -49,7 +50,7 @@ impl Committer {
             return done;
         }
         let group = std::mem::take(&mut *self.0.lock());
-        match commit_group(core, &mut ledger, &group, now_ms) {
+        match commit_group(core, &mut ledger, &group, now) {
             Ok(first) => {
                 for (index, (_, slot)) in (first..).zip(&group) {
                     *slot.lock() = Some(Ok(index));
@@ -70,7 +71,7 @@ impl Committer {
 }
 
 /// Commits a group of evidence. Returns the index of the first leaf; the others follow in order.
-fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64) -> Result<u64> {
+fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now: Timestamp) -> Result<u64> {
     let mut log = ledger.log.clone();
     let first = log.size();
     let mut counts = ledger.counts.clone();
@@ -78,8 +79,8 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now_ms: i64
     let mut set = WriteSet::default();
     let marked = marked_pages(core, group);
     for (evidence, _) in group {
-        let logged_ms = log.next_logged_ms(now_ms.max(evidence.finished_ms()));
-        let leaf = log.append(&mut set, evidence.leaf(logged_ms).as_bytes(), logged_ms)?;
+        let logged = log.next_logged(now.max(evidence.finished()));
+        let leaf = log.append(&mut set, evidence.leaf(logged).as_bytes(), logged)?;
         stage_settled(&mut set, evidence, &marked, leaf);
         feed = feed::stage_entries(core, &mut set, evidence, feed)?;
         ended::stage_ended(core, &mut set, evidence);

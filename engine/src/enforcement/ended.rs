@@ -9,12 +9,16 @@ use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::state::core::Core;
 use crate::state::locator::KeyLookup;
 use sexton_proof::id::RegistrationId;
+use sexton_proof::time::Timestamp;
+use sexton_proof::window::Span;
+use std::time::Duration;
 
 /// Width of the buckets in which records are stored and forgotten, ms: 32 days.
 const BUCKET_MS: i64 = 32 * 86_400_000;
 
 /// History of a key, as far as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyHistory {
     /// An object under this key lives, with this registration id.
     Live(RegistrationId),
@@ -25,33 +29,33 @@ pub enum KeyHistory {
 }
 
 /// Returns the bucket of an instant. A record lies in the bucket of the instant until which it is stored.
-fn bucket_of(ms: i64) -> u32 {
-    u32::try_from(ms.div_euclid(BUCKET_MS)).unwrap_or(0)
+fn bucket_of(at: Timestamp) -> u32 {
+    u32::try_from(at.unix_ms().div_euclid(BUCKET_MS)).unwrap_or(0)
 }
 
 /// Stages the records of the objects that end with this batch.
 pub(crate) fn stage_ended(core: &Core, set: &mut WriteSet, evidence: &Evidence) {
     let batch = &evidence.batch;
-    let Some(remember_ms) = batch.class.definition.remember.and_then(|span| span.exact_ms()) else { return };
-    for (planned, method, time_ms) in evidence.ended_objects() {
+    let Some(remember) = batch.class.definition.remember.and_then(Span::exact) else { return };
+    for (planned, method, time) in evidence.ended_objects() {
         let row = batch.row(planned);
-        let until_ms = time_ms.saturating_add(remember_ms);
-        let (id, reason, start_ms) = (batch.id(planned), row.reason, row.start_ms);
-        let ended = Ended { id, method, reason, start_ms, time_ms, until_ms };
+        let until = time.saturating_add(remember);
+        let (id, reason, start) = (batch.id(planned), row.reason, row.start);
+        let ended = Ended { id, method, reason, start, time, until };
         let (_, fingerprint) = core.schedule.locate(row.key);
-        let key = schema::ended_key(bucket_of(until_ms), &fingerprint);
+        let key = schema::ended_key(bucket_of(until), &fingerprint);
         set.put(ColumnFamily::Ended, &key, &ended.encode());
     }
 }
 
-/// Longest span for which a class remembers, ms; 0 if none does.
-fn remember_max_ms(core: &Core) -> i64 {
+/// Longest span for which a class remembers; zero if none does.
+fn remember_max(core: &Core) -> Duration {
     let classes = core.classes.read();
-    classes.iter().filter_map(|class| class.definition.remember?.exact_ms()).max().unwrap_or(0)
+    classes.iter().filter_map(|class| class.definition.remember?.exact()).max().unwrap_or_default()
 }
 
 /// Returns the history of a key.
-pub(crate) fn history_of(core: &Core, object_key: &[u8], now_ms: i64) -> Result<KeyHistory> {
+pub(crate) fn history_of(core: &Core, object_key: &[u8], now: Timestamp) -> Result<KeyHistory> {
     let lookup = KeyLookup::of(core, object_key)?;
     let fingerprint = *lookup.fingerprint();
     // The lock of the key's shard is held to the end. A commit needs it, so no object ends between the two lookups.
@@ -60,11 +64,11 @@ pub(crate) fn history_of(core: &Core, object_key: &[u8], now_ms: i64) -> Result<
         return Ok(KeyHistory::Live(id));
     }
     let mut last: Option<Ended> = None;
-    let until_max_ms = now_ms.saturating_add(remember_max_ms(core));
-    for bucket in bucket_of(now_ms)..=bucket_of(until_max_ms) {
+    let until_max = now.saturating_add(remember_max(core));
+    for bucket in bucket_of(now)..=bucket_of(until_max) {
         if let Some(bytes) = core.kv.get(ColumnFamily::Ended, &schema::ended_key(bucket, &fingerprint))? {
             let ended = Ended::decode(&bytes)?;
-            if ended.until_ms > now_ms && last.is_none_or(|last| last.time_ms < ended.time_ms) {
+            if ended.until > now && last.is_none_or(|last| last.time < ended.time) {
                 last = Some(ended);
             }
         }
@@ -73,8 +77,8 @@ pub(crate) fn history_of(core: &Core, object_key: &[u8], now_ms: i64) -> Result<
 }
 
 /// Forgets the records of past buckets. Not synced: after a crash they are forgotten again.
-pub(crate) fn forget_expired(core: &Core, now_ms: i64) -> Result<()> {
-    let range = schema::ended_range(bucket_of(now_ms));
+pub(crate) fn forget_expired(core: &Core, now: Timestamp) -> Result<()> {
+    let range = schema::ended_range(bucket_of(now));
     let mut set = WriteSet::default();
     set.delete_range(ColumnFamily::Ended, &range.start..&range.end);
     core.writer.write(set).map(|_| ())

@@ -16,6 +16,7 @@ use chacha20::cipher::{KeyIvInit, StreamCipher};
 use serde::{Deserialize, Serialize};
 use sexton_proof::checked_text::{self, FEED_KEY_TITLE};
 use sexton_proof::record::Method;
+use sexton_proof::time::Timestamp;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub const FEED_MAX: usize = 10_000;
 
 /// Deletion of an object, as the feed tells of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FeedEntry {
     /// Number of the entry. Entries are numbered from 1 in the order of their commits, without gaps.
     #[serde(skip)]
@@ -46,8 +48,9 @@ pub struct FeedEntry {
     pub method: String,
     /// Reason for which it ended.
     pub reason: String,
-    /// Instant at which its end was known, Unix ms.
-    pub time_ms: i64,
+    /// Instant at which its end was known.
+    #[serde(rename = "time_ms")]
+    pub time: Timestamp,
 }
 
 /// Loads the key of the feed, or makes it if no entry was ever written. `last` is the number of the last entry.
@@ -94,9 +97,9 @@ pub(crate) fn stage_entries(core: &Core, set: &mut WriteSet, evidence: &Evidence
     }
     let salt = core.entropy.secret()?;
     let mut number = last;
-    for (planned, method, time_ms) in evidence.ended_objects() {
+    for (planned, method, time) in evidence.ended_objects() {
         number += 1;
-        let entry = entry(batch.class(), &batch.row(planned), method, time_ms);
+        let entry = entry(batch.class(), &batch.row(planned), method, time);
         let mut bytes = schema::to_json(&entry)?;
         apply_keystream(&core.secrets.feed, &salt, number, &mut bytes);
         set.put(ColumnFamily::Feed, &schema::feed_key(number), &schema::feed_value(&salt, &bytes));
@@ -105,7 +108,7 @@ pub(crate) fn stage_entries(core: &Core, set: &mut WriteSet, evidence: &Evidence
     Ok(number)
 }
 
-fn entry(class: &str, row: &Row<'_>, method: Method, time_ms: i64) -> FeedEntry {
+fn entry(class: &str, row: &Row<'_>, method: Method, time: Timestamp) -> FeedEntry {
     FeedEntry {
         number: 0,
         class: class.to_owned(),
@@ -113,7 +116,7 @@ fn entry(class: &str, row: &Row<'_>, method: Method, time_ms: i64) -> FeedEntry 
         version: row.version.to_vec(),
         method: method.name().to_owned(),
         reason: row.reason.name().to_owned(),
-        time_ms,
+        time,
     }
 }
 

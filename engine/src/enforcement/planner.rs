@@ -12,11 +12,13 @@ use crate::state::batch::{Batch, Planned, Unanswered};
 use crate::state::core::{Core, Planner};
 use crate::state::page::DuePage;
 use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::time::Timestamp;
 use std::cmp;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Limit on the pages of a batch. Its leaf has a line of at most 48 bytes for each, and must stay below 60,000 bytes.
 pub const BATCH_PAGES_MAX: usize = 1_200;
@@ -32,26 +34,26 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     core.check_writable()?;
     let mut planner = core.batches.planner.lock();
     take_back_dropped(core, &mut planner);
-    if !alarms::clock_allows(core, &mut planner.clock_recorded_ms, now, stepped)? {
+    if !alarms::clock_allows(core, &mut planner.clock_recorded, now, stepped)? {
         core.batches.pool.free_buffers();
         return Ok(None);
     }
-    let now_ms = now.now_ms;
+    let now = now.now;
     if core.batches.in_flight.load(Ordering::SeqCst) >= core.limits.max_batches_in_flight {
         return Ok(None);
     }
     // Counted before it is planned: a thread that hands a batch back meanwhile leaves publishing to this one.
     core.batches.in_flight.fetch_add(1, Ordering::SeqCst);
-    let planned = next_intent(core, &mut planner, now_ms);
+    let planned = next_intent(core, &mut planner, now);
     if !matches!(planned, Ok(Some(_))) {
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     drop(planner);
-    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, now_ms)).transpose()
+    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, now)).transpose()
 }
 
 /// Returns an intent that is durable, and the number of times that it was handed out, this time included.
-fn next_intent(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<(Intent, u32)>> {
+fn next_intent(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Option<(Intent, u32)>> {
     if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already. A crash here loses nothing, because the next opening finds it again.
         return Ok(Some((intent, attempts.saturating_add(1))));
@@ -59,10 +61,10 @@ fn next_intent(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option
     loop {
         // Requests come first, a part of the sweep at a time: an object whose time was extended must not go at its earlier
         // time.
-        let sweeping = sweep::advance(core, planner, now_ms)?;
-        if let Some(pages) = choose_pages(core, planner, now_ms)? {
+        let sweeping = sweep::advance(core, planner, now)?;
+        if let Some(pages) = choose_pages(core, planner, now)? {
             let class = pages[0].class;
-            return record_intent(core, planner, class, &pages, now_ms).map(|intent| Some((intent, 1)));
+            return record_intent(core, planner, class, &pages, now).map(|intent| Some((intent, 1)));
         }
         if !sweeping {
             core.batches.pool.free_buffers();
@@ -84,11 +86,11 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 }
 
 /// Reads the rows of an intent and hands the batch out.
-fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+fn hand_out(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result<Batch> {
     // The planner's lock is free, so other threads plan meanwhile. Until the batch is handed out, no one would hand it
     // back, so a panic stops the engine.
     let _poison = core.writer.poison_on_panic();
-    let batch = read_batch(core, intent, attempt, now_ms);
+    let batch = read_batch(core, intent, attempt, now);
     batch.map(Batch::handed_out).inspect_err(|error| {
         // The batch has its pages, and no one will hand them back. Stopping is better than forgetting them until reopening.
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -96,15 +98,15 @@ fn hand_out(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Ba
     })
 }
 
-/// Shortest window over which the breaker counts objects at short notice, ms.
-const BREAKER_WINDOW_MIN_MS: i64 = 3_600_000;
+/// Shortest window over which the breaker counts objects at short notice.
+const BREAKER_WINDOW_MIN: Duration = Duration::from_hours(1);
 
 /// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
 ///
 /// If more of them came at short notice than the breaker allows, it raises an alarm and chooses pages without such objects.
-fn choose_pages(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Option<Vec<PageId>>> {
+fn choose_pages(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Option<Vec<PageId>>> {
     loop {
-        let due = due_pages(core, planner, now_ms)?;
+        let due = due_pages(core, planner, now)?;
         let Some((class, due)) = due else { return Ok(None) };
         let pages = within_row_limit(core, &due);
         if pages.is_empty() {
@@ -117,13 +119,12 @@ fn choose_pages(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Optio
         }
         let name = &class.definition.name;
         let (live, waiting) = live_and_at_short_notice(core, name);
-        let slot_ms = i64::try_from(class.definition.slot_ms).unwrap_or(i64::MAX);
-        let window_ms = slot_ms.max(BREAKER_WINDOW_MIN_MS);
-        match planner.breaker.check(name, short_notice, waiting, live, window_ms, now_ms) {
+        let window = class.definition.slot.max(BREAKER_WINDOW_MIN);
+        match planner.breaker.check(name, short_notice, waiting, live, window, now) {
             Ok(()) => return Ok(Some(ids(&pages))),
             Err(why) => {
                 let cause = AlarmCause::Breaker { class: name.clone() };
-                alarms::raise(core, cause, why.to_string(), now_ms)?;
+                alarms::raise(core, cause, why.to_string(), now)?;
             }
         }
     }
@@ -134,22 +135,22 @@ fn choose_pages(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<Optio
 ///
 /// While a sweep has pages to scan, those pages wait, because a request may extend the time of their objects. Pages at
 /// short notice wait as well, so that the breaker counts all of them before the first one goes.
-fn due_pages(core: &Core, planner: &Planner, now_ms: i64) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
+fn due_pages(core: &Core, planner: &Planner, now: Timestamp) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
     let tripped = alarms::tripped_classes(core);
     let sweep = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
     let unscanned: HashSet<PageId> = sweep.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
     let is_stopped = |page: &DuePage| sweep.is_some() || tripped.contains(&page.page.class);
     let may_go =
         |page: &DuePage| !(unscanned.contains(&page.page) || page.short_notice > 0 && is_stopped(page));
-    let by_ceiling = |page: &DuePage| (page.earliest_ceiling_ms, page.page);
+    let by_ceiling = |page: &DuePage| (page.earliest_ceiling, page.page);
     let mut first: Option<DuePage> = None;
-    core.schedule.each_due(now_ms, BATCH_PAGES_MAX, None, &may_go, &mut |page| {
+    core.schedule.each_due(now, BATCH_PAGES_MAX, None, &may_go, &mut |page| {
         first = Some(first.map_or(page, |first| cmp::min_by_key(first, page, by_ceiling)));
     });
     let Some(first) = first else { return Ok(None) };
     let class = core.classes.get(first.page.class)?;
     let mut due = Vec::new();
-    core.schedule.each_due(now_ms, BATCH_PAGES_MAX, Some(class.id), &may_go, &mut |page| due.push(page));
+    core.schedule.each_due(now, BATCH_PAGES_MAX, Some(class.id), &may_go, &mut |page| due.push(page));
     if due.len() > BATCH_PAGES_MAX {
         due.select_nth_unstable_by_key(BATCH_PAGES_MAX, by_ceiling);
         due.truncate(BATCH_PAGES_MAX);
@@ -184,12 +185,11 @@ fn record_intent(
     planner: &mut Planner,
     class: u32,
     pages: &[PageId],
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Intent> {
     let mut taken = core.schedule.take(pages);
     taken.sort_unstable_by_key(|page| page.page);
-    let intent =
-        Intent { batch: planner.last_batch + 1, class, started_ms: now_ms, pages: taken, to: Vec::new() };
+    let intent = Intent { batch: planner.last_batch + 1, class, started: now, pages: taken, to: Vec::new() };
     let mut set = WriteSet::default();
     set.put(ColumnFamily::Meta, &schema::intent_key(intent.batch), &intent.encode());
     set.put(ColumnFamily::Meta, schema::BATCH, &schema::encode_number(intent.batch));
@@ -211,13 +211,13 @@ fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
 }
 
 /// Reads the rows of an intent, and decides what happens to each of them now.
-pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now_ms: i64) -> Result<Batch> {
+pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result<Batch> {
     let class = core.classes.get(intent.class)?;
     let mut batch = Batch::new(intent, class, core.identity.epoch, attempt, &core.batches.pool);
     let marks = marks_of_batch(core, &batch)?;
     // One set of holds for the whole batch. A hold placed before this line keeps its objects.
     let holds = core.governance.holds.read();
-    read_rows(core, &mut batch, &DecisionInputs { marks: &marks, holds: &holds, now_ms })?;
+    read_rows(core, &mut batch, &DecisionInputs { marks: &marks, holds: &holds, now })?;
     drop(holds);
     batch.marks = marks;
     Ok(batch)
@@ -227,7 +227,7 @@ pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now_ms: i64)
 pub(crate) struct DecisionInputs<'a> {
     pub(crate) marks: &'a BTreeMap<RegistrationId, Mark>,
     pub(crate) holds: &'a HoldSet,
-    pub(crate) now_ms: i64,
+    pub(crate) now: Timestamp,
 }
 
 /// Reads the rows of all pages in one pass. Most pages are neighbours, and to find a page of few rows costs more than to read
@@ -282,7 +282,7 @@ pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &De
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
         None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
         // A slot begins at or after every floor in it, so this happens only if the clock was wrong.
-        None if row.floor_ms > inputs.now_ms => Planned::BeforeFloor,
+        None if row.floor.is_some_and(|floor| floor > inputs.now) => Planned::BeforeFloor,
         None => Planned::Delete,
     }
 }
@@ -291,7 +291,7 @@ pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &De
 /// slots, because a scan for each page would cost more than its few rows.
 fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
     let pages = core.schedule.marked(&batch.intent.pages);
-    let slot_ms = batch.class.definition.slot_ms;
+    let slot_ms = batch.class.slot_ms;
     let mut marks = BTreeMap::new();
     for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -311,19 +311,20 @@ fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId,
 /// Delays after which a failed deletion is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
-    pub(crate) first_ms: i64,
-    pub(crate) max_ms: i64,
+    pub(crate) first: Duration,
+    pub(crate) max: Duration,
 }
 
 impl Backoff {
     /// Delays from one second, doubled each time, up to an hour.
-    pub(crate) const DEFAULT: Backoff = Backoff { first_ms: 1_000, max_ms: 3_600_000 };
+    pub(crate) const DEFAULT: Backoff =
+        Backoff { first: Duration::from_secs(1), max: Duration::from_hours(1) };
 
-    /// Returns the slot of the next attempt after `attempts` that failed, the last of them at `now_ms`. A slot begins at a
+    /// Returns the slot of the next attempt after `attempts` that failed, the last of them at `now`. A slot begins at a
     /// whole second.
-    pub(crate) fn slot(self, attempts: u8, now_ms: i64) -> u64 {
-        let doubled = self.first_ms.saturating_mul(1 << attempts.saturating_sub(1).min(30));
-        let at = now_ms.saturating_add(doubled.min(self.max_ms));
-        u64::try_from(at).unwrap_or(0).div_ceil(1_000) * 1_000
+    pub(crate) fn slot(self, attempts: u8, now: Timestamp) -> u64 {
+        let doubled = self.first.saturating_mul(1 << attempts.saturating_sub(1).min(30));
+        let at = now.saturating_add(doubled.min(self.max));
+        u64::try_from(at.unix_ms()).unwrap_or(0).div_ceil(1_000) * 1_000
     }
 }

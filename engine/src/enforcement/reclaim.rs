@@ -7,6 +7,7 @@ use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::platform::pool::Pool;
 use crate::state::core::Core;
 use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,13 +24,13 @@ const CLEARING_THREADS: usize = 2;
 ///
 /// # Errors
 /// `Forked`, `Poisoned`, `Io`. The next call begins again.
-pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
+pub(crate) fn reclaim(core: &Core, now: Timestamp) -> Result<()> {
     core.check_writable()?;
     // One pass at a time. Another caller waits, so it returns only when the residue is cleared.
     let mut cleared = core.residue.cleared.lock();
     let created = core.residue.created();
     if *cleared < created {
-        clear(core, now_ms)?;
+        clear(core, now)?;
         *cleared = created;
     }
     Ok(())
@@ -39,8 +40,8 @@ pub(crate) fn reclaim(core: &Core, now_ms: i64) -> Result<()> {
 type Live = BTreeMap<ClassId, Vec<PageId>>;
 
 /// Clears all files. A crash at any point loses nothing, because everything that is dropped or deleted is void.
-fn clear(core: &Core, now_ms: i64) -> Result<()> {
-    let before = floor_to_second(now_ms);
+fn clear(core: &Core, now: Timestamp) -> Result<()> {
+    let before = floor_to_second(now);
     let classes: Vec<ClassId> = core.classes.read().iter().map(|class| class.id).collect();
     let mut live = Live::new();
     for class in classes {

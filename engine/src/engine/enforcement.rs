@@ -2,7 +2,7 @@
 
 use crate::enforcement::evidence;
 use crate::enforcement::planner;
-use crate::engine::Engine;
+use crate::engine::{Engine, slot_start};
 use crate::governance::requests;
 use crate::platform::error::Result;
 use crate::platform::store::Store;
@@ -10,6 +10,7 @@ use crate::state::batch::Batch;
 use crate::state::core::Planner;
 use crate::state::publish;
 use crate::state::writer::ReadGuard;
+use sexton_proof::time::Timestamp;
 use std::sync::atomic::Ordering;
 
 /// Objects that [`Engine::enforce`] and the workers hand to a store at once.
@@ -35,7 +36,9 @@ impl Engine {
     ///
     /// ```
     /// use sexton::store::{Answer, Store, SubBatch};
-    /// use sexton::{Durability, Engine, Options, Registration, VirtualClock};
+    /// use sexton::testing::VirtualClock;
+    /// use sexton::{Durability, Engine, Options, Registration, Timestamp};
+    /// use std::time::Duration;
     /// # use std::sync::Arc;
     ///
     /// struct Nothing; // stands for the place where the objects are stored
@@ -46,11 +49,11 @@ impl Engine {
     /// }
     ///
     /// # let folder = tempfile::tempdir()?;
-    /// # let clock = Arc::new(VirtualClock::new(1_767_225_600_000));
+    /// # let clock = Arc::new(VirtualClock::new(Timestamp::from_unix_ms(1_767_225_600_000)));
     /// # let options = Options::new("example.com/uploads");
     /// let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
-    /// clock.advance(73 * 3_600_000);
+    /// clock.advance(Duration::from_hours(73));
     /// assert_eq!(engine.enforce(&Nothing)?.objects, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -78,19 +81,22 @@ impl Engine {
     ///
     /// ```
     /// use sexton::store::Answer;
-    /// use sexton::{Durability, Engine, Options, Registration, VirtualClock};
+    /// use sexton::{Durability, Registration};
+    /// use std::time::Duration;
+    /// # use sexton::testing::VirtualClock;
+    /// # use sexton::{Engine, Options, Timestamp};
     /// # use std::sync::Arc;
     ///
     /// # let folder = tempfile::tempdir()?;
-    /// # let clock = Arc::new(VirtualClock::new(1_767_225_600_000));
+    /// # let clock = Arc::new(VirtualClock::new(Timestamp::from_unix_ms(1_767_225_600_000)));
     /// # let options = Options::new("example.com/uploads");
     /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
-    /// clock.advance(73 * 3_600_000);
+    /// clock.advance(Duration::from_hours(73));
     /// while let Some(mut batch) = engine.next_batch()? {
     ///     for index in 0..batch.len() {
     ///         // Delete the object durably, then record the answer.
-    ///         batch.answer(index, Answer::Deleted, engine.now_ms())?;
+    ///         batch.answer(index, Answer::Deleted, engine.now())?;
     ///     }
     ///     engine.complete(batch)?;
     /// }
@@ -125,7 +131,7 @@ impl Engine {
         self.core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &committed {
             // After the decrement: of several threads that complete at once, the last sees that no other batch is out.
-            Ok(_) => publish::publish_behind(&self.core, self.monotonic_ms()),
+            Ok(_) => publish::publish_behind(&self.core, self.monotonic()),
             // The objects may be deleted and their evidence half written. Only recovery can tell.
             Err(error) => self.core.writer.poison(error),
         }
@@ -136,15 +142,15 @@ impl Engine {
         // A panic from here on would lose the batch.
         let _poison = self.core.writer.poison_on_panic();
         self.core.check_writable()?;
-        let fates = evidence::fates(&self.core, &mut batch, self.now_ms())?;
+        let fates = evidence::fates(&self.core, &mut batch, self.now())?;
         let mut evidence = evidence::build(&self.core, batch, fates)?;
         evidence.write_files(&self.core)?;
-        self.committer.commit(&self.core, evidence, self.now_ms())
+        self.committer.commit(&self.core, evidence, self.now())
     }
 
     /// Has `store` delete a batch, in sub-batches, and records its answers in the batch.
     pub(crate) fn delete(&self, batch: &mut Batch, store: &dyn Store) {
-        batch.delete_with(SUB_BATCH_OBJECTS, |sub_batch| store.delete(sub_batch), || self.now_ms());
+        batch.delete_with(SUB_BATCH_OBJECTS, |sub_batch| store.delete(sub_batch), || self.now());
     }
 
     /// Returns those of `indices` in [`Batch::objects`] whose object a hold covers now.
@@ -160,31 +166,30 @@ impl Engine {
             || self.core.batches.planner.try_lock_read().is_some_and(unfinished)
     }
 
-    /// Returns the earliest instant at which there is work, Unix ms: a batch that is due, or a request whose objects are
-    /// to be found. It lies in the past if there is work now. `None` if nothing is registered or requested.
+    /// Returns the earliest instant at which there is work: a batch that is due, or a request whose objects are to be
+    /// found. It lies in the past if there is work now. `None` if nothing is registered or requested.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
     /// use sexton::{Durability, Registration};
-    /// assert_eq!(engine.next_due_ms(), None);
+    /// assert_eq!(engine.next_due(), None);
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
-    /// assert!(engine.next_due_ms().is_some_and(|due_ms| due_ms > engine.now_ms()));
+    /// assert!(engine.next_due().is_some_and(|due| due > engine.now()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_due_ms(&self) -> Option<i64> {
-        self.next_ms(self.core.schedule.next_slot())
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_work(self.core.schedule.next_slot())
     }
 
-    /// Returns the earliest instant at which planning may find work, Unix ms. Objects of batches that are out do not
-    /// count.
-    pub(crate) fn next_plan_ms(&self) -> Option<i64> {
-        self.next_ms(self.core.schedule.next_plannable_slot())
+    /// Returns the earliest instant at which planning may find work. Objects of batches that are out do not count.
+    pub(crate) fn next_plan(&self) -> Option<Timestamp> {
+        self.next_work(self.core.schedule.next_plannable_slot())
     }
 
-    fn next_ms(&self, slot: Option<u64>) -> Option<i64> {
-        let slot = slot.map(|slot| i64::try_from(slot).unwrap_or(i64::MAX));
-        slot.into_iter().chain(requests::next_ready_ms(&self.core)).min()
+    fn next_work(&self, slot: Option<u64>) -> Option<Timestamp> {
+        let slot = slot.map(slot_start);
+        slot.into_iter().chain(requests::next_ready(&self.core)).min()
     }
 }

@@ -5,11 +5,13 @@ use crate::governance::alarms;
 use crate::governance::holds::{self, Placed};
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
-use crate::model::alarm::Alarm;
-use crate::model::hold::{Hold, NewHold};
+use crate::model::alarm::{Alarm, AlarmId};
+use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
 use crate::model::selector::Selector;
+use crate::model::text::Attribution;
 use crate::platform::error::Result;
+use std::time::Duration;
 
 impl Engine {
     /// Places a legal hold. Objects that it covers, now and later, are not deleted until it is lifted.
@@ -25,36 +27,36 @@ impl Engine {
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::{HoldKind, NewHold, Selector};
-    /// let review_ms = engine.now_ms() + 30 * 86_400_000;
-    /// let placed = engine.place_hold(NewHold {
-    ///     name: "case-7".into(),
-    ///     selector: Selector::Class("log-73h".into()),
-    ///     kind: HoldKind::Temporary,
-    ///     reason: "court order".into(),
-    ///     author: "legal".into(),
-    ///     review_ms,
-    /// })?;
-    /// assert!(placed.too_late.is_empty());
-    /// engine.lift_hold("case-7", "order withdrawn", "legal", 0)?;
+    /// use sexton::decision::HoldKind;
+    /// use sexton::{Attribution, HoldName, NewHold, Selector};
+    /// use std::time::Duration;
+    ///
+    /// let name = HoldName::new("case-7")?;
+    /// let covered = Selector::Class("log-73h".into());
+    /// let review = engine.now().saturating_add(Duration::from_hours(30 * 24));
+    /// let order = Attribution::new("legal", "court order");
+    /// let hold = NewHold::new(name.clone(), covered, HoldKind::Temporary, order, review);
+    /// assert!(engine.place_hold(hold)?.too_late.is_empty());
+    ///
+    /// engine.lift_hold(&name, Attribution::new("legal", "order withdrawn"), Duration::ZERO)?;
     /// assert!(engine.holds()[0].lifted.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn place_hold(&self, hold: NewHold) -> Result<Placed> {
-        holds::place(&self.core, hold, self.now_ms())
+        holds::place(&self.core, hold, self.now())
     }
 
     /// Lifts the hold called `name`.
     ///
-    /// Objects that it kept past their ceiling are deleted after `grace_ms` (0 to
-    /// [`GRACE_MAX_MS`](crate::GRACE_MAX_MS)). Objects still in their window are deleted in time. The promise of objects
+    /// Objects that it kept past their ceiling are deleted after `grace`, at most
+    /// [`GRACE_MAX`](crate::decision::GRACE_MAX). Objects still in their window are deleted in time. The promise of objects
     /// under an event hold counts from now. After `Ok` the lift survives a power failure; the next planning finds the
     /// objects.
     ///
     /// # Errors
     /// `NotFound` if no such hold stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
-    pub fn lift_hold(&self, name: &str, reason: &str, author: &str, grace_ms: i64) -> Result<Hold> {
-        holds::lift(&self.core, name, reason, author, grace_ms, self.now_ms())
+    pub fn lift_hold(&self, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
+        holds::lift(&self.core, name, attribution, grace, self.now())
     }
 
     /// Returns all legal holds, lifted ones included.
@@ -75,23 +77,22 @@ impl Engine {
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::{Durability, Erasure, Registration, Selector};
-    /// let photo = Registration { subject: b"anna", ..Registration::new("data-30d", b"anna/photo.jpg") };
+    /// use sexton::{Attribution, Durability, Erasure, Registration, Selector};
+    /// use std::time::Duration;
+    ///
+    /// let photo = Registration::new("data-30d", b"anna/photo.jpg").subject(b"anna");
     /// engine.register(&[photo], Durability::Synced)?;
-    /// let request = engine.erase(Erasure {
-    ///     selector: Selector::Subject(b"anna".to_vec()),
-    ///     reason: "asked by mail".into(),
-    ///     author: "support".into(),
-    ///     received_ms: engine.now_ms(),
-    ///     cancellable_ms: 86_400_000,
-    ///     within: Some("30d".parse()?),
-    ///     calendar: Default::default(),
-    /// })?;
+    ///
+    /// let data = Selector::Subject(b"anna".to_vec());
+    /// let erasure = Erasure::new(data, engine.now(), Attribution::new("support", "asked by mail"))
+    ///     .within("30d".parse()?)
+    ///     .cancellable(Duration::from_hours(24));
+    /// let request = engine.erase(erasure)?;
     /// engine.cancel_erasure(request.number)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn erase(&self, erasure: Erasure) -> Result<Request> {
-        requests::erase(&self.core, erasure, self.now_ms())
+        requests::erase(&self.core, erasure, self.now())
     }
 
     /// Returns `true` if `selector` covers a live object. It reads rows until it finds one.
@@ -108,7 +109,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Invalid` if the request is no erasure; `TooLate` if it is final; `Forked`, `Poisoned`, `Io`.
     pub fn cancel_erasure(&self, number: u32) -> Result<Request> {
-        requests::cancel(&self.core, number, self.now_ms())
+        requests::cancel(&self.core, number, self.now())
     }
 
     /// Returns all requests (erasures, closings, applied classes, lifts) with their progress. It looks at each object of
@@ -117,7 +118,7 @@ impl Engine {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn requests(&self) -> Result<Vec<Request>> {
-        progress::all_requests(&self.core, &self.resolver, self.now_ms())
+        progress::all_requests(&self.core, &self.resolver, self.now())
     }
 
     /// Returns the objects of an erasure found so far, each with what it waits for or how it ended.
@@ -125,7 +126,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`, `Corrupt`, `Io`.
     pub fn erasure_objects(&self, number: u32) -> Result<Vec<ErasureObject>> {
-        progress::objects(&self.core, &self.resolver, number, self.now_ms())
+        progress::objects(&self.core, &self.resolver, number, self.now())
     }
 
     /// Forgets a request that is over, with its subject and the keys of its objects. After `Ok` that survives a power
@@ -134,7 +135,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `Invalid` if it is open; `Forked`, `Poisoned`, `Io`.
     pub fn forget_request(&self, number: u32) -> Result<()> {
-        progress::forget(&self.core, &self.resolver, number, self.now_ms())
+        progress::forget(&self.core, &self.resolver, number, self.now())
     }
 
     /// Closes down a class ([`Selector::Class`]) or everything ([`Selector::Everything`]).
@@ -146,17 +147,18 @@ impl Engine {
     /// `Invalid` if the class is unknown, or the selector is neither of the two; `Forked`, `Poisoned`, `Io`.
     ///
     /// ```
-    /// use sexton::{Durability, ErrorKind, Registration, Selector};
+    /// use sexton::{Attribution, Durability, ErrorKind, Registration, Selector};
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// engine.close_down(Selector::Class("log-73h".into()), "the service ends", "operations")?;
+    /// let end = Attribution::new("operations", "the service ends");
+    /// engine.close_down(Selector::Class("log-73h".into()), end)?;
     /// let refused = engine.register(&[Registration::new("log-73h", b"late.log")], Durability::Synced);
     /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn close_down(&self, selector: Selector, reason: &str, author: &str) -> Result<Request> {
-        requests::close(&self.core, selector, reason, author, self.now_ms())
+    pub fn close_down(&self, selector: Selector, attribution: Attribution) -> Result<Request> {
+        requests::close(&self.core, selector, attribution, self.now())
     }
 
     /// Applies the newest version of a class to objects registered under earlier versions. Otherwise they keep their
@@ -164,23 +166,22 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` if the class is unknown, or the versions differ in `find` or `openings`; `Forked`, `Poisoned`, `Io`.
-    pub fn apply_class(&self, name: &str, reason: &str, author: &str) -> Result<Request> {
-        requests::apply_class(&self.core, name, reason, author, self.now_ms())
+    pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
+        requests::apply_class(&self.core, name, attribution, self.now())
     }
 
-    /// Ends an alarm, so that deletion goes on. The log records it with `reason` and `author`.
+    /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.
     ///
     /// After a clock alarm the clock is accepted as it stands. After a breaker alarm the objects at short notice count as
     /// expected.
     ///
     /// # Errors
     /// `NotFound` if no such alarm stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
-    pub fn resume(&self, alarm: &[u8; 16], reason: &str, author: &str) -> Result<Alarm> {
-        let now_ms = self.now_ms();
-        let ended = alarms::resume(&self.core, alarm, reason, author, now_ms)?;
+    pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
+        let ended = alarms::resume(&self.core, alarm, attribution, self.now())?;
         if ended.cause.is_of_time() {
             let now = self.guard.lock().accept(read(&*self.clock, true));
-            let recorded = alarms::record_clock(&self.core, now.now_ms)?;
+            let recorded = alarms::record_clock(&self.core, now.now)?;
             self.core.writer.sync(recorded)?;
         }
         Ok(ended)

@@ -24,29 +24,31 @@ use crate::model::clock_guard::ClockState;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::request::{Request, RequestKind, RequestState};
 use serde_json::{Map, Value, json};
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, printable};
+use sexton_proof::id::printable;
+use sexton_proof::time::{Timestamp, whole_ms};
 use sexton_proof::window::{Date, Span};
+use std::time::Duration;
 
-/// Returns the word for the state of the clock, and how far it is off, ms.
-pub fn clock(clock: ClockState) -> (&'static str, i64) {
+/// Returns the word for the state of the clock, and how far it is off.
+pub fn clock(clock: ClockState) -> (&'static str, Duration) {
     match clock {
-        ClockState::Agrees => ("agrees", 0),
-        ClockState::Behind { by_ms } => ("behind", by_ms),
-        ClockState::Ahead { by_ms } => ("ahead", by_ms),
+        ClockState::Agrees => ("agrees", Duration::ZERO),
+        ClockState::Behind { by } => ("behind", by),
+        ClockState::Ahead { by } => ("ahead", by),
     }
 }
 
 /// Returns a status as JSON, with the conditions that need an operator ([`Engine::needs`](crate::Engine::needs)).
 pub fn status(status: &Status, needs: &[String]) -> Value {
     let (word, why) = status.state.word_and_reason();
-    let (clock, off_ms) = clock(status.clock);
+    let (clock, off) = clock(status.clock);
     let classes: Map<String, Value> =
         status.classes.iter().map(|(name, class)| (name.clone(), class_status(class))).collect();
     let erasure = status.oldest_erasure.as_ref().map(|request| {
         json!({
             "number": request.number,
-            "received_ms": request.received_ms,
-            "answer_by_ms": request.answer_by_ms,
+            "received_ms": request.received.unix_ms(),
+            "answer_by_ms": request.answer_by.map(Timestamp::unix_ms),
         })
     });
     json!({
@@ -54,9 +56,9 @@ pub fn status(status: &Status, needs: &[String]) -> Value {
         "state": word,
         "why": why,
         "origin": status.origin,
-        "as_of_ms": status.as_of_ms,
+        "as_of_ms": status.as_of.unix_ms(),
         "clock": clock,
-        "clock_off_ms": off_ms,
+        "clock_off_ms": whole_ms(off),
         "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
         "log_entries": status.log_size,
         "log_published": status.published_size,
@@ -71,7 +73,7 @@ fn class_status(class: &ClassStatus) -> Value {
     let counts = counts(class).into_iter().map(|(name, n)| (name.to_owned(), n.into()));
     let mut json: Map<String, Value> = counts.collect();
     json.insert("closed".into(), class.closed.into());
-    json.insert("oldest_overdue_ms".into(), class.oldest_overdue_ms.into());
+    json.insert("oldest_overdue_ms".into(), class.oldest_overdue.map(Timestamp::unix_ms).into());
     json.into()
 }
 
@@ -110,9 +112,9 @@ pub fn cause(cause: &AlarmCause) -> String {
 /// Returns an alarm as JSON.
 pub fn alarm(alarm: &Alarm) -> Value {
     json!({
-        "id": hex::encode(alarm.id),
+        "id": alarm.id.to_string(),
         "cause": cause(&alarm.cause),
-        "raised_ms": alarm.raised_ms,
+        "raised_ms": alarm.raised.unix_ms(),
         "message": alarm.message,
     })
 }
@@ -122,23 +124,23 @@ pub fn hold(hold: &Hold) -> Value {
     let terms = &hold.terms;
     let lifted = hold.lifted.as_ref().map(|lifted| {
         json!({
-            "at_ms": lifted.at_ms,
-            "reason": lifted.reason,
-            "author": lifted.author,
-            "grace_ms": lifted.grace_ms,
+            "at_ms": lifted.at.unix_ms(),
+            "reason": lifted.attribution.reason,
+            "author": lifted.attribution.author,
+            "grace_ms": whole_ms(lifted.grace),
             "done": lifted.done,
         })
     });
     json!({
-        "id": hex::encode(hold.id),
-        "name": terms.name,
+        "id": hold.id.to_string(),
+        "name": terms.name.as_str(),
         "on": terms.selector.describe(),
         "selector": terms.selector,
         "event": terms.kind == HoldKind::Event,
-        "reason": terms.reason,
-        "author": terms.author,
-        "placed_ms": hold.placed_ms,
-        "review_ms": terms.review_ms,
+        "reason": terms.attribution.reason,
+        "author": terms.attribution.author,
+        "placed_ms": hold.placed.unix_ms(),
+        "review_ms": terms.review.unix_ms(),
         "lifted": lifted,
     })
 }
@@ -165,19 +167,20 @@ pub fn request_state(request: &Request) -> &'static str {
 
 /// Returns a request as JSON.
 pub fn request(request: &Request) -> Value {
+    let cancellable_until = Some(request.ready).filter(|ready| *ready > request.received);
     json!({
         "number": request.number,
         "kind": request_kind(request),
         "of": request.selector.describe(),
         "selector": request.selector,
-        "reason": request.reason,
-        "author": request.author,
-        "received_ms": request.received_ms,
-        "cancellable_until_ms": Some(request.ready_ms).filter(|ready| *ready > request.received_ms),
-        "answer_by_ms": request.answer_by_ms,
+        "reason": request.attribution.reason,
+        "author": request.attribution.author,
+        "received_ms": request.received.unix_ms(),
+        "cancellable_until_ms": cancellable_until.map(Timestamp::unix_ms),
+        "answer_by_ms": request.answer_by.map(Timestamp::unix_ms),
         "immediate": request.is_immediate(),
         "state": request_state(request),
-        "changed_ms": request.changed_ms,
+        "changed_ms": request.changed.unix_ms(),
         "objects": request.objects,
     })
 }
@@ -190,16 +193,16 @@ pub fn erasure_object(object: &ErasureObject) -> Value {
         "id": object.id.to_string(),
     });
     match object.progress {
-        Progress::Pending { until_ms, floor_ms, held } => {
+        Progress::Pending { until, floor, held } => {
             json["progress"] = "pending".into();
-            json["until_ms"] = until_ms.into();
-            json["floor_ms"] = floor_ms.into();
+            json["until_ms"] = until.unix_ms().into();
+            json["floor_ms"] = floor.map(Timestamp::unix_ms).into();
             json["held"] = held.into();
         }
-        Progress::Ended { method, time_ms } => {
+        Progress::Ended { method, time } => {
             json["progress"] = "ended".into();
             json["method"] = method.name().into();
-            json["time_ms"] = time_ms.into();
+            json["time_ms"] = time.unix_ms().into();
         }
     }
     json
@@ -215,7 +218,7 @@ pub fn feed_entry(entry: &FeedEntry) -> Value {
         "version_hex": hex::encode(&entry.version),
         "method": entry.method,
         "reason": entry.reason,
-        "time_ms": entry.time_ms,
+        "time_ms": entry.time.unix_ms(),
     })
 }
 
@@ -233,9 +236,9 @@ pub fn key_history(key: &[u8], history: &KeyHistory) -> Value {
             json["id"] = ended.id.to_string().into();
             json["method"] = ended.method.name().into();
             json["reason"] = ended.reason.name().into();
-            json["start_ms"] = ended.start_ms.into();
-            json["time_ms"] = ended.time_ms.into();
-            json["until_ms"] = ended.until_ms.into();
+            json["start_ms"] = ended.start.unix_ms().into();
+            json["time_ms"] = ended.time.unix_ms().into();
+            json["until_ms"] = ended.until.unix_ms().into();
         }
     }
     json
@@ -257,22 +260,17 @@ pub fn action(action: &Action) -> &'static str {
 /// Returns an object of the plan as JSON.
 pub fn planned_object(object: &PlannedObject) -> Value {
     json!({
-        "at_ms": object.at_ms,
+        "at_ms": object.at.unix_ms(),
         "class": object.class,
         "key": printable(&object.key),
         "key_hex": hex::encode(&object.key),
         "id": object.id.to_string(),
         "action": action(&object.action),
-        "hold": if let Action::Hold(name) = &object.action { Some(name) } else { None },
+        "hold": if let Action::Hold(name) = &object.action { Some(name.as_str()) } else { None },
         "reason": object.reason.name(),
-        "floor_ms": bound(object.floor_ms),
-        "ceiling_ms": bound(object.ceiling_ms),
+        "floor_ms": object.floor.map(Timestamp::unix_ms),
+        "ceiling_ms": object.ceiling.map(Timestamp::unix_ms),
     })
-}
-
-/// Returns a floor or a ceiling, Unix ms. `None` if there is none.
-pub fn bound(ms: i64) -> Option<i64> {
-    Some(ms).filter(|ms| ![NO_FLOOR, NO_CEILING].contains(ms))
 }
 
 /// Returns a class as JSON.
@@ -288,8 +286,8 @@ pub fn class(class: &Definition) -> Value {
         "workdays": dates(class.calendar.workdays()),
         "start": class.start.name(),
         "max_open": text(class.max_open),
-        "slot_ms": class.slot_ms,
-        "lead_ms": class.lead_ms,
+        "slot_ms": whole_ms(class.slot),
+        "lead_ms": whole_ms(class.lead),
         "find": class.find.name(),
         "disposition": class.disposition.name(),
         "openings": class.openings.name(),

@@ -20,6 +20,7 @@ use crate::state::schedule::Schedule;
 use serde::de::DeserializeOwned;
 use sexton_proof::id::{ClassId, PageId};
 use sexton_proof::leaf::Leaf;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -85,12 +86,12 @@ pub(crate) fn number(kv: &dyn Kv, key: &[u8], what: &str) -> Result<u64> {
     kv.get(ColumnFamily::Meta, key)?.map_or(Ok(0), |bytes| schema::decode_number(what, &bytes))
 }
 
-/// Returns the latest trusted instant on record, Unix ms: the recorded one, or that of the last log entry.
-pub(crate) fn last_known_ms(kv: &dyn Kv) -> Result<Option<i64>> {
+/// Returns the latest trusted instant on record: the recorded one, or that of the last log entry.
+pub(crate) fn last_known(kv: &dyn Kv) -> Result<Option<Timestamp>> {
     let recorded = kv.get(ColumnFamily::Meta, schema::CLOCK)?;
     let recorded = recorded.map(|bytes| schema::decode_instant(&bytes)).transpose()?;
     let log = Log::load(kv)?;
-    let logged = (log.size() > 0).then(|| log.last_logged_ms());
+    let logged = (log.size() > 0).then(|| log.last_logged());
     Ok(recorded.max(logged))
 }
 
@@ -101,23 +102,27 @@ pub(crate) fn clock_had_stepped(kv: &dyn Kv) -> Result<bool> {
 }
 
 /// Fills the schedule: pages of all classes, their marks, and the memtables of the key index.
-pub(crate) fn fill_schedule(kv: &dyn Kv, schedule: &Schedule, classes: &Classes, now_ms: i64) -> Result<()> {
+pub(crate) fn fill_schedule(
+    kv: &dyn Kv,
+    schedule: &Schedule,
+    classes: &Classes,
+    now: Timestamp,
+) -> Result<()> {
     for class in classes.iter() {
-        restore_pages(kv, schedule, class, now_ms)?;
+        restore_pages(kv, schedule, class, now)?;
     }
     restore_marks(kv, schedule)?;
     locator::restore(kv, schedule)
 }
 
 /// Rebuilds the wheels of a class from its rows. It costs two look-ups a page, however many rows a page has.
-fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now_ms: i64) -> Result<()> {
+fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now: Timestamp) -> Result<()> {
     let settled_to = last_settled_slot(kv, class.id)?;
-    let now = u64::try_from(now_ms).unwrap_or(0);
     for number in 0..schedule.shards() {
         let mut shard = schedule.lock(number);
         let totals = kv.get(ColumnFamily::Meta, &schema::registered_totals_key(class.id, shard.number()))?;
         let totals = totals.as_deref().map(RegisteredTotals::decode).transpose()?;
-        shard.add_class(class, now_ms, settled_to, totals.unwrap_or_default());
+        shard.add_class(class, now, settled_to, totals.unwrap_or_default());
     }
     for (page, rows) in live_pages(kv, class.id)? {
         if usize::from(page.shard) >= schedule.shards() {
@@ -125,24 +130,24 @@ fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now_ms: i64) -
         }
         let record = kv.get(ColumnFamily::Meta, &schema::page_key(page))?;
         let record = record.map_or_else(
-            || Ok(PageRecord::of_slot(earliest_ceiling_ms(class, page, now))),
+            || Ok(PageRecord::of_slot(earliest_ceiling(class, page, now))),
             |bytes| PageRecord::decode(&bytes),
         )?;
         let is_full = rows >= PAGE_ROWS_MAX || record.arrivals != Arrivals::Single;
         let state = if is_full { PageState::Closed } else { PageState::Open };
-        let mut restored = Page::new(page.part, rows, state, record.arrivals, record.earliest_ceiling_ms);
+        let mut restored = Page::new(page.part, rows, state, record.arrivals, record.earliest_ceiling);
         restored.short_notice = record.short_notice;
         schedule.lock(page.shard.into()).restore(page, restored)?;
     }
     Ok(())
 }
 
-/// Returns the earliest ceiling that the slot of a page allows. It is unknown (`i64::MIN`) if objects of the page may have
-/// been overdue when they were registered.
-fn earliest_ceiling_ms(class: &Class, page: PageId, now: u64) -> i64 {
-    match !page.slot.is_multiple_of(class.definition.slot_ms) || page.slot <= now {
-        true => i64::MIN,
-        false => class.earliest_ceiling_ms(page.slot),
+/// Returns the earliest ceiling that the slot of a page allows. It is unknown ([`Timestamp::MIN`]) if objects of the page
+/// may have been overdue when they were registered.
+fn earliest_ceiling(class: &Class, page: PageId, now: Timestamp) -> Timestamp {
+    match !page.slot.is_multiple_of(class.slot_ms) || page.slot_start() <= now {
+        true => Timestamp::MIN,
+        false => class.earliest_ceiling(page.slot),
     }
 }
 
@@ -200,7 +205,12 @@ pub(crate) fn live_pages(kv: &dyn Kv, class: ClassId) -> Result<Vec<(PageId, u32
 }
 
 /// Reads the state of the planner. The pages of unfinished batches are taken out of the schedule.
-pub(crate) fn planner(kv: &dyn Kv, schedule: &Schedule, options: &Options, now_ms: i64) -> Result<Planner> {
+pub(crate) fn planner(
+    kv: &dyn Kv,
+    schedule: &Schedule,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Planner> {
     let last_batch = number(kv, schema::BATCH, "the last batch")?;
     let intents = collect(kv, ColumnFamily::Meta, &schema::prefix_range(schema::INTENTS), |_, value| {
         Intent::decode(value)
@@ -219,6 +229,6 @@ pub(crate) fn planner(kv: &dyn Kv, schedule: &Schedule, options: &Options, now_m
         unfinished: intents.into_iter().map(|intent| Unanswered { intent, attempts: 1 }).collect(),
         sweep: None,
         breaker: Breaker::new(options.breaker),
-        clock_recorded_ms: now_ms,
+        clock_recorded: now,
     })
 }

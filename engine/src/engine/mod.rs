@@ -22,7 +22,7 @@ use crate::enforcement::commit::Committer;
 use crate::engine::open::{FolderLock, Seams};
 use crate::engine::options::Options;
 use crate::model::clock_guard::{ClockGuard, ClockState, Reading, Trusted};
-use crate::platform::clock::{Clock, SystemClock};
+use crate::platform::clock::{Clock, Monotonic, SystemClock};
 use crate::platform::entropy::OsEntropy;
 use crate::platform::error::{Error, Result};
 use crate::platform::files::disk::DiskFiles;
@@ -31,6 +31,7 @@ use crate::platform::pool::Pool;
 use crate::registration::resolve::Resolver;
 use crate::state::core::Core;
 use parking_lot::Mutex;
+use sexton_proof::time::Timestamp;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ impl Engine {
     /// The folder holds `index/` (RocksDB), `keys/` and `openings/` (private; back up `keys/` apart from the rest),
     /// `head`, and the public `log/` and `tombstones/`. It stays locked until the engine is dropped.
     ///
-    /// An engine whose log is not the published one opens in [`EngineState::Forked`](crate::EngineState::Forked).
+    /// An engine whose log is not the published one opens in [`EngineState::Forked`](crate::report::EngineState::Forked).
     ///
     /// # Errors
     /// `Busy` if another process has the folder open; `Invalid` if an option is out of its bounds or contradicts the
@@ -72,7 +73,7 @@ impl Engine {
     /// # let folder = tempfile::tempdir()?;
     /// let options = sexton::Options::new("example.com/uploads"); // the name of the log
     /// let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// assert_eq!(engine.state(), sexton::EngineState::Running);
+    /// assert_eq!(engine.state(), sexton::report::EngineState::Running);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(folder: &Path, options: &Options) -> Result<Engine> {
@@ -86,12 +87,17 @@ impl Engine {
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
-    /// use sexton::{Engine, Options, VirtualClock};
+    /// use sexton::testing::VirtualClock;
+    /// use sexton::{Engine, Options, Timestamp};
     /// use std::sync::Arc;
-    /// let clock = Arc::new(VirtualClock::new(1_767_225_600_000)); // 2026-01-01
+    /// use std::time::Duration;
+    ///
+    /// let start = Timestamp::from_unix_ms(1_767_225_600_000); // 2026-01-01
+    /// let minute = Duration::from_secs(60);
+    /// let clock = Arc::new(VirtualClock::new(start));
     /// let engine = Engine::open_with_clock(folder.path(), &Options::new("example.com/uploads"), clock.clone())?;
-    /// clock.advance(60_000);
-    /// assert_eq!(engine.now_ms(), 1_767_225_660_000);
+    /// clock.advance(minute);
+    /// assert_eq!(engine.now(), start.saturating_add(minute));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_with_clock(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
@@ -123,16 +129,16 @@ impl Engine {
     ) -> Result<Engine> {
         options.check_limits()?;
         let stepped = load::clock_had_stepped(&*seams.kv)?;
-        let last_known_ms = load::last_known_ms(&*seams.kv)?;
+        let last_known = load::last_known(&*seams.kv)?;
         let mut limits = options.clock;
         if stepped {
             // Opening again must not end an alarm that a step raised.
-            limits.time_off_max_ms = limits.step_max_ms;
+            limits.time_off_max = limits.step_max;
         }
         let reading = read(&*clock, !stepped);
-        let mut guard = ClockGuard::new(reading, last_known_ms, limits);
+        let mut guard = ClockGuard::new(reading, last_known, limits);
         let now = guard.observe(reading);
-        let core = open::open(seams, options, now.now_ms)?;
+        let core = open::open(seams, options, now.now)?;
         Ok(Engine {
             core,
             committer: Committer::default(),
@@ -144,15 +150,15 @@ impl Engine {
         })
     }
 
-    /// Returns the trusted time, Unix ms. It never goes back, and is never further ahead than
-    /// [`ClockLimits`](crate::ClockLimits) allow.
-    pub fn now_ms(&self) -> i64 {
-        self.trusted().now_ms
+    /// Returns the trusted time. It never goes back, and is never further ahead than
+    /// [`ClockLimits`](crate::limits::ClockLimits) allow.
+    pub fn now(&self) -> Timestamp {
+        self.trusted().now
     }
 
-    /// Returns the monotonic clock, ms, for measuring durations.
-    pub(crate) fn monotonic_ms(&self) -> i64 {
-        self.clock.monotonic_ms()
+    /// Returns the monotonic clock, for measuring durations.
+    pub(crate) fn monotonic(&self) -> Monotonic {
+        self.clock.monotonic()
     }
 
     fn trusted(&self) -> Trusted {
@@ -170,9 +176,14 @@ impl Engine {
     }
 }
 
+/// Returns the beginning of a slot, at most [`Timestamp::MAX`].
+fn slot_start(slot: u64) -> Timestamp {
+    Timestamp::from_unix_ms(i64::try_from(slot).unwrap_or(i64::MAX))
+}
+
 /// Reads both clocks. The wall is read first: a pause in between then makes it look behind, never ahead.
 fn read(clock: &dyn Clock, ask_kernel: bool) -> Reading {
-    let wall_ms = clock.now_ms();
-    let monotonic_ms = clock.monotonic_ms();
-    Reading { wall_ms, monotonic_ms, synchronised: ask_kernel && clock.is_synchronised() }
+    let wall = clock.now();
+    let monotonic = clock.monotonic();
+    Reading { wall, monotonic, synchronised: ask_kernel && clock.is_synchronised() }
 }

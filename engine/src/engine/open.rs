@@ -23,6 +23,7 @@ use crate::state::schedule::Schedule;
 use crate::state::writer::{PoisoningMutex, Writer};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::note::Signer;
+use sexton_proof::time::Timestamp;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -91,18 +92,18 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
 }
 
 /// Puts an engine together, defines its classes and finishes interrupted batches. A forked log is left as it is.
-pub(crate) fn open(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
-    let core = assemble(seams, options, now_ms)?;
+pub(crate) fn open(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
+    let core = assemble(seams, options, now)?;
     if core.identity.forked.is_some() {
         return Ok(core);
     }
-    define_classes(&core, &options.classes, now_ms)?;
-    recovery::finish_interrupted(&core, now_ms)?;
+    define_classes(&core, &options.classes, now)?;
+    recovery::finish_interrupted(&core, now)?;
     publish::publish_or_warn(&core);
     Ok(core)
 }
 
-fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
+fn assemble(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
     let Seams { kv, files, entropy, pool } = seams;
     let stored = load::shape(&*kv)?;
     let is_new = stored.is_none();
@@ -117,12 +118,12 @@ fn assemble(seams: Seams, options: &Options, now_ms: i64) -> Result<Core> {
     let epoch = if forked.is_some() { 0 } else { next_epoch(&*kv, &writer, is_new.then_some(&shape))? };
     let (classes, counts) = load::classes(&*kv)?;
     let schedule = Schedule::new(shape.shards, shape.secret, &writer);
-    load::fill_schedule(&*kv, &schedule, &classes, now_ms)?;
-    let planner = load::planner(&*kv, &schedule, options, now_ms)?;
+    load::fill_schedule(&*kv, &schedule, &classes, now)?;
+    let planner = load::planner(&*kv, &schedule, options, now)?;
     let last_feed_entry = load::number(&*kv, schema::FEED, "the last entry of the feed")?;
     let feed = feed::load_key(&*files, &*entropy, last_feed_entry)?;
     let ledger = Ledger { log, counts, feed: last_feed_entry };
-    let published = Published { size: checkpoint.map_or(0, |c| c.size), tried_ms: None, error: None };
+    let published = Published { size: checkpoint.map_or(0, |c| c.size), tried: None, error: None };
     Ok(Core {
         limits: limits(options, shape.shards),
         identity: Identity { origin: shape.origin, epoch, forked },

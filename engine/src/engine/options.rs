@@ -18,10 +18,11 @@ const SHARDS_DEFAULT_MAX: usize = 4;
 /// ```
 /// use sexton::Options;
 ///
-/// let options = Options { batch_objects: 10_000, ..Options::new("example.com/uploads") };
+/// let options = Options::new("example.com/uploads").shards(2).batch_objects(10_000);
 /// # assert_eq!(options.max_batches_in_flight, 8);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Origin line of the log: a name that no other engine uses, like `example.com/uploads`. Required for a new data
     /// folder. It is stored, and another one is refused later. Default: `None`.
@@ -84,6 +85,76 @@ impl Options {
         Options { origin: Some(origin.into()), ..Options::default() }
     }
 
+    /// Sets [`shards`](field@Options::shards).
+    #[must_use]
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// Sets [`classes`](field@Options::classes).
+    #[must_use]
+    pub fn classes(mut self, classes: ClassSet) -> Self {
+        self.classes = classes;
+        self
+    }
+
+    /// Sets [`batch_objects`](field@Options::batch_objects).
+    #[must_use]
+    pub fn batch_objects(mut self, objects: u32) -> Self {
+        self.batch_objects = objects;
+        self
+    }
+
+    /// Sets [`max_batches_in_flight`](field@Options::max_batches_in_flight).
+    #[must_use]
+    pub fn max_batches_in_flight(mut self, batches: u64) -> Self {
+        self.max_batches_in_flight = batches;
+        self
+    }
+
+    /// Sets [`threads`](field@Options::threads).
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Sets [`memtable_keys`](field@Options::memtable_keys).
+    #[must_use]
+    pub fn memtable_keys(mut self, keys: u32) -> Self {
+        self.memtable_keys = keys;
+        self
+    }
+
+    /// Sets [`disk_reserve_bytes`](field@Options::disk_reserve_bytes).
+    #[must_use]
+    pub fn disk_reserve_bytes(mut self, bytes: u64) -> Self {
+        self.disk_reserve_bytes = bytes;
+        self
+    }
+
+    /// Sets [`clock`](field@Options::clock).
+    #[must_use]
+    pub fn clock(mut self, limits: ClockLimits) -> Self {
+        self.clock = limits;
+        self
+    }
+
+    /// Sets [`breaker`](field@Options::breaker).
+    #[must_use]
+    pub fn breaker(mut self, limits: BreakerLimits) -> Self {
+        self.breaker = limits;
+        self
+    }
+
+    /// Sets [`rocks`](field@Options::rocks).
+    #[must_use]
+    pub fn rocks(mut self, options: RocksOptions) -> Self {
+        self.rocks = options;
+        self
+    }
+
     /// Returns origin and shards of a new data folder.
     ///
     /// # Errors
@@ -137,10 +208,10 @@ impl Options {
                 "batch_objects, max_batches_in_flight and memtable_keys must be at least 1",
             ));
         }
-        if self.clock.step_max_ms < 0 || self.clock.time_off_max_ms < 0 || self.breaker.share_percent > 100 {
+        if self.breaker.share_percent > 100 {
             return Err(Error::invalid(format!(
-                "clock limits of {} and {} ms and a breaker's share of {} %; limits are at least 0, a share at most 100",
-                self.clock.step_max_ms, self.clock.time_off_max_ms, self.breaker.share_percent
+                "a breaker's share of {} %; at most 100 % is allowed",
+                self.breaker.share_percent
             )));
         }
         Ok(())

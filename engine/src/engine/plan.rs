@@ -2,12 +2,13 @@
 //! decides by the same functions, and changes nothing.
 
 use crate::enforcement::planner::{self, DecisionInputs};
+use crate::engine::slot_start;
 use crate::governance::alarms;
 use crate::governance::sweep;
 use crate::model::alarm::AlarmCause;
 use crate::model::class::{Class, floor_to_second};
 use crate::model::clock_guard::Trusted;
-use crate::model::hold::{Covered, Hold, HoldSet, Lifted};
+use crate::model::hold::{Covered, Hold, HoldName, HoldSet, Lifted};
 use crate::model::request_rules::{self, ActiveRequest, Target};
 use crate::model::schema::{self, Flags, Mark, Row};
 use crate::platform::error::Result;
@@ -20,6 +21,7 @@ use crate::state::page::Page;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::leaf::Disposition;
 use sexton_proof::record::Reason;
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::FusedIterator;
 use std::ops::ControlFlow;
@@ -37,13 +39,13 @@ pub enum Action {
     Delete,
     /// The store is asked to anonymise it.
     Anonymise,
-    /// Its registration ends, because a newer one replaced it.
+    /// End of the registration, because a newer one replaced it.
     EndReplaced,
-    /// Its registration ends, because the host deleted the object itself.
+    /// End of the registration, because the host deleted the object itself.
     EndReleased,
     /// The legal hold of this name keeps it.
-    Hold(String),
-    /// Its floor has not passed.
+    Hold(HoldName),
+    /// Floor that has not passed.
     WaitForFloor,
     /// Deletion has stopped and waits for an operator.
     Stopped(AlarmCause),
@@ -53,22 +55,22 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedObject {
-    /// Its registration as of now.
+    /// Present registration id.
     pub id: RegistrationId,
     /// Name of its class.
     pub class: String,
     /// Key of the object.
     pub key: Vec<u8>,
-    /// Instant at which it comes up, Unix ms. It lies in the past if the object is due.
-    pub at_ms: i64,
+    /// Instant at which it comes up. It lies in the past if the object is due.
+    pub at: Timestamp,
     /// Treatment of the object.
     pub action: Action,
     /// Reason of its end.
     pub reason: Reason,
-    /// Its floor, Unix ms; [`NO_FLOOR`](sexton_proof::id::NO_FLOOR) if it has none.
-    pub floor_ms: i64,
-    /// Its ceiling, Unix ms; [`NO_CEILING`](sexton_proof::id::NO_CEILING) if it has none.
-    pub ceiling_ms: i64,
+    /// Floor. `None` if its class promises none.
+    pub floor: Option<Timestamp>,
+    /// Ceiling. `None` if its class promises none.
+    pub ceiling: Option<Timestamp>,
 }
 
 /// Iterator over the objects that come up for deletion; made by [`Engine::plan`](crate::Engine::plan).
@@ -95,8 +97,8 @@ struct PlanInputs {
     tripped: BTreeSet<ClassId>,
     /// Alarm of the clock, which stops everything.
     clock: Option<AlarmCause>,
-    now_ms: i64,
-    until_ms: i64,
+    now: Timestamp,
+    until: Timestamp,
 }
 
 /// Position in a page.
@@ -112,20 +114,19 @@ struct Cursor {
 }
 
 impl<'e> Plan<'e> {
-    /// Prepares the plan up to `until_ms`. `stepped` says that a clock which is ahead was right before.
-    pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until_ms: i64) -> Result<Plan<'e>> {
+    /// Prepares the plan up to `until`. `stepped` says that a clock which is ahead was right before.
+    pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until: Timestamp) -> Result<Plan<'e>> {
         let holds_now = core.governance.holds.read().clone();
-        let requests = sweep::ready_requests(core, until_ms)?;
+        let requests = sweep::ready_requests(core, until)?;
         let mut holds_then = holds_now.clone();
         for hold in requests.iter().filter_map(|active| active.lifted.clone()) {
             let lifted = hold.lifted.clone().map(|lifted| Lifted { done: true, ..lifted });
             holds_then.insert(Hold { lifted, ..hold });
         }
-        let until = u64::try_from(until_ms).unwrap_or(0);
         let mut pages: Vec<(PageId, Page)> = Vec::new();
         core.schedule.each_page(&mut |id, page| {
             // A request can expedite any object, so if one waits every page is read.
-            if page.rows > 0 && (id.slot <= until || !requests.is_empty()) {
+            if page.rows > 0 && (id.slot_start() <= until || !requests.is_empty()) {
                 pages.push((id, *page));
             }
         });
@@ -136,8 +137,8 @@ impl<'e> Plan<'e> {
             requests,
             tripped: alarms::tripped_classes(core),
             clock: alarms::clock_stop(core, now, stepped),
-            now_ms: now.now_ms,
-            until_ms,
+            now: now.now,
+            until,
         };
         Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new() })
     }
@@ -224,24 +225,21 @@ impl Cursor {
     /// Returns the object of a row, if it comes up in time.
     fn decide(&self, inputs: &PlanInputs, id: RegistrationId, row: Row<'_>) -> Option<PlannedObject> {
         let (target, stopped) = self.after_requests(inputs, id, row);
-        let at_ms = i64::try_from(target.slot).unwrap_or(i64::MAX);
-        if at_ms > inputs.until_ms {
+        let at = slot_start(target.slot);
+        if at > inputs.until {
             return None;
         }
         let class = &target.class.definition;
-        let truth = DecisionInputs {
-            marks: &self.marks,
-            holds: &inputs.holds_then,
-            now_ms: at_ms.max(inputs.now_ms),
-        };
+        let truth = DecisionInputs { marks: &self.marks, holds: &inputs.holds_then, now: at.max(inputs.now) };
         let action = match (planner::decide(&class.name, id, &target.row, &truth), stopped) {
             (_, Some(cause)) => Action::Stopped(cause),
             (Planned::Moved, None) => return None,
             (Planned::Replaced, None) => Action::EndReplaced,
             (Planned::Released, None) => Action::EndReleased,
             (Planned::Held { .. }, None) => {
-                let hold = inputs.holds_then.covering(Covered::of(&class.name, &target.row));
-                Action::Hold(hold.map(|hold| hold.terms.name.clone()).unwrap_or_default())
+                // There is one: the decision looked for it in the same way.
+                let hold = inputs.holds_then.covering(Covered::of(&class.name, &target.row))?;
+                Action::Hold(hold.terms.name.clone())
             }
             (Planned::BeforeFloor, None) => Action::WaitForFloor,
             (Planned::Delete, None) if class.disposition == Disposition::Anonymise => Action::Anonymise,
@@ -251,11 +249,11 @@ impl Cursor {
             id,
             class: class.name.clone(),
             key: target.row.key.to_vec(),
-            at_ms,
+            at,
             action,
             reason: target.row.reason,
-            floor_ms: target.row.floor_ms,
-            ceiling_ms: target.row.ceiling_ms,
+            floor: target.row.floor,
+            ceiling: target.row.ceiling,
         })
     }
 
@@ -267,17 +265,17 @@ impl Cursor {
         row: Row<'r>,
     ) -> (Target<'r>, Option<AlarmCause>) {
         let mut target = Target::of(&self.class, id, row);
-        let mut moved_ms = inputs.now_ms;
+        let mut moved = inputs.now;
         if self.marks.contains_key(&id) {
-            target = request_rules::end_replaced(&inputs.requests, &target, inputs.now_ms).unwrap_or(target);
+            target = request_rules::end_replaced(&inputs.requests, &target, inputs.now).unwrap_or(target);
         } else {
             for active in &inputs.requests {
-                let at_ms = inputs.now_ms.max(active.ready_ms());
+                let at = inputs.now.max(active.ready());
                 if active.concerns(&target.class, &target.row)
-                    && let Some(next) = active.apply(&target, &inputs.holds_now, at_ms)
+                    && let Some(next) = active.apply(&target, &inputs.holds_now, at)
                 {
-                    moved_ms = moved_ms.max(at_ms);
-                    target = Target { slot: next.slot.max(floor_to_second(at_ms)), ..next };
+                    moved = moved.max(at);
+                    target = Target { slot: next.slot.max(floor_to_second(at)), ..next };
                 }
             }
         }
@@ -288,8 +286,7 @@ impl Cursor {
             return (target, self.stopped.clone());
         }
         let among = self.found.short_notice > 0;
-        let is_short =
-            placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved_ms);
+        let is_short = placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved);
         let stopped = (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class));
         (target, stopped)
     }

@@ -22,6 +22,7 @@ use sexton_proof::record::FileKind;
 
 /// Input that opens the commitment of a receipt.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Opener<'a> {
     /// Key of the object, if its class has `openings = "operator"`.
     Key(&'a [u8]),
@@ -117,11 +118,11 @@ fn possible_openings(core: &Core, class: &Class, given: &Opening, opener: Opener
     if matches!(opener, Opener::Ticket(_)) {
         let holds = core.governance.holds.read();
         let event = holds.iter().filter(|hold| hold.terms.kind == HoldKind::Event);
-        let restarts = event.filter_map(|hold| hold.lifted.as_ref()).map(|lifted| lifted.at_ms);
-        for start_ms in restarts.chain([given.start_ms]) {
-            if let Ok(bounds) = class.bounds(start_ms) {
-                let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
-                possible.push(Opening { start_ms, floor_ms, ceiling_ms, ..given.clone() });
+        let restarts = event.filter_map(|hold| hold.lifted.as_ref()).map(|lifted| lifted.at);
+        for start in restarts.chain([given.start]) {
+            if let Ok(bounds) = class.bounds(start) {
+                let (floor, ceiling) = (bounds.floor, bounds.ceiling);
+                possible.push(Opening { start, floor, ceiling, ..given.clone() });
             }
         }
     }

@@ -14,24 +14,25 @@ use crate::state::paths::BatchPaths;
 use sexton_proof::file::{EvidenceFile, OpeningsFile};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::{FileKind, Method};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Attempt at a batch that an earlier opening handed over.
 const AGAIN: u32 = 2;
 
 /// Commits batches whose evidence files were finished. The others stay with the planner, which hands them out again.
-pub(crate) fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
+pub(crate) fn finish_interrupted(core: &Core, now: Timestamp) -> Result<()> {
     let unfinished = std::mem::take(&mut core.batches.planner.lock().unfinished);
     for unanswered in unfinished {
-        match from_files(core, &unanswered.intent, now_ms)? {
+        match from_files(core, &unanswered.intent, now)? {
             Some(evidence) => {
                 for (to, record) in evidence.reserved_page_records() {
                     let (part, state) = (to.page.part, PageState::Reserved);
-                    let ceiling_ms = record.earliest_ceiling_ms;
-                    let page = Page::new(part, to.rows, state, record.arrivals, ceiling_ms);
+                    let ceiling = record.earliest_ceiling;
+                    let page = Page::new(part, to.rows, state, record.arrivals, ceiling);
                     core.schedule.lock(to.page.shard.into()).restore(to.page, page)?;
                 }
-                Committer::default().commit(core, evidence, now_ms)?;
+                Committer::default().commit(core, evidence, now)?;
             }
             None => core.batches.planner.lock().unfinished.push_back(unanswered),
         }
@@ -40,13 +41,13 @@ pub(crate) fn finish_interrupted(core: &Core, now_ms: i64) -> Result<()> {
 }
 
 /// Rebuilds the evidence of an intent. `None` if its files were not finished before the crash.
-fn from_files(core: &Core, intent: &Intent, now_ms: i64) -> Result<Option<Evidence>> {
+fn from_files(core: &Core, intent: &Intent, now: Timestamp) -> Result<Option<Evidence>> {
     let paths = BatchPaths::of(intent.batch);
     let Some(tombstones) = core.files.read(&paths.tombstones)? else { return Ok(None) };
     let carries = core.files.read(&paths.carries)?;
     let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
-    let batch = planner::read_batch(core, intent.clone(), AGAIN, now_ms)?;
+    let batch = planner::read_batch(core, intent.clone(), AGAIN, now)?;
     let Some(mut fates) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
     let results_of = results_of_files(core, &batch, &fates.of, openings.as_deref())?;
     let Some(results_of) = results_of else { return Ok(None) };
@@ -62,10 +63,10 @@ fn fates_of_files(intent: &Intent, tombstones: &[u8], carries: Option<&[u8]>) ->
     let carries = carries.map(|bytes| EvidenceFile::parse(bytes, FileKind::Carries)).transpose().ok()?;
     let mut found: BTreeMap<(u32, u32), (Fate, Option<RegistrationId>)> = BTreeMap::new();
     for t in tombstones.tombstones() {
-        found.insert((t.page, t.seq), (Fate::Ends { method: t.method, time_ms: t.time_ms }, None));
+        found.insert((t.page, t.seq), (Fate::Ends { method: t.method, time: t.time }, None));
     }
     for c in carries.iter().flat_map(EvidenceFile::carries) {
-        found.insert((c.page, c.seq), (Fate::Carried { cause: c.cause, time_ms: c.time_ms }, Some(c.to)));
+        found.insert((c.page, c.seq), (Fate::Carried { cause: c.cause, time: c.time }, Some(c.to)));
     }
     let rows =
         (0_u32..).zip(&intent.pages).flat_map(|(page, rows)| (0..rows.rows).map(move |seq| (page, seq)));

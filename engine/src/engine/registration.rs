@@ -6,9 +6,12 @@ use crate::model::clock_guard::ClockState;
 use crate::platform::error::Result;
 use crate::registration::change::{self, Change, Changed};
 use crate::registration::classes;
-use crate::registration::register::{self, Durability, RegisterMode, Registered, Registration};
+use crate::registration::register::{
+    self, Durability, RegisterMode, RegisterOptions, Registered, Registration,
+};
 use crate::state::locator::KeyLookup;
 use sexton_proof::id::RegistrationId;
+use std::time::Duration;
 
 impl Engine {
     /// Registers all of `registrations`, or none if one is invalid. Answers come in their order.
@@ -28,56 +31,36 @@ impl Engine {
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
     /// use sexton::{Durability, Registration};
-    /// let upload = Registration { version: b"etag-1", ..Registration::new("log-73h", b"cat.jpg") };
+    /// let upload = Registration::new("log-73h", b"cat.jpg").version(b"etag-1").size(18_204);
     /// let registered = engine.register(&[upload], Durability::Synced)?;
     /// assert_eq!(engine.find(b"cat.jpg")?, Some(registered[0].id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn register(
-        &self,
-        registrations: &[Registration<'_>],
-        durability: Durability,
-    ) -> Result<Vec<Registered>> {
-        self.register_as(registrations, durability, RegisterMode::USUAL)
-    }
-
-    /// Registers those of `registrations` whose key has no live registration. The others stay as they are and are
-    /// answered with [`Previous::Kept`](crate::Previous::Kept). It serves to reconcile a store with the engine, and makes
-    /// a difference only in classes that find by key.
     ///
-    /// # Errors
-    /// As [`Engine::register`].
+    /// With [`RegisterOptions::only_missing`] the call reconciles a store with the engine. Keys that have a live
+    /// registration stay as they are.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::{Durability, Previous, Registration};
+    /// use sexton::{Durability, Previous, RegisterOptions, Registration};
     /// let upload = Registration::new("log-73h", b"cat.jpg");
     /// engine.register(&[upload], Durability::Synced)?;
-    /// let again = engine.register_missing(&[upload], Durability::Synced)?;
+    /// let again = engine.register(&[upload], RegisterOptions::new().only_missing())?;
     /// assert_eq!(again[0].previous, Previous::Kept);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn register_missing(
+    pub fn register(
         &self,
         registrations: &[Registration<'_>],
-        durability: Durability,
+        options: impl Into<RegisterOptions>,
     ) -> Result<Vec<Registered>> {
-        let mode = RegisterMode { only_missing: true, ..RegisterMode::USUAL };
-        self.register_as(registrations, durability, mode)
-    }
-
-    fn register_as(
-        &self,
-        registrations: &[Registration<'_>],
-        durability: Durability,
-        mode: RegisterMode,
-    ) -> Result<Vec<Registered>> {
+        let RegisterOptions { durability, only_missing } = options.into();
         let now = self.trusted();
-        let ahead_ms = if let ClockState::Ahead { by_ms } = now.state { by_ms } else { 0 };
-        let mode = RegisterMode { ahead_ms, ..mode };
-        register::register(&self.core, registrations, durability, mode, now.now_ms)
+        let ahead = if let ClockState::Ahead { by } = now.state { by } else { Duration::ZERO };
+        let mode = RegisterMode { only_missing, ahead, ..RegisterMode::USUAL };
+        register::register(&self.core, registrations, durability, mode, now.now)
     }
 
     /// Makes all earlier calls under [`Durability::Buffered`] durable. After `Ok` they survive a power failure.
@@ -103,17 +86,19 @@ impl Engine {
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
     /// use sexton::{Change, Durability, Registration, Which};
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
+    /// # use std::time::Duration;
     /// let of = Which::Key(b"cat.jpg");
-    /// let longer = Change::Reschedule { of, class: Some("data-30d"), start_ms: None };
+    /// let longer = Change::Reschedule { of, class: Some("data-30d"), start: None };
     /// let changed = engine.change(&[longer], Durability::Synced)?.remove(0)?;
-    /// assert!(changed.ceiling_ms > engine.now_ms() + 29 * 86_400_000);
+    /// let in_29_days = engine.now().saturating_add(Duration::from_hours(29 * 24));
+    /// assert!(changed.ceiling.is_some_and(|ceiling| ceiling > in_29_days));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn change(&self, changes: &[Change<'_>], durability: Durability) -> Result<Vec<Result<Changed>>> {
-        change::change(&self.core, &self.resolver, changes, durability, self.now_ms())
+        change::change(&self.core, &self.resolver, changes, durability, self.now())
     }
 
-    /// Defines classes, as opening with them in [`Options::classes`](crate::Options::classes) does. A class whose
+    /// Defines classes, as opening with them in [`Options::classes`](field@crate::Options::classes) does. A class whose
     /// definition differs from the stored one becomes a new version; objects keep the version they were registered
     /// under. After `Ok` the classes survive a power failure.
     ///
@@ -131,7 +116,7 @@ impl Engine {
     /// ```
     pub fn define_classes(&self, classes: &ClassSet) -> Result<()> {
         self.core.check_writable()?;
-        classes::define_classes(&self.core, classes, self.now_ms())
+        classes::define_classes(&self.core, classes, self.now())
     }
 
     /// Returns the newest version of each class, with its version number (from 1 for each name).

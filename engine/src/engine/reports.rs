@@ -9,6 +9,7 @@ use crate::governance::progress;
 use crate::platform::error::Result;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
+use sexton_proof::time::Timestamp;
 use std::sync::atomic::Ordering;
 
 impl Engine {
@@ -51,7 +52,7 @@ impl Engine {
     /// `Corrupt`, `Io`.
     pub fn needs(&self, status: &Status) -> Result<Vec<String>> {
         let mut needs = status::needs(status, self.is_late(status)?);
-        needs.extend(progress::overdue_messages(&self.core, &self.resolver, status.as_of_ms));
+        needs.extend(progress::overdue_messages(&self.core, &self.resolver, status.as_of));
         Ok(needs)
     }
 
@@ -64,18 +65,18 @@ impl Engine {
             return Ok(true);
         }
         // The counts do not tell, so everything that lives has to be looked at.
-        for object in self.plan(i64::MAX)? {
+        for object in self.plan(Timestamp::MAX)? {
             let object = object?;
             let is_held =
                 matches!(object.action, Action::Hold(_) | Action::EndReplaced | Action::EndReleased);
-            if object.ceiling_ms < status.as_of_ms && !is_held {
+            if object.ceiling.is_some_and(|ceiling| ceiling < status.as_of) && !is_held {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Returns every object that comes up for deletion by `until_ms` (at least now), with what will be done to it.
+    /// Returns every object that comes up for deletion by `until` (at least now), with what will be done to it.
     ///
     /// Objects come in the order of classes and pages, which is not the order of time. The iterator decides as
     /// [`Engine::next_batch`] does and changes nothing. It reads a bounded chunk of rows at a time and takes no lock in
@@ -89,18 +90,20 @@ impl Engine {
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::{Action, Durability, Registration};
+    /// use sexton::report::Action;
+    /// use sexton::{Durability, Registration};
+    /// # use std::time::Duration;
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
-    /// for object in engine.plan(engine.now_ms() + 73 * 3_600_000)? {
+    /// for object in engine.plan(engine.now().saturating_add(Duration::from_hours(73)))? {
     ///     let object = object?;
     ///     assert_eq!((&*object.key, object.action), (&b"cat.jpg"[..], Action::Delete));
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn plan(&self, until_ms: i64) -> Result<Plan<'_>> {
+    pub fn plan(&self, until: Timestamp) -> Result<Plan<'_>> {
         let now = self.trusted();
         let stepped = self.clock_agreed.load(Ordering::SeqCst);
-        Plan::new(&self.core, now, stepped, until_ms.max(now.now_ms))
+        Plan::new(&self.core, now, stepped, until.max(now.now))
     }
 
     /// Returns the receipt of a registration that has ended: the text of a C2SP tlog-proof file. `sexton verify` checks
@@ -111,8 +114,11 @@ impl Engine {
     /// of another object; `Forked`, `Poisoned`, `Full` if its log entry cannot be published; `Corrupt`, `Io`.
     ///
     /// ```
-    /// use sexton::{Durability, Engine, Opener, Options, Registration, VirtualClock};
+    /// use sexton::{Durability, Opener, Registration};
+    /// use std::time::Duration;
     /// # use sexton::store::{Answer, Store, SubBatch};
+    /// # use sexton::testing::VirtualClock;
+    /// # use sexton::{Engine, Options, Timestamp};
     /// # use std::sync::Arc;
     /// # struct Nothing;
     /// # impl Store for Nothing {
@@ -121,13 +127,13 @@ impl Engine {
     /// #     }
     /// # }
     /// # let folder = tempfile::tempdir()?;
-    /// # let clock = Arc::new(VirtualClock::new(1_767_225_600_000));
+    /// # let clock = Arc::new(VirtualClock::new(Timestamp::from_unix_ms(1_767_225_600_000)));
     /// # let options = Options::new("example.com/uploads");
     /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
     ///
     /// let upload = Registration::new("log-73h", b"cat.jpg");
     /// let registered = engine.register(&[upload], Durability::Synced)?;
-    /// clock.advance(73 * 3_600_000);
+    /// clock.advance(Duration::from_hours(73));
     /// engine.enforce(&Nothing)?;
     /// let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
     /// assert!(receipt.starts_with("c2sp.org/tlog-proof@v1"));

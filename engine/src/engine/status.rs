@@ -11,12 +11,15 @@ use crate::registration::resolve::Resolver;
 use crate::state::core::Core;
 use crate::state::page::PageState;
 use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// State of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineState {
     /// The engine registers, deletes and signs.
     Running,
@@ -47,8 +50,8 @@ impl EngineState {
 pub struct Status {
     /// State of the engine.
     pub state: EngineState,
-    /// The instant, Unix ms.
-    pub as_of_ms: i64,
+    /// The instant.
+    pub as_of: Timestamp,
     /// Origin line of the log.
     pub origin: String,
     /// Entries of the log.
@@ -89,14 +92,14 @@ pub struct ClassStatus {
     pub due: u64,
     /// Live registrations whose ceiling has passed: late.
     pub overdue: u64,
-    /// Earliest ceiling of overdue registrations, Unix ms.
-    pub oldest_overdue_ms: Option<i64>,
+    /// Earliest ceiling of overdue registrations.
+    pub oldest_overdue: Option<Timestamp>,
     /// Counts of ended registrations.
     pub ended: Counts,
 }
 
-/// Distance of the wall clock behind the trusted time from which on an operator is needed, ms.
-const BEHIND_MAX_MS: i64 = 60_000;
+/// Distance of the wall clock behind the trusted time from which on an operator is needed.
+const BEHIND_MAX: Duration = Duration::from_secs(60);
 
 /// Returns the conditions of a status that need an operator, one message each. `is_late` says that an object is overdue
 /// which no hold keeps.
@@ -115,11 +118,12 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
             "overdue: {overdue} are past their ceiling; `sexton plan` lists them, the log says why"
         ));
     }
-    if let ClockState::Behind { by_ms } = status.clock
-        && by_ms >= BEHIND_MAX_MS
+    if let ClockState::Behind { by } = status.clock
+        && by >= BEHIND_MAX
     {
         needs.push(format!(
-            "the clock is behind by {by_ms} ms: nothing more falls due until it has caught up; set it right"
+            "the clock is behind by {} ms: nothing more falls due until it has caught up; set it right",
+            whole_ms(by)
         ));
     }
     needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
@@ -134,14 +138,14 @@ pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<S
         let ledger = core.transparency.ledger.lock_read();
         (ledger.log.size(), published.size, published.error.clone(), ledger.counts.clone())
     };
-    let classes = class_statuses(core, &counts, now.now_ms)?;
+    let classes = class_statuses(core, &counts, now.now)?;
     let alarms: Vec<Alarm> = core.governance.alarms.lock().values().cloned().collect();
     let state = state(core);
-    let oldest_erasure = progress::oldest_erasure(core, resolver, now.now_ms)?;
+    let oldest_erasure = progress::oldest_erasure(core, resolver, now.now)?;
     let holds = core.governance.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
     Ok(Status {
         state,
-        as_of_ms: now.now_ms,
+        as_of: now.now,
         origin: core.identity.origin.clone(),
         log_size,
         published_size,
@@ -159,9 +163,9 @@ pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<S
 fn class_statuses(
     core: &Core,
     counts: &BTreeMap<ClassId, Counts>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<BTreeMap<String, ClassStatus>> {
-    let mut by_version = live_counts(core, now_ms)?;
+    let mut by_version = live_counts(core, now)?;
     let registered = core.schedule.registered_totals();
     let mut by_name: BTreeMap<String, ClassStatus> = BTreeMap::new();
     let classes = core.classes.read();
@@ -178,10 +182,9 @@ fn class_statuses(
 }
 
 /// Counts live registrations by class version.
-fn live_counts(core: &Core, now_ms: i64) -> Result<BTreeMap<ClassId, ClassStatus>> {
+fn live_counts(core: &Core, now: Timestamp) -> Result<BTreeMap<ClassId, ClassStatus>> {
     let mut by_version: BTreeMap<ClassId, ClassStatus> = BTreeMap::new();
     let mut suspects: Vec<PageId> = Vec::new();
-    let now = u64::try_from(now_ms).unwrap_or(0);
     core.schedule.each_page(&mut |id, page| {
         if page.state == PageState::Reserved {
             return; // Its rows still count in the pages that they come from.
@@ -191,27 +194,28 @@ fn live_counts(core: &Core, now_ms: i64) -> Result<BTreeMap<ClassId, ClassStatus
         if page.arrivals == Arrivals::Held {
             class.held += u64::from(page.live());
         }
-        if id.slot <= now {
+        if id.slot_start() <= now {
             class.due += u64::from(page.live());
         }
-        if page.earliest_ceiling_ms < now_ms {
+        if page.earliest_ceiling < now {
             suspects.push(id);
         }
     });
     for page in suspects {
-        count_overdue(core, page, now_ms, by_version.entry(page.class).or_default())?;
+        count_overdue(core, page, now, by_version.entry(page.class).or_default())?;
     }
     Ok(by_version)
 }
 
 /// Adds the overdue registrations of a page to the counts of its class.
-fn count_overdue(core: &Core, page: PageId, now_ms: i64, class: &mut ClassStatus) -> Result<()> {
+fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassStatus) -> Result<()> {
     kv::try_scan(&*core.kv, ColumnFamily::Rows(page.class), &schema::page_row_range(page), |_, value| {
         let row = Row::decode(value)?;
-        if row.ceiling_ms < now_ms && !row.flags.has(Flags::MOVED) {
+        if let Some(ceiling) = row.ceiling.filter(|ceiling| *ceiling < now)
+            && !row.flags.has(Flags::MOVED)
+        {
             class.overdue += 1;
-            let oldest = class.oldest_overdue_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms));
-            class.oldest_overdue_ms = Some(oldest);
+            class.oldest_overdue = Some(class.oldest_overdue.map_or(ceiling, |oldest| oldest.min(ceiling)));
         }
         Ok(ControlFlow::Continue(()))
     })
@@ -239,7 +243,7 @@ impl ClassStatus {
         self.held += other.held;
         self.due += other.due;
         self.overdue += other.overdue;
-        self.oldest_overdue_ms = match (self.oldest_overdue_ms, other.oldest_overdue_ms) {
+        self.oldest_overdue = match (self.oldest_overdue, other.oldest_overdue) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };

@@ -4,6 +4,7 @@ use crate::enforcement::ended::{self, KeyHistory};
 use crate::enforcement::feed::{self, FeedEntry};
 use crate::enforcement::reclaim;
 use crate::engine::Engine;
+use crate::platform::clock::Monotonic;
 use crate::platform::error::Result;
 use crate::registration::register::{self, Durability, RegisterMode, Registered, Registration};
 use crate::state::publish;
@@ -21,12 +22,12 @@ impl Engine {
 
     /// Publishes entries that batches left unpublished. Called if there is nothing else to do.
     pub(crate) fn publish_rest(&self) {
-        publish::publish_rest(&self.core, self.monotonic_ms());
+        publish::publish_rest(&self.core, self.monotonic());
     }
 
-    /// Returns the instant at which a failed publication is tried again, ms on the monotonic clock.
-    pub(crate) fn publish_again_ms(&self) -> Option<i64> {
-        publish::again_ms(&self.core)
+    /// Returns the instant at which a failed publication is tried again.
+    pub(crate) fn publish_again(&self) -> Option<Monotonic> {
+        publish::again_at(&self.core)
     }
 
     /// Frees the disk space of ended objects and removes their rows from the files of the index.
@@ -53,9 +54,9 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reclaim(&self) -> Result<()> {
-        let now_ms = self.now_ms();
-        reclaim::reclaim(&self.core, now_ms)?;
-        ended::forget_expired(&self.core, now_ms)
+        let now = self.now();
+        reclaim::reclaim(&self.core, now)?;
+        ended::forget_expired(&self.core, now)
     }
 
     /// Returns up to `max` (at most 10,000) deletions after entry `after`, in ascending order, for third parties that
@@ -98,15 +99,16 @@ impl Engine {
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::{Durability, KeyHistory, Registration};
+    /// use sexton::decision::KeyHistory;
+    /// use sexton::{Durability, Registration};
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
     /// assert!(matches!(engine.ended(b"cat.jpg")?, KeyHistory::Live(_)));
     /// assert_eq!(engine.ended(b"dog.jpg")?, KeyHistory::Unknown);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ended(&self, key: &[u8]) -> Result<KeyHistory> {
-        let now_ms = self.now_ms();
-        ended::history_of(&self.core, key, now_ms)
+        let now = self.now();
+        ended::history_of(&self.core, key, now)
     }
 
     /// Registers objects that a backup brought back after their end, so that they are deleted again at once, with the
@@ -125,19 +127,17 @@ impl Engine {
         let mut found = Vec::new();
         for (index, registration) in registrations.iter().enumerate() {
             if let KeyHistory::Ended(ended) = self.ended(registration.key)? {
-                found.push((index, self.core.classes.get(ended.class())?, ended.start_ms));
+                found.push((index, self.core.classes.get(ended.class())?, ended.start));
             }
         }
         let again: Vec<Registration<'_>> = found
             .iter()
-            .map(|(index, class, start_ms)| Registration {
-                class: &class.definition.name,
-                start_ms: Some(*start_ms),
-                ..registrations[*index]
+            .map(|(index, class, start)| {
+                Registration { class: &class.definition.name, ..registrations[*index] }.start(*start)
             })
             .collect();
         let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::USUAL };
-        let done = register::register(&self.core, &again, durability, mode, self.now_ms())?;
+        let done = register::register(&self.core, &again, durability, mode, self.now())?;
         let mut answers = vec![None; registrations.len()];
         for ((index, ..), registered) in found.into_iter().zip(done) {
             answers[index] = Some(registered);

@@ -2,32 +2,34 @@
 //! on deleting.
 
 use crate::governance::audit_event;
-use crate::model::alarm::{Alarm, AlarmCause};
+use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
 use crate::model::clock_guard::{ClockState, Trusted};
 use crate::model::schema;
-use crate::model::text::check_text;
+use crate::model::text::Attribution;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::state::core::Core;
 use crate::state::writer::Ticket;
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::EventKind;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// Interval at which the trusted time is recorded on disk, ms.
-const RECORD_EVERY_MS: i64 = 60_000;
+/// Interval at which the trusted time is recorded on disk.
+const RECORD_EVERY: Duration = Duration::from_mins(1);
 
 /// Raises an alarm, unless one of the same cause is active. The caller holds the planner's lock.
 ///
 /// The alarm is durable before it is in memory. A crash in between loses nothing: opening reads the alarm from the index.
-pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now_ms: i64) -> Result<()> {
+pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now: Timestamp) -> Result<()> {
     if core.governance.alarms.lock().values().any(|alarm| alarm.cause == cause) {
         return Ok(());
     }
     tracing::error!(?cause, "{message}");
-    let alarm = Alarm { id: audit_event::new_id(core)?, cause, raised_ms: now_ms, message };
+    let alarm = Alarm { id: AlarmId::from_bytes(audit_event::new_id(core)?), cause, raised: now, message };
     let record = schema::to_json(&alarm)?;
-    audit_event::record(core, EventKind::Alarm, alarm.id, &record, now_ms, |set| {
+    audit_event::record(core, EventKind::Alarm, alarm.id.to_bytes(), &record, now, |set| {
         set.put(ColumnFamily::Meta, &schema::alarm_key(&alarm.id), &record);
         Ok(())
     })?;
@@ -40,25 +42,25 @@ pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now_ms: i64
 ///
 /// # Errors
 /// `NotFound` if no alarm has this id; `Invalid` if reason or author is empty or too long; `Forked`, `Poisoned`, `Io`.
-pub(crate) fn resume(core: &Core, id: &[u8; 16], reason: &str, author: &str, now_ms: i64) -> Result<Alarm> {
+pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Timestamp) -> Result<Alarm> {
     core.check_writable()?;
-    check_text("reason", reason)?;
-    check_text("author", author)?;
+    attribution.check()?;
     let mut planner = core.batches.planner.lock();
-    let Some(alarm) = core.governance.alarms.lock().get(id).cloned() else {
-        return Err(Error::not_found(format!("no alarm {} stands", hex::encode(id))));
+    let Some(alarm) = core.governance.alarms.lock().get(&id).cloned() else {
+        return Err(Error::not_found(format!("no alarm {id} stands")));
     };
     if let AlarmCause::Breaker { class } = &alarm.cause {
         clear_short_notice(core, class)?;
         planner.breaker.reset(class);
     }
-    end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now_ms)?;
+    let Attribution { reason, author } = attribution;
+    end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now)?;
     Ok(alarm)
 }
 
 /// Ends an alarm, with `text` on record. A crash before the write leaves the alarm; the caller was told of no end.
-fn end(core: &Core, alarm: &Alarm, text: &[u8], now_ms: i64) -> Result<()> {
-    audit_event::record(core, EventKind::Resume, alarm.id, text, now_ms, |set| {
+fn end(core: &Core, alarm: &Alarm, text: &[u8], now: Timestamp) -> Result<()> {
+    audit_event::record(core, EventKind::Resume, alarm.id.to_bytes(), text, now, |set| {
         set.delete(ColumnFamily::Meta, &schema::alarm_key(&alarm.id));
         Ok(())
     })?;
@@ -110,9 +112,9 @@ pub(crate) fn tripped_classes(core: &Core) -> BTreeSet<ClassId> {
 /// Records the trusted time. After a restart the clock guard takes it as the last known wall time.
 ///
 /// The write is atomic and not synced; the ticket is for a caller that waits for its durability.
-pub(crate) fn record_clock(core: &Core, now_ms: i64) -> Result<Ticket> {
+pub(crate) fn record_clock(core: &Core, now: Timestamp) -> Result<Ticket> {
     let mut set = WriteSet::default();
-    set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(now_ms));
+    set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(now));
     core.writer.write(set)
 }
 
@@ -129,35 +131,40 @@ pub(crate) fn clock_stop(core: &Core, now: Trusted, stepped: bool) -> Option<Ala
 /// the trusted time at intervals. `stepped` is `true` if the wall clock stepped while the engine was open.
 ///
 /// The caller holds the planner's lock.
-pub(crate) fn clock_allows(core: &Core, recorded_ms: &mut i64, now: Trusted, stepped: bool) -> Result<bool> {
+pub(crate) fn clock_allows(
+    core: &Core,
+    recorded: &mut Timestamp,
+    now: Trusted,
+    stepped: bool,
+) -> Result<bool> {
     let active: Vec<Alarm> =
         core.governance.alarms.lock().values().filter(|alarm| alarm.cause.is_of_time()).cloned().collect();
     match now.state {
-        ClockState::Ahead { by_ms } => {
+        ClockState::Ahead { by } => {
             if active.is_empty() {
-                let (cause, message) = clock_alarm(by_ms, stepped);
-                raise(core, cause, message, now.now_ms)?;
+                let (cause, message) = clock_alarm(by, stepped);
+                raise(core, cause, message, now.now)?;
             }
             Ok(false)
         }
         ClockState::Agrees | ClockState::Behind { .. } => {
             for alarm in active {
                 let text = schema::to_json(&(&alarm, "the clock is no longer ahead"))?;
-                end(core, &alarm, &text, now.now_ms)?;
+                end(core, &alarm, &text, now.now)?;
                 tracing::warn!("the clock is no longer ahead: deleting resumes");
             }
-            if now.now_ms.saturating_sub(*recorded_ms) >= RECORD_EVERY_MS {
+            if now.now.since(*recorded) >= RECORD_EVERY {
                 // Not synced. If it is lost, the time off looks longer, and at worst an operator is asked needlessly.
-                record_clock(core, now.now_ms)?;
-                *recorded_ms = now.now_ms;
+                record_clock(core, now.now)?;
+                *recorded = now.now;
             }
             Ok(true)
         }
     }
 }
 
-/// Returns cause and message of the alarm for a wall clock that is `by_ms` ahead.
-fn clock_alarm(by_ms: i64, stepped: bool) -> (AlarmCause, String) {
+/// Returns cause and message of the alarm for a wall clock that is `by` ahead.
+fn clock_alarm(by: Duration, stepped: bool) -> (AlarmCause, String) {
     let (cause, what) = match stepped {
         true => (AlarmCause::Clock, "the wall clock stepped ahead"),
         false => (
@@ -165,8 +172,10 @@ fn clock_alarm(by_ms: i64, stepped: bool) -> (AlarmCause, String) {
             "the machine was off, or its clock was set, and the clock is not NTP-synchronised; it is ahead",
         ),
     };
+    // An alarm stores this text, and its commitment is in the log: another wording gives another log root.
     let message = format!(
-        "{what} by {by_ms} ms: nothing is deleted until the clock is right, or an operator has checked it and resumes"
+        "{what} by {} ms: nothing is deleted until the clock is right, or an operator has checked it and resumes",
+        by.as_millis()
     );
     (cause, message)
 }

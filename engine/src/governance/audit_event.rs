@@ -10,6 +10,7 @@ use crate::state::core::Core;
 use crate::state::publish;
 use sexton_proof::commitment;
 use sexton_proof::leaf::{EventKind, EventLeaf, Leaf};
+use sexton_proof::time::Timestamp;
 
 /// Returns a new random id.
 pub(crate) fn new_id(core: &Core) -> Result<[u8; 16]> {
@@ -29,15 +30,15 @@ pub(crate) fn record(
     kind: EventKind,
     id: [u8; 16],
     text: &[u8],
-    now_ms: i64,
+    now: Timestamp,
     stage: impl FnOnce(&mut WriteSet) -> Result<()>,
 ) -> Result<u64> {
     let mut ledger = core.transparency.ledger.lock();
-    let logged_ms = ledger.log.next_logged_ms(now_ms);
+    let logged = ledger.log.next_logged(now);
     let r = core.entropy.secret()?;
-    let leaf = Leaf::Event(EventLeaf { logged_ms, kind, id, commitment: commitment::event(&r, text) });
+    let leaf = Leaf::Event(EventLeaf { logged, kind, id, commitment: commitment::event(&r, text) });
     let entry = leaf.encode().map_err(|e| Error::internal(format!("an event cannot be logged: {e}")))?;
-    let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged_ms, |set, index| {
+    let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged, |set, index| {
         set.put(ColumnFamily::Meta, &schema::event_key(index), &schema::event_value(&r, text));
         stage(set)
     })?;

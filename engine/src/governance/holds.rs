@@ -1,11 +1,11 @@
 //! Legal holds: placing and lifting.
 
 use crate::governance::{audit_event, requests};
-use crate::model::hold::{Hold, Lifted, NewHold};
-use crate::model::request::{Request, RequestKind};
+use crate::model::hold::{Hold, HoldId, HoldName, Lifted, NewHold};
+use crate::model::request::RequestKind;
 use crate::model::schema::{self, Row};
 use crate::model::selector::Selector;
-use crate::model::text::check_text;
+use crate::model::text::Attribution;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{self, ColumnFamily};
 use crate::state::core::Core;
@@ -13,10 +13,13 @@ use crate::state::marks;
 use crate::state::page::PageState;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::EventKind;
+use sexton_proof::time::Timestamp;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 /// Answer to placing a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Placed {
     /// Hold that now applies.
     pub hold: Hold,
@@ -32,25 +35,27 @@ pub struct Placed {
 /// # Errors
 /// `Invalid` if a text or the selector is empty or too long, the name is taken, the class is unknown, or the review date is
 /// past; `Forked`, `Poisoned`, `Io`.
-pub(crate) fn place(core: &Core, new: NewHold, now_ms: i64) -> Result<Placed> {
+pub(crate) fn place(core: &Core, new: NewHold, now: Timestamp) -> Result<Placed> {
     core.check_writable()?;
     let planner = core.batches.planner.lock();
     core.governance.holds.read().check(&new)?;
     if let Selector::Class(name) = &new.selector {
         core.classes.read().known(name)?;
     }
-    if new.review_ms <= now_ms {
+    if new.review <= now {
         return Err(Error::invalid(format!(
-            "the review date {} ms lies in the past (now is {now_ms} ms); give the day of the next review",
-            new.review_ms
+            "the review date {} ms lies in the past (now is {} ms); give the day of the next review",
+            new.review.unix_ms(),
+            now.unix_ms()
         )));
     }
-    let hold = Hold { id: audit_event::new_id(core)?, placed_ms: now_ms, terms: new, lifted: None };
+    let id = HoldId::from_bytes(audit_event::new_id(core)?);
+    let hold = Hold { id, placed: now, terms: new, lifted: None };
     let record = schema::to_json(&hold)?;
     // Before the hold is recorded. A batch may commit meanwhile, so an object may be listed that is gone; none is missed,
     // because no page can enter a batch.
     let too_late = covered_in_flight(core, &hold)?;
-    audit_event::record(core, EventKind::Hold, hold.id, &record, now_ms, |set| {
+    audit_event::record(core, EventKind::Hold, hold.id.to_bytes(), &record, now, |set| {
         set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &record);
         Ok(())
     })?;
@@ -91,12 +96,12 @@ fn covered_in_flight(core: &Core, hold: &Hold) -> Result<Vec<RegistrationId>> {
     Ok(unmarked)
 }
 
-/// Longest grace after a lifted hold, ms: ten years.
-pub const GRACE_MAX_MS: i64 = 3_660 * 86_400_000;
+/// Longest grace after a lifted hold: ten years.
+pub const GRACE_MAX: Duration = Duration::from_hours(3_660 * 24);
 
 /// Lifts the hold named `name`, durably. A sweep then moves the objects that it kept.
 ///
-/// Objects kept past their ceiling are deleted once `grace_ms` have passed, objects still in their window in time. The
+/// Objects kept past their ceiling are deleted once `grace` has passed, objects still in their window in time. The
 /// clock of objects under an event hold starts again now.
 ///
 /// # Errors
@@ -104,36 +109,32 @@ pub const GRACE_MAX_MS: i64 = 3_660 * 86_400_000;
 /// `Forked`, `Poisoned`, `Io`.
 pub(crate) fn lift(
     core: &Core,
-    name: &str,
-    reason: &str,
-    author: &str,
-    grace_ms: i64,
-    now_ms: i64,
+    name: &HoldName,
+    attribution: Attribution,
+    grace: Duration,
+    now: Timestamp,
 ) -> Result<Hold> {
     core.check_writable()?;
-    check_text("reason", reason)?;
-    check_text("author", author)?;
-    if !(0..=GRACE_MAX_MS).contains(&grace_ms) {
-        return Err(Error::invalid(format!("a grace of {grace_ms} ms; 0 to {GRACE_MAX_MS} ms are allowed")));
+    attribution.check()?;
+    if grace > GRACE_MAX {
+        return Err(Error::invalid(format!(
+            "a grace of {} ms; 0 to {} ms are allowed",
+            grace.as_millis(),
+            GRACE_MAX.as_millis()
+        )));
     }
     let planner = core.batches.planner.lock();
-    let Some(mut hold) = core.governance.holds.read().named(name).cloned() else {
+    let Some(mut hold) = core.governance.holds.read().named(name.as_str()).cloned() else {
         return Err(Error::not_found(format!(
-            "no hold named {name:?} stands; `hold list` shows those that do"
+            "no hold named {:?} stands; `hold list` shows those that do",
+            name.as_str()
         )));
     };
-    hold.lifted = Some(Lifted {
-        at_ms: now_ms,
-        reason: reason.to_owned(),
-        author: author.to_owned(),
-        grace_ms,
-        done: false,
-    });
+    hold.lifted = Some(Lifted { at: now, attribution: attribution.clone(), grace, done: false });
     let record = schema::to_json(&hold)?;
-    let lift =
-        requests::new_request(core, RequestKind::Lift { hold: hold.id }, hold.terms.selector.clone(), now_ms);
-    let lift = Request { reason: reason.to_owned(), author: author.to_owned(), ..lift };
-    audit_event::record(core, EventKind::Lift, hold.id, &record, now_ms, |set| {
+    let kind = RequestKind::Lift { hold: hold.id };
+    let lift = requests::new_request(core, kind, hold.terms.selector.clone(), attribution, now);
+    audit_event::record(core, EventKind::Lift, hold.id.to_bytes(), &record, now, |set| {
         set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &record);
         requests::stage_request(core, set, &lift)
     })?;

@@ -10,10 +10,13 @@ use crate::registration::resolve::{Location, Resolver};
 use crate::state::core::Core;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Object of an erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ErasureObject {
     /// Key of the object. A receipt needs it and `id`.
     pub key: Vec<u8>,
@@ -25,13 +28,14 @@ pub struct ErasureObject {
 
 /// Progress of an object that is to be erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Progress {
     /// The object lives.
     Pending {
-        /// Beginning of the slot in which it falls due, Unix ms.
-        until_ms: i64,
-        /// Floor that it waits for, Unix ms; `None` if its floor has passed.
-        floor_ms: Option<i64>,
+        /// Beginning of the slot in which it falls due.
+        until: Timestamp,
+        /// Floor that it waits for; `None` if its floor has passed.
+        floor: Option<Timestamp>,
         /// `true` if a legal hold keeps it.
         held: bool,
     },
@@ -39,8 +43,8 @@ pub enum Progress {
     Ended {
         /// Method by which it ended.
         method: Method,
-        /// Instant at which its end was known, Unix ms.
-        time_ms: i64,
+        /// Instant at which its end was known.
+        time: Timestamp,
     },
 }
 
@@ -49,7 +53,7 @@ pub(crate) fn objects(
     core: &Core,
     resolver: &Resolver,
     number: u32,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Vec<ErasureObject>> {
     requests::get(core, number)?;
     let stored = kv::collect(
@@ -61,18 +65,18 @@ pub(crate) fn objects(
     // An object that moved during the sweep may be listed under both ids.
     let mut objects: BTreeMap<RegistrationId, ErasureObject> = BTreeMap::new();
     for (listed, key) in stored {
-        let (id, progress) = progress_of(core, resolver, listed, now_ms)?;
+        let (id, progress) = progress_of(core, resolver, listed, now)?;
         objects.insert(id, ErasureObject { key, id, progress });
     }
     Ok(objects.into_values().collect())
 }
 
 /// Returns the erasure that has been open longest. It looks up every object of that erasure.
-pub(crate) fn oldest_erasure(core: &Core, resolver: &Resolver, now_ms: i64) -> Result<Option<Request>> {
+pub(crate) fn oldest_erasure(core: &Core, resolver: &Resolver, now: Timestamp) -> Result<Option<Request>> {
     let mut open = open_erasures(core);
-    open.sort_by_key(|request| request.received_ms);
+    open.sort_by_key(|request| request.received);
     for request in open {
-        let request = finish_if_ended(core, resolver, request, now_ms)?;
+        let request = finish_if_ended(core, resolver, request, now)?;
         if request.is_open() {
             return Ok(Some(request));
         }
@@ -88,42 +92,44 @@ fn open_erasures(core: &Core) -> Vec<Request> {
 
 /// Returns a message for each promise of an operator whose date has passed: erasures with objects that wait only for their
 /// slot, and holds without their review. Objects that a hold or their floor keeps do not count.
-pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now_ms: i64) -> Vec<String> {
+pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now: Timestamp) -> Vec<String> {
     let open = open_erasures(core);
-    let overdue = open.iter().filter(|erasure| is_overdue(erasure, now_ms));
+    let overdue = open.iter().filter(|erasure| is_overdue(erasure, now));
     let mut messages: Vec<String> =
-        overdue.filter_map(|erasure| overdue_message(core, resolver, erasure, now_ms)).collect();
+        overdue.filter_map(|erasure| overdue_message(core, resolver, erasure, now)).collect();
     let holds = core.governance.holds.read();
-    let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review_ms < now_ms);
-    messages.extend(unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name)));
+    let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review < now);
+    messages.extend(
+        unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name.as_str())),
+    );
     messages
 }
 
 /// Returns the message about an overdue erasure; `None` if none of its objects waits only for its slot.
-fn overdue_message(core: &Core, resolver: &Resolver, erasure: &Request, now_ms: i64) -> Option<String> {
+fn overdue_message(core: &Core, resolver: &Resolver, erasure: &Request, now: Timestamp) -> Option<String> {
     let begin = format!("erasure {} was to be answered by now, and", erasure.number);
     if erasure.state == RequestState::Waiting {
         return Some(format!("{begin} its objects have not been looked for: no batch was planned since"));
     }
-    let objects = match objects(core, resolver, erasure.number, now_ms) {
+    let objects = match objects(core, resolver, erasure.number, now) {
         Ok(objects) => objects,
         // Another thread forgot the erasure meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => return Some(format!("{begin} its progress cannot be read: {error}")),
     };
     let waits = |object: &&ErasureObject| {
-        matches!(object.progress, Progress::Pending { held: false, floor_ms: None, .. })
+        matches!(object.progress, Progress::Pending { held: false, floor: None, .. })
     };
     let waiting = objects.iter().filter(waits).count();
     (waiting > 0).then(|| format!("{begin} {waiting} of its objects still wait"))
 }
 
-/// Span that an immediate erasure may take before it counts as overdue, ms.
-const IMMEDIATE_GRACE_MS: i64 = 3_600_000;
+/// Span that an immediate erasure may take before it counts as overdue.
+const IMMEDIATE_GRACE: Duration = Duration::from_hours(1);
 
-fn is_overdue(erasure: &Request, now_ms: i64) -> bool {
-    let grace_ms = if erasure.is_immediate() { IMMEDIATE_GRACE_MS } else { 0 };
-    erasure.answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms.saturating_add(grace_ms) < now_ms)
+fn is_overdue(erasure: &Request, now: Timestamp) -> bool {
+    let grace = if erasure.is_immediate() { IMMEDIATE_GRACE } else { Duration::ZERO };
+    erasure.answer_by.is_some_and(|answer_by| answer_by.saturating_add(grace) < now)
 }
 
 /// Limit on the attempts to find an object that other threads move or end during the search.
@@ -134,13 +140,13 @@ fn progress_of(
     core: &Core,
     resolver: &Resolver,
     id: RegistrationId,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<(RegistrationId, Progress)> {
     for _ in 0..ATTEMPTS_MAX {
         let at = match resolver.resolve(core, id)? {
             Location::Ended(end) => {
-                let (method, time_ms) = (end.tombstone.method, end.tombstone.time_ms);
-                return Ok((end.id, Progress::Ended { method, time_ms }));
+                let (method, time) = (end.tombstone.method, end.tombstone.time);
+                return Ok((end.id, Progress::Ended { method, time }));
             }
             Location::Live(at) => at,
         };
@@ -151,39 +157,39 @@ fn progress_of(
         }
         let class = core.classes.get(at.page.class)?;
         let held = core.governance.holds.read().covering(Covered::of(&class.definition.name, &row)).is_some();
-        let until_ms = i64::try_from(at.page.slot).unwrap_or(i64::MAX);
-        let floor_ms = (row.floor_ms > now_ms).then_some(row.floor_ms);
-        return Ok((at, Progress::Pending { until_ms, floor_ms, held }));
+        let until = at.page.slot_start();
+        let floor = row.floor.filter(|floor| *floor > now);
+        return Ok((at, Progress::Pending { until, floor, held }));
     }
     Err(Error::corrupt(format!("registration {id} of a request is missing; run the full check")))
 }
 
 /// Returns all requests, in ascending order of their numbers. Marks those finished whose objects have all ended.
-pub(crate) fn all_requests(core: &Core, resolver: &Resolver, now_ms: i64) -> Result<Vec<Request>> {
+pub(crate) fn all_requests(core: &Core, resolver: &Resolver, now: Timestamp) -> Result<Vec<Request>> {
     let all: Vec<Request> = core.governance.requests.lock().values().cloned().collect();
-    all.into_iter().map(|request| finish_if_ended(core, resolver, request, now_ms)).collect()
+    all.into_iter().map(|request| finish_if_ended(core, resolver, request, now)).collect()
 }
 
 /// Marks a request finished, durably, if all its objects have ended. Returns its current state.
-fn finish_if_ended(core: &Core, resolver: &Resolver, request: Request, now_ms: i64) -> Result<Request> {
+fn finish_if_ended(core: &Core, resolver: &Resolver, request: Request, now: Timestamp) -> Result<Request> {
     if request.state != RequestState::Found {
         return Ok(request);
     }
-    let ended_ms = match request.kind {
-        RequestKind::Close => has_no_live_object(core, &request).then_some(now_ms),
-        _ => match last_end_ms(core, resolver, &request, now_ms) {
+    let ended = match request.kind {
+        RequestKind::Close => has_no_live_object(core, &request).then_some(now),
+        _ => match last_end(core, resolver, &request, now) {
             // Another thread forgot the request meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             found => found?,
         },
     };
-    let Some(changed_ms) = ended_ms else { return Ok(request) };
+    let Some(changed) = ended else { return Ok(request) };
     if core.check_writable().is_err() {
         return Ok(request);
     }
     // Under the planner's lock no other thread forgets the request. If one did so before, it stays forgotten.
     let planner = core.batches.planner.lock();
-    let finished = Request { state: RequestState::Finished, changed_ms, ..request };
+    let finished = Request { state: RequestState::Finished, changed, ..request };
     let stored = core.governance.requests.lock().get(&finished.number).map(|stored| stored.state);
     let result = match stored {
         Some(RequestState::Found) => requests::store(core, WriteSet::default(), finished),
@@ -193,16 +199,21 @@ fn finish_if_ended(core: &Core, resolver: &Resolver, request: Request, now_ms: i
     result
 }
 
-/// Returns the instant at which the last object of an erasure ended, Unix ms; `None` if one of them lives.
-fn last_end_ms(core: &Core, resolver: &Resolver, request: &Request, now_ms: i64) -> Result<Option<i64>> {
-    let mut last_ms = request.changed_ms;
-    for object in objects(core, resolver, request.number, now_ms)? {
+/// Returns the instant at which the last object of an erasure ended; `None` if one of them lives.
+fn last_end(
+    core: &Core,
+    resolver: &Resolver,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let mut last = request.changed;
+    for object in objects(core, resolver, request.number, now)? {
         match object.progress {
-            Progress::Ended { time_ms, .. } => last_ms = last_ms.max(time_ms),
+            Progress::Ended { time, .. } => last = last.max(time),
             Progress::Pending { .. } => return Ok(None),
         }
     }
-    Ok(Some(last_ms))
+    Ok(Some(last))
 }
 
 /// Returns `true` if no object lives in the classes that a request closed down.
@@ -223,9 +234,9 @@ fn has_no_live_object(core: &Core, request: &Request) -> bool {
 ///
 /// # Errors
 /// `NotFound` if there is no such request; `Invalid` if it is still open; `Forked`, `Poisoned`, `Io`.
-pub(crate) fn forget(core: &Core, resolver: &Resolver, number: u32, now_ms: i64) -> Result<()> {
+pub(crate) fn forget(core: &Core, resolver: &Resolver, number: u32, now: Timestamp) -> Result<()> {
     core.check_writable()?;
-    let request = finish_if_ended(core, resolver, requests::get(core, number)?, now_ms)?;
+    let request = finish_if_ended(core, resolver, requests::get(core, number)?, now)?;
     if request.is_open() {
         return Err(Error::invalid(format!(
             "request {number} is still open; it is forgotten when it is finished"

@@ -4,54 +4,107 @@ use crate::model::class::Class;
 use crate::model::request::{Request, RequestKind, RequestState};
 use crate::model::schema::{self, Flags, Row};
 use crate::model::selector::Selector;
-use crate::model::text::check_text;
+use crate::model::text::Attribution;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
 use crate::registration::change::check_compatible;
 use crate::state::core::{Core, Planner};
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Calendar, Span, Window};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// Longest span in which an erasure can be cancelled, ms: a year.
-const CANCELLABLE_MAX_MS: i64 = 366 * 86_400_000;
+/// Longest span in which an erasure can be cancelled: a year.
+const CANCELLABLE_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// Erasure to be taken: a person's request that their data be deleted before the ceiling.
+///
+/// [`Erasure::new`] makes one that begins at once and promises no answer. The other methods change that.
+///
+/// ```
+/// use sexton::{Attribution, Erasure, Selector, Timestamp};
+/// use std::time::Duration;
+/// let received = Timestamp::from_unix_ms(1_767_225_600_000); // 2026-01-01
+/// let who = Attribution::new("privacy desk", "letter of 2026-01-01");
+/// let erasure = Erasure::new(Selector::Subject(b"user-7".to_vec()), received, who)
+///     .within("30d".parse()?)
+///     .cancellable(Duration::from_hours(24));
+/// assert_eq!(erasure.received, received);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Erasure {
     /// Objects to erase: those of a subject, or keys.
     pub selector: Selector,
-    /// Instant at which the request was received, Unix ms; not in the future.
-    pub received_ms: i64,
-    /// Span from `received_ms` within which the request is to be answered, in UTC; `None` if nothing was promised.
+    /// Instant at which the request was received; not in the future.
+    pub received: Timestamp,
+    /// Span from `received` within which the request is to be answered, in UTC; `None` if nothing was promised.
     pub within: Option<Span>,
     /// Days that are no working days, if `within` is in working days.
     pub calendar: Calendar,
-    /// Span from `received_ms` in which the erasure can be cancelled, ms, at most a year. Nothing is erased before its end.
-    /// 0 means that erasing begins at once.
-    pub cancellable_ms: i64,
-    /// Reason, for people: 1 to 1,000 bytes.
-    pub reason: String,
-    /// Person who recorded the request: 1 to 1,000 bytes.
-    pub author: String,
+    /// Span from `received` in which the erasure can be cancelled, at most a year. Nothing is erased before its end.
+    /// Zero means that erasing begins at once.
+    pub cancellable: Duration,
+    /// Reason, for people, and the person who recorded the request.
+    pub attribution: Attribution,
+}
+
+impl Erasure {
+    /// Returns the erasure of `selector`, received at `received`. It cannot be cancelled, and no answer is promised.
+    #[must_use]
+    pub fn new(selector: Selector, received: Timestamp, attribution: Attribution) -> Self {
+        Erasure {
+            selector,
+            received,
+            within: None,
+            calendar: Calendar::default(),
+            cancellable: Duration::ZERO,
+            attribution,
+        }
+    }
+
+    /// Sets the span within which the request is to be answered.
+    #[must_use]
+    pub fn within(self, within: Span) -> Self {
+        Erasure { within: Some(within), ..self }
+    }
+
+    /// Sets the days that are no working days.
+    #[must_use]
+    pub fn calendar(self, calendar: Calendar) -> Self {
+        Erasure { calendar, ..self }
+    }
+
+    /// Sets the span in which the erasure can be cancelled.
+    #[must_use]
+    pub fn cancellable(self, cancellable: Duration) -> Self {
+        Erasure { cancellable, ..self }
+    }
 }
 
 /// Makes a request of `kind` that was received and is ready now. Its number is taken for good; see [`stage_request`].
-pub(crate) fn new_request(core: &Core, kind: RequestKind, selector: Selector, now_ms: i64) -> Request {
+pub(crate) fn new_request(
+    core: &Core,
+    kind: RequestKind,
+    selector: Selector,
+    attribution: Attribution,
+    now: Timestamp,
+) -> Request {
     let number = core.governance.last_request.fetch_add(1, Ordering::SeqCst) + 1;
     Request {
         number,
         kind,
         selector,
-        reason: String::new(),
-        author: String::new(),
-        received_ms: now_ms,
-        ready_ms: now_ms,
-        answer_by_ms: None,
+        attribution,
+        received: now,
+        ready: now,
+        answer_by: None,
         state: RequestState::Waiting,
-        changed_ms: now_ms,
+        changed: now,
         objects: 0,
     }
 }
@@ -79,12 +132,12 @@ pub(crate) fn store(core: &Core, mut set: WriteSet, request: Request) -> Result<
 /// # Errors
 /// `Invalid` if the selector, a text, an instant or a span is not allowed; `NotFound` if no live object belongs to the
 /// subject; `Forked`, `Poisoned`, `Io`.
-pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Request> {
+pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Request> {
     core.check_writable()?;
-    check_erasure(&erasure, now_ms)?;
-    let answer_by_ms = answer_by_ms(&erasure)?;
-    let ready_ms = erasure.received_ms.saturating_add(erasure.cancellable_ms);
-    if answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms < ready_ms) {
+    check_erasure(&erasure, now)?;
+    let answer_by = answer_by(&erasure)?;
+    let ready = erasure.received.saturating_add(erasure.cancellable);
+    if answer_by.is_some_and(|answer_by| answer_by < ready) {
         return Err(Error::invalid(
             "it could be cancelled for longer than it may take; shorten the one or lengthen the other",
         ));
@@ -98,12 +151,10 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
     }
     let planner = core.batches.planner.lock();
     let request = Request {
-        reason: erasure.reason,
-        author: erasure.author,
-        received_ms: erasure.received_ms,
-        ready_ms,
-        answer_by_ms,
-        ..new_request(core, RequestKind::Erase, erasure.selector, now_ms)
+        received: erasure.received,
+        ready,
+        answer_by,
+        ..new_request(core, RequestKind::Erase, erasure.selector, erasure.attribution, now)
     };
     let request = store(core, WriteSet::default(), request)?;
     drop(planner);
@@ -111,7 +162,7 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now_ms: i64) -> Result<Reques
 }
 
 /// Refuses an erasure that does not make sense by itself.
-fn check_erasure(erasure: &Erasure, now_ms: i64) -> Result<()> {
+fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
     if !matches!(erasure.selector, Selector::Subject(_) | Selector::Keys(_)) {
         return Err(Error::invalid(format!(
             "an erasure of {}; it takes a subject or keys (to end a class, close it)",
@@ -119,18 +170,19 @@ fn check_erasure(erasure: &Erasure, now_ms: i64) -> Result<()> {
         )));
     }
     erasure.selector.check()?;
-    check_text("reason", &erasure.reason)?;
-    check_text("author", &erasure.author)?;
-    if erasure.received_ms > now_ms {
+    erasure.attribution.check()?;
+    if erasure.received > now {
         return Err(Error::invalid(format!(
-            "received {} ms lies in the future (now is {now_ms} ms)",
-            erasure.received_ms
+            "received {} ms lies in the future (now is {} ms)",
+            erasure.received.unix_ms(),
+            now.unix_ms()
         )));
     }
-    if !(0..=CANCELLABLE_MAX_MS).contains(&erasure.cancellable_ms) {
+    if erasure.cancellable > CANCELLABLE_MAX {
         return Err(Error::invalid(format!(
-            "cancellable for {} ms; 0 to {CANCELLABLE_MAX_MS} ms are allowed",
-            erasure.cancellable_ms
+            "cancellable for {} ms; 0 to {} ms are allowed",
+            erasure.cancellable.as_millis(),
+            CANCELLABLE_MAX.as_millis()
         )));
     }
     Ok(())
@@ -169,15 +221,15 @@ fn is_known_in(core: &Core, class: &Class, selector: &Selector) -> Result<bool> 
     Ok(found)
 }
 
-/// Returns the instant by which an erasure is to be answered, Unix ms; `None` if nothing was promised.
-fn answer_by_ms(erasure: &Erasure) -> Result<Option<i64>> {
+/// Returns the instant by which an erasure is to be answered; `None` if nothing was promised.
+fn answer_by(erasure: &Erasure) -> Result<Option<Timestamp>> {
     let Some(within) = erasure.within else { return Ok(None) };
     let window = Window::new(None, Some(within), "UTC", &erasure.calendar)
         .map_err(|e| Error::invalid(format!("within {within}: {e}")))?;
     let bounds = window
-        .bounds(erasure.received_ms)
-        .map_err(|e| Error::invalid(format!("within {within} of {} ms: {e}", erasure.received_ms)))?;
-    Ok(Some(bounds.ceiling_ms))
+        .bounds(erasure.received)
+        .map_err(|e| Error::invalid(format!("within {within} of {} ms: {e}", erasure.received.unix_ms())))?;
+    Ok(bounds.ceiling)
 }
 
 /// Cancels an erasure, durably. Cancelling it again is a no-op.
@@ -185,7 +237,7 @@ fn answer_by_ms(erasure: &Erasure) -> Result<Option<i64>> {
 /// # Errors
 /// `NotFound` if there is no such request; `Invalid` if it is not an erasure; `TooLate` if its period has ended or a sweep
 /// looks for its objects; `Forked`, `Poisoned`, `Io`.
-pub(crate) fn cancel(core: &Core, number: u32, now_ms: i64) -> Result<Request> {
+pub(crate) fn cancel(core: &Core, number: u32, now: Timestamp) -> Result<Request> {
     core.check_writable()?;
     // Under the planner's lock no sweep begins between this check and the write.
     let planner = core.batches.planner.lock();
@@ -194,16 +246,19 @@ pub(crate) fn cancel(core: &Core, number: u32, now_ms: i64) -> Result<Request> {
         return Err(Error::invalid(format!("request {number} is no erasure; only those can be cancelled")));
     }
     match request.state {
-        RequestState::Waiting if now_ms < request.ready_ms && !is_swept(&planner, number) => {}
+        RequestState::Waiting if now < request.ready && !is_swept(&planner, number) => {}
         RequestState::Cancelled => return Ok(request),
         _ => {
             return Err(Error::new(
                 ErrorKind::TooLate,
-                format!("erasure {number} could be cancelled until {} ms; it is final", request.ready_ms),
+                format!(
+                    "erasure {number} could be cancelled until {} ms; it is final",
+                    request.ready.unix_ms()
+                ),
             ));
         }
     }
-    let request = Request { state: RequestState::Cancelled, changed_ms: now_ms, ..request };
+    let request = Request { state: RequestState::Cancelled, changed: now, ..request };
     let request = store(core, WriteSet::default(), request)?;
     drop(planner);
     Ok(request)
@@ -214,11 +269,11 @@ fn is_swept(planner: &Planner, number: u32) -> bool {
     planner.sweep.iter().flat_map(|sweep| &sweep.active).any(|active| active.request.number == number)
 }
 
-/// Returns the earliest instant at which a waiting request is ready for a sweep, Unix ms; `None` if none waits.
-pub(crate) fn next_ready_ms(core: &Core) -> Option<i64> {
+/// Returns the earliest instant at which a waiting request is ready for a sweep; `None` if none waits.
+pub(crate) fn next_ready(core: &Core) -> Option<Timestamp> {
     let requests = core.governance.requests.lock();
     let waiting = requests.values().filter(|request| request.state == RequestState::Waiting);
-    waiting.map(|request| request.ready_ms).min()
+    waiting.map(|request| request.ready).min()
 }
 
 /// Returns the request with this number.
@@ -236,13 +291,11 @@ pub(crate) fn get(core: &Core, number: u32) -> Result<Request> {
 pub(crate) fn close(
     core: &Core,
     selector: Selector,
-    reason: &str,
-    author: &str,
-    now_ms: i64,
+    attribution: Attribution,
+    now: Timestamp,
 ) -> Result<Request> {
     core.check_writable()?;
-    check_text("reason", reason)?;
-    check_text("author", author)?;
+    attribution.check()?;
     let names: Vec<String> = match &selector {
         Selector::Class(name) => vec![core.classes.read().known(name)?.definition.name.clone()],
         Selector::Everything => core.classes.read().names().iter().map(|name| (*name).to_owned()).collect(),
@@ -256,13 +309,9 @@ pub(crate) fn close(
     let planner = core.batches.planner.lock();
     let mut set = WriteSet::default();
     for name in &names {
-        set.put(ColumnFamily::Meta, &schema::closed_key(name), &schema::encode_instant(now_ms));
+        set.put(ColumnFamily::Meta, &schema::closed_key(name), &schema::encode_instant(now));
     }
-    let request = Request {
-        reason: reason.to_owned(),
-        author: author.to_owned(),
-        ..new_request(core, RequestKind::Close, selector, now_ms)
-    };
+    let request = new_request(core, RequestKind::Close, selector, attribution, now);
     // The gate waits for calls that saw the class open: their rows are written when it is taken, and later calls are
     // refused. A crash before the write below leaves the class open, and the caller was told of no closing.
     let closing = core.classes.closing.write();
@@ -281,13 +330,11 @@ pub(crate) fn close(
 pub(crate) fn apply_class(
     core: &Core,
     name: &str,
-    reason: &str,
-    author: &str,
-    now_ms: i64,
+    attribution: Attribution,
+    now: Timestamp,
 ) -> Result<Request> {
     core.check_writable()?;
-    check_text("reason", reason)?;
-    check_text("author", author)?;
+    attribution.check()?;
     let newest = Arc::clone(core.classes.read().known(name)?);
     let mut lived_in = BTreeSet::new();
     core.schedule.each_page(&mut |id, page| {
@@ -300,11 +347,7 @@ pub(crate) fn apply_class(
     }
     let planner = core.batches.planner.lock();
     let kind = RequestKind::Apply { class: newest.id };
-    let request = Request {
-        reason: reason.to_owned(),
-        author: author.to_owned(),
-        ..new_request(core, kind, Selector::Class(name.to_owned()), now_ms)
-    };
+    let request = new_request(core, kind, Selector::Class(name.to_owned()), attribution, now);
     let request = store(core, WriteSet::default(), request)?;
     drop(planner);
     Ok(request)

@@ -1,10 +1,18 @@
 //! Alarms: records that deleting stopped and waits for an operator.
 
+use crate::model::hex_id::hex_id;
 use serde::{Deserialize, Serialize};
+use sexton_proof::time::Timestamp;
+
+hex_id! {
+    /// Random id of an alarm, which the alarm's leaf in the log names.
+    AlarmId, "alarm id"
+}
 
 /// Guard that raised an alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "cause")]
+#[non_exhaustive]
 pub enum AlarmCause {
     /// The wall clock ran ahead of the monotonic clock. Nothing is deleted.
     Clock,
@@ -19,15 +27,16 @@ pub enum AlarmCause {
 
 /// Alarm that no operator has ended yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Alarm {
     /// Random id, which the alarm's leaf in the log names.
-    #[serde(with = "hex::serde")]
-    pub id: [u8; 16],
+    pub id: AlarmId,
     /// Guard that raised the alarm.
     #[serde(flatten)]
     pub cause: AlarmCause,
-    /// Instant at which the alarm was raised, Unix ms.
-    pub raised_ms: i64,
+    /// Instant at which the alarm was raised.
+    #[serde(rename = "raised_ms")]
+    pub raised: Timestamp,
     /// Message for the operator: what happened and what to do.
     #[serde(rename = "sentence")]
     pub message: String,

@@ -6,11 +6,13 @@
 //!
 //! The breaker is a pure structure in memory: the caller passes numbers and the time.
 
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 /// Number of intervals of a window. Counts are forgotten interval by interval, which bounds the memory.
-const WINDOW_INTERVALS: i64 = 64;
+const WINDOW_INTERVALS: u64 = 64;
 
 /// Limits of what may fall due at short notice in a class within one window. The larger of both limits applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ struct Window {
 /// Counts of one interval of a window.
 #[derive(Debug)]
 struct Interval {
-    began_ms: i64,
+    began: Timestamp,
     short_notice: u64,
     /// Maximum of the live objects of the class.
     live: u64,
@@ -86,8 +88,8 @@ impl Breaker {
     /// Checks if a batch of `class` with `short_notice` objects at short notice may be made, and counts them if so.
     ///
     /// `waiting` is the number of all objects of the class that wait at short notice, those of the batch included. So the
-    /// breaker trips before the first of many batches. `live` is the number of live objects of the class. `window_ms` is
-    /// the width of the window that ends at `now_ms` (Unix ms).
+    /// breaker trips before the first of many batches. `live` is the number of live objects of the class. `width` is that
+    /// of the window, which ends at `now`.
     ///
     /// # Errors
     /// [`Tripped`] if there are too many. Nothing is counted then.
@@ -97,11 +99,11 @@ impl Breaker {
         short_notice: u64,
         waiting: u64,
         live: u64,
-        window_ms: i64,
-        now_ms: i64,
+        width: Duration,
+        now: Timestamp,
     ) -> Result<(), Tripped> {
         let window = self.classes.entry(class.to_owned()).or_default();
-        window.forget(window_ms, now_ms);
+        window.forget(width, now);
         let earlier = window.intervals.iter().map(|i| i.short_notice).fold(0, u64::saturating_add);
         let total = earlier.saturating_add(waiting.max(short_notice));
         // What the window's other deletions took away counts as live. Otherwise a class that shrinks as planned would make
@@ -113,7 +115,7 @@ impl Breaker {
         if short_notice > 0 && total > limit {
             return Err(Tripped { class: class.to_owned(), short_notice: total, live: base, limit });
         }
-        window.count(short_notice, live, window_ms, now_ms);
+        window.count(short_notice, live, width, now);
         Ok(())
     }
 
@@ -132,38 +134,43 @@ impl BreakerLimits {
 }
 
 impl Window {
-    /// Forgets the intervals before the window that ends at `now_ms`.
-    fn forget(&mut self, window_ms: i64, now_ms: i64) {
+    /// Forgets the intervals before the window that ends at `now`.
+    fn forget(&mut self, width: Duration, now: Timestamp) {
         // An interval goes when its end leaves the window. So counts stay a little longer than the window, never shorter.
-        let kept_ms = window_ms.saturating_add(interval_ms(window_ms));
-        while self.intervals.front().is_some_and(|i| now_ms.saturating_sub(i.began_ms) >= kept_ms) {
+        let kept = width.saturating_add(interval(width));
+        while self.intervals.front().is_some_and(|i| now.since(i.began) >= kept) {
             self.intervals.pop_front();
         }
     }
 
-    /// Adds to the interval of `now_ms`, and begins it if the last one has passed.
-    fn count(&mut self, short_notice: u64, live: u64, window_ms: i64, now_ms: i64) {
+    /// Adds to the interval of `now`, and begins it if the last one has passed.
+    fn count(&mut self, short_notice: u64, live: u64, width: Duration, now: Timestamp) {
         match self.intervals.back_mut() {
-            Some(last) if now_ms.saturating_sub(last.began_ms) < interval_ms(window_ms) => {
+            Some(last) if now.since(last.began) < interval(width) => {
                 last.short_notice = last.short_notice.saturating_add(short_notice);
                 last.live = last.live.max(live);
             }
-            _ => self.intervals.push_back(Interval { began_ms: now_ms, short_notice, live }),
+            _ => self.intervals.push_back(Interval { began: now, short_notice, live }),
         }
     }
 }
 
-/// Returns the width of an interval of a window, ms.
-fn interval_ms(window_ms: i64) -> i64 {
-    window_ms / WINDOW_INTERVALS + 1
+/// Returns the width of an interval of a window of this width: whole milliseconds, at least one.
+fn interval(width: Duration) -> Duration {
+    Duration::from_millis(whole_ms(width) / WINDOW_INTERVALS + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HOUR: i64 = 3_600_000;
-    const NOW: i64 = 1_767_225_600_000;
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const NOW: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+
+    /// Returns the instant `span` after `NOW`.
+    fn after(span: Duration) -> Timestamp {
+        NOW.saturating_add(span)
+    }
 
     /// Checks a batch that has all objects that wait at short notice.
     fn check(
@@ -171,10 +178,10 @@ mod tests {
         class: &str,
         short_notice: u64,
         live: u64,
-        window_ms: i64,
-        now_ms: i64,
+        width: Duration,
+        now: Timestamp,
     ) -> Result<(), Tripped> {
-        breaker.check(class, short_notice, short_notice, live, window_ms, now_ms)
+        breaker.check(class, short_notice, short_notice, live, width, now)
     }
 
     fn breaker() -> Breaker {
@@ -219,10 +226,12 @@ mod tests {
     fn small_counts_within_one_window_add_up_and_trip() {
         let mut breaker = breaker();
         for batch in 0_u32..10 {
-            let (live, now) = (50_000 - u64::from(batch) * 1_000, NOW + i64::from(batch) * 60_000);
+            let (live, now) = (50_000 - u64::from(batch) * 1_000, after(Duration::from_secs(60) * batch));
             assert_eq!(check(&mut breaker, "data-30d", 1_000, live, HOUR, now), Ok(()));
         }
-        let tripped = check(&mut breaker, "data-30d", 1_000, 40_000, HOUR, NOW + HOUR - 1).unwrap_err();
+        let tripped =
+            check(&mut breaker, "data-30d", 1_000, 40_000, HOUR, after(HOUR - Duration::from_millis(1)))
+                .unwrap_err();
         assert_eq!((tripped.short_notice, tripped.live), (11_000, 50_000));
     }
 
@@ -230,26 +239,29 @@ mod tests {
     fn counts_are_forgotten_after_the_window_and_not_before() {
         let mut breaker = breaker();
         assert_eq!(check(&mut breaker, "data-30d", 10_000, 20_000, HOUR, NOW), Ok(()));
-        let after = NOW + HOUR + HOUR / WINDOW_INTERVALS + 1;
-        assert_eq!(check(&mut breaker, "data-30d", 10_000, 20_000, HOUR, after), Ok(()));
-        assert!(check(&mut breaker, "data-30d", 1, 20_000, HOUR, after + HOUR).is_err());
+        let later = HOUR + HOUR / 64 + Duration::from_millis(1);
+        assert_eq!(check(&mut breaker, "data-30d", 10_000, 20_000, HOUR, after(later)), Ok(()));
+        assert!(check(&mut breaker, "data-30d", 1, 20_000, HOUR, after(later + HOUR)).is_err());
     }
 
     #[test]
     fn limit_follows_what_lived_before_a_planned_peak() {
         let mut breaker = breaker();
         assert_eq!(check(&mut breaker, "log-6mo", 0, 1_000_000, HOUR, NOW), Ok(()));
-        assert_eq!(check(&mut breaker, "log-6mo", 50_000, 100_000, HOUR, NOW + 60_000), Ok(()));
-        assert_eq!(check(&mut breaker, "log-6mo", 0, 50_000, HOUR, NOW + 2 * HOUR), Ok(()));
+        assert_eq!(
+            check(&mut breaker, "log-6mo", 50_000, 100_000, HOUR, after(Duration::from_secs(60))),
+            Ok(())
+        );
+        assert_eq!(check(&mut breaker, "log-6mo", 0, 50_000, HOUR, after(2 * HOUR)), Ok(()));
     }
 
     #[test]
     fn batch_without_short_notice_passes_a_shrunken_limit() {
         let mut breaker = breaker();
         assert_eq!(check(&mut breaker, "log-6mo", 0, 200_000, HOUR, NOW), Ok(()));
-        assert_eq!(check(&mut breaker, "log-6mo", 18_000, 150_000, HOUR, NOW + HOUR / 2), Ok(()));
+        assert_eq!(check(&mut breaker, "log-6mo", 18_000, 150_000, HOUR, after(HOUR / 2)), Ok(()));
         // The 200,000 live objects are forgotten here, which leaves a limit of 15,000.
-        let later = NOW + HOUR + HOUR / 4;
+        let later = after(HOUR + HOUR / 4);
         assert_eq!(check(&mut breaker, "log-6mo", 0, 20, HOUR, later), Ok(()));
         assert_eq!(check(&mut breaker, "log-6mo", 1, 20, HOUR, later).unwrap_err().limit, 15_000);
     }
@@ -285,7 +297,17 @@ mod tests {
     fn window_of_many_batches_has_bounded_memory() {
         let mut breaker = breaker();
         for batch in 0..100_000 {
-            assert_eq!(check(&mut breaker, "upload-3h", 0, 1_000_000, HOUR, NOW + batch * 100), Ok(()));
+            assert_eq!(
+                check(
+                    &mut breaker,
+                    "upload-3h",
+                    0,
+                    1_000_000,
+                    HOUR,
+                    after(Duration::from_millis(batch * 100))
+                ),
+                Ok(())
+            );
         }
         assert!(breaker.classes["upload-3h"].intervals.len() <= 65);
     }
@@ -293,11 +315,12 @@ mod tests {
     #[test]
     fn extreme_numbers_neither_overflow_nor_pass() {
         let mut breaker = breaker();
-        let now = [i64::MIN, i64::MAX, 0, i64::MIN];
-        for (window, now) in [HOUR, 0, -1, i64::MAX].into_iter().zip(now) {
+        let now = [Timestamp::MIN, Timestamp::MAX, Timestamp::from_unix_ms(0), Timestamp::MIN];
+        let widths = [HOUR, Duration::ZERO, Duration::from_nanos(1), Duration::MAX];
+        for (width, now) in widths.into_iter().zip(now) {
             breaker.reset("a");
-            assert!(check(&mut breaker, "a", u64::MAX, u64::MAX, window, now).is_err());
-            let _ = check(&mut breaker, "a", u64::MAX, u64::MAX, window, i64::MAX);
+            assert!(check(&mut breaker, "a", u64::MAX, u64::MAX, width, now).is_err());
+            let _ = check(&mut breaker, "a", u64::MAX, u64::MAX, width, Timestamp::MAX);
         }
     }
 }

@@ -1,16 +1,79 @@
 //! Legal holds as predicates on objects: the set of all holds, and the holds that cover an object. Pure.
 
+use crate::model::hex_id::hex_id;
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
-use crate::model::text::check_text;
+use crate::model::span_ms;
+use crate::model::text::{Attribution, check_text};
 use crate::platform::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use sexton_proof::record::{Cause, Reason};
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+hex_id! {
+    /// Random id of a legal hold, which the hold's leaf in the log names.
+    HoldId, "hold id"
+}
+
+/// Name of a legal hold: 1 to 1,000 bytes, white space around it not counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HoldName(String);
+
+impl HoldName {
+    /// Creates a name.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name is empty or too long.
+    pub fn new(name: impl Into<String>) -> Result<HoldName> {
+        let name = name.into();
+        check_text("name", &name)?;
+        Ok(HoldName(name))
+    }
+
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HoldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for HoldName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        HoldName::new(name)
+    }
+}
+
+impl TryFrom<String> for HoldName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        HoldName::new(name)
+    }
+}
+
+impl From<HoldName> for String {
+    fn from(name: HoldName) -> String {
+        name.0
+    }
+}
 
 /// Effect of a hold on the time of the objects that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum HoldKind {
     /// Time goes on. When the hold is lifted, an object that is past its time is deleted after the grace.
     Temporary,
@@ -20,44 +83,62 @@ pub enum HoldKind {
 
 /// Legal hold to be placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NewHold {
-    /// Name by which the hold is lifted: 1 to 1,000 bytes. No standing hold may have it.
-    pub name: String,
+    /// Name by which the hold is lifted. No standing hold may have it.
+    pub name: HoldName,
     /// Objects that the hold covers.
     pub selector: Selector,
     /// Effect on the time of the objects.
     pub kind: HoldKind,
-    /// Reason for the hold: 1 to 1,000 bytes.
-    pub reason: String,
-    /// Person that places the hold: 1 to 1,000 bytes.
-    pub author: String,
-    /// Instant at which the operator is to review the hold, Unix ms. The hold does not end then.
-    pub review_ms: i64,
+    /// Person that places the hold, and the reason for it.
+    #[serde(flatten)]
+    pub attribution: Attribution,
+    /// Instant at which the operator is to review the hold. The hold does not end then.
+    #[serde(rename = "review_ms")]
+    pub review: Timestamp,
+}
+
+impl NewHold {
+    /// Creates the terms of a hold.
+    #[must_use]
+    pub fn new(
+        name: HoldName,
+        selector: Selector,
+        kind: HoldKind,
+        attribution: Attribution,
+        review: Timestamp,
+    ) -> Self {
+        NewHold { name, selector, kind, attribution, review }
+    }
 }
 
 /// End of a hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Lifted {
-    /// Instant at which the hold was lifted, Unix ms.
-    pub at_ms: i64,
-    /// Reason for lifting it.
-    pub reason: String,
-    /// Person that lifted it.
-    pub author: String,
-    /// Grace, ms: time that objects which the hold kept past their ceiling still stay.
-    pub grace_ms: i64,
+    /// Instant at which the hold was lifted.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Person that lifted it, and the reason for it.
+    #[serde(flatten)]
+    pub attribution: Attribution,
+    /// Grace: time that objects which the hold kept past their ceiling still stay.
+    #[serde(rename = "grace_ms", with = "span_ms")]
+    pub grace: Duration,
     /// `true` once a sweep has found everything that the hold had kept.
     pub done: bool,
 }
 
 /// Legal hold, standing or lifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Hold {
     /// Random id, which the hold's leaf in the log names.
-    #[serde(with = "hex::serde")]
-    pub id: [u8; 16],
-    /// Instant at which the hold was placed, Unix ms.
-    pub placed_ms: i64,
+    pub id: HoldId,
+    /// Instant at which the hold was placed.
+    #[serde(rename = "placed_ms")]
+    pub placed: Timestamp,
     /// Terms of the hold.
     #[serde(flatten)]
     pub terms: NewHold,
@@ -83,8 +164,8 @@ impl Hold {
     fn still_covers(&self, object: Covered<'_>) -> bool {
         self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
             _ if lifted.done => false,
-            HoldKind::Temporary => object.parked || object.outlasted(lifted.at_ms),
-            HoldKind::Event => object.parked || object.start_ms < lifted.at_ms,
+            HoldKind::Temporary => object.parked || object.outlasted(lifted.at),
+            HoldKind::Event => object.parked || object.start < lifted.at,
         })
     }
 }
@@ -95,8 +176,8 @@ pub(crate) struct Covered<'a> {
     pub(crate) class: &'a str,
     pub(crate) key: &'a [u8],
     pub(crate) subject: &'a [u8],
-    pub(crate) start_ms: i64,
-    pub(crate) ceiling_ms: i64,
+    pub(crate) start: Timestamp,
+    pub(crate) ceiling: Option<Timestamp>,
     /// `true` if a hold kept the object past its due slot and no lifted hold has released it since.
     pub(crate) parked: bool,
     /// `true` if the host deleted the object, or a lifted hold that had kept it past its ceiling released it.
@@ -108,34 +189,34 @@ impl<'a> Covered<'a> {
     pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
         let parked = row.cause == Cause::Held.code();
         let already_released = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
-        let Row { key, subject, start_ms, ceiling_ms, .. } = *row;
-        Covered { class, key, subject, start_ms, ceiling_ms, parked, already_released }
+        let Row { key, subject, start, ceiling, .. } = *row;
+        Covered { class, key, subject, start, ceiling, parked, already_released }
     }
 
-    /// Returns `true` if the object's ceiling had passed when a hold on it was lifted at `lifted_ms`.
+    /// Returns `true` if the object's ceiling had passed when a hold on it was lifted at `lifted`.
     ///
     /// Such a hold kept the object even if no batch was planned meanwhile, because the engine was off or stopped.
-    pub(crate) fn outlasted(&self, lifted_ms: i64) -> bool {
-        !self.already_released && self.ceiling_ms < lifted_ms
+    pub(crate) fn outlasted(&self, lifted: Timestamp) -> bool {
+        !self.already_released && self.ceiling.is_some_and(|ceiling| ceiling < lifted)
     }
 }
 
 /// All holds of an engine, standing and lifted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HoldSet {
-    all: BTreeMap<[u8; 16], Hold>,
+    all: BTreeMap<HoldId, Hold>,
     standing: Standing,
 }
 
 /// Ids of the holds that have an effect, indexed by what their selectors name.
 #[derive(Clone, Debug, Default)]
 struct Standing {
-    keys: HashMap<Vec<u8>, Vec<[u8; 16]>>,
-    prefixes: HashMap<Vec<u8>, Vec<[u8; 16]>>,
+    keys: HashMap<Vec<u8>, Vec<HoldId>>,
+    prefixes: HashMap<Vec<u8>, Vec<HoldId>>,
     prefix_lengths: BTreeSet<usize>,
-    subjects: HashMap<Vec<u8>, Vec<[u8; 16]>>,
-    classes: HashMap<String, Vec<[u8; 16]>>,
-    everything: Vec<[u8; 16]>,
+    subjects: HashMap<Vec<u8>, Vec<HoldId>>,
+    classes: HashMap<String, Vec<HoldId>>,
+    everything: Vec<HoldId>,
 }
 
 impl HoldSet {
@@ -150,11 +231,11 @@ impl HoldSet {
 
     /// Returns the standing hold of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&Hold> {
-        self.all.values().find(|hold| hold.stands() && hold.terms.name == name)
+        self.all.values().find(|hold| hold.stands() && hold.terms.name.as_str() == name)
     }
 
     /// Returns the hold with this id.
-    pub(crate) fn get(&self, id: &[u8; 16]) -> Option<&Hold> {
+    pub(crate) fn get(&self, id: &HoldId) -> Option<&Hold> {
         self.all.get(id)
     }
 
@@ -168,15 +249,15 @@ impl HoldSet {
         if self.all.is_empty() {
             return None;
         }
-        let counts = |id: &&[u8; 16]| self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+        let counts = |id: &&HoldId| self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.all.get(self.standing.covering(object, &counts)?)
     }
 
     /// Returns `true` if a hold other than `than` covers the object after `than` has released it.
-    pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &[u8; 16]) -> bool {
+    pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &HoldId) -> bool {
         let object = Covered { parked: false, already_released: true, ..object };
         let counts =
-            |id: &&[u8; 16]| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+            |id: &&HoldId| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.standing.covering(object, &counts).is_some()
     }
 
@@ -196,24 +277,22 @@ impl HoldSet {
         on_class.into_iter().find(|hold| hold.still_covers(Covered::of(from, row)))
     }
 
-    /// Returns the end of the longest grace of the lifted holds on an object, Unix ms; `i64::MIN` if there is none.
-    pub(crate) fn grace_until_ms(&self, object: Covered<'_>) -> i64 {
+    /// Returns the end of the longest grace of the lifted holds on an object; `None` if there is no such hold.
+    pub(crate) fn grace_until(&self, object: Covered<'_>) -> Option<Timestamp> {
         let covers = |hold: &&Hold| hold.terms.selector.covers(object.class, object.key, object.subject);
         let lifted = self.all.values().filter(covers).filter_map(|hold| hold.lifted.as_ref());
-        lifted.map(|lifted| lifted.at_ms.saturating_add(lifted.grace_ms)).max().unwrap_or(i64::MIN)
+        lifted.map(|lifted| lifted.at.saturating_add(lifted.grace)).max()
     }
 
     /// Refuses a hold that cannot be placed: with an invalid selector or text, or the name of a standing hold.
     pub(crate) fn check(&self, new: &NewHold) -> Result<()> {
         new.selector.check()?;
-        for (what, text) in [("name", &new.name), ("reason", &new.reason), ("author", &new.author)] {
-            check_text(what, text)?;
-        }
-        match self.named(&new.name) {
+        new.attribution.check()?;
+        match self.named(new.name.as_str()) {
             None => Ok(()),
             Some(_) => Err(Error::invalid(format!(
                 "a hold named {:?} stands already; lift it, or give this one another name",
-                new.name
+                new.name.as_str()
             ))),
         }
     }
@@ -223,7 +302,7 @@ impl HoldSet {
 pub(crate) fn held(what: &str, hold: &Hold) -> Error {
     Error::new(
         ErrorKind::Held,
-        format!("{what}: the legal hold {:?} covers it; lift it first", hold.terms.name),
+        format!("{what}: the legal hold {:?} covers it; lift it first", hold.terms.name.as_str()),
     )
 }
 
@@ -248,7 +327,7 @@ impl Standing {
     }
 
     /// Returns the first hold whose selector covers the object and for which `counts` returns `true`.
-    fn covering(&self, object: Covered<'_>, counts: &dyn Fn(&&[u8; 16]) -> bool) -> Option<&[u8; 16]> {
+    fn covering(&self, object: Covered<'_>, counts: &dyn Fn(&&HoldId) -> bool) -> Option<&HoldId> {
         let Covered { class, key, subject, .. } = object;
         let lists =
             [Some(&self.everything), self.keys.get(key), self.subjects.get(subject), self.classes.get(class)];
@@ -266,16 +345,46 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const EPOCH: Timestamp = Timestamp::from_unix_ms(0);
+
     fn hold(number: u8, selector: Selector) -> Hold {
         let terms = NewHold {
-            name: number.to_string(),
+            name: HoldName::new(number.to_string()).unwrap(),
             selector,
             kind: HoldKind::Temporary,
-            reason: "r".into(),
-            author: "a".into(),
-            review_ms: 0,
+            attribution: Attribution::new("a", "r"),
+            review: EPOCH,
         };
-        Hold { id: [number; 16], placed_ms: 0, terms, lifted: None }
+        Hold { id: HoldId::from_bytes([number; 16]), placed: EPOCH, terms, lifted: None }
+    }
+
+    #[test]
+    fn stored_json_keeps_its_field_names() {
+        let mut hold = hold(7, Selector::Everything);
+        hold.lifted = Some(Lifted {
+            at: Timestamp::from_unix_ms(5),
+            attribution: Attribution::new("b", "s"),
+            grace: Duration::from_millis(6),
+            done: false,
+        });
+        let stored = format!(
+            "{{\"id\":\"{}\",\"placed_ms\":0,\"name\":\"7\",\"selector\":\"everything\",\"kind\":\"temporary\",\
+             \"reason\":\"r\",\"author\":\"a\",\"review_ms\":0,\"lifted\":{{\"at_ms\":5,\"reason\":\"s\",\
+             \"author\":\"b\",\"grace_ms\":6,\"done\":false}}}}",
+            "07".repeat(16)
+        );
+        assert_eq!(serde_json::to_string(&hold).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Hold>(&stored).unwrap(), hold);
+    }
+
+    #[test]
+    fn id_as_text_is_32_hexadecimal_digits() {
+        let id = HoldId::from_bytes([0xab; 16]);
+        assert_eq!(id.to_string(), "ab".repeat(16));
+        assert_eq!(id.to_string().parse::<HoldId>().unwrap(), id);
+        for text in ["", "ab", &"ab".repeat(17), &"zz".repeat(16)] {
+            assert_eq!(text.parse::<HoldId>().unwrap_err().kind(), ErrorKind::Invalid, "{text}");
+        }
     }
 
     fn selectors() -> impl Strategy<Value = Selector> {
@@ -300,8 +409,8 @@ mod tests {
                 let mut hold = hold(number, selector.clone());
                 set.insert(hold.clone());
                 if *lifted {
-                    let (at_ms, grace_ms, done) = (0, 0, true);
-                    hold.lifted = Some(Lifted { at_ms, reason: "r".into(), author: "a".into(), grace_ms, done });
+                    let attribution = Attribution::new("a", "r");
+                    hold.lifted = Some(Lifted { at: EPOCH, attribution, grace: Duration::ZERO, done: true });
                     set.insert(hold);
                 }
             }
@@ -311,8 +420,8 @@ mod tests {
                     class,
                     key: &key,
                     subject: &subject,
-                    start_ms: 0,
-                    ceiling_ms: 0,
+                    start: EPOCH,
+                    ceiling: Some(EPOCH),
                     parked: false,
                     already_released: false,
                 };

@@ -3,9 +3,12 @@
 //! These are plain records. `model/request_rules.rs` says what a request makes of a row, and
 //! `governance/sweep/` carries requests out.
 
+use crate::model::hold::HoldId;
 use crate::model::selector::Selector;
+use crate::model::text::Attribution;
 use serde::{Deserialize, Serialize};
 use sexton_proof::id::ClassId;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Span, Unit};
 
 /// Span within which an immediate erasure is to be answered: one second, the shortest span there is.
@@ -14,6 +17,7 @@ pub const AT_ONCE: Span = Span { count: 1, unit: Unit::Seconds };
 /// Kind of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
+#[non_exhaustive]
 pub enum RequestKind {
     /// Erasure: the objects are deleted before their ceiling, as soon as their floor has passed.
     Erase,
@@ -28,14 +32,14 @@ pub enum RequestKind {
     /// Lifted hold: the objects that the hold kept are deleted.
     Lift {
         /// Id of the hold.
-        #[serde(with = "hex::serde")]
-        hold: [u8; 16],
+        hold: HoldId,
     },
 }
 
 /// Progress of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RequestState {
     /// The request can still be cancelled, or a sweep is looking for its objects.
     Waiting,
@@ -49,6 +53,7 @@ pub enum RequestState {
 
 /// Request of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Request {
     /// Number of the request, from 1.
     pub number: u32,
@@ -57,37 +62,39 @@ pub struct Request {
     pub kind: RequestKind,
     /// Objects that the request is about.
     pub selector: Selector,
-    /// Reason that the author gave.
-    pub reason: String,
-    /// Person that recorded the request.
-    pub author: String,
-    /// Instant at which the request was received, Unix ms.
-    pub received_ms: i64,
-    /// Instant until which the request can be cancelled and from which a sweep looks for its objects, Unix ms.
-    pub ready_ms: i64,
-    /// Instant by which an erasure is to be answered, Unix ms; `None` if none was promised.
+    /// Author of the request, and the reason that it gave.
+    #[serde(flatten)]
+    pub attribution: Attribution,
+    /// Instant at which the request was received.
+    #[serde(rename = "received_ms")]
+    pub received: Timestamp,
+    /// Instant until which the request can be cancelled and from which a sweep looks for its objects.
+    #[serde(rename = "ready_ms")]
+    pub ready: Timestamp,
+    /// Instant by which an erasure is to be answered; `None` if none was promised.
     #[serde(rename = "due_ms")]
-    pub answer_by_ms: Option<i64>,
+    pub answer_by: Option<Timestamp>,
     /// Progress of the request.
     pub state: RequestState,
-    /// Instant of the last change of `state`, Unix ms.
-    pub changed_ms: i64,
+    /// Instant of the last change of `state`.
+    #[serde(rename = "changed_ms")]
+    pub changed: Timestamp,
     /// Number of objects that the request concerns.
     pub objects: u64,
 }
 
 impl Request {
     /// Returns `true` if a sweep is to look for the objects of the request.
-    pub(crate) fn is_ready(&self, now_ms: i64) -> bool {
-        self.state == RequestState::Waiting && self.ready_ms <= now_ms
+    pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
+        self.state == RequestState::Waiting && self.ready <= now
     }
 
     /// Returns `true` for an immediate erasure: one that cannot be cancelled and is to be answered within [`AT_ONCE`].
     pub fn is_immediate(&self) -> bool {
-        let at_once_ms = self.received_ms.saturating_add(AT_ONCE.exact_ms().unwrap_or(0));
+        let at_once = self.received.saturating_add(AT_ONCE.exact().unwrap_or_default());
         self.kind == RequestKind::Erase
-            && self.ready_ms == self.received_ms
-            && self.answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms <= at_once_ms)
+            && self.ready == self.received
+            && self.answer_by.is_some_and(|answer_by| answer_by <= at_once)
     }
 
     /// Returns `true` if the request is neither finished nor cancelled.
@@ -99,7 +106,11 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::alarm::{Alarm, AlarmCause};
+    use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
+    }
 
     /// Names of fields in the index stay when a Rust field gets another name.
     #[test]
@@ -108,23 +119,25 @@ mod tests {
             number: 3,
             kind: RequestKind::Erase,
             selector: Selector::Class("logs".into()),
-            reason: "r".into(),
-            author: "a".into(),
-            received_ms: 1,
-            ready_ms: 2,
-            answer_by_ms: Some(4),
+            attribution: Attribution::new("a", "r"),
+            received: ms(1),
+            ready: ms(2),
+            answer_by: Some(ms(4)),
             state: RequestState::Waiting,
-            changed_ms: 1,
+            changed: ms(1),
             objects: 0,
         };
         let stored = "{\"number\":3,\"kind\":\"erase\",\"selector\":{\"class\":\"logs\"},\"reason\":\"r\",\"author\":\"a\",\
             \"received_ms\":1,\"ready_ms\":2,\"due_ms\":4,\"state\":\"waiting\",\"changed_ms\":1,\"objects\":0}";
         assert_eq!(serde_json::to_string(&request).unwrap(), stored);
-        let alarm = Alarm { id: [7; 16], cause: AlarmCause::Clock, raised_ms: 5, message: "m".into() };
+        assert_eq!(serde_json::from_str::<Request>(stored).unwrap(), request);
+        let id = AlarmId::from_bytes([7; 16]);
+        let alarm = Alarm { id, cause: AlarmCause::Clock, raised: ms(5), message: "m".into() };
         let stored = format!(
             "{{\"id\":\"{}\",\"cause\":\"clock\",\"raised_ms\":5,\"sentence\":\"m\"}}",
             "07".repeat(16)
         );
         assert_eq!(serde_json::to_string(&alarm).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Alarm>(&stored).unwrap(), alarm);
     }
 }

@@ -7,6 +7,7 @@ use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::{Cause, Reason};
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -83,9 +84,9 @@ impl ActiveRequest {
         }
     }
 
-    /// Instant from which the sweep looks for the request's objects, Unix ms.
-    pub(crate) fn ready_ms(&self) -> i64 {
-        self.request.ready_ms
+    /// Instant from which the sweep looks for the request's objects.
+    pub(crate) fn ready(&self) -> Timestamp {
+        self.request.ready
     }
 
     /// Returns `true` if the request concerns this row.
@@ -107,7 +108,7 @@ impl ActiveRequest {
             }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
                 let outlasted =
-                    |lifted: &Lifted| Covered::of(&class.definition.name, row).outlasted(lifted.at_ms);
+                    |lifted: &Lifted| Covered::of(&class.definition.name, row).outlasted(lifted.at);
                 let kept = is_parked(row) || hold.lifted.as_ref().is_some_and(outlasted);
                 (kept || restarts(hold, row)) && covered()
             }),
@@ -124,15 +125,20 @@ impl ActiveRequest {
     }
 
     /// Applies the request to a row that it concerns. Returns `None` if the row stays as it is.
-    pub(crate) fn apply<'a>(&self, target: &Target<'a>, holds: &HoldSet, now_ms: i64) -> Option<Target<'a>> {
+    pub(crate) fn apply<'a>(
+        &self,
+        target: &Target<'a>,
+        holds: &HoldSet,
+        now: Timestamp,
+    ) -> Option<Target<'a>> {
         match &self.request.kind {
-            RequestKind::Erase => expedite(target, Reason::Erasure, Cause::Erasure, now_ms),
+            RequestKind::Erase => expedite(target, Reason::Erasure, Cause::Erasure, now),
             RequestKind::Close => {
-                let notice_ms = i64::try_from(target.class.definition.slot_ms).unwrap_or(i64::MAX);
-                expedite(target, Reason::Closed, Cause::Closed, now_ms.saturating_add(notice_ms))
+                let notice = target.class.definition.slot;
+                expedite(target, Reason::Closed, Cause::Closed, now.saturating_add(notice))
             }
-            RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, now_ms),
-            RequestKind::Lift { .. } => release_from_hold(target, self.lifted.as_ref()?, holds, now_ms),
+            RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, now),
+            RequestKind::Lift { .. } => release_from_hold(target, self.lifted.as_ref()?, holds, now),
         }
     }
 }
@@ -148,7 +154,7 @@ fn is_parked(row: &Row<'_>) -> bool {
 /// Rows that a request moved up are released as by a temporary hold.
 fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
     hold.terms.kind == HoldKind::Event
-        && hold.lifted.as_ref().is_some_and(|lifted| row.start_ms < lifted.at_ms)
+        && hold.lifted.as_ref().is_some_and(|lifted| row.start < lifted.at)
         && row.reason == Reason::Due
 }
 
@@ -159,26 +165,26 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
 pub(crate) fn end_replaced<'a>(
     active: &[ActiveRequest],
     target: &Target<'a>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Option<Target<'a>> {
     let moves_up = |active: &ActiveRequest| match active.request.kind {
-        RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready_ms())),
-        RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready_ms())),
+        RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready())),
+        RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready())),
         // A row that a hold had kept when it was replaced need not wait for its next slot.
         RequestKind::Lift { .. } => {
-            is_parked(&target.row).then_some((target.row.reason, Cause::Lifted, active.ready_ms()))
+            is_parked(&target.row).then_some((target.row.reason, Cause::Lifted, active.ready()))
         }
         RequestKind::Apply { .. } => None,
     };
     let concerned = active.iter().filter(|active| active.concerns(&target.class, &target.row));
-    let (reason, cause, ready_ms) = concerned.filter_map(moves_up).next()?;
-    let slot = floor_to_second(ready_ms.max(now_ms));
+    let (reason, cause, ready) = concerned.filter_map(moves_up).next()?;
+    let slot = floor_to_second(ready.max(now));
     let row = Row { reason, ..target.row };
     (target.slot > slot).then(|| Target { row, slot, cause: Some(cause), ..target.clone() })
 }
 
-/// Moves a row up to the soonest slot from `from_ms` on that its floor allows.
-fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from_ms: i64) -> Option<Target<'a>> {
+/// Moves a row up to the soonest slot from `from` on that its floor allows.
+fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from: Timestamp) -> Option<Target<'a>> {
     let moved_up = [Cause::Erasure, Cause::Closed].map(Cause::code).contains(&target.row.cause);
     let reason = match target.row.reason {
         Reason::Erasure | Reason::Closed => return None,
@@ -187,26 +193,26 @@ fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from_ms: i64)
         Reason::Lifted => Reason::Lifted,
         _ => reason,
     };
-    let slot = target.class.soonest_slot(target.row.bounds(), from_ms).min(target.slot);
+    let slot = target.class.soonest_slot(target.row.bounds(), from).min(target.slot);
     Some(Target { row: Row { reason, ..target.row }, slot, cause: Some(cause), ..target.clone() })
 }
 
 /// Puts a row under the newest version of its class.
-fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now_ms: i64) -> Option<Target<'a>> {
-    let bounds = match newest.bounds(target.row.start_ms) {
+fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now: Timestamp) -> Option<Target<'a>> {
+    let bounds = match newest.bounds(target.row.start) {
         Ok(bounds) => bounds,
         Err(error) => {
             tracing::error!(class = newest.definition.name, %error, "an object keeps its earlier terms");
             return None;
         }
     };
-    let row = Row { floor_ms: bounds.floor_ms, ceiling_ms: bounds.ceiling_ms, ..target.row };
+    let row = Row { floor: bounds.floor, ceiling: bounds.ceiling, ..target.row };
     let slot = match target.row.reason {
-        Reason::Due => newest.slot(bounds, now_ms),
+        Reason::Due => newest.slot(bounds, now),
         // Its retention expired under a hold. The grace that it was given stays.
-        Reason::Lifted => newest.soonest_slot(bounds, now_ms).max(target.slot),
+        Reason::Lifted => newest.soonest_slot(bounds, now).max(target.slot),
         Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
-            newest.soonest_slot(bounds, now_ms)
+            newest.soonest_slot(bounds, now)
         }
     };
     let cause = Some(change_of_terms(target.row.bounds(), bounds));
@@ -218,35 +224,34 @@ fn release_from_hold<'a>(
     target: &Target<'a>,
     hold: &Hold,
     holds: &HoldSet,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Option<Target<'a>> {
     let lifted = hold.lifted.as_ref()?;
     let row = target.row;
     if restarts(hold, &row) {
-        let bounds = target.class.bounds(lifted.at_ms).ok()?;
-        let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+        let bounds = target.class.bounds(lifted.at).ok()?;
         let row = Row {
-            start_ms: lifted.at_ms,
-            floor_ms,
-            ceiling_ms,
+            start: lifted.at,
+            floor: bounds.floor,
+            ceiling: bounds.ceiling,
             flags: row.flags.without(Flags::OPEN),
             cause: Cause::Lifted.code(),
             ..row
         };
-        let slot = target.class.slot(bounds, now_ms);
+        let slot = target.class.slot(bounds, now);
         return Some(Target { class: Arc::clone(&target.class), row, slot, cause: Some(Cause::Lifted) });
     }
     if holds.is_covered_by_another(Covered::of(&target.class.definition.name, &row), &hold.id) {
         return None;
     }
     // Past its ceiling, a row is deleted when the grace has passed. Before its ceiling, it is deleted in time.
-    let lead_ms = i64::try_from(target.class.definition.lead_ms).unwrap_or(i64::MAX);
-    let grace_until_ms = holds.grace_until_ms(Covered::of(&target.class.definition.name, &row));
-    let after_grace = grace_until_ms.max(now_ms);
-    let in_time = row.ceiling_ms.saturating_sub(lead_ms).max(now_ms);
-    let is_late = row.ceiling_ms <= now_ms;
-    let from_ms = if is_late { after_grace } else { after_grace.min(in_time) };
-    let slot = target.class.soonest_slot(row.bounds(), from_ms);
+    let grace_until = holds.grace_until(Covered::of(&target.class.definition.name, &row));
+    let after_grace = grace_until.map_or(now, |until| until.max(now));
+    let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
+    let in_time = ceiling.saturating_sub(target.class.definition.lead).max(now);
+    let is_late = ceiling <= now;
+    let from = if is_late { after_grace } else { after_grace.min(in_time) };
+    let slot = target.class.soonest_slot(row.bounds(), from);
     let reason = if is_late { Reason::Lifted } else { row.reason };
     // The cause keeps another lifted hold from releasing the row again.
     let row = Row { reason, cause: Cause::Lifted.code(), ..row };

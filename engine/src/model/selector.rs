@@ -13,6 +13,7 @@ pub const SELECTOR_KEYS_MAX: usize = 10_000;
 /// Predicate on objects. It also covers objects registered later, as long as the hold or request stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Selector {
     /// Objects with one of these keys; 1 to 10,000 keys.
     Keys(#[serde(with = "hex_list")] Vec<Vec<u8>>),

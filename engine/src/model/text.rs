@@ -1,6 +1,7 @@
-//! Bounds of the texts that operators give: names, reasons and authors.
+//! Texts that operators give: names, reasons and authors, with their bounds.
 
 use crate::platform::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Longest name, reason or author, in bytes.
 pub(crate) const TEXT_MAX_BYTES: usize = 1_000;
@@ -12,6 +13,30 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("{what} of {length} bytes; 1 to {TEXT_MAX_BYTES} are allowed")))
+}
+
+/// Author of an operator's act, and the reason for it.
+// The index stores the reason first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attribution {
+    /// Reason for the act: 1 to 1,000 bytes.
+    pub reason: String,
+    /// Person that acts: 1 to 1,000 bytes.
+    pub author: String,
+}
+
+impl Attribution {
+    /// Creates an attribution. The call that takes it checks the lengths.
+    #[must_use]
+    pub fn new(author: impl Into<String>, reason: impl Into<String>) -> Self {
+        Attribution { reason: reason.into(), author: author.into() }
+    }
+
+    /// Refuses a reason or an author that is empty or too long.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_text("reason", &self.reason)?;
+        check_text("author", &self.author)
+    }
 }
 
 /// Refuses an empty or overlong `what`, which would match nothing, or everything by mistake.

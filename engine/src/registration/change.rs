@@ -19,6 +19,8 @@ use crate::state::writer::{PoisoningGuard, Ticket};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
 use sexton_proof::record::{Cause, Reason};
+use sexton_proof::time::Timestamp;
+use sexton_proof::window::Bounds;
 use std::sync::Arc;
 
 /// Limit on the attempts to find a registration that other threads move during the search.
@@ -26,6 +28,7 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// Reference to a registered object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Which<'a> {
     /// Live registration of this key. Its class must find by key.
     Key(&'a [u8]),
@@ -35,23 +38,24 @@ pub enum Which<'a> {
 
 /// Change of a registered object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change<'a> {
     /// Sets the start of an object that was registered without one, such as the closing of an account.
     Start {
         /// Object.
         of: Which<'a>,
-        /// Start, Unix ms. It is no later than the start that the object would get at the end of `max_open`.
-        start_ms: i64,
+        /// Start. It is no later than the start that the object would get at the end of `max_open`.
+        start: Timestamp,
     },
-    /// Puts the object under other terms: the window of `class` from `start_ms` on. Each stays as it is if it is `None`.
+    /// Puts the object under other terms: the window of `class` from `start` on. Each stays as it is if it is `None`.
     /// The bounds are always those that a class derives from a start, so that anyone can check them.
     Reschedule {
         /// Object.
         of: Which<'a>,
         /// Name of the class.
         class: Option<&'a str>,
-        /// Start, Unix ms. A later start extends the time of the object, an earlier one shortens it.
-        start_ms: Option<i64>,
+        /// Start. A later start extends the time of the object, an earlier one shortens it.
+        start: Option<Timestamp>,
     },
     /// Records that the host deleted the object itself.
     Release {
@@ -69,13 +73,14 @@ impl<'a> Change<'a> {
 
 /// Answer to a change that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changed {
     /// Registration id from now on. Earlier ids lead to it.
     pub id: RegistrationId,
-    /// Floor, Unix ms; [`sexton_proof::id::NO_FLOOR`] if there is none.
-    pub floor_ms: i64,
-    /// Ceiling, Unix ms; [`sexton_proof::id::NO_CEILING`] if there is none.
-    pub ceiling_ms: i64,
+    /// Floor; `None` if there is none.
+    pub floor: Option<Timestamp>,
+    /// Ceiling; `None` if there is none.
+    pub ceiling: Option<Timestamp>,
     /// New ticket, if the class says `openings = "ticket"`. It takes the place of the earlier one.
     pub ticket: Option<Vec<u8>>,
 }
@@ -91,13 +96,13 @@ pub(crate) fn change(
     resolver: &Resolver,
     changes: &[Change<'_>],
     durability: Durability,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Vec<Result<Changed>>> {
     core.check_writable()?;
     let mut last = None;
     let mut answers = Vec::with_capacity(changes.len());
     for change in changes {
-        let answer = find_and_change(core, resolver, change, now_ms);
+        let answer = find_and_change(core, resolver, change, now);
         core.check_writable()?;
         answers.push(answer.map(|(changed, ticket)| {
             last = last.max(ticket);
@@ -116,13 +121,13 @@ fn find_and_change(
     core: &Core,
     resolver: &Resolver,
     change: &Change<'_>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<(Changed, Option<Ticket>)> {
     let mut of = change.object();
     for _ in 0..ATTEMPTS_MAX {
         let (mut shard, id) = lock_shard_of(core, of)?;
         if let Some((id, bytes)) = find_row(core, &mut shard, id)? {
-            return change_row(core, &mut shard, change, id, &Row::decode(&bytes)?, now_ms);
+            return change_row(core, &mut shard, change, id, &Row::decode(&bytes)?, now);
         }
         drop(shard);
         // Its page has settled. The evidence tells where it went; reading that takes no lock, so it may move again.
@@ -134,7 +139,8 @@ fn find_and_change(
                     ErrorKind::TooLate,
                     format!(
                         "registration {id} has ended: {} at {} ms",
-                        end.tombstone.method, end.tombstone.time_ms
+                        end.tombstone.method,
+                        end.tombstone.time.unix_ms()
                     ),
                 ));
             }
@@ -214,15 +220,15 @@ fn change_row(
     change: &Change<'_>,
     id: RegistrationId,
     row: &Row<'_>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<(Changed, Option<Ticket>)> {
     let class = core.classes.get(id.page.class)?;
     let planned = match *change {
-        Change::Start { start_ms, .. } => plan_start(&class, row, start_ms, now_ms)?,
-        Change::Reschedule { class: name, start_ms, .. } => {
-            plan_reschedule(core, &class, row, name, start_ms, now_ms)?
+        Change::Start { start, .. } => plan_start(&class, row, start, now)?,
+        Change::Reschedule { class: name, start, .. } => {
+            plan_reschedule(core, &class, row, name, start, now)?
         }
-        Change::Release { .. } => plan_release(core, &class, id, row, now_ms)?,
+        Change::Release { .. } => plan_release(core, &class, id, row, now)?,
     };
     let Some(planned) = planned else {
         // The change was applied before. That write may still wait for its fsync.
@@ -250,53 +256,59 @@ fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Resu
         Openings::Operator => None,
         Openings::Ticket => Some(opening_of(core, class, id, row)?.encode()),
     };
-    Ok(Changed { id, floor_ms: row.floor_ms, ceiling_ms: row.ceiling_ms, ticket })
+    Ok(Changed { id, floor: row.floor, ceiling: row.ceiling, ticket })
 }
 
 /// Plans the move of an object whose start becomes known. `None` if it has this start already.
-fn plan_start<'a>(class: &Arc<Class>, row: &Row<'a>, start_ms: i64, now_ms: i64) -> Result<Option<Move<'a>>> {
+fn plan_start<'a>(
+    class: &Arc<Class>,
+    row: &Row<'a>,
+    start: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Move<'a>>> {
     if !row.flags.has(Flags::OPEN) {
-        if row.start_ms == start_ms {
+        if row.start == start {
             return Ok(None);
         }
         return Err(Error::invalid(format!(
             "its start is known already: {} ms; to change it, reschedule it",
-            row.start_ms
+            row.start.unix_ms()
         )));
     }
-    if row.start_ms <= now_ms || start_ms > row.start_ms {
+    if row.start <= now || start > row.start {
         return Err(Error::invalid(format!(
-            "start {start_ms} ms: no start was set by {} ms, the end of max_open, so that is its start; to change it, \
+            "start {} ms: no start was set by {} ms, the end of max_open, so that is its start; to change it, \
              reschedule it",
-            row.start_ms
+            start.unix_ms(),
+            row.start.unix_ms()
         )));
     }
-    let start_ms = class.start_ms(Some(start_ms), now_ms)?;
-    under_terms(class, row, start_ms, row.flags.without(Flags::OPEN), now_ms)
+    let start = class.start(Some(start), now)?;
+    under_terms(class, row, start, row.flags.without(Flags::OPEN), now)
         .map(|planned| Some(Move { cause: Cause::Started, ..planned }))
 }
 
-/// Returns the row under the terms of `class` from `start_ms` on.
+/// Returns the row under the terms of `class` from `start` on.
 fn under_terms<'a>(
     class: &Arc<Class>,
     row: &Row<'a>,
-    start_ms: i64,
+    start: Timestamp,
     flags: Flags,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Move<'a>> {
-    let bounds = class.bounds(start_ms)?;
+    let bounds = class.bounds(start)?;
     let cause = change_of_terms(row.bounds(), bounds);
-    let (floor_ms, ceiling_ms) = (bounds.floor_ms, bounds.ceiling_ms);
+    let Bounds { floor, ceiling } = bounds;
     // An object whose erasure was requested, or whose class was closed down, still goes as soon as its floor allows. An
     // object that a hold kept past its time gets a new time.
     let (reason, slot) = match row.reason {
-        Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now_ms)),
+        Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now)),
         Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
-            (row.reason, class.soonest_slot(bounds, now_ms))
+            (row.reason, class.soonest_slot(bounds, now))
         }
     };
-    let row = Row { cause: cause.code(), attempts: 0, start_ms, floor_ms, ceiling_ms, flags, reason, ..*row };
-    let short_notice = class.is_short_notice(start_ms, bounds, now_ms);
+    let row = Row { cause: cause.code(), attempts: 0, start, floor, ceiling, flags, reason, ..*row };
+    let short_notice = class.is_short_notice(start, bounds, now);
     Ok(Move { class: Arc::clone(class), slot, short_notice, row, cause })
 }
 
@@ -306,8 +318,8 @@ fn plan_reschedule<'a>(
     class: &Arc<Class>,
     row: &Row<'a>,
     name: Option<&str>,
-    start_ms: Option<i64>,
-    now_ms: i64,
+    start: Option<Timestamp>,
+    now: Timestamp,
 ) -> Result<Option<Move<'a>>> {
     let to = match name {
         None => Arc::clone(class),
@@ -326,15 +338,15 @@ fn plan_reschedule<'a>(
         let what = format!("it cannot go to class \"{}\"", to.definition.name);
         return Err(hold::held(&what, hold));
     }
-    let flags = if start_ms.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
-    let start_ms = match start_ms {
-        Some(start_ms) => to.start_ms(Some(start_ms), now_ms)?,
-        None => row.start_ms,
+    let flags = if start.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
+    let start = match start {
+        Some(start) => to.start(Some(start), now)?,
+        None => row.start,
     };
-    if to.id == class.id && start_ms == row.start_ms && flags == row.flags {
+    if to.id == class.id && start == row.start && flags == row.flags {
         return Ok(None);
     }
-    under_terms(&to, row, start_ms, flags, now_ms).map(Some)
+    under_terms(&to, row, start, flags, now).map(Some)
 }
 
 /// Refuses to move objects to a class with another `find` or `openings` rule.
@@ -371,7 +383,7 @@ fn plan_release<'a>(
     class: &Arc<Class>,
     id: RegistrationId,
     row: &Row<'a>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Option<Move<'a>>> {
     if row.flags.has(Flags::RELEASED) {
         return Ok(None);
@@ -382,6 +394,6 @@ fn plan_release<'a>(
     let cause = Cause::Released;
     let row =
         Row { cause: cause.code(), reason: Reason::Host, flags: row.flags.with(Flags::RELEASED), ..*row };
-    let slot = floor_to_second(now_ms);
+    let slot = floor_to_second(now);
     Ok(Some(Move { class: Arc::clone(class), slot, short_notice: false, row, cause }))
 }

@@ -6,20 +6,21 @@ use crate::platform::error::{Error, Result};
 use crate::platform::kv::ColumnFamily;
 use crate::state::core::Core;
 use sexton_proof::leaf::Leaf;
+use sexton_proof::time::Timestamp;
 use std::sync::Arc;
 
 /// Defines each class of `classes` that is new or differs from its current version.
 ///
 /// # Errors
 /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Poisoned`, `Io`.
-pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now_ms: i64) -> Result<()> {
+pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now: Timestamp) -> Result<()> {
     for definition in classes.iter() {
         let current = core.classes.read().current(&definition.name).cloned();
         if let Some(class) = &current {
             check_find_rule(core, class, definition)?;
         }
         if current.is_none_or(|class| class.definition != *definition) {
-            define_version(core, definition, now_ms)?;
+            define_version(core, definition, now)?;
         }
     }
     Ok(())
@@ -53,26 +54,26 @@ fn check_find_rule(core: &Core, class: &Class, definition: &Definition) -> Resul
 /// The ledger's lock is held throughout, so no other thread appends to the log or gives the same id to another class. The
 /// column family is created before the atomic write: a crash in between leaves an empty column family, which the next
 /// definition uses.
-fn define_version(core: &Core, definition: &Definition, now_ms: i64) -> Result<()> {
+fn define_version(core: &Core, definition: &Definition, now: Timestamp) -> Result<()> {
     let mut ledger = core.transparency.ledger.lock();
     let (id, version) = {
         let classes = core.classes.read();
         (classes.last_id() + 1, classes.current(&definition.name).map_or(1, |class| class.version + 1))
     };
-    let logged_ms = ledger.log.next_logged_ms(now_ms);
-    let leaf = definition.leaf(id, version, logged_ms);
+    let logged = ledger.log.next_logged(now);
+    let leaf = definition.leaf(id, version, logged);
     let entry = Leaf::Class(leaf.clone())
         .encode()
         .map_err(|e| Error::invalid(format!("class \"{}\" cannot be logged: {e}", definition.name)))?;
     core.kv.create_rows(id)?;
-    let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged_ms, |set, index| {
+    let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged, |set, index| {
         let record = schema::ClassRecord { leaf: index, local: definition.local() };
         set.put(ColumnFamily::Meta, &schema::class_key(id), &record.encode());
         Ok(())
     })?;
     let class = Arc::new(Class::new(&leaf, index, entry.into_bytes(), definition.local())?);
     for shard in 0..core.schedule.shards() {
-        core.schedule.lock(shard).add_class(&class, now_ms, 0, RegisteredTotals::default());
+        core.schedule.lock(shard).add_class(&class, now, 0, RegisteredTotals::default());
     }
     core.classes.write().add(class);
     Ok(())

@@ -19,11 +19,11 @@ pub(crate) fn descriptor_of<'a>(
         id,
         key: row.key,
         version: row.version,
-        start_ms: row.start_ms,
-        floor_ms: row.floor_ms,
-        ceiling_ms: row.ceiling_ms,
+        start: row.start,
+        floor: row.floor,
+        ceiling: row.ceiling,
         digest: row.digest,
-        size_bytes: row.size_bytes,
+        size: row.size,
         class_leaf: class.leaf_hash,
     }
 }

@@ -14,6 +14,7 @@ use crate::state::locator;
 use crate::state::shard::Shard;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Cause;
+use sexton_proof::time::Timestamp;
 
 /// Class and slot that a row goes to.
 #[derive(Clone, Copy)]
@@ -35,13 +36,14 @@ pub(crate) fn put(
     row: &Row<'_>,
 ) -> Result<RegistrationId> {
     let Placement { class, slot, short_notice, fingerprint } = placement;
-    let id = shard.next_id(&*core.kv, class, slot, row.ceiling_ms, short_notice)?;
+    let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
+    let id = shard.next_id(&*core.kv, class, slot, ceiling, short_notice)?;
     set.put_with(ColumnFamily::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
     if class.finds_by_key() {
         locator::put(core, shard, set, fingerprint, id);
     }
     // The slot alone does not tell these facts, so they are stored: reopening still shows an overdue object as such.
-    let is_unusual = short_notice || row.ceiling_ms < class.earliest_ceiling_ms(id.page.slot);
+    let is_unusual = short_notice || ceiling < class.earliest_ceiling(id.page.slot);
     if is_unusual && let Some(page) = shard.page_mut(id.page) {
         set.put(ColumnFamily::Meta, &schema::page_key(id.page), &page.record().encode());
     }
@@ -120,8 +122,8 @@ pub(crate) fn is_short_notice(
     from_slot: u64,
     among_short_notice: bool,
     slot: u64,
-    now_ms: i64,
+    now: Timestamp,
 ) -> bool {
-    let notice = floor_to_second(now_ms).saturating_add(class.definition.slot_ms);
+    let notice = floor_to_second(now).saturating_add(class.slot_ms);
     slot < notice && (from_slot >= notice || among_short_notice)
 }

@@ -46,9 +46,9 @@ pub(crate) struct End {
 
 /// Location of a registration.
 pub(crate) enum Location {
-    /// It lives under this id, or its page never existed.
+    /// Live registration with this id, or an id whose page never existed.
     Live(RegistrationId),
-    /// It ended.
+    /// Ended registration.
     Ended(End),
 }
 

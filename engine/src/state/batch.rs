@@ -8,6 +8,7 @@ use crate::platform::store::{Answer, Disposition, StoredObject, SubBatch};
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::Reason;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::ops::Range;
@@ -42,11 +43,11 @@ pub struct Batch {
     pool: Arc<BatchPool>,
 }
 
-/// Answer for one object, with the instant at which it was known, Unix ms.
+/// Answer for one object, with the instant at which it was known.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
-    pub(crate) at_ms: i64,
+    pub(crate) at: Timestamp,
 }
 
 /// Batches that were dropped without an answer, and buffers of batches that are gone.
@@ -118,7 +119,7 @@ pub(crate) enum Planned {
     Released,
     /// A legal hold covers it. A lifted one keeps it until the sweep has restarted its clock (`standing` is `false`).
     Held { standing: bool },
-    /// Its floor has not passed.
+    /// Floor that has not passed.
     BeforeFloor,
     /// The store is asked to delete it.
     Delete,
@@ -136,12 +137,12 @@ pub struct Object<'a> {
     pub version: &'a [u8],
     /// Digest as registered, or empty.
     pub digest: &'a [u8],
-    /// Size in bytes, [`sexton_proof::id::SIZE_UNKNOWN`] if unknown.
-    pub size_bytes: u64,
-    /// Promised floor, Unix ms; [`sexton_proof::id::NO_FLOOR`] if there is none.
-    pub floor_ms: i64,
-    /// Promised ceiling, Unix ms; [`sexton_proof::id::NO_CEILING`] if there is none.
-    pub ceiling_ms: i64,
+    /// Size in bytes; `None` if unknown.
+    pub size: Option<u64>,
+    /// Promised floor; `None` if there is none.
+    pub floor: Option<Timestamp>,
+    /// Promised ceiling; `None` if there is none.
+    pub ceiling: Option<Timestamp>,
 }
 
 impl Batch {
@@ -245,13 +246,13 @@ impl Batch {
         asked.iter().map(|&row| self.object(&self.rows[row as usize]))
     }
 
-    /// Records the answer for the object at position `index` of [`Batch::objects`], known at `at_ms` (Unix ms).
+    /// Records the answer for the object at position `index` of [`Batch::objects`], known at `at`.
     ///
     /// A later answer replaces an earlier one. Nothing is durable before [`Engine::complete`](crate::Engine::complete).
     ///
     /// # Errors
     /// `Invalid` if the batch has no such object.
-    pub fn answer(&mut self, index: usize, answer: Answer, at_ms: i64) -> Result<()> {
+    pub fn answer(&mut self, index: usize, answer: Answer, at: Timestamp) -> Result<()> {
         if index >= self.len() {
             return Err(Error::invalid(format!(
                 "an answer for object {index} of a batch that has {}",
@@ -262,14 +263,14 @@ impl Batch {
             self.answers.reserve_exact(self.len() - self.answers.len());
             self.answers.resize_with(index + 1, || None);
         }
-        self.answers[index] = Some(Answered { answer, at_ms });
+        self.answers[index] = Some(Answered { answer, at });
         Ok(())
     }
 
     /// Records the same answer for every object.
-    pub fn answer_all(&mut self, answer: &Answer, at_ms: i64) {
+    pub fn answer_all(&mut self, answer: &Answer, at: Timestamp) {
         self.answers.clear();
-        self.answers.resize(self.len(), Some(Answered { answer: answer.clone(), at_ms }));
+        self.answers.resize(self.len(), Some(Answered { answer: answer.clone(), at }));
     }
 
     /// Returns `true` if the object at position `index` has an answer.
@@ -279,23 +280,23 @@ impl Batch {
 
     /// Hands all objects to `delete`, at most `max` at once, and records its answers.
     ///
-    /// `now_ms` is asked after each call. If `delete` returns another number of answers than it was given objects, all
+    /// `now` is asked after each call. If `delete` returns another number of answers than it was given objects, all
     /// objects of that call count as failed: no answer can be assigned to its object.
     pub fn delete_with(
         &mut self,
         max: usize,
         mut delete: impl FnMut(&SubBatch<'_>) -> Vec<Answer>,
-        mut now_ms: impl FnMut() -> i64,
+        mut now: impl FnMut() -> Timestamp,
     ) {
         let mut answers = Vec::with_capacity(self.len());
         for asked in self.asked.chunks(max.max(1)) {
             let given = self.sub_batch(asked, &mut delete);
-            let at_ms = now_ms();
+            let at = now();
             if given.len() == asked.len() {
-                answers.extend(given.into_iter().map(|answer| Some(Answered { answer, at_ms })));
+                answers.extend(given.into_iter().map(|answer| Some(Answered { answer, at })));
             } else {
                 let why = format!("the store gave {} answers for {} objects", given.len(), asked.len());
-                let failed = Answered { answer: Answer::Failed(why.into()), at_ms };
+                let failed = Answered { answer: Answer::Failed(why.into()), at };
                 answers.resize(answers.len() + asked.len(), Some(failed));
             }
         }
@@ -306,12 +307,7 @@ impl Batch {
     fn sub_batch<T>(&self, asked: &[u32], delete: impl FnOnce(&SubBatch<'_>) -> T) -> T {
         let stored = |&row: &u32| {
             let row = self.row(&self.rows[row as usize]);
-            StoredObject {
-                key: row.key,
-                version: row.version,
-                digest: row.digest,
-                size_bytes: row.size_bytes,
-            }
+            StoredObject { key: row.key, version: row.version, digest: row.digest, size: row.size }
         };
         let objects: Vec<StoredObject<'_>> = asked.iter().map(stored).collect();
         delete(&SubBatch {
@@ -363,9 +359,9 @@ impl Batch {
             key: row.key,
             version: row.version,
             digest: row.digest,
-            size_bytes: row.size_bytes,
-            floor_ms: row.floor_ms,
-            ceiling_ms: row.ceiling_ms,
+            size: row.size,
+            floor: row.floor,
+            ceiling: row.ceiling,
         }
     }
 }
@@ -375,10 +371,10 @@ const EMPTY: Row<'static> = Row {
     attempts: 0,
     flags: Flags::NONE,
     reason: Reason::Due,
-    start_ms: 0,
-    floor_ms: 0,
-    ceiling_ms: 0,
-    size_bytes: 0,
+    start: Timestamp::from_unix_ms(0),
+    floor: None,
+    ceiling: None,
+    size: None,
     key: &[],
     version: &[],
     digest: &[],

@@ -1,11 +1,12 @@
 //! Parts of an open engine that every step works on.
 
-use crate::model::alarm::Alarm;
+use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::breaker::Breaker;
 use crate::model::hold::HoldSet;
 use crate::model::request::Request;
 use crate::model::request_rules::Sweep;
 use crate::model::schema::Counts;
+use crate::platform::clock::Monotonic;
 use crate::platform::entropy::Entropy;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::files::Files;
@@ -20,6 +21,7 @@ use crate::state::schedule::Schedule;
 use crate::state::writer::{PoisoningMutex, Writer};
 use sexton_proof::id::ClassId;
 use sexton_proof::note::Signer;
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -90,8 +92,8 @@ pub(crate) struct Planner {
     /// Sweep under way, if any: it finds the objects of requests.
     pub(crate) sweep: Option<Sweep>,
     pub(crate) breaker: Breaker,
-    /// Instant that was last recorded on disk, Unix ms.
-    pub(crate) clock_recorded_ms: i64,
+    /// Instant that was last recorded on disk.
+    pub(crate) clock_recorded: Timestamp,
 }
 
 /// The transparency log, as committed and as published.
@@ -113,19 +115,19 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Appends `entry` to the log, in one atomic durable write with what `stage` adds for the index that it gets. Returns
-    /// that index. The caller holds the ledger's lock since it chose `logged_ms`, so no entry comes in between.
+    /// that index. The caller holds the ledger's lock since it chose `logged`, so no entry comes in between.
     ///
     /// A crash before the write leaves neither the entry nor what was staged; a crash after it leaves both.
     pub(crate) fn append_durably(
         &mut self,
         writer: &Writer,
         entry: &[u8],
-        logged_ms: i64,
+        logged: Timestamp,
         stage: impl FnOnce(&mut WriteSet, u64) -> Result<()>,
     ) -> Result<u64> {
         let mut log = self.log.clone();
         let mut set = WriteSet::default();
-        let index = log.append(&mut set, entry, logged_ms)?;
+        let index = log.append(&mut set, entry, logged)?;
         stage(&mut set, index)?;
         writer.write_durably(set)?;
         self.log = log;
@@ -137,8 +139,8 @@ impl Ledger {
 pub(crate) struct Published {
     /// Size of the log at the last publication.
     pub(crate) size: u64,
-    /// Instant of the last publication, or attempt, while enforcing; ms on the monotonic clock.
-    pub(crate) tried_ms: Option<i64>,
+    /// Instant of the last publication, or attempt, while enforcing.
+    pub(crate) tried: Option<Monotonic>,
     /// Error of the last publication, if it failed.
     pub(crate) error: Option<String>,
 }
@@ -150,7 +152,7 @@ pub(crate) struct Governance {
     /// Number of the last request ever taken.
     pub(crate) last_request: AtomicU32,
     /// Alarms that stop deletion until an operator resumes it.
-    pub(crate) alarms: OrderedMutex<BTreeMap<[u8; 16], Alarm>>,
+    pub(crate) alarms: OrderedMutex<BTreeMap<AlarmId, Alarm>>,
 }
 
 impl Governance {

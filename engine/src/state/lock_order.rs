@@ -10,10 +10,12 @@ use std::ops::{Deref, DerefMut};
 
 /// Locks of an engine, outermost first. This is the one table of their order.
 ///
-/// The driver's locks are not here. They come before all of these: a thread may hold one while it calls the engine, and
-/// nothing below the driver takes one.
+/// Of the driver's locks only the dispatcher's is here. The others come before all of these: a thread may hold one while
+/// it calls the engine, and nothing below the driver takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    /// `Dispatcher::state`: sub-batches are handed out and answered. Taking one reads the holds under it.
+    Dispatch,
     /// `Residue::cleared`: one reclaim pass at a time.
     Reclaim,
     /// `Batches::planner`: pages are chosen, holds and requests placed.

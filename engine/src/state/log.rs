@@ -7,22 +7,23 @@ use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, Kv, WriteSet};
 use sexton_proof::leaf::LEAF_MAX_BYTES;
 use sexton_proof::merkle::{self, Frontier, Hash};
+use sexton_proof::time::Timestamp;
 
 /// Right edge of the log, and the instant of its last entry.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     frontier: Frontier,
-    last_logged_ms: i64,
+    last_logged: Timestamp,
 }
 
 impl Log {
     /// Loads the log as last committed. A new index has an empty one.
     pub(crate) fn load(kv: &dyn Kv) -> Result<Self> {
         let Some(bytes) = kv.get(ColumnFamily::Meta, schema::LOG)? else {
-            return Ok(Log { frontier: Frontier::new(), last_logged_ms: 0 });
+            return Ok(Log { frontier: Frontier::new(), last_logged: Timestamp::from_unix_ms(0) });
         };
-        let (frontier, last_logged_ms) = schema::decode_log_head(&bytes)?;
-        Ok(Log { frontier, last_logged_ms })
+        let (frontier, last_logged) = schema::decode_log_head(&bytes)?;
+        Ok(Log { frontier, last_logged })
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -33,18 +34,18 @@ impl Log {
         self.frontier.root()
     }
 
-    /// Instant of the last entry, Unix ms; 0 if there is none.
-    pub(crate) fn last_logged_ms(&self) -> i64 {
-        self.last_logged_ms
+    /// Instant of the last entry; the beginning of 1970 if there is none.
+    pub(crate) fn last_logged(&self) -> Timestamp {
+        self.last_logged
     }
 
     /// Instant for the next entry: now, but never earlier than that of the last entry.
-    pub(crate) fn next_logged_ms(&self, now_ms: i64) -> i64 {
-        now_ms.max(self.last_logged_ms)
+    pub(crate) fn next_logged(&self, now: Timestamp) -> Timestamp {
+        now.max(self.last_logged)
     }
 
-    /// Stages an entry logged at `logged_ms` and returns its index. The entry is in the log once `set` is durable.
-    pub(crate) fn append(&mut self, set: &mut WriteSet, entry: &[u8], logged_ms: i64) -> Result<u64> {
+    /// Stages an entry logged at `logged` and returns its index. The entry is in the log once `set` is durable.
+    pub(crate) fn append(&mut self, set: &mut WriteSet, entry: &[u8], logged: Timestamp) -> Result<u64> {
         if entry.len() > LEAF_MAX_BYTES {
             return Err(Error::internal(format!(
                 "a leaf of {} bytes; {LEAF_MAX_BYTES} is the limit",
@@ -56,9 +57,9 @@ impl Log {
         self.frontier.push(merkle::leaf_hash(entry), &mut |level, number, hash| {
             set.put(ColumnFamily::Log, &schema::node_key(level, number), &hash);
         });
-        self.last_logged_ms = logged_ms;
+        self.last_logged = logged;
         set.put_with(ColumnFamily::Meta, schema::LOG, |out| {
-            schema::encode_log_head(&self.frontier, logged_ms, out);
+            schema::encode_log_head(&self.frontier, logged, out);
         });
         Ok(index)
     }

@@ -2,6 +2,7 @@
 
 use crate::model::schema::{Arrivals, PageRecord};
 use sexton_proof::id::PageId;
+use sexton_proof::time::Timestamp;
 
 /// Rows of a full page. Later registrations of the same slot and shard go to the next part.
 pub(crate) const PAGE_ROWS_MAX: u32 = 65_536;
@@ -26,8 +27,8 @@ pub(crate) struct Page {
     pub(crate) rows: u32,
     pub(crate) state: PageState,
     pub(crate) arrivals: Arrivals,
-    /// Lower bound of its rows' ceilings, Unix ms: by the slot's geometry, or as recorded.
-    pub(crate) earliest_ceiling_ms: i64,
+    /// Lower bound of its rows' ceilings: by the slot's geometry, or as recorded. [`Timestamp::MAX`] if no row has one.
+    pub(crate) earliest_ceiling: Timestamp,
     /// `true` if one of its registrations was replaced or moved.
     pub(crate) marked: bool,
     /// Number of its rows whose registration lives on in another page.
@@ -43,16 +44,16 @@ impl Page {
         rows: u32,
         state: PageState,
         arrivals: Arrivals,
-        earliest_ceiling_ms: i64,
+        earliest_ceiling: Timestamp,
     ) -> Self {
-        Page { part, rows, state, arrivals, earliest_ceiling_ms, marked: false, moved: 0, short_notice: 0 }
+        Page { part, rows, state, arrivals, earliest_ceiling, marked: false, moved: 0, short_notice: 0 }
     }
 
     /// Record that is stored beside its rows.
     pub(crate) fn record(&self) -> PageRecord {
         PageRecord {
             arrivals: self.arrivals,
-            earliest_ceiling_ms: self.earliest_ceiling_ms,
+            earliest_ceiling: self.earliest_ceiling,
             short_notice: self.short_notice,
         }
     }
@@ -83,6 +84,7 @@ impl Page {
 pub(crate) struct DuePage {
     pub(crate) page: PageId,
     pub(crate) rows: u32,
-    pub(crate) earliest_ceiling_ms: i64,
+    /// Lower bound of its rows' ceilings; [`Timestamp::MAX`] if no row has one.
+    pub(crate) earliest_ceiling: Timestamp,
     pub(crate) short_notice: u32,
 }

@@ -1,5 +1,6 @@
 //! Publishing: records the head outside the index, signs it, writes the tiles and, last, the checkpoint.
 
+use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, Result};
 use crate::platform::files::{Access, Files, NewFile};
 use crate::platform::kv::Kv;
@@ -11,42 +12,43 @@ use sexton_proof::merkle::Hash;
 use sexton_proof::note::{Note, Verifier};
 use sexton_proof::tile::{self, BundleId, TileId};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Path of the recorded head below the data folder.
 pub(crate) const HEAD: &str = "head";
 /// Path of the checkpoint below the data folder.
 pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 
-/// Interval of publications while batches follow one another, ms. Each costs five fsyncs and writes the last bundle of
+/// Interval of publications while batches follow one another. Each costs five fsyncs and writes the last bundle of
 /// entries again, which can be 15 MB.
-const WHILE_BUSY_MS: i64 = 1_000;
+const WHILE_BUSY: Duration = Duration::from_secs(1);
 
 /// Publishes after a batch has committed: at once if no other batch is out, otherwise at most once a second. The last batch
 /// that comes back publishes for all.
-pub(crate) fn publish_behind(core: &Core, monotonic_ms: i64) {
+pub(crate) fn publish_behind(core: &Core, monotonic: Monotonic) {
     let mut published = core.transparency.published.lock();
     // Counted under the lock: a batch that is still out comes back later and then finds this commit unpublished.
-    let can_wait = others_are_out(core) && published.is_recent(monotonic_ms) && published.error.is_none();
+    let can_wait = others_are_out(core) && published.is_recent(monotonic) && published.error.is_none();
     if !can_wait {
-        publish_and_record(core, &mut published, monotonic_ms);
+        publish_and_record(core, &mut published, monotonic);
     }
 }
 
 /// Publishes what commits left unpublished, for a thread that has nothing else to do. After a failure it waits a second, so
 /// that polling for due batches does not retry at every poll.
-pub(crate) fn publish_rest(core: &Core, monotonic_ms: i64) {
+pub(crate) fn publish_rest(core: &Core, monotonic: Monotonic) {
     let mut published = core.transparency.published.lock();
-    if published.error.is_none() || !published.is_recent(monotonic_ms) {
-        publish_and_record(core, &mut published, monotonic_ms);
+    if published.error.is_none() || !published.is_recent(monotonic) {
+        publish_and_record(core, &mut published, monotonic);
     }
 }
 
-/// Returns when [`publish_rest`] retries after a failure, in ms on the monotonic clock.
-pub(crate) fn again_ms(core: &Core) -> Option<i64> {
+/// Returns the instant at which [`publish_rest`] retries after a failure; `None` after a success.
+pub(crate) fn again_at(core: &Core) -> Option<Monotonic> {
     // If another thread is publishing, no wake-up is needed.
     let published = core.transparency.published.try_lock()?;
     published.error.as_ref()?;
-    published.tried_ms.map(|tried_ms| tried_ms.saturating_add(WHILE_BUSY_MS))
+    published.tried.map(|tried| tried.saturating_add(WHILE_BUSY))
 }
 
 /// Returns `true` if a batch is out that will be handed back. A dropped batch counts as in flight until it is planned again.
@@ -56,8 +58,8 @@ fn others_are_out(core: &Core) -> bool {
     core.batches.in_flight.load(Ordering::SeqCst) > dropped.len() as u64
 }
 
-fn publish_and_record(core: &Core, published: &mut Published, monotonic_ms: i64) {
-    published.tried_ms = Some(monotonic_ms);
+fn publish_and_record(core: &Core, published: &mut Published, monotonic: Monotonic) {
+    published.tried = Some(monotonic);
     // `publish` records and logs the error. The deletion stands, and publishing is retried.
     let _ = publish(core, published);
 }
@@ -103,8 +105,8 @@ fn publish_committed(core: &Core, published: &mut Published) -> Result<()> {
 }
 
 impl Published {
-    fn is_recent(&self, monotonic_ms: i64) -> bool {
-        self.tried_ms.is_some_and(|tried_ms| monotonic_ms.saturating_sub(tried_ms) < WHILE_BUSY_MS)
+    fn is_recent(&self, monotonic: Monotonic) -> bool {
+        self.tried.is_some_and(|tried| monotonic.since(tried) < WHILE_BUSY)
     }
 }
 

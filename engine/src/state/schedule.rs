@@ -12,6 +12,7 @@ use crate::state::shard::Shard;
 use crate::state::writer::{PoisoningGuard, PoisoningMutex, ReadGuard, Writer};
 use sexton_proof::blake3_many::{Messages, Mode};
 use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -131,14 +132,14 @@ impl Schedule {
     /// classes or only of `class`.
     pub(crate) fn each_due(
         &self,
-        now_ms: i64,
+        now: Timestamp,
         limit: usize,
         class: Option<ClassId>,
         may_go: &dyn Fn(&DuePage) -> bool,
         visit: &mut dyn FnMut(DuePage),
     ) {
         for shard in &self.shards {
-            shard.lock().each_due(now_ms, limit, class, may_go, visit);
+            shard.lock().each_due(now, limit, class, may_go, visit);
         }
     }
 

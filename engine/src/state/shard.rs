@@ -8,6 +8,7 @@ use crate::platform::kv::{ColumnFamily, Kv, Order};
 use crate::state::memtable::Memtable;
 use crate::state::page::{DuePage, PAGE_ROWS_MAX, Page, PageState};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -40,11 +41,11 @@ impl Shard {
     pub(crate) fn add_class(
         &mut self,
         class: &Class,
-        now_ms: i64,
+        now: Timestamp,
         settled_to: u64,
         totals: RegisteredTotals,
     ) {
-        let wheel = Wheel::new(class.definition.slot_ms, u64::try_from(now_ms).unwrap_or(0));
+        let wheel = Wheel::new(class.slot_ms, u64::try_from(now.unix_ms()).unwrap_or(0));
         self.classes.entry(class.id).or_insert(ClassPages { wheel, settled_to, reclaimed_to: 0, totals });
     }
 
@@ -79,18 +80,18 @@ impl Shard {
         kv: &dyn Kv,
         class: &Class,
         mut slot: u64,
-        ceiling_ms: i64,
+        ceiling: Timestamp,
         short_notice: bool,
     ) -> Result<RegistrationId> {
         loop {
-            if let Some(id) = self.take_seq(class.id, slot, ceiling_ms, short_notice)? {
+            if let Some(id) = self.take_seq(class.id, slot, ceiling, short_notice)? {
                 return Ok(id);
             }
             let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
             match self.next_part(kv, first)? {
                 Some(part) => {
-                    let earliest_ceiling_ms = class.earliest_ceiling_ms(slot);
-                    let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling_ms);
+                    let earliest_ceiling = class.earliest_ceiling(slot);
+                    let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling);
                     self.restore(first, page)?;
                 }
                 // The slot is being reclaimed, or all its 65,536 parts of 65,536 rows are used: later, never lost.
@@ -104,7 +105,7 @@ impl Shard {
         &mut self,
         class: ClassId,
         slot: u64,
-        ceiling_ms: i64,
+        ceiling: Timestamp,
         short_notice: bool,
     ) -> Result<Option<RegistrationId>> {
         let shard = self.number;
@@ -118,7 +119,7 @@ impl Shard {
         page.rows += 1;
         page.short_notice += u32::from(short_notice);
         // An object that was overdue at registration has an earlier ceiling than its slot implies.
-        page.earliest_ceiling_ms = page.earliest_ceiling_ms.min(ceiling_ms);
+        page.earliest_ceiling = page.earliest_ceiling.min(ceiling);
         if page.rows >= PAGE_ROWS_MAX {
             page.state = PageState::Closed;
         }
@@ -134,14 +135,14 @@ impl Shard {
         mut slot: u64,
         rows: u32,
         arrivals: Arrivals,
-        earliest_ceiling_ms: i64,
+        earliest_ceiling: Timestamp,
     ) -> Result<PageId> {
         loop {
             let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
             if let Some(part) = self.next_part(kv, first)? {
                 let id = PageId { part, ..first };
                 let state = PageState::Reserved;
-                self.restore(id, Page::new(part, rows, state, arrivals, earliest_ceiling_ms))?;
+                self.restore(id, Page::new(part, rows, state, arrivals, earliest_ceiling))?;
                 return Ok(id);
             }
             slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000));
@@ -226,13 +227,13 @@ impl Shard {
     /// only of one.
     pub(crate) fn each_due(
         &mut self,
-        now_ms: i64,
+        now: Timestamp,
         limit: usize,
         only: Option<ClassId>,
         may_go: &dyn Fn(&DuePage) -> bool,
         visit: &mut dyn FnMut(DuePage),
     ) {
-        let Ok(now) = u64::try_from(now_ms) else { return };
+        let Ok(now) = u64::try_from(now.unix_ms()) else { return };
         let shard = self.number;
         for (&class, pages) in self.classes.iter_mut().filter(|(class, _)| only.is_none_or(|c| c == **class))
         {
@@ -241,7 +242,7 @@ impl Shard {
                 parts.iter().filter(|page| page.is_plannable()).map(move |page| DuePage {
                     page: PageId { class, slot, shard, part: page.part },
                     rows: page.rows,
-                    earliest_ceiling_ms: page.earliest_ceiling_ms,
+                    earliest_ceiling: page.earliest_ceiling,
                     short_notice: page.live_at_short_notice(),
                 })
             });

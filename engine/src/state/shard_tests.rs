@@ -14,7 +14,8 @@ fn shard(number: u16, pages: &[PageId]) -> Shard {
     let mut shard =
         Shard { number, memtable: Memtable::default(), classes: BTreeMap::from([(CLASS, class)]) };
     for id in pages {
-        shard.restore(*id, Page::new(id.part, 1, PageState::Reserved, Arrivals::Single, 0)).unwrap();
+        let page = Page::new(id.part, 1, PageState::Reserved, Arrivals::Single, Timestamp::MAX);
+        shard.restore(*id, page).unwrap();
     }
     shard
 }

@@ -83,7 +83,7 @@ struct upload {
   uint64_t size, received;
   struct version version;
   sexton_id id;
-  int32_t earlier;
+  int32_t previous;
   unsigned status; /* of the response; 0 until it is known */
   char why[256];   /* text of a response other than 201 */
 };

@@ -150,7 +150,7 @@ static enum MHD_Result answer_put(struct MHD_Connection *connection, const struc
   int len = snprintf(body, sizeof body,
                      "{\"id\":\"%s\",\"name\":\"%s\",\"bytes\":%" PRIu64 ",\"replaced\":%s,"
                      "\"receipt\":\"/receipt/%s?name=%s\"}\n",
-                     id, upload->name, upload->size, upload->earlier == SEXTON_PREVIOUS_NONE ? "false" : "true", id,
+                     id, upload->name, upload->size, upload->previous == SEXTON_PREVIOUS_NONE ? "false" : "true", id,
                      upload->name);
   struct MHD_Response *response = copy_response(body, (size_t)len);
   if (response != NULL)

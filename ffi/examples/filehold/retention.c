@@ -148,7 +148,7 @@ static void uploads_registered(struct server *server, const sexton_results *resu
   for (size_t i = 0; i < len && retention->registering.first != NULL; i++) {
     struct upload *upload = pop_upload(&retention->registering);
     upload->id = answers[i].id;
-    upload->earlier = answers[i].previous;
+    upload->previous = answers[i].previous;
     processing_add(&server->processing, upload->name, upload->version, &upload->id);
     answer(server, upload, 201, "");
   }

@@ -4,9 +4,12 @@ use super::error::LeafError;
 use super::values::{
     BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, StartRule, TOOL_MAX_BYTES,
 };
-use crate::id::{NO_CEILING, NO_FLOOR, excerpt};
+use crate::id::excerpt;
+use crate::time::whole_ms;
 use crate::window::{ZONE_MAX_BYTES, check_working};
+use crate::wire::{NO_CEILING, NO_FLOOR};
 use std::fmt::Display;
+use std::time::Duration;
 
 /// Returns an error if the rule does not hold. It formats texts only then, because a leaf has more than a thousand
 /// lines.
@@ -47,9 +50,13 @@ pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
     rule(zone, "zone", "an IANA name", &leaf.zone)?;
     if let Some(span) = leaf.max_open {
         rule(leaf.start == StartRule::Explicit, "max_open", "no such line, as start is not explicit", span)?;
-        rule(span.exact_ms().is_some(), "max_open", "a span in s, m, h, d or w", span)?;
+        rule(span.exact().is_some(), "max_open", "a span in s, m, h, d or w", span)?;
     }
-    rule(leaf.slot_ms >= 1, "slot", "at least 1", leaf.slot_ms)
+    for (name, span) in [("slot", leaf.slot), ("lead", leaf.lead)] {
+        let whole = Duration::from_millis(whole_ms(span)) == span;
+        rule(whole, name, "whole milliseconds, at most 2^64 − 1", format_args!("{span:?}"))?;
+    }
+    rule(!leaf.slot.is_zero(), "slot", "at least 1", whole_ms(leaf.slot))
 }
 
 pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
@@ -71,30 +78,25 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
         rule(n > 0, "results", "no such line where nothing was anonymised", n)?;
         rule(u64::from(n) <= ended, "results", format_args!("at most {ended}, the tombstones"), n)?;
     }
-    if let Some(ms) = leaf.floor_max_ms {
-        rule(ended > 0 && ms != NO_FLOOR, "floor_max", "no such line where no tombstone has a floor", ms)?;
-    }
-    if let Some(ms) = leaf.ceiling_min_ms {
+    if let Some(most) = leaf.floor_max {
         rule(
-            ended > 0 && ms != NO_CEILING,
-            "ceiling_min",
-            "no such line where no tombstone has a ceiling",
-            ms,
+            ended > 0 && most.unix_ms() != NO_FLOOR,
+            "floor_max",
+            "no such line where no tombstone has a floor",
+            most,
         )?;
     }
-    let BatchLeaf { started_ms, finished_ms, logged_ms, .. } = *leaf;
-    rule(
-        started_ms <= finished_ms,
-        "finished",
-        format_args!("at least {started_ms}, when it started"),
-        finished_ms,
-    )?;
-    rule(
-        finished_ms <= logged_ms,
-        "logged",
-        format_args!("at least {finished_ms}, when it finished"),
-        logged_ms,
-    )?;
+    if let Some(least) = leaf.ceiling_min {
+        rule(
+            ended > 0 && least.unix_ms() != NO_CEILING,
+            "ceiling_min",
+            "no such line where no tombstone has a ceiling",
+            least,
+        )?;
+    }
+    let BatchLeaf { started, finished, logged, .. } = *leaf;
+    rule(started <= finished, "finished", format_args!("at least {started}, when it started"), finished)?;
+    rule(finished <= logged, "logged", format_args!("at least {finished}, when it finished"), logged)?;
     let tool = charset(&leaf.tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
     rule(tool, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", &leaf.tool)
 }

@@ -1,12 +1,14 @@
 //! Text of leaves: reading line by line, and writing.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::error::LeafError;
 use super::values::{
     BatchLeaf, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef, Openings, PageLine, StartRule,
 };
 use crate::id::{decimal, excerpt, parse_hex};
+use crate::time::{Timestamp, whole_ms};
 use crate::window::{Calendar, Date, Span};
 
 pub(super) const KIND_PREFIX: &str = "sexton/v0 ";
@@ -74,7 +76,7 @@ impl<'a> Lines<'a> {
 
 pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError> {
     Ok(ClassLeaf {
-        logged_ms: lines.value("logged", "<ms>", instant)?,
+        logged: lines.value("logged", "<ms>", instant)?,
         name: lines.value("class", "<name>", owned)?,
         id: lines.value("id", "<u32>", number)?,
         version: lines.value("version", "<u32>", number)?,
@@ -84,8 +86,8 @@ pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError>
         calendar: Calendar::new(dates(lines, "holiday")?, dates(lines, "workday")?)?,
         start: lines.value("start", StartRule::EXPECTED, StartRule::from_name)?,
         max_open: lines.optional("max_open", "<span>", span)?,
-        slot_ms: lines.value("slot", "<ms>", decimal)?,
-        lead_ms: lines.value("lead", "<ms>", decimal)?,
+        slot: lines.value("slot", "<ms>", milliseconds)?,
+        lead: lines.value("lead", "<ms>", milliseconds)?,
         disposition: lines.value("disposition", Disposition::EXPECTED, Disposition::from_name)?,
         openings: lines.value("openings", Openings::EXPECTED, Openings::from_name)?,
     })
@@ -102,7 +104,7 @@ fn dates(lines: &mut Lines<'_>, name: &str) -> Result<Vec<Date>, LeafError> {
 pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError> {
     let hash = "<64 digits of lower-case hex>";
     let file_ref = "<n> <64 digits of lower-case hex>";
-    let logged_ms = lines.value("logged", "<ms>", instant)?;
+    let logged = lines.value("logged", "<ms>", instant)?;
     let batch = lines.value("batch", "<u64>", decimal)?;
     let class = lines.value("class", "<u32>", number)?;
     let class_leaf = lines.value("class_leaf", hash, parse_hex)?;
@@ -113,7 +115,7 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
         pages.push(page);
     }
     Ok(BatchLeaf {
-        logged_ms,
+        logged,
         batch,
         class,
         class_leaf,
@@ -121,17 +123,17 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
         tombstones: lines.value("tombstones", file_ref, file)?,
         carries: lines.optional("carries", file_ref, file)?,
         results: lines.optional("results", file_ref, file)?,
-        floor_max_ms: lines.optional("floor_max", "<ms>", instant)?,
-        ceiling_min_ms: lines.optional("ceiling_min", "<ms>", instant)?,
-        started_ms: lines.value("started", "<ms>", instant)?,
-        finished_ms: lines.value("finished", "<ms>", instant)?,
+        floor_max: lines.optional("floor_max", "<ms>", instant)?,
+        ceiling_min: lines.optional("ceiling_min", "<ms>", instant)?,
+        started: lines.value("started", "<ms>", instant)?,
+        finished: lines.value("finished", "<ms>", instant)?,
         tool: lines.value("tool", "<text>", owned)?,
     })
 }
 
 pub(super) fn parse_event(lines: &mut Lines<'_>, kind: EventKind) -> Result<EventLeaf, LeafError> {
     Ok(EventLeaf {
-        logged_ms: lines.value("logged", "<ms>", instant)?,
+        logged: lines.value("logged", "<ms>", instant)?,
         kind,
         id: lines.value("id", "<32 digits of lower-case hex>", parse_hex)?,
         commitment: lines.value("commitment", "<64 digits of lower-case hex>", parse_hex)?,
@@ -148,11 +150,15 @@ fn number<T: TryFrom<u64>>(value: &str) -> Option<T> {
     T::try_from(decimal(value)?).ok()
 }
 
-/// Reads a signed decimal number. Zero has no sign.
-fn instant(value: &str) -> Option<i64> {
+/// Reads an instant: a signed decimal number of Unix milliseconds. Zero has no sign.
+fn instant(value: &str) -> Option<Timestamp> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     decimal(digits)?;
-    if value == "-0" { None } else { value.parse().ok() }
+    if value == "-0" { None } else { value.parse().ok().map(Timestamp::from_unix_ms) }
+}
+
+fn milliseconds(value: &str) -> Option<Duration> {
+    decimal(value).map(Duration::from_millis)
 }
 
 fn span(value: &str) -> Option<Span> {
@@ -189,7 +195,9 @@ pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Resul
     writeln!(
         out,
         "{KIND_PREFIX}{CLASS_KIND}\nlogged {}\nclass {}\nid {}",
-        leaf.logged_ms, leaf.name, leaf.id
+        leaf.logged.unix_ms(),
+        leaf.name,
+        leaf.id
     )?;
     writeln!(out, "version {}", leaf.version)?;
     if let Some(span) = leaf.keep {
@@ -208,7 +216,7 @@ pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Resul
     if let Some(span) = leaf.max_open {
         writeln!(out, "max_open {span}")?;
     }
-    writeln!(out, "slot {}\nlead {}", leaf.slot_ms, leaf.lead_ms)?;
+    writeln!(out, "slot {}\nlead {}", whole_ms(leaf.slot), whole_ms(leaf.lead))?;
     writeln!(out, "disposition {}\nopenings {}", leaf.disposition.name(), leaf.openings.name())
 }
 
@@ -216,7 +224,9 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
     writeln!(
         out,
         "{KIND_PREFIX}{BATCH_KIND}\nlogged {}\nbatch {}\nclass {}",
-        leaf.logged_ms, leaf.batch, leaf.class
+        leaf.logged.unix_ms(),
+        leaf.batch,
+        leaf.class
     )?;
     writeln!(out, "class_leaf {}", hex::encode(leaf.class_leaf))?;
     for PageLine { slot, shard, part, seqs, tombstones, carries } in &leaf.pages {
@@ -228,16 +238,17 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
             writeln!(out, "{name} {n} {}", hex::encode(root))?;
         }
     }
-    if let Some(ms) = leaf.floor_max_ms {
-        writeln!(out, "floor_max {ms}")?;
+    if let Some(floor) = leaf.floor_max {
+        writeln!(out, "floor_max {}", floor.unix_ms())?;
     }
-    if let Some(ms) = leaf.ceiling_min_ms {
-        writeln!(out, "ceiling_min {ms}")?;
+    if let Some(ceiling) = leaf.ceiling_min {
+        writeln!(out, "ceiling_min {}", ceiling.unix_ms())?;
     }
-    writeln!(out, "started {}\nfinished {}\ntool {}", leaf.started_ms, leaf.finished_ms, leaf.tool)
+    let (started, finished) = (leaf.started.unix_ms(), leaf.finished.unix_ms());
+    writeln!(out, "started {started}\nfinished {finished}\ntool {}", leaf.tool)
 }
 
 pub(super) fn write_event(out: &mut String, leaf: &EventLeaf) -> std::fmt::Result {
-    writeln!(out, "{KIND_PREFIX}{}\nlogged {}", leaf.kind.name(), leaf.logged_ms)?;
+    writeln!(out, "{KIND_PREFIX}{}\nlogged {}", leaf.kind.name(), leaf.logged.unix_ms())?;
     writeln!(out, "id {}\ncommitment {}", hex::encode(leaf.id), hex::encode(leaf.commitment))
 }

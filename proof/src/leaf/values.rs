@@ -1,6 +1,9 @@
 //! Values of leaves.
 
+use std::time::Duration;
+
 use crate::id::{ClassId, PageId};
+use crate::time::Timestamp;
 use crate::window::{Calendar, Span};
 
 /// Longest class name in bytes.
@@ -86,8 +89,8 @@ words! {
 /// Leaf that defines a class version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassLeaf {
-    /// Instant of logging, Unix milliseconds.
-    pub logged_ms: i64,
+    /// Instant of logging.
+    pub logged: Timestamp,
     /// Name of the class: 1 to 64 of `a-z 0-9 - . _`, beginning with a letter.
     pub name: String,
     /// Number of the class version among those of all names, from 1.
@@ -106,10 +109,10 @@ pub struct ClassLeaf {
     pub start: StartRule,
     /// Exact span after registration at which an object without a start gets one. Only with [`StartRule::Explicit`].
     pub max_open: Option<Span>,
-    /// Width of a slot in milliseconds, at least 1.
-    pub slot_ms: u64,
-    /// Time reserved for the work before the ceiling, in milliseconds.
-    pub lead_ms: u64,
+    /// Width of a slot: whole milliseconds, at least one, at most 2^64 − 1.
+    pub slot: Duration,
+    /// Time reserved for the work before the ceiling: whole milliseconds, at most 2^64 − 1.
+    pub lead: Duration,
     /// Treatment of objects whose retention expired.
     pub disposition: Disposition,
     /// Keeper of the openings.
@@ -145,8 +148,8 @@ pub struct FileRef {
 /// Leaf that records the end of the registrations of some pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchLeaf {
-    /// Instant of logging, Unix milliseconds.
-    pub logged_ms: i64,
+    /// Instant of logging.
+    pub logged: Timestamp,
     /// Number of the batch, from 1.
     pub batch: u64,
     /// Class version, from 1.
@@ -161,14 +164,14 @@ pub struct BatchLeaf {
     pub carries: Option<FileRef>,
     /// File of results, one per tombstone with the method `anonymised`. `None` if there is no such tombstone.
     pub results: Option<FileRef>,
-    /// Latest floor among the tombstones, Unix milliseconds. `None` if no tombstone has a floor.
-    pub floor_max_ms: Option<i64>,
-    /// Earliest ceiling among the tombstones, Unix milliseconds. `None` if no tombstone has a ceiling.
-    pub ceiling_min_ms: Option<i64>,
-    /// Instant at which the batch was planned, Unix milliseconds.
-    pub started_ms: i64,
-    /// Instant at which the last outcome was known, Unix milliseconds.
-    pub finished_ms: i64,
+    /// Latest floor among the tombstones. `None` if no tombstone has a floor.
+    pub floor_max: Option<Timestamp>,
+    /// Earliest ceiling among the tombstones. `None` if no tombstone has a ceiling.
+    pub ceiling_min: Option<Timestamp>,
+    /// Instant at which the batch was planned.
+    pub started: Timestamp,
+    /// Instant at which the last outcome was known.
+    pub finished: Timestamp,
     /// Tool and its version: 1 to 64 of `A-Z a-z 0-9 - . _ /`.
     pub tool: String,
 }
@@ -185,8 +188,8 @@ impl BatchLeaf {
 /// Leaf that records a hold, a lift, an alarm or a resume. The text about it stays with the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventLeaf {
-    /// Instant of logging, Unix milliseconds.
-    pub logged_ms: i64,
+    /// Instant of logging.
+    pub logged: Timestamp,
     /// Kind of the event.
     pub kind: EventKind,
     /// 16 random bytes, not all zero. A lift has the id of its hold, a resume that of its alarm.

@@ -1,18 +1,21 @@
 //! Checks 4 to 9 of `docs/format.md` §5, except that of the result: the tombstone, its bounds, its time and the quorum.
 
+use std::time::Duration;
+
 use super::error::VerifyError;
 use super::known::KnownBatch;
 use crate::commitment::{Opening, commit};
 use crate::file::{CHUNK_BYTES, ChunkProof};
-use crate::id::{NO_CEILING, NO_FLOOR, RegistrationId};
+use crate::id::RegistrationId;
 use crate::leaf::BatchLeaf;
 use crate::merkle::Hash;
 use crate::policy::{Policy, VerifiedCheckpoint};
 use crate::record::{Header, RECORD_BYTES, Reason, RecordError, Tombstone};
+use crate::time::Timestamp;
 use crate::window::Window;
 
-/// Greatest delay of a witness's clock behind that of the log, in milliseconds.
-pub const WITNESS_SLACK_MS: i64 = 300_000;
+/// Greatest delay of a witness's clock behind that of the log.
+pub const WITNESS_SLACK: Duration = Duration::from_secs(300);
 
 /// Returns the header in the first chunk of a file, if it differs from the expected header.
 pub(super) fn other_header(proof: &ChunkProof, expected: Header) -> Result<Option<Header>, RecordError> {
@@ -67,20 +70,20 @@ pub(super) fn check_commitment(
 
 /// Performs check 7: floor and ceiling follow from the start by the class, and lie within those of the batch leaf.
 pub(super) fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening) -> Result<(), VerifyError> {
-    let bounds = window.bounds(opening.start_ms).map_err(VerifyError::Bounds)?;
-    let (floor, ceiling) = (opening.floor_ms, opening.ceiling_ms);
-    if floor != bounds.floor_ms {
-        return Err(VerifyError::Floor { expected: bounds.floor_ms, found: floor });
+    let bounds = window.bounds(opening.start).map_err(VerifyError::Bounds)?;
+    let (floor, ceiling) = (opening.floor, opening.ceiling);
+    if floor != bounds.floor {
+        return Err(VerifyError::Floor { expected: bounds.floor, found: floor });
     }
-    if ceiling != bounds.ceiling_ms {
-        return Err(VerifyError::Ceiling { expected: bounds.ceiling_ms, found: ceiling });
+    if ceiling != bounds.ceiling {
+        return Err(VerifyError::Ceiling { expected: bounds.ceiling, found: ceiling });
     }
     // A batch is of one class version, so either all of its tombstones have a floor or none has. So with ceilings.
-    if batch.floor_max_ms.map_or(floor != NO_FLOOR, |most| floor == NO_FLOOR || floor > most) {
-        return Err(VerifyError::FloorMax { expected: batch.floor_max_ms, found: floor });
+    if batch.floor_max.map_or(floor.is_some(), |most| floor.is_none_or(|floor| floor > most)) {
+        return Err(VerifyError::FloorMax { expected: batch.floor_max, found: floor });
     }
-    if batch.ceiling_min_ms.map_or(ceiling != NO_CEILING, |least| ceiling == NO_CEILING || ceiling < least) {
-        return Err(VerifyError::CeilingMin { expected: batch.ceiling_min_ms, found: ceiling });
+    if batch.ceiling_min.map_or(ceiling.is_some(), |least| ceiling.is_none_or(|ceiling| ceiling < least)) {
+        return Err(VerifyError::CeilingMin { expected: batch.ceiling_min, found: ceiling });
     }
     Ok(())
 }
@@ -88,13 +91,17 @@ pub(super) fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening
 /// Performs check 8: started ≤ time ≤ finished, and start ≤ time if the reason is [`Reason::Due`].
 ///
 /// [`Leaf::parse`](crate::leaf::Leaf::parse) checks finished ≤ logged.
-pub(super) fn check_time(batch: &BatchLeaf, tombstone: &Tombstone, start_ms: i64) -> Result<(), VerifyError> {
-    let (started, finished, found) = (batch.started_ms, batch.finished_ms, tombstone.time_ms);
+pub(super) fn check_time(
+    batch: &BatchLeaf,
+    tombstone: &Tombstone,
+    start: Timestamp,
+) -> Result<(), VerifyError> {
+    let (started, finished, found) = (batch.started, batch.finished, tombstone.time);
     if found < started || found > finished {
         return Err(VerifyError::Time { started, finished, found });
     }
-    if tombstone.reason == Reason::Due && start_ms > found {
-        return Err(VerifyError::BeforeStart { start: start_ms, found });
+    if tombstone.reason == Reason::Due && start > found {
+        return Err(VerifyError::BeforeStart { start, found });
     }
     Ok(())
 }
@@ -106,12 +113,9 @@ pub(super) fn check_time(batch: &BatchLeaf, tombstone: &Tombstone, start_ms: i64
 pub(super) fn check_quorum(
     policy: &Policy,
     verified: &VerifiedCheckpoint,
-    time_ms: i64,
+    time: Timestamp,
 ) -> Result<(), VerifyError> {
-    let after = |unix_s: u64| {
-        let signed_ms = i64::try_from(unix_s).unwrap_or(i64::MAX).saturating_mul(1_000);
-        signed_ms.saturating_add(WITNESS_SLACK_MS) >= time_ms
-    };
+    let after = |unix_s: u64| Timestamp::from_unix_s(unix_s).saturating_add(WITNESS_SLACK) >= time;
     let counted: Vec<(String, u64)> =
         verified.cosignatures.iter().filter(|(_, unix_s)| after(*unix_s)).cloned().collect();
     if verified.quorum_met && policy.quorum_met_by(&counted) {

@@ -7,6 +7,7 @@ use crate::leaf::{Disposition, LeafError};
 use crate::merkle::{Hash, MerkleError};
 use crate::policy::PolicyError;
 use crate::record::{Header, Method, RecordError};
+use crate::time::Timestamp;
 use crate::tlog_proof::TlogProofError;
 use crate::window::WindowError;
 
@@ -231,53 +232,58 @@ pub enum VerifyError {
     #[error("bounds: {0}")]
     Bounds(#[source] WindowError),
     /// (7) The floor differs from the one that the class gives for the start.
-    #[error("floor of {found} ms, expected {expected} by the class")]
+    #[error("the floor is {}, expected {} by the class", or_none(*found), or_none(*expected))]
     Floor {
-        /// Bound that the class gives for the start.
-        expected: i64,
+        /// Floor that the class gives for the start.
+        expected: Option<Timestamp>,
         /// Floor in the opening.
-        found: i64,
+        found: Option<Timestamp>,
     },
     /// (7) The ceiling differs from the one that the class gives for the start.
-    #[error("ceiling of {found} ms, expected {expected} by the class")]
+    #[error("the ceiling is {}, expected {} by the class", or_none(*found), or_none(*expected))]
     Ceiling {
-        /// Bound that the class gives for the start.
-        expected: i64,
+        /// Ceiling that the class gives for the start.
+        expected: Option<Timestamp>,
         /// Ceiling in the opening.
-        found: i64,
+        found: Option<Timestamp>,
     },
     /// (7) The floor is later than the latest in the batch leaf, or only one of them is present.
-    #[error("floor of {found} ms, expected at most floor_max {expected:?}")]
+    #[error("the floor is {}, expected at most floor_max {}", or_none(*found), or_none(*expected))]
     FloorMax {
         /// `floor_max` of the batch leaf.
-        expected: Option<i64>,
+        expected: Option<Timestamp>,
         /// Floor in the opening.
-        found: i64,
+        found: Option<Timestamp>,
     },
     /// (7) The ceiling is earlier than the earliest in the batch leaf, or only one of them is present.
-    #[error("ceiling of {found} ms, expected at least ceiling_min {expected:?}")]
+    #[error("the ceiling is {}, expected at least ceiling_min {}", or_none(*found), or_none(*expected))]
     CeilingMin {
         /// `ceiling_min` of the batch leaf.
-        expected: Option<i64>,
+        expected: Option<Timestamp>,
         /// Ceiling in the opening.
-        found: i64,
+        found: Option<Timestamp>,
     },
     /// (8) The object was deleted as due before the start of its promise.
-    #[error("the deletion was at {found} ms, before the start at {start} ms")]
+    #[error("the deletion was at {found}, before the start at {start}")]
     BeforeStart {
         /// Start in the opening.
-        start: i64,
+        start: Timestamp,
         /// Time of the tombstone.
-        found: i64,
+        found: Timestamp,
     },
     /// (8) The time of the tombstone lies outside those of the batch.
-    #[error("time of {found} ms, expected from started {started} to finished {finished}")]
+    #[error("the time is {found}, expected from started {started} to finished {finished}")]
     Time {
         /// Instant at which the batch was planned.
-        started: i64,
+        started: Timestamp,
         /// Instant at which the last outcome was known.
-        finished: i64,
+        finished: Timestamp,
         /// Time of the tombstone.
-        found: i64,
+        found: Timestamp,
     },
+}
+
+/// Returns the text of a bound for an error message.
+fn or_none(bound: Option<Timestamp>) -> String {
+    bound.map_or_else(|| "none".to_owned(), |bound| bound.to_string())
 }

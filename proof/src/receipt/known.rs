@@ -120,7 +120,7 @@ pub(super) fn check_class<'a>(
     if class.leaf.id != batch.class {
         return Err(VerifyError::ClassId { expected: batch.class, found: class.leaf.id });
     }
-    if index >= known_batch.index || class.leaf.logged_ms > batch.logged_ms {
+    if index >= known_batch.index || class.leaf.logged > batch.logged {
         return Err(VerifyError::ClassLater { class: index, batch: known_batch.index });
     }
     Ok(known.insert(class))

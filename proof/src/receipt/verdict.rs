@@ -1,8 +1,11 @@
 //! Verdict on an authentic receipt: its statement, and compliance with the promise.
 
+use std::time::Duration;
+
 use crate::id::RegistrationId;
 use crate::leaf::Disposition;
 use crate::record::{Method, Reason};
+use crate::time::Timestamp;
 use crate::window::Span;
 
 /// Limits of a valid receipt: sentences that an application shows next to every positive result.
@@ -23,26 +26,26 @@ pub enum Compliance {
     Kept,
     /// Deleted before the floor.
     Early {
-        /// Time by which the promise was missed, in milliseconds.
-        by_ms: u64,
+        /// Time by which the promise was missed.
+        by: Duration,
     },
     /// Deleted after the ceiling.
     Late {
-        /// Time by which the promise was missed, in milliseconds.
-        by_ms: u64,
+        /// Time by which the promise was missed.
+        by: Duration,
     },
     /// Deleted after the ceiling, because a legal hold kept the object until it was lifted. The operator recorded the
     /// hold.
     AfterHold {
-        /// Time after the ceiling, in milliseconds.
-        by_ms: u64,
+        /// Time after the ceiling.
+        by: Duration,
     },
     /// The registration ended, but the engine did not delete the object: it was absent or replaced, or the host
     /// reported that it had deleted the object itself.
     NotADeletion(Method),
 }
 
-/// Statement of an authentic receipt. Instants are Unix milliseconds.
+/// Statement of an authentic receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Origin line of the log.
@@ -73,16 +76,16 @@ pub struct Verdict {
     pub version: Vec<u8>,
     /// Digest of the object, empty if the host gave none.
     pub digest: Vec<u8>,
-    /// Size of the object in bytes, or [`crate::id::SIZE_UNKNOWN`].
-    pub size_bytes: u64,
+    /// Size of the object in bytes, if the host gave it.
+    pub size: Option<u64>,
     /// Instant from which the promise counts.
-    pub start_ms: i64,
-    /// Promised floor, or [`crate::id::NO_FLOOR`].
-    pub floor_ms: i64,
-    /// Promised ceiling, or [`crate::id::NO_CEILING`].
-    pub ceiling_ms: i64,
+    pub start: Timestamp,
+    /// Promised floor, if the class promises one.
+    pub floor: Option<Timestamp>,
+    /// Promised ceiling, if the class promises one.
+    pub ceiling: Option<Timestamp>,
     /// Instant at which the end was known.
-    pub time_ms: i64,
+    pub time: Timestamp,
     /// Method by which the registration ended.
     pub method: Method,
     /// Reason for the end.
@@ -90,7 +93,7 @@ pub struct Verdict {
     /// Digest of the bytes that the store wrote instead, if the object was anonymised. Empty if the store gave none.
     pub result_digest: Option<Vec<u8>>,
     /// Instant at which the batch was logged.
-    pub logged_ms: i64,
+    pub logged: Timestamp,
     /// Tool that the batch leaf names.
     pub tool: String,
     /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
@@ -105,17 +108,22 @@ impl Verdict {
     /// Compares the end with the promised bounds.
     #[must_use]
     pub fn compliance(&self) -> Compliance {
-        let late_by_ms = self.time_ms.abs_diff(self.ceiling_ms);
         match self.method {
-            Method::Absent | Method::Replaced | Method::Released => Compliance::NotADeletion(self.method),
-            _ if self.time_ms < self.floor_ms => {
-                Compliance::Early { by_ms: self.floor_ms.abs_diff(self.time_ms) }
+            Method::Absent | Method::Replaced | Method::Released => {
+                return Compliance::NotADeletion(self.method);
             }
-            _ if self.time_ms > self.ceiling_ms => match self.reason {
-                Reason::Lifted => Compliance::AfterHold { by_ms: late_by_ms },
-                _ => Compliance::Late { by_ms: late_by_ms },
-            },
-            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => Compliance::Kept,
+            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => {}
         }
+        if let Some(floor) = self.floor.filter(|floor| self.time < *floor) {
+            return Compliance::Early { by: floor.since(self.time) };
+        }
+        if let Some(ceiling) = self.ceiling.filter(|ceiling| self.time > *ceiling) {
+            let by = self.time.since(ceiling);
+            return match self.reason {
+                Reason::Lifted => Compliance::AfterHold { by },
+                _ => Compliance::Late { by },
+            };
+        }
+        Compliance::Kept
     }
 }

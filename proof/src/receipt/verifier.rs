@@ -87,8 +87,8 @@ impl<'p> Verifier<'p> {
         let result =
             check_result(batch, class.leaf.disposition, &tombstone, &receipt.opening.r, receipt.result)?;
         check_bounds(&class.window, &batch.leaf, &receipt.opening)?;
-        check_time(&batch.leaf, &tombstone, receipt.opening.start_ms)?;
-        check_quorum(self.policy, &checkpoint.verified, tombstone.time_ms)?;
+        check_time(&batch.leaf, &tombstone, receipt.opening.start)?;
+        check_quorum(self.policy, &checkpoint.verified, tombstone.time)?;
         Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, (receipt.opening, result)))
     }
 }
@@ -116,15 +116,15 @@ fn verdict(
         key: opening.key,
         version: opening.version,
         digest: opening.digest,
-        size_bytes: opening.size_bytes,
-        start_ms: opening.start_ms,
-        floor_ms: opening.floor_ms,
-        ceiling_ms: opening.ceiling_ms,
-        time_ms: tombstone.time_ms,
+        size: opening.size,
+        start: opening.start,
+        floor: opening.floor,
+        ceiling: opening.ceiling,
+        time: tombstone.time,
         method: tombstone.method,
         reason: tombstone.reason,
         result_digest,
-        logged_ms: batch.leaf.logged_ms,
+        logged: batch.leaf.logged,
         tool: batch.leaf.tool.clone(),
         cosignatures: checkpoint.cosignatures.clone(),
         quorum_met: checkpoint.quorum_met,

@@ -46,7 +46,7 @@ macro_rules! codes {
 codes! {
     /// Reason for the end of a registration.
     Reason {
-        /// Its retention expired.
+        /// Retention expired.
         Due = 1, "due";
         /// A person asked for its erasure.
         Erasure = 2, "erasure";

@@ -1,18 +1,21 @@
 use super::*;
 use crate::id::vectors::Vectors;
+use crate::time::Timestamp;
+use crate::time::tests::at as ms;
 use crate::window::tests::date;
 use crate::window::{Span, Unit, Window, WindowError};
-use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const DAY_MS: i64 = 86_400_000;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Returns an instant from a text such as `2025-03-01T12:00[Europe/Berlin]`.
-fn at(text: &str) -> i64 {
-    text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
+fn at(text: &str) -> Timestamp {
+    ms(text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond())
 }
 
 fn window(within: &str, zone: &str, calendar: &str) -> Window {
@@ -20,8 +23,8 @@ fn window(within: &str, zone: &str, calendar: &str) -> Window {
     Window::new(None, Some(within.parse().unwrap()), zone, &calendar).unwrap()
 }
 
-fn ceiling(window: &Window, start: &str) -> i64 {
-    window.bounds(at(start)).unwrap().ceiling_ms
+fn ceiling(window: &Window, start: &str) -> Timestamp {
+    window.bounds(at(start)).unwrap().ceiling.unwrap()
 }
 
 /// Holidays and workdays in China around 1 October 2026.
@@ -77,8 +80,8 @@ fn skipped_or_repeated_time_uses_the_earlier_offset() {
     let start = "2025-03-30T12:00[Europe/Berlin]";
     assert_eq!(ceiling(&berlin, start), at("2025-03-31T12:00[Europe/Berlin]"));
     assert_eq!(
-        ceiling(&berlin, "2025-03-28T12:00[Europe/Berlin]") - at("2025-03-28T12:00[Europe/Berlin]"),
-        2 * DAY_MS - DAY_MS / 24
+        ceiling(&berlin, "2025-03-28T12:00[Europe/Berlin]").since(at("2025-03-28T12:00[Europe/Berlin]")),
+        2 * DAY - DAY / 24
     );
 }
 
@@ -93,9 +96,10 @@ fn calendar_of_a_thousand_holidays_is_counted_past() {
     assert_eq!(ceiling(&one, "2026-01-04T06:00[UTC]"), at("2029-11-05T06:00[UTC]"));
     let most = Window::new(None, Some("10000wd".parse().unwrap()), "UTC", &calendar).unwrap();
     // 11,000 weekdays are 2,200 weeks.
-    assert_eq!(ceiling(&most, "2026-01-04T06:00[UTC]"), at("2026-01-02T06:00[UTC]") + 2_200 * 7 * DAY_MS);
-    assert_eq!(one.tightest_ms(), DAY_MS);
-    assert_eq!(most.tightest_ms(), 10_000 * DAY_MS);
+    let end = at("2026-01-02T06:00[UTC]").saturating_add(2_200 * 7 * DAY);
+    assert_eq!(ceiling(&most, "2026-01-04T06:00[UTC]"), end);
+    assert_eq!(one.tightest(), Some(DAY));
+    assert_eq!(most.tightest(), Some(10_000 * DAY));
 }
 
 #[test]
@@ -126,14 +130,15 @@ fn working_days_beside_or_as_a_floor_are_refused() {
 fn instants_beyond_those_of_calendar_spans_are_refused() {
     for zone in ["UTC", "Europe/Berlin"] {
         let window = window("2wd", zone, "");
-        let last = Timestamp::MAX.as_millisecond();
-        for start in [i64::MIN, Timestamp::MIN.as_millisecond() - 1, last, last - DAY_MS, last + 1, i64::MAX]
+        let last = jiff::Timestamp::MAX.as_millisecond();
+        for start in
+            [i64::MIN, jiff::Timestamp::MIN.as_millisecond() - 1, last, last - DAY_MS, last + 1, i64::MAX]
         {
-            let error = window.bounds(start).unwrap_err();
+            let error = window.bounds(ms(start)).unwrap_err();
             assert!(matches!(error, WindowError::Range { .. }), "{zone} {start}");
         }
-        assert!(window.bounds(Timestamp::MIN.as_millisecond()).is_ok());
-        assert!(window.bounds(last - 7 * DAY_MS).is_ok());
+        assert!(window.bounds(ms(jiff::Timestamp::MIN.as_millisecond())).is_ok());
+        assert!(window.bounds(ms(last - 7 * DAY_MS)).is_ok());
     }
 }
 
@@ -228,8 +233,14 @@ fn dates_have_one_spelling_and_know_their_day_of_the_week() {
 }
 
 /// Returns the `n`-th working day after the start, by counting single days with jiff.
-fn by_jiff(start_ms: i64, n: u32, zone: &TimeZone, off: &BTreeSet<String>, on: &BTreeSet<String>) -> i64 {
-    let start = zone.to_datetime(Timestamp::from_millisecond(start_ms).unwrap());
+fn by_jiff(
+    start: Timestamp,
+    n: u32,
+    zone: &TimeZone,
+    off: &BTreeSet<String>,
+    on: &BTreeSet<String>,
+) -> Timestamp {
+    let start = zone.to_datetime(jiff::Timestamp::from_millisecond(start.unix_ms()).unwrap());
     let (mut day, mut left) = (start.date(), n);
     while left > 0 {
         day = day.tomorrow().unwrap();
@@ -239,7 +250,7 @@ fn by_jiff(start_ms: i64, n: u32, zone: &TimeZone, off: &BTreeSet<String>, on: &
             left -= 1;
         }
     }
-    day.to_datetime(start.time()).to_zoned(zone.clone()).unwrap().timestamp().as_millisecond()
+    ms(day.to_datetime(start.time()).to_zoned(zone.clone()).unwrap().timestamp().as_millisecond())
 }
 
 proptest! {
@@ -264,9 +275,10 @@ proptest! {
         let calendar = Calendar::new(holidays, workdays).unwrap();
         let span = Span { count: n, unit: Unit::WorkingDays };
         let window = Window::new(None, Some(span), zone, &calendar).unwrap();
-        let ours = window.bounds(start).unwrap().ceiling_ms;
+        let start = ms(start);
+        let ours = window.bounds(start).unwrap().ceiling.unwrap();
         prop_assert_eq!(ours, by_jiff(start, n, &TimeZone::get(zone).unwrap(), &off, &on));
-        prop_assert!(ours - start >= window.tightest_ms());
+        prop_assert!(Some(ours.since(start)) >= window.tightest());
     }
 
     #[test]
@@ -292,8 +304,8 @@ fn ceilings_in_working_days_equal_the_vectors() {
         ("china", "15wd", "Asia/Shanghai", CHINA, at("2026-09-25T17:45[Asia/Shanghai]")),
         ("plain", "15wd", "UTC", "", at("2026-09-25T17:45[UTC]")),
         ("skipped", "1wd", "Europe/Berlin", "+2025-03-30\n2025-03-29", at("2025-03-28T02:30[Europe/Berlin]")),
-        ("most", "10000wd", "UTC", CHINA, 0),
-        ("before_1970", "3wd", "UTC", "", -1),
+        ("most", "10000wd", "UTC", CHINA, ms(0)),
+        ("before_1970", "3wd", "UTC", "", ms(-1)),
     ];
     let mut vectors = Vectors::default();
     for (name, within, zone, calendar, start) in cases {
@@ -302,15 +314,16 @@ fn ceilings_in_working_days_equal_the_vectors() {
         vectors.put(format!("{name}.holiday_file"), calendar);
         vectors.put(format!("{name}.start"), start.to_be_bytes());
         let bounds = window(within, zone, calendar).bounds(start).unwrap();
-        vectors.put(format!("{name}.ceiling"), bounds.ceiling_ms.to_be_bytes());
+        vectors.put(format!("{name}.ceiling"), bounds.ceiling.unwrap().to_be_bytes());
     }
     let about = "Ceilings in working days, docs/format.md section 4; start and ceiling are i64 milliseconds.";
     let stored = vectors.check_against("window.txt", about);
     for (name, ..) in cases {
         let text = |field: &str| String::from_utf8(stored.get(&format!("{name}.{field}")).to_vec()).unwrap();
-        let number =
-            |field: &str| i64::from_be_bytes(stored.get(&format!("{name}.{field}")).try_into().unwrap());
+        let number = |field: &str| {
+            Timestamp::from_be_bytes(stored.get(&format!("{name}.{field}")).try_into().unwrap())
+        };
         let window = window(&text("within"), &text("zone"), &text("holiday_file"));
-        assert_eq!(window.bounds(number("start")).unwrap().ceiling_ms, number("ceiling"));
+        assert_eq!(window.bounds(number("start")).unwrap().ceiling, Some(number("ceiling")));
     }
 }

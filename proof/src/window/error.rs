@@ -2,6 +2,7 @@
 
 use super::days::{Date, WORKING_DAYS_MAX};
 use super::span::{Span, SpanError};
+use crate::time::Timestamp;
 
 /// Error of a promise that contradicts itself, or whose bounds cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,14 +63,14 @@ pub enum WindowError {
         keep: Span,
         /// Ceiling.
         within: Span,
-        /// Least distance from floor to ceiling, in milliseconds.
+        /// Least distance from floor to ceiling, in milliseconds. It may be negative.
         tightest_ms: i64,
     },
     /// A bound is not an instant.
-    #[error("{span} after {start_ms} ms is beyond the instants that can be computed")]
+    #[error("{span} after {start} is beyond the instants that can be computed")]
     Range {
         /// Instant from which the promise counts.
-        start_ms: i64,
+        start: Timestamp,
         /// Span that leads too far.
         span: Span,
     },

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::civil::{DAY_MS, days, month_days};
 use crate::id::{decimal, excerpt};
@@ -83,11 +84,12 @@ impl Span {
         Ok(self)
     }
 
-    /// Returns the length in milliseconds if it does not depend on the start.
+    /// Returns the length if it does not depend on the start.
     #[must_use]
-    pub const fn exact_ms(self) -> Option<i64> {
+    pub const fn exact(self) -> Option<Duration> {
         match self.step() {
-            Step::Exact(ms) => Some(ms),
+            // Every exact step is positive or zero.
+            Step::Exact(ms) => Some(Duration::from_millis(ms.unsigned_abs())),
             Step::Months(_) | Step::Working(_) => None,
         }
     }

@@ -11,7 +11,8 @@ use super::civil::{DAY_MS, days, month_and_day, month_days};
 use super::days::WorkDays;
 use super::error::WindowError;
 use super::span::Step;
-use crate::id::{NO_CEILING, excerpt};
+use crate::id::excerpt;
+use crate::wire::NO_CEILING;
 
 /// Longest zone name in bytes.
 pub const ZONE_MAX_BYTES: usize = 64;

@@ -3,6 +3,7 @@
 
 use sexton::store::dir::{DirStore, Identity};
 use sexton::{Durability, Engine, Opener, Options, Registration};
+use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all("uploads")?;
@@ -10,13 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = DirStore::open("uploads".as_ref())?;
     let engine = Engine::open("sexton-data".as_ref(), &Options::new("example.com/uploads"))?;
 
+    // A file of four hours ago, in a class that promises deletion within three.
     let file = store.identify(b"cat.jpg", Identity::Exact)?.ok_or("no such file")?;
-    let four_hours_ago = engine.now_ms() - 4 * 3_600_000;
-    let upload = Registration {
-        version: &file.version,
-        start_ms: Some(four_hours_ago),
-        ..Registration::new("upload-3h", b"cat.jpg")
-    };
+    let start = engine.now().saturating_sub(Duration::from_hours(4));
+    let upload = Registration::new("upload-3h", b"cat.jpg").version(&file.version).start(start);
     let registered = engine.register(&[upload], Durability::Synced)?;
 
     engine.enforce(&store)?; // a service: Worker::start or Driver, and Engine::reclaim once an hour

@@ -5,7 +5,7 @@ use sexton::{ClassSet, Durability, Opener, Previous, Registration, RegistrationI
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::Method;
-use sexton_tests::{FailureMode, HOUR_MS, Machine};
+use sexton_tests::{FailureMode, HOUR, Machine};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,14 +37,14 @@ fn overwrite(
             machine.store.set_failure_mode(key, (round % 3 == 1).then_some(FailureMode::Fails));
             machine.store.put(key, &version);
         }
-        let registration = |key| Registration { version: &version, ..Registration::new("quick", key) };
+        let registration = |key| Registration::new("quick", key).version(&version);
         let registrations: Vec<Registration<'_>> = keys.iter().map(|key| registration(key)).collect();
         let answers = engine.register(&registrations, Durability::Synced).unwrap();
         for (answer, key) in answers.into_iter().zip(keys) {
             assert_ne!(answer.previous, Previous::Identical);
             registered.push((answer.id, key, version.to_vec()));
         }
-        machine.clock.advance(400);
+        machine.clock.advance(Duration::from_millis(400));
         thread::sleep(Duration::from_millis(1));
     }
     registered
@@ -59,7 +59,7 @@ fn concurrent_replacing_and_enforcing_ends_each_object_once() {
     machine.options.shards = Some(2);
     let engine = Arc::new(machine.open().unwrap());
     let store: Arc<dyn sexton::store::Store> = machine.store.clone();
-    let options = WorkerOptions { threads: 2, idle: Duration::from_millis(1) };
+    let options = WorkerOptions::default().threads(2).idle(Duration::from_millis(1));
     let worker = Worker::start(&engine, &store, options).unwrap();
     let done = AtomicBool::new(false);
     let registered: Vec<_> = thread::scope(|scope| {
@@ -80,13 +80,13 @@ fn concurrent_replacing_and_enforcing_ends_each_object_once() {
     });
     worker.stop().unwrap();
     // The store still refuses some objects, which are carried, and then deletes them.
-    machine.clock.advance(HOUR_MS);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
     for (_, key, _) in &registered {
         machine.store.set_failure_mode(key, None);
     }
     for _ in 0..3 {
-        machine.clock.advance(2 * HOUR_MS);
+        machine.clock.advance(2 * HOUR);
         engine.enforce(&*machine.store).unwrap();
     }
     let report = engine.check().unwrap();
@@ -118,19 +118,19 @@ fn failed_workers_stop_at_once_and_report_the_error() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     let store: Arc<dyn sexton::store::Store> = machine.store.clone();
-    let options = WorkerOptions { threads: 3, idle: Duration::from_secs(3_600) };
+    let options = WorkerOptions::default().threads(3).idle(HOUR);
     let worker = Worker::start(&engine, &store, options).unwrap();
     worker.stop().unwrap();
 
-    assert!(Worker::start(&engine, &store, WorkerOptions { threads: 0, ..options }).is_err());
+    assert!(Worker::start(&engine, &store, options.threads(0)).is_err());
     engine.register(&[Registration::new("log-73h", b"a")], Durability::Synced).unwrap();
-    machine.clock.advance(80 * HOUR_MS);
-    machine.faults.arm(0, sexton::fault::InjectedOutcome::Lost);
-    let worker = Worker::start(&engine, &store, WorkerOptions { threads: 1, ..options }).unwrap();
+    machine.clock.advance(80 * HOUR);
+    machine.faults.arm(0, sexton::testing::fault::InjectedOutcome::Lost);
+    let worker = Worker::start(&engine, &store, options.threads(1)).unwrap();
     while !worker.has_failed() {
         thread::yield_now();
     }
     assert!(worker.stop().is_err());
-    assert!(matches!(engine.status().unwrap().state, sexton::EngineState::Poisoned(_)));
+    assert!(matches!(engine.status().unwrap().state, sexton::report::EngineState::Poisoned(_)));
     assert_eq!(engine.next_batch().err().unwrap().kind(), sexton::ErrorKind::Poisoned);
 }

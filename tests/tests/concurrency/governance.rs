@@ -2,13 +2,15 @@
 //! release, counsel places and lifts holds, the desk requests erasures, and one thread checks and plans. The assertions
 //! hold for every order of their steps.
 
+use sexton::decision::{HoldKind, RequestState};
 use sexton::{
-    Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener, Registration,
-    RegistrationId, RequestState, Selector, Which, Worker, WorkerOptions,
+    Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,
+    Registration, RegistrationId, Selector, Which, Worker, WorkerOptions,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
-use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_proof::time::Timestamp;
+use sexton_tests::{FailureMode, HOUR, Machine, NEW_YEAR};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,8 +53,7 @@ fn host(machine: &Machine, engine: &Engine, number: u32) -> Vec<Known> {
             machine.store.put(&key, &version);
             let subject = format!("person {}", n % SUBJECTS).into_bytes();
             let class = ["quick", "slow", "open"][(n + round) as usize % 3];
-            let registration =
-                Registration { version: &version, subject: &subject, ..Registration::new(class, &key) };
+            let registration = Registration::new(class, &key).version(&version).subject(&subject);
             let id = engine.register(&[registration], Durability::Synced).unwrap()[0].id;
             known.push((id, key, version.to_vec()));
         }
@@ -62,11 +63,11 @@ fn host(machine: &Machine, engine: &Engine, number: u32) -> Vec<Known> {
             Some((id, ..)) if round % 2 == 0 => Which::Id(*id),
             _ => Which::Key(&key),
         };
-        let start_ms = engine.now_ms();
+        let start = engine.now();
         let change = match round % 4 {
-            0 => Change::Reschedule { of, class: Some("slow"), start_ms: None },
-            1 => Change::Start { of: Which::Key(&key), start_ms },
-            2 => Change::Reschedule { of, class: None, start_ms: Some(start_ms) },
+            0 => Change::Reschedule { of, class: Some("slow"), start: None },
+            1 => Change::Start { of: Which::Key(&key), start },
+            2 => Change::Reschedule { of, class: None, start: Some(start) },
             _ => {
                 machine.store.remove(&key);
                 Change::Release { of: Which::Key(&key) }
@@ -77,7 +78,7 @@ fn host(machine: &Machine, engine: &Engine, number: u32) -> Vec<Known> {
             let expected = [Busy, Held, Invalid, NotFound, TooLate];
             assert!(expected.contains(&error.kind()), "{change:?}: {error}");
         }
-        machine.clock.advance(300);
+        machine.clock.advance(Duration::from_millis(300));
         thread::sleep(Duration::from_millis(1));
     }
     known
@@ -94,20 +95,20 @@ fn counsel(machine: &Machine, engine: &Engine) -> Vec<Watched> {
     let mut watched = Vec::new();
     for round in 0..ROUNDS / 2 {
         let prefix = format!("{}/{}", round % HOSTS, round % KEYS).into_bytes();
-        let name = format!("case {round}");
-        let hold = NewHold {
-            name: name.clone(),
-            selector: Selector::Prefix(prefix.clone()),
-            kind: if round % 2 == 0 { HoldKind::Temporary } else { HoldKind::Event },
-            reason: "a court asked".into(),
-            author: "counsel".into(),
-            review_ms: NEW_YEAR_MS + 10_000 * HOUR_MS,
-        };
+        let name = HoldName::new(format!("case {round}")).unwrap();
+        let hold = NewHold::new(
+            name.clone(),
+            Selector::Prefix(prefix.clone()),
+            if round % 2 == 0 { HoldKind::Temporary } else { HoldKind::Event },
+            Attribution::new("counsel", "a court asked"),
+            NEW_YEAR.saturating_add(10_000 * HOUR),
+        );
         let placed = engine.place_hold(hold).unwrap();
         let before = machine.store.deleted().len();
         thread::sleep(Duration::from_millis(5));
         let deleted = machine.store.deleted().split_off(before);
-        engine.lift_hold(&name, "settled", "counsel", i64::from(round % 3) * 1_000).unwrap();
+        let grace = Duration::from_secs((round % 3).into());
+        engine.lift_hold(&name, Attribution::new("counsel", "settled"), grace).unwrap();
         let deleted = deleted.into_iter().filter(|key| key.starts_with(&prefix)).collect();
         watched.push(Watched { deleted, too_late: placed.too_late });
     }
@@ -116,15 +117,9 @@ fn counsel(machine: &Machine, engine: &Engine) -> Vec<Watched> {
 
 fn desk(engine: &Engine) {
     for round in 0..ROUNDS / 5 {
-        let erasure = Erasure {
-            selector: Selector::Subject(format!("person {}", round % SUBJECTS).into_bytes()),
-            received_ms: engine.now_ms(),
-            within: None,
-            calendar: Default::default(),
-            cancellable_ms: i64::from(round % 2) * 2_000,
-            reason: "asked for".into(),
-            author: "desk".into(),
-        };
+        let subject = Selector::Subject(format!("person {}", round % SUBJECTS).into_bytes());
+        let erasure = Erasure::new(subject, engine.now(), Attribution::new("desk", "asked for"))
+            .cancellable(Duration::from_secs(2 * u64::from(round % 2)));
         let number = match engine.erase(erasure) {
             Ok(request) => request.number,
             Err(error) => {
@@ -146,14 +141,14 @@ fn look(engine: &Engine, done: &AtomicBool) {
         let report = engine.check().unwrap();
         assert!(report.is_sound(), "{:#?}", report.problems);
         engine.status().unwrap();
-        engine.plan(0).unwrap().for_each(|planned| drop(planned.unwrap()));
+        engine.plan(Timestamp::from_unix_ms(0)).unwrap().for_each(|planned| drop(planned.unwrap()));
         engine.requests().unwrap();
         engine.reclaim().unwrap();
     }
 }
 
 /// Runs all threads at the same time. Returns the registrations and the deletions under holds.
-fn everybody(machine: &Machine, engine: &Engine) -> (Vec<Known>, Vec<Watched>) {
+fn people_and_objects(machine: &Machine, engine: &Engine) -> (Vec<Known>, Vec<Watched>) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let done = &done;
@@ -173,8 +168,8 @@ fn come_to_an_end(machine: &Machine, engine: &Engine, known: &[Known]) {
     for (_, key, _) in known {
         machine.store.set_failure_mode(key, None);
     }
-    for hours in [2, 2, 2] {
-        machine.clock.advance(hours * HOUR_MS);
+    for _ in 0..3 {
+        machine.clock.advance(2 * HOUR);
         engine.enforce(&*machine.store).unwrap();
     }
 }
@@ -187,16 +182,16 @@ fn held_object_stays_unless_reported_as_too_late() {
     machine.options.shards = Some(2);
     let engine = Arc::new(machine.open().unwrap());
     let store: Arc<dyn sexton::store::Store> = machine.store.clone();
-    let options = WorkerOptions { threads: 2, idle: Duration::from_millis(1) };
+    let options = WorkerOptions::default().threads(2).idle(Duration::from_millis(1));
     let worker = Worker::start(&engine, &store, options).unwrap();
-    let (known, watched) = everybody(&machine, &engine);
+    let (known, watched) = people_and_objects(&machine, &engine);
     worker.stop().unwrap();
     come_to_an_end(&machine, &engine, &known);
 
     let report = engine.check().unwrap();
     assert!(report.is_sound(), "{:#?}", report.problems);
     let classes = engine.status().unwrap().classes;
-    let sum = |of: fn(&sexton::ClassStatus) -> u64| classes.values().map(of).sum::<u64>();
+    let sum = |of: fn(&sexton::report::ClassStatus) -> u64| classes.values().map(of).sum::<u64>();
     assert_eq!((sum(|class| class.live), sum(|class| class.ended.ended())), (0, known.len() as u64));
     assert_eq!(sum(|class| class.registered), known.len() as u64);
     assert!(machine.store.is_empty(), "{} objects are left", machine.store.len());

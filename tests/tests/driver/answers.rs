@@ -1,11 +1,14 @@
 //! Sub-batches that the driver hands out, and answers that come in any order, in part, twice, late or never.
 
-use super::{AMPLE_MS, ANSWER_MS, all, assert_kept, assert_sound, due, ended, now_ms, options, take_all};
+use super::{AMPLE, ANSWER, all, assert_kept, assert_sound, due, ended, now, options, take_all};
+use sexton::decision::HoldKind;
+use sexton::drive::{OwnedSubBatch, SubBatchId};
 use sexton::store::Answer;
-use sexton::{Driver, ErrorKind, HoldKind, NewHold, OwnedSubBatch, RegistrationId, Selector, SubBatchId};
-use sexton_tests::HOUR_MS;
+use sexton::{Attribution, Driver, ErrorKind, HoldName, NewHold, RegistrationId, Selector};
+use sexton_tests::HOUR;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn due_batch_commits_once_all_sub_batches_are_answered() {
@@ -23,7 +26,7 @@ fn due_batch_commits_once_all_sub_batches_are_answered() {
     for (at, sub_batch) in handed.iter().enumerate() {
         assert_eq!(ended(driver.engine()), 0, "{at} sub-batches are answered");
         assert_eq!(driver.answer(sub_batch.id(), all(sub_batch, &Answer::Deleted)).unwrap(), sub_batch.len());
-        driver.run(AMPLE_MS).unwrap();
+        driver.run(AMPLE).unwrap();
     }
     assert_eq!(ended(driver.engine()), 7);
     let object = |id: RegistrationId| {
@@ -43,26 +46,26 @@ fn unanswered_object_comes_again_after_the_timeout() {
     let stuck = handed.objects().next().unwrap().key.to_vec();
     let others = (1..3).map(|index| (index, Answer::Deleted)).collect();
     assert_eq!(driver.answer(handed.id(), others).unwrap(), 2);
-    let next = driver.run(AMPLE_MS).unwrap();
+    let next = driver.run(AMPLE).unwrap();
     assert_eq!(
         next,
-        Some(now_ms(&machine) + i64::from(ANSWER_MS)),
+        Some(now(&machine).saturating_add(ANSWER)),
         "the driver wants to be called at the timeout"
     );
     assert_eq!(ended(driver.engine()), 0);
 
-    machine.clock.advance(i64::from(ANSWER_MS));
-    driver.run(AMPLE_MS).unwrap();
+    machine.clock.advance(ANSWER);
+    driver.run(AMPLE).unwrap();
     assert_eq!(ended(driver.engine()), 2, "the others have their tombstones");
     assert_eq!(driver.answer(handed.id(), vec![(0, Answer::Deleted)]).unwrap(), 0, "too late");
 
-    machine.clock.advance(2_000);
-    driver.run(AMPLE_MS).unwrap();
+    machine.clock.advance(Duration::from_secs(2));
+    driver.run(AMPLE).unwrap();
     let again = take_all(&driver).remove(0);
     assert_eq!(again.objects().map(|o| o.key.to_vec()).collect::<Vec<_>>(), [stuck]);
     assert_ne!(again.id().batch, handed.id().batch);
     driver.answer(again.id(), vec![(0, Answer::Absent)]).unwrap();
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     let counts = driver.engine().status().unwrap().classes["upload-3h"].ended;
     assert_eq!(
         (counts.deleted, counts.absent_after_intent),
@@ -85,7 +88,7 @@ fn untaken_sub_batch_cannot_be_answered() {
 fn late_answer_is_ignored_before_the_driver_runs_again() {
     let (machine, driver, _) = due(1);
     let handed = take_all(&driver).remove(0);
-    machine.clock.advance(i64::from(ANSWER_MS));
+    machine.clock.advance(ANSWER);
     assert_eq!(driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap(), 0);
 }
 
@@ -96,7 +99,7 @@ fn first_answer_for_an_object_counts() {
     let twice = vec![(0, Answer::Deleted), (0, Answer::Absent)];
     assert_eq!(driver.answer(handed.id(), twice).unwrap(), 1);
     assert_eq!(driver.answer(handed.id(), all(&handed, &Answer::Absent)).unwrap(), 1);
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     let counts = driver.engine().status().unwrap().classes["upload-3h"].ended;
     assert_eq!((counts.deleted, counts.absent), (1, 1));
     assert_eq!(driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap(), 0, "it is committed");
@@ -154,7 +157,7 @@ fn unanswered_batch_of_a_dropped_driver_raises_its_attempt() {
     let mut attempts = Vec::new();
     for _ in 0..3 {
         let driver = Driver::start(Arc::clone(&engine), options(), None).unwrap();
-        driver.run(AMPLE_MS).unwrap();
+        driver.run(AMPLE).unwrap();
         let again = take_all(&driver).remove(0);
         assert_eq!(again.id().batch, first.id().batch, "the same batch");
         assert!(again.id().epoch > first.id().epoch);
@@ -185,17 +188,12 @@ fn answered_object_is_committed_when_the_driver_stops() {
 #[test]
 fn hold_keeps_objects_of_an_untaken_sub_batch() {
     let (machine, driver, _) = due(4);
-    let placed = driver
-        .engine()
-        .place_hold(NewHold {
-            name: "case".into(),
-            selector: Selector::Keys(vec![b"object 1".to_vec(), b"object 3".to_vec()]),
-            kind: HoldKind::Temporary,
-            reason: "court".into(),
-            author: "counsel".into(),
-            review_ms: now_ms(&machine) + HOUR_MS,
-        })
-        .unwrap();
+    let name = HoldName::new("case").unwrap();
+    let selector = Selector::Keys(vec![b"object 1".to_vec(), b"object 3".to_vec()]);
+    let review = now(&machine).saturating_add(HOUR);
+    let attribution = Attribution::new("counsel", "court");
+    let hold = NewHold::new(name, selector, HoldKind::Temporary, attribution, review);
+    let placed = driver.engine().place_hold(hold).unwrap();
     assert_eq!(placed.too_late.len(), 2, "both objects are in flight for the engine");
     let handed = take_all(&driver);
     let keys: BTreeSet<Vec<u8>> =
@@ -208,9 +206,9 @@ fn hold_keeps_objects_of_an_untaken_sub_batch() {
     for sub_batch in &handed {
         assert_eq!(driver.answer(sub_batch.id(), all(sub_batch, &Answer::Deleted)).unwrap(), sub_batch.len());
     }
-    driver.run(AMPLE_MS).unwrap();
-    machine.clock.advance(HOUR_MS);
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
+    machine.clock.advance(HOUR);
+    driver.run(AMPLE).unwrap();
     assert!(take_all(&driver).is_empty());
     let class = driver.engine().status().unwrap().classes["upload-3h"];
     assert_eq!((class.live, class.held, class.ended.deleted), (2, 2, 2));

@@ -1,32 +1,34 @@
 //! A driver whose engine, store, handler or clock fails.
 
-use super::{AMPLE_MS, all, assert_sound, due, ended, is_readable, keys, now_ms, options, take_all, uploads};
+use super::{AMPLE, all, assert_sound, due, ended, is_readable, keys, now, options, take_all, uploads};
 use parking_lot::Mutex;
-use sexton::kv::ColumnFamily;
+use sexton::drive::Handler;
+use sexton::report::EngineState;
 use sexton::store::Answer;
-use sexton::{
-    Driver, DriverOptions, Durability, Engine, EngineState, ErrorKind, Handler, Registration, fault,
-};
+use sexton::testing::fault;
+use sexton::testing::kv::ColumnFamily;
+use sexton::{Driver, Durability, Engine, ErrorKind, Registration};
 use sexton_tests::hooked::Hooked;
-use sexton_tests::{HOUR_MS, Machine};
+use sexton_tests::{HOUR, Machine};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn driver_pauses_between_tries_while_an_alarm_stands() {
     let (machine, driver, _) = due(2);
     let handed = take_all(&driver).remove(0);
     driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap();
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     let names = keys(4);
-    let start_ms = Some(now_ms(&machine));
+    let start = now(&machine);
     let registrations: Vec<Registration<'_>> =
-        uploads(&names).into_iter().map(|registration| Registration { start_ms, ..registration }).collect();
+        uploads(&names).into_iter().map(|registration| registration.start(start)).collect();
     driver.engine().register(&registrations, Durability::Synced).unwrap();
-    machine.clock.step(30 * 24 * HOUR_MS);
-    let next = driver.run(AMPLE_MS).unwrap().unwrap();
-    assert!(next > driver.engine().now_ms(), "{next}");
+    machine.clock.step_forward(30 * 24 * HOUR);
+    let next = driver.run(AMPLE).unwrap().unwrap();
+    assert!(next > driver.engine().now(), "{next}");
     assert!(take_all(&driver).is_empty(), "nothing is planned while the clock is ahead");
 }
 
@@ -35,7 +37,7 @@ fn failed_handler_gets_its_objects_again() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     engine.register(&uploads(&keys(5)), Durability::Synced).unwrap();
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let handler: Box<Handler> = Box::new(move |handed| {
@@ -48,11 +50,11 @@ fn failed_handler_gets_its_objects_again() {
         }
     });
     let driver = Driver::start(engine, options(), Some(handler)).unwrap();
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     assert_eq!((calls.lock().clone(), ended(driver.engine())), (vec![3, 2], 3));
     for expected in [3, 5] {
-        machine.clock.advance(10_000);
-        driver.run(AMPLE_MS).unwrap();
+        machine.clock.advance(Duration::from_secs(10));
+        driver.run(AMPLE).unwrap();
         assert_eq!(ended(driver.engine()), expected);
     }
     assert_eq!(driver.engine().status().unwrap().classes["upload-3h"].ended.carried, 4, "two objects, twice");
@@ -67,12 +69,12 @@ fn failed_write_stops_the_driver_and_is_reported_once() {
         assert!(!is_readable(&driver));
         driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap();
         machine.faults.arm(0, outcome);
-        assert!(driver.run(AMPLE_MS).is_err());
+        assert!(driver.run(AMPLE).is_err());
         assert!(is_readable(&driver), "the failure is unreported");
         let kind = driver.next_sub_batch().unwrap_err().kind();
         assert!(!is_readable(&driver), "the failure is reported once");
         assert_eq!(driver.next_completion().unwrap_err().kind(), kind);
-        assert!(driver.submit(1, &uploads(&keys(1)), Durability::Synced, false).is_err());
+        assert!(driver.submit(1, &uploads(&keys(1)), Durability::Synced).is_err());
         drop(driver);
         machine.faults.disarm();
         let engine = machine.open().unwrap();
@@ -87,11 +89,11 @@ fn options_of_zero_are_refused() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     for wrong in [
-        DriverOptions { sub_batch_objects: 0, ..options() },
-        DriverOptions { batches_in_flight: 0, ..options() },
-        DriverOptions { answer_timeout_ms: 0, ..options() },
-        DriverOptions { queue_objects: 0, ..options() },
-        DriverOptions { handler_threads: 0, ..options() },
+        options().sub_batch_objects(0),
+        options().batches_in_flight(0),
+        options().answer_timeout(Duration::ZERO),
+        options().queue_objects(0),
+        options().handler_threads(0),
     ] {
         let refused = Driver::start(Arc::clone(&engine), wrong, None).err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::Invalid);
@@ -103,9 +105,9 @@ fn panicking_handler_stops_the_driver_and_loses_nothing() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     engine.register(&uploads(&keys(2)), Durability::Synced).unwrap();
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     let handler: Box<Handler> = Box::new(|_| panic!("as the test asks"));
-    let on_threads = DriverOptions { threads: true, ..options() };
+    let on_threads = options().threads(true);
     let driver = Driver::start(engine, on_threads, Some(handler)).unwrap();
     let stopped = loop {
         // Until the handler takes the sub-batch, polling succeeds.
@@ -142,11 +144,10 @@ fn panic_while_planning_stops_the_engine_and_loses_nothing() {
     let machine = Machine::new();
     let (engine, is_armed) = panicking(&machine, |family| matches!(family, ColumnFamily::Rows(_)));
     engine.register(&uploads(&keys(4)), Durability::Synced).unwrap();
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
 
     is_armed.store(true, Ordering::SeqCst);
-    let driver =
-        Driver::start(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
+    let driver = Driver::start(Arc::clone(&engine), options().threads(true), None).unwrap();
     while driver.failure().is_none() {
         thread::yield_now();
     }
@@ -168,10 +169,9 @@ fn calls_of_a_panicking_thread_complete_with_an_error() {
     let machine = Machine::new();
     let (engine, is_armed) = panicking(&machine, |family| family == ColumnFamily::Locator);
     is_armed.store(true, Ordering::SeqCst);
-    let driver =
-        Driver::new(Arc::clone(&engine), DriverOptions { threads: true, ..options() }, None).unwrap();
+    let driver = Driver::new(Arc::clone(&engine), options().threads(true), None).unwrap();
     for token in 0..3 {
-        driver.submit(token, &uploads(&keys(2)), Durability::Synced, false).unwrap();
+        driver.submit(token, &uploads(&keys(2)), Durability::Synced).unwrap();
     }
     driver.start_threads().unwrap();
     let mut tokens = Vec::new();

@@ -8,22 +8,23 @@ mod threads;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
+use sexton::drive::OwnedSubBatch;
 use sexton::store::Answer;
-use sexton::{
-    Clock, Driver, DriverOptions, Durability, Engine, Opener, OwnedSubBatch, Registration, RegistrationId,
-};
+use sexton::testing::Clock;
+use sexton::{Driver, DriverOptions, Durability, Engine, Opener, Registration, RegistrationId};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance};
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_proof::time::Timestamp;
+use sexton_tests::{HOUR, Machine, NEW_YEAR};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Time limit of a run that ends because there is nothing to do.
-const AMPLE_MS: u32 = 60_000;
-const ANSWER_MS: u32 = 5_000;
+const AMPLE: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(5);
 
 fn options() -> DriverOptions {
-    let (threads, sub_batch_objects) = (false, 3);
-    DriverOptions { threads, sub_batch_objects, answer_timeout_ms: ANSWER_MS, ..DriverOptions::default() }
+    DriverOptions::default().threads(false).sub_batch_objects(3).answer_timeout(ANSWER)
 }
 
 fn keys(n: usize) -> Vec<String> {
@@ -31,8 +32,7 @@ fn keys(n: usize) -> Vec<String> {
 }
 
 fn uploads(keys: &[String]) -> Vec<Registration<'_>> {
-    let (version, start_ms) = (&b"v"[..], Some(NEW_YEAR_MS));
-    let upload = |key| Registration { version, start_ms, ..Registration::new("upload-3h", key) };
+    let upload = |key| Registration::new("upload-3h", key).version(b"v").start(NEW_YEAR);
     keys.iter().map(|key| upload(key.as_bytes())).collect()
 }
 
@@ -42,14 +42,14 @@ fn due(n: usize) -> (Machine, Driver, Vec<RegistrationId>) {
     let engine = Arc::new(machine.open().unwrap());
     let names = keys(n);
     let ids = engine.register(&uploads(&names), Durability::Synced).unwrap();
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     let driver = Driver::start(engine, options(), None).unwrap();
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     (machine, driver, ids.into_iter().map(|registered| registered.id).collect())
 }
 
-fn now_ms(machine: &Machine) -> i64 {
-    machine.clock.now_ms()
+fn now(machine: &Machine) -> Timestamp {
+    machine.clock.now()
 }
 
 fn take_all(driver: &Driver) -> Vec<OwnedSubBatch> {

@@ -1,35 +1,36 @@
 //! Pace of the driver: when it wants to be called, its own threads, and determinism without them.
 
-use super::{
-    AMPLE_MS, ANSWER_MS, all, assert_sound, due, ended, keys, now_ms, options, take_all, uploads, wait,
-};
+use super::{AMPLE, ANSWER, all, assert_sound, due, ended, keys, now, options, take_all, uploads, wait};
+use sexton::drive::Handler;
 use sexton::store::Answer;
-use sexton::{Driver, DriverOptions, Durability, Handler, Registration};
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton::{Driver, Durability, Registration};
+use sexton_proof::time::Timestamp;
+use sexton_tests::{HOUR, MINUTE, Machine, NEW_YEAR};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
-fn next_ms_is_due_exactly_while_there_is_work() {
+fn next_is_due_exactly_while_there_is_work() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     engine.register(&uploads(&keys(4)), Durability::Synced).unwrap();
     let driver = Driver::start(Arc::clone(&engine), options(), None).unwrap();
-    let due_ms = driver.run(AMPLE_MS).unwrap().unwrap();
-    assert!(due_ms > now_ms(&machine));
-    machine.clock.set(due_ms);
-    assert!(driver.next_ms().unwrap() <= due_ms, "it is due, and the driver has not run");
-    driver.run(AMPLE_MS).unwrap();
-    assert_eq!(driver.next_ms(), None, "nothing to do until the host takes the sub-batches");
+    let due = driver.run(AMPLE).unwrap().unwrap();
+    assert!(due > now(&machine));
+    machine.clock.set(due);
+    assert!(driver.next().unwrap() <= due, "it is due, and the driver has not run");
+    driver.run(AMPLE).unwrap();
+    assert_eq!(driver.next(), None, "nothing to do until the host takes the sub-batches");
     let handed = take_all(&driver);
     driver.answer(handed[0].id(), all(&handed[0], &Answer::Deleted)).unwrap();
-    let run_out_ms = due_ms + i64::from(ANSWER_MS);
-    assert_eq!(driver.next_ms(), Some(run_out_ms), "the timeout of the other sub-batch");
-    machine.clock.set(run_out_ms - 1);
-    assert_eq!(driver.next_ms(), Some(run_out_ms));
+    let run_out = due.saturating_add(ANSWER);
+    assert_eq!(driver.next(), Some(run_out), "the timeout of the other sub-batch");
+    machine.clock.set(run_out.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(driver.next(), Some(run_out));
     driver.answer(handed[1].id(), all(&handed[1], &Answer::Deleted)).unwrap();
-    assert_eq!(driver.next_ms(), Some(0), "answered, and not committed");
-    driver.run(AMPLE_MS).unwrap();
-    assert_eq!(driver.next_ms(), None);
+    assert_eq!(driver.next(), Some(Timestamp::from_unix_ms(0)), "answered, and not committed");
+    driver.run(AMPLE).unwrap();
+    assert_eq!(driver.next(), None);
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn batch_left_by_an_earlier_opening_is_asked_for_at_once() {
     take_all(&driver);
     drop(driver);
     let driver = Driver::start(Arc::new(machine.open().unwrap()), options(), None).unwrap();
-    assert_eq!(driver.next_ms(), Some(0));
+    assert_eq!(driver.next(), Some(Timestamp::from_unix_ms(0)));
 }
 
 #[test]
@@ -47,23 +48,22 @@ fn driver_keeps_batches_in_flight_within_its_limit() {
     let engine = Arc::new(machine.open().unwrap());
     for slot in 0..5 {
         let key = format!("in slot {slot}");
-        let start_ms = Some(NEW_YEAR_MS + slot * 600_000);
-        let registration =
-            Registration { version: b"v", start_ms, ..Registration::new("upload-3h", key.as_bytes()) };
+        let start = NEW_YEAR.saturating_add(slot * 10 * MINUTE);
+        let registration = Registration::new("upload-3h", key.as_bytes()).version(b"v").start(start);
         engine.register(&[registration], Durability::Synced).unwrap();
     }
     let mut most = 0;
-    let driver = Driver::start(engine, DriverOptions { batches_in_flight: 2, ..options() }, None).unwrap();
+    let driver = Driver::start(engine, options().batches_in_flight(2), None).unwrap();
     for _ in 0..10 {
-        machine.clock.advance(HOUR_MS / 2);
-        driver.run(AMPLE_MS).unwrap();
+        machine.clock.advance(HOUR / 2);
+        driver.run(AMPLE).unwrap();
         most = most.max(driver.engine().status().unwrap().batches_in_flight);
         for handed in take_all(&driver) {
             driver.answer(handed.id(), all(&handed, &Answer::Deleted)).unwrap();
         }
     }
     assert!(most <= 2, "{most} batches were out");
-    driver.run(AMPLE_MS).unwrap();
+    driver.run(AMPLE).unwrap();
     assert_eq!(ended(driver.engine()), 5);
 }
 
@@ -71,13 +71,13 @@ fn driver_keeps_batches_in_flight_within_its_limit() {
 fn driver_with_threads_needs_no_calls_to_run() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
-    let with_threads = DriverOptions { threads: true, ..options() };
+    let with_threads = options().threads(true);
     let driver = Driver::start(engine, with_threads, None).unwrap();
     let names = keys(10);
-    driver.submit(1, &uploads(&names), Durability::Synced, false).unwrap();
+    driver.submit(1, &uploads(&names), Durability::Synced).unwrap();
     wait(&driver);
     assert!(driver.next_completion().unwrap().unwrap().result.is_ok());
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     let mut left = names.len();
     while left > 0 {
         wait(&driver);
@@ -97,9 +97,9 @@ fn handler_is_called_by_the_threads_of_the_driver() {
     let machine = Machine::new();
     let engine = Arc::new(machine.open().unwrap());
     engine.register(&uploads(&keys(20)), Durability::Synced).unwrap();
-    machine.clock.advance(3 * HOUR_MS);
+    machine.clock.advance(3 * HOUR);
     let handler: Box<Handler> = Box::new(|handed| Ok(all(&handed, &Answer::Deleted)));
-    let on_threads = DriverOptions { threads: true, handler_threads: 3, ..options() };
+    let on_threads = options().threads(true).handler_threads(3);
     let driver = Driver::start(engine, on_threads, Some(handler)).unwrap();
     while ended(driver.engine()) < 20 {
         std::thread::yield_now();
@@ -114,13 +114,13 @@ fn history(seed: u64) -> Machine {
     let driver = Driver::start(Arc::new(machine.open_seeded(seed).unwrap()), options(), None).unwrap();
     for round in 0..4 {
         let names: Vec<String> = (0..5).map(|at| format!("{round}/{at}")).collect();
-        let start_ms = Some(now_ms(&machine));
-        let registration = |registration| Registration { start_ms, ..registration };
-        let registrations: Vec<Registration<'_>> = uploads(&names).into_iter().map(registration).collect();
-        driver.submit(0, &registrations, Durability::Synced, false).unwrap();
+        let start = now(&machine);
+        let registrations: Vec<Registration<'_>> =
+            uploads(&names).into_iter().map(|registration| registration.start(start)).collect();
+        driver.submit(0, &registrations, Durability::Synced).unwrap();
         for _ in 0..3 {
-            machine.clock.advance(HOUR_MS);
-            driver.run(AMPLE_MS).unwrap();
+            machine.clock.advance(HOUR);
+            driver.run(AMPLE).unwrap();
             for handed in take_all(&driver) {
                 let answers = all(&handed, &Answer::Deleted).into_iter().skip(1).collect();
                 driver.answer(handed.id(), answers).unwrap();

@@ -1,14 +1,15 @@
 //! Faults at every write of a history of deletions. The history has each kind of commit: deleted, replaced and absent
 //! objects, failures that are carried, and a carried object that ends.
 
-use sexton::fault::InjectedOutcome;
+use sexton::testing::fault::InjectedOutcome;
 use sexton::{Durability, Engine, Opener, Registration, RegistrationId, Result};
 use sexton_proof::leaf::Leaf;
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::FileKind;
-use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_tests::{FailureMode, HOUR, Machine, NEW_YEAR};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const KEYS: [&str; 6] = ["plain-1", "plain-2", "stubborn", "gone", "overwritten", "late"];
 
@@ -20,10 +21,8 @@ fn register(machine: &Machine, engine: &Engine) -> Result<()> {
         }
     }
     machine.store.set_failure_mode(b"stubborn", Some(FailureMode::Fails));
-    let registration = |key: &'static str, version: &'static [u8]| Registration {
-        version,
-        start_ms: Some(NEW_YEAR_MS),
-        ..Registration::new("upload-3h", key.as_bytes())
+    let registration = |key: &'static str, version: &'static [u8]| {
+        Registration::new("upload-3h", key.as_bytes()).version(version).start(NEW_YEAR)
     };
     let first: Vec<Registration<'_>> = KEYS.map(|key| registration(key, b"1")).to_vec();
     engine.register(&first, Durability::Synced)?;
@@ -32,10 +31,10 @@ fn register(machine: &Machine, engine: &Engine) -> Result<()> {
 }
 
 fn enforce(machine: &Machine, engine: &Engine) -> Result<()> {
-    machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
     engine.enforce(&*machine.store)?;
     machine.store.set_failure_mode(b"stubborn", None);
-    machine.clock.advance(2_000);
+    machine.clock.advance(Duration::from_secs(2));
     engine.enforce(&*machine.store)?;
     Ok(())
 }
@@ -148,7 +147,7 @@ fn finish(machine: &Machine, engine: &Engine) {
         register(machine, engine).unwrap();
     }
     enforce(machine, engine).unwrap();
-    machine.clock.advance(HOUR_MS);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
 }
 
@@ -177,7 +176,7 @@ fn older_index_beside_a_newer_checkpoint_opens_as_forked() {
         machine.store.put(b"plain-1", b"1");
         let before = machine.files.all();
         let engine = machine.open().unwrap();
-        assert!(matches!(engine.status().unwrap().state, sexton::EngineState::Forked(_)));
+        assert!(matches!(engine.status().unwrap().state, sexton::report::EngineState::Forked(_)));
         let registration = Registration::new("log-73h", b"new");
         assert_eq!(
             engine.register(&[registration], Durability::Synced).unwrap_err().kind(),
@@ -200,17 +199,13 @@ fn evidence_with_two_exchanged_carries_is_not_committed() {
             machine.store.put(key.as_bytes(), b"1");
             machine.store.set_failure_mode(key.as_bytes(), Some(FailureMode::Fails));
         }
-        let registration = |key| Registration {
-            version: b"1",
-            start_ms: Some(NEW_YEAR_MS),
-            ..Registration::new("upload-3h", key)
-        };
+        let registration = |key| Registration::new("upload-3h", key).version(b"1").start(NEW_YEAR);
         let registrations: Vec<Registration<'_>> =
             keys.iter().map(|key| registration(key.as_bytes())).collect();
         machine.faults.arm(nth, InjectedOutcome::Lost);
         let _ = machine.open().and_then(|engine| {
             engine.register(&registrations, Durability::Synced)?;
-            machine.clock.set(NEW_YEAR_MS + 3 * HOUR_MS - 30_000);
+            machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
             engine.enforce(&*machine.store)
         });
         machine.faults.disarm();

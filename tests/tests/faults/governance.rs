@@ -3,18 +3,19 @@
 //! continues.
 
 use super::enforcement::records;
-use sexton::fault::InjectedOutcome;
+use sexton::decision::{HoldKind, KeyHistory, RequestKind};
+use sexton::testing::fault::InjectedOutcome;
 use sexton::{
-    Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldKind, KeyHistory, NewHold, Opener,
-    Registration, RequestKind, Result, Selector, Which,
+    Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,
+    Registration, Result, Selector, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::{Method, Reason};
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS, anonymised};
+use sexton_tests::{HOUR, MINUTE, Machine, NEW_YEAR, anonymised};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-const MINUTE_MS: i64 = 60_000;
 const CLASSES: &str = r#"
 [class.desk]
 within = "1h"
@@ -72,7 +73,7 @@ const STEPS: [(&str, Act); 13] = [
     ("start", start),
     ("reschedule", |_, engine, _| {
         let of = Which::Key(b"moved");
-        apply(engine, Change::Reschedule { of, class: Some("file"), start_ms: None })
+        apply(engine, Change::Reschedule { of, class: Some("file"), start: None })
     }),
     ("release", |machine, engine, _| {
         machine.store.remove(b"released");
@@ -80,12 +81,14 @@ const STEPS: [(&str, Act); 13] = [
     }),
     ("hold", place_hold),
     ("erase", erase),
-    ("close", |_, engine, _| engine.close_down(Selector::Class("closing".into()), "over", "ops").map(|_| ())),
-    ("enforce early", |machine, engine, _| enforce(machine, engine, 5 * MINUTE_MS)),
-    ("enforce after an hour", |machine, engine, _| enforce(machine, engine, HOUR_MS)),
-    ("enforce after two hours", |machine, engine, _| enforce(machine, engine, 2 * HOUR_MS + MINUTE_MS)),
+    ("close", |_, engine, _| {
+        engine.close_down(Selector::Class("closing".into()), Attribution::new("ops", "over")).map(|_| ())
+    }),
+    ("enforce early", |machine, engine, _| enforce(machine, engine, 5 * MINUTE)),
+    ("enforce after an hour", |machine, engine, _| enforce(machine, engine, HOUR)),
+    ("enforce after two hours", |machine, engine, _| enforce(machine, engine, 2 * HOUR + MINUTE)),
     ("lift", lift),
-    ("enforce at the end", |machine, engine, _| enforce(machine, engine, 2 * HOUR_MS + 2 * MINUTE_MS)),
+    ("enforce at the end", |machine, engine, _| enforce(machine, engine, 2 * HOUR + 2 * MINUTE)),
     ("feed", feed),
 ];
 
@@ -97,25 +100,24 @@ fn register(machine: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
     let registrations = OBJECTS.map(|(key, class, said)| {
         machine.store.put(key.as_bytes(), b"1");
         let subject: &[u8] = if key == "erased" { b"anna" } else { b"" };
-        let start_ms = said.then_some(NEW_YEAR_MS);
-        Registration { version: b"1", start_ms, subject, ..Registration::new(class, key.as_bytes()) }
+        let start = said.then_some(NEW_YEAR);
+        Registration::new(class, key.as_bytes()).version(b"1").start(start).subject(subject)
     });
     engine.register(&registrations, Durability::Synced).map(|_| ())
 }
 
 fn start(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
-    apply(engine, Change::Start { of: Which::Key(b"open"), start_ms: NEW_YEAR_MS + MINUTE_MS })
+    apply(engine, Change::Start { of: Which::Key(b"open"), start: NEW_YEAR.saturating_add(MINUTE) })
 }
 
 fn place_hold(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
-    let hold = NewHold {
-        name: "case".into(),
-        selector: Selector::Keys(vec![b"held".into()]),
-        kind: HoldKind::Temporary,
-        reason: "a court asked".into(),
-        author: "counsel".into(),
-        review_ms: NEW_YEAR_MS + 1_000 * HOUR_MS,
-    };
+    let hold = NewHold::new(
+        HoldName::new("case")?,
+        Selector::Keys(vec![b"held".into()]),
+        HoldKind::Temporary,
+        Attribution::new("counsel", "a court asked"),
+        NEW_YEAR.saturating_add(1_000 * HOUR),
+    );
     match engine.place_hold(hold) {
         Err(error) if error.kind() == ErrorKind::Invalid && engine.holds().len() == 1 => Ok(()),
         answer => answer.map(|placed| assert_eq!(placed.too_late, [])),
@@ -123,28 +125,21 @@ fn place_hold(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
 }
 
 fn lift(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
-    match engine.lift_hold("case", "settled", "counsel", 0) {
+    let attribution = Attribution::new("counsel", "settled");
+    match engine.lift_hold(&HoldName::new("case")?, attribution, Duration::ZERO) {
         Err(error) if error.kind() == ErrorKind::NotFound && engine.holds()[0].lifted.is_some() => Ok(()),
         answer => answer.map(|_| ()),
     }
 }
 
 fn erase(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
-    let erasure = Erasure {
-        selector: Selector::Subject(b"anna".into()),
-        received_ms: engine.now_ms(),
-        within: None,
-        calendar: Default::default(),
-        cancellable_ms: 0,
-        reason: "asked for".into(),
-        author: "desk".into(),
-    };
+    let attribution = Attribution::new("desk", "asked for");
+    let erasure = Erasure::new(Selector::Subject(b"anna".into()), engine.now(), attribution);
     engine.erase(erasure).map(|_| ())
 }
 
-fn enforce(machine: &Machine, engine: &Engine, after_ms: i64) -> Result<()> {
-    let wait_ms = NEW_YEAR_MS + after_ms - engine.now_ms();
-    machine.clock.advance(wait_ms.max(0));
+fn enforce(machine: &Machine, engine: &Engine, after: Duration) -> Result<()> {
+    machine.clock.advance(NEW_YEAR.saturating_add(after).since(engine.now()));
     engine.enforce(&*machine.store).map(|_| ())
 }
 
@@ -231,8 +226,8 @@ fn check_end(machine: &Machine, engine: &Engine, host: &Host, what: &str) {
         );
         let result = (key == "face").then(|| anonymised(b"1"));
         assert_eq!(verdict.result_digest, result, "{what}: {key}");
-        let start_ms = NEW_YEAR_MS + if key == "open" { MINUTE_MS } else { 0 };
-        assert_eq!(verdict.start_ms, start_ms, "{what}: {key}");
+        let start = NEW_YEAR.saturating_add(if key == "open" { MINUTE } else { Duration::ZERO });
+        assert_eq!(verdict.start, start, "{what}: {key}");
         let times = machine.store.deleted().iter().filter(|k| *k == key.as_bytes()).count();
         assert_eq!(times, usize::from(method == Method::Deleted), "{what}: {key} was deleted {times} times");
         let remembered = matches!(engine.ended(key.as_bytes()).unwrap(), KeyHistory::Ended(_));

@@ -1,14 +1,14 @@
 //! Faults at every write of a history of requests under the class file of a policy. After reopening no object is lost,
 //! none ends twice, and held objects stay.
 
-use sexton::fault::InjectedOutcome;
+use sexton::decision::HoldKind;
+use sexton::testing::fault::InjectedOutcome;
 use sexton::{
-    Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldKind, NewHold, Registration, Result,
-    Selector, Which,
+    Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold,
+    RegisterOptions, Registration, Result, Selector, Which,
 };
-use sexton_proof::window::Calendar;
-use sexton_tests::simulation::{DAY_MS, key, subject};
-use sexton_tests::{HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_tests::simulation::{key, subject};
+use sexton_tests::{DAY, HOUR, Machine, NEW_YEAR};
 
 const CLASSES: &str = r#"
 [class.upload]
@@ -59,18 +59,16 @@ fn machine() -> Machine {
 }
 
 fn register(engine: &Engine) -> Result<()> {
-    let registrations = OBJECTS.map(|(key, class, subject)| Registration {
-        version: b"1",
-        subject: subject.as_bytes(),
-        ..Registration::new(class, key.as_bytes())
+    let registrations = OBJECTS.map(|(key, class, subject)| {
+        Registration::new(class, key.as_bytes()).version(b"1").subject(subject.as_bytes())
     });
-    engine.register_missing(&registrations, Durability::Synced).map(|_| ())
+    engine.register(&registrations, RegisterOptions::new().only_missing()).map(|_| ())
 }
 
-fn pass_until(machine: &Machine, engine: &Engine, hour: i64) -> Result<()> {
-    use sexton::Clock as _;
-    while machine.clock.now_ms() < NEW_YEAR_MS + hour * HOUR_MS {
-        machine.clock.advance(HOUR_MS / 2);
+fn pass_until(machine: &Machine, engine: &Engine, hour: u32) -> Result<()> {
+    use sexton::testing::Clock as _;
+    while machine.clock.now() < NEW_YEAR.saturating_add(hour * HOUR) {
+        machine.clock.advance(HOUR / 2);
         engine.enforce(&*machine.store)?;
     }
     Ok(())
@@ -78,37 +76,24 @@ fn pass_until(machine: &Machine, engine: &Engine, hour: i64) -> Result<()> {
 
 /// Makes one request an hour. Each request is safe to repeat.
 fn history(machine: &Machine, engine: &Engine, told: &mut Told) -> Result<()> {
-    let (reason, author) = (String::from("asked"), String::from("somebody"));
-    let hold = NewHold {
-        name: "case".into(),
-        selector: key("held"),
-        kind: HoldKind::Temporary,
-        reason: reason.clone(),
-        author: author.clone(),
-        review_ms: NEW_YEAR_MS + 90 * DAY_MS,
-    };
+    let by = |reason: &str| Attribution::new("operator", reason);
+    let case = HoldName::new("case")?;
+    let review = NEW_YEAR.saturating_add(90 * DAY);
+    let hold = NewHold::new(case.clone(), key("held"), HoldKind::Temporary, by("asked"), review);
     if !told.lifting && engine.holds().is_empty() {
         engine.place_hold(hold)?;
     }
     told.held = true;
     let of = |key: &'static str| Which::Key(key.as_bytes());
     let changes = [
-        Change::Start { of: of("started"), start_ms: NEW_YEAR_MS },
-        Change::Reschedule { of: of("moved"), class: Some("longer"), start_ms: None },
+        Change::Start { of: of("started"), start: NEW_YEAR },
+        Change::Reschedule { of: of("moved"), class: Some("longer"), start: None },
         Change::Release { of: of("released") },
     ];
     machine.store.remove(b"released");
     engine.change(&changes, Durability::Synced)?;
     pass_until(machine, engine, 2)?;
-    let erased = engine.erase(Erasure {
-        selector: subject("anna"),
-        received_ms: engine.now_ms(),
-        within: None,
-        calendar: Calendar::default(),
-        cancellable_ms: 0,
-        reason,
-        author,
-    });
+    let erased = engine.erase(Erasure::new(subject("anna"), engine.now(), by("asked")));
     // When the request is repeated, her data may all have gone.
     if let Err(error) = erased
         && error.kind() != ErrorKind::NotFound
@@ -119,10 +104,10 @@ fn history(machine: &Machine, engine: &Engine, told: &mut Told) -> Result<()> {
     assert!(machine.store.has(b"held") || told.lifting, "a held object is gone");
     told.lifting = true;
     if engine.status()?.holds > 0 {
-        engine.lift_hold("case", "over", "somebody", HOUR_MS)?;
+        engine.lift_hold(&case, by("over"), HOUR)?;
     }
     pass_until(machine, engine, 8)?;
-    engine.close_down(Selector::Everything, "the end", "somebody")?;
+    engine.close_down(Selector::Everything, by("the end"))?;
     pass_until(machine, engine, 30)
 }
 
@@ -139,7 +124,7 @@ fn check_end_state(machine: &Machine, engine: &Engine, what: &str) {
     deleted.dedup();
     assert_eq!(deleted.len(), machine.store.deleted().len(), "{what}: an object was deleted twice");
     let classes = engine.status().unwrap().classes;
-    let sum = |of: fn(&sexton::ClassStatus) -> u64| classes.values().map(of).sum::<u64>();
+    let sum = |of: fn(&sexton::report::ClassStatus) -> u64| classes.values().map(of).sum::<u64>();
     assert_eq!(sum(|class| class.live), 0, "{what}");
     assert_eq!(sum(|class| class.registered), sum(|class| class.ended.ended()), "{what}");
     assert_eq!(sum(|class| class.ended.early), 0, "{what}");

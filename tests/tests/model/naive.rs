@@ -1,13 +1,16 @@
 //! Naive scheduler: a list of registrations and the rules in their simplest form. It has no pages, rows, batches or
-//! logs.
+//! logs. It counts in integer milliseconds, so it shares no arithmetic with the engine.
 
 use super::steps::Target;
 use sexton::store::Disposition;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, RegistrationId};
+use sexton_proof::id::RegistrationId;
 use sexton_proof::record::{Method, Reason};
-use sexton_tests::{FailureMode, HOUR_MS, anonymised};
+use sexton_proof::wire::{NO_CEILING, NO_FLOOR};
+use sexton_tests::{FailureMode, anonymised};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Milliseconds of an hour.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// Time after which a held object is planned again.
 const HELD_MS: i64 = 30 * 24 * HOUR_MS;
 

@@ -1,15 +1,20 @@
 //! Runs a history on the engine and on the naive scheduler, and compares them after each step.
 
-use super::naive::{CLASSES, Hold, Item, Lifted, Model, Progress, Wish};
+use super::naive::{CLASSES, HOUR_MS, Hold, Item, Lifted, Model, Progress, Wish};
 use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
+use sexton::decision::{HoldKind, RequestKind, RequestState};
+use sexton::report::ClockState;
 use sexton::{
-    Change, ClassSet, ClockState, Durability, Engine, Erasure, ErrorKind, HoldKind, NewHold, Opener,
-    Previous, Registration, RequestKind, RequestState, Result, Selector, Which,
+    Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,
+    Previous, Registration, Result, Selector, Which,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
 use sexton_proof::record::{Method, Reason};
-use sexton_tests::{FailureMode, HOUR_MS, Machine, NEW_YEAR_MS};
+use sexton_proof::time::Timestamp;
+use sexton_proof::wire;
+use sexton_tests::{FailureMode, Machine, NEW_YEAR};
+use std::time::Duration;
 
 /// Size of a forward step of the wall clock.
 const FORWARD_MS: i64 = 2 * HOUR_MS;
@@ -47,6 +52,24 @@ pub(crate) fn selector(of: Target) -> Selector {
     }
 }
 
+/// Returns the instant at these Unix milliseconds.
+fn instant(ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(ms)
+}
+
+/// Returns the span of these milliseconds, which are not negative.
+fn span(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap())
+}
+
+fn by_ops(reason: &str) -> Attribution {
+    Attribution::new("ops", reason)
+}
+
+fn hold_name(name: u8) -> HoldName {
+    HoldName::new(format!("case {name}")).unwrap()
+}
+
 /// Returns the answer, or the kind of the error.
 fn kind<T>(answer: Result<T>) -> std::result::Result<T, ErrorKind> {
     answer.map_err(|error| error.kind())
@@ -59,7 +82,8 @@ impl Run {
         machine.options.classes = class_file(&model);
         machine.options.shards = Some(2);
         let engine = Some(machine.open_seeded(0).unwrap());
-        let (versions, true_ms, off_ms, is_wary, acknowledged, openings) = (0, NEW_YEAR_MS, 0, false, 0, 0);
+        let (versions, true_ms, off_ms, is_wary, acknowledged, openings) =
+            (0, NEW_YEAR.unix_ms(), 0, false, 0, 0);
         Run { machine, engine, model, versions, true_ms, off_ms, is_wary, acknowledged, openings }
     }
 
@@ -69,7 +93,7 @@ impl Run {
 
     /// Returns the time of the engine. Asserts that it is never ahead of the true time, and equal if the wall is right.
     fn now_ms(&self) -> i64 {
-        let now_ms = self.engine().now_ms();
+        let now_ms = self.engine().now().unix_ms();
         assert!(now_ms <= self.true_ms, "the engine is {} ms ahead of time", now_ms - self.true_ms);
         assert!(now_ms == self.true_ms || self.off_ms != 0 || self.is_wary, "{now_ms} for {}", self.true_ms);
         now_ms
@@ -79,7 +103,7 @@ impl Run {
         self.do_step(step);
         // The clock is read after every step, as a working engine does, because two jumps between readings cancel out.
         // A wall clock that was behind and caught up by itself had been corrected.
-        let now_ms = self.engine().now_ms();
+        let now_ms = self.engine().now().unix_ms();
         if self.off_ms < 0 && now_ms == self.true_ms + self.off_ms {
             self.true_ms += self.off_ms;
             self.off_ms = 0;
@@ -122,7 +146,7 @@ impl Run {
             Step::Erase { of, cancellable_ms } => self.erase(of, cancellable_ms),
             Step::Cancel { nth } => self.cancel(nth),
             Step::Close { class } => {
-                self.engine().close_down(selector(Target::Class(class)), "over", "ops").unwrap();
+                self.engine().close_down(selector(Target::Class(class)), by_ops("over")).unwrap();
                 let now_ms = self.now_ms();
                 self.model.closed.insert(class);
                 self.model.wish(Wish::Close(class), now_ms);
@@ -133,7 +157,7 @@ impl Run {
                 self.engine().define_classes(&self.machine.options.classes).unwrap();
             }
             Step::Apply { class } => {
-                self.engine().apply_class(CLASSES[class].name, "new terms", "ops").unwrap();
+                self.engine().apply_class(CLASSES[class].name, by_ops("new terms")).unwrap();
                 let now_ms = self.now_ms();
                 self.model.wish(Wish::Apply(class, self.model.editions[class]), now_ms);
             }
@@ -141,12 +165,12 @@ impl Run {
             Step::ClockForward => self.step_clock(FORWARD_MS),
             Step::ClockBack => self.step_clock(-BACK_MS),
             Step::ClockUndo => {
-                self.machine.clock.step(-self.off_ms);
+                self.step_wall(-self.off_ms);
                 self.off_ms = 0;
             }
             Step::Resume => self.resume(),
             Step::Advance { ms } => {
-                self.machine.clock.advance(ms);
+                self.machine.clock.advance(span(ms));
                 self.true_ms += ms;
             }
             Step::Enforce => self.enforce(),
@@ -172,12 +196,10 @@ impl Run {
 
     fn register(&mut self, key: u8, class: usize, version: Vec<u8>, start_ms: Option<i64>) {
         let (bytes, subject) = (key_bytes(key), subject_bytes(subject_of(key)));
-        let item = Registration {
-            version: &version,
-            start_ms,
-            subject: &subject,
-            ..Registration::new(CLASSES[class].name, &bytes)
-        };
+        let item = Registration::new(CLASSES[class].name, &bytes)
+            .version(&version)
+            .start(start_ms.map(instant))
+            .subject(&subject);
         let answer = kind(self.engine().register(&[item], Durability::Synced));
         if self.model.closed.contains(&class) {
             assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class refuses objects");
@@ -202,7 +224,7 @@ impl Run {
         let is_open = start_ms.is_none() && terms.max_open_s.is_some();
         // A wall clock that is ahead may be right, and the floor must hold in both cases.
         let ahead_ms = match self.engine().status().unwrap().clock {
-            ClockState::Ahead { by_ms } if terms.keep_s.is_some() => by_ms,
+            ClockState::Ahead { by } if terms.keep_s.is_some() => i64::try_from(by.as_millis()).unwrap(),
             _ => 0,
         };
         let start_ms = start_ms.unwrap_or(now_ms + ahead_ms + terms.max_open_s.unwrap_or(0) * 1_000);
@@ -250,7 +272,7 @@ impl Run {
     fn start(&mut self, key: u8, by_id: bool, ago_ms: i64) {
         let now_ms = self.now_ms();
         let start_ms = now_ms - ago_ms;
-        let (answer, at) = self.change(key, by_id, |of| Change::Start { of, start_ms });
+        let (answer, at) = self.change(key, by_id, |of| Change::Start { of, start: instant(start_ms) });
         let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
@@ -271,7 +293,8 @@ impl Run {
         let now_ms = self.now_ms();
         let start_ms = ago_ms.map(|ms| now_ms - ms);
         let name = class.map(|class| CLASSES[class].name);
-        let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start_ms });
+        let start = start_ms.map(instant);
+        let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start });
         let newest = class.map(|class| self.model.newest(class));
         // An object under a hold on its class cannot go to a class without that hold.
         let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
@@ -329,14 +352,13 @@ impl Run {
     }
 
     fn place_hold(&mut self, name: u8, of: Target, is_event: bool) {
-        let hold = NewHold {
-            name: format!("case {name}"),
-            selector: selector(of),
-            kind: if is_event { HoldKind::Event } else { HoldKind::Temporary },
-            reason: "a court asked".into(),
-            author: "counsel".into(),
-            review_ms: NEW_YEAR_MS + 10 * FAR_MS,
-        };
+        let hold = NewHold::new(
+            hold_name(name),
+            selector(of),
+            if is_event { HoldKind::Event } else { HoldKind::Temporary },
+            Attribution::new("counsel", "a court asked"),
+            NEW_YEAR.saturating_add(span(10 * FAR_MS)),
+        );
         let answer = kind(self.engine().place_hold(hold));
         if self.model.holds.iter().any(|hold| hold.name == name && hold.lifted.is_none()) {
             assert_eq!(answer.err(), Some(ErrorKind::Invalid));
@@ -347,7 +369,8 @@ impl Run {
     }
 
     fn lift(&mut self, name: u8, grace_ms: i64) {
-        let answer = kind(self.engine().lift_hold(&format!("case {name}"), "settled", "counsel", grace_ms));
+        let attribution = Attribution::new("counsel", "settled");
+        let answer = kind(self.engine().lift_hold(&hold_name(name), attribution, span(grace_ms)));
         let at_ms = self.now_ms();
         let found = self.model.holds.iter().position(|hold| hold.name == name && hold.lifted.is_none());
         match found {
@@ -362,15 +385,9 @@ impl Run {
 
     fn erase(&mut self, of: Target, cancellable_ms: i64) {
         let received_ms = self.now_ms();
-        let erasure = Erasure {
-            selector: selector(of),
-            received_ms,
-            within: None,
-            calendar: Default::default(),
-            cancellable_ms,
-            reason: "asked for".into(),
-            author: "desk".into(),
-        };
+        let attribution = Attribution::new("desk", "asked for");
+        let erasure =
+            Erasure::new(selector(of), instant(received_ms), attribution).cancellable(span(cancellable_ms));
         let answer = kind(self.engine().erase(erasure));
         if self.model.is_known(of) {
             answer.unwrap();
@@ -403,13 +420,13 @@ impl Run {
         let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
         let expected: Vec<u64> = (self.acknowledged + 1..).take(entries.len()).collect();
         assert_eq!(numbers, expected, "the feed has gaps");
-        let told = |e: sexton::FeedEntry| super::naive::News {
+        let told = |e: sexton::decision::FeedEntry| super::naive::News {
             class: e.class,
             key: (0..KEYS).find(|key| key_bytes(*key) == e.key).unwrap(),
             version: e.version,
             method: e.method,
             reason: e.reason,
-            time_ms: e.time_ms,
+            time_ms: e.time.unix_ms(),
         };
         let mut told: Vec<_> = entries.into_iter().map(told).collect();
         told.sort();
@@ -424,9 +441,18 @@ impl Run {
         }
     }
 
+    /// Steps the wall clock, back if `ms` is negative.
+    fn step_wall(&self, ms: i64) {
+        if ms < 0 {
+            self.machine.clock.step_back(span(-ms));
+        } else {
+            self.machine.clock.step_forward(span(ms));
+        }
+    }
+
     fn step_clock(&mut self, ms: i64) {
         if self.off_ms == 0 {
-            self.machine.clock.step(ms);
+            self.step_wall(ms);
             self.off_ms = ms;
         }
     }
@@ -438,7 +464,7 @@ impl Run {
         }
         let alarms = self.engine().status().unwrap().alarms;
         for alarm in &alarms {
-            self.engine().resume(&alarm.id, "looked", "ops").unwrap();
+            self.engine().resume(alarm.id, by_ops("looked")).unwrap();
         }
         if !alarms.is_empty() {
             if self.off_ms > 0 {
@@ -580,9 +606,10 @@ impl Run {
             let text = self.engine().receipt(item.id, Opener::Key(&key_bytes(item.key))).unwrap();
             let verdict = verifier.verify(text.as_bytes()).unwrap();
             let end = item.end.unwrap_or_else(|| panic!("{item:?} has not ended"));
-            let found = (verdict.method, verdict.reason, verdict.time_ms);
+            let found = (verdict.method, verdict.reason, verdict.time.unix_ms());
             assert_eq!(found, (end.method, end.reason, end.time_ms), "{item:?}");
-            let found = (verdict.start_ms, verdict.floor_ms, verdict.ceiling_ms);
+            let floor_ms = wire::encode_floor(verdict.floor);
+            let found = (verdict.start.unix_ms(), floor_ms, wire::encode_ceiling(verdict.ceiling));
             assert_eq!(found, (item.start_ms, item.floor_ms, item.ceiling_ms), "{item:?}");
             assert_eq!((verdict.class_name.as_str(), &verdict.version), (item.terms.name, &item.version));
             assert_eq!(verdict.class_version, item.terms.edition + 1, "{item:?}");

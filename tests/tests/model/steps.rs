@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::strategy::Union;
-use sexton_tests::{FailureMode, HOUR_MS};
+use sexton_tests::FailureMode;
 
 /// Number of keys. The constants below count subjects, prefixes, hold names and classes.
 pub(crate) const KEYS: u8 = 2 * SEEN;
@@ -159,7 +159,7 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
     ];
     vec![
         clock.boxed(),
-        prop_oneof![6 => 0_i64..15_000, 1 => 0_i64..100_000, 1 => 0..11 * 24 * HOUR_MS]
+        prop_oneof![6 => 0_i64..15_000, 1 => 0_i64..100_000, 1 => 0..11 * 24 * 3_600_000_i64]
             .prop_map(|ms| Step::Advance { ms })
             .boxed(),
         any::<bool>().prop_map(|power_lost| Step::Reopen { power_lost }).boxed(),

@@ -1,14 +1,14 @@
 //! C. COCO, an app for talking with others.
 
 use super::COCO;
-use sexton::{
-    ClassSet, Durability, Erasure, ErrorKind, KeyHistory, Progress, Registration, RequestState, Selector,
-};
+use sexton::decision::{KeyHistory, Progress, RequestState};
+use sexton::{Attribution, ClassSet, Durability, ErrorKind, Registration, Selector};
 use sexton_proof::receipt::Compliance;
 use sexton_proof::record::{Method, Reason};
 use sexton_proof::window::Calendar;
-use sexton_tests::simulation::{DAY_MS, MINUTE_MS, Simulation, key, ms, subject};
-use sexton_tests::{HOUR_MS, NEW_YEAR_MS, anonymised};
+use sexton_tests::simulation::{Simulation, instant, key, subject};
+use sexton_tests::{DAY, HOUR, MINUTE, NEW_YEAR, anonymised};
+use std::time::Duration;
 
 /// Public holidays of China, as in the class file.
 fn calendar() -> Calendar {
@@ -26,13 +26,13 @@ fn unnecessary_data_are_deleted_or_anonymised() {
     let profile = sim.put("personal-data", "profile/anna");
     let usage = sim.put("usage", "call/1");
     let rewritten = anonymised(&sim.machine.store.version(b"call/1").unwrap());
-    sim.pass(60 * DAY_MS);
+    sim.pass(60 * DAY);
     assert!(sim.has("profile/anna"), "it is still necessary");
     assert_eq!(sim.machine.store.version(b"call/1"), Some(rewritten));
     assert_eq!(sim.receipt(usage, "call/1"), (Compliance::Kept, Method::Anonymised, Reason::Due));
 
     sim.start("profile/anna"); // it is no longer necessary
-    sim.pass(7 * DAY_MS);
+    sim.pass(7 * DAY);
     assert!(!sim.has("profile/anna"));
     assert_eq!(sim.receipt(profile, "profile/anna"), (Compliance::Kept, Method::Deleted, Reason::Due));
     sim.assert_sound();
@@ -42,24 +42,24 @@ fn unnecessary_data_are_deleted_or_anonymised() {
 fn log_is_kept_six_months_even_under_an_erasure() {
     let sim = Simulation::new(COCO);
     let log = sim.put_of("log", "log/anna", "anna", None);
-    sim.pass(30 * DAY_MS);
+    sim.pass(30 * DAY);
     let number = sim.erase(subject("anna"));
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     assert!(sim.has("log/anna"));
 
     // The request shows why it waits. Six months in Shanghai end eight hours before they do in Greenwich.
-    let floor_ms = ms("2026-07-01T08:00:00+08:00");
+    let floor = instant("2026-07-01T08:00:00+08:00");
     assert_eq!(open_request(&sim), Some(number));
     let object = sim.engine().erasure_objects(number).unwrap().remove(0);
-    let Progress::Pending { until_ms, floor_ms: Some(shown_ms), held: false } = object.progress else {
+    let Progress::Pending { until, floor: Some(shown), held: false, .. } = object.progress else {
         panic!("{:?}", object.progress)
     };
-    assert_eq!(shown_ms, floor_ms);
-    sim.pass_until(floor_ms - 1);
+    assert_eq!(shown, floor);
+    sim.pass_until(floor.saturating_sub(Duration::from_millis(1)));
     assert!(sim.has("log/anna"), "not a millisecond early");
 
     // The log goes by itself after its floor.
-    sim.pass_until(until_ms);
+    sim.pass_until(until);
     assert!(!sim.has("log/anna"));
     assert_eq!(sim.receipt(log, "log/anna"), (Compliance::Kept, Method::Deleted, Reason::Erasure));
     assert_eq!(open_request(&sim), None);
@@ -71,20 +71,20 @@ fn closed_account_can_be_reopened_for_15_days_then_is_erased() {
     let mut sim = Simulation::new(COCO);
     let profile = sim.put_of("personal-data", "profile/anna", "anna", None);
     let close_account = |sim: &Simulation| {
-        let erasure = Erasure { cancellable_ms: 15 * DAY_MS, ..sim.erasure(subject("anna")) };
+        let erasure = sim.erasure(subject("anna")).cancellable(15 * DAY);
         sim.engine().erase(erasure).unwrap().number
     };
     let first = close_account(&sim);
-    sim.pass(15 * DAY_MS - MINUTE_MS);
+    sim.pass(15 * DAY - MINUTE);
     assert_eq!(sim.engine().cancel_erasure(first).unwrap().state, RequestState::Cancelled);
-    sim.pass(30 * DAY_MS);
+    sim.pass(30 * DAY);
     assert!(sim.has("profile/anna"), "it was taken back");
 
     let second = close_account(&sim);
-    sim.pass(14 * DAY_MS);
+    sim.pass(14 * DAY);
     sim.lose_power();
     assert!(sim.has("profile/anna"));
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     assert!(!sim.has("profile/anna"));
     assert_eq!(sim.engine().cancel_erasure(second).unwrap_err().kind(), ErrorKind::TooLate);
     assert_eq!(sim.receipt(profile, "profile/anna"), (Compliance::Kept, Method::Deleted, Reason::Erasure));
@@ -96,33 +96,29 @@ fn closed_account_can_be_reopened_for_15_days_then_is_erased() {
 #[test]
 fn request_is_answered_within_15_working_days() {
     let sim = Simulation::new(COCO);
-    sim.pass_until(ms("2026-09-21T02:00:00Z")); // a Monday
+    sim.pass_until(instant("2026-09-21T02:00:00Z")); // a Monday
     let profile = sim.put_of("personal-data", "profile/anna", "anna", None);
-    let paper = sim.put_of("request-paper", "passport/anna", "nobody", None);
-    let erasure = Erasure {
-        within: Some("15wd".parse().unwrap()),
-        calendar: calendar(),
-        cancellable_ms: 15 * DAY_MS,
-        ..sim.erasure(subject("anna"))
-    };
+    let paper = sim.put_of("request-paper", "passport/anna", "unknown", None);
+    let within = "15wd".parse().unwrap();
+    let erasure = sim.erasure(subject("anna")).within(within).calendar(calendar()).cancellable(15 * DAY);
     let number = sim.engine().erase(erasure).unwrap().number;
 
     // 22 to 24 and 28 to 30 September, 8 to 10 and 12 to 16 October are fourteen working days. The next one is a
     // Monday.
-    let due_ms = ms("2026-10-19T02:00:00Z");
-    sim.pass(10 * DAY_MS);
+    let due = instant("2026-10-19T02:00:00Z");
+    sim.pass(10 * DAY);
     sim.put_of("personal-data", "profile/bob", "bob", None);
     sim.erase(subject("bob"));
     let oldest = sim.engine().status().unwrap().oldest_erasure.unwrap();
-    assert_eq!((oldest.number, oldest.answer_by_ms), (number, Some(due_ms)));
+    assert_eq!((oldest.number, oldest.answer_by), (number, Some(due)));
 
-    sim.pass_until(due_ms);
+    sim.pass_until(due);
     assert!(!sim.has("profile/anna") && !sim.has("passport/anna"));
     let answered = sim.engine().requests().unwrap().remove(0);
     assert_eq!(answered.state, RequestState::Finished);
-    assert!(answered.changed_ms <= due_ms);
+    assert!(answered.changed <= due);
     assert_eq!(sim.receipt(profile, "profile/anna"), (Compliance::Kept, Method::Deleted, Reason::Erasure));
-    assert_eq!(sim.verdict(paper, "passport/anna").ceiling_ms, due_ms);
+    assert_eq!(sim.verdict(paper, "passport/anna").ceiling, Some(due));
     assert_eq!(sim.receipt(paper, "passport/anna"), (Compliance::Kept, Method::Deleted, Reason::Due));
     assert_eq!(open_request(&sim), None);
     sim.assert_sound();
@@ -132,11 +128,11 @@ fn request_is_answered_within_15_working_days() {
 fn restored_data_are_recognised_and_deleted_again() {
     let mut sim = Simulation::new(COCO);
     sim.put_of("personal-data", "profile/anna", "anna", None);
-    sim.put_of("personal-data", "profile/bob", "bob", Some(NEW_YEAR_MS));
+    sim.put_of("personal-data", "profile/bob", "bob", Some(NEW_YEAR));
     sim.put("personal-data", "profile/cora");
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     let number = sim.erase(subject("anna"));
-    sim.pass(9 * DAY_MS);
+    sim.pass(9 * DAY);
     sim.engine().forget_request(number).unwrap(); // a request can be forgotten once it is answered
     sim.assert_forgotten(b"anna");
     assert!(!sim.has("profile/anna") && !sim.has("profile/bob"));
@@ -146,10 +142,8 @@ fn restored_data_are_recognised_and_deleted_again() {
         sim.machine.store.put(key.as_bytes(), b"of the backup");
     }
     sim.reopen();
-    let registrations = restored.map(|key| Registration {
-        version: b"of the backup",
-        ..Registration::new("personal-data", key.as_bytes())
-    });
+    let registrations =
+        restored.map(|key| Registration::new("personal-data", key.as_bytes()).version(b"of the backup"));
     assert!(matches!(sim.engine().ended(b"profile/cora").unwrap(), KeyHistory::Live(_)));
     assert_eq!(sim.engine().ended(b"profile/dave").unwrap(), KeyHistory::Unknown);
     let again = sim.engine().delete_again(&registrations, Durability::Synced).unwrap();
@@ -163,9 +157,9 @@ fn restored_data_are_recognised_and_deleted_again() {
     }
 
     // Ended objects are remembered for 400 days.
-    sim.pass(399 * DAY_MS);
+    sim.pass(399 * DAY);
     assert!(matches!(sim.engine().ended(b"profile/anna").unwrap(), KeyHistory::Ended(_)));
-    sim.pass(2 * DAY_MS);
+    sim.pass(2 * DAY);
     assert_eq!(sim.engine().ended(b"profile/anna").unwrap(), KeyHistory::Unknown);
     sim.assert_forgotten(b"profile/anna");
     sim.assert_sound();
@@ -174,11 +168,11 @@ fn restored_data_are_recognised_and_deleted_again() {
 #[test]
 fn feed_repeats_deletions_in_order_until_acknowledged() {
     let mut sim = Simulation::new(COCO);
-    for n in 0..6_i64 {
-        sim.put_of("personal-data", &format!("profile/{n}"), "", Some(NEW_YEAR_MS + n * DAY_MS));
+    for n in 0..6 {
+        sim.put_of("personal-data", &format!("profile/{n}"), "", Some(NEW_YEAR.saturating_add(n * DAY)));
     }
     sim.put("usage", "call/1"); // its class has no feed
-    sim.pass(60 * DAY_MS);
+    sim.pass(60 * DAY);
     sim.assert_forgotten(b"profile/");
 
     let keys = |sim: &Simulation, after, max| -> Vec<(u64, String)> {
@@ -196,7 +190,7 @@ fn feed_repeats_deletions_in_order_until_acknowledged() {
     sim.engine().acknowledge_feed(4).unwrap();
     sim.lose_power();
     assert_eq!(keys(&sim, 0, 100), [entry(5), entry(6)]);
-    sim.put_of("personal-data", "profile/6", "", Some(NEW_YEAR_MS));
+    sim.put_of("personal-data", "profile/6", "", Some(NEW_YEAR));
     sim.enforce();
     assert_eq!(keys(&sim, 6, 100), [entry(7)]);
     sim.engine().acknowledge_feed(7).unwrap();
@@ -215,18 +209,19 @@ fn closed_service_deletes_or_anonymises_all_that_is_not_held() {
         }
     }
     sim.hold("case 17", key("personal-data/3"));
-    sim.pass(2 * HOUR_MS);
-    let request = sim.engine().close_down(Selector::Everything, "the service ends", "board").unwrap();
+    sim.pass(2 * HOUR);
+    let request =
+        sim.engine().close_down(Selector::Everything, Attribution::new("board", "the service ends")).unwrap();
     let late = Registration::new("usage", b"call/2");
     assert_eq!(sim.engine().register(&[late], Durability::Synced).unwrap_err().kind(), ErrorKind::Invalid);
 
-    sim.pass(DAY_MS);
+    sim.pass(DAY);
     sim.lose_power();
     let live = |class: &str| sim.class(class).live;
     assert_eq!(["personal-data", "usage", "request-paper", "log"].map(live), [1, 0, 0, 20]);
     assert!(sim.has("personal-data/3"), "it is held");
-    sim.lift("case 17", 0);
-    sim.pass_until(ms("2026-07-02T00:00:00Z")); // the floor of the logs
+    sim.lift("case 17", Duration::ZERO);
+    sim.pass_until(instant("2026-07-02T00:00:00Z")); // the floor of the logs
     for (id, key, class) in &all {
         let verdict = sim.verdict(*id, key);
         let method = if *class == "usage" { Method::Anonymised } else { Method::Deleted };
@@ -243,8 +238,7 @@ fn closed_service_deletes_or_anonymises_all_that_is_not_held() {
 
     // An object restored from a backup after the end is still deleted again.
     sim.machine.store.put(b"personal-data/5", b"of the backup");
-    let registration =
-        Registration { version: b"of the backup", ..Registration::new("personal-data", b"personal-data/5") };
+    let registration = Registration::new("personal-data", b"personal-data/5").version(b"of the backup");
     assert!(sim.engine().delete_again(&[registration], Durability::Synced).unwrap()[0].is_some());
     sim.enforce();
     assert!(!sim.has("personal-data/5"));
@@ -267,7 +261,7 @@ fn personal_data_of_minors_are_deleted_at_once() {
         (usage, "call/kim", Method::Anonymised),
     ] {
         assert_eq!(sim.receipt(id, key), (Compliance::Kept, method, Reason::Erasure));
-        assert_eq!(sim.verdict(id, key).time_ms, NEW_YEAR_MS);
+        assert_eq!(sim.verdict(id, key).time, NEW_YEAR);
     }
     assert_eq!(sim.engine().erasure_objects(number).unwrap().len(), 3);
     sim.assert_sound();
@@ -279,14 +273,14 @@ fn held_data_outlast_an_erasure_and_go_after_the_hold() {
     let profile = sim.put_of("personal-data", "profile/anna", "anna", None);
     sim.hold("investigation", subject("anna"));
     let number = sim.erase(subject("anna"));
-    sim.pass(10 * DAY_MS);
+    sim.pass(10 * DAY);
     assert!(sim.has("profile/anna"));
     assert_eq!(open_request(&sim), Some(number), "it is open, and shows why");
     let object = sim.engine().erasure_objects(number).unwrap().remove(0);
     assert!(matches!(object.progress, Progress::Pending { held: true, .. }));
 
-    sim.lift("investigation", DAY_MS);
-    sim.pass(DAY_MS);
+    sim.lift("investigation", DAY);
+    sim.pass(DAY);
     assert!(!sim.has("profile/anna"));
     assert_eq!(sim.receipt(profile, "profile/anna"), (Compliance::Kept, Method::Deleted, Reason::Erasure));
     assert_eq!(open_request(&sim), None);

@@ -1,13 +1,19 @@
 //! Decisions that the engine refuses.
 
+use sexton::decision::{GRACE_MAX, HoldKind, SELECTOR_KEYS_MAX};
 use sexton::{
-    Change, ClassSet, Durability, Erasure, Error, ErrorKind, GRACE_MAX_MS, HoldKind, NewHold, Registration,
-    RegistrationId, SELECTOR_KEYS_MAX, Selector, Which,
+    Attribution, Change, ClassSet, Durability, Erasure, Error, ErrorKind, HoldName, NewHold, Registration,
+    RegistrationId, Selector, Which,
 };
 use sexton_proof::id::PageId;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Calendar, Span, Unit};
-use sexton_tests::simulation::{DAY_MS, Simulation, key, subject};
-use sexton_tests::{HOUR_MS, NEW_YEAR_MS};
+use sexton_tests::simulation::{Simulation, key, subject};
+use sexton_tests::{DAY, HOUR, NEW_YEAR};
+use std::time::Duration;
+
+/// Smallest difference between two instants.
+const MS: Duration = Duration::from_millis(1);
 
 const CLASSES: &str = r#"
 [class.upload]
@@ -37,10 +43,12 @@ feed = true
 /// Returns a host with an object of each kind, a hold on one of them, and a class that was closed down.
 fn simulation() -> Simulation {
     let sim = Simulation::new(CLASSES);
-    sim.put_of("upload", "started", "anna", Some(NEW_YEAR_MS));
-    sim.put_of("upload", "held", "bob", Some(NEW_YEAR_MS));
+    sim.put_of("upload", "started", "anna", Some(NEW_YEAR));
+    sim.put_of("upload", "held", "bob", Some(NEW_YEAR));
     sim.put_of("account", "open", "anna", None);
-    sim.engine().close_down(Selector::Class("ended".into()), "no longer offered", "board").unwrap();
+    sim.engine()
+        .close_down(Selector::Class("ended".into()), Attribution::new("board", "no longer offered"))
+        .unwrap();
     sim.hold("case", key("held"));
     sim.enforce();
     sim
@@ -88,21 +96,29 @@ fn hold_with_an_empty_selector_text_or_taken_name_is_refused() {
     let sim = simulation();
     let place = |new: NewHold| move |sim: &Simulation| sim.engine().place_hold(new);
     let good = || sim.new_hold("new", key("started"), HoldKind::Temporary);
+    let with = |change: &dyn Fn(&mut NewHold)| {
+        let mut new = good();
+        change(&mut new);
+        new
+    };
     for (selector, words) in selectors_that_select_nothing() {
-        refused(&sim, ErrorKind::Invalid, &[words], place(NewHold { selector, ..good() }));
+        let bad = with(&|new| new.selector = selector.clone());
+        refused(&sim, ErrorKind::Invalid, &[words], place(bad));
     }
     let long = "x".repeat(1_001);
-    let at = NEW_YEAR_MS.to_string();
+    let at = NEW_YEAR.unix_ms().to_string();
+    let case = HoldName::new("case").unwrap();
     for (bad, words) in [
-        (NewHold { name: "case".into(), ..good() }, vec!["\"case\" stands already", "another name"]),
-        (NewHold { name: String::new(), ..good() }, vec!["name of 0 bytes; 1 to 1000"]),
-        (NewHold { reason: "  ".into(), ..good() }, vec!["reason of 0 bytes; 1 to 1000"]),
-        (NewHold { author: long, ..good() }, vec!["author of 1001 bytes; 1 to 1000"]),
-        (NewHold { review_ms: NEW_YEAR_MS, ..good() }, vec!["review date", &at, "in the past"]),
-        (NewHold { review_ms: i64::MIN, ..good() }, vec!["review date -9223372036854775808 ms"]),
+        (with(&|new| new.name = case.clone()), vec!["\"case\" stands already", "another name"]),
+        (with(&|new| new.attribution.reason = "  ".into()), vec!["reason of 0 bytes; 1 to 1000"]),
+        (with(&|new| new.attribution.author = long.clone()), vec!["author of 1001 bytes; 1 to 1000"]),
+        (with(&|new| new.review = NEW_YEAR), vec!["review date", &at, "in the past"]),
+        (with(&|new| new.review = Timestamp::MIN), vec!["review date -9223372036854775808 ms"]),
     ] {
         refused(&sim, ErrorKind::Invalid, &words, place(bad));
     }
+    let unnamed = |_: &Simulation| HoldName::new(String::new());
+    refused(&sim, ErrorKind::Invalid, &["name of 0 bytes; 1 to 1000"], unnamed);
     sim.engine().place_hold(good()).unwrap();
     sim.assert_sound();
 }
@@ -110,16 +126,19 @@ fn hold_with_an_empty_selector_text_or_taken_name_is_refused() {
 #[test]
 fn lift_of_an_unknown_hold_or_without_a_reason_is_refused() {
     let sim = simulation();
-    let lift = |name: &'static str, reason: &'static str, author: &'static str, grace_ms: i64| {
-        move |sim: &Simulation| sim.engine().lift_hold(name, reason, author, grace_ms)
+    let lift = |name: &'static str, attribution: Attribution, grace: Duration| {
+        move |sim: &Simulation| sim.engine().lift_hold(&HoldName::new(name)?, attribution, grace)
     };
-    refused(&sim, ErrorKind::NotFound, &["no hold named \"cases\" stands"], lift("cases", "r", "a", 0));
-    refused(&sim, ErrorKind::Invalid, &["reason of 0 bytes"], lift("case", "", "a", 0));
-    refused(&sim, ErrorKind::Invalid, &["author of 0 bytes"], lift("case", "r", "\n", 0));
-    refused(&sim, ErrorKind::Invalid, &["grace of -1 ms; 0 to"], lift("case", "r", "a", -1));
-    refused(&sim, ErrorKind::Invalid, &["316224000001 ms"], lift("case", "r", "a", GRACE_MAX_MS + 1));
-    sim.lift("case", 0);
-    refused(&sim, ErrorKind::NotFound, &["no hold named \"case\" stands"], lift("case", "r", "a", 0));
+    let (good, none) = (|| Attribution::new("a", "r"), Duration::ZERO);
+    refused(&sim, ErrorKind::NotFound, &["no hold named \"cases\" stands"], lift("cases", good(), none));
+    let bad = Attribution::new("a", "");
+    refused(&sim, ErrorKind::Invalid, &["reason of 0 bytes"], lift("case", bad, none));
+    let bad = Attribution::new("\n", "r");
+    refused(&sim, ErrorKind::Invalid, &["author of 0 bytes"], lift("case", bad, none));
+    let long = GRACE_MAX + Duration::from_millis(1);
+    refused(&sim, ErrorKind::Invalid, &["grace of 316224000001 ms; 0 to"], lift("case", good(), long));
+    sim.lift("case", none);
+    refused(&sim, ErrorKind::NotFound, &["no hold named \"case\" stands"], lift("case", good(), none));
     sim.assert_sound();
 }
 
@@ -128,43 +147,47 @@ fn erasure_with_a_bad_selector_instant_or_span_is_refused() {
     let sim = simulation();
     let erase = |erasure: Erasure| move |sim: &Simulation| sim.engine().erase(erasure);
     let good = || sim.erasure(subject("anna"));
+    let of = |selector: Selector| Erasure::new(selector, sim.now(), good().attribution);
+    let received = |received| Erasure::new(subject("anna"), received, good().attribution);
+    let by = |author: &str, reason: &str| {
+        Erasure::new(subject("anna"), sim.now(), Attribution::new(author, reason))
+    };
     for (selector, words) in [
         (Selector::Class("upload".into()), ["the class \"upload\"", "takes a subject or keys"]),
         (Selector::Prefix(b"a/".into()), ["keys that begin with \"a/\"", "takes a subject or keys"]),
         (Selector::Everything, ["everything", "close it"]),
     ] {
-        refused(&sim, ErrorKind::Invalid, &words, erase(Erasure { selector, ..good() }));
+        refused(&sim, ErrorKind::Invalid, &words, erase(of(selector)));
     }
     for (selector, words) in selectors_that_select_nothing() {
         if matches!(selector, Selector::Keys(_) | Selector::Subject(_)) {
-            refused(&sim, ErrorKind::Invalid, &[words], erase(Erasure { selector, ..good() }));
+            refused(&sim, ErrorKind::Invalid, &[words], erase(of(selector)));
         }
     }
-    let unknown = Erasure { selector: subject("somebody else"), ..good() };
-    refused(&sim, ErrorKind::NotFound, &["\"somebody else\"", "nothing to erase"], erase(unknown));
-    let span = |count, unit| Some(Span { count, unit });
+    let words = ["\"another person\"", "nothing to erase"];
+    refused(&sim, ErrorKind::NotFound, &words, erase(of(subject("another person"))));
+    let span = |count, unit| Span { count, unit };
     for (bad, words) in [
-        (Erasure { received_ms: NEW_YEAR_MS + 1, ..good() }, vec!["1767225600001", "in the future"]),
-        (Erasure { received_ms: i64::MAX, ..good() }, vec!["9223372036854775807", "in the future"]),
-        (Erasure { within: span(0, Unit::Hours), ..good() }, vec!["within 0h", "1 to 1000000"]),
-        (Erasure { within: span(1_000_000, Unit::Years), ..good() }, vec!["within 1000000y"]),
-        (Erasure { within: span(1_000_000, Unit::WorkingDays), ..good() }, vec!["within 1000000wd"]),
+        (received(NEW_YEAR.saturating_add(MS)), vec!["1767225600001", "in the future"]),
+        (received(Timestamp::MAX), vec!["9223372036854775807", "in the future"]),
+        (good().within(span(0, Unit::Hours)), vec!["within 0h", "1 to 1000000"]),
+        (good().within(span(1_000_000, Unit::Years)), vec!["within 1000000y"]),
+        (good().within(span(1_000_000, Unit::WorkingDays)), vec!["within 1000000wd"]),
         (
-            Erasure { within: span(1, Unit::Months), received_ms: i64::MIN, ..good() },
+            received(Timestamp::MIN).within(span(1, Unit::Months)),
             vec!["within 1mo of -9223372036854775808 ms"],
         ),
-        (Erasure { cancellable_ms: -1, ..good() }, vec!["cancellable for -1 ms; 0 to"]),
-        (Erasure { cancellable_ms: i64::MAX, ..good() }, vec!["9223372036854775807 ms; 0 to"]),
+        (good().cancellable(Duration::from_millis(u64::MAX)), vec!["18446744073709551615 ms; 0 to"]),
         (
-            Erasure { cancellable_ms: 15 * DAY_MS, within: span(14, Unit::Days), ..good() },
+            good().cancellable(15 * DAY).within(span(14, Unit::Days)),
             vec!["cancelled for longer than it may take"],
         ),
-        (Erasure { reason: String::new(), ..good() }, vec!["reason of 0 bytes"]),
-        (Erasure { author: String::new(), ..good() }, vec!["author of 0 bytes"]),
+        (by("support", ""), vec!["reason of 0 bytes"]),
+        (by("", "they asked for it"), vec!["author of 0 bytes"]),
     ] {
         refused(&sim, ErrorKind::Invalid, &words, erase(bad));
     }
-    sim.engine().erase(Erasure { received_ms: i64::MIN, ..good() }).unwrap();
+    sim.engine().erase(received(Timestamp::MIN)).unwrap();
     sim.enforce();
     assert!(!sim.has("started"), "that a letter lay about for long is no reason to refuse it");
     sim.assert_sound();
@@ -200,7 +223,7 @@ fn erasure_cannot_be_cancelled_after_its_period() {
     let cancel = |number: u32| move |sim: &Simulation| sim.engine().cancel_erasure(number);
     refused(&sim, ErrorKind::NotFound, &["no request 77"], cancel(77));
     refused(&sim, ErrorKind::Invalid, &["request 1 is no erasure"], cancel(1));
-    let erasure = Erasure { cancellable_ms: DAY_MS, ..sim.erasure(key("started")) };
+    let erasure = sim.erasure(key("started")).cancellable(DAY);
     let number = sim.engine().erase(erasure.clone()).unwrap().number;
     let forget = |number: u32| move |sim: &Simulation| sim.engine().forget_request(number);
     refused(&sim, ErrorKind::Invalid, &["still open"], forget(number));
@@ -210,7 +233,7 @@ fn erasure_cannot_be_cancelled_after_its_period() {
     assert!(sim.machine.kv.image() == before);
 
     let number = sim.engine().erase(erasure).unwrap().number;
-    sim.machine.clock.advance(DAY_MS);
+    sim.machine.clock.advance(DAY);
     refused(&sim, ErrorKind::TooLate, &["until 1767312000000 ms", "final"], cancel(number));
     sim.enforce();
     refused(&sim, ErrorKind::TooLate, &["final"], cancel(number));
@@ -227,39 +250,49 @@ fn change(change: Change<'_>) -> impl FnOnce(&Simulation) -> Result<sexton::Chan
 fn start_that_is_known_or_too_late_is_refused() {
     let sim = simulation();
     let start =
-        |key: &'static str, start_ms: i64| change(Change::Start { of: Which::Key(key.as_bytes()), start_ms });
-    let known = NEW_YEAR_MS.to_string();
+        |key: &'static str, start: Timestamp| change(Change::Start { of: Which::Key(key.as_bytes()), start });
+    let known = NEW_YEAR.unix_ms().to_string();
     refused(
         &sim,
         ErrorKind::Invalid,
         &["known already", &known, "reschedule"],
-        start("started", NEW_YEAR_MS + 1),
+        start("started", NEW_YEAR.saturating_add(MS)),
     );
-    sim.change(Change::Start { of: Which::Key(b"started"), start_ms: NEW_YEAR_MS }).unwrap();
-    let late = NEW_YEAR_MS + 2 * HOUR_MS;
-    refused(&sim, ErrorKind::Invalid, &[&late.to_string(), "max_open"], start("open", late + 1));
-    refused(&sim, ErrorKind::Invalid, &["start 0 ms is before 1990"], start("open", 0));
-    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", i64::MAX));
-    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("nothing", NEW_YEAR_MS));
+    sim.change(Change::Start { of: Which::Key(b"started"), start: NEW_YEAR }).unwrap();
+    let late = NEW_YEAR.saturating_add(2 * HOUR);
+    refused(
+        &sim,
+        ErrorKind::Invalid,
+        &[&late.unix_ms().to_string(), "max_open"],
+        start("open", late.saturating_add(MS)),
+    );
+    refused(
+        &sim,
+        ErrorKind::Invalid,
+        &["start 0 ms is before 1990"],
+        start("open", Timestamp::from_unix_ms(0)),
+    );
+    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", Timestamp::MAX));
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("nothing", NEW_YEAR));
     let page = PageId { class: 9, slot: 1_000, shard: 99, part: 0 };
     for shard in [0, 99] {
         let of = Which::Id(RegistrationId { page: PageId { shard, ..page }, seq: 0 });
-        let ask = change(Change::Start { of, start_ms: NEW_YEAR_MS });
+        let ask = change(Change::Start { of, start: NEW_YEAR });
         refused(&sim, ErrorKind::NotFound, &["no live registration"], ask);
     }
-    sim.machine.clock.advance(2 * HOUR_MS);
-    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", NEW_YEAR_MS + HOUR_MS));
+    sim.machine.clock.advance(2 * HOUR);
+    refused(&sim, ErrorKind::Invalid, &["max_open"], start("open", NEW_YEAR.saturating_add(HOUR)));
 
     // The object is in flight, then gone.
     let id = sim.engine().find(b"started").unwrap().unwrap();
-    sim.machine.clock.advance(HOUR_MS);
+    sim.machine.clock.advance(HOUR);
     let batch = sim.engine().next_batch().unwrap().unwrap();
-    refused(&sim, ErrorKind::TooLate, &["on its way"], start("started", NEW_YEAR_MS));
+    refused(&sim, ErrorKind::TooLate, &["on its way"], start("started", NEW_YEAR));
     drop(batch);
     sim.enforce();
-    let ask = change(Change::Start { of: Which::Id(id), start_ms: NEW_YEAR_MS });
+    let ask = change(Change::Start { of: Which::Id(id), start: NEW_YEAR });
     refused(&sim, ErrorKind::TooLate, &["has ended: deleted at"], ask);
-    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("started", NEW_YEAR_MS));
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], start("started", NEW_YEAR));
     sim.assert_sound();
 }
 
@@ -269,19 +302,18 @@ fn reschedule_to_an_unusable_class_is_refused() {
     let sim = simulation();
     let to = |class: &'static str| {
         let of = Which::Key(b"started");
-        change(Change::Reschedule { of, class: Some(class), start_ms: None })
+        change(Change::Reschedule { of, class: Some(class), start: None })
     };
     refused(&sim, ErrorKind::Invalid, &["unknown class \"uploads\"", "known are"], to("uploads"));
     refused(&sim, ErrorKind::Invalid, &["find = \"key\"", "find = \"none\""], to("unfound"));
     refused(&sim, ErrorKind::Invalid, &["openings = \"operator\"", "openings = \"ticket\""], to("ticketed"));
     refused(&sim, ErrorKind::Invalid, &["class \"ended\" was closed down"], to("ended"));
     for (start_ms, words) in [(0, "1990"), (i64::MIN, "1990"), (i64::MAX, "ten years")] {
-        let of = Which::Key(b"started");
-        let ask = change(Change::Reschedule { of, class: None, start_ms: Some(start_ms) });
+        let (of, start) = (Which::Key(b"started"), Some(Timestamp::from_unix_ms(start_ms)));
+        let ask = change(Change::Reschedule { of, class: None, start });
         refused(&sim, ErrorKind::Invalid, &[&start_ms.to_string(), words], ask);
     }
-    sim.change(Change::Reschedule { of: Which::Key(b"started"), class: Some("told"), start_ms: None })
-        .unwrap();
+    sim.change(Change::Reschedule { of: Which::Key(b"started"), class: Some("told"), start: None }).unwrap();
     sim.assert_sound();
 }
 
@@ -293,7 +325,8 @@ fn held_is_not_released_and_released_is_not_rescheduled() {
     refused(&sim, ErrorKind::NotFound, &["no live registration"], release("nothing"));
     sim.change(Change::Release { of: Which::Key(b"started") }).unwrap();
     let of = Which::Key(b"started");
-    let ask = change(Change::Reschedule { of, class: None, start_ms: Some(NEW_YEAR_MS + 1) });
+    let start = Some(NEW_YEAR.saturating_add(MS));
+    let ask = change(Change::Reschedule { of, class: None, start });
     refused(&sim, ErrorKind::TooLate, &["has deleted it itself"], ask);
     sim.assert_sound();
 }
@@ -304,7 +337,7 @@ fn valid_changes_apply_beside_refused_ones() {
     let of = |key: &'static str| Which::Key(key.as_bytes());
     let changes = [
         Change::Release { of: of("held") },
-        Change::Start { of: of("open"), start_ms: NEW_YEAR_MS },
+        Change::Start { of: of("open"), start: NEW_YEAR },
         Change::Release { of: of("nothing") },
     ];
     let answers = sim.engine().change(&changes, Durability::Synced).unwrap();
@@ -322,20 +355,19 @@ fn closed_class_refuses_objects_and_only_classes_close() {
     };
     let words = ["registration 2 of 2", "class \"ended\" was closed down"];
     refused(&sim, ErrorKind::Invalid, &words, register);
-    let close = |selector: Selector| move |sim: &Simulation| sim.engine().close_down(selector, "r", "a");
+    let good = || Attribution::new("a", "r");
+    let close = |selector: Selector| move |sim: &Simulation| sim.engine().close_down(selector, good());
     refused(&sim, ErrorKind::Invalid, &["the subject \"anna\" cannot be closed"], close(subject("anna")));
     refused(&sim, ErrorKind::Invalid, &["unknown class \"x\""], close(Selector::Class("x".into())));
-    for (reason, author) in [("", "a"), ("r", "")] {
+    for bad in [Attribution::new("a", ""), Attribution::new("", "r")] {
         refused(&sim, ErrorKind::Invalid, &["of 0 bytes"], |sim| {
-            sim.engine().close_down(Selector::Everything, reason, author)
+            sim.engine().close_down(Selector::Everything, bad.clone())
         });
         refused(&sim, ErrorKind::Invalid, &["of 0 bytes"], |sim| {
-            sim.engine().apply_class("upload", reason, author)
+            sim.engine().apply_class("upload", bad.clone())
         });
     }
-    refused(&sim, ErrorKind::Invalid, &["unknown class \"x\""], |sim| {
-        sim.engine().apply_class("x", "r", "a")
-    });
+    refused(&sim, ErrorKind::Invalid, &["unknown class \"x\""], |sim| sim.engine().apply_class("x", good()));
     sim.put("upload", "still open");
     sim.assert_sound();
 }
@@ -346,7 +378,8 @@ fn new_class_version_that_opens_differently_is_not_applied() {
     let other = "[class.upload]\nwithin = \"3h\"\nopenings = \"ticket\"\n";
     sim.engine().define_classes(&ClassSet::from_toml(other).unwrap()).unwrap();
     let words = ["openings = \"operator\"", "openings = \"ticket\""];
-    refused(&sim, ErrorKind::Invalid, &words, |sim| sim.engine().apply_class("upload", "r", "a"));
+    let attribution = Attribution::new("a", "r");
+    refused(&sim, ErrorKind::Invalid, &words, |sim| sim.engine().apply_class("upload", attribution));
     sim.assert_sound();
 }
 
@@ -356,7 +389,7 @@ fn feed_entry_that_was_never_given_cannot_be_acknowledged() {
     let acknowledge = |number: u64| move |sim: &Simulation| sim.engine().acknowledge_feed(number);
     refused(&sim, ErrorKind::Invalid, &["entry 1 was never given; the last one is 0"], acknowledge(1));
     sim.put("told", "a");
-    sim.pass(3 * HOUR_MS);
+    sim.pass(3 * HOUR);
     refused(&sim, ErrorKind::Invalid, &["18446744073709551615", "the last one is 1"], acknowledge(u64::MAX));
     assert_eq!(sim.engine().feed(u64::MAX, 10).unwrap(), []);
     assert_eq!(sim.engine().feed(0, 0).unwrap(), [], "nothing was asked for");

@@ -1,12 +1,9 @@
 //! Input that the engine refuses.
 
-use sexton::{
-    ClassSet, Durability, Engine, ErrorKind, Options, Registration, RegistrationId, START_AHEAD_MAX_MS,
-    START_MIN_MS,
-};
-use sexton_tests::{Machine, NEW_YEAR_MS};
-
-const DAY_MS: i64 = 86_400_000;
+use sexton::class::{START_AHEAD_MAX, START_MIN};
+use sexton::{ClassSet, Durability, Engine, ErrorKind, Options, Registration, RegistrationId};
+use sexton_proof::time::Timestamp;
+use sexton_tests::{DAY, HOUR, Machine, NEW_YEAR};
 
 /// Registers a good and a bad object in one call. Asserts that the call is refused as a whole, and returns its message.
 fn refused(engine: &Engine, bad: Registration<'_>) -> String {
@@ -24,22 +21,23 @@ fn registration_out_of_bounds_is_refused_as_a_whole() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     let ok = Registration::new("log-73h", b"key");
+    let starts = |ms| ok.start(Timestamp::from_unix_ms(ms));
     let long = vec![b'k'; 1025];
     for (bad, words) in [
         (
-            Registration { class: "log-72h", ..ok },
+            Registration::new("log-72h", b"key"),
             ["log-72h", "known are: data-30d, log-6mo, log-73h, upload-3h"],
         ),
-        (Registration { key: b"", ..ok }, ["key of 0 bytes", "1 to 1024"]),
-        (Registration { key: &long, ..ok }, ["key of 1025 bytes", "1 to 1024"]),
-        (Registration { version: &long[..65], ..ok }, ["version of 65 bytes", "0 to 64"]),
-        (Registration { digest: &long[..65], ..ok }, ["digest of 65 bytes", "0 to 64"]),
-        (Registration { subject: &long[..256], ..ok }, ["subject of 256 bytes", "0 to 255"]),
-        (Registration { start_ms: Some(0), ..ok }, ["start 0 ms is before 1990-01-01", "631152000000"]),
-        (Registration { start_ms: Some(-5), ..ok }, ["start -5 ms", "1990-01-01"]),
-        (Registration { start_ms: Some(i64::MIN), ..ok }, ["start -9223372036854775808 ms", "1990-01-01"]),
-        (Registration { start_ms: Some(253_370_764_800_000), ..ok }, ["253370764800000 ms", "ten years"]),
-        (Registration { start_ms: Some(i64::MAX), ..ok }, ["9223372036854775807 ms", "ten years"]),
+        (Registration::new("log-73h", b""), ["key of 0 bytes", "1 to 1024"]),
+        (Registration::new("log-73h", &long), ["key of 1025 bytes", "1 to 1024"]),
+        (ok.version(&long[..65]), ["version of 65 bytes", "0 to 64"]),
+        (ok.digest(&long[..65]), ["digest of 65 bytes", "0 to 64"]),
+        (ok.subject(&long[..256]), ["subject of 256 bytes", "0 to 255"]),
+        (starts(0), ["start 0 ms is before 1990-01-01", "631152000000"]),
+        (starts(-5), ["start -5 ms", "1990-01-01"]),
+        (starts(i64::MIN), ["start -9223372036854775808 ms", "1990-01-01"]),
+        (starts(253_370_764_800_000), ["253370764800000 ms", "ten years"]),
+        (starts(i64::MAX), ["9223372036854775807 ms", "ten years"]),
     ] {
         let said = refused(&engine, bad);
         assert!(said.starts_with("registration 2 of 2: "), "{said}");
@@ -47,9 +45,9 @@ fn registration_out_of_bounds_is_refused_as_a_whole() {
             assert!(said.contains(word), "{said:?} lacks {word:?}");
         }
     }
-    let edge = |start_ms| Registration { start_ms: Some(start_ms), key: b"edge", ..ok };
-    for start_ms in [START_MIN_MS, NEW_YEAR_MS + START_AHEAD_MAX_MS] {
-        engine.register(&[edge(start_ms)], Durability::Synced).unwrap();
+    for start in [START_MIN, NEW_YEAR.saturating_add(START_AHEAD_MAX)] {
+        let edge = Registration::new("log-73h", b"edge").start(start);
+        engine.register(&[edge], Durability::Synced).unwrap();
     }
     assert!(engine.check().unwrap().is_sound());
 }
@@ -64,8 +62,8 @@ fn object_without_a_start_is_open_or_refused_by_its_class() {
     assert!(said.contains("give the object's start"), "{said}");
     engine.register(&[Registration::new("upload-3h", b"open")], Durability::Synced).unwrap();
     // The object is open for 24 hours, then has three more.
-    let due_ms = engine.next_due_ms().unwrap();
-    assert!((DAY_MS..DAY_MS + 3 * 3_600_000).contains(&(due_ms - NEW_YEAR_MS)), "{due_ms}");
+    let due = engine.next_due().unwrap();
+    assert!((DAY..DAY + 3 * HOUR).contains(&due.since(NEW_YEAR)), "{due}");
 }
 
 #[test]
@@ -99,7 +97,7 @@ fn data_folder_refuses_another_origin_or_shard_count() {
     let machine = Machine::new();
     drop(machine.open().unwrap());
     for (options, words) in [
-        (Options { shards: Some(5), ..Options::default() }, "has 4 shards, not 5"),
+        (Options::default().shards(5), "has 4 shards, not 5"),
         (Options::new("another.example/log"), "not \"another.example/log\""),
     ] {
         let error = Machine { options, ..machine.clone() }.open().err().unwrap();
@@ -111,10 +109,7 @@ fn data_folder_refuses_another_origin_or_shard_count() {
     let new = Machine { options: Options::default(), ..Machine::new() };
     assert!(new.open().err().unwrap().to_string().contains("needs an origin"));
     for shards in [0, 33, u16::MAX] {
-        let new = Machine {
-            options: Options { shards: Some(shards), ..Options::new("a.example") },
-            ..Machine::new()
-        };
+        let new = Machine { options: Options::new("a.example").shards(shards), ..Machine::new() };
         assert!(new.open().err().unwrap().to_string().contains("1 to 32 are allowed"));
     }
 }
@@ -128,7 +123,7 @@ fn changed_class_becomes_a_new_version() {
     let engine = machine.open().unwrap();
     machine.store.put(b"old", b"1");
     machine.store.put(b"new", b"1");
-    let registration = |key: &'static [u8]| Registration { version: b"1", ..Registration::new("c", key) };
+    let registration = |key: &'static [u8]| Registration::new("c", key).version(b"1");
     engine.register(&[registration(b"old")], Durability::Synced).unwrap();
     drop(engine);
     machine.options.classes = class("2h");
@@ -139,10 +134,10 @@ fn changed_class_becomes_a_new_version() {
     let size = machine.open().unwrap().status().unwrap().log_size;
     assert_eq!(machine.open().unwrap().status().unwrap().log_size, size);
     let engine = machine.open().unwrap();
-    machine.clock.advance(3_600_000);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert!(!machine.store.has(b"old") && machine.store.has(b"new"));
-    machine.clock.advance(3_600_000);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.is_empty());
     assert!(engine.check().unwrap().is_sound());
@@ -156,7 +151,7 @@ fn unknown_key_id_or_class_is_not_found() {
     let error = engine.receipt(RegistrationId { page, seq: 0 }, sexton::Opener::Key(b"x")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(engine.find(b"x").unwrap(), None);
-    assert_eq!(engine.next_due_ms(), None);
+    assert_eq!(engine.next_due(), None);
     assert!(engine.next_batch().unwrap().is_none());
 }
 
@@ -166,13 +161,13 @@ fn nearly_full_disk_stops_registering_but_not_deleting() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
     machine.store.put(b"a", b"1");
-    let registration = Registration { version: b"1", ..Registration::new("log-73h", b"a") };
+    let registration = Registration::new("log-73h", b"a").version(b"1");
     engine.register(&[registration], Durability::Synced).unwrap();
     machine.files.set_free_bytes(1_000_000);
     let error = engine.register(&[Registration::new("log-73h", b"b")], Durability::Synced).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full);
     assert!(error.to_string().contains("1000000 bytes free and 268435456 are kept"), "{error}");
-    machine.clock.advance(73 * 3_600_000);
+    machine.clock.advance(73 * HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert!(machine.store.is_empty());
     machine.files.set_free_bytes(1 << 30);

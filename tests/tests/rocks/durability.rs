@@ -1,12 +1,12 @@
 //! Promises of an answer: gapless seqs, and durability after the end of the process and after a power loss.
 
 use super::Bench;
-use sexton::kv::rocks::{RocksKv, RocksOptions};
-use sexton::kv::{ColumnFamily, Kv, Order, WriteSet};
+use sexton::testing::kv::rocks::{RocksKv, RocksOptions};
+use sexton::testing::kv::{ColumnFamily, Kv, Order, WriteSet};
 use sexton::{Durability, Engine, Error, ErrorKind, Previous, Registration};
 use sexton_proof::id::PageId;
 use sexton_tests::hooked::Hooked;
-use sexton_tests::{HOUR_MS, Machine};
+use sexton_tests::{HOUR, Machine, NEW_YEAR};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::thread;
 const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
 
 fn registration<'a>(class: &'a str, key: &'a str) -> Registration<'a> {
-    Registration { version: b"1", ..Registration::new(class, key.as_bytes()) }
+    Registration::new(class, key.as_bytes()).version(b"1")
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn threads_that_share_fsyncs_get_gapless_unique_seqs() {
 fn synced_retry_of_a_buffered_registration_is_durable() {
     let machine = Machine::new();
     let engine = machine.open().unwrap();
-    let object = Registration { start_ms: Some(engine.now_ms()), ..registration("upload-3h", "a") };
+    let object = registration("upload-3h", "a").start(engine.now());
     engine.register(&[object], Durability::Buffered).unwrap();
     let again = engine.register(&[object], Durability::Synced).unwrap();
     assert_eq!(again[0].previous, Previous::Identical);
@@ -87,12 +87,10 @@ fn synced_retry_of_a_buffered_registration_is_durable() {
 
 /// Registers, replaces and enforces. Safe to repeat after a failure.
 fn history(machine: &Machine, engine: &Engine) -> sexton::Result<()> {
-    let start_ms = Some(sexton_tests::NEW_YEAR_MS);
-    let of =
-        |key, version: &'static [u8]| Registration { version, start_ms, ..registration("upload-3h", key) };
+    let of = |key, version: &'static [u8]| registration("upload-3h", key).version(version).start(NEW_YEAR);
     engine.register(&["a", "b", "c", "d"].map(|key| of(key, b"1")), Durability::Synced)?;
     engine.register(&["e", "b", "f"].map(|key| of(key, b"2")), Durability::Synced)?;
-    machine.clock.set(sexton_tests::NEW_YEAR_MS + 3 * HOUR_MS);
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR));
     engine.enforce(&*machine.store)?;
     Ok(())
 }
@@ -137,7 +135,7 @@ fn outlives(nth: i64, wrong: Wrong, shards: u16) -> bool {
     drop(engine);
     let engine = open();
     history(&machine, &engine).unwrap_or_else(|e| panic!("read {nth} {wrong:?}: {e}"));
-    machine.clock.advance(HOUR_MS);
+    machine.clock.advance(HOUR);
     engine.enforce(&*machine.store).unwrap_or_else(|e| panic!("read {nth} {wrong:?}: {e}"));
     assert!(machine.store.is_empty(), "read {nth} {wrong:?}: {} objects are left", machine.store.len());
     let report = engine.check().unwrap();

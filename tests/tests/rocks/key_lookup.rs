@@ -1,12 +1,13 @@
 //! Lookup by key on real files, across runs, reopenings and merges.
 
 use super::Bench;
-use sexton::kv::rocks::RocksKv;
-use sexton::kv::{ColumnFamily, Kv, Order};
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::testing::kv::{ColumnFamily, Kv, Order};
 use sexton::{Durability, Engine, Previous, Registration};
 use std::fs::File;
 use std::io::Write as _;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 const CLASSES: &str = "
 [class.quick]
@@ -38,10 +39,8 @@ fn register(bench: &Bench, engine: &Engine, class: &str, keys: &[String], versio
             key.clone()
         };
         let keys: Vec<String> = keys.iter().map(store).collect();
-        let registrations: Vec<Registration<'_>> = keys
-            .iter()
-            .map(|key| Registration { version, ..Registration::new(class, key.as_bytes()) })
-            .collect();
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new(class, key.as_bytes()).version(version)).collect();
         for answer in engine.register(&registrations, Durability::Buffered).unwrap() {
             assert_eq!(answer.previous == Previous::None, is_new, "{:?}", answer.previous);
         }
@@ -65,7 +64,7 @@ fn every_key_is_found_across_runs_and_reopenings() {
     // Registers some keys again, from every run and from the memtable that opening restored.
     let again: Vec<String> = stay.iter().step_by(7).cloned().collect();
     register(&bench, &engine, "slow", &again, b"2", false);
-    bench.clock.advance(120_000);
+    bench.clock.advance(Duration::from_secs(120));
     assert_eq!(engine.enforce(&*bench.store).unwrap().objects, 2 * KEYS as u64);
     let before = entries(&kv);
     engine.reclaim().unwrap();

@@ -2,6 +2,7 @@
 
 use super::{Bench, long_key};
 use sexton::{Durability, Engine, Registration};
+use sexton_proof::time::Timestamp;
 use sexton_tests::host::Rng;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -16,17 +17,16 @@ fn reclaim_up_to_a_live_page_keeps_its_first_row() {
     bench.options.rocks.write_buffer_bytes = 64 << 10;
     bench.options.rocks.file_bytes = 16 << 10;
     let (engine, _) = bench.open();
-    let start_ms = engine.now_ms();
+    let start = engine.now();
     let keys: Vec<String> = (0..400).map(|n| long_key(&n.to_string(), 1_000)).collect();
-    for (second, key) in (0_i64..).zip(&keys) {
+    for (second, key) in (0..).zip(&keys) {
         bench.store.put(key.as_bytes(), b"1");
-        let start_ms = Some(start_ms + second * 1_000);
-        let registration =
-            Registration { version: b"1", start_ms, ..Registration::new("quick", key.as_bytes()) };
+        let start = start.saturating_add(Duration::from_secs(second));
+        let registration = Registration::new("quick", key.as_bytes()).version(b"1").start(start);
         engine.register(&[registration], Durability::Buffered).unwrap();
     }
     for (at, key) in keys.iter().enumerate() {
-        bench.clock.set(engine.next_due_ms().unwrap());
+        bench.clock.set(engine.next_due().unwrap());
         engine.reclaim().unwrap();
         assert!(
             engine.find(key.as_bytes()).unwrap().is_some(),
@@ -68,21 +68,17 @@ fn register(bench: &Bench, engine: &Engine, round: u64, thread: usize, done: &At
                 )
             })
             .collect();
-        let ages: Vec<i64> = keys.iter().map(|_| i64::try_from(rng.below(80_000)).unwrap()).collect();
+        let ages: Vec<Duration> = keys.iter().map(|_| Duration::from_millis(rng.below(80_000))).collect();
         let overdue = rng.below(4) > 0;
-        let start = |(key, age): (&'_ String, &i64)| {
+        let start = |(key, age): (&'_ String, &Duration)| {
             bench.store.put(key.as_bytes(), b"1");
-            let start_ms = Some(engine.now_ms() - if overdue { 70_000 + age } else { age / 2 });
-            (key.clone(), start_ms)
+            let age = if overdue { Duration::from_secs(70) + *age } else { *age / 2 };
+            (key.clone(), engine.now().saturating_sub(age))
         };
-        let registrations: Vec<(String, Option<i64>)> = keys.iter().zip(&ages).map(start).collect();
+        let registrations: Vec<(String, Timestamp)> = keys.iter().zip(&ages).map(start).collect();
         let registrations: Vec<Registration<'_>> = registrations
             .iter()
-            .map(|(key, start_ms)| Registration {
-                version: b"1",
-                start_ms: *start_ms,
-                ..Registration::new(class, key.as_bytes())
-            })
+            .map(|(key, start)| Registration::new(class, key.as_bytes()).version(b"1").start(*start))
             .collect();
         let durability = if rng.below(4) == 0 { Durability::Synced } else { Durability::Buffered };
         engine.register(&registrations, durability).unwrap();
@@ -109,7 +105,7 @@ fn round(bench: &Bench, engine: &Engine, number: u64) -> (usize, usize) {
         });
         scope.spawn(|| {
             while running() {
-                bench.clock.advance(500);
+                bench.clock.advance(Duration::from_millis(500));
                 thread::sleep(Duration::from_millis(3));
             }
         });
@@ -149,7 +145,7 @@ fn concurrent_reclaim_keeps_every_live_registration() {
         assert_eq!(count(&engine), registered as u64);
     }
     drop(kv);
-    bench.clock.advance(120_000);
+    bench.clock.advance(Duration::from_secs(120));
     engine.reclaim().unwrap();
     engine.enforce(&*bench.store).unwrap();
     assert!(bench.store.is_empty(), "{} objects were left without a registration", bench.store.len());

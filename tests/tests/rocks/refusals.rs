@@ -1,13 +1,16 @@
 //! Data folders that the engine must refuse, with one clear error and without a change.
 
 use super::{Bench, long_key};
-use sexton::kv::rocks::RocksKv;
-use sexton::{Clock, Engine, EngineState, Error, ErrorKind, Options};
+use sexton::report::EngineState;
+use sexton::testing::Clock;
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::{Engine, Error, ErrorKind, Options};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const CLASSES: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
 const LIVE: u64 = 300;
@@ -23,11 +26,11 @@ fn used() -> Bench {
         for part in keys.chunks(25) {
             bench.register(&engine, part);
             if half == "second" {
-                bench.clock.advance(1_000);
+                bench.clock.advance(Duration::from_secs(1));
             }
         }
         if half == "first" {
-            bench.clock.advance(60_000);
+            bench.clock.advance(Duration::from_secs(60));
             assert_eq!(engine.enforce(&*bench.store).unwrap().objects, ENDED);
         }
     }
@@ -115,10 +118,11 @@ fn other_shard_count_or_origin_is_refused_without_a_change() {
     let bench = used();
     let folder = bench.folder.path();
     let before = evidence(folder);
-    let shards = Options { shards: Some(3), ..bench.options.clone() };
+    let shards = bench.options.clone().shards(3);
     refused(open_with(&bench, folder, &shards), ErrorKind::Invalid, "has 2 shards, not 3");
-    let origin = Options { origin: Some("another.example/log".into()), ..bench.options.clone() };
-    refused(open_with(&bench, folder, &origin), ErrorKind::Invalid, "another.example/log");
+    let mut other = bench.options.clone();
+    other.origin = Some("another.example/log".into());
+    refused(open_with(&bench, folder, &other), ErrorKind::Invalid, "another.example/log");
     assert_eq!(evidence(folder), before);
     assert_whole(&open(&bench, folder).unwrap());
 }
@@ -180,7 +184,7 @@ fn lost_head_still_binds_to_the_published_checkpoint() {
     let old = bench.folder.path().with_extension("old");
     copy(folder, &old);
     let engine = open(&bench, folder).unwrap();
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     engine.enforce(&*bench.store).unwrap();
     drop(engine);
     fs::remove_file(folder.join("head")).unwrap();

@@ -1,10 +1,11 @@
 //! Residue of ended objects. A search of the index's files finds none after one `reclaim`.
 
 use super::Bench;
-use sexton::{Calendar, Durability, Engine, Erasure, Registration, Selector};
+use sexton::{Attribution, Durability, Engine, Erasure, Registration, Selector};
 use sexton_tests::host::Rng;
 use std::collections::HashSet;
 use std::fs;
+use std::time::Duration;
 
 const CLASSES: &str = "
 [class.quick]
@@ -51,7 +52,7 @@ fn found(bench: &Bench, keys: &[Vec<u8>]) -> usize {
 fn register(bench: &Bench, engine: &Engine, class: &str, subject: &[u8], keys: &[Vec<u8>]) {
     for keys in keys.chunks(50) {
         keys.iter().for_each(|key| bench.store.put(key, b"1"));
-        let registration = |key| Registration { version: b"1", subject, ..Registration::new(class, key) };
+        let registration = |key| Registration::new(class, key).version(b"1").subject(subject);
         let registrations: Vec<_> = keys.iter().map(|key| registration(key)).collect();
         engine.register(&registrations, Durability::Synced).unwrap();
     }
@@ -67,13 +68,13 @@ fn reclaim_leaves_no_key_of_an_ended_object_in_the_index() {
         register(&bench, &engine, "quick", b"", &quick[range.clone()]);
         register(&bench, &engine, "slow", b"", &slow[range.clone()]);
         register(&bench, &engine, "unfound", b"", &unfound[range]);
-        bench.clock.advance(2_000);
+        bench.clock.advance(Duration::from_secs(2));
     }
     for keys in [&quick, &unfound, &slow] {
         assert!(found(&bench, keys) >= 398, "the search misses live keys: {}", found(&bench, keys));
     }
 
-    bench.clock.advance(50_000);
+    bench.clock.advance(Duration::from_secs(50));
     // Half of the slots of each class, so that ended and live rows share files.
     let ended = usize::try_from(engine.enforce(&*bench.store).unwrap().objects).unwrap() / 2;
     assert!((100..300).contains(&ended), "{ended}");
@@ -84,7 +85,7 @@ fn reclaim_leaves_no_key_of_an_ended_object_in_the_index() {
     }
     assert!(found(&bench, &slow) >= 398);
 
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     engine.enforce(&*bench.store).unwrap();
     engine.reclaim().unwrap();
     assert_eq!(found(&bench, &quick) + found(&bench, &unfound), 0);
@@ -99,17 +100,10 @@ fn forgotten_erasure_leaves_no_key_in_the_index() {
     let (gone, slow) = (keys("gone", 50), keys("slow", 200));
     register(&bench, &engine, "slow", b"anna", &gone);
     register(&bench, &engine, "slow", b"bob", &slow);
-    let erasure = Erasure {
-        selector: Selector::Subject(b"anna".to_vec()),
-        received_ms: engine.now_ms(),
-        within: None,
-        calendar: Calendar::default(),
-        cancellable_ms: 0,
-        reason: "letter-17".into(),
-        author: "privacy officer".into(),
-    };
+    let attribution = Attribution::new("privacy officer", "letter-17");
+    let erasure = Erasure::new(Selector::Subject(b"anna".to_vec()), engine.now(), attribution);
     let number = engine.erase(erasure).unwrap().number;
-    bench.clock.advance(120_000);
+    bench.clock.advance(Duration::from_secs(120));
     engine.enforce(&*bench.store).unwrap();
     assert_eq!(engine.status().unwrap().classes["slow"].live, 200);
     drop((engine, kv));

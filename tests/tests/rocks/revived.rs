@@ -2,10 +2,12 @@
 //! lower file with the hidden rows stays. The tests provoke this, and the rows must be void.
 
 use super::{Bench, FIRST_CLASS, long_key};
-use sexton::kv::rocks::RocksKv;
-use sexton::kv::{ColumnFamily, Kv, Order};
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::testing::kv::{ColumnFamily, Kv, Order};
 use sexton::{Durability, Engine, Registration};
+use sexton_proof::time::Timestamp;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 /// A quiet class whose objects live an hour in slots of a second, and a class with many writes.
 const CLASSES: &str = "
@@ -19,30 +21,33 @@ within = \"10d\"
 find = \"none\"
 ";
 const ROWS: ColumnFamily = ColumnFamily::Rows(FIRST_CLASS);
-const SLOTS: i64 = 400;
+const SLOTS: u32 = 400;
 const PER_SLOT: usize = 200;
 const KEY_BYTES: usize = 160;
 
+/// Beginning of 1970, which is before every slot.
+const FIRST: Timestamp = Timestamp::from_unix_ms(0);
+
 /// Returns the first row key of a slot.
-fn first_of(slot: i64) -> Vec<u8> {
+fn first_of(slot: Timestamp) -> Vec<u8> {
     [&slot.to_be_bytes()[..], &[0; 8]].concat()
 }
 
 /// Returns the keys of the objects whose rows the raw index has before a slot. All pages before the slot are settled.
-fn raw(kv: &RocksKv, slot: i64) -> Vec<Vec<u8>> {
+fn raw(kv: &RocksKv, slot: Timestamp) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
     // A row ends with the key of its object, which has a fixed length here.
     let mut visit = |_: &[u8], row: &[u8]| {
         keys.push(row[row.len() - KEY_BYTES..].to_vec());
         ControlFlow::Continue(())
     };
-    kv.scan(ROWS, &first_of(0)..&first_of(slot), Order::Ascending, &mut visit).unwrap();
+    kv.scan(ROWS, &first_of(FIRST)..&first_of(slot), Order::Ascending, &mut visit).unwrap();
     keys
 }
 
 /// Registers all slots of the quiet class, so that its rows reach the lowest level long before they end.
 fn fill(bench: &Bench, engine: &Engine) {
-    let start_ms = engine.now_ms();
+    let start = engine.now();
     for slot in 0..SLOTS {
         let keys: Vec<String> = (0..PER_SLOT).map(|n| long_key(&format!("{slot}-{n}"), KEY_BYTES)).collect();
         let store = |key: &'_ String| {
@@ -50,18 +55,16 @@ fn fill(bench: &Bench, engine: &Engine) {
             key.clone().into_bytes()
         };
         let keys: Vec<Vec<u8>> = keys.iter().map(store).collect();
-        let start_ms = Some(start_ms + slot * 1_000);
-        let registrations: Vec<Registration<'_>> = keys
-            .iter()
-            .map(|key| Registration { version: b"1", start_ms, ..Registration::new("quiet", key) })
-            .collect();
+        let start = start.saturating_add(Duration::from_secs(slot.into()));
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new("quiet", key).version(b"1").start(start)).collect();
         engine.register(&registrations, Durability::Buffered).unwrap();
     }
 }
 
 /// Fills the WAL with writes of another class, so that the quiet class is flushed with little more than range
 /// deletions.
-fn flush(engine: &Engine, round: i64) {
+fn flush(engine: &Engine, round: u32) {
     let keys: Vec<String> = (0..3_000).map(|n| long_key(&format!("{round}/{n}"), 320)).collect();
     let registrations: Vec<_> = keys.iter().map(|key| Registration::new("torrent", key.as_bytes())).collect();
     engine.register(&registrations, Durability::Buffered).unwrap();
@@ -90,15 +93,15 @@ fn rows_revived_by_dropped_files_are_void() {
     fill(&bench, &engine);
     let (mut events, mut came_back) = (0, 0);
     for slot in 0..SLOTS {
-        bench.clock.set(engine.next_due_ms().unwrap());
+        bench.clock.set(engine.next_due().unwrap());
         engine.enforce(&*bench.store).unwrap();
         if slot % 2 == 1 {
             flush(&engine, slot);
         }
         // All pages before the next slot are settled, so the whole range may be reclaimed.
-        let Some(next) = engine.next_due_ms() else { break };
+        let Some(next) = engine.next_due() else { break };
         let visible = raw(&kv, next).len();
-        kv.reclaim(ROWS, &[(first_of(0), first_of(next))]).unwrap();
+        kv.reclaim(ROWS, &[(first_of(FIRST), first_of(next))]).unwrap();
         let ended = raw(&kv, next);
         if ended.len() <= visible {
             continue;
@@ -125,18 +128,18 @@ fn rows_revived_by_dropped_files_are_void() {
 
 /// Ends all objects and reclaims until no row can come back.
 fn end_all(bench: &Bench, engine: &Engine, kv: &RocksKv) {
-    let mut last = engine.now_ms();
+    let mut last = engine.now();
     while engine.status().unwrap().classes["quiet"].live > 0 {
-        last = engine.next_due_ms().unwrap();
-        bench.clock.set(last + 30_000);
+        last = engine.next_due().unwrap();
+        bench.clock.set(last.saturating_add(Duration::from_secs(30)));
         engine.enforce(&*bench.store).unwrap();
     }
     assert!(bench.store.is_empty());
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     let comes_back = (0..100).find(|round| {
         engine.reclaim().unwrap();
         flush(engine, 1_000_000 + round);
-        kv.reclaim(ROWS, &[(first_of(0), first_of(last))]).unwrap();
+        kv.reclaim(ROWS, &[(first_of(FIRST), first_of(last))]).unwrap();
         raw(kv, last).is_empty()
     });
     assert!(comes_back.is_some(), "rows come back for ever");

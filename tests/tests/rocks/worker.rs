@@ -11,7 +11,7 @@ use std::time::Duration;
 const QUICK: &str = "[class.quick]\nwithin = \"60s\"\nslot = \"1s\"\nlead = \"1s\"\n";
 
 fn options(threads: usize) -> WorkerOptions {
-    WorkerOptions { threads, idle: Duration::from_millis(1) }
+    WorkerOptions::default().threads(threads).idle(Duration::from_millis(1))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn workers_stopped_at_any_moment_leave_no_batch_behind() {
             let mut calls = 0;
             while !stop.load(Ordering::SeqCst) {
                 bench.register(&engine, &[0, 1, 2, 3, 4].map(|n| format!("{calls}/{n}")));
-                bench.clock.advance(700);
+                bench.clock.advance(Duration::from_millis(700));
                 calls += 1;
             }
             calls
@@ -46,9 +46,9 @@ fn workers_stopped_at_any_moment_leave_no_batch_behind() {
         stop.store(true, Ordering::SeqCst);
         registering.join().unwrap()
     });
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     let worker = Worker::start(&engine, &store, options(2)).unwrap();
-    while engine.next_due_ms().is_some() {
+    while engine.next_due().is_some() {
         assert!(!worker.has_failed());
         thread::sleep(Duration::from_millis(1));
     }
@@ -83,7 +83,7 @@ fn panicking_store_fails_its_worker_and_is_asked_again() {
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();
     let engine = Arc::new(bench.open().0);
     bench.register(&engine, &keys);
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     let broken: Arc<dyn Store> = Arc::new(Broken { inner: Arc::clone(&store), panics: true });
     let worker = Worker::start(&engine, &broken, options(1)).unwrap();
     while !worker.has_failed() {
@@ -106,12 +106,12 @@ fn store_with_too_few_answers_ends_nothing() {
     let (engine, _) = bench.open();
     let keys: Vec<String> = (0..100).map(|n| format!("object-{n}")).collect();
     bench.register(&engine, &keys);
-    bench.clock.advance(60_000);
+    bench.clock.advance(Duration::from_secs(60));
     let store = Arc::clone(&bench.store) as Arc<dyn Store>;
     engine.enforce(&Broken { inner: store, panics: false }).unwrap();
     let quick = engine.status().unwrap().classes["quick"];
     assert_eq!((quick.live, quick.ended.ended(), quick.ended.carried), (100, 0, 100));
-    bench.clock.advance(2_000);
+    bench.clock.advance(Duration::from_secs(2));
     engine.enforce(&*bench.store).unwrap();
     let ended = engine.status().unwrap().classes["quick"].ended;
     assert_eq!((ended.deleted, ended.absent_after_intent, ended.absent), (50, 50, 0));

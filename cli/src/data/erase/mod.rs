@@ -8,8 +8,12 @@ use super::{dry_run, open, parse, requests};
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
-use sexton::{AT_ONCE, Calendar, Engine, Erasure, Request, RequestKind, RequestState, Selector, Span, json};
+use sexton::class::Calendar;
+use sexton::decision::{AT_ONCE, Request, RequestKind, RequestState};
+use sexton::{Engine, Erasure, Selector, Span, json};
+use sexton_proof::time::Timestamp;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Subcommands of `sexton erase`.
 #[derive(Debug, Subcommand)]
@@ -60,7 +64,7 @@ pub(crate) struct RequestArgs {
     holidays: Option<PathBuf>,
     /// Time in which it can be cancelled, and nothing is erased: s, m, h, d, w, or 0
     #[arg(long, value_name = "SPAN", default_value = "0", value_parser = parse::exact)]
-    cancellable: i64,
+    cancellable: Duration,
     /// Erase immediately, as for data of minors: it cannot be cancelled, and is to be answered within a second
     #[arg(long, conflicts_with_all = ["cancellable", "within"])]
     immediate: bool,
@@ -114,15 +118,11 @@ fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
         (None, None) => Selector::Keys(parse::all_bytes(&args.erased.key, args.hex)?),
     };
     let engine = open::for_change(&args.common)?;
-    let erasure = Erasure {
-        received_ms: args.received.ms(engine.now_ms())?,
-        within: if args.immediate { Some(AT_ONCE) } else { args.within },
-        calendar,
-        cancellable_ms: args.cancellable,
-        reason: args.decision.reason.clone(),
-        author: args.decision.author.clone(),
-        selector,
-    };
+    let received = args.received.resolve(engine.now())?;
+    let mut erasure = Erasure::new(selector, received, args.decision.attribution())
+        .calendar(calendar)
+        .cancellable(args.cancellable);
+    erasure.within = if args.immediate { Some(AT_ONCE) } else { args.within };
     let mut what = format!("erase {}", erasure.selector.describe());
     if let Some(live) = live_keys(&engine, &erasure.selector)? {
         what += &format!(", live objects: {}", format::count(live as u64));
@@ -147,7 +147,7 @@ fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
     let request = match args.common.dry_run {
         false => engine.cancel_erasure(args.number)?,
-        true => cancellable(requests::find(&engine, args.number)?, engine.now_ms())?,
+        true => cancellable(requests::find(&engine, args.number)?, engine.now())?,
     };
     let done = if args.common.dry_run { "would be" } else { "is" };
     let erased = request.selector.describe();
@@ -160,9 +160,9 @@ fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn cancellable(request: Request, now_ms: i64) -> Result<Request, Failure> {
+fn cancellable(request: Request, now: Timestamp) -> Result<Request, Failure> {
     let can_be = match request.state {
-        RequestState::Waiting => now_ms < request.ready_ms,
+        RequestState::Waiting => now < request.ready,
         state => state == RequestState::Cancelled,
     };
     if request.kind != RequestKind::Erase || !can_be {

@@ -8,23 +8,25 @@ use crate::model::schema::{Arrivals, PageRecord, PageRows};
 use crate::platform::error::Result;
 use crate::state::batch::{Batch, Planned};
 use crate::state::core::Core;
-use sexton_proof::id::{NO_CEILING, PageId, RegistrationId};
+use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::Cause;
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// Span after which a held row comes into a batch again, ms. Lifting the hold moves it at once. Should that ever fail, this
+/// Span after which a held row comes into a batch again. Lifting the hold moves it at once. Should that ever fail, this
 /// bounds how long the object is forgotten.
-const HELD_MS: i64 = 30 * 86_400_000;
-/// Span after which a row comes into a batch again that waits for a lifted hold to restart its clock, ms. The sweep
+const HELD: Duration = Duration::from_hours(30 * 24);
+/// Span after which a row comes into a batch again that waits for a lifted hold to restart its clock. The sweep
 /// restarts it. Should that ever fail, this bounds how long the object is forgotten.
-const RESTART_MS: i64 = 60_000;
+const RESTART: Duration = Duration::from_mins(1);
 
 /// Page that carried rows go to, with the indices of those rows in the batch.
 pub(super) struct Destination {
     pub(super) page: PageRows,
     rows: Vec<usize>,
     arrivals: Arrivals,
-    earliest_ceiling_ms: i64,
+    earliest_ceiling: Timestamp,
 }
 
 impl Destination {
@@ -36,7 +38,7 @@ impl Destination {
 
     /// Record of the page.
     pub(super) fn record(&self) -> PageRecord {
-        PageRecord { arrivals: self.arrivals, earliest_ceiling_ms: self.earliest_ceiling_ms, short_notice: 0 }
+        PageRecord { arrivals: self.arrivals, earliest_ceiling: self.earliest_ceiling, short_notice: 0 }
     }
 }
 
@@ -47,13 +49,13 @@ impl Destination {
 pub(super) fn reserve(core: &Core, batch: &Batch, fates: &Fates) -> Result<Vec<Destination>> {
     let mut destinations = Vec::new();
     for ((slot, shard, arrivals), rows) in parked_groups(batch, fates) {
-        let earliest_ceiling_ms = earliest_ceiling_ms(batch, &rows);
+        let earliest_ceiling = earliest_ceiling(batch, &rows);
         let n = row_count(rows.len());
         let mut locked = core.schedule.lock(shard.into());
-        let page = locked.reserve(&*core.kv, &batch.class, slot, n, arrivals, earliest_ceiling_ms)?;
+        let page = locked.reserve(&*core.kv, &batch.class, slot, n, arrivals, earliest_ceiling)?;
         drop(locked);
         let page = PageRows { page, rows: n };
-        destinations.push(Destination { page, rows, arrivals, earliest_ceiling_ms });
+        destinations.push(Destination { page, rows, arrivals, earliest_ceiling });
     }
     destinations.sort_by_key(|destination| destination.page.page);
     Ok(destinations)
@@ -74,9 +76,9 @@ pub(super) fn read_back(batch: &Batch, fates: &Fates) -> Option<Vec<Destination>
         return None;
     }
     let destination = |(page, (arrivals, rows)): (PageId, (Arrivals, Vec<usize>))| {
-        let earliest_ceiling_ms = earliest_ceiling_ms(batch, &rows);
+        let earliest_ceiling = earliest_ceiling(batch, &rows);
         let page = PageRows { page, rows: row_count(rows.len()) };
-        Destination { page, rows, arrivals, earliest_ceiling_ms }
+        Destination { page, rows, arrivals, earliest_ceiling }
     };
     Some(parked.into_iter().map(destination).collect())
 }
@@ -110,8 +112,8 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
         Fate::Carried { cause: Cause::Floor, .. } => Some(batch.row(row)),
         _ => None,
     });
-    let last_ms = fates.of.iter().map(|fate| fate.time_ms()).max().unwrap_or(batch.intent.started_ms);
-    let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last_ms)).max().unwrap_or(0);
+    let last = fates.of.iter().map(|fate| fate.time()).max().unwrap_or(batch.intent.started);
+    let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last)).max().unwrap_or(0);
     let mut groups = BTreeMap::new();
     for (index, (planned, fate)) in batch.rows.iter().zip(&fates.of).enumerate() {
         let Fate::Carried { cause, .. } = *fate else { continue };
@@ -120,13 +122,11 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
         }
         let slot = match (cause, planned.plan) {
             (Cause::Floor, _) => after_floors,
-            (Cause::Held, Planned::Held { standing: true }) => {
-                floor_to_second(last_ms.saturating_add(HELD_MS))
-            }
-            (Cause::Held, _) => floor_to_second(last_ms.saturating_add(RESTART_MS)),
+            (Cause::Held, Planned::Held { standing: true }) => floor_to_second(last.saturating_add(HELD)),
+            (Cause::Held, _) => floor_to_second(last.saturating_add(RESTART)),
             _ => {
                 let attempts = batch.row(planned).attempts.saturating_add(1);
-                Backoff::DEFAULT.slot(attempts, last_ms)
+                Backoff::DEFAULT.slot(attempts, last)
             }
         };
         let group = (slot, batch.page(planned).shard, arrivals(cause));
@@ -135,7 +135,8 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
     groups
 }
 
-/// Returns the earliest ceiling of some rows of a batch.
-fn earliest_ceiling_ms(batch: &Batch, rows: &[usize]) -> i64 {
-    rows.iter().map(|&index| batch.row(&batch.rows[index]).ceiling_ms).min().unwrap_or(NO_CEILING)
+/// Returns the earliest ceiling of some rows of a batch; [`Timestamp::MAX`] if none has one.
+fn earliest_ceiling(batch: &Batch, rows: &[usize]) -> Timestamp {
+    let ceilings = rows.iter().filter_map(|&index| batch.row(&batch.rows[index]).ceiling);
+    ceilings.min().unwrap_or(Timestamp::MAX)
 }

@@ -9,15 +9,16 @@ use crate::state::marks;
 use sexton_proof::id::{DIGEST_MAX_BYTES, RegistrationId};
 use sexton_proof::leaf::Disposition;
 use sexton_proof::record::{Cause, Method};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Fate of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Its registration ends with a tombstone.
-    Ends { method: Method, time_ms: i64 },
-    /// Its registration lives on in another page.
-    Carried { cause: Cause, time_ms: i64 },
+    /// End of the registration, with a tombstone.
+    Ends { method: Method, time: Timestamp },
+    /// Registration that lives on in another page.
+    Carried { cause: Cause, time: Timestamp },
 }
 
 /// Fates of the rows of a batch. All indices are those of rows in the batch.
@@ -32,41 +33,41 @@ pub(crate) struct Fates {
 }
 
 impl Fate {
-    pub(super) fn time_ms(self) -> i64 {
+    pub(super) fn time(self) -> Timestamp {
         match self {
-            Fate::Ends { time_ms, .. } | Fate::Carried { time_ms, .. } => time_ms,
+            Fate::Ends { time, .. } | Fate::Carried { time, .. } => time,
         }
     }
 }
 
 /// Decides the fates of a batch's rows from the answers for its objects. An object without an answer counts as failed.
-pub(crate) fn fates(core: &Core, batch: &mut Batch, now_ms: i64) -> Result<Fates> {
+pub(crate) fn fates(core: &Core, batch: &mut Batch, now: Timestamp) -> Result<Fates> {
     let mut answers = batch.take_answers();
     let batch = &*batch;
     let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), ..Fates::default() };
     // A deletion is never later than its report or earlier than its batch, whatever the host or its clock says.
-    let bounded = |at_ms: i64| at_ms.min(now_ms).max(batch.intent.started_ms);
-    let carried = |cause, time_ms| Fate::Carried { cause, time_ms };
+    let bounded = |at: Timestamp| at.min(now).max(batch.intent.started);
+    let carried = |cause, time| Fate::Carried { cause, time };
     for (index, row) in batch.rows.iter().enumerate() {
-        let time_ms = bounded(now_ms);
+        let time = bounded(now);
         fates.of.push(match row.plan {
             Planned::Moved => {
                 let (cause, to) = move_of(batch, row)?;
                 fates.to.insert(index, to);
-                carried(cause, time_ms)
+                carried(cause, time)
             }
-            Planned::Replaced => Fate::Ends { method: Method::Replaced, time_ms },
-            Planned::Released => Fate::Ends { method: Method::Released, time_ms },
-            Planned::Held { .. } => carried(Cause::Held, time_ms),
-            Planned::BeforeFloor => carried(Cause::Floor, time_ms),
+            Planned::Replaced => Fate::Ends { method: Method::Replaced, time },
+            Planned::Released => Fate::Ends { method: Method::Released, time },
+            Planned::Held { .. } => carried(Cause::Held, time),
+            Planned::BeforeFloor => carried(Cause::Floor, time),
             Planned::Delete => match answers.next().flatten() {
-                Some(Answered { answer, at_ms }) => {
+                Some(Answered { answer, at }) => {
                     if let Answer::Anonymised(digest) = &answer {
                         fates.results.insert(index, digest.to_vec());
                     }
-                    fate_of_answer(core, batch, row, &answer, bounded(at_ms))?
+                    fate_of_answer(core, batch, row, &answer, bounded(at))?
                 }
-                None => carried(Cause::Failed, time_ms),
+                None => carried(Cause::Failed, time),
             },
         });
     }
@@ -91,13 +92,13 @@ fn fate_of_answer(
     batch: &Batch,
     row: &PlannedRow,
     answer: &Answer,
-    time_ms: i64,
+    time: Timestamp,
 ) -> Result<Fate> {
     let complain = |what: &str, why: &str| {
         tracing::warn!(id = %batch.id(row), class = batch.class(), why, "the object was not deleted: {what}");
     };
-    let ended = |method| Fate::Ends { method, time_ms };
-    let parked = |cause| Fate::Carried { cause, time_ms };
+    let ended = |method| Fate::Ends { method, time };
+    let parked = |cause| Fate::Carried { cause, time };
     Ok(match answer {
         Answer::Deleted => ended(Method::Deleted),
         Answer::Anonymised(_) => match check_answer(answer, batch.disposition()) {

@@ -27,6 +27,7 @@ use sexton_proof::file;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::{BatchLeaf, Leaf, Openings, PageLine};
 use sexton_proof::record::{FileKind, Method};
+use sexton_proof::time::Timestamp;
 
 /// Evidence of a batch whose outcomes are known, ready to be written and committed.
 pub(crate) struct Evidence {
@@ -40,8 +41,8 @@ pub(crate) struct Evidence {
     openings: Option<Chunks>,
     /// Leaf, as if it were logged when the last outcome was known.
     leaf: String,
-    /// Instant at which the last outcome was known, Unix ms.
-    finished_ms: i64,
+    /// Instant at which the last outcome was known.
+    finished: Timestamp,
 }
 
 /// Builds the evidence of new fates, and reserves pages for the rows that are carried.
@@ -62,7 +63,7 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
     fates.to.extend(destinations.iter().flat_map(Destination::registrations));
     let made = records::make_records(core, &batch, &fates)?;
     let summary = made.iter().map(|records| records.summary).fold(Summary::default(), Summary::plus);
-    let (pages, finished_ms) = summary::by_page(&batch, &fates.of);
+    let (pages, finished) = summary::by_page(&batch, &fates.of);
     let openings_head = (batch.class.definition.openings == Openings::Operator).then(|| {
         file::openings_head(batch.number(), made.iter().flat_map(|records| records.openings.lengths()))
     });
@@ -78,13 +79,13 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
     let results = RecordFile::new(&batch, FileKind::Results, results);
     Ok(Evidence {
         // A leaf that cannot be logged stops here, before recovery could find files of it.
-        leaf: leaf(&batch, [&tombstones, &carries, &results], &pages, &summary, finished_ms)?,
+        leaf: leaf(&batch, [&tombstones, &carries, &results], &pages, &summary, finished)?,
         tombstones,
         carries,
         results,
         openings: openings_head.map(|head| Chunks::new(head, openings.into_iter())),
         counts: summary.counts,
-        finished_ms,
+        finished,
         batch,
         fates,
         destinations,
@@ -98,7 +99,7 @@ fn leaf(
     [tombstones, carries, results]: [&RecordFile; 3],
     pages: &[(u32, u32)],
     summary: &Summary,
-    finished_ms: i64,
+    finished: Timestamp,
 ) -> Result<String> {
     let intent = &batch.intent;
     let reference = |file: &RecordFile| (!file.is_empty()).then_some(file.reference);
@@ -111,7 +112,7 @@ fn leaf(
         carries: *carries,
     };
     let leaf = Leaf::Batch(BatchLeaf {
-        logged_ms: finished_ms,
+        logged: finished,
         batch: intent.batch,
         class: intent.class,
         class_leaf: batch.class.leaf_hash,
@@ -119,10 +120,10 @@ fn leaf(
         tombstones: tombstones.reference,
         carries: reference(carries),
         results: reference(results),
-        floor_max_ms: summary.floor_max_ms,
-        ceiling_min_ms: summary.ceiling_min_ms,
-        started_ms: intent.started_ms,
-        finished_ms,
+        floor_max: summary.floor_max,
+        ceiling_min: summary.ceiling_min,
+        started: intent.started,
+        finished,
         tool: concat!("sexton/", env!("CARGO_PKG_VERSION")).into(),
     });
     leaf.encode().map_err(|e| Error::internal(format!("the leaf of batch {} is invalid: {e}", intent.batch)))
@@ -144,11 +145,11 @@ impl Evidence {
         self.destinations.iter().map(|destination| (destination.page, destination.record()))
     }
 
-    /// Yields each row whose object ends with this batch, with the method and the instant, Unix ms. A replaced registration
+    /// Yields each row whose object ends with this batch, with the method and the instant. A replaced registration
     /// is not the end of an object.
-    pub(crate) fn ended_objects(&self) -> impl Iterator<Item = (&PlannedRow, Method, i64)> {
+    pub(crate) fn ended_objects(&self) -> impl Iterator<Item = (&PlannedRow, Method, Timestamp)> {
         self.batch.rows.iter().zip(&self.fates.of).filter_map(|(planned, fate)| match *fate {
-            Fate::Ends { method, time_ms } if method != Method::Replaced => Some((planned, method, time_ms)),
+            Fate::Ends { method, time } if method != Method::Replaced => Some((planned, method, time)),
             Fate::Ends { .. } | Fate::Carried { .. } => None,
         })
     }
@@ -201,13 +202,13 @@ impl Evidence {
             && self.openings.as_ref().is_none_or(|own| openings.is_some_and(|file| own.equals(file)))
     }
 
-    /// Returns the leaf of this batch, logged at `logged_ms`, or when the last outcome was known if that is later.
-    pub(crate) fn leaf(&self, logged_ms: i64) -> String {
-        Leaf::logged_at(&self.leaf, logged_ms.max(self.finished_ms))
+    /// Returns the leaf of this batch, logged at `logged`, or when the last outcome was known if that is later.
+    pub(crate) fn leaf(&self, logged: Timestamp) -> String {
+        Leaf::logged_at(&self.leaf, logged.max(self.finished))
     }
 
-    /// Instant at which the last outcome was known, Unix ms.
-    pub(crate) fn finished_ms(&self) -> i64 {
-        self.finished_ms
+    /// Instant at which the last outcome was known.
+    pub(crate) fn finished(&self) -> Timestamp {
+        self.finished
     }
 }

@@ -77,8 +77,8 @@ fn make_task_records(
         let (page, seq) = (planned.page, planned.seq);
         made.summary.add(row, fates.of[index]);
         match fates.of[index] {
-            Fate::Ends { method, time_ms } => {
-                let record = Tombstone { page, seq, commitment, time_ms, reason: row.reason, method };
+            Fate::Ends { method, time } => {
+                let record = Tombstone { page, seq, commitment, time, reason: row.reason, method };
                 made.tombstones.extend_from_slice(&record.to_bytes());
                 let result = fates.results.get(&index);
                 if let Some(digest) = result {
@@ -89,12 +89,12 @@ fn make_task_records(
                     seal::push(&mut made.openings, &descriptor, result.map(Vec::as_slice));
                 }
             }
-            Fate::Carried { cause, time_ms } => {
+            Fate::Carried { cause, time } => {
                 let to = fates.to.get(&index).copied();
                 let to = to.ok_or_else(|| {
                     Error::internal(format!("registration {} was carried nowhere", descriptor.id))
                 })?;
-                let record = Carry { page, seq, commitment, time_ms, cause, to };
+                let record = Carry { page, seq, commitment, time, cause, to };
                 made.carries.extend_from_slice(&record.to_bytes());
             }
         }

@@ -3,24 +3,24 @@
 use super::fates::Fate;
 use crate::model::schema::{Counts, Row};
 use crate::state::batch::Batch;
-use sexton_proof::id::{NO_CEILING, NO_FLOOR, SIZE_UNKNOWN};
 use sexton_proof::record::{Cause, Method, Reason};
+use sexton_proof::time::Timestamp;
 
 /// Sums of some rows of a batch.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Summary {
     pub(super) counts: Counts,
-    /// Latest floor of the rows that ended, Unix ms; `None` if none had one.
-    pub(super) floor_max_ms: Option<i64>,
-    /// Earliest ceiling of the rows that ended, Unix ms; `None` if none had one.
-    pub(super) ceiling_min_ms: Option<i64>,
+    /// Latest floor of the rows that ended; `None` if none had one.
+    pub(super) floor_max: Option<Timestamp>,
+    /// Earliest ceiling of the rows that ended; `None` if none had one.
+    pub(super) ceiling_min: Option<Timestamp>,
 }
 
 impl Summary {
     /// Adds a row.
     pub(super) fn add(&mut self, row: &Row<'_>, fate: Fate) {
         match fate {
-            Fate::Ends { method, time_ms } => self.add_end(row, method, time_ms),
+            Fate::Ends { method, time } => self.add_end(row, method, time),
             Fate::Carried { cause, .. } => {
                 self.counts.carried += 1;
                 self.counts.held += u64::from(cause == Cause::Held);
@@ -30,28 +30,26 @@ impl Summary {
 
     /// Returns the sums of both.
     pub(super) fn plus(mut self, more: Summary) -> Summary {
-        let ceilings = [self.ceiling_min_ms, more.ceiling_min_ms];
+        let ceilings = [self.ceiling_min, more.ceiling_min];
         self.counts.add(more.counts);
         Summary {
             counts: self.counts,
-            floor_max_ms: self.floor_max_ms.max(more.floor_max_ms),
-            ceiling_min_ms: ceilings.into_iter().flatten().min(),
+            floor_max: self.floor_max.max(more.floor_max),
+            ceiling_min: ceilings.into_iter().flatten().min(),
         }
     }
 
-    fn add_end(&mut self, row: &Row<'_>, method: Method, time_ms: i64) {
-        if row.floor_ms != NO_FLOOR {
-            self.floor_max_ms = self.floor_max_ms.max(Some(row.floor_ms));
-        }
-        if row.ceiling_ms != NO_CEILING {
-            self.ceiling_min_ms = Some(self.ceiling_min_ms.map_or(row.ceiling_ms, |c| c.min(row.ceiling_ms)));
+    fn add_end(&mut self, row: &Row<'_>, method: Method, time: Timestamp) {
+        // `None` sorts before every instant, so it never wins this maximum. It would win the minimum.
+        self.floor_max = self.floor_max.max(row.floor);
+        if let Some(ceiling) = row.ceiling {
+            self.ceiling_min = Some(self.ceiling_min.map_or(ceiling, |least| least.min(ceiling)));
         }
         let counts = &mut self.counts;
         match method {
             Method::Deleted => {
                 counts.deleted += 1;
-                let known_bytes = if row.size_bytes == SIZE_UNKNOWN { 0 } else { row.size_bytes };
-                counts.deleted_bytes = counts.deleted_bytes.saturating_add(known_bytes);
+                counts.deleted_bytes = counts.deleted_bytes.saturating_add(row.size.unwrap_or(0));
             }
             Method::Absent => counts.absent += 1,
             Method::AbsentAfterIntent => counts.absent_after_intent += 1,
@@ -61,12 +59,12 @@ impl Summary {
         }
         // A replaced registration no longer promises anything about its own end.
         if method != Method::Replaced {
-            counts.early += u64::from(time_ms < row.floor_ms);
+            counts.early += u64::from(row.floor.is_some_and(|floor| time < floor));
             let late = match row.reason {
                 Reason::Lifted => &mut counts.late_after_hold,
                 _ => &mut counts.late,
             };
-            *late += u64::from(time_ms > row.ceiling_ms);
+            *late += u64::from(row.ceiling.is_some_and(|ceiling| time > ceiling));
         }
     }
 }
@@ -77,17 +75,17 @@ pub(super) fn row_count(n: usize) -> u32 {
 }
 
 /// Returns the number of tombstones and of carries of each page of a batch, and the instant at which the last outcome was
-/// known, Unix ms.
-pub(super) fn by_page(batch: &Batch, fates: &[Fate]) -> (Vec<(u32, u32)>, i64) {
+/// known.
+pub(super) fn by_page(batch: &Batch, fates: &[Fate]) -> (Vec<(u32, u32)>, Timestamp) {
     let mut pages = vec![(0, 0); batch.intent.pages.len()];
-    let mut finished_ms = batch.intent.started_ms;
+    let mut finished = batch.intent.started;
     for (planned, fate) in batch.rows.iter().zip(fates) {
         let (tombstones, carries) = &mut pages[planned.page as usize];
         match fate {
             Fate::Ends { .. } => *tombstones += 1,
             Fate::Carried { .. } => *carries += 1,
         }
-        finished_ms = finished_ms.max(fate.time_ms());
+        finished = finished.max(fate.time());
     }
-    (pages, finished_ms)
+    (pages, finished)
 }

@@ -8,7 +8,7 @@ use crate::state::core::Core;
 use crate::state::log::entry;
 use crate::state::paths::BatchPaths;
 use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
-use sexton_proof::id::{NO_FLOOR, PageId, RegistrationId};
+use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings};
 use sexton_proof::record::{FileKind, Method, Reason};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,12 +143,11 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
     let number = leaf.batch;
     match EvidenceFile::parse(bytes, FileKind::Tombstones) {
         Ok(file) => {
-            let floor = leaf.floor_max_ms.unwrap_or(NO_FLOOR);
             let mut early = 0_u64;
             for tombstone in file.tombstones() {
                 report.tombstones += 1;
-                early += u64::from(tombstone.time_ms < floor);
-                let in_time = (leaf.started_ms..=leaf.finished_ms).contains(&tombstone.time_ms);
+                early += u64::from(leaf.floor_max.is_some_and(|floor| tombstone.time < floor));
+                let in_time = (leaf.started..=leaf.finished).contains(&tombstone.time);
                 report.require(in_time, || format!("batch {number}: a tombstone is not of the batch's time"));
                 let new =
                     seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));

@@ -11,18 +11,19 @@ use sexton_proof::commitment;
 use sexton_proof::leaf::{EventLeaf, Leaf};
 use sexton_proof::merkle::{self, Frontier};
 use sexton_proof::tile;
+use sexton_proof::time::Timestamp;
 
 /// Checks every entry, every stored hash, the root, the recorded head and the published checkpoint.
 pub(super) fn check_log(core: &Core, log: &log::Log, report: &mut Report) -> Result<()> {
     let mut frontier = Frontier::new();
-    let mut last_logged_ms = i64::MIN;
+    let mut last_logged = Timestamp::MIN;
     for index in 0..log.size() {
         let entry = log::entry(&*core.kv, index)?;
         match Leaf::parse(&entry) {
             Ok(leaf) => {
-                let logged = leaf.logged_ms();
-                report.require(logged >= last_logged_ms, || format!("log entry {index} goes back in time"));
-                last_logged_ms = logged;
+                let logged = leaf.logged();
+                report.require(logged >= last_logged, || format!("log entry {index} goes back in time"));
+                last_logged = logged;
             }
             Err(e) => report.problem(format!("log entry {index} is malformed: {e}")),
         }

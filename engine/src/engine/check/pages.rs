@@ -91,7 +91,7 @@ fn check_row(
     report: &mut Report,
 ) -> Result<Option<Fingerprint>> {
     report.rows += u64::from(!row.flags.has(Flags::MOVED));
-    report.require(class.bounds(row.start_ms).ok() == Some(row.bounds()), || {
+    report.require(class.bounds(row.start).ok() == Some(row.bounds()), || {
         format!("registration {id} has bounds that its class does not give")
     });
     let mark = core.kv.get(ColumnFamily::Marks, &schema::mark_key(id))?;

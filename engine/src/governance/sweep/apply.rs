@@ -10,6 +10,7 @@ use crate::registration::placement::{self, Placement};
 use crate::state::core::Core;
 use crate::state::shard::Shard;
 use sexton_proof::id::RegistrationId;
+use sexton_proof::time::Timestamp;
 
 impl Sweep {
     /// Applies every request to a live row in turn, and stages the move that they result in together. Lists the row under
@@ -21,7 +22,7 @@ impl Sweep {
         set: &mut WriteSet,
         id: RegistrationId,
         mut target: Target<'_>,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<()> {
         let (key, old) = (target.row.key, target.row);
         let mut erased_by = Vec::new();
@@ -31,7 +32,7 @@ impl Sweep {
             if is_listed || !active.concerns(&target.class, &target.row) {
                 continue;
             }
-            let next = active.apply(&target, &core.governance.holds.read(), now_ms);
+            let next = active.apply(&target, &core.governance.holds.read(), now);
             if active.request.kind == RequestKind::Erase {
                 erased_by.push(active.request.number);
             } else {
@@ -41,11 +42,11 @@ impl Sweep {
         }
         let mut now_at = id;
         if let Some(cause) = target.cause {
-            let slot = target.slot.max(floor_to_second(now_ms));
+            let slot = target.slot.max(floor_to_second(now));
             core.secrets.keyring.get_or_create(target.class.id, slot)?;
             let (_, fingerprint) = core.schedule.locate(key);
             let among = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
-            let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now_ms);
+            let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now);
             let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
             let row = Row { cause: cause.code(), attempts: 0, ..target.row };
             now_at = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
@@ -79,9 +80,9 @@ impl Sweep {
         set: &mut WriteSet,
         id: RegistrationId,
         target: &Target<'_>,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<()> {
-        let Some(end) = request_rules::end_replaced(&self.active, target, now_ms) else {
+        let Some(end) = request_rules::end_replaced(&self.active, target, now) else {
             return Ok(());
         };
         let Some(cause) = end.cause else { return Ok(()) };

@@ -17,6 +17,7 @@ use crate::state::core::{Core, Planner};
 use crate::state::locator;
 use crate::state::marks;
 use sexton_proof::id::RegistrationId;
+use sexton_proof::time::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Rows that are scanned before due batches get their turn again.
@@ -25,10 +26,10 @@ const ROWS_AT_ONCE: u32 = 1 << 20;
 /// Continues the sweep, or begins one if requests are ready. Returns `true` if there is more to scan right now.
 ///
 /// The caller holds the planner's lock, so at most one sweep is under way.
-pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result<bool> {
+pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<bool> {
     let mut sweep = match planner.sweep.take() {
         Some(sweep) => sweep,
-        None => match Sweep::begin(core, now_ms)? {
+        None => match Sweep::begin(core, now)? {
             Some(sweep) => sweep,
             None => return Ok(false),
         },
@@ -38,18 +39,18 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result
         && let Some(page) = sweep.todo.pop_front()
     {
         let mut shard = core.schedule.lock(page.shard.into());
-        left = left.saturating_sub(sweep.scan_page(core, &mut shard, page, now_ms)?);
+        left = left.saturating_sub(sweep.scan_page(core, &mut shard, page, now)?);
         drop(shard);
         locator::flush_if_full(core)?;
     }
     if sweep.todo.is_empty() {
         for number in sweep.shards.clone() {
-            sweep.finish_shard(core, number, now_ms)?;
+            sweep.finish_shard(core, number, now)?;
             locator::flush_if_full(core)?;
         }
     }
     if sweep.shards.is_empty() {
-        sweep.finish(core, now_ms)?;
+        sweep.finish(core, now)?;
         return Ok(true);
     }
     let has_more = !sweep.todo.is_empty();
@@ -57,10 +58,10 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now_ms: i64) -> Result
     Ok(has_more)
 }
 
-/// Returns the requests that are ready by `by_ms`, in ascending order of their numbers.
-pub(crate) fn ready_requests(core: &Core, by_ms: i64) -> Result<Vec<ActiveRequest>> {
+/// Returns the requests that are ready by `by`, in ascending order of their numbers.
+pub(crate) fn ready_requests(core: &Core, by: Timestamp) -> Result<Vec<ActiveRequest>> {
     let ready: Vec<Request> =
-        core.governance.requests.lock().values().filter(|request| request.is_ready(by_ms)).cloned().collect();
+        core.governance.requests.lock().values().filter(|request| request.is_ready(by)).cloned().collect();
     let active = |request: Request| -> Result<ActiveRequest> {
         let newest = match &request.kind {
             RequestKind::Apply { class } => Some(core.classes.get(*class)?),
@@ -78,8 +79,8 @@ pub(crate) fn ready_requests(core: &Core, by_ms: i64) -> Result<Vec<ActiveReques
 
 impl Sweep {
     /// Begins a sweep for the requests that are ready; `None` if there are none.
-    fn begin(core: &Core, now_ms: i64) -> Result<Option<Sweep>> {
-        let active = ready_requests(core, now_ms)?;
+    fn begin(core: &Core, now: Timestamp) -> Result<Option<Sweep>> {
+        let active = ready_requests(core, now)?;
         if active.is_empty() {
             return Ok(None);
         }
@@ -105,7 +106,7 @@ impl Sweep {
         }
         let scope = sweep.scope(core);
         for number in 0..core.schedule.shards() {
-            let pages = sweep.unscanned_pages(&core.schedule.lock(number), &scope, now_ms);
+            let pages = sweep.unscanned_pages(&core.schedule.lock(number), &scope, now);
             sweep.todo.extend(pages.into_iter().map(|(page, _)| page));
         }
         // Pages that are due first come first, because due pages are not deleted before they are scanned.
@@ -116,7 +117,7 @@ impl Sweep {
     ///
     /// One durable write, which makes all moves before it durable as well. A crash before it loses nothing, because the
     /// requests still wait: the next sweep finds the moved objects where they are, and moves the rest.
-    fn finish(self, core: &Core, now_ms: i64) -> Result<()> {
+    fn finish(self, core: &Core, now: Timestamp) -> Result<()> {
         let mut set = WriteSet::default();
         let mut holds = Vec::new();
         let mut swept = Vec::new();
@@ -125,7 +126,7 @@ impl Sweep {
                 RequestKind::Erase | RequestKind::Close => RequestState::Found,
                 RequestKind::Apply { .. } | RequestKind::Lift { .. } => RequestState::Finished,
             };
-            let mut request = Request { state, changed_ms: now_ms, ..active.request };
+            let mut request = Request { state, changed: now, ..active.request };
             if request.kind == RequestKind::Erase {
                 request.objects = listed_ids(core, request.number)?.len() as u64;
             }

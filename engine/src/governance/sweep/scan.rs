@@ -14,6 +14,7 @@ use crate::state::marks;
 use crate::state::page::{Page, PageState};
 use crate::state::shard::Shard;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Rows that may be left when a shard is finished under its lock.
@@ -49,12 +50,12 @@ impl Sweep {
 
     /// Returns the pages of a shard that are in scope and have rows which were not scanned, with the number of those, in
     /// ascending order.
-    pub(super) fn unscanned_pages(&self, shard: &Shard, scope: &Scope, now_ms: i64) -> Vec<(PageId, u32)> {
+    pub(super) fn unscanned_pages(&self, shard: &Shard, scope: &Scope, now: Timestamp) -> Vec<(PageId, u32)> {
         let is_about_parked = self.is_about_parked();
         let mut pages = Vec::new();
         shard.each_page(&mut |id, page| {
             let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.marked || !marked_only)
-                && (!is_about_parked || may_be_parked(page, now_ms));
+                && (!is_about_parked || may_be_parked(page, now));
             let seen = self.seen.get(&id).copied().unwrap_or(0);
             if in_scope && page.rows > seen {
                 pages.push((id, page.rows - seen));
@@ -76,23 +77,23 @@ impl Sweep {
     ///
     /// If much is left, the pages go back to the list instead. Other threads wait for the shard's lock, so they must not
     /// wait for a long scan.
-    pub(super) fn finish_shard(&mut self, core: &Core, number: usize, now_ms: i64) -> Result<()> {
+    pub(super) fn finish_shard(&mut self, core: &Core, number: usize, now: Timestamp) -> Result<()> {
         let scope = self.scope(core);
         let mut shard = core.schedule.lock(number);
         self.waiting.retain(|page| {
             usize::from(page.shard) != number
                 || shard.page_mut(*page).is_some_and(|found| !found.is_movable())
         });
-        let mut left = self.unscanned_pages(&shard, &scope, now_ms);
+        let mut left = self.unscanned_pages(&shard, &scope, now);
         left.retain(|(page, _)| !self.waiting.contains(page));
         if left.iter().map(|(_, rows)| u64::from(*rows)).sum::<u64>() > ROWS_UNDER_LOCK {
             self.todo.extend(left.into_iter().map(|(page, _)| page));
             return Ok(());
         }
         for (page, _) in left {
-            self.scan_page(core, &mut shard, page, now_ms)?;
+            self.scan_page(core, &mut shard, page, now)?;
         }
-        self.find_by_key(core, &mut shard, now_ms)?;
+        self.find_by_key(core, &mut shard, now)?;
         if !self.waiting.iter().any(|page| usize::from(page.shard) == number) {
             self.shards.remove(&number);
         }
@@ -100,9 +101,9 @@ impl Sweep {
     }
 
     /// Finds the objects of a shard that requests name by key, and moves them.
-    fn find_by_key(&mut self, core: &Core, shard: &mut Shard, now_ms: i64) -> Result<()> {
+    fn find_by_key(&mut self, core: &Core, shard: &mut Shard, now: Timestamp) -> Result<()> {
         let mut set = WriteSet::default();
-        let staged = self.stage_moves_by_key(core, shard, &mut set, now_ms);
+        let staged = self.stage_moves_by_key(core, shard, &mut set, now);
         placement::poison_on_gap(core, &set, staged)?;
         if !set.is_empty() {
             core.writer.write(set)?;
@@ -115,7 +116,7 @@ impl Sweep {
         core: &Core,
         shard: &mut Shard,
         set: &mut WriteSet,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<()> {
         for key in self.keys.get(&usize::from(shard.number())).cloned().unwrap_or_default() {
             let encoded = |id: RegistrationId, row: &Row<'_>| {
@@ -133,7 +134,7 @@ impl Sweep {
                     self.waiting.insert(id.page);
                 }
                 Some(PageState::Open | PageState::Closed) => {
-                    self.apply_requests(core, shard, set, id, Target::of(&class, id, row), now_ms)?;
+                    self.apply_requests(core, shard, set, id, Target::of(&class, id, row), now)?;
                     if let Some(keys) = self.keys.get_mut(&usize::from(shard.number())) {
                         keys.remove(&key);
                     }
@@ -154,7 +155,7 @@ impl Sweep {
         core: &Core,
         shard: &mut Shard,
         page: PageId,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<u32> {
         let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
         if found.state == PageState::Reserved {
@@ -165,7 +166,7 @@ impl Sweep {
         let from = self.seen.get(&page).copied().unwrap_or(0);
         let mut set = WriteSet::default();
         let first = RegistrationId { page, seq: from };
-        let staged = self.stage_moves_of_page(core, shard, &found, first, &mut set, now_ms);
+        let staged = self.stage_moves_of_page(core, shard, &found, first, &mut set, now);
         if !placement::poison_on_gap(core, &set, staged)? {
             return Ok(found.rows - from);
         }
@@ -192,7 +193,7 @@ impl Sweep {
         found: &Page,
         from: RegistrationId,
         set: &mut WriteSet,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<bool> {
         let page = from.page;
         let class = core.classes.get(page.class)?;
@@ -213,9 +214,9 @@ impl Sweep {
                         return Ok(false);
                     }
                 }
-                None => self.apply_requests(core, shard, set, id, target, now_ms)?,
+                None => self.apply_requests(core, shard, set, id, target, now)?,
                 Some(Mark::Replaced) if found.is_movable() => {
-                    self.expedite_replaced(core, shard, set, id, &target, now_ms)?;
+                    self.expedite_replaced(core, shard, set, id, &target, now)?;
                 }
                 Some(_) => {}
             }
@@ -225,8 +226,8 @@ impl Sweep {
 }
 
 /// Returns `true` if a page may have objects that a hold kept past their time, or will have them when its batch is done.
-fn may_be_parked(page: &Page, now_ms: i64) -> bool {
-    page.arrivals == Arrivals::Held || page.earliest_ceiling_ms < now_ms || !page.is_movable()
+fn may_be_parked(page: &Page, now: Timestamp) -> bool {
+    page.arrivals == Arrivals::Held || page.earliest_ceiling < now || !page.is_movable()
 }
 
 /// Reads the rows of a page from seq `from` on.

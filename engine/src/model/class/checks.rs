@@ -3,15 +3,23 @@
 use super::definition::Definition;
 use crate::platform::error::{Error, Result};
 use sexton_proof::leaf::{Disposition, Openings, StartRule};
+use sexton_proof::time::whole_ms;
 use sexton_proof::window::{Calendar, Span, Unit, Window};
+use std::time::Duration;
 
-/// Smallest width of a slot, ms.
-pub const SLOT_MIN_MS: u64 = 1_000;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Smallest width of a slot.
+pub const SLOT_MIN: Duration = Duration::from_secs(1);
 
 /// Longest span of a class, in years. What starts within the next ten years then ends within the calendar.
-const SPAN_MAX_YEARS: i64 = 1_000;
-/// Longest time for which ended objects are remembered, ms: ten years.
-const REMEMBER_MAX_MS: i64 = 3_660 * 86_400_000;
+const SPAN_MAX_YEARS: u64 = 1_000;
+/// Longest time for which ended objects are remembered: ten years.
+const REMEMBER_MAX: Duration = DAY.saturating_mul(3_660);
+/// Longest slot, and longest lead.
+const SLOT_MAX: Duration = DAY.saturating_mul(366);
 
 fn refuse(class: &Definition, why: impl std::fmt::Display) -> Result<()> {
     Err(Error::invalid(format!("class \"{}\": {why}", class.name)))
@@ -26,11 +34,11 @@ pub(super) fn check_ends(class: &Definition) -> Result<()> {
                 .into(),
         );
     }
-    match class.remember.map(|span| (span, span.exact_ms())) {
+    match class.remember.map(|span| (span, span.exact())) {
         Some((span, None)) => {
             refuse(format!("remember = \"{span}\" is a calendar span; use s, m, h, d or w"))
         }
-        Some((span, Some(ms))) if ms > REMEMBER_MAX_MS => {
+        Some((span, Some(length))) if length > REMEMBER_MAX => {
             refuse(format!("remember = \"{span}\"; ten years (3660d) are the limit"))
         }
         _ => Ok(()),
@@ -50,24 +58,27 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// Returns the default slot and lead, ms: by how long objects are kept, or by the width of the window if that does not fit.
-pub(super) fn default_slot_and_lead(keep: Option<Span>, within: Option<Span>, window: &Window) -> (u64, u64) {
-    let length =
-        Window::new(None, keep.or(within), "UTC", &Calendar::default()).map_or(0, |kept| kept.tightest_ms());
-    let room = u64::try_from(window.tightest_ms()).unwrap_or(0);
-    let by_length = slot_and_lead_of(u64::try_from(length).unwrap_or(0));
+/// Returns the default slot and lead: by how long objects are kept, or by the width of the window if that does not fit.
+pub(super) fn default_slot_and_lead(
+    keep: Option<Span>,
+    within: Option<Span>,
+    window: &Window,
+) -> (Duration, Duration) {
+    let kept = Window::new(None, keep.or(within), "UTC", &Calendar::default());
+    let length = kept.ok().and_then(|kept| kept.tightest()).unwrap_or_default();
+    let room = window.tightest().unwrap_or(Duration::MAX);
+    let by_length = slot_and_lead_of(length);
     if by_length.0 + by_length.1 <= room { by_length } else { slot_and_lead_of(room) }
 }
 
-/// Returns about a hundredth of a span as slot, in round steps, and half of that as lead, ms.
-fn slot_and_lead_of(ms: u64) -> (u64, u64) {
-    const MINUTE: u64 = 60_000;
-    match ms / (60 * MINUTE) {
-        0..=2 => (SLOT_MIN_MS, SLOT_MIN_MS),
+/// Returns about a hundredth of a span as slot, in round steps, and half of that as lead.
+fn slot_and_lead_of(span: Duration) -> (Duration, Duration) {
+    match span.as_secs() / HOUR.as_secs() {
+        0..=2 => (SLOT_MIN, SLOT_MIN),
         3..=47 => (MINUTE, MINUTE / 2),
         48..=119 => (10 * MINUTE, 5 * MINUTE),
-        120..=1_000 => (60 * MINUTE, 30 * MINUTE),
-        _ => (360 * MINUTE, 180 * MINUTE),
+        120..=1_000 => (HOUR, 30 * MINUTE),
+        _ => (6 * HOUR, 3 * HOUR),
     }
 }
 
@@ -75,10 +86,10 @@ fn slot_and_lead_of(ms: u64) -> (u64, u64) {
 fn check_span_lengths(class: &Definition) -> Result<()> {
     for span in [class.keep, class.within, class.max_open].into_iter().flatten() {
         let years = match span.unit {
-            Unit::Months => i64::from(span.count) / 12,
-            Unit::Years => i64::from(span.count),
-            Unit::WorkingDays => i64::from(span.count) / 100,
-            _ => span.exact_ms().unwrap_or(i64::MAX) / (365 * 86_400_000),
+            Unit::Months => u64::from(span.count) / 12,
+            Unit::Years => u64::from(span.count),
+            Unit::WorkingDays => u64::from(span.count) / 100,
+            _ => span.exact().unwrap_or(Duration::MAX).as_secs() / (365 * DAY.as_secs()),
         };
         if years > SPAN_MAX_YEARS {
             return refuse(class, format!("{span} is longer than {SPAN_MAX_YEARS} years, the limit"));
@@ -91,16 +102,14 @@ fn check_span_lengths(class: &Definition) -> Result<()> {
 pub(super) fn check_schedule(class: &Definition, window: &Window) -> Result<()> {
     let refuse = |why: String| refuse(class, why);
     check_span_lengths(class)?;
-    if class.slot_ms < SLOT_MIN_MS || !class.slot_ms.is_multiple_of(1_000) {
-        return refuse(format!("slot of {} ms; it must be whole seconds, at least one", class.slot_ms));
+    let (slot_ms, lead_ms) = (whole_ms(class.slot), whole_ms(class.lead));
+    if class.slot < SLOT_MIN || class.slot.subsec_nanos() != 0 {
+        return refuse(format!("slot of {slot_ms} ms; it must be whole seconds, at least one"));
     }
-    if class.slot_ms > 366 * 86_400_000 || class.lead_ms > 366 * 86_400_000 {
-        return refuse(format!(
-            "slot of {} ms and lead of {} ms; a year is the limit",
-            class.slot_ms, class.lead_ms
-        ));
+    if class.slot > SLOT_MAX || class.lead > SLOT_MAX {
+        return refuse(format!("slot of {slot_ms} ms and lead of {lead_ms} ms; a year is the limit"));
     }
-    if class.max_open.is_some_and(|span| span.exact_ms().is_none()) {
+    if class.max_open.is_some_and(|span| span.exact().is_none()) {
         return refuse("max_open must be an exact span; use s, m, h, d or w".into());
     }
     if class.max_open.is_some() && class.start != StartRule::Explicit {
@@ -108,12 +117,14 @@ pub(super) fn check_schedule(class: &Definition, window: &Window) -> Result<()> 
             "max_open says how long a start may stay unknown; it goes with start = \"explicit\" only".into(),
         );
     }
-    let room = window.tightest_ms();
-    let need = i64::try_from(class.slot_ms + class.lead_ms).unwrap_or(i64::MAX);
-    if class.within.is_some() && need > room {
+    if let Some(room) = window.tightest()
+        && class.slot + class.lead > room
+    {
         return refuse(format!(
-            "slot + lead is {need} ms, but its window can be as narrow as {room} ms: nothing could be deleted in \
-             time; use a smaller slot or lead, or a wider window"
+            "slot + lead is {} ms, but its window can be as narrow as {} ms: nothing could be deleted in time; use a \
+             smaller slot or lead, or a wider window",
+            slot_ms + lead_ms,
+            whole_ms(room)
         ));
     }
     Ok(())

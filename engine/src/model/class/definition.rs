@@ -2,10 +2,13 @@
 
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::{ClassLeaf, Disposition, Openings, StartRule};
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Calendar, Span};
+use std::time::Duration;
 
 /// Way in which the objects of a class are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Find {
     /// By key. Registering a live key again replaces the earlier registration.
     Key,
@@ -25,6 +28,7 @@ impl Find {
 
 /// Definition of one version of a class: the promise, and how it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Definition {
     /// Name of the class: 1 to 64 of a-z 0-9 - . _, beginning with a letter.
     pub name: String,
@@ -40,10 +44,10 @@ pub struct Definition {
     pub start: StartRule,
     /// Longest time that the start of an object may stay unknown. Then its start is the registration plus this span.
     pub max_open: Option<Span>,
-    /// Width of a slot, ms: whole seconds, at least [`SLOT_MIN_MS`](super::SLOT_MIN_MS), at most 366 days.
-    pub slot_ms: u64,
-    /// Time left for the work between slot and ceiling, ms; at most 366 days.
-    pub lead_ms: u64,
+    /// Width of a slot: whole seconds, at least [`SLOT_MIN`](super::SLOT_MIN), at most 366 days.
+    pub slot: Duration,
+    /// Time left for the work between slot and ceiling; at most 366 days.
+    pub lead: Duration,
     /// Way in which objects are found.
     pub find: Find,
     /// Treatment of an object at its end.
@@ -72,9 +76,9 @@ impl Definition {
     }
 
     /// Returns the leaf that defines version `version` of the class under the number `id`.
-    pub(crate) fn leaf(&self, id: ClassId, version: u32, logged_ms: i64) -> ClassLeaf {
+    pub(crate) fn leaf(&self, id: ClassId, version: u32, logged: Timestamp) -> ClassLeaf {
         ClassLeaf {
-            logged_ms,
+            logged,
             name: self.name.clone(),
             id,
             version,
@@ -84,8 +88,8 @@ impl Definition {
             calendar: self.calendar.clone(),
             start: self.start,
             max_open: self.max_open,
-            slot_ms: self.slot_ms,
-            lead_ms: self.lead_ms,
+            slot: self.slot,
+            lead: self.lead,
             disposition: self.disposition,
             openings: self.openings,
         }
@@ -101,8 +105,8 @@ impl Definition {
             calendar: leaf.calendar.clone(),
             start: leaf.start,
             max_open: leaf.max_open,
-            slot_ms: leaf.slot_ms,
-            lead_ms: leaf.lead_ms,
+            slot: leaf.slot,
+            lead: leaf.lead,
             find: local.find,
             disposition: leaf.disposition,
             openings: leaf.openings,

@@ -9,6 +9,7 @@ use sexton_proof::window::{Calendar, Span, Window};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Class file of the built-in classes.
 const BUILT_IN: &str = r#"
@@ -150,10 +151,10 @@ impl Fields<'_> {
             .transpose()
     }
 
-    /// Parses a span of a fixed length, ms; `default` if the field is not there.
-    fn exact_ms(&self, field: &str, text: &Option<String>, default: u64) -> Result<u64> {
+    /// Parses a span of a fixed length; `default` if the field is not there.
+    fn exact(&self, field: &str, text: &Option<String>, default: Duration) -> Result<Duration> {
         let Some(span) = self.span(field, text)? else { return Ok(default) };
-        span.exact_ms().and_then(|ms| u64::try_from(ms).ok()).ok_or_else(|| {
+        span.exact().ok_or_else(|| {
             self.refuse(format!("{field} = \"{span}\" is a calendar span; use s, m, h, d or w"))
         })
     }
@@ -199,8 +200,8 @@ fn define(name: &str, entry: &ClassEntry, calendars: &BTreeMap<String, Calendar>
         calendar,
         start: fields.choose("start", &entry.start, &starts)?,
         max_open: fields.span("max_open", &entry.max_open)?,
-        slot_ms: fields.exact_ms("slot", &entry.slot, slot_default)?,
-        lead_ms: fields.exact_ms("lead", &entry.lead, lead_default)?,
+        slot: fields.exact("slot", &entry.slot, slot_default)?,
+        lead: fields.exact("lead", &entry.lead, lead_default)?,
         find: fields.choose("find", &entry.find, &[("key", Find::Key), ("none", Find::None)])?,
         disposition: fields.choose("disposition", &entry.disposition, &dispositions)?,
         openings: fields.choose("openings", &entry.openings, &openings)?,

@@ -4,21 +4,23 @@ mod checks;
 mod definition;
 mod file;
 
-pub use self::checks::SLOT_MIN_MS;
+pub use self::checks::SLOT_MIN;
 pub(crate) use self::definition::LocalTerms;
 pub use self::definition::{Definition, Find};
 pub use self::file::ClassSet;
 
 use crate::platform::error::{Error, Result};
-use sexton_proof::id::{ClassId, NO_FLOOR};
+use sexton_proof::id::ClassId;
 use sexton_proof::leaf::{ClassLeaf, StartRule};
 use sexton_proof::record::Cause;
+use sexton_proof::time::{Timestamp, whole_ms};
 use sexton_proof::window::{Bounds, Window};
+use std::time::Duration;
 
-/// Earliest start that is accepted, Unix ms: 1990-01-01. An earlier one comes from a clock never set or a field left empty.
-pub const START_MIN_MS: i64 = 631_152_000_000;
-/// Longest time from now to a start, ms: ten years. A later start has a mistaken unit, and its object would never be deleted.
-pub const START_AHEAD_MAX_MS: i64 = 10 * 366 * 86_400_000;
+/// Earliest start that is accepted: 1990-01-01. An earlier one comes from a clock never set or a field left empty.
+pub const START_MIN: Timestamp = Timestamp::from_unix_ms(631_152_000_000);
+/// Longest time from now to a start: ten years. A later start has a mistaken unit, and its object would never be deleted.
+pub const START_AHEAD_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// Class version in use: its definition with its number, its leaf and its compiled window.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(crate) struct Class {
     pub(crate) version: u32,
     /// Promise and local terms.
     pub(crate) definition: Definition,
+    /// Width of a slot as the wheel counts it, ms.
+    pub(crate) slot_ms: u64,
+    /// Time left for the work between slot and ceiling, ms.
+    pub(crate) lead_ms: u64,
     /// RFC 6962 hash of the leaf that defined it.
     pub(crate) leaf_hash: [u8; 32],
     /// Index of that leaf in the log.
@@ -53,6 +59,8 @@ impl Class {
         Ok(Class {
             id: leaf.id,
             version: leaf.version,
+            slot_ms: whole_ms(definition.slot),
+            lead_ms: whole_ms(definition.lead),
             definition,
             leaf_hash,
             leaf_index,
@@ -66,15 +74,15 @@ impl Class {
         self.definition.find == Find::Key
     }
 
-    /// Returns the start of an object registered at `now_ms`, Unix ms: the given one, or the one of the class's rule.
+    /// Returns the start of an object registered at `now`: the given one, or the one of the class's rule.
     ///
     /// The rule gives now, or now + `max_open` for an object whose start is still unknown.
-    pub(crate) fn start_ms(&self, given_ms: Option<i64>, now_ms: i64) -> Result<i64> {
-        let start_ms = match (given_ms, self.definition.start, self.definition.max_open) {
+    pub(crate) fn start(&self, given: Option<Timestamp>, now: Timestamp) -> Result<Timestamp> {
+        let start = match (given, self.definition.start, self.definition.max_open) {
             (Some(given), _, _) => given,
-            (None, StartRule::Registered, _) => now_ms,
+            (None, StartRule::Registered, _) => now,
             (None, StartRule::Explicit, Some(max_open)) => {
-                now_ms.saturating_add(max_open.exact_ms().unwrap_or(i64::MAX))
+                now.saturating_add(max_open.exact().unwrap_or(Duration::MAX))
             }
             (None, StartRule::Explicit, None) => {
                 return Err(Error::invalid(format!(
@@ -83,90 +91,99 @@ impl Class {
                 )));
             }
         };
-        check_start(start_ms, now_ms)?;
-        Ok(start_ms)
+        check_start(start, now)?;
+        Ok(start)
     }
 
-    /// Returns floor and ceiling of an object with this start, Unix ms.
-    pub(crate) fn bounds(&self, start_ms: i64) -> Result<Bounds> {
-        self.window.bounds(start_ms).map_err(|e| Error::invalid(e.to_string()))
+    /// Returns floor and ceiling of an object with this start.
+    pub(crate) fn bounds(&self, start: Timestamp) -> Result<Bounds> {
+        self.window.bounds(start).map_err(|e| Error::invalid(e.to_string()))
     }
 
-    /// Returns the slot of an object with these bounds, scheduled at `now_ms`: the first that begins at or after its due
+    /// Returns the slot of an object with these bounds, scheduled at `now`: the first that begins at or after its due
     /// instant. If that slot has already begun, returns the beginning of the current second, which is no earlier.
-    pub(crate) fn slot(&self, bounds: Bounds, now_ms: i64) -> u64 {
-        self.slot_of(self.due_ms(bounds)).max(floor_to_second(now_ms))
+    pub(crate) fn slot(&self, bounds: Bounds, now: Timestamp) -> u64 {
+        self.slot_of(self.due(bounds)).max(floor_to_second(now))
     }
 
-    /// Returns `true` if an object with this start and these bounds, scheduled at `now_ms`, falls due at short notice.
+    /// Returns `true` if an object with this start and these bounds, scheduled at `now`, falls due at short notice.
     ///
     /// Such an object has less notice than one slot, and less than a fresh object of the class has. So no plan made a slot
     /// ahead could show it.
-    pub(crate) fn is_short_notice(&self, start_ms: i64, bounds: Bounds, now_ms: i64) -> bool {
-        let due_ms = self.due_ms(bounds);
-        let usual_ms = due_ms.saturating_sub(start_ms).max(0);
-        let width_ms = i64::try_from(self.definition.slot_ms).unwrap_or(i64::MAX);
-        let slot_ms = i64::try_from(self.slot_of(due_ms)).unwrap_or(i64::MAX);
-        slot_ms < now_ms.saturating_add(usual_ms.min(width_ms))
+    pub(crate) fn is_short_notice(&self, start: Timestamp, bounds: Bounds, now: Timestamp) -> bool {
+        let due = self.due(bounds);
+        let usual = due.since(start);
+        slot_start(self.slot_of(due)) < now.saturating_add(usual.min(self.definition.slot))
     }
 
-    /// Returns the due instant, Unix ms: the floor if one is promised, else the ceiling minus slot and lead.
-    fn due_ms(&self, bounds: Bounds) -> i64 {
-        let margin = i64::try_from(self.definition.slot_ms + self.definition.lead_ms).unwrap_or(i64::MAX);
-        match bounds.floor_ms {
-            NO_FLOOR => bounds.ceiling_ms.saturating_sub(margin),
-            floor => floor,
-        }
+    /// Returns the due instant: the floor if one is promised, else the ceiling minus slot and lead.
+    fn due(&self, bounds: Bounds) -> Timestamp {
+        bounds.floor.unwrap_or_else(|| {
+            let margin = self.definition.slot.saturating_add(self.definition.lead);
+            bounds.ceiling.unwrap_or(Timestamp::MAX).saturating_sub(margin)
+        })
     }
 
-    /// Returns the first slot that begins at or after `due_ms`.
-    fn slot_of(&self, due_ms: i64) -> u64 {
-        u64::try_from(due_ms).unwrap_or(0).div_ceil(self.definition.slot_ms) * self.definition.slot_ms
+    /// Returns the first slot that begins at or after `due`.
+    fn slot_of(&self, due: Timestamp) -> u64 {
+        u64::try_from(due.unix_ms()).unwrap_or(0).div_ceil(self.slot_ms) * self.slot_ms
     }
 
     /// Returns the soonest slot of an object: the current second, or the slot of its floor if that has not passed.
-    pub(crate) fn soonest_slot(&self, bounds: Bounds, now_ms: i64) -> u64 {
-        match bounds.floor_ms {
-            floor if floor > now_ms => self.slot_of(floor),
-            _ => floor_to_second(now_ms),
+    pub(crate) fn soonest_slot(&self, bounds: Bounds, now: Timestamp) -> u64 {
+        match bounds.floor {
+            Some(floor) if floor > now => self.slot_of(floor),
+            _ => floor_to_second(now),
         }
     }
 
-    /// Returns the earliest ceiling, Unix ms, of an object that [`Class::slot`] put into `slot` before it was overdue.
-    pub(crate) fn earliest_ceiling_ms(&self, slot: u64) -> i64 {
-        if self.definition.within.is_none() {
-            return i64::MAX;
+    /// Returns the earliest ceiling of an object that [`Class::slot`] put into `slot` before it was overdue;
+    /// [`Timestamp::MAX`] if the class promises none.
+    pub(crate) fn earliest_ceiling(&self, slot: u64) -> Timestamp {
+        match self.definition.within {
+            Some(_) => slot_start(slot.saturating_add(self.lead_ms)),
+            None => Timestamp::MAX,
         }
-        i64::try_from(slot.saturating_add(self.definition.lead_ms)).unwrap_or(i64::MAX)
     }
 }
 
 /// Returns the cause of a move from one pair of bounds to another.
 pub(crate) fn change_of_terms(from: Bounds, to: Bounds) -> Cause {
-    match to.ceiling_ms > from.ceiling_ms || to.floor_ms < from.floor_ms {
+    let ceiling = |bounds: Bounds| bounds.ceiling.unwrap_or(Timestamp::MAX);
+    let floor = |bounds: Bounds| bounds.floor.unwrap_or(Timestamp::MIN);
+    match ceiling(to) > ceiling(from) || floor(to) < floor(from) {
         true => Cause::Loosened,
         false => Cause::Tightened,
     }
 }
 
-/// Returns the beginning of the second of `now_ms`, Unix ms; 0 before 1970.
-pub(crate) fn floor_to_second(now_ms: i64) -> u64 {
-    u64::try_from(now_ms).unwrap_or(0) / 1_000 * 1_000
+/// Returns the slot that begins with the second of `now`; 0 before 1970.
+pub(crate) fn floor_to_second(now: Timestamp) -> u64 {
+    u64::try_from(now.unix_ms()).unwrap_or(0) / 1_000 * 1_000
+}
+
+/// Returns the instant at which `slot` begins, at most [`Timestamp::MAX`].
+pub(crate) fn slot_start(slot: u64) -> Timestamp {
+    Timestamp::from_unix_ms(i64::try_from(slot).unwrap_or(i64::MAX))
 }
 
 /// Refuses a start that is too early or too far ahead.
-fn check_start(start_ms: i64, now_ms: i64) -> Result<()> {
-    if start_ms < START_MIN_MS {
+fn check_start(start: Timestamp, now: Timestamp) -> Result<()> {
+    let start_ms = start.unix_ms();
+    if start < START_MIN {
         return Err(Error::invalid(format!(
-            "start {start_ms} ms is before 1990-01-01 ({START_MIN_MS} ms), which is usually a clock never set or a \
-             field left empty; give the true start in Unix milliseconds"
+            "start {start_ms} ms is before 1990-01-01 ({} ms), which is usually a clock never set or a field left \
+             empty; give the true start in Unix milliseconds",
+            START_MIN.unix_ms()
         )));
     }
-    let latest = now_ms.saturating_add(START_AHEAD_MAX_MS);
-    if start_ms > latest {
+    let latest = now.saturating_add(START_AHEAD_MAX);
+    if start > latest {
         return Err(Error::invalid(format!(
-            "start {start_ms} ms is more than ten years ahead of now ({now_ms} ms; the latest is {latest} ms); \
-             starts are Unix milliseconds"
+            "start {start_ms} ms is more than ten years ahead of now ({} ms; the latest is {} ms); starts are Unix \
+             milliseconds",
+            now.unix_ms(),
+            latest.unix_ms()
         )));
     }
     Ok(())
@@ -179,7 +196,7 @@ mod tests {
     use sexton_proof::window::Span;
 
     fn class(definition: &Definition) -> Class {
-        let leaf = definition.leaf(1, 1, 0);
+        let leaf = definition.leaf(1, 1, at(0));
         let bytes = sexton_proof::leaf::Leaf::Class(leaf.clone()).encode().unwrap().into_bytes();
         Class::new(&leaf, 0, bytes, definition.local()).unwrap()
     }
@@ -188,8 +205,12 @@ mod tests {
         class(ClassSet::built_in().iter().find(|definition| definition.name == name).unwrap())
     }
 
-    fn ms(text: &str) -> i64 {
-        text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
+    }
+
+    fn instant(text: &str) -> Timestamp {
+        at(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
     }
 
     #[test]
@@ -197,7 +218,7 @@ mod tests {
         let classes = ClassSet::built_in();
         let shape = |c: &Definition| {
             let span = |span: Option<Span>| span.map(|s| s.to_string()).unwrap_or_default();
-            (c.name.clone(), span(c.keep), span(c.within), c.slot_ms / 1_000)
+            (c.name.clone(), span(c.keep), span(c.within), c.slot.as_secs())
         };
         let shapes: Vec<_> = classes.iter().map(shape).collect();
         let expected = [
@@ -220,7 +241,7 @@ mod tests {
             ("2027-08-31T12:00:00Z", "2028-02-29T12:00:00Z"),
             ("2026-03-01T00:00:00Z", "2026-09-01T00:00:00Z"),
         ] {
-            assert_eq!(class.bounds(ms(start)).unwrap().floor_ms, ms(floor));
+            assert_eq!(class.bounds(instant(start)).unwrap().floor, Some(instant(floor)));
         }
     }
 
@@ -228,23 +249,24 @@ mod tests {
         #[test]
         fn slots_are_never_early_and_leave_the_lead(
             number in 0_usize..4,
-            start_ms in START_MIN_MS..4_102_444_800_000,
-            age_ms in 0_i64..400 * 86_400_000,
+            start_ms in START_MIN.unix_ms()..4_102_444_800_000,
+            age_ms in 0_u64..400 * 86_400_000,
         ) {
             let classes = ClassSet::built_in();
             let class = class(classes.iter().nth(number).unwrap());
-            let bounds = class.bounds(start_ms).unwrap();
-            let now_ms = start_ms + age_ms;
-            let slot = i64::try_from(class.slot(bounds, now_ms)).unwrap();
-            let signed = |ms: u64| i64::try_from(ms).unwrap();
-            let (width, lead) = (signed(class.definition.slot_ms), signed(class.definition.lead_ms));
-            prop_assert!(slot >= bounds.floor_ms);
-            if slot % width == 0 && slot > now_ms {
-                prop_assert!(slot + lead <= bounds.ceiling_ms);
-                prop_assert!(bounds.ceiling_ms >= class.earliest_ceiling_ms(u64::try_from(slot).unwrap()));
+            let start = at(start_ms);
+            let bounds = class.bounds(start).unwrap();
+            let ceiling = bounds.ceiling.unwrap();
+            let now = start.saturating_add(Duration::from_millis(age_ms));
+            let slot = class.slot(bounds, now);
+            let begin = slot_start(slot);
+            prop_assert!(bounds.floor.is_none_or(|floor| begin >= floor));
+            if slot.is_multiple_of(class.slot_ms) && begin > now {
+                prop_assert!(begin.saturating_add(class.definition.lead) <= ceiling);
+                prop_assert!(ceiling >= class.earliest_ceiling(slot));
             } else {
                 // Its slot has already begun, so it is due now.
-                prop_assert!(slot <= now_ms && now_ms - slot < 1_000);
+                prop_assert!(begin <= now && now.since(begin) < Duration::from_secs(1));
             }
         }
     }

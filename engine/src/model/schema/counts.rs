@@ -2,12 +2,12 @@
 
 use super::Reader;
 use crate::platform::error::{Error, Result};
-use sexton_proof::id::SIZE_UNKNOWN;
 
 /// Numbers of the registrations of a class that ended so far.
 ///
 /// They hold totals only, so they may outlive the objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Registrations that the store deleted.
     pub deleted: u64,
@@ -93,11 +93,10 @@ pub(crate) struct RegisteredTotals {
 }
 
 impl RegisteredTotals {
-    /// Adds an object of `size_bytes`, which may be `SIZE_UNKNOWN`.
-    pub(crate) fn add(&mut self, size_bytes: u64) {
+    /// Adds an object of `size` bytes; `None` if its size is not known.
+    pub(crate) fn add(&mut self, size: Option<u64>) {
         self.objects += 1;
-        let known = if size_bytes == SIZE_UNKNOWN { 0 } else { size_bytes };
-        self.bytes = self.bytes.saturating_add(known);
+        self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
     }
 
     /// Returns the sum of both.

@@ -4,10 +4,12 @@ use super::{FINGERPRINT_BYTES, Reader};
 use crate::platform::error::{Error, Result};
 use sexton_proof::id::{ClassId, RegistrationId};
 use sexton_proof::record::{Method, Reason};
+use sexton_proof::time::Timestamp;
 use std::ops::Range;
 
 /// Record of an ended object, kept for as long as its class remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// Last registration of the object.
     pub id: RegistrationId,
@@ -15,12 +17,12 @@ pub struct Ended {
     pub method: Method,
     /// Reason for which the object ended.
     pub reason: Reason,
-    /// Instant from which the promise counted, Unix ms.
-    pub start_ms: i64,
-    /// Instant at which the end was known, Unix ms.
-    pub time_ms: i64,
-    /// Instant until which this record is kept, Unix ms.
-    pub until_ms: i64,
+    /// Instant from which the promise counted.
+    pub start: Timestamp,
+    /// Instant at which the end was known.
+    pub time: Timestamp,
+    /// Instant until which this record is kept.
+    pub until: Timestamp,
 }
 
 impl Ended {
@@ -28,8 +30,8 @@ impl Ended {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = self.id.to_bytes().to_vec();
         out.extend_from_slice(&[self.method.code(), self.reason.code()]);
-        for ms in [self.start_ms, self.time_ms, self.until_ms] {
-            out.extend_from_slice(&ms.to_be_bytes());
+        for instant in [self.start, self.time, self.until] {
+            out.extend_from_slice(&instant.to_be_bytes());
         }
         out
     }
@@ -40,8 +42,8 @@ impl Ended {
             let id = RegistrationId::from_bytes(&r.array()?);
             let [method, reason] = r.array()?;
             let (method, reason) = (Method::from_code(method)?, Reason::from_code(reason)?);
-            let (start_ms, time_ms, until_ms) = (r.i64()?, r.i64()?, r.i64()?);
-            r.0.is_empty().then_some(Ended { id, method, reason, start_ms, time_ms, until_ms })
+            let (start, time, until) = (r.timestamp()?, r.timestamp()?, r.timestamp()?);
+            r.0.is_empty().then_some(Ended { id, method, reason, start, time, until })
         };
         read(&mut Reader(bytes)).ok_or_else(|| Error::corrupt("what is remembered of an object is malformed"))
     }

@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::platform::error::{Error, Result};
 use sexton_proof::id::{ClassId, PageId};
+use sexton_proof::time::Timestamp;
 
 /// Page as an intent names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub(crate) struct PageRows {
 pub(crate) struct Intent {
     pub(crate) batch: u64,
     pub(crate) class: ClassId,
-    /// Instant at which the batch was planned, Unix ms.
-    pub(crate) started_ms: i64,
+    /// Instant at which the batch was planned.
+    pub(crate) started: Timestamp,
     /// Pages of the batch, ascending. They settle together.
     pub(crate) pages: Vec<PageRows>,
     /// Pages that take what is carried. Empty until the store has answered.
@@ -30,7 +31,7 @@ impl Intent {
         let mut out = Vec::with_capacity(32 + 20 * (self.pages.len() + self.to.len()));
         out.extend_from_slice(&self.batch.to_be_bytes());
         out.extend_from_slice(&self.class.to_be_bytes());
-        out.extend_from_slice(&self.started_ms.to_be_bytes());
+        out.extend_from_slice(&self.started.to_be_bytes());
         for pages in [&self.pages, &self.to] {
             out.extend_from_slice(&u32::try_from(pages.len()).unwrap_or(u32::MAX).to_be_bytes());
             for page in pages {
@@ -47,7 +48,7 @@ impl Intent {
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let (batch, class, started_ms) = (reader.u64()?, reader.u32()?, reader.i64()?);
+        let (batch, class, started) = (reader.u64()?, reader.u32()?, reader.timestamp()?);
         let mut pages = || -> Option<Vec<PageRows>> {
             let n = reader.u32()?;
             (0..n)
@@ -55,6 +56,6 @@ impl Intent {
                 .collect()
         };
         let (pages, to) = (pages()?, pages()?);
-        reader.0.is_empty().then_some(Intent { batch, class, started_ms, pages, to })
+        reader.0.is_empty().then_some(Intent { batch, class, started, pages, to })
     }
 }

@@ -1,8 +1,11 @@
 //! Keys of the column families `meta` and `items`, and the numbers and instants stored in `meta`.
 
 use super::prefix_range;
+use crate::model::alarm::AlarmId;
+use crate::model::hold::HoldId;
 use crate::platform::error::{Error, Result};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
+use sexton_proof::time::Timestamp;
 use std::ops::Range;
 
 /// Key of the [`Shape`](super::Shape).
@@ -60,8 +63,8 @@ pub(crate) fn registered_totals_key(class: ClassId, shard: u16) -> Vec<u8> {
 }
 
 /// Returns the key of a legal hold.
-pub(crate) fn hold_key(id: &[u8; 16]) -> Vec<u8> {
-    [HOLDS, id].concat()
+pub(crate) fn hold_key(id: &HoldId) -> Vec<u8> {
+    [HOLDS, &id.to_bytes()].concat()
 }
 
 /// Returns the key of a request.
@@ -70,8 +73,8 @@ pub(crate) fn request_key(number: u32) -> Vec<u8> {
 }
 
 /// Returns the key of an alarm.
-pub(crate) fn alarm_key(id: &[u8; 16]) -> Vec<u8> {
-    [ALARMS, id].concat()
+pub(crate) fn alarm_key(id: &AlarmId) -> Vec<u8> {
+    [ALARMS, &id.to_bytes()].concat()
 }
 
 /// Returns the key that marks the class named `class` as closed down.
@@ -105,9 +108,9 @@ pub(crate) fn encode_number(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-/// Encodes an instant, Unix ms.
-pub(crate) fn encode_instant(ms: i64) -> [u8; 8] {
-    ms.to_be_bytes()
+/// Encodes an instant.
+pub(crate) fn encode_instant(instant: Timestamp) -> [u8; 8] {
+    instant.to_be_bytes()
 }
 
 /// Decodes a stored number; `what` names in the error the last thing it counts.
@@ -116,9 +119,9 @@ pub(crate) fn decode_number(what: &str, bytes: &[u8]) -> Result<u64> {
     number.ok_or_else(|| Error::corrupt(format!("the number of {what} is malformed")))
 }
 
-/// Decodes a stored instant, Unix ms.
-pub(crate) fn decode_instant(bytes: &[u8]) -> Result<i64> {
-    let instant = bytes.as_array().map(|bytes| i64::from_be_bytes(*bytes));
+/// Decodes a stored instant.
+pub(crate) fn decode_instant(bytes: &[u8]) -> Result<Timestamp> {
+    let instant = bytes.as_array().map(|bytes| Timestamp::from_be_bytes(*bytes));
     instant.ok_or_else(|| Error::corrupt("the recorded time is malformed"))
 }
 

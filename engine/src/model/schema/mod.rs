@@ -40,6 +40,7 @@ pub(crate) use self::shape::{ClassRecord, Shape};
 use crate::platform::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sexton_proof::time::Timestamp;
 use std::ops::Range;
 
 /// Returns the first key behind every key that begins with `prefix`.
@@ -100,6 +101,11 @@ impl<'a> Reader<'a> {
     /// Takes a big-endian `i64`.
     pub(crate) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
+    }
+
+    /// Takes an instant: a big-endian `i64` of Unix ms.
+    pub(crate) fn timestamp(&mut self) -> Option<Timestamp> {
+        self.array().map(Timestamp::from_be_bytes)
     }
 
     /// Takes `n` bytes.

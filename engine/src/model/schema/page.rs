@@ -6,6 +6,7 @@ use super::{Reader, successor};
 use crate::platform::error::{Error, Result};
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::record::Cause;
+use sexton_proof::time::Timestamp;
 use std::ops::Range;
 
 /// Returns the range of the keys of all registrations of a page, in a column family keyed by registration id.
@@ -121,16 +122,16 @@ pub(crate) enum Arrivals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageRecord {
     pub(crate) arrivals: Arrivals,
-    /// Lower bound of the ceilings of all rows, Unix ms.
-    pub(crate) earliest_ceiling_ms: i64,
+    /// Lower bound of the ceilings of all rows; [`Timestamp::MAX`] if no row has a ceiling.
+    pub(crate) earliest_ceiling: Timestamp,
     /// Rows that arrived at short notice.
     pub(crate) short_notice: u32,
 }
 
 impl PageRecord {
     /// Returns the record of a page for which none is stored.
-    pub(crate) fn of_slot(earliest_ceiling_ms: i64) -> Self {
-        PageRecord { arrivals: Arrivals::Single, earliest_ceiling_ms, short_notice: 0 }
+    pub(crate) fn of_slot(earliest_ceiling: Timestamp) -> Self {
+        PageRecord { arrivals: Arrivals::Single, earliest_ceiling, short_notice: 0 }
     }
 
     pub(crate) fn encode(self) -> [u8; 13] {
@@ -140,7 +141,7 @@ impl PageRecord {
             Arrivals::Carried => 1,
             Arrivals::Held => 2,
         };
-        out[1..9].copy_from_slice(&self.earliest_ceiling_ms.to_be_bytes());
+        out[1..9].copy_from_slice(&self.earliest_ceiling.to_be_bytes());
         out[9..].copy_from_slice(&self.short_notice.to_be_bytes());
         out
     }
@@ -153,7 +154,7 @@ impl PageRecord {
                 [2] => Arrivals::Held,
                 _ => return None,
             };
-            Some(PageRecord { arrivals, earliest_ceiling_ms: r.i64()?, short_notice: r.u32()? })
+            Some(PageRecord { arrivals, earliest_ceiling: r.timestamp()?, short_notice: r.u32()? })
                 .filter(|_| r.0.is_empty())
         };
         read(&mut Reader(bytes)).ok_or_else(|| Error::corrupt("the record of a page is malformed"))

@@ -5,7 +5,9 @@ use crate::platform::error::{Error, Result};
 use sexton_proof::commitment::Opening;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::record::Reason;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::Bounds;
+use sexton_proof::wire;
 use std::ops::Range;
 
 /// Bytes of a row's key: the registration id without its class, which is the column family.
@@ -83,14 +85,14 @@ pub(crate) struct Row<'a> {
     pub(crate) flags: Flags,
     /// Reason for which the object will end.
     pub(crate) reason: Reason,
-    /// Instant from which the promise counts, Unix ms.
-    pub(crate) start_ms: i64,
-    /// Promised bound "not before", Unix ms; `NO_FLOOR` if the class has none.
-    pub(crate) floor_ms: i64,
-    /// Promised bound "not after", Unix ms; `NO_CEILING` if the class has none.
-    pub(crate) ceiling_ms: i64,
-    /// Size of the object, bytes; `SIZE_UNKNOWN` if the host gave none.
-    pub(crate) size_bytes: u64,
+    /// Instant from which the promise counts.
+    pub(crate) start: Timestamp,
+    /// Promised bound "not before"; `None` if the class has none.
+    pub(crate) floor: Option<Timestamp>,
+    /// Promised bound "not after"; `None` if the class has none.
+    pub(crate) ceiling: Option<Timestamp>,
+    /// Size of the object, bytes; `None` if the host gave none.
+    pub(crate) size: Option<u64>,
     pub(crate) key: &'a [u8],
     pub(crate) version: &'a [u8],
     pub(crate) digest: &'a [u8],
@@ -102,10 +104,10 @@ impl<'a> Row<'a> {
     #[expect(clippy::cast_possible_truncation, reason = "lengths were checked at registration")]
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[self.cause, self.attempts, self.flags.0, self.reason.code()]);
-        out.extend_from_slice(&self.start_ms.to_be_bytes());
-        out.extend_from_slice(&self.floor_ms.to_be_bytes());
-        out.extend_from_slice(&self.ceiling_ms.to_be_bytes());
-        out.extend_from_slice(&self.size_bytes.to_be_bytes());
+        out.extend_from_slice(&self.start.to_be_bytes());
+        out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
+        out.extend_from_slice(&wire::encode_ceiling(self.ceiling).to_be_bytes());
+        out.extend_from_slice(&wire::encode_size(self.size).to_be_bytes());
         out.push(self.version.len() as u8);
         out.extend_from_slice(self.version);
         out.push(self.digest.len() as u8);
@@ -128,7 +130,7 @@ impl<'a> Row<'a> {
 
     /// Promised bounds.
     pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { floor_ms: self.floor_ms, ceiling_ms: self.ceiling_ms }
+        Bounds { floor: self.floor, ceiling: self.ceiling }
     }
 
     /// Returns the opening of the registration's commitment, with the blinding value `r`.
@@ -137,11 +139,11 @@ impl<'a> Row<'a> {
             r,
             key: self.key.to_vec(),
             version: self.version.to_vec(),
-            start_ms: self.start_ms,
-            floor_ms: self.floor_ms,
-            ceiling_ms: self.ceiling_ms,
+            start: self.start,
+            floor: self.floor,
+            ceiling: self.ceiling,
             digest: self.digest.to_vec(),
-            size_bytes: self.size_bytes,
+            size: self.size,
         }
     }
 
@@ -149,7 +151,7 @@ impl<'a> Row<'a> {
     /// nothing that tells of the object.
     pub(crate) fn moved<'b>(&self, commitment: &'b [u8; 32]) -> Row<'b> {
         let flags = self.flags.with(Flags::MOVED);
-        Row { flags, size_bytes: 0, key: &[], version: &[], digest: commitment, subject: &[], ..*self }
+        Row { flags, size: Some(0), key: &[], version: &[], digest: commitment, subject: &[], ..*self }
     }
 
     /// Returns the commitment that is left of a registration that moved; `None` if it did not move.
@@ -164,10 +166,10 @@ impl<'a> Row<'a> {
             attempts,
             flags: Flags(flags),
             reason: Reason::from_code(reason)?,
-            start_ms: reader.i64()?,
-            floor_ms: reader.i64()?,
-            ceiling_ms: reader.i64()?,
-            size_bytes: reader.u64()?,
+            start: reader.timestamp()?,
+            floor: wire::decode_floor(reader.i64()?),
+            ceiling: wire::decode_ceiling(reader.i64()?),
+            size: wire::decode_size(reader.u64()?),
             version: reader.bytes8()?,
             digest: reader.bytes8()?,
             subject: reader.bytes8()?,

@@ -26,6 +26,7 @@ type Db = DBWithThreadMode<MultiThreaded>;
 
 /// Caps of what RocksDB uses, in bytes or files.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RocksOptions {
     /// Block cache of all column families, bytes: uncompressed blocks, indexes and filters.
     pub cache_bytes: usize,

@@ -28,9 +28,9 @@ pub struct StoredObject<'a> {
     pub version: &'a [u8],
     /// Digest of the content as registered, at most 64 bytes; empty if the host gave none.
     pub digest: &'a [u8],
-    /// Size as registered, bytes; `SIZE_UNKNOWN` if the host gave none. It is for the evidence only: the store recognises
-    /// the object by its version.
-    pub size_bytes: u64,
+    /// Size as registered, bytes; `None` if the host gave none. It is for the evidence only: the store recognises the
+    /// object by its version.
+    pub size: Option<u64>,
 }
 
 /// Objects of a batch that are handed to the store in one call.
@@ -55,6 +55,7 @@ pub struct SubBatch<'a> {
 /// The reasons are for operators. They may name keys, so the engine writes them to its own log messages and never to the
 /// transparency log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// The registered object was there and is deleted. A power failure cannot bring it back.
     Deleted,

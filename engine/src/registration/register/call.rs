@@ -2,15 +2,26 @@
 
 use crate::model::class::Class;
 use crate::model::schema::{FINGERPRINT_BYTES, Flags, Row};
-use sexton_proof::id::{RegistrationId, SIZE_UNKNOWN};
+use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::Bounds;
+use std::time::Duration;
 
 /// Limit on the registrations of one call.
 pub const REGISTER_MAX: usize = 100_000;
 
 /// Object to be registered.
+///
+/// [`Registration::new`] takes what every object has. The other methods add what the host knows beside it.
+///
+/// ```
+/// use sexton::Registration;
+/// let upload = Registration::new("upload-3h", b"cat.jpg").version(b"etag-1").size(4_096);
+/// assert_eq!((upload.key, upload.size, upload.start), (&b"cat.jpg"[..], Some(4_096), None));
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Registration<'a> {
     /// Key by which the host knows the object: 1 to 1,024 bytes. If its class finds by key, a key has at most one live
     /// registration.
@@ -19,13 +30,13 @@ pub struct Registration<'a> {
     pub class: &'a str,
     /// Version by which the store recognises this very object: at most 64 bytes. Empty if the store has no versions.
     pub version: &'a [u8],
-    /// Instant from which the promise counts, Unix ms. If it is `None`, the class decides: the instant of registration,
+    /// Instant from which the promise counts. If it is `None`, the class decides: the instant of registration,
     /// or an open start until `max_open` has passed.
-    pub start_ms: Option<i64>,
+    pub start: Option<Timestamp>,
     /// Digest of the content: at most 64 bytes, or empty.
     pub digest: &'a [u8],
-    /// Size of the object in bytes; [`SIZE_UNKNOWN`] if it is not known.
-    pub size_bytes: u64,
+    /// Size of the object in bytes; `None` if it is not known.
+    pub size: Option<u64>,
     /// Person or account that the data belong to: at most 255 bytes, or empty. It stays in the index and goes into no
     /// evidence.
     pub subject: &'a [u8],
@@ -33,32 +44,101 @@ pub struct Registration<'a> {
 
 impl<'a> Registration<'a> {
     /// Returns the registration of an object of `class` of which only the key is known.
-    pub fn new(class: &'a str, key: &'a [u8]) -> Self {
-        Registration {
-            key,
-            class,
-            version: &[],
-            start_ms: None,
-            digest: &[],
-            size_bytes: SIZE_UNKNOWN,
-            subject: &[],
-        }
+    #[must_use]
+    pub const fn new(class: &'a str, key: &'a [u8]) -> Self {
+        Registration { key, class, version: &[], start: None, digest: &[], size: None, subject: &[] }
+    }
+
+    /// Sets the version by which the store recognises this very object.
+    #[must_use]
+    pub const fn version(self, version: &'a [u8]) -> Self {
+        Registration { version, ..self }
+    }
+
+    /// Sets the instant from which the promise counts. `None` leaves it to the class.
+    #[must_use]
+    pub fn start(self, start: impl Into<Option<Timestamp>>) -> Self {
+        Registration { start: start.into(), ..self }
+    }
+
+    /// Sets the digest of the content.
+    #[must_use]
+    pub const fn digest(self, digest: &'a [u8]) -> Self {
+        Registration { digest, ..self }
+    }
+
+    /// Sets the size of the object in bytes; `None` if it is not known.
+    #[must_use]
+    pub fn size(self, bytes: impl Into<Option<u64>>) -> Self {
+        Registration { size: bytes.into(), ..self }
+    }
+
+    /// Sets the person or account that the data belong to.
+    #[must_use]
+    pub const fn subject(self, subject: &'a [u8]) -> Self {
+        Registration { subject, ..self }
     }
 }
 
 /// Durability of a call when it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// The call returns after an fsync, which all calls that wait at that moment share. What it answered survives the
     /// loss of power.
+    #[default]
     Synced,
     /// The call returns at once. What it answered survives the end of the process, and the loss of power once a later
     /// call was synced. A registration lost to power never counted, and its id may be given again.
     Buffered,
 }
 
+/// Options of a registering call.
+///
+/// [`Durability`] alone converts into them, because most calls differ in nothing else.
+///
+/// ```
+/// use sexton::{Durability, RegisterOptions};
+/// assert_eq!(RegisterOptions::from(Durability::Buffered), RegisterOptions::new().buffered());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegisterOptions {
+    /// Durability of the call when it returns.
+    pub durability: Durability,
+    /// `true` if a key that has a live registration is left alone. Only classes that find by key can tell.
+    pub only_missing: bool,
+}
+
+impl RegisterOptions {
+    /// Returns the options of a call that is synced and registers every object.
+    #[must_use]
+    pub const fn new() -> Self {
+        RegisterOptions { durability: Durability::Synced, only_missing: false }
+    }
+
+    /// Lets the call return before an fsync ([`Durability::Buffered`]).
+    #[must_use]
+    pub const fn buffered(self) -> Self {
+        RegisterOptions { durability: Durability::Buffered, ..self }
+    }
+
+    /// Leaves keys alone that have a live registration. Their answer is [`Previous::Kept`].
+    #[must_use]
+    pub const fn only_missing(self) -> Self {
+        RegisterOptions { only_missing: true, ..self }
+    }
+}
+
+impl From<Durability> for RegisterOptions {
+    fn from(durability: Durability) -> Self {
+        RegisterOptions { durability, ..RegisterOptions::new() }
+    }
+}
+
 /// Answer to one registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Registered {
     /// Registration id. The host keeps it to ask for a receipt.
     pub id: RegistrationId,
@@ -70,6 +150,7 @@ pub struct Registered {
 
 /// Previous live registration of the same key, as a new registration found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Previous {
     /// There was none, or the class does not find by key.
     None,
@@ -78,27 +159,27 @@ pub enum Previous {
     /// A batch has it already, so its object may still be deleted at the previous time. The new registration counts. A
     /// store that tells versions apart deletes only the previous object.
     TooLate(RegistrationId),
-    /// It is this very object: same key, version and class. Nothing was registered, so a retry is safe.
+    /// Identical object: same key, version and class. Nothing was registered, so a retry is safe.
     Identical,
-    /// It was kept: the call registers only keys that have no live registration.
+    /// Kept as it is: the call registers only keys that have no live registration.
     Kept,
 }
 
-/// Options of a registering call that only the engine sets.
+/// Mode of a registering call, of which a host chooses only `only_missing`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RegisterMode {
     /// `true` if a key that has a live registration is left alone.
     pub(crate) only_missing: bool,
     /// Reason for which the objects will end.
     pub(crate) reason: Reason,
-    /// Lead of the wall clock over the trusted time, ms. An operator may later find that the wall clock is right.
-    pub(crate) ahead_ms: i64,
+    /// Lead of the wall clock over the trusted time. An operator may later find that the wall clock is right.
+    pub(crate) ahead: Duration,
 }
 
 impl RegisterMode {
     /// Mode of a host's own call.
     pub(crate) const USUAL: RegisterMode =
-        RegisterMode { only_missing: false, reason: Reason::Due, ahead_ms: 0 };
+        RegisterMode { only_missing: false, reason: Reason::Due, ahead: Duration::ZERO };
 }
 
 /// Registration that passed validation, with its terms and its shard.
@@ -106,7 +187,7 @@ pub(super) struct Validated<'c> {
     pub(super) class: &'c Class,
     /// `true` if its start is not known yet.
     pub(super) is_open: bool,
-    pub(super) start_ms: i64,
+    pub(super) start: Timestamp,
     pub(super) bounds: Bounds,
     pub(super) slot: u64,
     pub(super) short_notice: bool,
@@ -123,10 +204,10 @@ impl Validated<'_> {
             attempts: 0,
             flags: if self.is_open { Flags::OPEN } else { Flags::NONE },
             reason: self.reason,
-            start_ms: self.start_ms,
-            floor_ms: self.bounds.floor_ms,
-            ceiling_ms: self.bounds.ceiling_ms,
-            size_bytes: registration.size_bytes,
+            start: self.start,
+            floor: self.bounds.floor,
+            ceiling: self.bounds.ceiling,
+            size: registration.size,
             key: registration.key,
             version: registration.version,
             digest: registration.digest,

@@ -6,7 +6,7 @@ mod validate;
 mod write;
 
 pub(crate) use self::call::RegisterMode;
-pub use self::call::{Durability, Previous, REGISTER_MAX, Registered, Registration};
+pub use self::call::{Durability, Previous, REGISTER_MAX, RegisterOptions, Registered, Registration};
 
 use self::call::{RegisterCall, Validated};
 use crate::model::schema::{self, Row};
@@ -18,6 +18,7 @@ use crate::state::locator;
 use crate::state::writer::Ticket;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
+use sexton_proof::time::Timestamp;
 
 /// Registers all of `registrations` or, if one of them is invalid, none. Returns an answer to each, in their order.
 ///
@@ -29,7 +30,7 @@ pub(crate) fn register(
     registrations: &[Registration<'_>],
     durability: Durability,
     mode: RegisterMode,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Vec<Registered>> {
     core.check_writable()?;
     core.check_room()?;
@@ -42,7 +43,7 @@ pub(crate) fn register(
     // Read until the rows are written: closing a class down waits for the calls that saw it open.
     let _open = core.classes.closing.read();
     let classes = validate::classes_of(core, registrations, mode)?;
-    let validated = validate::validate_all(core, registrations, &classes, mode, now_ms)?;
+    let validated = validate::validate_all(core, registrations, &classes, mode, now)?;
     let call = RegisterCall { registrations, validated, mode };
     let (answers, last) = write_all(core, &call)?;
     locator::flush_if_full(core)?;

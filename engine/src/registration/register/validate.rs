@@ -8,6 +8,7 @@ use crate::state::core::Core;
 use sexton_proof::id::{DIGEST_MAX_BYTES, KEY_MAX_BYTES, VERSION_MAX_BYTES};
 use sexton_proof::leaf::StartRule;
 use sexton_proof::record::Reason;
+use sexton_proof::time::Timestamp;
 use std::sync::Arc;
 
 /// Returns the classes that the registrations name, each once.
@@ -44,14 +45,14 @@ pub(super) fn validate_all<'c>(
     registrations: &[Registration<'_>],
     classes: &'c [Arc<Class>],
     mode: RegisterMode,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Vec<Validated<'c>>> {
     let mut all = Vec::with_capacity(registrations.len());
     for (index, registration) in registrations.iter().enumerate() {
         let Some(class) = classes.iter().find(|class| class.definition.name == registration.class) else {
             continue;
         };
-        let validated = validate(class, registration, mode, now_ms)
+        let validated = validate(class, registration, mode, now)
             .map_err(|error| at_registration(error, index, registrations.len()))?;
         all.push(validated);
     }
@@ -74,28 +75,28 @@ fn validate<'c>(
     class: &'c Class,
     registration: &Registration<'_>,
     mode: RegisterMode,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Validated<'c>> {
     check_length("key", registration.key, 1, KEY_MAX_BYTES)?;
     check_length("version", registration.version, 0, VERSION_MAX_BYTES)?;
     check_length("digest", registration.digest, 0, DIGEST_MAX_BYTES)?;
     check_length("subject", registration.subject, 0, SUBJECT_MAX_BYTES)?;
     // A floor that counts from registration must hold by either clock, trusted or wall, so the later instant counts.
-    let counts_from_ms = match (registration.start_ms, class.definition.keep) {
-        (None, Some(_)) => now_ms.saturating_add(mode.ahead_ms),
-        _ => now_ms,
+    let counts_from = match (registration.start, class.definition.keep) {
+        (None, Some(_)) => now.saturating_add(mode.ahead),
+        _ => now,
     };
-    let start_ms = class.start_ms(registration.start_ms, counts_from_ms)?;
-    let bounds = class.bounds(start_ms)?;
+    let start = class.start(registration.start, counts_from)?;
+    let bounds = class.bounds(start)?;
     let (slot, short_notice) = match mode.reason {
-        Reason::Due => (class.slot(bounds, now_ms), class.is_short_notice(start_ms, bounds, now_ms)),
-        _ => (class.soonest_slot(bounds, now_ms), true),
+        Reason::Due => (class.slot(bounds, now), class.is_short_notice(start, bounds, now)),
+        _ => (class.soonest_slot(bounds, now), true),
     };
-    let is_open = registration.start_ms.is_none() && class.definition.start == StartRule::Explicit;
+    let is_open = registration.start.is_none() && class.definition.start == StartRule::Explicit;
     let reason = mode.reason;
     // `validate_all` locates all keys together, which is cheaper.
     let (shard, fingerprint) = Default::default();
-    Ok(Validated { class, is_open, start_ms, bounds, slot, short_notice, shard, fingerprint, reason })
+    Ok(Validated { class, is_open, start, bounds, slot, short_notice, shard, fingerprint, reason })
 }
 
 fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {

@@ -142,7 +142,7 @@ impl ShardWrite<'_, '_, '_> {
         if by_key {
             self.staged.insert(registration.key, (id, index));
         }
-        self.totals.entry(validated.class.id).or_default().add(registration.size_bytes);
+        self.totals.entry(validated.class.id).or_default().add(registration.size);
         Ok(Registered { id, previous, ticket: None })
     }
 
@@ -185,7 +185,7 @@ fn is_same_object(earlier: &Registration<'_>, registration: &Registration<'_>) -
     !registration.version.is_empty()
         && earlier.version == registration.version
         && earlier.class == registration.class
-        && (registration.start_ms.is_none() || registration.start_ms == earlier.start_ms)
+        && (registration.start.is_none() || registration.start == earlier.start)
 }
 
 /// Live registration of a key that is registered again.
@@ -208,7 +208,7 @@ impl Found {
         let earlier = Registration {
             class: &class.definition.name,
             version: row.version,
-            start_ms: Some(row.start_ms),
+            start: Some(row.start),
             ..*registration
         };
         let is_identical = is_same_object(&earlier, registration);

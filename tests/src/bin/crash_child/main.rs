@@ -10,12 +10,14 @@
 
 mod stall;
 
-use sexton::files::disk::DiskFiles;
-use sexton::kv::rocks::{RocksKv, RocksOptions};
 use sexton::store::dir::{DirStore, Identified, Identity};
 use sexton::store::{Answer, Store, StoredObject, SubBatch};
-use sexton::{ClassSet, Clock, Durability, Engine, Options, OsEntropy, Pool, Seams, VirtualClock};
+use sexton::testing::files::disk::DiskFiles;
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::testing::{Clock, OsEntropy, Pool, Seams, VirtualClock};
+use sexton::{ClassSet, Durability, Engine, Options};
 use sexton::{Registration, Worker, WorkerOptions};
+use sexton_proof::time::Timestamp;
 use sexton_tests::ORIGIN;
 use sexton_tests::host::{CLASSES, Journal, Line, Places, Rng, SavedClock, read_journals};
 use stall::{Stall, StallingFiles, StallingKv};
@@ -31,7 +33,7 @@ use std::time::Duration;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const REGISTERING_THREADS: usize = 3;
-const STEP_MS: i64 = 500;
+const STEP: Duration = Duration::from_millis(500);
 
 /// Writes a line for the parent. A closed pipe is no error.
 fn say(line: &str) {
@@ -92,7 +94,7 @@ fn main() -> Result<()> {
     };
     host.retry_unanswered()?;
     let store = Arc::clone(&host.files) as Arc<dyn Store>;
-    let options = WorkerOptions { threads: 2, idle: Duration::from_millis(1) };
+    let options = WorkerOptions::default().threads(2).idle(Duration::from_millis(1));
     let worker = Worker::start(&host.engine, &store, options)?;
     if mode == ["finish"] {
         return host.finish(worker);
@@ -130,15 +132,16 @@ impl Host {
         let stall = Stall::new(point.unwrap_or_default(), i64::from(run % 3));
         // Opened first, because opening moves files back out of the quarantine.
         let files = Arc::new(Files { store: DirStore::open(&places.objects)?, stall: Arc::clone(&stall) });
-        let (saved_clock, now_ms) = SavedClock::open(&places.notes)?;
-        let clock = Arc::new(VirtualClock::new(now_ms));
+        let (saved_clock, now) = SavedClock::open(&places.notes)?;
+        let clock = Arc::new(VirtualClock::new(now));
         let mut options = Options::new(ORIGIN);
         options.classes = ClassSet::from_toml(CLASSES)?;
         options.shards = Some(2);
         options.batch_objects = 200;
         // A small memtable makes the engine write runs all the time.
         options.memtable_keys = 40;
-        options.rocks = RocksOptions { write_buffer_bytes: 64 << 10, file_bytes: 16 << 10, ..options.rocks };
+        options.rocks.write_buffer_bytes = 64 << 10;
+        options.rocks.file_bytes = 16 << 10;
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
         let engine = if point.is_some() {
             fs::create_dir_all(&places.data)?;
@@ -157,15 +160,15 @@ impl Host {
         Ok(Host { places, run, seed, engine: Arc::new(engine), files, clock, saved_clock })
     }
 
-    fn step_to(&self, now_ms: i64) -> Result<()> {
-        self.saved_clock.write(now_ms)?;
-        self.clock.set(now_ms);
+    fn step_to(&self, now: Timestamp) -> Result<()> {
+        self.saved_clock.write(now)?;
+        self.clock.set(now);
         Ok(())
     }
 
     fn step_on(&self, worker: &Worker) -> Result<()> {
         while !worker.has_failed() {
-            self.step_to(self.engine.now_ms() + STEP_MS)?;
+            self.step_to(self.engine.now().saturating_add(STEP))?;
             thread::sleep(Duration::from_millis(10));
         }
         Err("a worker has ended by itself".into())
@@ -261,15 +264,11 @@ impl Host {
         durability: Durability,
     ) -> Result<()> {
         let described =
-            |(key, file): &'_ (String, Identified)| (key.clone(), file.version.clone(), file.size_bytes);
+            |(key, file): &'_ (String, Identified)| (key.clone(), file.version.clone(), file.size);
         let files: Vec<_> = files.iter().map(described).collect();
         let registrations: Vec<Registration<'_>> = files
             .iter()
-            .map(|(key, version, size_bytes)| Registration {
-                version,
-                size_bytes: *size_bytes,
-                ..Registration::new(class, key.as_bytes())
-            })
+            .map(|(key, version, size)| Registration::new(class, key.as_bytes()).version(version).size(*size))
             .collect();
         let registered = self.engine.register(&registrations, durability)?;
         let ack = |((key, ..), registered): (&(String, Vec<u8>, u64), sexton::Registered)| Line::Ack {
@@ -283,11 +282,11 @@ impl Host {
 
     /// Lets the clock run until every registered file has gone. Nothing more is registered meanwhile.
     fn finish(&self, worker: Worker) -> Result<()> {
-        while let Some(due_ms) = self.engine.next_due_ms() {
+        while let Some(due) = self.engine.next_due() {
             if worker.has_failed() {
                 return worker.stop().map_err(Into::into);
             }
-            self.step_to(self.engine.now_ms().max(due_ms))?;
+            self.step_to(self.engine.now().max(due))?;
             thread::sleep(Duration::from_millis(1));
         }
         worker.stop()?;

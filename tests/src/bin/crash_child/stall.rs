@@ -1,10 +1,10 @@
 //! Seams that stall at a chosen point and report it, so that the parent knows where it kills the process.
 
 use sexton::Result;
-use sexton::files::disk::DiskFiles;
-use sexton::files::{Access, Files, NewFile};
-use sexton::kv::rocks::RocksKv;
-use sexton::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
+use sexton::testing::files::disk::DiskFiles;
+use sexton::testing::files::{Access, Files, NewFile};
+use sexton::testing::kv::rocks::RocksKv;
+use sexton::testing::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
 use sexton_proof::id::ClassId;
 use std::ops::Range;
 use std::sync::Arc;

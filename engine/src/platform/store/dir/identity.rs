@@ -17,9 +17,11 @@
 use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
+use sexton_proof::time::Timestamp;
 
 /// Properties by which a file is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Identity {
     /// Inode, birth time, size and mtime: the file with its present content. For files that are written once.
     Exact,
@@ -33,13 +35,14 @@ pub enum Identity {
 
 /// File as [`identify`](super::DirStore::identify) found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identified {
     /// Version to register: self-describing, 22 or 42 bytes.
     pub version: Vec<u8>,
     /// Size, bytes.
-    pub size_bytes: u64,
-    /// Last modification, Unix ms.
-    pub modified_ms: i64,
+    pub size: u64,
+    /// Last modification.
+    pub modified: Timestamp,
 }
 
 /// Time stamp of the file system: seconds and nanoseconds since 1970.
@@ -80,9 +83,10 @@ impl Seen {
         }
     }
 
-    /// Returns the last modification, Unix ms.
-    pub(super) fn modified_ms(&self) -> i64 {
-        self.modified.s.saturating_mul(1000).saturating_add(i64::from(self.modified.ns / 1_000_000))
+    /// Returns the last modification.
+    pub(super) fn modified(&self) -> Timestamp {
+        let whole = self.modified.s.saturating_mul(1000);
+        Timestamp::from_unix_ms(whole.saturating_add(i64::from(self.modified.ns / 1_000_000)))
     }
 
     /// Returns the version of this file; `None` if the file system does not tell enough for this kind.

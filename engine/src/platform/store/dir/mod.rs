@@ -64,6 +64,7 @@ pub enum DirError {
 /// The store deletes it when the engine asks for its key and version. A later opening puts it back once its path is free.
 /// Otherwise the operator decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Leftover {
     /// Key under which the file was; `None` if the manifest of its bay is damaged.
     pub key: Option<Vec<u8>>,
@@ -169,11 +170,7 @@ impl DirStore {
         let Some(version) = seen.version(identity) else {
             return invalid("lies on a file system without birth times; register it with its exact identity");
         };
-        Ok(Some(Identified {
-            version: version.encode(),
-            size_bytes: seen.size_bytes,
-            modified_ms: seen.modified_ms(),
-        }))
+        Ok(Some(Identified { version: version.encode(), size: seen.size_bytes, modified: seen.modified() }))
     }
 
     /// Returns the files in the quarantine that could not be put back, for the operator to inspect.

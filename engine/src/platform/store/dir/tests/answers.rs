@@ -292,9 +292,9 @@ fn identify_returns_size_and_time_or_none() {
     let sandbox = Sandbox::new();
     sandbox.put("x/a", b"12345");
     let found = sandbox.store().identify(b"x/a", Identity::Exact).unwrap().unwrap();
-    assert_eq!(found.size_bytes, 5);
+    assert_eq!(found.size, 5);
     let modified = std::fs::metadata(sandbox.root().join("x/a")).unwrap();
-    assert_eq!(found.modified_ms, modified.mtime() * 1000 + modified.mtime_nsec() / 1_000_000);
+    assert_eq!(found.modified.unix_ms(), modified.mtime() * 1000 + modified.mtime_nsec() / 1_000_000);
     assert_eq!(sandbox.store().identify(b"x/b", Identity::Exact).unwrap(), None);
     assert_eq!(sandbox.store().identify(b"y/a", Identity::Exact).unwrap(), None);
 }

@@ -97,10 +97,8 @@ impl Sandbox {
 }
 
 fn delete_all(store: &DirStore, objects: &[(Vec<u8>, Vec<u8>)]) -> Vec<Answer> {
-    let objects: Vec<StoredObject<'_>> = objects
-        .iter()
-        .map(|(key, version)| StoredObject { key, version, digest: b"", size_bytes: 0 })
-        .collect();
+    let objects: Vec<StoredObject<'_>> =
+        objects.iter().map(|(key, version)| StoredObject { key, version, digest: b"", size: None }).collect();
     store.delete(&SubBatch {
         batch: 7,
         class: "upload-3h",
