@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
     max_term_width = 110,
     after_help = "Results go to stdout, messages and progress to stderr. Colours appear on a terminal only, and never \
                   if NO_COLOR is set.\nMutating commands take --dry-run: it validates and reports, and changes \
-                  nothing.\nEvery command has a longer --help with an example and its exit codes."
+                  nothing.\nEvery command that does something has a longer --help with an example and its \
+                  exit codes."
 )]
 pub(crate) struct Args {
     /// Command to run.
@@ -27,9 +28,9 @@ pub(crate) enum Command {
     /// Delete thousands of real files on time, and prove each deletion
     ///
     /// Copy a real tree of files into a new folder, spread the files over the four built-in classes with realistic
-    /// starts, and enforce every promise. The engine, the index, the directory store and the log are the real ones.
-    /// The clock is accelerated: it jumps from one slot to the next. Then issue and verify a receipt for every file,
-    /// change one byte of one receipt to show that it is refused, and check the data folder.
+    /// starts, and enforce every promise. The engine, the index, the directory store and the log are the real ones. The
+    /// clock is accelerated: it jumps from one slot to the next. Then issue and verify a receipt for every file. Change
+    /// one byte of one receipt to show that it is refused. Last, check the data folder.
     ///
     /// Only the jumps of the clock are simulated, and only the copy is deleted. The source is read, never changed.
     #[cfg(feature = "engine")]

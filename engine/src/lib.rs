@@ -1,9 +1,9 @@
 //! Sexton deletes stored objects inside the time window that was promised for each, and leaves evidence that anyone can
 //! verify offline.
 //!
-//! A host registers its objects under a **class**, which states the promise: a floor, a ceiling, or both. The engine keeps
-//! time over them. When an object is due, the engine has its **store** delete it, together with others in a batch, and
-//! writes a tombstone into a signed transparency log. A **receipt** proves the end of one object.
+//! A host registers its objects under a **class**, which states the promise: a floor, a ceiling, or both. When an object is
+//! due, the engine has its **store** delete it, together with others in a batch, and writes a tombstone into a signed
+//! transparency log. A **receipt** proves the end of one object.
 //!
 //! # Example
 //!
@@ -66,6 +66,7 @@
 //! | say where objects are stored | [`store`]; files in a directory: [`store::dir`] |
 //! | place holds, take erasures, resume after an alarm | [`decision`] |
 //! | see the state and look ahead | [`Status`], [`Engine::plan`], [`report`] |
+//! | tell third parties of deletions | [`Engine::feed`], [`feed`] |
 //! | prove | [`Engine::receipt`], [`Opener`]; verify: [`proof`] |
 //! | test a host | [`testing`]: clocks, an index and files in memory, faults |
 //!
@@ -110,16 +111,13 @@ pub mod class {
     pub use sexton_proof::window::Calendar;
 }
 
-/// Decisions of people, and what they are answered with: holds, requests, alarms, and the feed to third parties.
+/// Decisions of people: holds, requests, and alarms that wait for one.
 pub mod decision {
-    pub use crate::enforcement::ended::KeyHistory;
-    pub use crate::enforcement::feed::{FEED_MAX, FeedEntry};
     pub use crate::governance::holds::{GRACE_MAX, Placed};
     pub use crate::governance::progress::{ErasureObject, Progress};
     pub use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
     pub use crate::model::hold::{Hold, HoldId, HoldKind, Lifted};
     pub use crate::model::request::{AT_ONCE, Request, RequestKind, RequestState};
-    pub use crate::model::schema::Ended;
     pub use crate::model::selector::{SELECTOR_KEYS_MAX, SUBJECT_MAX_BYTES};
 }
 
@@ -131,13 +129,19 @@ pub mod drive {
     pub use crate::driver::submissions::Completion;
 }
 
-/// Reports: details of a [`Status`], of the plan, and of the self-check.
+/// Feed: the deletions that third parties are to be told of.
+pub mod feed {
+    pub use crate::enforcement::feed::{FEED_MAX, FeedEntry};
+}
+
+/// Reports: details of a [`Status`], of the plan, of the self-check, and of what ended under a key.
 pub mod report {
+    pub use crate::enforcement::ended::KeyHistory;
     pub use crate::engine::check::Report;
     pub use crate::engine::plan::{Action, Plan, PlannedObject};
     pub use crate::engine::status::{ClassStatus, EngineState};
     pub use crate::model::clock_guard::ClockState;
-    pub use crate::model::schema::Counts;
+    pub use crate::model::schema::{Counts, Ended};
 }
 
 /// Limits and guards of [`Options`].

@@ -66,10 +66,10 @@
 // A value is outside its stated bounds. The call changed nothing. Correct it and call again.
 #define SEXTON_INVALID 1
 
-// The named thing does not exist.
+// The named object, hold, request, class or alarm does not exist.
 #define SEXTON_NOT_FOUND 2
 
-// A legal hold forbids it.
+// A legal hold forbids the call. Lift it first.
 #define SEXTON_HELD 3
 
 // The object is already in a batch or gone, or the request is final.
@@ -274,7 +274,7 @@ typedef struct sexton_bytes {
 
 // Registration id. Keep it to ask for a receipt. Its text form has 40 hexadecimal digits.
 typedef struct sexton_id {
-  // Its bytes.
+  // Bytes of the id.
   uint8_t bytes[SEXTON_ID_BYTES];
 } sexton_id;
 
@@ -287,8 +287,8 @@ typedef void (*sexton_log_fn)(void *user, int32_t level, struct sexton_bytes lin
 // the call.
 //
 // It may call every function except sexton_run(), sexton_close() and sexton_engine_free(). Up to handler_threads
-// threads of the engine call it at the same time, with stacks of 2 MiB and no lock held, and so does every thread in
-// sexton_run().
+// threads of the engine call it at the same time, and so does every thread in sexton_run(). The threads of the engine
+// have stacks of 2 MiB. The engine holds no lock during the call.
 typedef int32_t (*sexton_delete_fn)(void *user,
                                     struct sexton_engine *engine,
                                     const struct sexton_batch *batch);
@@ -311,8 +311,7 @@ typedef struct sexton_registration {
   // Person or account that the data is about: at most 255 bytes. Default: empty. It stays in the index and is in no
   // evidence.
   struct sexton_bytes subject;
-  // True if start_ms is set. Default: false, which means the start is not known yet, and the rule of the class
-  // applies.
+  // True if start_ms is set. Default: false. The start is then not known yet, and the rule of the class applies.
   bool has_start;
   // True if size_bytes is set. Default: false, which means the size is not known.
   bool has_size;
@@ -391,12 +390,12 @@ typedef struct sexton_batch_id {
 
 // Object to be deleted.
 typedef struct sexton_object {
-  // Id of its registration.
+  // Id of the registration.
   struct sexton_id id;
-  // Key under which it is stored.
+  // Key under which the object is stored.
   struct sexton_bytes key;
-  // Version by which the store recognises it, or empty. If the key has another version, leave that object alone and
-  // answer SEXTON_ANSWER_CHANGED.
+  // Version by which the store recognises the object, or empty. If the key has another version, leave that object
+  // alone and answer SEXTON_ANSWER_CHANGED.
   struct sexton_bytes version;
   // Digest as registered, or empty.
   struct sexton_bytes digest;
@@ -437,18 +436,18 @@ typedef struct sexton_selector {
 
 // Legal hold to be placed. Begin with SEXTON_HOLD_INIT, then set all fields.
 typedef struct sexton_hold {
-  // Name by which it is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
+  // Name by which the hold is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
   struct sexton_bytes name;
-  // Objects that it covers, including those registered later.
+  // Objects that the hold covers, including those registered later.
   struct sexton_selector selector;
   // SEXTON_HOLD_TEMPORARY or SEXTON_HOLD_EVENT. Required.
   int32_t kind;
   // Reason: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes reason;
-  // Person who places it: 1 to 1,000 bytes of UTF-8. Required.
+  // Person who places the hold: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes author;
-  // Date by which a person reviews whether it is still needed: Unix ms, in the future. Required. The hold stands
-  // until it is lifted, also after this date.
+  // Date by which an operator reviews whether the hold is still needed: Unix ms, in the future. Required. The hold
+  // stands until it is lifted, also after this date.
   int64_t review_ms;
 } sexton_hold;
 
@@ -456,27 +455,27 @@ typedef struct sexton_hold {
 typedef struct sexton_erasure {
   // Objects to erase: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS. Required.
   struct sexton_selector selector;
-  // True if received_ms is set. Default: false, which means it was received now.
+  // True if received_ms is set. Default: false, which means that the request was received now.
   bool has_received;
-  // Instant at which it was received: Unix ms, not in the future. 0 if has_received is false.
+  // Instant at which the request was received: Unix ms, not in the future. 0 if has_received is false.
   int64_t received_ms;
-  // Time within which it is answered, counted in UTC from received_ms, like "30d" or "15wd". Default: empty, which
-  // means that no time was promised.
+  // Time within which the request is to be answered, counted in UTC from received_ms, like "30d" or "15wd". Default:
+  // empty, which means that no time was promised.
   struct sexton_bytes within;
-  // Text of a holiday file, for a `within` in working days. A line is a date that is no working day, like
-  // 2026-12-25, or a date at a weekend that is one, like +2026-12-26. Default: empty, which means that only weekends
-  // are free.
+  // Text of a holiday file, for a `within` in working days. A line is a date that is not a working day, like
+  // 2026-12-25, or a weekend date that is a working day, like +2026-12-26. Default: empty, which means that only
+  // weekends are free.
   struct sexton_bytes holidays;
-  // Time during which it can be cancelled: ms from received_ms on, at most 366 days. No object is erased before.
-  // Default: 0.
+  // Time during which the erasure can be cancelled: ms from received_ms on, at most 366 days. No object is erased
+  // before. Default: 0.
   int64_t cancellable_ms;
   // Reason: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes reason;
-  // Person who records it: 1 to 1,000 bytes of UTF-8. Required.
+  // Person who records the erasure: 1 to 1,000 bytes of UTF-8. Required.
   struct sexton_bytes author;
 } sexton_erasure;
 
-// Counts of a class over all its versions. Counts of ended objects stay for ever.
+// Counts of a class over all its versions. Counts of ended objects are never reset.
 typedef struct sexton_counters {
   // Objects registered since the engine was created.
   uint64_t registered;
@@ -484,7 +483,7 @@ typedef struct sexton_counters {
   uint64_t registered_bytes;
   // Registrations that have not ended. A replaced registration counts until its slot.
   uint64_t live;
-  // Live registrations that a legal hold keeps although their time has come.
+  // Live registrations that a legal hold keeps past their due slot.
   uint64_t held;
   // Live registrations whose slot has begun.
   uint64_t due;
@@ -689,8 +688,8 @@ int32_t sexton_register(struct sexton_engine *engine,
                         struct sexton_error **error);
 
 // Applies changes to registered objects, each independently of the others. At most 100,000 in a call. Waits for an
-// fsync. *out gets one result per change, with a status of its own. A change that was already applied succeeds again.
-// `flags` is 0 or SEXTON_BUFFERED.
+// fsync. *out gets one result with a status per change. A change that was already applied succeeds again. `flags` is 0
+// or SEXTON_BUFFERED.
 //
 // After SEXTON_OK the applied changes survive a power failure; with SEXTON_BUFFERED, the end of the process. After
 // SEXTON_INVALID none was applied. After another status it is unknown which were applied.
@@ -704,8 +703,8 @@ int32_t sexton_change(struct sexton_engine *engine,
                       struct sexton_error **error);
 
 // Registers objects that came back from a backup after their end, so that they are deleted again at once. Each gets
-// the class and start with which it ended, whatever the registration says. A key that is live, or whose end is not
-// remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
+// the class and start with which it ended. Those in the registration are ignored. A key that is live, or whose end is
+// not remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
 //
 // Durability and errors are those of sexton_register().
 int32_t sexton_delete_again(struct sexton_engine *engine,
@@ -723,8 +722,8 @@ int32_t sexton_sync(struct sexton_engine *engine,
                     struct sexton_error **error);
 
 // Copies and queues registrations, and returns without waiting. sexton_next_completion() gives their results under
-// this token, in the order of submission, as durable as those of sexton_register(). Until then it is unknown whether
-// they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
+// this token, in the order of submission. They are as durable as those of sexton_register(). Until then it is unknown
+// whether they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
 //
 // Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a registration is malformed or there
 // are more than 100,000; the status with which the engine stopped. Other invalid values are reported by the
@@ -737,8 +736,8 @@ int32_t sexton_submit_register(struct sexton_engine *engine,
                                struct sexton_error **error);
 
 // Copies and queues changes, and returns without waiting. sexton_next_completion() gives their results under this
-// token, in the order of submission, as durable as those of sexton_change(). Until then it is unknown whether they are
-// applied. `flags` is 0 or SEXTON_BUFFERED.
+// token, in the order of submission. They are as durable as those of sexton_change(). Until then it is unknown whether
+// they are applied. `flags` is 0 or SEXTON_BUFFERED.
 //
 // Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a change is malformed or there are
 // more than 100,000; the status with which the engine stopped.
@@ -815,8 +814,8 @@ const struct sexton_object *sexton_batch_objects(const struct sexton_batch *batc
 // Frees the memory of a sub-batch, before or after its objects are answered. NULL is allowed.
 void sexton_batch_free(struct sexton_batch *batch);
 
-// Answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in a
-// call. Only the first answer for an object counts.
+// Gives answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in
+// a call. Only the first answer for an object counts.
 //
 // *taken, which may be NULL, gets the number of answers that count. It is less than `len` if objects were answered
 // before, and 0 if the sub-batch timed out or was handed out by an earlier opening.
@@ -824,8 +823,8 @@ void sexton_batch_free(struct sexton_batch *batch);
 // Never waits. Answers become durable when the engine's threads, or sexton_run(), commit the batch: once all its
 // objects are answered or timed out. Until then a crash loses them, and the objects are handed out again.
 //
-// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds, and then no answer of the call counts;
-// the status with which the engine stopped.
+// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds; the status with which the engine
+// stopped. After SEXTON_INVALID no answer of the call counts.
 int32_t sexton_answer_objects(struct sexton_engine *engine,
                               const struct sexton_batch_id *id,
                               const struct sexton_answer *answers,
@@ -846,19 +845,19 @@ int32_t sexton_run(struct sexton_engine *engine,
                    int64_t *next_ms,
                    struct sexton_error **error);
 
-// Writes the time at which sexton_run() will have work to *out: Unix ms on the clock of sexton_now_ms(). That clock
+// Writes to *out the time at which sexton_run() will have work: Unix ms on the clock of sexton_now_ms(). That clock
 // may stand still while the wall clock is behind, so wait for the difference between the two.
 //
-// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none until a call submits,
-// answers, registers, changes or governs. A sub-batch that is out counts with its time-out. While an alarm stops a
-// class, the time is at most a second ahead.
+// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none. Any later call that
+// submits, answers, registers, changes or decides may bring the time forward. For a sub-batch that is handed out, its
+// time-out counts. While an alarm stops a class, the time is at most a second ahead.
 int32_t sexton_next_due_ms(const struct sexton_engine *engine,
                            int64_t *out,
                            struct sexton_error **error);
 
 // Defines the classes of a class file (TOML). A class whose definition differs from the stored one gets a new version.
 // Live objects keep their version; sexton_apply_class() moves them. After SEXTON_OK the classes survive a power
-// failure.
+// failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown which are defined.
 //
 // Errors: SEXTON_INVALID if the text is not a valid class file, and then none is defined; SEXTON_POISONED;
 // SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -873,7 +872,7 @@ int32_t sexton_classes(const struct sexton_engine *engine,
 
 // Places a legal hold. Objects that it covers, including those registered later, are not deleted until it is lifted.
 // Writes the hold to *json, with the covered registrations that are already in a batch in "too_late". After SEXTON_OK
-// it survives a power failure; after another status than SEXTON_INVALID it is unknown whether it stands.
+// the hold survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it stands.
 //
 // Errors: SEXTON_INVALID if a field is missing or out of bounds, the name is taken, or the class is unknown;
 // SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -882,10 +881,10 @@ int32_t sexton_place_hold(struct sexton_engine *engine,
                           struct sexton_text **json,
                           struct sexton_error **error);
 
-// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, others within their
-// window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json. After
-// SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether
-// the hold stands.
+// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within
+// their window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
+// After SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown
+// whether the hold stands.
 //
 // Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
 // SEXTON_FULL; SEXTON_IO.
@@ -915,7 +914,8 @@ int32_t sexton_erase(struct sexton_engine *engine,
                      struct sexton_error **error);
 
 // Cancels an erasure that is not final, and writes the request to *json. Cancelling again succeeds. After SEXTON_OK
-// the cancellation survives a power failure.
+// the cancellation survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the
+// erasure is cancelled.
 //
 // Errors: SEXTON_NOT_FOUND if there is no erasure of this number; SEXTON_TOO_LATE if it is final; SEXTON_POISONED;
 // SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -939,7 +939,8 @@ int32_t sexton_erasure_objects(const struct sexton_engine *engine,
                                struct sexton_error **error);
 
 // Forgets a request that is finished or cancelled, with its subject and the list of its objects. After SEXTON_OK it
-// stays forgotten after a power failure.
+// stays forgotten after a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it is
+// forgotten.
 //
 // Errors: SEXTON_NOT_FOUND if there is no request of this number; SEXTON_INVALID if it is still open; SEXTON_POISONED;
 // SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -961,9 +962,9 @@ int32_t sexton_close_down(struct sexton_engine *engine,
                           struct sexton_error **error);
 
 // Applies the newest version of a class to objects registered under its earlier versions, and writes the request to
-// *json. Without it they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to 1,000
-// bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is
-// unknown whether it is recorded.
+// *json. Without this call they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to
+// 1,000 bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO
+// it is unknown whether it is recorded.
 //
 // Errors: SEXTON_INVALID if the class is unknown, or differs from an earlier version in `find` or `openings`;
 // SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -974,10 +975,10 @@ int32_t sexton_apply_class(struct sexton_engine *engine,
                            struct sexton_text **json,
                            struct sexton_error **error);
 
-// Ends an alarm once a person has looked at its cause, and writes it to *json. `alarm` is its "id" in sexton_status().
-// For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short notice are accepted.
-// `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK it survives a power failure; after SEXTON_POISONED,
-// SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
+// Ends an alarm whose cause an operator has examined, and writes the alarm to *json. `alarm` is its "id" in
+// sexton_status(). For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short
+// notice are accepted. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the end of the alarm survives a
+// power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
 //
 // Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
 // SEXTON_IO.
@@ -1017,9 +1018,9 @@ int32_t sexton_plan(const struct sexton_engine *engine,
                     void *user,
                     struct sexton_error **error);
 
-// Writes up to `max` deletions of classes with feed = true to *json, as an array in the order of their "number". `max`
-// is at most 10,000. The first entry is the one after number `after`; begin with 0, and continue with the last number
-// read.
+// Writes up to `max` deletions of classes with feed = true to *json, as an array in the order of their "number". At
+// most 10,000 are written, even if `max` is larger. The first entry is the one after number `after`; begin with 0, and
+// continue with the last number read.
 int32_t sexton_feed(const struct sexton_engine *engine,
                     uint64_t after,
                     size_t max,
@@ -1027,7 +1028,8 @@ int32_t sexton_feed(const struct sexton_engine *engine,
                     struct sexton_error **error);
 
 // Acknowledges the feed: the engine forgets its entries up to and including number `through`. After SEXTON_OK they
-// stay forgotten after a power failure.
+// stay forgotten after a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether they are
+// forgotten.
 //
 // Errors: SEXTON_INVALID if the feed has no entry `through` yet; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
 // SEXTON_IO.
@@ -1051,16 +1053,16 @@ int32_t sexton_check(const struct sexton_engine *engine,
 // Frees the disk space of ended objects, and removes their rows from the files of the index, the write-ahead log (WAL)
 // included. After SEXTON_OK no file has a row of a page that had settled before the call.
 //
-// It may be called at any time, and other calls go on. It takes a fraction of the time that deleting took. Call it as
-// often as that residue may last, for example once an hour.
+// It may be called at any time, and other calls go on. It takes a fraction of the time that the deletions took. The
+// interval between calls bounds how long residue lasts: call it once an hour, for example.
 //
 // Errors: SEXTON_BUSY if a scan or a compaction still needs an older file, and then call it again; SEXTON_POISONED;
 // SEXTON_FULL; SEXTON_IO.
 int32_t sexton_reclaim(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// Publishes the log now. The engine publishes by itself; this call is for retrying after a failure, or for not waiting
-// for batches that are out.
+// Publishes the log now. The engine publishes by itself; this call is for retrying after a failure, or for publishing
+// without waiting for batches in flight.
 //
 // Errors: SEXTON_FORKED; SEXTON_POISONED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_publish(struct sexton_engine *engine,

@@ -1,4 +1,4 @@
-//! Deleting: sub-batches as C gets them, and their answers. The host takes sub-batches itself, or its delete callback
+//! Deletion: sub-batches as C gets them, and their answers. The host takes sub-batches itself, or its delete callback
 //! gets them from a thread of the driver or inside sexton_run().
 
 use crate::error::{plain, sexton_error};
@@ -86,8 +86,8 @@ impl From<sexton_batch_id> for SubBatchId {
 /// the call.
 ///
 /// It may call every function except sexton_run(), sexton_close() and sexton_engine_free(). Up to handler_threads
-/// threads of the engine call it at the same time, with stacks of 2 MiB and no lock held, and so does every thread in
-/// sexton_run().
+/// threads of the engine call it at the same time, and so does every thread in sexton_run(). The threads of the engine
+/// have stacks of 2 MiB. The engine holds no lock during the call.
 pub type sexton_delete_fn = Option<
     unsafe extern "C" fn(user: *mut c_void, engine: *mut sexton_engine, batch: *const sexton_batch) -> i32,
 >;
@@ -206,8 +206,8 @@ pub unsafe extern "C" fn sexton_batch_free(batch: *mut sexton_batch) {
     plain((), || drop(unsafe { pointer::take(batch) }));
 }
 
-/// Answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in a
-/// call. Only the first answer for an object counts.
+/// Gives answers for some or all objects of a sub-batch, in any order and from any thread. At most 1,000,000 answers in
+/// a call. Only the first answer for an object counts.
 ///
 /// *taken, which may be NULL, gets the number of answers that count. It is less than `len` if objects were answered
 /// before, and 0 if the sub-batch timed out or was handed out by an earlier opening.
@@ -215,8 +215,8 @@ pub unsafe extern "C" fn sexton_batch_free(batch: *mut sexton_batch) {
 /// Never waits. Answers become durable when the engine's threads, or sexton_run(), commit the batch: once all its
 /// objects are answered or timed out. Until then a crash loses them, and the objects are handed out again.
 ///
-/// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds, and then no answer of the call counts;
-/// the status with which the engine stopped.
+/// Errors: SEXTON_INVALID if an index, an answer or a detail is out of bounds; the status with which the engine
+/// stopped. After SEXTON_INVALID no answer of the call counts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_answer_objects(
     engine: *mut sexton_engine,
@@ -294,12 +294,12 @@ pub unsafe extern "C" fn sexton_run(
     unsafe { with_driver(engine, error, body) }
 }
 
-/// Writes the time at which sexton_run() will have work to *out: Unix ms on the clock of sexton_now_ms(). That clock
+/// Writes to *out the time at which sexton_run() will have work: Unix ms on the clock of sexton_now_ms(). That clock
 /// may stand still while the wall clock is behind, so wait for the difference between the two.
 ///
-/// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none until a call submits,
-/// answers, registers, changes or governs. A sub-batch that is out counts with its time-out. While an alarm stops a
-/// class, the time is at most a second ahead.
+/// The time is 0 or in the past if there is work now. It is SEXTON_NEVER_MS if there is none. Any later call that
+/// submits, answers, registers, changes or decides may bring the time forward. For a sub-batch that is handed out, its
+/// time-out counts. While an alarm stops a class, the time is at most a second ahead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_next_due_ms(
     engine: *const sexton_engine,

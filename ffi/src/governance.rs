@@ -1,4 +1,4 @@
-//! Governance by people: classes, legal holds, requests, alarms. Results are JSON, as the `sexton` command gives it.
+//! Decisions of operators: classes, legal holds, requests, alarms. Results are JSON, as the `sexton` command gives it.
 
 use crate::error::sexton_error;
 use crate::failure::{CallResult, invalid, not_found};
@@ -59,7 +59,7 @@ unsafe fn selector(selector: &sexton_selector) -> CallResult<Selector> {
     })
 }
 
-/// Reads the time within which an erasure is answered. None was promised if it is empty.
+/// Reads the time within which an erasure is answered. Empty text means that no time was promised.
 fn within(text: &str) -> CallResult<Option<Span>> {
     if text.is_empty() {
         return Ok(None);
@@ -82,7 +82,7 @@ unsafe fn attribution(reason: sexton_bytes, author: sexton_bytes) -> CallResult<
 
 /// Defines the classes of a class file (TOML). A class whose definition differs from the stored one gets a new version.
 /// Live objects keep their version; sexton_apply_class() moves them. After SEXTON_OK the classes survive a power
-/// failure.
+/// failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown which are defined.
 ///
 /// Errors: SEXTON_INVALID if the text is not a valid class file, and then none is defined; SEXTON_POISONED;
 /// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn sexton_classes(
 
 /// Places a legal hold. Objects that it covers, including those registered later, are not deleted until it is lifted.
 /// Writes the hold to *json, with the covered registrations that are already in a batch in "too_late". After SEXTON_OK
-/// it survives a power failure; after another status than SEXTON_INVALID it is unknown whether it stands.
+/// the hold survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it stands.
 ///
 /// Errors: SEXTON_INVALID if a field is missing or out of bounds, the name is taken, or the class is unknown;
 /// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -157,10 +157,10 @@ pub unsafe extern "C" fn sexton_place_hold(
     unsafe { give_json(engine, json, error, body) }
 }
 
-/// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, others within their
-/// window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json. After
-/// SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether
-/// the hold stands.
+/// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within
+/// their window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
+/// After SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown
+/// whether the hold stands.
 ///
 /// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
 /// SEXTON_FULL; SEXTON_IO.
@@ -241,7 +241,8 @@ pub unsafe extern "C" fn sexton_erase(
 }
 
 /// Cancels an erasure that is not final, and writes the request to *json. Cancelling again succeeds. After SEXTON_OK
-/// the cancellation survives a power failure.
+/// the cancellation survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the
+/// erasure is cancelled.
 ///
 /// Errors: SEXTON_NOT_FOUND if there is no erasure of this number; SEXTON_TOO_LATE if it is final; SEXTON_POISONED;
 /// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -287,7 +288,8 @@ pub unsafe extern "C" fn sexton_erasure_objects(
 }
 
 /// Forgets a request that is finished or cancelled, with its subject and the list of its objects. After SEXTON_OK it
-/// stays forgotten after a power failure.
+/// stays forgotten after a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether it is
+/// forgotten.
 ///
 /// Errors: SEXTON_NOT_FOUND if there is no request of this number; SEXTON_INVALID if it is still open; SEXTON_POISONED;
 /// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -330,9 +332,9 @@ pub unsafe extern "C" fn sexton_close_down(
 }
 
 /// Applies the newest version of a class to objects registered under its earlier versions, and writes the request to
-/// *json. Without it they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to 1,000
-/// bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is
-/// unknown whether it is recorded.
+/// *json. Without this call they keep the floor and ceiling that they were promised. `reason` and `author` have 1 to
+/// 1,000 bytes. After SEXTON_OK the request survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO
+/// it is unknown whether it is recorded.
 ///
 /// Errors: SEXTON_INVALID if the class is unknown, or differs from an earlier version in `find` or `openings`;
 /// SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
@@ -356,10 +358,10 @@ pub unsafe extern "C" fn sexton_apply_class(
     unsafe { give_json(engine, json, error, body) }
 }
 
-/// Ends an alarm once a person has looked at its cause, and writes it to *json. `alarm` is its "id" in sexton_status().
-/// For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short notice are accepted.
-/// `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK it survives a power failure; after SEXTON_POISONED,
-/// SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
+/// Ends an alarm whose cause an operator has examined, and writes the alarm to *json. `alarm` is its "id" in
+/// sexton_status(). For a clock alarm the present wall clock is accepted. For a breaker alarm the objects at short
+/// notice are accepted. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the end of the alarm survives a
+/// power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
 ///
 /// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
 /// SEXTON_IO.

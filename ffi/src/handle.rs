@@ -1,4 +1,4 @@
-//! Handle of an open engine: what every call does before its own work, and closing.
+//! Handle of an open engine: the checks that begin every call, and closing.
 
 use crate::error::{call, plain, sexton_error};
 use crate::failure::{CallResult, Failure, PANICKED, closed};
@@ -17,7 +17,7 @@ use tracing::Dispatch;
 /// Open engine. Opaque; made by sexton_open() and freed by sexton_engine_free(). Any number of threads may call
 /// functions on it at the same time. sexton_engine_free() must be the last call.
 pub struct sexton_engine {
-    /// Process that opened it. A forked child has a copy of the memory, but none of the threads.
+    /// Process that opened the engine. A forked child has a copy of the memory, but none of the threads.
     process: u32,
     /// `None` before the driver is attached, and once the engine is closed.
     driver: Mutex<Option<Arc<Driver>>>,
@@ -64,7 +64,7 @@ impl sexton_engine {
         if self.panicked.load(Ordering::SeqCst) {
             return Err(Failure::new(SEXTON_INTERNAL, PANICKED));
         }
-        // Counted before `closing` is read. A call that passes the check below is therefore waited for by `close`.
+        // Counted before `closing` is read, so that `close` waits for every call that passes the check below.
         let _running = self.running.begin();
         // `close` waits for callbacks to return, so calls inside them must go on.
         if self.closing.load(Ordering::SeqCst) && !reentrancy::is_in_callback_of(self.tag()) {

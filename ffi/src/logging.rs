@@ -25,8 +25,7 @@ pub const SEXTON_LOG_DEBUG: i32 = 4;
 pub type sexton_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: sexton_bytes)>;
 
 /// Subscriber of engines without a log callback. It is never dropped. If `tracing` knew only one subscriber, it would
-/// cache that subscriber's answer for all threads the first time that a line is reached, and that subscriber may want
-/// no lines.
+/// ask that subscriber once per line and cache the answer for all threads. The answer may be that no lines are wanted.
 static NOWHERE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 /// Returns the subscriber that discards all lines.

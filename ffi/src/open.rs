@@ -19,8 +19,8 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 
-/// Signals that a thread raises by its own code. In a callback that is the host's code, and the host's handlers must
-/// get them: a blocked one would end the process.
+/// Signals that a thread raises by its own code. In a callback that is the host's code, so the host's handlers must get
+/// them. If such a signal is blocked, raising it ends the process.
 const RAISED_BY_THREAD: [Signal; 6] =
     [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGSYS];
 

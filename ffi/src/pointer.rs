@@ -1,6 +1,6 @@
-//! Every dereference of a pointer from C, and every pointer given to C. The caller's part of the contract is in
-//! docs/c-api.md: a pointer that is not NULL points to values of its type, for the length that goes with it, and no
-//! other thread writes there during the call.
+//! Pointers from C and to C. No other module dereferences a pointer from C. The caller's part of the contract is in
+//! docs/c-api.md. A pointer that is not NULL points to values of its type, for the length that goes with it. No other
+//! thread writes there during the call.
 
 use crate::failure::{CallResult, Failure, invalid};
 use crate::types::sexton_bytes;

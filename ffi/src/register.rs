@@ -1,4 +1,4 @@
-//! Registering and changing, waiting and not waiting.
+//! Registrations and changes: calls that wait, and submissions with completions.
 
 use crate::error::sexton_error;
 use crate::failure::{CallResult, invalid};
@@ -151,8 +151,8 @@ pub unsafe extern "C" fn sexton_register(
 }
 
 /// Applies changes to registered objects, each independently of the others. At most 100,000 in a call. Waits for an
-/// fsync. *out gets one result per change, with a status of its own. A change that was already applied succeeds again.
-/// `flags` is 0 or SEXTON_BUFFERED.
+/// fsync. *out gets one result with a status per change. A change that was already applied succeeds again. `flags` is 0
+/// or SEXTON_BUFFERED.
 ///
 /// After SEXTON_OK the applied changes survive a power failure; with SEXTON_BUFFERED, the end of the process. After
 /// SEXTON_INVALID none was applied. After another status it is unknown which were applied.
@@ -180,8 +180,8 @@ pub unsafe extern "C" fn sexton_change(
 }
 
 /// Registers objects that came back from a backup after their end, so that they are deleted again at once. Each gets
-/// the class and start with which it ended, whatever the registration says. A key that is live, or whose end is not
-/// remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
+/// the class and start with which it ended. Those in the registration are ignored. A key that is live, or whose end is
+/// not remembered, has the status SEXTON_NOT_FOUND in *out. At most 100,000 in a call. `flags` is 0 or SEXTON_BUFFERED.
 ///
 /// Durability and errors are those of sexton_register().
 #[unsafe(no_mangle)]
@@ -216,8 +216,8 @@ pub unsafe extern "C" fn sexton_sync(engine: *mut sexton_engine, error: *mut *mu
 }
 
 /// Copies and queues registrations, and returns without waiting. sexton_next_completion() gives their results under
-/// this token, in the order of submission, as durable as those of sexton_register(). Until then it is unknown whether
-/// they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
+/// this token, in the order of submission. They are as durable as those of sexton_register(). Until then it is unknown
+/// whether they are made. `flags` is 0 or a combination of SEXTON_BUFFERED and SEXTON_ONLY_MISSING.
 ///
 /// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a registration is malformed or there
 /// are more than 100,000; the status with which the engine stopped. Other invalid values are reported by the
@@ -242,8 +242,8 @@ pub unsafe extern "C" fn sexton_submit_register(
 }
 
 /// Copies and queues changes, and returns without waiting. sexton_next_completion() gives their results under this
-/// token, in the order of submission, as durable as those of sexton_change(). Until then it is unknown whether they are
-/// applied. `flags` is 0 or SEXTON_BUFFERED.
+/// token, in the order of submission. They are as durable as those of sexton_change(). Until then it is unknown whether
+/// they are applied. `flags` is 0 or SEXTON_BUFFERED.
 ///
 /// Errors: SEXTON_BUSY if the option queue_objects is reached; SEXTON_INVALID if a change is malformed or there are
 /// more than 100,000; the status with which the engine stopped.

@@ -170,9 +170,9 @@ fn why(planned: &PlannedObject) -> String {
     }
 }
 
-/// Writes up to `max` deletions of classes with feed = true to *json, as an array in the order of their "number". `max`
-/// is at most 10,000. The first entry is the one after number `after`; begin with 0, and continue with the last number
-/// read.
+/// Writes up to `max` deletions of classes with feed = true to *json, as an array in the order of their "number". At
+/// most 10,000 are written, even if `max` is larger. The first entry is the one after number `after`; begin with 0, and
+/// continue with the last number read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_feed(
     engine: *const sexton_engine,
@@ -187,7 +187,8 @@ pub unsafe extern "C" fn sexton_feed(
 }
 
 /// Acknowledges the feed: the engine forgets its entries up to and including number `through`. After SEXTON_OK they
-/// stay forgotten after a power failure.
+/// stay forgotten after a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether they are
+/// forgotten.
 ///
 /// Errors: SEXTON_INVALID if the feed has no entry `through` yet; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
 /// SEXTON_IO.
@@ -240,8 +241,8 @@ pub unsafe extern "C" fn sexton_check(
 /// Frees the disk space of ended objects, and removes their rows from the files of the index, the write-ahead log (WAL)
 /// included. After SEXTON_OK no file has a row of a page that had settled before the call.
 ///
-/// It may be called at any time, and other calls go on. It takes a fraction of the time that deleting took. Call it as
-/// often as that residue may last, for example once an hour.
+/// It may be called at any time, and other calls go on. It takes a fraction of the time that the deletions took. The
+/// interval between calls bounds how long residue lasts: call it once an hour, for example.
 ///
 /// Errors: SEXTON_BUSY if a scan or a compaction still needs an older file, and then call it again; SEXTON_POISONED;
 /// SEXTON_FULL; SEXTON_IO.
@@ -251,8 +252,8 @@ pub unsafe extern "C" fn sexton_reclaim(engine: *mut sexton_engine, error: *mut 
     unsafe { with_engine(engine, error, |engine| with_signals_blocked(|| Ok(engine.reclaim()?))) }
 }
 
-/// Publishes the log now. The engine publishes by itself; this call is for retrying after a failure, or for not waiting
-/// for batches that are out.
+/// Publishes the log now. The engine publishes by itself; this call is for retrying after a failure, or for publishing
+/// without waiting for batches in flight.
 ///
 /// Errors: SEXTON_FORKED; SEXTON_POISONED; SEXTON_FULL; SEXTON_IO.
 #[unsafe(no_mangle)]

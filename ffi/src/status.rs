@@ -7,9 +7,9 @@ use std::ffi::{CStr, c_char};
 pub const SEXTON_OK: i32 = 0;
 /// A value is outside its stated bounds. The call changed nothing. Correct it and call again.
 pub const SEXTON_INVALID: i32 = 1;
-/// The named thing does not exist.
+/// The named object, hold, request, class or alarm does not exist.
 pub const SEXTON_NOT_FOUND: i32 = 2;
-/// A legal hold forbids it.
+/// A legal hold forbids the call. Lift it first.
 pub const SEXTON_HELD: i32 = 3;
 /// The object is already in a batch or gone, or the request is final.
 pub const SEXTON_TOO_LATE: i32 = 4;

@@ -28,7 +28,7 @@ pub(crate) fn split_size(size: Option<u64>) -> (bool, u64) {
     (size.is_some(), size.unwrap_or(0))
 }
 
-/// Returns the Unix ms of a due time. Without one it never comes.
+/// Returns the Unix ms of a due time, or SEXTON_NEVER_MS if there is none.
 pub(crate) fn due_ms(due: Option<Timestamp>) -> i64 {
     due.map_or(SEXTON_NEVER_MS, Timestamp::unix_ms)
 }

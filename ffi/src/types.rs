@@ -26,7 +26,7 @@ pub(crate) const EMPTY: sexton_bytes = sexton_bytes { data: ptr::null(), len: 0 
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct sexton_id {
-    /// Its bytes.
+    /// Bytes of the id.
     pub bytes: [u8; SEXTON_ID_BYTES],
 }
 
@@ -59,8 +59,7 @@ pub struct sexton_registration {
     /// Person or account that the data is about: at most 255 bytes. Default: empty. It stays in the index and is in no
     /// evidence.
     pub subject: sexton_bytes,
-    /// True if start_ms is set. Default: false, which means the start is not known yet, and the rule of the class
-    /// applies.
+    /// True if start_ms is set. Default: false. The start is then not known yet, and the rule of the class applies.
     pub has_start: bool,
     /// True if size_bytes is set. Default: false, which means the size is not known.
     pub has_size: bool,
@@ -134,12 +133,12 @@ pub struct sexton_changed {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_object {
-    /// Id of its registration.
+    /// Id of the registration.
     pub id: sexton_id,
-    /// Key under which it is stored.
+    /// Key under which the object is stored.
     pub key: sexton_bytes,
-    /// Version by which the store recognises it, or empty. If the key has another version, leave that object alone and
-    /// answer SEXTON_ANSWER_CHANGED.
+    /// Version by which the store recognises the object, or empty. If the key has another version, leave that object
+    /// alone and answer SEXTON_ANSWER_CHANGED.
     pub version: sexton_bytes,
     /// Digest as registered, or empty.
     pub digest: sexton_bytes,
@@ -201,18 +200,18 @@ pub struct sexton_selector {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_hold {
-    /// Name by which it is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
+    /// Name by which the hold is lifted: 1 to 1,000 bytes of UTF-8, not the name of a standing hold. Required.
     pub name: sexton_bytes,
-    /// Objects that it covers, including those registered later.
+    /// Objects that the hold covers, including those registered later.
     pub selector: sexton_selector,
     /// SEXTON_HOLD_TEMPORARY or SEXTON_HOLD_EVENT. Required.
     pub kind: i32,
     /// Reason: 1 to 1,000 bytes of UTF-8. Required.
     pub reason: sexton_bytes,
-    /// Person who places it: 1 to 1,000 bytes of UTF-8. Required.
+    /// Person who places the hold: 1 to 1,000 bytes of UTF-8. Required.
     pub author: sexton_bytes,
-    /// Date by which a person reviews whether it is still needed: Unix ms, in the future. Required. The hold stands
-    /// until it is lifted, also after this date.
+    /// Date by which an operator reviews whether the hold is still needed: Unix ms, in the future. Required. The hold
+    /// stands until it is lifted, also after this date.
     pub review_ms: i64,
 }
 
@@ -222,27 +221,27 @@ pub struct sexton_hold {
 pub struct sexton_erasure {
     /// Objects to erase: SEXTON_SELECT_SUBJECT or SEXTON_SELECT_KEYS. Required.
     pub selector: sexton_selector,
-    /// True if received_ms is set. Default: false, which means it was received now.
+    /// True if received_ms is set. Default: false, which means that the request was received now.
     pub has_received: bool,
-    /// Instant at which it was received: Unix ms, not in the future. 0 if has_received is false.
+    /// Instant at which the request was received: Unix ms, not in the future. 0 if has_received is false.
     pub received_ms: i64,
-    /// Time within which it is answered, counted in UTC from received_ms, like "30d" or "15wd". Default: empty, which
-    /// means that no time was promised.
+    /// Time within which the request is to be answered, counted in UTC from received_ms, like "30d" or "15wd". Default:
+    /// empty, which means that no time was promised.
     pub within: sexton_bytes,
-    /// Text of a holiday file, for a `within` in working days. A line is a date that is no working day, like
-    /// 2026-12-25, or a date at a weekend that is one, like +2026-12-26. Default: empty, which means that only weekends
-    /// are free.
+    /// Text of a holiday file, for a `within` in working days. A line is a date that is not a working day, like
+    /// 2026-12-25, or a weekend date that is a working day, like +2026-12-26. Default: empty, which means that only
+    /// weekends are free.
     pub holidays: sexton_bytes,
-    /// Time during which it can be cancelled: ms from received_ms on, at most 366 days. No object is erased before.
-    /// Default: 0.
+    /// Time during which the erasure can be cancelled: ms from received_ms on, at most 366 days. No object is erased
+    /// before. Default: 0.
     pub cancellable_ms: i64,
     /// Reason: 1 to 1,000 bytes of UTF-8. Required.
     pub reason: sexton_bytes,
-    /// Person who records it: 1 to 1,000 bytes of UTF-8. Required.
+    /// Person who records the erasure: 1 to 1,000 bytes of UTF-8. Required.
     pub author: sexton_bytes,
 }
 
-/// Counts of a class over all its versions. Counts of ended objects stay for ever.
+/// Counts of a class over all its versions. Counts of ended objects are never reset.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_counters {
@@ -252,7 +251,7 @@ pub struct sexton_counters {
     pub registered_bytes: u64,
     /// Registrations that have not ended. A replaced registration counts until its slot.
     pub live: u64,
-    /// Live registrations that a legal hold keeps although their time has come.
+    /// Live registrations that a legal hold keeps past their due slot.
     pub held: u64,
     /// Live registrations whose slot has begun.
     pub due: u64,

@@ -13,7 +13,7 @@
 //!
 //! A message of at most 1 KiB is hashed block after block, each depending on the previous one. A single message
 //! therefore leaves most of a processor idle. This module puts messages of equal length side by side, each in a lane of
-//! the vectors (BLAKE3 paper §5.3): sixteen messages cost little more than one. Messages consist of whole blocks;
+//! the vectors (BLAKE3 paper §5.3). Sixteen messages then cost little more than one. Messages consist of whole blocks;
 //! [`Messages::push`] pads them with zeros.
 //!
 //! The `blake3` crate has no public function for this. Its kernel is reached through `blake3::platform`, which the

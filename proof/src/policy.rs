@@ -103,7 +103,7 @@ impl Policy {
         let logs = self.logs.iter().map(|log| &log.verifier);
         let known: Vec<&Verifier> = logs.chain(self.witnesses.iter().map(|w| &w.verifier)).collect();
         let verified = note.verify(&known).map_err(PolicyError::Note)?;
-        // A known log key of another origin does not vouch for this log.
+        // A known log key of another origin does not authenticate this log.
         let by_log = |v: &Verifier| v.key_type() == KeyType::Ed25519 && v.name() == checkpoint.origin;
         if !verified.iter().any(|signature| by_log(signature.verifier)) {
             return Err(PolicyError::NotSignedByLog { origin: checkpoint.origin });

@@ -209,7 +209,7 @@ pub enum RecordError {
         /// First eight bytes of the file.
         found: [u8; 8],
     },
-    /// This crate does not know the format version.
+    /// The format version is not known to this crate.
     #[error("format version {found}, expected {FORMAT_VERSION}")]
     Version {
         /// Version byte.

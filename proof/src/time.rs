@@ -1,4 +1,4 @@
-//! Instants as a type of their own, so that they cannot be mixed up with spans or counts.
+//! Type of instants, which cannot be mixed up with spans or counts.
 //!
 //! ```
 //! use sexton_proof::time::Timestamp;

@@ -2,7 +2,7 @@
 //!
 //! - Exact spans are added as milliseconds.
 //! - Calendar spans and working days keep the wall-clock time in the class's zone. A time that a zone's change skips or
-//!   repeats is taken at the earlier offset, as RFC 5545 does (jiff calls this *compatible*).
+//!   repeats uses the earlier offset, as in RFC 5545 (jiff calls this *compatible*).
 //! - Calendar spans clamp to the end of a shorter month.
 //! - The day of the start is not counted as a working day.
 
@@ -179,7 +179,7 @@ impl Rule {
             return within - keep;
         }
         if let Step::Working(n) = within {
-            // At the least every day is a working day; there is no floor beside it.
+            // The lower bound assumes that every day is a working day. There is no floor beside working days.
             return n * DAY_MS - self.zone.spread_ms();
         }
         let mut least = i64::MAX;

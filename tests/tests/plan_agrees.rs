@@ -6,6 +6,7 @@ use sexton::decision::AlarmCause;
 use sexton::limits::BreakerLimits;
 use sexton::report::{Action, Counts, PlannedObject};
 use sexton::store::Disposition;
+use sexton::testing::kv::{ColumnFamily, Kv, WriteSet};
 use sexton::{Attribution, ClassSet, Durability, Engine, Erasure, Opener, Registration, Selector};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
@@ -202,6 +203,25 @@ fn plan_of_a_page_of_several_chunks_shows_each_object_once() {
         assert_eq!(shown, keys);
         assert!(plan.next().is_none(), "the iterator stays at its end");
     }
+}
+
+#[test]
+fn plan_shows_objects_before_a_damaged_row_then_the_error() {
+    let mut machine = Machine::new();
+    machine.options.shards = Some(1);
+    let engine = machine.open().unwrap();
+    let keys = [b"a", b"b", b"c"];
+    let registrations = keys.map(|key| Registration::new("log-73h", key));
+    let registered = engine.register(&registrations, Durability::Synced).unwrap();
+    let id = registered[1].id;
+    let mut damage = WriteSet::default();
+    damage.put(ColumnFamily::Rows(id.page.class), &id.to_bytes()[4..], b"damaged");
+    machine.kv.write(damage).unwrap();
+
+    let mut plan = engine.plan(Timestamp::MAX).unwrap();
+    assert_eq!(plan.next().unwrap().unwrap().key, b"a");
+    assert!(plan.next().unwrap().is_err());
+    assert!(plan.next().is_none());
 }
 
 fn resume(engine: &Engine) {

@@ -163,7 +163,7 @@ erasure closing      | floored           | 1 erase, 2 close                     
 erasure reschedule   | floored           | 1 erase, 2 to later-floor            | deleted 6 erasure           | the later floor, then the erasure at once
 erasure reschedule   | floored           | 1 to later-floor, 2 erase            | deleted 6 erasure           | the same
 erasure reschedule   | plain             | 1 erase + 1 to longer                | deleted 1 erasure           | no other ceiling puts an erasure off
-erasure reschedule   | floored           | 1 erase, 2 to longer                 | deleted 2 erasure           | there is no floor any more
+erasure reschedule   | floored           | 1 erase, 2 to longer                 | deleted 2 erasure           | the floor is gone
 erasure start        | open              | 1 erase                              | deleted 1 erasure           | the erasure does not wait for a start
 erasure start        | open-floored      | 1 erase, 2 start                     | deleted 6 erasure           | the floor, which counts from the start
 erasure start        | open-floored      | 2 start, 3 erase                     | deleted 6 erasure           | the same

@@ -15,9 +15,9 @@ pub(crate) enum AlarmCommand {
     List(ListArgs),
     /// End an alarm that the operator has examined
     ///
-    /// End an alarm that the operator has examined, so that deletion continues. An alarm of the clock accepts the
-    /// clock as it stands now. An alarm of the breaker accepts the objects that fell due at short notice. Without an
-    /// id the only standing alarm is meant.
+    /// End an alarm that the operator has examined, so that deletion continues. An alarm of the clock accepts the clock
+    /// as it stands now. An alarm of the breaker accepts the objects that fell due at short notice. Without an id, the
+    /// only standing alarm is ended.
     Resume(ResumeArgs),
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct ListArgs {
 /// Arguments of `sexton alarm resume`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
-    "sexton alarm resume /var/lib/sexton 3f --reason 'import of old files' --author 'Ada Lovelace'",
+    "sexton alarm resume /var/lib/sexton 3f \\\n    --reason 'import of old files' --author 'Ada Lovelace'",
     in steps
 ))]
 pub(crate) struct ResumeArgs {

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 /// The end of a command's long help: an example and the exit codes.
 ///
-/// The second literal describes exit code 1, if the command has it. `in steps` marks a command that works in several
+/// No line is longer than 78 characters, and a later line of an exit code is indented by five: clap wraps longer ones
+/// without an indent. The second literal describes exit code 1, if the command has it. `in steps` marks a command that works in several
 /// steps, of which some may be done when it fails.
 macro_rules! help {
     ($example:literal $(, $code_1:literal)?) => {
@@ -17,7 +18,8 @@ macro_rules! help {
         help!(
             @ $example,
             [$($code_1)?],
-            ";\n     or it failed on the way: completed steps stand, and the same command continues from there"
+            ";\n     or it failed on the way: completed steps stand, and the same command\n     \
+              continues from there"
         )
     };
     (@ $example:literal, [$($code_1:literal)?], $in_steps:literal) => {
@@ -26,7 +28,7 @@ macro_rules! help {
             $example,
             "\n\nExit codes:\n  0  done",
             $("\n  1  ", $code_1,)?
-            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing was changed",
+            "\n  2  wrong usage, refused, or the folder cannot be opened: nothing changed",
             $in_steps
         )
     };

@@ -7,7 +7,7 @@ use sexton::{ErrorKind, Registration};
 pub(super) const OBJECTS_MAX: usize = 1_000;
 
 /// Registers all objects with `call`, in one call if possible. A call that is refused as invalid is repeated with each
-/// half, and so on, until every object has its own answer or its own refusal.
+/// half, down to single objects. Every object then has its own answer or its own refusal.
 pub(super) fn register<T>(
     registrations: &[Registration<'_>],
     call: &dyn Fn(&[Registration<'_>]) -> sexton::Result<Vec<T>>,

@@ -20,7 +20,8 @@ Example:
 Exit codes:
   0  sound
   1  problems were found, and are listed
-  2  wrong usage, or the folder cannot be opened, for example because another process has it open")]
+  2  wrong usage, or the folder cannot be opened, for example because another
+     process has it open")]
 pub(crate) struct CheckArgs {
     /// Data folder
     #[arg(value_name = "DATA")]

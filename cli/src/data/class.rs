@@ -7,8 +7,9 @@ use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use sexton::class::Definition;
+use sexton::class::{Definition, Find};
 use sexton::{ClassSet, Selector, Span, json};
+use sexton_proof::leaf::Openings;
 use std::path::{Path, PathBuf};
 
 /// Subcommands of `sexton class`.
@@ -66,7 +67,7 @@ pub(crate) struct SetArgs {
 /// Arguments of `sexton class apply`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
-    "sexton class apply /var/lib/sexton data-30d --reason 'new policy' --author 'Ada Lovelace'"
+    "sexton class apply /var/lib/sexton data-30d \\\n    --reason 'new policy' --author 'Ada Lovelace'"
 ))]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
@@ -80,14 +81,19 @@ pub(crate) struct ApplyArgs {
 
 /// Arguments of `sexton class close`.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = help!(
-    "sexton class close /var/lib/sexton upload-3h --reason 'the service ends' --author 'Ada Lovelace'"
-))]
+#[command(
+    group = clap::ArgGroup::new("closed").args(["name", "everything"]).required(true),
+    // clap would put the group before DATA.
+    override_usage = "sexton class close [OPTIONS] --reason <TEXT> --author <NAME> <DATA> <NAME|--everything>",
+    after_long_help = help!(
+        "sexton class close /var/lib/sexton upload-3h \\\n    --reason 'the service ends' --author 'Ada Lovelace'"
+    )
+)]
 pub(crate) struct CloseArgs {
     #[command(flatten)]
     common: MutatingArgs,
     /// Class name
-    #[arg(value_name = "NAME", required_unless_present = "everything", conflicts_with = "everything")]
+    #[arg(value_name = "NAME")]
     name: Option<String>,
     /// Close every class
     #[arg(long)]
@@ -214,14 +220,14 @@ fn describe(class: &Definition, about: &str, output: &mut Output) {
     let text = |span: Option<Span>| span.map(|span| span.to_string()).unwrap_or_default();
     let bounds = match (class.keep, class.within) {
         (Some(_), Some(_)) => {
-            format!("kept for {}, gone within {}", text(class.keep), text(class.within))
+            format!("kept for {}, gone within {} of", text(class.keep), text(class.within))
         }
-        (Some(_), None) => format!("kept for {}", text(class.keep)),
-        (None, _) => format!("gone within {}", text(class.within)),
+        (Some(_), None) => format!("kept for {} from", text(class.keep)),
+        (None, _) => format!("gone within {} of", text(class.within)),
     };
     let max_open = class.max_open.map(|span| format!(", {span} after registration at the latest"));
     output.line(format_args!(
-        "  promise   {bounds} of its start, which is {}{}",
+        "  promise   {bounds} its start, which is {}{}",
         class.start.name(),
         max_open.unwrap_or_default()
     ));
@@ -236,8 +242,11 @@ fn describe(class: &Definition, about: &str, output: &mut Output) {
     output.line(format_args!("  slot      {}, lead {}", span(class.slot), span(class.lead)));
     let mut settings = vec![
         class.disposition.name().to_owned(),
-        format!("find by {}", class.find.name()),
-        format!("openings kept by {}", class.openings.name()),
+        if class.find == Find::Key { "found by key" } else { "not found by key" }.to_owned(),
+        match class.openings {
+            Openings::Ticket => "openings handed out as tickets".to_owned(),
+            other => format!("openings kept by the {}", other.name()),
+        },
     ];
     settings.extend(class.feed.then(|| "deletions go into the feed".to_owned()));
     settings.extend(class.remember.map(|span| format!("ended objects remembered for {span}")));

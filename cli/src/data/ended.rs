@@ -7,7 +7,7 @@ use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use sexton::decision::KeyHistory;
+use sexton::report::KeyHistory;
 use sexton::store::dir::{DirStore, Identified};
 use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
@@ -18,16 +18,19 @@ const SOME_CAME_BACK: u8 = 1;
 
 /// Arguments of `sexton ended`.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = help!(
-    "sexton ended /var/lib/sexton --dir /srv/uploads --delete-again",
-    "files in --dir came back after their end, and were not registered again",
-    in steps
-))]
+#[command(
+    group = clap::ArgGroup::new("keys or dir").args(["key", "keys", "dir"]).required(true).multiple(true),
+    after_long_help = help!(
+        "sexton ended /var/lib/sexton --dir /srv/uploads --delete-again",
+        "files in --dir came back after their end, and were not registered again",
+        in steps
+    )
+)]
 pub(crate) struct EndedArgs {
     #[command(flatten)]
     common: MutatingArgs,
     /// Key to look up; may be repeated
-    #[arg(long, value_name = "KEY", required_unless_present_any = ["keys", "dir"], conflicts_with = "keys")]
+    #[arg(long, value_name = "KEY", conflicts_with = "keys")]
     key: Vec<String>,
     /// File of keys to look up, one per line
     #[arg(long, value_name = "FILE")]
@@ -52,14 +55,28 @@ struct Finding {
     history: KeyHistory,
     /// File under the key, if a folder is given and has one.
     file: Option<Identified>,
-    /// Result of the registration for deletion, or why the file cannot be registered.
-    delete_again: Option<Result<(), String>>,
+    again: Again,
+}
+
+/// Registration of a file for its second deletion.
+enum Again {
+    /// No registration was attempted.
+    NotRegistered,
+    /// Registered: the next enforcement deletes the file.
+    Registered,
+    /// Refused for this reason.
+    Refused(String),
 }
 
 impl Finding {
     /// Returns `true` if there is a file whose object has ended.
     fn came_back(&self) -> bool {
         self.file.is_some() && matches!(self.history, KeyHistory::Ended(_))
+    }
+
+    /// Returns `true` if the file came back, or was refused.
+    fn needs_attention(&self) -> bool {
+        self.came_back() || !matches!(self.again, Again::NotRegistered)
     }
 }
 
@@ -84,9 +101,18 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
             "keys": findings.iter().map(to_json).collect::<Vec<_>>(),
         }));
     } else {
-        print(&findings, args.delete_again && args.common.dry_run, output);
+        let is_dry = args.delete_again && args.common.dry_run;
+        let is_whole_folder = args.keys.is_none() && args.key.is_empty();
+        // Of a whole folder, only the files are shown that need attention.
+        let is_shown = |finding: &&Finding| !is_whole_folder || finding.needs_attention();
+        for finding in findings.iter().filter(is_shown) {
+            print(finding, is_dry, output);
+        }
+        if is_whole_folder {
+            print_summary(&findings, output);
+        }
     }
-    let stays = |finding: &Finding| finding.came_back() && !matches!(finding.delete_again, Some(Ok(())));
+    let stays = |finding: &Finding| finding.came_back() && !matches!(finding.again, Again::Registered);
     Ok(if findings.iter().any(stays) { SOME_CAME_BACK } else { NONE_CAME_BACK })
 }
 
@@ -108,11 +134,11 @@ fn look_up(
         let history = engine.ended(&key)?;
         // A file that cannot be identified cannot be deleted either, so its refusal is reported.
         let file = store.map(|store| store.identify(&key, identity)).transpose();
-        let (file, delete_again) = match file {
-            Ok(file) => (file.flatten(), None),
-            Err(why) => (None, Some(Err(why.to_string()))),
+        let (file, again) = match file {
+            Ok(file) => (file.flatten(), Again::NotRegistered),
+            Err(why) => (None, Again::Refused(why.to_string())),
         };
-        findings.push(Finding { key, history, file, delete_again });
+        findings.push(Finding { key, history, file, again });
     }
     bar.finish_and_clear();
     Ok(findings)
@@ -127,11 +153,11 @@ fn delete_again(engine: &Engine, findings: &mut [Finding]) -> Result<(), Failure
         let answers =
             bisect::register(&registrations, &|part| engine.delete_again(part, Durability::Synced))?;
         for (finding, answer) in chunk.iter_mut().zip(answers) {
-            finding.delete_again = Some(match answer {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err("it is live again, or its end is no longer remembered".into()),
-                Err(why) => Err(why),
-            });
+            finding.again = match answer {
+                Ok(Some(_)) => Again::Registered,
+                Ok(None) => Again::Refused("it is live again, or its end is no longer remembered".into()),
+                Err(why) => Again::Refused(why),
+            };
         }
     }
     Ok(())
@@ -144,37 +170,59 @@ fn registration(finding: &Finding) -> Option<Registration<'_>> {
     Some(registration.version(&file.version).size(file.size))
 }
 
-fn print(findings: &[Finding], is_dry: bool, output: &mut Output) {
+fn print(finding: &Finding, is_dry: bool, output: &mut Output) {
+    let key = printable(&finding.key);
+    let line = match &finding.history {
+        KeyHistory::Live(id) => format!("live     {key}  registration {id}"),
+        KeyHistory::Ended(ended) => format!(
+            "ended    {key}  {} {}, {}; remembered until {}",
+            ended.method,
+            ended.time,
+            format::reason(ended.reason),
+            ended.until
+        ),
+        _ => format!("unknown  {key}"),
+    };
+    output.line(line);
+    if finding.came_back() && matches!(finding.again, Again::NotRegistered) {
+        let what = if is_dry { "it would be deleted again" } else { "it came back" };
+        output.line(format_args!("         {}", output.bad(what)));
+    }
+    match &finding.again {
+        Again::Registered => output.line("         it is deleted again at the next enforcement"),
+        Again::Refused(why) => output.line(format_args!("         {} {why}", output.bad("refused:"))),
+        Again::NotRegistered => {}
+    }
+}
+
+/// Prints the number of files, and how many are live, came back, or are unknown.
+fn print_summary(findings: &[Finding], output: &mut Output) {
+    let (mut live, mut ended, mut unknown) = (0_u64, 0_u64, 0_u64);
     for finding in findings {
-        let key = printable(&finding.key);
-        let line = match &finding.history {
-            KeyHistory::Live(id) => format!("live     {key}  registration {id}"),
-            KeyHistory::Ended(ended) => format!(
-                "ended    {key}  {} {}, {}; remembered until {}",
-                ended.method,
-                ended.time,
-                format::reason(ended.reason),
-                ended.until
-            ),
-            _ => format!("unknown  {key}"),
-        };
-        output.line(line);
-        if finding.came_back() && finding.delete_again.is_none() {
-            let what = if is_dry { "it would be deleted again" } else { "it came back" };
-            output.line(format_args!("         {}", output.bad(what)));
-        }
-        match &finding.delete_again {
-            Some(Ok(())) => output.line("         it is deleted again at the next enforcement"),
-            Some(Err(why)) => output.line(format_args!("         {} {why}", output.bad("refused:"))),
-            None => {}
+        match finding.history {
+            KeyHistory::Live(_) => live += 1,
+            KeyHistory::Ended(_) => ended += 1,
+            _ => unknown += 1,
         }
     }
+    output.line(format_args!(
+        "{}: {} live, {} came back, {} unknown",
+        format::counted(findings.len(), "file", "files"),
+        format::count(live),
+        format::count(ended),
+        format::count(unknown)
+    ));
 }
 
 fn to_json(finding: &Finding) -> Value {
     let mut value = json::key_history(&finding.key, &finding.history);
     value["came_back"] = finding.came_back().into();
-    value["delete_again"] = finding.delete_again.as_ref().is_some_and(Result::is_ok).into();
-    value["refused"] = json!(finding.delete_again.as_ref().and_then(|result| result.as_ref().err()));
+    let (registered, refused) = match &finding.again {
+        Again::NotRegistered => (false, None),
+        Again::Registered => (true, None),
+        Again::Refused(why) => (false, Some(why)),
+    };
+    value["delete_again"] = registered.into();
+    value["refused"] = json!(refused);
     value
 }

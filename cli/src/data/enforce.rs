@@ -24,7 +24,7 @@ const PROBLEMS_LISTED_MAX: usize = 100;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton enforce /var/lib/sexton --dir /srv/uploads",
-    "an operator is needed afterwards, as `sexton status` shows: an alarm stands, an object is still overdue, …",
+    "an operator is needed afterwards, as `sexton status` shows: an alarm\n     stands, an object is still overdue, …",
     in steps
 ))]
 pub(crate) struct EnforceArgs {
@@ -40,8 +40,40 @@ pub(crate) struct EnforceArgs {
 struct Answers {
     /// Number of answers, by word.
     counts: BTreeMap<&'static str, u64>,
-    /// Objects that were not deleted: key, word of the answer, reason.
+    /// Objects that were not deleted: key, word for the answer, reason.
     problems: Vec<(Vec<u8>, &'static str, String)>,
+}
+
+/// Numbers of objects about which the store was not asked, since the data folder was created.
+#[derive(Default)]
+struct Ends {
+    /// Ended, because the host deleted them by itself.
+    released: u64,
+    /// Ended, because a newer registration replaced them.
+    replaced: u64,
+    /// Kept by legal holds.
+    held: u64,
+}
+
+impl Ends {
+    fn of(engine: &Engine) -> Result<Self, Failure> {
+        let mut ends = Ends::default();
+        for class in engine.status()?.classes.values() {
+            ends.released += class.ended.released;
+            ends.replaced += class.ended.replaced;
+            ends.held += class.ended.held;
+        }
+        Ok(ends)
+    }
+
+    /// Returns the numbers since `before`.
+    fn since(&self, before: &Ends) -> Self {
+        Ends {
+            released: self.released.saturating_sub(before.released),
+            replaced: self.replaced.saturating_sub(before.replaced),
+            held: self.held.saturating_sub(before.held),
+        }
+    }
 }
 
 /// Store that records its answers.
@@ -71,7 +103,7 @@ impl Answers {
             Answer::Changed => (
                 "changed",
                 Some(
-                    "another file has taken the place of the registered one; if that one is deleted, run `sexton object release`, then `sexton reconcile`",
+                    "the registered file was changed or replaced, so nothing is deleted; if its former content is gone, run `sexton object release`, then `sexton reconcile` to register the file as it is now",
                 ),
             ),
             Answer::Refused(why) => ("refused", Some(&**why)),
@@ -92,14 +124,14 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
         return run_dry(&engine, args, output);
     }
     let store = open::known_objects(&args.dir)?;
-    let held_before = held(&engine)?;
+    let before = Ends::of(&engine)?;
     let recorder = Recorder { store: &store, answers: Mutex::default() };
     let bar = spinner("enforcing");
     engine.enforce(&recorder)?;
     let reclaimed = engine.reclaim();
     bar.finish_and_clear();
     let answers = recorder.answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let held = held(&engine)?.saturating_sub(held_before);
+    let ends = Ends::of(&engine)?.since(&before);
     let status = engine.status()?;
     let needs = engine.needs(&status)?;
     let live: u64 = status.classes.values().map(|class| class.live).sum();
@@ -109,13 +141,13 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
         output.json(&json!({
             "dry_run": false,
             "answers": answers.counts,
-            "kept_by_holds": held,
+            "kept_by_holds": ends.held,
             "problems": answers.problems.iter().map(problem).collect::<Vec<_>>(),
             "next_due_ms": next.map(Timestamp::unix_ms),
             "needs": needs,
         }));
     } else {
-        print(&answers, held, next, &needs, output);
+        print(&answers, &ends, next, &needs, output);
     }
     // This comes last: the deletions are recorded, and only the residue of their rows may still be in the index.
     match reclaimed {
@@ -125,26 +157,26 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     Ok(status::code(&needs))
 }
 
-/// Counts the objects that holds have kept so far.
-fn held(engine: &Engine) -> Result<u64, Failure> {
-    Ok(engine.status()?.classes.values().map(|class| class.ended.held).sum())
-}
-
-fn print(answers: &Answers, held: u64, next: Option<Timestamp>, needs: &[String], output: &mut Output) {
+fn print(answers: &Answers, ends: &Ends, next: Option<Timestamp>, needs: &[String], output: &mut Output) {
     for (word, n) in &answers.counts {
         output.line(format_args!("{:>12} {word}", format::count(*n)));
     }
-    if held > 0 {
-        output.line(format_args!("{:>12} kept by legal holds", format::count(held)));
+    let others = [
+        (ends.released, "ended, released"),
+        (ends.replaced, "ended, replaced"),
+        (ends.held, "kept by legal holds"),
+    ];
+    for (n, what) in others.into_iter().filter(|(n, _)| *n > 0) {
+        output.line(format_args!("{:>12} {what}", format::count(n)));
     }
-    if answers.counts.is_empty() && held == 0 {
+    if answers.counts.is_empty() && others.iter().all(|(n, _)| *n == 0) {
         output.line("nothing was due");
     }
     for (key, word, why) in &answers.problems {
         output.line(format_args!("{} {}: {why}", output.bad(format_args!("{word}:")), printable(key)));
     }
     if let Some(next) = next {
-        output.line(format_args!("next: {next}"));
+        output.line(format_args!("next work: {next}"));
     }
     for need in needs {
         output.line(output.bad(need));

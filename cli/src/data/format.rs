@@ -3,7 +3,7 @@
 use sexton_proof::time::{Timestamp, whole_ms};
 use std::time::Duration;
 
-/// A length of time in the form of a class file: `10m`, `3h`, `90s`.
+/// Length of time in the form of a class file: `10m`, `3h`, `90s`.
 pub(super) fn span(length: Duration) -> String {
     let ms = whole_ms(length);
     let units = [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];

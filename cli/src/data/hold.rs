@@ -35,9 +35,9 @@ pub(crate) enum HoldCommand {
 /// Arguments of `sexton hold place`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
-    "sexton hold place /var/lib/sexton --name 'case 7' --subject anna --reason 'court order 7/26' \\\n    \
-     --author 'Ada Lovelace' --review 2027-01-31",
-    "the hold stands, but some covered objects were already on their way to deletion, and are listed"
+    "sexton hold place /var/lib/sexton --name 'case 7' --subject anna \\\n    \
+     --reason 'court order 7/26' --author 'Ada Lovelace' --review 2027-01-31",
+    "the hold stands, but some covered objects were already on their way to\n     deletion, and are listed"
 ))]
 pub(crate) struct PlaceArgs {
     #[command(flatten)]

@@ -38,8 +38,8 @@ pub(crate) enum Command {
     /// Check a data folder for consistency
     ///
     /// Open a data folder and check rows, pages, wheels, evidence, the log and the published files against each other.
-    /// All of it is read. Opening completes the work that a crash interrupted; the check itself writes nothing.
-    /// Nothing is deleted meanwhile. Never open a copy of a folder if its engine goes on: opening the copy completes
+    /// All of it is read. Opening completes the work that a crash interrupted; the check itself writes nothing. Nothing
+    /// is deleted meanwhile. Never open a copy of a folder while the original is in use. Opening the copy completes
     /// work there and signs it with the same key, which creates a second history.
     Check(check::CheckArgs),
     /// Create a data folder
@@ -90,8 +90,8 @@ pub(crate) enum Command {
     Feed(feed::FeedCommand),
     /// Look up keys, and find objects that a backup brought back
     ///
-    /// Show for each key the live registration, or how the last object under it ended. Ended objects are remembered as
-    /// long as their class says (`remember`). With --delete-again, files that came back after their end are registered
+    /// Show for each key the live registration, or how the last object under it ended. Of a whole folder, show the files
+    /// that came back, and counts. Ended objects are remembered as long as their class says (`remember`). With --delete-again, files that came back after their end are registered
     /// again under their former terms, and the next enforcement deletes them.
     Ended(ended::EndedArgs),
 }

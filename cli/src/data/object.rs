@@ -20,8 +20,8 @@ pub(crate) enum ObjectCommand {
     Start(StartArgs),
     /// Put an object under another class or another start
     ///
-    /// Put an object under the window of another class, or count it from another start. Its bounds always follow from
-    /// a class and a start, so that anybody can check them.
+    /// Put an object under the window of another class, or count it from another start. Its bounds always follow from a
+    /// class and a start, so that every verifier can check them.
     Reschedule(RescheduleArgs),
     /// Record that the host deleted an object by itself
     ///

@@ -9,6 +9,9 @@ use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Folder by which the store knows a folder of objects again.
+const QUARANTINE: &str = ".sexton-quarantine";
+
 /// Opens an existing data folder, and defines no class in it.
 pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
     warnings_to_stderr();
@@ -55,7 +58,11 @@ pub(super) fn objects(dir: &Path) -> Result<DirStore, Failure> {
 /// Opens a folder of objects that was used before. The mount point of a missing disk looks like a folder whose objects
 /// are all gone, and is refused.
 pub(super) fn known_objects(dir: &Path) -> Result<DirStore, Failure> {
-    DirStore::reopen(dir).map_err(|e| Failure::new(e.to_string()))
+    DirStore::reopen(dir).map_err(|e| {
+        let is_new = dir.is_dir() && !dir.join(QUARANTINE).exists();
+        let advice = if is_new { ": run `sexton reconcile` first" } else { "" };
+        Failure::new(format!("{e}{advice}"))
+    })
 }
 
 /// A folder of objects that is only read.
@@ -69,7 +76,7 @@ pub(super) struct ReadOnlyObjects {
 
 /// Opens a folder of objects for reading.
 pub(super) fn read_only_objects(dir: &Path) -> Result<ReadOnlyObjects, Failure> {
-    let quarantine = dir.join(".sexton-quarantine");
+    let quarantine = dir.join(QUARANTINE);
     let created = Some(quarantine.clone()).filter(|_| !quarantine.exists());
     Ok(ReadOnlyObjects { store: objects(dir)?, created })
 }

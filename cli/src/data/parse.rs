@@ -18,7 +18,7 @@ pub(super) enum When {
     Now,
     /// At this instant.
     At(Timestamp),
-    /// This long after now.
+    /// At this span from now.
     In(Span),
 }
 

@@ -8,7 +8,7 @@ use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::class::{Definition, Find};
-use sexton::decision::KeyHistory;
+use sexton::report::KeyHistory;
 use sexton::store::dir::{DirStore, Identified, Identity};
 use sexton::{Engine, Previous, RegisterOptions, Registration};
 use sexton_proof::id::printable;
@@ -18,8 +18,8 @@ use std::path::PathBuf;
 const ALL_TAKEN: u8 = 0;
 const SOME_REFUSED: u8 = 1;
 
-/// Largest number of refusals in the output.
-const REFUSALS_LISTED_MAX: usize = 100;
+/// Largest number of files of one kind in the output.
+const LISTED_MAX: usize = 100;
 
 /// Arguments of `sexton reconcile`.
 #[derive(Debug, ClapArgs)]
@@ -47,8 +47,10 @@ pub(crate) struct ReconcileArgs {
 struct Summary {
     registered: u64,
     known: u64,
-    /// Registered files whose key had ended before.
+    /// Files whose key had ended before.
     had_ended: u64,
+    /// Keys of the first of these files.
+    first_ended: Vec<Vec<u8>>,
     refused: Vec<(Vec<u8>, String)>,
 }
 
@@ -76,12 +78,6 @@ pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failu
         output.json(&summary.json(is_dry));
     } else {
         summary.print(is_dry, output);
-    }
-    if summary.had_ended > 0 {
-        output::message(format_args!(
-            "{} of them had ended before and may have come back from a backup: see `sexton ended`",
-            format::count(summary.had_ended)
-        ));
     }
     Ok(if summary.refused.is_empty() { ALL_TAKEN } else { SOME_REFUSED })
 }
@@ -134,7 +130,12 @@ impl Reconciler<'_> {
                     summary.known += 1;
                     continue;
                 }
-                KeyHistory::Ended(_) => summary.had_ended += 1,
+                KeyHistory::Ended(_) => {
+                    summary.had_ended += 1;
+                    if summary.first_ended.len() < LISTED_MAX {
+                        summary.first_ended.push((*key).clone());
+                    }
+                }
                 _ => {}
             }
             let start = is_explicit.then_some(file.modified);
@@ -161,12 +162,17 @@ impl Summary {
         output.line(format_args!("{:>12} already known", format::count(self.known)));
         output.line(format_args!("{:>12} {registered}", format::count(self.registered)));
         output.line(format_args!("{:>12} refused", format::count(self.refused.len() as u64)));
-        for (key, why) in self.refused.iter().take(REFUSALS_LISTED_MAX) {
+        for (key, why) in self.refused.iter().take(LISTED_MAX) {
             output.line(format_args!("{} {}: {why}", output.bad("refused:"), printable(key)));
         }
-        let more = self.refused.len().saturating_sub(REFUSALS_LISTED_MAX);
-        if more > 0 {
-            output.line(format_args!("and {} more", format::count(more as u64)));
+        let refused_more = self.refused.len().saturating_sub(LISTED_MAX) as u64;
+        print_more(refused_more, output);
+        for key in &self.first_ended {
+            output.line(format_args!("{} {}", output.bad("had ended before:"), printable(key)));
+        }
+        print_more(self.had_ended.saturating_sub(self.first_ended.len() as u64), output);
+        if self.had_ended > 0 {
+            output.line("files that had ended before may have come back from a backup: see `sexton ended`");
         }
     }
 
@@ -179,5 +185,11 @@ impl Summary {
             "had_ended_before": self.had_ended,
             "refused": self.refused.iter().map(refused).collect::<Vec<_>>(),
         })
+    }
+}
+
+fn print_more(more: u64, output: &mut Output) {
+    if more > 0 {
+        output.line(format_args!("and {} more", format::count(more)));
     }
 }

@@ -42,7 +42,7 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
     let now = engine.now();
     if let Some(number) = args.objects {
-        let request = find(&engine, number)?;
+        let request = find_erasure(&engine, number, "has no list of objects")?;
         let objects = engine.erasure_objects(number)?;
         print_objects(&request, &objects, args.data.json, now, output);
         return Ok(0);
@@ -68,6 +68,15 @@ pub(super) fn find(engine: &Engine, number: u32) -> Result<Request, Failure> {
     found.ok_or_else(|| {
         Failure::new(format!("there is no request {number}; `sexton request list` shows all requests"))
     })
+}
+
+/// Returns the erasure with this number. Any other request is refused with this explanation.
+pub(super) fn find_erasure(engine: &Engine, number: u32, otherwise: &str) -> Result<Request, Failure> {
+    let request = find(engine, number)?;
+    if request.kind != RequestKind::Erase {
+        return Err(Failure::new(format!("request {number} is no erasure, and {otherwise}")));
+    }
+    Ok(request)
 }
 
 fn print(request: &Request, now: Timestamp, output: &mut Output) {
@@ -161,8 +170,10 @@ pub(super) fn accepted(request: &Request, what: &str, args: &MutatingArgs, outpu
         output.line(format_args!("request {} accepted: {what}", request.number));
     }
     if request.is_immediate() {
-        output
-            .line("  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement");
+        output.line(
+            "  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement, unless a floor \
+             or a hold keeps them",
+        );
         return;
     }
     if request.ready > request.received {

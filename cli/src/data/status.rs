@@ -14,9 +14,10 @@ const NEEDS_OPERATOR: u8 = 1;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton status /var/lib/sexton",
-    "an operator is needed: an alarm stands, an object is overdue that no legal hold keeps, the log is forked, the \
-     engine\n     is poisoned or paused, the log could not be published, an erasure was to be answered by now, or a \
-     hold to be\n     reviewed"
+    "an operator is needed: an alarm stands, an object is overdue that no\n     \
+     legal hold keeps, the log is forked, the engine is poisoned or paused,\n     \
+     the log could not be published, an erasure was to be answered by now, or\n     \
+     a hold to be reviewed"
 ))]
 pub(crate) struct StatusArgs {
     #[command(flatten)]

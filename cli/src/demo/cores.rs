@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::thread;
 
-/// Returns the result of `work` for each item, in the order of the items, or the first error of a share.
+/// Returns the result of `work` for each item, in the order of the items, or the first error.
 pub(super) fn on_all_cores<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,

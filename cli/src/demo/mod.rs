@@ -1,5 +1,6 @@
 //! `sexton demo`: registration, deletion and proof of real files, on an accelerated clock.
 
+mod class_report;
 mod cores;
 mod enforce;
 mod names;
@@ -30,7 +31,8 @@ Example:
   sexton demo --files 2000 --out /tmp/graveyard
 
 Exit codes:
-  0  every file deleted, none early, none late, every receipt valid, the changed one refused, all of it sound
+  0  every file deleted, none early, none late, every receipt valid, the
+     changed one refused, all of it sound
   1  one of these is not so
   2  wrong usage, or the demonstration could not be run")]
 pub(crate) struct DemoArgs {
@@ -108,7 +110,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
     let left = tree::count_files(&locations.store)?;
     watch.lap("search");
 
-    let classes = report::classes(&registered, &verified, &engine.status()?);
+    let classes = class_report::classes(&registered, &verified, &engine.status()?);
     let report = report::Report {
         source: &tree.root,
         files: registered.len(),

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 /// Result of the verification of all receipts.
 pub(super) struct Verified {
     pub(super) valid: usize,
-    /// Why the others are invalid, for the first of them.
+    /// Reasons why receipts are invalid, for the first invalid ones.
     pub(super) problems: Vec<String>,
-    /// End of each valid one, for the table.
+    /// End that each valid receipt states, for the table.
     pub(super) ends: Vec<End>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct End {
     pub(super) compliance: Compliance,
     pub(super) floor: Option<Timestamp>,
     pub(super) ceiling: Option<Timestamp>,
-    /// Beginning of its slot.
+    /// Beginning of the slot.
     pub(super) slot: Timestamp,
     pub(super) time: Timestamp,
 }

@@ -39,13 +39,13 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-/// Format of a file that has the mark of the format and breaks its rules, and the broken rule.
+/// Malformed file: the format that its mark states, and the rule of the format that it breaks.
 struct Malformed {
     format: &'static str,
     why: String,
 }
 
-/// Content of a recognised file, or why it is malformed.
+/// Content of a recognised file, or the rule that it breaks.
 type Inspected = Result<Sheet, Malformed>;
 
 impl Malformed {

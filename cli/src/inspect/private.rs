@@ -62,11 +62,11 @@ pub(super) fn head(bytes: &[u8]) -> Inspected {
 }
 
 pub(super) fn signing_key(bytes: &[u8]) -> Inspected {
-    let malformed = Malformed::of("signing key");
+    let malformed = Malformed::of("log key");
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(&"it is not text"))?;
     let signer = Signer::from_private(text.trim_end()).map_err(|e| malformed(&e))?;
     let key = signer.verifier();
-    Ok(Sheet::of("signing key")
+    Ok(Sheet::of("log key")
         .with("origin", key.name())
         .with("id", format!("{:08x}", key.id()))
         .with("public_key", key.to_string())

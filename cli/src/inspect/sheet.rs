@@ -1,4 +1,4 @@
-//! Names and values that are shown of a file, as text and as JSON.
+//! Names and values shown for a file, as text and as JSON.
 
 use crate::format;
 use crate::output::Output;
@@ -7,7 +7,7 @@ use sexton_proof::time::{Timestamp, whole_ms};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Names and values in order. JSON has the names as they are, text has them without their unit.
+/// Names and values in order. JSON has the names as they are. Text omits the unit of a name.
 #[derive(Debug, Default)]
 pub(super) struct Sheet(Vec<(&'static str, Value)>);
 

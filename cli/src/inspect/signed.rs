@@ -108,7 +108,7 @@ fn is_policy_like(text: &str) -> bool {
 }
 
 fn policy(bytes: &[u8]) -> Inspected {
-    let policy = Policy::parse(bytes).map_err(|e| Malformed::of("policy")(&e))?;
+    let policy = Policy::parse(bytes).map_err(|e| Malformed::of("trust policy")(&e))?;
     let logs = policy.logs().iter().map(|log| {
         Sheet::default()
             .with("origin", log.verifier.name())
@@ -127,7 +127,7 @@ fn policy(bytes: &[u8]) -> Inspected {
             .with("threshold", group.threshold)
             .with("members", Value::Texts(group.members.clone()))
     });
-    Ok(Sheet::of("policy")
+    Ok(Sheet::of("trust policy")
         .with("logs", Value::Rows(logs.collect()))
         .with("witnesses", Value::Rows(witnesses.collect()))
         .with("groups", Value::Rows(groups.collect()))

@@ -13,20 +13,20 @@ use std::time::Duration;
 /// A receipt with its verdict.
 pub(super) struct Judged {
     pub(super) path: PathBuf,
-    pub(super) standing: Standing,
+    pub(super) result: ReceiptResult,
     /// Content of a receipt that is authentic, or unwitnessed and otherwise authentic.
     pub(super) verdict: Option<Box<Verdict>>,
 }
 
 impl Judged {
     pub(super) fn code(&self) -> u8 {
-        self.standing.code()
+        self.result.code()
     }
 }
 
-/// Standing of a receipt, one for each outcome that `sexton verify` tells apart.
+/// Result for a receipt, one for each case that `sexton verify` tells apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ReceiptResult {
     Kept,
     NotValid { check: Option<u8>, why: String },
     Unreadable { why: String },
@@ -37,42 +37,42 @@ pub(super) enum Standing {
     NotADeletion { method: Method },
 }
 
-impl Standing {
+impl ReceiptResult {
     /// Returns the exit code.
     pub(super) fn code(&self) -> u8 {
         match self {
-            Standing::Kept => 0,
-            Standing::NotValid { .. } => 1,
-            Standing::Unreadable { .. } => 2,
-            Standing::Early { .. } | Standing::Late { .. } | Standing::AfterHold { .. } => 3,
-            Standing::Unwitnessed { .. } => 4,
-            Standing::NotADeletion { .. } => 5,
+            ReceiptResult::Kept => 0,
+            ReceiptResult::NotValid { .. } => 1,
+            ReceiptResult::Unreadable { .. } => 2,
+            ReceiptResult::Early { .. } | ReceiptResult::Late { .. } | ReceiptResult::AfterHold { .. } => 3,
+            ReceiptResult::Unwitnessed { .. } => 4,
+            ReceiptResult::NotADeletion { .. } => 5,
         }
     }
 
-    /// Returns the word for it in JSON.
+    /// Returns the word for the result in JSON.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Standing::Kept => "kept",
-            Standing::NotValid { .. } => "not-valid",
-            Standing::Unreadable { .. } => "unreadable",
-            Standing::Early { .. } => "early",
-            Standing::Late { .. } => "late",
-            Standing::AfterHold { .. } => "after-hold",
-            Standing::Unwitnessed { .. } => "unwitnessed",
-            Standing::NotADeletion { .. } => "not-a-deletion",
+            ReceiptResult::Kept => "kept",
+            ReceiptResult::NotValid { .. } => "not-valid",
+            ReceiptResult::Unreadable { .. } => "unreadable",
+            ReceiptResult::Early { .. } => "early",
+            ReceiptResult::Late { .. } => "late",
+            ReceiptResult::AfterHold { .. } => "after-hold",
+            ReceiptResult::Unwitnessed { .. } => "unwitnessed",
+            ReceiptResult::NotADeletion { .. } => "not-a-deletion",
         }
     }
 }
 
-impl From<Compliance> for Standing {
+impl From<Compliance> for ReceiptResult {
     fn from(compliance: Compliance) -> Self {
         match compliance {
-            Compliance::Kept => Standing::Kept,
-            Compliance::Early { by } => Standing::Early { by },
-            Compliance::Late { by } => Standing::Late { by },
-            Compliance::AfterHold { by } => Standing::AfterHold { by },
-            Compliance::NotADeletion(method) => Standing::NotADeletion { method },
+            Compliance::Kept => ReceiptResult::Kept,
+            Compliance::Early { by } => ReceiptResult::Early { by },
+            Compliance::Late { by } => ReceiptResult::Late { by },
+            Compliance::AfterHold { by } => ReceiptResult::AfterHold { by },
+            Compliance::NotADeletion(method) => ReceiptResult::NotADeletion { method },
         }
     }
 }
@@ -118,18 +118,20 @@ impl<'p> Judge<'p> {
             Some(why) => Err(why),
             None => sources::read(&path, RECEIPT_MAX_BYTES).map_err(|error| error.to_string()),
         };
-        let (standing, verdict) = match bytes.map(|bytes| self.verifier.verify(&bytes)) {
-            Err(why) => (Standing::Unreadable { why }, None),
-            Ok(Err(error)) => (Standing::NotValid { check: check(&error), why: error.to_string() }, None),
+        let (result, verdict) = match bytes.map(|bytes| self.verifier.verify(&bytes)) {
+            Err(why) => (ReceiptResult::Unreadable { why }, None),
+            Ok(Err(error)) => {
+                (ReceiptResult::NotValid { check: check(&error), why: error.to_string() }, None)
+            }
             Ok(Ok(verdict)) => {
-                let unwitnessed = self.unwitnessed(&verdict).map(|why| Standing::Unwitnessed { why });
+                let unwitnessed = self.unwitnessed(&verdict).map(|why| ReceiptResult::Unwitnessed { why });
                 (unwitnessed.unwrap_or_else(|| verdict.compliance().into()), Some(Box::new(verdict)))
             }
         };
-        Judged { path, standing, verdict }
+        Judged { path, result, verdict }
     }
 
-    /// Returns why the cosignatures do not satisfy the policy and `--witnessed-within`; `None` if they do.
+    /// Returns the reason why the cosignatures do not satisfy the policy and `--witnessed-within`; `None` if they do.
     fn unwitnessed(&self, verdict: &Verdict) -> Option<String> {
         let quorum = self.policy.quorum()?;
         let counting: Vec<(String, u64)> = match self.within {
@@ -239,11 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn standing_after_hold_is_3_and_released_is_5() {
-        let after_hold = Standing::from(Compliance::AfterHold { by: Duration::from_millis(5) });
+    fn result_after_hold_is_3_and_released_is_5() {
+        let after_hold = ReceiptResult::from(Compliance::AfterHold { by: Duration::from_millis(5) });
         assert_eq!((after_hold.code(), after_hold.name()), (3, "after-hold"));
-        let released = Standing::from(Compliance::NotADeletion(Method::Released));
+        let released = ReceiptResult::from(Compliance::NotADeletion(Method::Released));
         assert_eq!((released.code(), released.name()), (5, "not-a-deletion"));
-        assert_eq!(Standing::from(Compliance::Kept).code(), 0);
+        assert_eq!(ReceiptResult::from(Compliance::Kept).code(), 0);
     }
 }

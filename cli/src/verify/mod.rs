@@ -13,7 +13,7 @@ use sexton_proof::policy::{POLICY_BYTES_MAX, Policy};
 use sexton_proof::window::Span;
 use std::path::{Path, PathBuf};
 
-/// Largest number of receipts of which each is shown. Of more receipts, only those with a problem are shown.
+/// Largest number of receipts of which all are shown. If there are more, only those with a problem are shown.
 const SHOWN_MAX: usize = 10;
 
 /// Arguments of `sexton verify`.
@@ -26,10 +26,13 @@ Exit codes:
   0  authentic, and the promise was kept
   1  not valid: the failed check is named, with both values
   2  wrong usage, or a file could not be read
-  3  authentic, but deleted early or late; or late after a legal hold, as the operator recorded
-  4  unwitnessed, or witnessed too late for --witnessed-within, if the policy asks for witnesses
+  3  authentic, but deleted early or late; or late after a legal hold, as the
+     operator recorded
+  4  unwitnessed, or witnessed too late for --witnessed-within, if the policy
+     asks for witnesses
   5  authentic, but its outcome is not a deletion
-The worst of several receipts decides: 1, then 2, 4, 3, 5, 0. The least established comes first.")]
+The worst of several receipts decides: 1, then 2, 4, 3, 5, 0.
+The least established comes first.")]
 pub(crate) struct VerifyArgs {
     /// Receipts, or folders in which every *.tlog-proof is a receipt
     #[arg(value_name = "RECEIPT", required = true)]

@@ -1,7 +1,7 @@
 //! Output of `sexton verify`.
 
 use super::Results;
-use super::judge::{Judged, Standing, check_name};
+use super::judge::{Judged, ReceiptResult, check_name};
 use crate::format;
 use crate::output::Output;
 use serde_json::{Value, json};
@@ -56,30 +56,32 @@ fn print(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
     let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
     let done = if anonymised { "anonymised" } else { "deleted" };
-    let head = match &judged.standing {
-        Standing::Kept => format!("{} {path}", output.good("kept:")),
-        Standing::NotValid { check: Some(check), why } => {
+    let head = match &judged.result {
+        ReceiptResult::Kept => format!("{} {path}", output.good("kept:")),
+        ReceiptResult::NotValid { check: Some(check), why } => {
             format!("{} {path}\n  check {check}, {}: {why}", output.bad("not valid:"), check_name(*check))
         }
-        Standing::NotValid { check: None, why } => format!("{} {path}\n  {why}", output.bad("not valid:")),
-        Standing::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
-        Standing::Early { by } => {
+        ReceiptResult::NotValid { check: None, why } => {
+            format!("{} {path}\n  {why}", output.bad("not valid:"))
+        }
+        ReceiptResult::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
+        ReceiptResult::Early { by } => {
             format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), format::length(*by))
         }
-        Standing::Late { by } => {
+        ReceiptResult::Late { by } => {
             format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), format::length(*by))
         }
-        Standing::AfterHold { by } => {
+        ReceiptResult::AfterHold { by } => {
             format!(
                 "{} {path}\n  {done} {} after its ceiling: a legal hold kept it, as the operator recorded",
                 output.strong("after a hold:"),
                 format::length(*by)
             )
         }
-        Standing::Unwitnessed { why } => {
+        ReceiptResult::Unwitnessed { why } => {
             format!("{} {path}\n  {why}\n  what it claims:", output.bad("unwitnessed:"))
         }
-        Standing::NotADeletion { method } => {
+        ReceiptResult::NotADeletion { method } => {
             let how = ended_as(*method);
             format!("{} {path}\n  authentic, but it ended as {method}{how}", output.strong("not a deletion:"))
         }
@@ -124,12 +126,12 @@ fn promise(v: &Verdict) -> String {
         Disposition::Anonymise => "anonymised",
     };
     let bounds = match (v.keep, v.within) {
-        (Some(keep), Some(within)) => format!("kept for {keep}, {done} within {within}"),
-        (Some(keep), None) => format!("kept for {keep}"),
-        (None, Some(within)) => format!("{done} within {within}"),
-        (None, None) => String::new(),
+        (Some(keep), Some(within)) => format!("kept for {keep}, {done} within {within} of"),
+        (Some(keep), None) => format!("kept for {keep} from"),
+        (None, Some(within)) => format!("{done} within {within} of"),
+        (None, None) => "from".into(),
     };
-    format!("class {} version {}: {bounds} of {} ({})", v.class_name, v.class_version, v.start, v.zone)
+    format!("class {} version {}: {bounds} {} ({})", v.class_name, v.class_version, v.start, v.zone)
 }
 
 /// Returns the position of a bound relative to the end.
@@ -164,16 +166,16 @@ fn receipt(judged: &Judged) -> Value {
     let mut value = json!({
         "receipt": judged.path.to_string_lossy(),
         "code": judged.code(),
-        "result": judged.standing.name(),
+        "result": judged.result.name(),
     });
-    let more = match &judged.standing {
-        Standing::Kept => json!({}),
-        Standing::NotValid { check, why } => json!({ "check": check, "why": why }),
-        Standing::Unreadable { why } | Standing::Unwitnessed { why } => json!({ "why": why }),
-        Standing::Early { by } | Standing::Late { by } | Standing::AfterHold { by } => {
+    let more = match &judged.result {
+        ReceiptResult::Kept => json!({}),
+        ReceiptResult::NotValid { check, why } => json!({ "check": check, "why": why }),
+        ReceiptResult::Unreadable { why } | ReceiptResult::Unwitnessed { why } => json!({ "why": why }),
+        ReceiptResult::Early { by } | ReceiptResult::Late { by } | ReceiptResult::AfterHold { by } => {
             json!({ "by_ms": whole_ms(*by) })
         }
-        Standing::NotADeletion { method } => json!({ "method": method.name() }),
+        ReceiptResult::NotADeletion { method } => json!({ "method": method.name() }),
     };
     merge(&mut value, more);
     if let Some(verdict) = &judged.verdict {

@@ -12,6 +12,9 @@ fn class_check_shows_promises_without_data_folder() {
         "files\n  promise   kept for 1s, gone within 1d of its start, which is explicit, 1h after",
         "slot      6h, lead 3h",
         "ended objects remembered for 90d",
+        "gone within 1d of its start, which is explicit\n",
+        "delete, not found by key, openings kept by the operator\n",
+        "delete, found by key, openings handed out as tickets\n",
     ] {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
@@ -111,7 +114,7 @@ fn class_close_takes_no_objects_and_deletes_live_ones() {
 
     let (text, _) = sandbox.dry(&[&["class", "close", "DATA", "--everything"], &WHY[..]].concat());
     assert!(text.stdout.contains("would close down everything, live objects: 2"), "{text:?}");
-    sandbox.run(&[&["class", "close", "DATA"], &WHY[..]].concat()).assert_refused("required");
+    sandbox.run(&[&["class", "close", "DATA"], &WHY[..]].concat()).assert_refused("<NAME|--everything>");
     sandbox
         .run(&[&["class", "close", "DATA", "slow", "--everything"], &WHY[..]].concat())
         .assert_refused("cannot be used with");
@@ -160,6 +163,24 @@ fn data_folder_open_elsewhere_is_refused() {
     sandbox.ok(&["status", "DATA"]);
 }
 
+/// Asserts that clap wraps no line of the example and of the exit codes in a narrow terminal.
+pub(crate) fn assert_fits(help: &str) {
+    let (_, end) = help.split_once("\nExample:\n").unwrap();
+    let (example, codes) = end.split_once("\n\nExit codes:\n").unwrap();
+    let is_indented = |line: &str| {
+        let code = line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        code || line.starts_with("     ")
+    };
+    for line in example.lines().chain(codes.lines()) {
+        assert!(line.len() <= 78, "{line}");
+    }
+    let more = codes.lines().take_while(|line| line.starts_with(' '));
+    assert!(more.clone().all(is_indented) && more.count() >= 2, "{codes}");
+    let lines: Vec<&str> = example.lines().collect();
+    let (_, all_but_last) = lines.split_last().unwrap();
+    assert!(all_but_last.iter().all(|line| line.ends_with(" \\")), "{example}");
+}
+
 #[test]
 fn help_of_each_command_has_example_and_exit_codes() {
     let groups = ["class check", "class list", "class set", "class apply", "class close", "hold place"];
@@ -173,6 +194,7 @@ fn help_of_each_command_has_example_and_exit_codes() {
         assert!(help.contains(&format!("Example:\n  sexton {} ", words.join(" "))), "{words:?}: {help}");
         assert!(help.contains("Exit codes:\n  0  "), "{words:?}: {help}");
         assert!(help.contains("--json"), "{words:?}: {help}");
+        assert_fits(&help);
         let same = sexton([&["help"], &words[..]].concat());
         assert_eq!((same.code, same.stdout), (0, help), "{words:?}");
     }

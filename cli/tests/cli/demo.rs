@@ -105,12 +105,12 @@ fn inspect_recognises_demo_files_and_shows_no_secret() {
         "feed key",
         "head",
         "keyring",
+        "log key",
         "openings",
-        "policy",
         "receipt",
-        "signing key",
         "tile of hashes",
         "tombstones",
+        "trust policy",
     ];
     assert_eq!(formats.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

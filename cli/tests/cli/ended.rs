@@ -22,7 +22,16 @@ fn key_is_live_ended_or_unknown() {
     assert!(text.contains("\nended    ended  deleted ") && text.ends_with("unknown  never\n"), "{text}");
     sandbox.put("keys.txt", "656e646564\n");
     assert_eq!(sandbox.json(&["ended", "DATA", "--keys", "@keys.txt", "--hex"])["keys"][0]["state"], "ended");
-    sandbox.run(&["ended", "DATA"]).assert_refused("required");
+    sandbox.run(&["ended", "DATA"]).assert_refused("--key <KEY>|--keys <FILE>|--dir <FOLDER>");
+    sandbox
+        .run(&["ended", "DATA", "--key", "a", "--keys", "@keys.txt"])
+        .assert_refused("cannot be used with");
+    assert_eq!(
+        sandbox.ok(&["ended", "DATA", "--dir", "FILES"]).stdout,
+        "1 file: 1 live, 0 came back, 0 unknown\n"
+    );
+    let named = sandbox.ok(&["ended", "DATA", "--dir", "FILES", "--key", "live"]).stdout;
+    assert!(named.starts_with("live     live  registration ") && named.lines().count() == 1, "{named}");
     sandbox.run(&["ended", "DATA", "--key", "a", "--delete-again"]).assert_refused("required");
     sandbox.run(&["ended", "DATA", "--keys", "@none"]).assert_refused("cannot be read");
     sandbox.run(&["ended", "DATA", "--dir", "@none"]).assert_refused("name an existing folder");
@@ -38,7 +47,8 @@ fn file_back_from_backup_is_deleted_again() {
     let words = ["ended", "DATA", "--dir", "FILES"];
     let ran = sandbox.run(&words);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stdout.contains("it came back") && ran.stdout.contains("unknown  new"), "{ran:?}");
+    assert!(ran.stdout.starts_with("ended    a  deleted ") && ran.stdout.contains("it came back"), "{ran:?}");
+    assert!(ran.stdout.ends_with("\n2 files: 0 live, 1 came back, 1 unknown\n"), "{ran:?}");
 
     let again = [&words[..], &["--delete-again"]].concat();
     let before = sandbox.everything();
@@ -64,7 +74,10 @@ fn reconcile_of_ended_key_points_to_ended() {
     sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     sandbox.file("a", 0);
     let ran = sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--dry-run"]);
-    assert!(ran.stderr.contains("1 of them had ended before"), "{ran:?}");
+    assert!(ran.stdout.contains(" refused\nhad ended before: a\n"), "{ran:?}");
+    assert!(ran.stdout.ends_with("may have come back from a backup: see `sexton ended`\n"), "{ran:?}");
+    let ran = sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--json"]);
+    assert_eq!((&ran.json()["had_ended_before"], ran.stderr.as_str()), (&1.into(), ""));
 }
 
 #[test]
@@ -72,6 +85,7 @@ fn lookup_in_folder_leaves_no_file_in_it() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("backup")).unwrap();
     sandbox.put("backup/a", "a");
-    sandbox.ok(&["ended", "DATA", "--dir", "@backup"]);
+    let text = sandbox.ok(&["ended", "DATA", "--dir", "@backup"]).stdout;
+    assert_eq!(text, "1 file: 0 live, 0 came back, 1 unknown\n");
     assert_eq!(std::fs::read_dir(sandbox.path("backup")).unwrap().count(), 1);
 }

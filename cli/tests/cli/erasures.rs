@@ -46,8 +46,7 @@ fn erasure_by_subject_finds_it_and_unknown_is_refused() {
     sandbox.file("1", 0);
     sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "slow"]);
     assert!(sandbox.ok(&request(&["--subject", "anna"])).stdout.contains("erase the subject \"anna\""));
-    sandbox
-        .refused(&request(&["--subject", "no-one"]), "nothing that lives belongs to the subject \"no-one\"");
+    sandbox.refused(&request(&["--subject", "no-one"]), "no live object has the subject \"no-one\"");
     sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
     let value = sandbox.json(&["request", "list", "DATA"]);
     assert_eq!(value[0]["objects"], 1, "{value}");
@@ -89,21 +88,28 @@ fn erasure_is_cancelled_within_its_time_only() {
     assert!(sandbox.has("a"));
     let (text, _) = sandbox.dry(&["erase", "cancel", "DATA", "1"]);
     assert_eq!(text.stdout, "request 1 would be cancelled: erasure of the key \"a\"\n");
-    sandbox.refused(&["erase", "forget", "DATA", "1"], "is still open");
+    sandbox.refused(
+        &["erase", "forget", "DATA", "1"],
+        "request 1 is still open; once it is finished or cancelled, `sexton erase forget` forgets it",
+    );
     assert_eq!(sandbox.json(&["erase", "cancel", "DATA", "1"])["state"], "cancelled");
     sandbox.ok(&["erase", "cancel", "DATA", "1"]);
 
     sandbox.ok(&request(&["--key", "a"]));
-    sandbox.run(&["erase", "cancel", "DATA", "2"]).assert_refused("it is final");
-    sandbox
-        .run(&["erase", "cancel", "DATA", "2", "--dry-run"])
-        .assert_refused("cannot be cancelled, or no longer");
+    sandbox.refused(&["erase", "cancel", "DATA", "2"], "erasure 2 is final: it could never be cancelled");
     sandbox.refused(&["erase", "cancel", "DATA", "3"], "there is no request 3");
+    sandbox.ok(&request(&["--key", "a", "--received", &received, "--cancellable", "1h"]));
+    let until = instant(received_ms + HOUR_MS);
+    let until = until.strip_suffix("Z").unwrap();
+    sandbox.refused(
+        &["erase", "cancel", "DATA", "3"],
+        &format!("erasure 3 is final: it could be cancelled until {until}"),
+    );
 
     sandbox.dry(&["erase", "forget", "DATA", "1"]);
     assert_eq!(sandbox.ok(&["erase", "forget", "DATA", "1"]).stdout, "request 1 is forgotten\n");
     let left = sandbox.json(&["request", "list", "DATA"]);
-    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!(left.as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -137,7 +143,9 @@ fn immediate_erasure_is_due_in_a_second_and_final() {
     let sandbox = Sandbox::new();
     sandbox.registered("slow", 0, &["a"]);
     let (text, value) = sandbox.dry(&request(&["--key", "a", "--immediate"]));
-    assert!(text.stdout.contains("immediate: it cannot be cancelled"), "{text:?}");
+    let expected = "  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement, \
+                    unless a floor or a hold keeps them\n";
+    assert!(text.stdout.ends_with(expected), "{text:?}");
     assert_eq!(value["immediate"], true);
     let value = sandbox.json(&request(&["--key", "a", "--immediate"]));
     assert_eq!(value["answer_by_ms"].as_i64().unwrap() - value["received_ms"].as_i64().unwrap(), 1_000);
@@ -186,8 +194,9 @@ fn erase_receipts_are_valid_and_skip_tickets() {
     sandbox.registered("slow", 0, &["kept"]);
     sandbox.hold("case 7", &["--key", "kept"]);
     sandbox.ok(&request(&["--key", "a", "--key", "b", "--key", "t", "--key", "kept"]));
-    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     let words = ["erase", "receipts", "DATA", "1", "--out", "@receipts"];
+    assert!(sandbox.ok(&words).stdout.starts_with("no receipts yet: its objects are not found yet"));
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     let ran = sandbox.run(&words);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
@@ -213,6 +222,14 @@ fn erase_receipts_are_valid_and_skip_tickets() {
 fn request_list_has_all_kinds_or_erasures_only() {
     let sandbox = Sandbox::new();
     sandbox.ok(&[&["class", "close", "DATA", "short"], &WHY[..]].concat());
+    sandbox.refused(&["erase", "cancel", "DATA", "1"], "request 1 is no erasure");
+    sandbox
+        .run(&["request", "list", "DATA", "--objects", "1"])
+        .assert_refused("request 1 is no erasure, and has no list of objects");
+    sandbox
+        .run(&["erase", "receipts", "DATA", "1", "--out", "@receipts"])
+        .assert_refused("request 1 is no erasure, and has no receipts");
+    assert!(!sandbox.path("receipts").exists());
     assert_eq!(sandbox.json(&["request", "list", "DATA", "--erasures"]), json!([]));
     assert_eq!(sandbox.ok(&["request", "list", "DATA", "--erasures"]).stdout, "there are no requests\n");
     let all = sandbox.json(&["request", "list", "DATA"]);

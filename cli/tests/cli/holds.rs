@@ -84,6 +84,8 @@ fn hold_invalid_is_refused_with_reason() {
     refused(&place(&["--subject", ""]), "an empty subject");
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
     refused(&place(&["--hex", "--key", "zz"]), "\"zz\" is not hexadecimal");
+    let dry = sandbox.ok(&words(&place(&["--hex", "--prefix", "ff", "--dry-run"]))).stdout;
+    assert!(dry.ends_with("on keys that begin with \"\\xff\"\n"), "{dry}");
     refused(&place(&["--subject", &"s".repeat(256)]), "1 to 255 are allowed");
     refused(&place(&[]), "required");
     refused(&place(&["--key", "a", "--class", "slow"]), "cannot be used with");

@@ -21,7 +21,7 @@ fn object_without_start_is_started_once() {
     let other = instant(at_ms - HOUR_MS);
     sandbox
         .run(&["object", "start", "DATA", "--key", "a", "--at", &other])
-        .assert_refused("its start is known already");
+        .assert_refused("is known already");
     sandbox.refused(
         &["object", "start", "DATA", "--key", "b", "--at", &at],
         "no live registration has this key",
@@ -84,7 +84,10 @@ fn release_ends_object_unless_a_hold_covers_it() {
         &["object", "release", "DATA", "--key", "held"],
         "legal hold \"case 7\" covers it; lift it first",
     );
-    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    let (dry, _) = sandbox.dry(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(dry.stdout.contains("           1  slow  end, released\n"), "{dry:?}");
+    let ran = sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(ran.stdout.starts_with("           1 ended, released\n"), "{ran:?}");
     assert_eq!(sandbox.json(&["status", "DATA"])["classes"]["slow"]["released"], 1);
     sandbox.refused(&["object", "release", "DATA", "--key", "a"], "no live registration has this key");
 }
@@ -168,7 +171,7 @@ fn enforce_deletes_due_objects_and_lists_problems() {
     assert_eq!([&answers["deleted"], &answers["absent"], &answers["changed"]], [&2, &1, &1]);
     assert_eq!((&value["problems"][0]["key"], &value["kept_by_holds"]), (&"changed".into(), &0.into()));
     assert!(!sandbox.has("a") && !sandbox.has("b") && sandbox.has("changed") && sandbox.has("later"));
-    assert!(sandbox.ok(&words).stdout.starts_with("nothing was due\nnext: "));
+    assert!(sandbox.ok(&words).stdout.starts_with("nothing was due\nnext work: "));
 }
 
 #[test]
@@ -178,11 +181,12 @@ fn enforce_with_overdue_is_1_and_unmounted_disk_refused() {
     sandbox.put("files/late", "overwritten");
     std::fs::create_dir(sandbox.path("empty")).unwrap();
     sandbox.run(&["enforce", "DATA", "--dir", "@empty"]).assert_refused("mount the disk");
+    sandbox.run(&["enforce", "DATA", "--dir", "@empty"]).assert_refused(": run `sexton reconcile` first");
     sandbox.run(&["enforce", "DATA", "--dir", "@missing", "--dry-run"]).assert_refused("is not a folder");
     let ran = sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stdout.contains("changed: late: another file has taken the place"), "{ran:?}");
-    assert!(ran.stdout.contains("overdue: 1 are past their ceiling"), "{ran:?}");
+    assert!(ran.stdout.contains("changed: late: the registered file was changed or replaced"), "{ran:?}");
+    assert!(ran.stdout.contains("overdue: 1 object is past its ceiling"), "{ran:?}");
     let erase = [&["erase", "request", "DATA", "--key", "late", "--immediate"], &WHY[..]].concat();
     sandbox.ok(&erase);
 }

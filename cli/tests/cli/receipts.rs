@@ -1,5 +1,6 @@
 //! `verify`, and what every command has in common.
 
+use crate::classes::assert_fits;
 use crate::run::{Ran, command, sexton, spawn, write};
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::fault::Faults;
@@ -305,6 +306,7 @@ fn help_has_example_and_exit_codes() {
         assert_eq!(help.code, 0);
         assert!(help.stdout.contains(&format!("Example:\n  sexton {name} ")), "{help:?}");
         assert!(help.stdout.contains("Exit codes:\n  0  "), "{help:?}");
+        assert_fits(&help.stdout);
     }
     let version = sexton(["--version"]);
     assert_eq!((version.code, version.stdout), (0, format!("sexton {}\n", env!("CARGO_PKG_VERSION"))));

@@ -47,7 +47,7 @@ struct DispatchState {
     ready: VecDeque<(u64, u32)>,
     /// Number of batches being planned or committed at this moment.
     busy: usize,
-    /// Instant at which planning last found nothing. `None` if it found something since.
+    /// Instant at which planning last found no batch. `None` if it found one since.
     found_nothing: Option<Monotonic>,
 }
 
@@ -113,14 +113,14 @@ impl OpenBatch {
         }
     }
 
-    /// Indices of its sub-batches.
+    /// Returns the indices of its sub-batches.
     fn indices(&self) -> Range<u32> {
         0..u32::try_from(self.sub_batches.len()).unwrap_or(u32::MAX)
     }
 }
 
 impl DispatchState {
-    /// Returns the open batch of a sub-batch. `None` if this handing over of it is over.
+    /// Returns the open batch of a sub-batch. `None` if the id is that of an earlier attempt, or its batch is closed.
     fn of(&mut self, id: SubBatchId) -> Option<&mut OpenBatch> {
         self.open.get_mut(&id.batch).filter(|open| open.id(id.index) == id)
     }
@@ -138,7 +138,7 @@ impl Dispatcher {
 
     /// Takes the next ready sub-batch. `None` if there is none. Never waits for a disk.
     ///
-    /// The sub-batch may have been ready for long, so objects that a hold covers by now are refused first.
+    /// Refuses the objects that a hold covers by now, because the sub-batch may have been ready for long.
     pub(crate) fn take(&self, engine: &Engine) -> Option<OwnedSubBatch> {
         let (now, monotonic) = (engine.now(), engine.monotonic());
         let mut state = self.state.lock();
@@ -161,14 +161,14 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the descriptor of a new ready sub-batch. The caller holds the lock of `state`.
+    /// Counts a new ready sub-batch in the descriptor. The caller holds the lock of `state`.
     fn add_event(&self) {
         if self.limits.is_pulled {
             self.event_fd.add();
         }
     }
 
-    /// Tells the descriptor that a ready sub-batch was taken. The caller holds the lock of `state`.
+    /// Removes a taken sub-batch from the descriptor. The caller holds the lock of `state`.
     fn remove_event(&self) {
         if self.limits.is_pulled {
             self.event_fd.remove();
@@ -232,7 +232,7 @@ impl Dispatcher {
 
     /// Commits answered batches. In a batch with at least one answer, unanswered objects count as failed. Batches without
     /// an answer come again unchanged at the next opening.
-    pub(crate) fn settle(&self, engine: &Engine) -> Result<()> {
+    pub(crate) fn commit_answered(&self, engine: &Engine) -> Result<()> {
         let now = engine.now();
         for open in self.state.lock().open.values_mut() {
             if open.unanswered < open.batch.len() {
@@ -339,7 +339,7 @@ pub(crate) struct NextWork {
     pub(crate) runs_out: Option<Monotonic>,
     /// `true` if another batch may be planned.
     pub(crate) has_room: bool,
-    /// Instant at which planning last found nothing.
+    /// Instant at which planning last found no batch.
     pub(crate) found_nothing: Option<Monotonic>,
 }
 

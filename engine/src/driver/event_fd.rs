@@ -1,14 +1,14 @@
-//! Descriptor for an event loop: readable exactly while something waits to be taken.
+//! Descriptor for an event loop: readable exactly while a completion, sub-batch or failure waits for the host.
 
 use crate::platform::error::{Error, Result};
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Counter of waiting things, with an eventfd that is readable while the counter is above 0.
+/// Counter of waiting items, with an eventfd that is readable while the counter is above 0.
 ///
-/// Threads that queue or take a thing change the counter while they hold the lock of its queue. So the descriptor is
-/// never older than the queue.
+/// A thread that queues or takes an item holds the lock of its queue while it changes the counter. So the counter agrees
+/// with the queues.
 pub(crate) struct EventFd {
     fd: OwnedFd,
     waiting: Mutex<usize>,
@@ -21,7 +21,7 @@ impl EventFd {
         Ok(EventFd { fd, waiting: Mutex::new(0) })
     }
 
-    /// Counts one more waiting thing.
+    /// Counts one more waiting item.
     pub(crate) fn add(&self) {
         let mut waiting = self.waiting.lock();
         *waiting += 1;
@@ -31,7 +31,7 @@ impl EventFd {
         }
     }
 
-    /// Counts one waiting thing less. At 0 it is a no-op.
+    /// Counts one waiting item less. At 0 it is a no-op.
     pub(crate) fn remove(&self) {
         let mut waiting = self.waiting.lock();
         *waiting = waiting.saturating_sub(1);

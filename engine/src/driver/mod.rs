@@ -1,7 +1,7 @@
 //! Driver: an engine for hosts that must not block.
 //!
-//! It applies submitted registrations, plans due batches ahead, hands them out in sub-batches, and commits answered ones.
-//! It does so in threads of its own, or in a thread of the host within a time budget.
+//! A driver applies submitted registrations, plans due batches, hands them out in sub-batches, and commits answered ones.
+//! It works in its own threads, or in a thread of the host within a time budget.
 
 pub(crate) mod dispatcher;
 pub(crate) mod event_fd;
@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// An engine that is driven for its host, whose calls never wait for a disk.
+/// Engine for a host that must not block: submitting, taking and answering never wait for a disk.
 ///
 /// All methods may be called from many threads at once. Methods that stop or drive it ([`Driver::stop`],
 /// [`Driver::run`]) must not be called by the handler.
@@ -107,7 +107,7 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Makes a driver whose threads [`Driver::start_threads`] starts.
+    /// Creates a driver without threads. [`Driver::start_threads`] starts them.
     ///
     /// # Errors
     /// `Invalid` if an option is out of its bounds; `Io` if the system gives no eventfd.
@@ -133,7 +133,8 @@ impl Driver {
         Ok(Driver { shared, options, threads: Mutex::default() })
     }
 
-    /// Starts the threads of [`DriverOptions`]. With [`DriverOptions::threads`](field@DriverOptions::threads) unset it is a no-op.
+    /// Starts the threads of [`DriverOptions`]. It is a no-op if
+    /// [`DriverOptions::threads`](field@DriverOptions::threads) is `false`.
     ///
     /// # Errors
     /// `Io` if the system gives no thread. Threads that were started before are stopped.
@@ -163,8 +164,8 @@ impl Driver {
         &self.shared.engine
     }
 
-    /// Queues registrations and returns at once. Their answers come with the completion of `token`; until then nothing is
-    /// known of them. `options` are those of [`Engine::register`].
+    /// Queues registrations and returns at once. Their answers come with the completion of `token`; until then they may or
+    /// may not be registered. `options` are those of [`Engine::register`].
     ///
     /// # Errors
     /// `Invalid` for too many in one call; `Busy` if the queue is full; the error that stopped the driver.
@@ -279,8 +280,8 @@ impl Driver {
         }
     }
 
-    /// Returns the instant of the next work by [`Engine::now`]. It is the Unix epoch, or another instant in the past, if
-    /// there is work now. `None` if no work is foreseen.
+    /// Returns the instant of the next work, in the time of [`Engine::now`]. If there is work now, it lies in the past. `None`
+    /// if no work is foreseen.
     ///
     /// A sub-batch that is out counts by the end of its time-out.
     pub fn next(&self) -> Option<Timestamp> {
@@ -292,7 +293,7 @@ impl Driver {
         self.shared.failure.lock().error()
     }
 
-    /// Stops the driver because of a defect that its host met. Nothing is handed out or answered from then on.
+    /// Stops the driver because of a defect in its host. It hands out no sub-batch and takes no answer from then on.
     pub fn fail(&self, why: &str) {
         self.shared.fail(&Error::internal(why));
     }
@@ -311,7 +312,7 @@ impl Driver {
         }
         self.shared.dispatcher.stop();
         if self.failure().is_none()
-            && let Err(error) = self.shared.dispatcher.settle(&self.shared.engine)
+            && let Err(error) = self.shared.dispatcher.commit_answered(&self.shared.engine)
         {
             self.shared.fail(&error);
         }

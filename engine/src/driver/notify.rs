@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Longest wait of an idle thread before it looks for work by itself.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Notification of threads that wait for work. None is lost between looking for work and waiting.
+/// Notification of threads that wait for work. A notification between looking for work and waiting is not lost.
 #[derive(Default)]
 pub(crate) struct Notify {
     sent: Mutex<u64>,

@@ -9,9 +9,9 @@ use std::time::Duration;
 /// Function that deletes the objects of a sub-batch.
 ///
 /// Threads of the driver, or [`Driver::run`](crate::Driver::run), call it without any lock held; several threads may call
-/// it at once. It returns the answers that it has at once, each with the index of its object in the sub-batch. The others
-/// may follow by [`Driver::answer`](crate::Driver::answer). If it returns an error, all unanswered objects count as
-/// failed.
+/// it at once. It returns the answers that it already has, each with the index of its object in the sub-batch. The host may
+/// give the others later, with [`Driver::answer`](crate::Driver::answer). If the handler returns an error, all unanswered
+/// objects count as failed.
 pub type Handler = dyn Fn(OwnedSubBatch) -> std::result::Result<Vec<(u32, Answer)>, String> + Send + Sync;
 
 /// Most threads that call the handler.
@@ -31,7 +31,7 @@ const HANDLER_THREADS_MAX: usize = 1_024;
 #[non_exhaustive]
 pub struct DriverOptions {
     /// `true` if the driver has threads: one that registers, one that plans and commits, and those that call the handler.
-    /// Otherwise everything happens in [`Driver::run`](crate::Driver::run). Default: `true`.
+    /// Otherwise [`Driver::run`](crate::Driver::run) does all work. Default: `true`.
     pub threads: bool,
     /// Threads that call the handler, 1 to 1,024. Used if there is a handler and `threads` is set. Default: 1.
     pub handler_threads: usize,

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
 pub(crate) struct Failure {
     error: Option<Error>,
     /// `true` while the descriptor shows the error and the host has not asked for it.
-    unreported: bool,
+    is_unreported: bool,
 }
 
 impl Failure {
@@ -53,11 +53,11 @@ impl Failure {
 }
 
 impl Shared {
-    /// Body of a thread: does its work until there is none, waits, and repeats until the driver stops.
+    /// Runs the body of a thread: works until there is no work, waits, and repeats until the driver stops.
     pub(crate) fn run_thread(&self, work: Work) {
         while !self.stopping.load(Ordering::SeqCst) && self.failure.lock().error.is_none() {
             let seen = self.notify.sent();
-            // A panic is a defect. Opening the engine again recovers from what it left half done.
+            // A panic is a defect. Opening the engine again recovers from an incomplete step.
             match catch_unwind(AssertUnwindSafe(|| work(self))) {
                 Ok(Ok(true)) => self.notify.notify(),
                 Ok(Ok(false)) => self.notify.wait(seen),
@@ -97,7 +97,7 @@ impl Shared {
     /// Returns the next instant with work, as [`Driver::next`](crate::Driver::next) does.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let (now, monotonic) = (self.engine.now(), self.engine.monotonic());
-        // One of both spans is zero: the instant lies ahead or has passed.
+        // One of the two spans is zero, because the instant is either in the future or in the past.
         let by_clock =
             |at: Monotonic| now.saturating_add(at.since(monotonic)).saturating_sub(monotonic.since(at));
         let next = self.dispatcher.next_work();
@@ -106,8 +106,8 @@ impl Shared {
             return Some(AT_ONCE);
         }
         let due = if self.engine.has_unanswered() { Some(AT_ONCE) } else { self.engine.next_plan() };
-        // If objects were due and planning found nothing, deletion is stopped, perhaps by an alarm. Polling it all the
-        // time would keep a core busy.
+        // If objects were due and planning found no batch, deletion is stopped, for example by an alarm. The driver then
+        // polls once a second, because polling without pause would keep a core busy.
         let found_nothing = next.found_nothing.map(by_clock);
         let plan = due.filter(|_| next.has_room).map(|due| match found_nothing {
             Some(tried) if due <= tried => tried.saturating_add(STOPPED),
@@ -120,7 +120,7 @@ impl Shared {
     /// Fails with the error that stopped the driver, and clears it from the descriptor. For calls of an event loop.
     pub(crate) fn report_failure(&self) -> Result<()> {
         let mut failure = self.failure.lock();
-        if std::mem::take(&mut failure.unreported) {
+        if std::mem::take(&mut failure.is_unreported) {
             self.event_fd.remove();
         }
         failure.error().map_or(Ok(()), Err)
@@ -133,7 +133,7 @@ impl Shared {
 
     /// Stops the driver because of `error`.
     pub(crate) fn fail(&self, error: &Error) {
-        // Once the engine is poisoned, every error has the same remedy. A defect says it already.
+        // Once the engine is poisoned, every error has the same remedy. The message of an internal error names it already.
         let error = match self.engine.state() {
             EngineState::Poisoned(_)
                 if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Internal) =>
@@ -150,7 +150,7 @@ impl Shared {
         if failure.error.as_ref().is_some_and(|first| !is_consequence(first)) {
             return;
         }
-        *failure = Failure { error: Some(error.duplicate()), unreported: true };
+        *failure = Failure { error: Some(error.duplicate()), is_unreported: true };
         self.event_fd.add();
         drop(failure);
         self.dispatcher.stop();

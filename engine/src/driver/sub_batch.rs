@@ -5,7 +5,7 @@ use crate::state::batch::{Batch, Object};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::time::Timestamp;
 
-/// Id of one handing over of a sub-batch. Answers under the id of an earlier one do not count.
+/// Id of one attempt at a sub-batch. Answers under the id of an earlier attempt do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubBatchId {
     /// Number of the batch. It stays the same if the batch comes again after a crash.
@@ -59,22 +59,22 @@ impl OwnedSubBatch {
         OwnedSubBatch { id, class, disposition, bytes, objects }
     }
 
-    /// Id that answers refer to.
+    /// Returns the id that answers refer to.
     pub fn id(&self) -> SubBatchId {
         self.id
     }
 
-    /// Name of the class of all objects.
+    /// Returns the name of the class of all objects.
     pub fn class(&self) -> &str {
         &self.class
     }
 
-    /// Disposition of all objects: deleted or anonymised.
+    /// Returns the disposition of all objects: deleting or anonymising.
     pub fn disposition(&self) -> Disposition {
         self.disposition
     }
 
-    /// Number of objects, at least 1.
+    /// Returns the number of objects, at least 1.
     pub fn len(&self) -> usize {
         self.objects.len()
     }

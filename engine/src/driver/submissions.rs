@@ -43,8 +43,8 @@ pub(crate) struct Submissions {
     /// Most objects in both queues together.
     objects_max: usize,
     event_fd: Arc<EventFd>,
-    /// Lock of the thread that applies submissions, held until they are completed. It keeps the order of submitting: a
-    /// later registration of a key must not be replaced by an earlier one.
+    /// Lock of the thread that applies submissions, held until they are completed. Other threads may submit meanwhile. It
+    /// keeps the order of submitting: an earlier registration of a key must not replace a later one.
     draining: Mutex<()>,
 }
 

@@ -79,7 +79,7 @@ impl Worker {
         if options.threads == 0 {
             return Err(Error::invalid("0 threads; at least 1 is needed"));
         }
-        // Nothing is ever sent. Dropping the sender wakes all waiting threads and tells them to stop.
+        // Only the disconnect is used: dropping the sender wakes all waiting threads and stops them.
         let (stop, stopped) = channel::bounded::<()>(0);
         let mut worker = Worker { engine: Arc::clone(engine), stop: Some(stop), threads: Vec::new() };
         for number in 0..options.threads {
@@ -101,7 +101,7 @@ impl Worker {
     /// Stops each thread after its current batch, and waits for them.
     ///
     /// # Errors
-    /// The error that made a thread end before.
+    /// The first error that ended a thread, in the order of the threads.
     pub fn stop(mut self) -> Result<()> {
         self.join()
     }
@@ -114,7 +114,7 @@ impl Worker {
                 thread.join().unwrap_or_else(|_| Err(Error::internal("an enforcing thread panicked")));
             result = result.and(ended);
         }
-        // A thread may have left publication to another one, whose store then panicked.
+        // A thread may have left publication to another thread, which then panicked in the store.
         self.engine.publish_rest();
         result
     }
@@ -128,7 +128,7 @@ impl Drop for Worker {
     }
 }
 
-/// Body of a thread.
+/// Runs the body of a thread: enforces until the worker stops or a step fails.
 fn work(engine: &Engine, store: &dyn Store, stopped: &Receiver<()>, idle: Duration) -> Result<()> {
     loop {
         if matches!(stopped.try_recv(), Err(channel::TryRecvError::Disconnected)) {

@@ -1,9 +1,8 @@
-//! Commit: THE atomic step. One durable write settles the pages of a batch and deletes their rows. It also puts the carried
-//! rows into their new pages, appends the leaf to the log, and clears the intent. Before that write nothing has ended; after
-//! it all has.
+//! Commit: the atomic step. One durable write settles the pages of a batch and deletes their rows. It also puts the carried
+//! rows into their new pages, appends the leaf to the log, and clears the intent. Before that write
+//! the batch has no effect; after it, its full effect.
 //!
-//! Other steps write to the index as well, all through `state/writer.rs`. But only this step takes live rows out of it;
-//! `reclaim` removes only rows that are void already.
+//! Other steps write to the index as well. Only this step removes live rows; `reclaim` removes rows that are void already.
 
 use crate::enforcement::ended;
 use crate::enforcement::evidence::{Evidence, Fate};
@@ -33,7 +32,7 @@ pub(crate) struct Committer(Mutex<Vec<Waiting>>);
 
 impl Committer {
     /// Commits the evidence and returns the index of the batch's leaf. After `Ok` the end of these objects survives the loss
-    /// of power. After `Err` the engine is poisoned: the end may or may not survive, and the next opening finds out.
+    /// of power. After `Err` the engine is poisoned: the end may or may not survive. Recovery decides at the next opening.
     pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now: Timestamp) -> Result<u64> {
         let index = self.commit_in_group(core, evidence, now)?;
         // The commit stands even if the flush fails: the memtable still finds what was carried.
@@ -90,8 +89,8 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now: Timest
         set.delete(ColumnFamily::Meta, &schema::intent_key(evidence.batch.number()));
     }
     // All shards are locked from here to the write, and released before the fsync. A concurrent registration that replaces
-    // a carried row sees it either in its old page or in its new one. And no page begins between pages whose rows are
-    // deleted as one range.
+    // a carried row sees it either in its old page or in its new one. No page begins between pages whose rows are deleted
+    // as one range.
     let mut shards = core.schedule.lock_all();
     for (evidence, _) in group {
         stage_row_deletions(&mut set, evidence, &shards);
@@ -138,8 +137,8 @@ fn stage_settled(set: &mut WriteSet, evidence: &Evidence, marked: &BTreeSet<Page
     }
 }
 
-/// Stages the deletion of the rows of all pages. The rows of neighbouring pages are deleted as one range, because whatever
-/// lies between them is void. RocksDB sorts all its range deletions again after each new one, so many small ones would cost
+/// Stages the deletion of the rows of all pages. The rows of adjacent pages are deleted as one range, because all rows
+/// between them are void. RocksDB sorts all its range deletions again after each new one, so many small ones would cost
 /// more than the rows.
 ///
 /// The caller holds the locks of all shards from here to the write. Other threads put rows only under their shard's lock,
@@ -172,10 +171,10 @@ fn stage_carried(
             continue;
         }
         if marks::is_replaced(&*core.kv, batch.id(planned))? {
-            // A newer registration replaced it while the batch was in flight. It stays a replaced one, and ends as such.
+            // A newer registration replaced it while the batch was in flight. It stays replaced, and ends as `Replaced`.
             set.put(ColumnFamily::Marks, &schema::mark_key(id), &Mark::Replaced.encode());
             if let Some(page) = shards.get_mut(usize::from(id.page.shard)).and_then(|s| s.page_mut(id.page)) {
-                page.marked = true;
+                page.has_marks = true;
             }
         } else if let Some(shard) = shards.get_mut(usize::from(id.page.shard)) {
             locator::put(core, shard, set, &core.schedule.locate(row.key).1, id);
@@ -192,7 +191,7 @@ fn carried_row(row: Row<'_>, fate: Fate, again: bool) -> Row<'_> {
     let Fate::Carried { cause, .. } = fate else { return row };
     let attempted = matches!(cause, Cause::Failed | Cause::Refused | Cause::Changed);
     let attempts = row.attempts.saturating_add(u8::from(attempted));
-    // The object may be deleted already: by an earlier opening that did not hear the answer, or by an attempt that failed.
+    // The object may be deleted already: before a crash that lost the answer, or by an attempt that failed.
     let flags =
         if again || cause == Cause::Failed { row.flags.with(Flags::MAYBE_DELETED) } else { row.flags };
     Row { cause: cause.code(), flags, attempts, ..row }

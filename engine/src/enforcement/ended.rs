@@ -1,6 +1,6 @@
 //! Records of ended objects, by which a copy that comes back from a backup is recognised.
 //!
-//! They are stored for as long as the class says (`remember`), under a keyed hash of the key and without the key.
+//! Each record is stored for the span `remember` of its class, under a keyed hash of the key and without the key.
 
 use crate::enforcement::evidence::Evidence;
 use crate::model::schema::{self, Ended};
@@ -24,7 +24,7 @@ pub enum KeyHistory {
     Live(RegistrationId),
     /// The last object under this key ended.
     Ended(Ended),
-    /// Nothing is stored of this key, or its record was forgotten.
+    /// No record of this key is stored: no object under it ended, its class has no `remember`, or the record expired.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn stage_ended(core: &Core, set: &mut WriteSet, evidence: &Evidence) 
     }
 }
 
-/// Longest span for which a class remembers; zero if none does.
+/// Returns the longest span `remember` of all classes; zero if none has one.
 fn remember_max(core: &Core) -> Duration {
     let classes = core.classes.read();
     classes.iter().filter_map(|class| class.definition.remember?.exact()).max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Feed: deletions in the order of their commits, of which the host tells third parties.
+//! Feed: deletions in the order of their commits, for the host to pass on to third parties.
 //!
 //! A class opts in. The entries are encrypted at rest, written in the commit that ends the objects, and stored until they are
 //! acknowledged.
@@ -29,7 +29,7 @@ const CONTEXT: &str = "sexton v1 feed";
 /// Limit on the entries of one call.
 pub const FEED_MAX: usize = 10_000;
 
-/// Deletion of an object, as the feed tells of it.
+/// Deletion of an object in the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FeedEntry {
@@ -56,7 +56,7 @@ pub struct FeedEntry {
 /// Loads the key of the feed, or makes it if no entry was ever written. `last` is the number of the last entry.
 ///
 /// # Errors
-/// `Corrupt` if the key is malformed, or missing though entries were written; `Io`.
+/// `Full`, `Io`; `Corrupt` if the key is malformed, or missing though entries were written.
 pub(crate) fn load_key(files: &dyn Files, entropy: &dyn Entropy, last: u64) -> Result<Key> {
     let unusable =
         |why: &str| Error::corrupt(format!("the feed's key {KEY_PATH} {why}; restore its own backup"));
@@ -128,7 +128,7 @@ fn apply_keystream(key: &[u8; 32], salt: &[u8], number: u64, bytes: &mut [u8]) {
     ChaCha20::new((&*key).into(), &[0; 12].into()).apply_keystream(bytes);
 }
 
-/// Returns the entries behind number `after`, in order: at most `max`, and at most [`FEED_MAX`].
+/// Returns the entries after number `after`, in order: at most `max`, and at most [`FEED_MAX`].
 pub(crate) fn read(core: &Core, after: u64, max: usize) -> Result<Vec<FeedEntry>> {
     let mut sealed: Vec<(u64, Vec<u8>)> = Vec::new();
     if max == 0 {
@@ -154,16 +154,13 @@ pub(crate) fn read(core: &Core, after: u64, max: usize) -> Result<Vec<FeedEntry>
     sealed.into_iter().map(open).collect()
 }
 
-/// Forgets every entry up to and including `number`, durably. The host says so that all third parties have heard of them.
+/// Forgets every entry up to and including `number`, durably. The host calls it once it has informed all third parties.
 ///
 /// # Errors
-/// `Invalid` if no entry has the number yet; `Poisoned`, `Io`.
+/// `Invalid` if no entry has the number yet; `Poisoned`, `Full`, `Io`.
 pub(crate) fn acknowledge(core: &Core, ledger: &Ledger, number: u64) -> Result<()> {
     if number > ledger.feed {
-        return Err(Error::invalid(format!(
-            "entry {number} was never given; the last one is {}",
-            ledger.feed
-        )));
+        return Err(Error::invalid(format!("the feed has no entry {number}; its last is {}", ledger.feed)));
     }
     let mut set = WriteSet::default();
     let acknowledged = schema::feed_range(number);

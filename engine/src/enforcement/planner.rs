@@ -1,10 +1,10 @@
-//! Planner: chooses the due pages of a batch, makes its intent durable, and reads what is true of every row now.
+//! Planner: chooses the due pages of a batch, makes its intent durable, and decides the treatment of every row.
 
 use crate::governance::{alarms, sweep};
 use crate::model::alarm::AlarmCause;
 use crate::model::class::Class;
 use crate::model::clock_guard::Trusted;
-use crate::model::hold::{Covered, HoldSet};
+use crate::model::hold::{HoldFacts, HoldSet};
 use crate::model::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
@@ -29,7 +29,7 @@ pub const BATCH_PAGES_MAX: usize = 1_200;
 /// allowed. A due page then waits in its wheel; it is never dropped.
 ///
 /// # Errors
-/// `Forked`, `Poisoned`, `Corrupt`, `Io`.
+/// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
 pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
     core.check_writable()?;
     let mut planner = core.batches.planner.lock();
@@ -59,8 +59,8 @@ fn next_intent(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Opt
         return Ok(Some((intent, attempts.saturating_add(1))));
     }
     loop {
-        // Requests come first, a part of the sweep at a time: an object whose time was extended must not go at its earlier
-        // time.
+        // The sweep advances first, one step per round: if a request extended an object's time, the object must not be
+        // deleted at its earlier time.
         let sweeping = sweep::advance(core, planner, now)?;
         if let Some(pages) = choose_pages(core, planner, now)? {
             let class = pages[0].class;
@@ -73,7 +73,7 @@ fn next_intent(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Opt
     }
 }
 
-/// Takes back the batches that their holders dropped, to be handed out again.
+/// Takes back the batches that callers dropped, to be handed out again.
 fn take_back_dropped(core: &Core, planner: &mut Planner) {
     for unanswered in core.batches.pool.unanswered.lock().drain(..) {
         tracing::warn!(
@@ -87,12 +87,12 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 
 /// Reads the rows of an intent and hands the batch out.
 fn hand_out(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result<Batch> {
-    // The planner's lock is free, so other threads plan meanwhile. Until the batch is handed out, no one would hand it
-    // back, so a panic stops the engine.
+    // The planner's lock is free, so other threads plan meanwhile. No caller has the batch yet, so after a panic its pages
+    // would stay in the batch for good. The guard poisons the engine instead.
     let _poison = core.writer.poison_on_panic();
     let batch = read_batch(core, intent, attempt, now);
     batch.map(Batch::handed_out).inspect_err(|error| {
-        // The batch has its pages, and no one will hand them back. Stopping is better than forgetting them until reopening.
+        // No caller has the batch, so its pages would wait until reopening. Poisoning makes the failure visible.
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
         core.writer.poison(error);
     })
@@ -103,14 +103,14 @@ const BREAKER_WINDOW_MIN: Duration = Duration::from_hours(1);
 
 /// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
 ///
-/// If more of them came at short notice than the breaker allows, it raises an alarm and chooses pages without such objects.
+/// If the breaker allows fewer objects at short notice, raises an alarm and chooses pages without such objects.
 fn choose_pages(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Option<Vec<PageId>>> {
     loop {
         let due = due_pages(core, planner, now)?;
         let Some((class, due)) = due else { return Ok(None) };
         let pages = within_row_limit(core, &due);
         if pages.is_empty() {
-            // Between both passes every page of the class came to wait for something.
+            // Between the two passes of `due_pages`, every due page of the class left the due set.
             continue;
         }
         let short_notice: u64 = pages.iter().map(|page| u64::from(page.short_notice)).sum();
@@ -176,10 +176,10 @@ fn live_and_at_short_notice(core: &Core, class: &str) -> (u64, u64) {
     (live, short_notice)
 }
 
-/// Gives the pages to a batch and makes its intent durable.
+/// Assigns the pages to a batch and makes its intent durable.
 ///
-/// A crash before the intent is durable loses nothing, because the store was asked for nothing: the pages are as they were.
-/// A crash after it loses nothing, because the next opening finds the intent and hands the same objects out again.
+/// A crash before the intent is durable loses nothing, because the store has no request yet: the pages are unchanged. A
+/// crash after it loses nothing, because the next opening finds the intent and hands the same objects out again.
 fn record_intent(
     core: &Core,
     planner: &mut Planner,
@@ -230,30 +230,20 @@ pub(crate) struct DecisionInputs<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Reads the rows of all pages in one pass. Most pages are neighbours, and to find a page of few rows costs more than to read
-/// it.
+/// Reads the rows of all pages in one pass. Most pages are adjacent, and to find a page of few rows costs more than to
+/// read it.
 fn read_rows(core: &Core, batch: &mut Batch, inputs: &DecisionInputs<'_>) -> Result<()> {
     let class = Arc::clone(&batch.class);
     let ranges: Vec<_> = batch.intent.pages.iter().map(|page| schema::page_row_range(page.page)).collect();
     let mut found = vec![0_u32; ranges.len()];
-    let mut failure = None;
-    core.kv.scan_each(ColumnFamily::Rows(class.id), &ranges, &mut |ordinal, key, value| {
+    kv::try_scan_each(&*core.kv, ColumnFamily::Rows(class.id), &ranges, |ordinal, key, value| {
         let (page, expected) = (batch.intent.pages[ordinal].page, &mut found[ordinal]);
-        match expect_seq(page, ordinal, *expected, key)
-            .and_then(|id| Ok(decide(&class.definition.name, id, &Row::decode(value)?, inputs)))
-        {
-            Ok(plan) => {
-                batch.push(u32::try_from(ordinal).unwrap_or(u32::MAX), *expected, value, plan);
-                *expected += 1;
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        let id = expect_seq(page, ordinal, *expected, key)?;
+        let plan = decide(&class.definition.name, id, &Row::decode(value)?, inputs);
+        batch.push(u32::try_from(ordinal).unwrap_or(u32::MAX), *expected, value, plan);
+        *expected += 1;
+        Ok(ControlFlow::Continue(()))
     })?;
-    failure.map_or(Ok(()), Err)?;
     match batch.intent.pages.iter().zip(found).find(|(page, found)| page.rows != *found) {
         None => Ok(()),
         Some((PageRows { page, rows }, found)) => Err(Error::corrupt(format!(
@@ -275,19 +265,19 @@ fn expect_seq(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result
 
 /// Decides what happens to a due row. The order of the cases is the order of precedence.
 pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &DecisionInputs<'_>) -> Planned {
-    let hold = || inputs.holds.covering(Covered::of(class, row));
+    let hold = || inputs.holds.covering(HoldFacts::of(class, row));
     match inputs.marks.get(&id) {
         Some(Mark::Moved { .. }) => Planned::Moved,
         Some(Mark::Replaced) => Planned::Replaced,
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
         None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
-        // A slot begins at or after every floor in it, so this happens only if the clock was wrong.
+        // A slot begins at or after every floor in it, so this case needs a clock that was wrong.
         None if row.floor.is_some_and(|floor| floor > inputs.now) => Planned::BeforeFloor,
         None => Planned::Delete,
     }
 }
 
-/// Returns the marks of the batch's registrations, from the pages that have any. It scans once for each run of neighbouring
+/// Returns the marks of the batch's registrations, from the pages that have any. It scans once for each run of adjacent
 /// slots, because a scan for each page would cost more than its few rows.
 fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
     let pages = core.schedule.marked(&batch.intent.pages);
@@ -306,25 +296,4 @@ fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId,
         })?;
     }
     Ok(marks)
-}
-
-/// Delays after which a failed deletion is tried again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
-    pub(crate) first: Duration,
-    pub(crate) max: Duration,
-}
-
-impl Backoff {
-    /// Delays from one second, doubled each time, up to an hour.
-    pub(crate) const DEFAULT: Backoff =
-        Backoff { first: Duration::from_secs(1), max: Duration::from_hours(1) };
-
-    /// Returns the slot of the next attempt after `attempts` that failed, the last of them at `now`. A slot begins at a
-    /// whole second.
-    pub(crate) fn slot(self, attempts: u8, now: Timestamp) -> u64 {
-        let doubled = self.first.saturating_mul(1 << attempts.saturating_sub(1).min(30));
-        let at = now.saturating_add(doubled.min(self.max));
-        u64::try_from(at.unix_ms()).unwrap_or(0).div_ceil(1_000) * 1_000
-    }
 }

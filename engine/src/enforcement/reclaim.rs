@@ -15,15 +15,15 @@ use std::sync::Arc;
 /// Threads that clear files: one clears rows while the other merges the key index.
 const CLEARING_THREADS: usize = 2;
 
-/// Drops the files that hold only ended objects, and clears the other files of them. A call without anything to clear is a
-/// no-op.
+/// Drops the files that hold only ended objects, and clears the other files of them. Without residue it is a no-op.
 ///
 /// A dropped file takes its range deletions with it, so rows in other files that they hid come back. Files are therefore
-/// dropped only in ranges in which every row is void for every reader: between live pages, before an instant at which no new
-/// page may begin. The rows that came back are deleted again, and clearing the files removes them.
+/// dropped only in ranges in which every row is void for every reader. Such a range lies between live pages, before the
+/// earliest slot of new pages. The rows that came back are deleted again, and clearing the files removes them.
 ///
 /// # Errors
-/// `Forked`, `Poisoned`, `Io`. The next call begins again.
+/// `Busy` if an older file is still in use; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Err` it is unknown
+/// which rows were removed. The next call begins again.
 pub(crate) fn reclaim(core: &Core, now: Timestamp) -> Result<()> {
     core.check_writable()?;
     // One pass at a time. Another caller waits, so it returns only when the residue is cleared.
@@ -48,8 +48,8 @@ fn clear(core: &Core, now: Timestamp) -> Result<()> {
         live.insert(class, core.schedule.fence(class, before)?);
     }
     let pool = core.pool.separate("sexton-clear", CLEARING_THREADS);
-    // The kernel drops files while the other thread merges. Without threads rows come first, because dropped files free
-    // space that merging needs. Each task runs to its end, even if the other one fails.
+    // One thread drops files while the other merges. Without threads rows come first, because dropped files free space
+    // that merging needs. Each task runs to its end, even if the other one fails.
     let tasks: [&(dyn Fn() -> Result<()> + Sync); 2] =
         [&|| clear_rows(core, &live, before, &pool), &|| clear_key_index(core, live.clone(), before)];
     let cleared = pool.map(tasks.to_vec(), |_, clear| Ok(clear()))?;
@@ -79,10 +79,10 @@ fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> 
     pool.map(ranges, |_, (family, range)| core.kv.purge(family, &range)).map(|_| ())
 }
 
-/// Removes the entries of ended objects from the key index, while RocksDB merges it. If there are many, all are merged now.
+/// Removes the entries of ended objects from the key index while RocksDB merges it. If more than half are void, merges all now.
 ///
-/// An entry is void if its page begins before the instant at which no new page may begin, and is not among the live ones.
-/// That takes no lock and reads no row.
+/// An entry is void if its page begins before `before`, the earliest slot of new pages, and is not among the live pages.
+/// The check takes no lock and reads no row.
 fn clear_key_index(core: &Core, live: Live, before: u64) -> Result<()> {
     let by_key: Vec<ClassId> = {
         let classes = core.classes.read();

@@ -1,4 +1,4 @@
-//! Enforcement: due objects are handed out in batches, and batches come back with their outcomes.
+//! Enforcement: hands due objects out in batches, and takes batches back with their outcomes.
 
 use crate::enforcement::evidence;
 use crate::enforcement::planner;
@@ -27,12 +27,12 @@ pub struct Enforced {
 }
 
 impl Engine {
-    /// Deletes everything that is due now from `store`, in this thread. Returns when nothing is due any longer.
+    /// Deletes all objects that are due from `store`, in this thread. Returns when no object is due.
     ///
     /// After `Ok` every deletion has its tombstone, and both survive a power failure.
     ///
     /// # Errors
-    /// As [`Engine::next_batch`] and [`Engine::complete`].
+    /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
     ///
     /// ```
     /// use sexton::store::{Answer, Store, SubBatch};
@@ -77,7 +77,7 @@ impl Engine {
     /// is dropped is handed out again too.
     ///
     /// # Errors
-    /// `Forked`, `Poisoned`, `Corrupt`, `Io`.
+    /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
     ///
     /// ```
     /// use sexton::store::Answer;
@@ -118,16 +118,16 @@ impl Engine {
     /// After `Ok` deleted objects have their tombstones, and the others are owed and will be tried again. Both survive a
     /// power failure. After `Err` the engine is poisoned, and opening it again recovers the state that is on disk.
     ///
-    /// The entry is published at once if no other batch is out. Otherwise publication happens at most once a second,
-    /// and finally with the last batch, with a call of [`Engine::next_batch`] that finds none, or before a receipt. Call
+    /// The entry is published at once if no other batch is out. Otherwise publication happens at most once a second. The
+    /// last batch publishes, as do a call of [`Engine::next_batch`] that finds none and a receipt. Call
     /// [`Engine::publish`] if a batch stays out for long. If the engine is closed while batches are out, the next
     /// opening publishes.
     ///
     /// # Errors
-    /// `Forked`, `Poisoned`, `Io`, `Full`, `Corrupt`.
+    /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
     pub fn complete(&self, mut batch: Batch) -> Result<u64> {
         batch.handed_back();
-        let committed = self.settle(batch);
+        let committed = self.write_and_commit(batch);
         self.core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &committed {
             // After the decrement: of several threads that complete at once, the last sees that no other batch is out.
@@ -138,7 +138,8 @@ impl Engine {
         committed
     }
 
-    fn settle(&self, mut batch: Batch) -> Result<u64> {
+    /// Writes the evidence of a batch and commits it. Returns the index of its log entry.
+    fn write_and_commit(&self, mut batch: Batch) -> Result<u64> {
         // A panic from here on would lose the batch.
         let _poison = self.core.writer.poison_on_panic();
         self.core.check_writable()?;
@@ -160,10 +161,11 @@ impl Engine {
 
     /// Returns `true` if batches wait to be handed out again.
     pub(crate) fn has_unanswered(&self) -> bool {
-        // If another thread is planning, it knows of them, and this thread need not wait for it.
+        // If another thread is planning, it hands them out, so this thread need not wait for its lock.
         let unfinished = |planner: ReadGuard<'_, Planner>| !planner.unfinished.is_empty();
-        !self.core.batches.pool.unanswered.lock().is_empty()
-            || self.core.batches.planner.try_lock_read().is_some_and(unfinished)
+        // In a statement of its own, which releases the leaf lock before the planner's is taken.
+        let were_dropped = !self.core.batches.pool.unanswered.lock().is_empty();
+        were_dropped || self.core.batches.planner.try_lock_read().is_some_and(unfinished)
     }
 
     /// Returns the earliest instant at which there is work: a batch that is due, or a request whose objects are to be

@@ -21,7 +21,8 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` if the selector is empty, a text is missing, the review date lies in the past, the name is taken, or
-    /// the class is unknown; `Forked`, `Poisoned`, `Io`.
+    /// the class is unknown; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or
+    /// `Io` it is unknown whether the hold was placed.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -54,7 +55,8 @@ impl Engine {
     /// objects.
     ///
     /// # Errors
-    /// `NotFound` if no such hold stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Forked`, `Poisoned`,
+    /// `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
     pub fn lift_hold(&self, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
         holds::lift(&self.core, name, attribution, grace, self.now())
     }
@@ -70,8 +72,9 @@ impl Engine {
     /// Each is deleted as soon as its floor allows and no hold covers it. Objects registered later are not covered.
     ///
     /// # Errors
-    /// `NotFound` if no live object belongs to the subject, which takes reading every row; `Invalid` with the value and
-    /// the bound; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` with the value and the bound; `NotFound` if no live object belongs to the subject, which takes reading
+    /// every row; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or `Io` it is unknown whether
+    /// the erasure was recorded.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -98,7 +101,7 @@ impl Engine {
     /// Returns `true` if `selector` covers a live object. It reads rows until it finds one.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     pub fn is_known(&self, selector: &Selector) -> Result<bool> {
         requests::is_known(&self.core, selector)
     }
@@ -107,7 +110,8 @@ impl Engine {
     /// failure.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` if the request is no erasure; `TooLate` if it is final; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if the request is no erasure; `NotFound`; `TooLate` if it is final; `Forked`, `Poisoned`, `Full`, `Io`.
+    /// After `Poisoned`, `Full` or `Io` it is unknown whether the erasure was cancelled.
     pub fn cancel_erasure(&self, number: u32) -> Result<Request> {
         requests::cancel(&self.core, number, self.now())
     }
@@ -116,7 +120,7 @@ impl Engine {
     /// open requests.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Poisoned`, `Full`, `Io`, `Corrupt`.
     pub fn requests(&self) -> Result<Vec<Request>> {
         progress::all_requests(&self.core, &self.resolver, self.now())
     }
@@ -124,7 +128,7 @@ impl Engine {
     /// Returns the objects of an erasure found so far, each with what it waits for or how it ended.
     ///
     /// # Errors
-    /// `NotFound`, `Corrupt`, `Io`.
+    /// `NotFound`, `Io`, `Corrupt`.
     pub fn erasure_objects(&self, number: u32) -> Result<Vec<ErasureObject>> {
         progress::objects(&self.core, &self.resolver, number, self.now())
     }
@@ -133,7 +137,8 @@ impl Engine {
     /// failure; [`Engine::reclaim`] removes it from the files.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` if it is open; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if it is open; `NotFound`; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or
+    /// `Io` it is unknown whether the request was forgotten.
     pub fn forget_request(&self, number: u32) -> Result<()> {
         progress::forget(&self.core, &self.resolver, number, self.now())
     }
@@ -144,7 +149,8 @@ impl Engine {
     /// hold covers them. After `Ok` that survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if the class is unknown, or the selector is neither of the two; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if the class is unknown, a text is missing, or the selector is neither of the two; `Forked`, `Poisoned`,
+    /// `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the classes were closed down.
     ///
     /// ```
     /// use sexton::{Attribution, Durability, ErrorKind, Registration, Selector};
@@ -165,7 +171,8 @@ impl Engine {
     /// bounds. After `Ok` that survives a power failure; the next planning finds the objects.
     ///
     /// # Errors
-    /// `Invalid` if the class is unknown, or the versions differ in `find` or `openings`; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if the class is unknown, a text is missing, or the versions differ in `find` or `openings`; `Forked`,
+    /// `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the request was recorded.
     pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
         requests::apply_class(&self.core, name, attribution, self.now())
     }
@@ -173,13 +180,14 @@ impl Engine {
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.
     ///
     /// After a clock alarm the clock is accepted as it stands. After a breaker alarm the objects at short notice count as
-    /// expected.
+    /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `NotFound` if no such alarm stands; `Invalid`, `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if a text is missing; `NotFound` if no such alarm stands; `Forked`, `Poisoned`, `Full`, `Io`. After
+    /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
         let ended = alarms::resume(&self.core, alarm, attribution, self.now())?;
-        if ended.cause.is_of_time() {
+        if ended.cause.is_about_time() {
             let now = self.guard.lock().accept(read(&*self.clock, true));
             let recorded = alarms::record_clock(&self.core, now.now)?;
             self.core.writer.sync(recorded)?;

@@ -1,4 +1,4 @@
-//! JSON of reports, as the command and the C library give it out, for hosts that serve it to a monitor.
+//! JSON of reports, as the command and the C library write it, for hosts that serve it to a monitor.
 //!
 //! Instants are Unix milliseconds. Bytes are hexadecimal; keys come as printable text too.
 //!
@@ -222,7 +222,7 @@ pub fn feed_entry(entry: &FeedEntry) -> Value {
     })
 }
 
-/// Returns what is known of a key as JSON.
+/// Returns the history of a key as JSON.
 pub fn key_history(key: &[u8], history: &KeyHistory) -> Value {
     let mut json = json!({ "key": printable(key), "key_hex": hex::encode(key) });
     match history {

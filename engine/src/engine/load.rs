@@ -1,4 +1,4 @@
-//! Loading: the state of an engine is read back from its index.
+//! Loading: reads the state of an engine back from its index.
 
 use crate::engine::options::Options;
 use crate::model::alarm::{Alarm, AlarmCause};
@@ -115,7 +115,7 @@ pub(crate) fn fill_schedule(
     locator::restore(kv, schedule)
 }
 
-/// Rebuilds the wheels of a class from its rows. It costs two look-ups a page, however many rows a page has.
+/// Rebuilds the wheels of a class from its rows, with two look-ups per page.
 fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now: Timestamp) -> Result<()> {
     let settled_to = last_settled_slot(kv, class.id)?;
     for number in 0..schedule.shards() {
@@ -125,9 +125,7 @@ fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now: Timestamp
         shard.add_class(class, now, settled_to, totals.unwrap_or_default());
     }
     for (page, rows) in live_pages(kv, class.id)? {
-        if usize::from(page.shard) >= schedule.shards() {
-            return Err(Error::corrupt(format!("page {page} is of a shard that does not exist")));
-        }
+        check_shard(schedule, page)?;
         let record = kv.get(ColumnFamily::Meta, &schema::page_key(page))?;
         let record = record.map_or_else(
             || Ok(PageRecord::of_slot(earliest_ceiling(class, page, now))),
@@ -142,6 +140,14 @@ fn restore_pages(kv: &dyn Kv, schedule: &Schedule, class: &Class, now: Timestamp
     Ok(())
 }
 
+/// Refuses a page of a shard that does not exist.
+fn check_shard(schedule: &Schedule, page: PageId) -> Result<()> {
+    if usize::from(page.shard) < schedule.shards() {
+        return Ok(());
+    }
+    Err(Error::corrupt_index(format!("page {page} is of a shard that does not exist")))
+}
+
 /// Returns the earliest ceiling that the slot of a page allows. It is unknown ([`Timestamp::MIN`]) if objects of the page
 /// may have been overdue when they were registered.
 fn earliest_ceiling(class: &Class, page: PageId, now: Timestamp) -> Timestamp {
@@ -151,13 +157,14 @@ fn earliest_ceiling(class: &Class, page: PageId, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Counts, page by page, the registrations that were replaced or moved. A mark of a page that is not in the wheel is void:
+/// Counts the replaced and moved registrations of each page. A mark of a page that is not in the wheel is void:
 /// that page has settled.
 fn restore_marks(kv: &dyn Kv, schedule: &Schedule) -> Result<()> {
     let restore = |key: &[u8], value: &[u8]| {
         let id = schema::parse_mark_key(key)?;
+        check_shard(schedule, id.page)?;
         if let Some(page) = schedule.lock(id.page.shard.into()).page_mut(id.page) {
-            page.marked = true;
+            page.has_marks = true;
             page.moved += u32::from(matches!(Mark::decode(value)?, Mark::Moved { .. }));
         }
         Ok(ControlFlow::Continue(()))
@@ -217,6 +224,9 @@ pub(crate) fn planner(
     })?;
     for intent in &intents {
         let pages: Vec<PageId> = intent.pages.iter().map(|page| page.page).collect();
+        for page in pages.iter().copied().chain(intent.to.iter().map(|to| to.page)) {
+            check_shard(schedule, page)?;
+        }
         if schedule.take(&pages) != intent.pages {
             return Err(Error::corrupt(format!(
                 "the intent of batch {} names rows that the index does not have; see Backups in docs/operations.md",

@@ -49,7 +49,7 @@ pub struct Engine {
     committer: Committer,
     resolver: Resolver,
     clock: Arc<dyn Clock>,
-    /// Source of trusted time. Within one opening it never goes back, whatever the clock does.
+    /// Source of trusted time. It never goes back while the engine is open, even if the clock does.
     guard: Mutex<ClockGuard>,
     /// `true` once the clock agreed with the guard. A clock that is ahead later has stepped.
     clock_agreed: AtomicBool,
@@ -80,10 +80,11 @@ impl Engine {
         Engine::open_with_clock(folder, options, Arc::new(SystemClock))
     }
 
-    /// Opens the engine in `folder` as [`Engine::open`] does, with a clock of the caller's.
+    /// Opens the engine in `folder` with the given clock, and recovers from a crash.
     ///
     /// # Errors
-    /// As [`Engine::open`].
+    /// `Busy` if another process has the folder open; `Invalid` if an option is out of its bounds or contradicts the
+    /// folder; `Corrupt` if files of the folder contradict each other; `Io`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -102,7 +103,7 @@ impl Engine {
     /// ```
     pub fn open_with_clock(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
         fs::create_dir_all(folder)
-            .map_err(|e| Error::io(format!("cannot make the data folder {}", folder.display()), e))?;
+            .map_err(|e| Error::io(format!("cannot create the data folder {}", folder.display()), e))?;
         let lock = FolderLock::acquire(folder)?;
         open::make_private(&folder.join("index"))?;
         let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
@@ -113,10 +114,11 @@ impl Engine {
         Engine::open_over(seams, options, clock, Some(lock))
     }
 
-    /// Opens an engine over seams of the caller's, such as an index and files in memory and known secrets.
+    /// Opens an engine over the given seams, such as an index and files in memory and known secrets.
     ///
     /// # Errors
-    /// `Invalid`, `Corrupt` and `Io` as [`Engine::open`].
+    /// `Invalid` if an option is out of its bounds or contradicts the index; `Corrupt` if index and files contradict each
+    /// other; `Io`.
     pub fn open_with_seams(seams: Seams, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
         Engine::open_over(seams, options, clock, None)
     }

@@ -1,4 +1,4 @@
-//! Opening: an engine is put together from its data folder, and interrupted batches are finished.
+//! Opening: assembles an engine from its data folder, and finishes interrupted batches.
 
 use crate::enforcement::feed;
 use crate::engine::load;
@@ -34,10 +34,10 @@ use zeroize::Zeroizing;
 /// Path of the signing key below the data folder.
 const SIGNING_KEY: &str = "keys/log.key";
 
-/// Everything outside the engine that it works with, except for the clock and the store.
+/// Interfaces of an engine to its environment, except for the clock and the store.
 ///
-/// [`Engine::open`](crate::Engine::open) makes the usual ones. Tests and simulations bring an index and files in memory,
-/// and known secrets.
+/// [`Engine::open`](crate::Engine::open) uses RocksDB, the disk and the entropy of the operating system. Tests and
+/// simulations use an index and files in memory, and known secrets.
 #[derive(Clone)]
 pub struct Seams {
     /// Index: an ordered key-value store with atomic writes.
@@ -79,7 +79,7 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a process that another thread is about to start may share it for a moment.
+        // Closing the file is not enough: a child process that another thread starts may share it for a moment.
         let _ = self.0.unlock();
     }
 }
@@ -91,7 +91,7 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
         .map_err(|e| Error::io(format!("cannot make the private folder {}", folder.display()), e))
 }
 
-/// Puts an engine together, defines its classes and finishes interrupted batches. A forked log is left as it is.
+/// Assembles an engine, defines its classes and finishes interrupted batches. A forked log is left as it is.
 pub(crate) fn open(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
     let core = assemble(seams, options, now)?;
     if core.identity.forked.is_some() {
@@ -227,10 +227,7 @@ fn fork(
 
 /// Counts this opening and returns its epoch. The first opening also stores the shape.
 fn next_epoch(kv: &dyn Kv, writer: &Writer, shape: Option<&Shape>) -> Result<u64> {
-    let last = kv
-        .get(ColumnFamily::Meta, schema::EPOCH)?
-        .and_then(|bytes| schema::decode_number("openings", &bytes).ok())
-        .unwrap_or(0);
+    let last = load::number(kv, schema::EPOCH, "openings")?;
     let mut set = WriteSet::default();
     set.put(ColumnFamily::Meta, schema::EPOCH, &schema::encode_number(last + 1));
     if let Some(shape) = shape {

@@ -28,7 +28,7 @@ pub struct Options {
     /// folder. It is stored, and another one is refused later. Default: `None`.
     pub origin: Option<String>,
     /// Shards, 1 to 32. Default: one for every two cores, 1 to 4. More shards help only if registering calls wait for each
-    /// other: each call makes a write for each shard of its objects, and each shard has pages of its own. The number is
+    /// other. Each call makes a write for each shard of its objects, and each shard has pages of its own. The number is
     /// stored in a new data folder, and another one is refused later.
     pub shards: Option<u16>,
     /// Classes to define. A class whose definition differs from the stored one becomes a new version; objects keep the
@@ -158,7 +158,7 @@ impl Options {
     /// Returns origin and shards of a new data folder.
     ///
     /// # Errors
-    /// `Invalid` if one is missing or out of its bounds.
+    /// `Invalid` if the origin is missing, or one of them is out of its bounds.
     pub(crate) fn new_shape(&self) -> Result<(String, u16)> {
         let Some(origin) = &self.origin else {
             return Err(Error::invalid(

@@ -1,4 +1,4 @@
-//! The plan: objects that come up for deletion, when, why, and what stops them. It reads what the planner reads and
+//! Plan: the objects that come up for deletion, with instant, treatment and cause. It reads the same data as the planner,
 //! decides by the same functions, and changes nothing.
 
 use crate::enforcement::planner::{self, DecisionInputs};
@@ -8,10 +8,10 @@ use crate::governance::sweep;
 use crate::model::alarm::AlarmCause;
 use crate::model::class::{Class, floor_to_second};
 use crate::model::clock_guard::Trusted;
-use crate::model::hold::{Covered, Hold, HoldName, HoldSet, Lifted};
+use crate::model::hold::{Hold, HoldFacts, HoldName, HoldSet, Lifted};
 use crate::model::request_rules::{self, ActiveRequest, Target};
 use crate::model::schema::{self, Flags, Mark, Row};
-use crate::platform::error::Result;
+use crate::platform::error::{Error, Result};
 use crate::platform::kv::{self, ColumnFamily};
 use crate::registration::placement;
 use crate::state::batch::Planned;
@@ -51,7 +51,7 @@ pub enum Action {
     Stopped(AlarmCause),
 }
 
-/// An object that comes up for deletion, and what will be done to it.
+/// Object that comes up for deletion, with its treatment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedObject {
@@ -75,7 +75,7 @@ pub struct PlannedObject {
 
 /// Iterator over the objects that come up for deletion; made by [`Engine::plan`](crate::Engine::plan).
 ///
-/// It reads rows in chunks of bounded size, page by page, and holds no lock between them. It ends after an error.
+/// Rows are read in chunks of bounded size, page by page, without a lock between chunks. An error ends the iterator.
 pub struct Plan<'e> {
     core: &'e Core,
     inputs: PlanInputs,
@@ -84,6 +84,8 @@ pub struct Plan<'e> {
     cursor: Option<Cursor>,
     /// Objects that were read and not returned.
     ready: VecDeque<PlannedObject>,
+    /// Error that ended the reading, to be returned after them.
+    error: Option<Error>,
 }
 
 /// Inputs of the decisions, read once at the beginning.
@@ -95,7 +97,7 @@ struct PlanInputs {
     requests: Vec<ActiveRequest>,
     /// Class versions whose breaker has tripped.
     tripped: BTreeSet<ClassId>,
-    /// Alarm of the clock, which stops everything.
+    /// Alarm of the clock, which stops all deletion.
     clock: Option<AlarmCause>,
     now: Timestamp,
     until: Timestamp,
@@ -114,7 +116,7 @@ struct Cursor {
 }
 
 impl<'e> Plan<'e> {
-    /// Prepares the plan up to `until`. `stepped` says that a clock which is ahead was right before.
+    /// Prepares the plan up to `until`. `stepped` is `true` if the clock was right before it went ahead.
     pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until: Timestamp) -> Result<Plan<'e>> {
         let holds_now = core.governance.holds.read().clone();
         let requests = sweep::ready_requests(core, until)?;
@@ -140,7 +142,7 @@ impl<'e> Plan<'e> {
             now: now.now,
             until,
         };
-        Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new() })
+        Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new(), error: None })
     }
 
     /// Reads on until an object is ready, or no page is left.
@@ -167,10 +169,10 @@ impl Iterator for Plan<'_> {
         if let Err(error) = self.fill() {
             self.pages = Vec::new().into_iter();
             self.cursor = None;
-            self.ready.clear();
-            return Some(Err(error));
+            self.error = Some(error);
         }
-        self.ready.pop_front().map(Ok)
+        // Objects that were read before an error come first.
+        self.ready.pop_front().map(Ok).or_else(|| self.error.take().map(Err))
     }
 }
 
@@ -180,7 +182,7 @@ impl Cursor {
     /// Goes to the beginning of a page.
     fn at(core: &Core, inputs: &PlanInputs, page: PageId, found: Page) -> Result<Cursor> {
         let class = core.classes.get(page.class)?;
-        let marks = if found.marked { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
+        let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
         let stopped = match &inputs.clock {
             Some(cause) => Some(cause.clone()),
             None if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
@@ -237,8 +239,8 @@ impl Cursor {
             (Planned::Replaced, None) => Action::EndReplaced,
             (Planned::Released, None) => Action::EndReleased,
             (Planned::Held { .. }, None) => {
-                // There is one: the decision looked for it in the same way.
-                let hold = inputs.holds_then.covering(Covered::of(&class.name, &target.row))?;
+                // The decision used the same lookup, so it finds one.
+                let hold = inputs.holds_then.covering(HoldFacts::of(&class.name, &target.row))?;
                 Action::Hold(hold.terms.name.clone())
             }
             (Planned::BeforeFloor, None) => Action::WaitForFloor,

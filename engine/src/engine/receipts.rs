@@ -1,14 +1,15 @@
 //! Receipts: the complete proof for one registration, which a verifier checks offline.
 
 use crate::enforcement::evidence;
+use crate::engine::Engine;
 use crate::model::class::Class;
 use crate::model::hold::HoldKind;
 use crate::model::schema::{self, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::ColumnFamily;
-use crate::registration::resolve::{BatchFiles, End, Location, Resolver};
+use crate::registration::resolve::{End, Location, Resolver};
 use crate::state::core::Core;
-use crate::state::keyring::Key;
+use crate::state::keyring::{self, Key};
 use crate::state::log;
 use crate::state::publish::{self, CHECKPOINT};
 use sexton_proof::checkpoint::Checkpoint;
@@ -30,13 +31,47 @@ pub enum Opener<'a> {
     Ticket(&'a [u8]),
 }
 
+impl Engine {
+    /// Returns the receipt of a registration that has ended: the text of a C2SP tlog-proof file. `sexton verify` checks
+    /// it offline. Publishes the log first if necessary.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such registration, it has not ended, or its openings are gone; `Invalid` if `opener` is
+    /// of another object; `Forked`, `Poisoned`, `Full` if its log entry cannot be published; `Io`, `Corrupt`.
+    ///
+    /// ```
+    /// use sexton::{Durability, Opener, Registration};
+    /// use std::time::Duration;
+    /// # use sexton::store::{Answer, Store, SubBatch};
+    /// # use sexton::testing::VirtualClock;
+    /// # use sexton::{Engine, Options, Timestamp};
+    /// # use std::sync::Arc;
+    /// # struct Nothing;
+    /// # impl Store for Nothing {
+    /// #     fn delete(&self, sub_batch: &SubBatch<'_>) -> Vec<Answer> {
+    /// #         sub_batch.objects.iter().map(|_| Answer::Deleted).collect()
+    /// #     }
+    /// # }
+    /// # let folder = tempfile::tempdir()?;
+    /// # let clock = Arc::new(VirtualClock::new(Timestamp::from_unix_ms(1_767_225_600_000)));
+    /// # let options = Options::new("example.com/uploads");
+    /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
+    ///
+    /// let upload = Registration::new("log-73h", b"cat.jpg");
+    /// let registered = engine.register(&[upload], Durability::Synced)?;
+    /// clock.advance(Duration::from_hours(73));
+    /// engine.enforce(&Nothing)?;
+    /// let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
+    /// assert!(receipt.starts_with("c2sp.org/tlog-proof@v1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
+        make(&self.core, &self.resolver, id, opener)
+    }
+}
+
 /// Returns the receipt of a registration that has ended, as the text of a C2SP tlog-proof file.
-pub(crate) fn make(
-    core: &Core,
-    resolver: &Resolver,
-    id: RegistrationId,
-    opener: Opener<'_>,
-) -> Result<String> {
+fn make(core: &Core, resolver: &Resolver, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
     let end = match resolver.resolve(core, id)? {
         Location::Ended(end) => end,
         Location::Live(at) => return Err(not_ended(core, id, at)?),
@@ -74,16 +109,20 @@ fn result_proof(end: &End, digest: Vec<u8>) -> Result<ResultProof> {
 
 /// Returns the error for a registration that lives at `at`, or does not exist.
 fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<Error> {
-    let live = match core.kv.get(ColumnFamily::Rows(at.page.class), &schema::row_key(at)) {
-        Ok(Some(bytes)) => Row::decode(&bytes).map(|_| true)?,
-        _ => false,
+    let unknown = || Error::not_found(format!("there is no registration {asked}"));
+    if core.classes.get(at.page.class).is_err() {
+        return Ok(unknown()); // A class that does not exist has no column family.
+    }
+    let live = match core.kv.get(ColumnFamily::Rows(at.page.class), &schema::row_key(at))? {
+        Some(bytes) => Row::decode(&bytes).map(|_| true)?,
+        None => false,
     };
     Ok(match live {
         true => Error::not_found(format!(
-            "registration {asked} has not ended: it is due from {} ms on",
-            at.page.slot
+            "registration {asked} has not ended: it is due from {} on",
+            at.page.slot_start()
         )),
-        false => Error::not_found(format!("there is no registration {asked}")),
+        false => unknown(),
     })
 }
 
@@ -94,25 +133,26 @@ fn not_ended(core: &Core, asked: RegistrationId, at: RegistrationId) -> Result<E
 fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<Vec<u8>>)> {
     let (id, class) = (end.id, core.classes.get(end.batch.leaf.class)?);
     let k = core.secrets.keyring.get(id.page.class, id.page.slot)?;
-    let (given, digest) = given_opening(&end.batch, end, opener, k.as_ref())?;
+    let (given, digest) = given_opening(&class, end, opener, k.as_ref())?;
     for mut opening in possible_openings(core, &class, &given, opener) {
         let descriptor_digest =
             opening.descriptor(&core.identity.origin, id, end.batch.leaf.class_leaf).digest();
         if let Some(k) = &k {
-            // A sealed opening omits `r`. The `r` of a ticket is that of the first page; in another page the commitment
-            // has another one.
+            // A sealed opening omits `r`. A ticket has the `r` of the first page; in another page the commitment has
+            // another `r`.
             opening.r = commitment::blinding(k, &id, &descriptor_digest);
         }
         if end.tombstone.commitment == commitment::commit(&opening.r, &descriptor_digest) {
             return Ok((opening, digest));
         }
     }
-    Err(Error::invalid(format!("what was given does not open registration {id}: it is of another object")))
+    Err(Error::invalid(format!("the key or ticket belongs to another object than registration {id}")))
 }
 
 /// Returns the openings that a given one may stand for.
 ///
-/// A ticket has the class version of the registration, and knows of no event hold that restarted the promise later.
+/// A ticket has the start and the bounds of the registration. The object may have moved to another class version since, or
+/// an event hold may have restarted its promise.
 fn possible_openings(core: &Core, class: &Class, given: &Opening, opener: Opener<'_>) -> Vec<Opening> {
     let mut possible = vec![given.clone()];
     if matches!(opener, Opener::Ticket(_)) {
@@ -131,7 +171,7 @@ fn possible_openings(core: &Core, class: &Class, given: &Opening, opener: Opener
 
 /// Reads the ticket, or unseals the opening with the key.
 fn given_opening(
-    batch: &BatchFiles,
+    class: &Class,
     end: &End,
     opener: Opener<'_>,
     k: Option<&Key>,
@@ -141,6 +181,7 @@ fn given_opening(
             .map(|opening| (opening, None))
             .map_err(|e| Error::invalid(format!("the ticket is malformed: {e}"))),
         Opener::Key(key) => {
+            let batch = &end.batch;
             let bytes = batch.openings.as_deref().ok_or_else(|| {
                 Error::not_found(format!(
                     "no openings are kept for batch {}; use the ticket",
@@ -150,7 +191,12 @@ fn given_opening(
             let file = OpeningsFile::parse(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
             let sealed = file.get(end.record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
             let k = k.ok_or_else(|| {
-                Error::not_found("the key of that month is destroyed: no receipt can be made for it")
+                Error::not_found(format!(
+                    "the key of class \"{}\" for {} is destroyed, so no receipt can be made for {}",
+                    class.definition.name,
+                    keyring::month_of(end.id.page.slot),
+                    end.id
+                ))
             })?;
             evidence::unseal(k, end.id, key, sealed, end.tombstone.method).ok_or_else(|| {
                 Error::invalid(format!("registration {} is not that of an object with this key", end.id))

@@ -1,4 +1,4 @@
-//! Recovery: batches that a crash interrupted are finished by the steps that would have finished them without it.
+//! Recovery: finishes batches that a crash interrupted, by the same steps as without a crash.
 //!
 //! A batch whose evidence files are complete is committed. Any other is handed out again.
 

@@ -1,5 +1,6 @@
-//! Registration: objects and classes are made known, changed and found.
+//! Registration: registers, changes and finds objects, and defines classes.
 
+use crate::enforcement::ended::KeyHistory;
 use crate::engine::Engine;
 use crate::model::class::{ClassSet, Definition};
 use crate::model::clock_guard::ClockState;
@@ -11,6 +12,7 @@ use crate::registration::register::{
 };
 use crate::state::locator::KeyLookup;
 use sexton_proof::id::RegistrationId;
+use sexton_proof::record::Reason;
 use std::time::Duration;
 
 impl Engine {
@@ -24,7 +26,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` with the value and the bound; `Held` if a hold on its class covers the object, and it is registered
-    /// under another class; `Full` below `Options::disk_reserve_bytes`; `Forked`, `Poisoned`, `Io`.
+    /// under another class; `Forked`, `Poisoned`; `Full` below `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -63,22 +65,63 @@ impl Engine {
         register::register(&self.core, registrations, durability, mode, now.now)
     }
 
+    /// Registers objects that a backup brought back after their end, so that they are deleted again at once, with the
+    /// reason `restored`.
+    ///
+    /// Class and start are those of the ended object; those of `registrations` are ignored. The answer is `None` if the
+    /// object lives or is unknown.
+    ///
+    /// After `Ok` with [`Durability::Synced`] the registrations survive a power failure; with [`Durability::Buffered`]
+    /// they survive the end of the process.
+    ///
+    /// # Errors
+    /// `Invalid` with the value and the bound; `Forked`, `Poisoned`; `Full` below `Options::disk_reserve_bytes`; `Io`,
+    /// `Corrupt`. After `Err` other than `Invalid` some may be registered. The call can be repeated.
+    pub fn delete_again(
+        &self,
+        registrations: &[Registration<'_>],
+        durability: Durability,
+    ) -> Result<Vec<Option<Registered>>> {
+        let mut found = Vec::new();
+        for (index, registration) in registrations.iter().enumerate() {
+            if let KeyHistory::Ended(ended) = self.ended(registration.key)? {
+                found.push((index, self.core.classes.get(ended.class())?, ended.start));
+            }
+        }
+        let again: Vec<Registration<'_>> = found
+            .iter()
+            .map(|(index, class, start)| {
+                Registration { class: &class.definition.name, ..registrations[*index] }.start(*start)
+            })
+            .collect();
+        let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::USUAL };
+        let done = register::register(&self.core, &again, durability, mode, self.now())?;
+        let mut answers = vec![None; registrations.len()];
+        for ((index, ..), registered) in found.into_iter().zip(done) {
+            answers[index] = Some(registered);
+        }
+        Ok(answers)
+    }
+
     /// Makes all earlier calls under [`Durability::Buffered`] durable. After `Ok` they survive a power failure.
     ///
     /// # Errors
-    /// `Poisoned`, `Io`, `Full`. It is then unknown which calls survive.
+    /// `Poisoned`, `Full`, `Io`. It is then unknown which calls survive a power failure.
     pub fn sync(&self) -> Result<()> {
         self.core.writer.sync(self.core.writer.so_far())
     }
 
-    /// Applies each of `changes`, or says why not. Answers come in their order. All changes share one fsync.
+    /// Applies each of `changes`, and returns an answer or an error for each, in their order. All share one fsync.
     ///
-    /// After `Ok` with [`Durability::Synced`] the applied changes survive a power failure. A change that is repeated is
-    /// answered as applied.
+    /// After `Ok` with [`Durability::Synced`] the applied changes survive a power failure; with
+    /// [`Durability::Buffered`] they survive the end of the process. A change that is repeated is answered as applied.
     ///
     /// # Errors
-    /// For the call: `Forked`, `Poisoned`, `Io`, `Full`. For one change: `NotFound`; `Invalid`; `TooLate` if the object
-    /// is on its way to deletion or gone; `Held` if a legal hold forbids the change.
+    /// For the call: `Forked`, `Poisoned`, `Full`, `Io`. After `Err` other than `Forked` it is unknown which changes were
+    /// applied.
+    ///
+    /// For one change: `Invalid`; `NotFound`; `Held` if a legal hold forbids the change; `TooLate` if the object is on
+    /// its way to deletion or gone; `Busy` if the object keeps moving; `Full`, `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -103,7 +146,8 @@ impl Engine {
     /// under. After `Ok` the classes survive a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a class changes its `find` rule while objects live in it; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Forked`, `Poisoned`,
+    /// `Full`, `Io`. After `Err` it is unknown which of the classes were defined. The call can be repeated.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -129,7 +173,7 @@ impl Engine {
     /// Returns the live registration of a key. `None` if there is none, or if its class does not find by key.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
         let lookup = KeyLookup::of(&self.core, key)?;
         let mut shard = lookup.lock(&self.core);

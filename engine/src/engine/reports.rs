@@ -3,11 +3,9 @@
 use crate::engine::Engine;
 use crate::engine::check::{self, Report};
 use crate::engine::plan::{Action, Plan};
-use crate::engine::receipts::{self, Opener};
 use crate::engine::status::{self, EngineState, Status};
 use crate::governance::progress;
 use crate::platform::error::Result;
-use sexton_proof::id::RegistrationId;
 use sexton_proof::note::Verifier;
 use sexton_proof::time::Timestamp;
 use std::sync::atomic::Ordering;
@@ -20,10 +18,10 @@ impl Engine {
 
     /// Returns counts, clock, alarms and log sizes as of now.
     ///
-    /// It looks at every page, at the rows of pages that may be overdue, and at each object of the oldest open erasure.
+    /// Looks at every page, at the rows of pages that may be overdue, and at each object of the oldest open erasure.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -42,14 +40,14 @@ impl Engine {
 
     /// Returns the conditions of `status` that need an operator, one message each.
     ///
-    /// They are: a stop, an alarm, objects that are overdue and not held, a log that could not be published, a clock
-    /// that is behind, an erasure past its date, a hold past its review date.
+    /// The conditions are a stop, an alarm, a failed publication, a clock that is behind, and an overdue object without a
+    /// hold. An erasure past its date and a hold past its review date are conditions as well.
     ///
-    /// It looks at each object of erasures past their date. If held objects are past their ceiling, it looks at
-    /// everything that lives.
+    /// Looks at each object of erasures past their date. If held objects are past their ceiling, looks at every live
+    /// object.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     pub fn needs(&self, status: &Status) -> Result<Vec<String>> {
         let mut needs = status::needs(status, self.is_late(status)?);
         needs.extend(progress::overdue_messages(&self.core, &self.resolver, status.as_of));
@@ -64,7 +62,7 @@ impl Engine {
         if status.classes.values().any(|class| class.overdue > class.held) {
             return Ok(true);
         }
-        // The counts do not tell, so everything that lives has to be looked at.
+        // Both overdue and held objects exist, so only the plan of all live objects decides.
         for object in self.plan(Timestamp::MAX)? {
             let object = object?;
             let is_held =
@@ -76,7 +74,7 @@ impl Engine {
         Ok(false)
     }
 
-    /// Returns every object that comes up for deletion by `until` (at least now), with what will be done to it.
+    /// Returns every object that comes up for deletion by `until` (at least now), with its treatment.
     ///
     /// Objects come in the order of classes and pages, which is not the order of time. The iterator decides as
     /// [`Engine::next_batch`] does and changes nothing. It reads a bounded chunk of rows at a time and takes no lock in
@@ -84,7 +82,7 @@ impl Engine {
     /// not tripped yet.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`; items too. An error ends the iterator.
+    /// `Io`, `Corrupt`; items too. An error ends the iterator.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -106,43 +104,6 @@ impl Engine {
         Plan::new(&self.core, now, stepped, until.max(now.now))
     }
 
-    /// Returns the receipt of a registration that has ended: the text of a C2SP tlog-proof file. `sexton verify` checks
-    /// it offline. It publishes the log if necessary.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such registration, it has not ended, or its openings are gone; `Invalid` if `opener` is
-    /// of another object; `Forked`, `Poisoned`, `Full` if its log entry cannot be published; `Corrupt`, `Io`.
-    ///
-    /// ```
-    /// use sexton::{Durability, Opener, Registration};
-    /// use std::time::Duration;
-    /// # use sexton::store::{Answer, Store, SubBatch};
-    /// # use sexton::testing::VirtualClock;
-    /// # use sexton::{Engine, Options, Timestamp};
-    /// # use std::sync::Arc;
-    /// # struct Nothing;
-    /// # impl Store for Nothing {
-    /// #     fn delete(&self, sub_batch: &SubBatch<'_>) -> Vec<Answer> {
-    /// #         sub_batch.objects.iter().map(|_| Answer::Deleted).collect()
-    /// #     }
-    /// # }
-    /// # let folder = tempfile::tempdir()?;
-    /// # let clock = Arc::new(VirtualClock::new(Timestamp::from_unix_ms(1_767_225_600_000)));
-    /// # let options = Options::new("example.com/uploads");
-    /// # let engine = Engine::open_with_clock(folder.path(), &options, clock.clone())?;
-    ///
-    /// let upload = Registration::new("log-73h", b"cat.jpg");
-    /// let registered = engine.register(&[upload], Durability::Synced)?;
-    /// clock.advance(Duration::from_hours(73));
-    /// engine.enforce(&Nothing)?;
-    /// let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
-    /// assert!(receipt.starts_with("c2sp.org/tlog-proof@v1"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<String> {
-        receipts::make(&self.core, &self.resolver, id, opener)
-    }
-
     /// Returns the public key of the log, as it stands in a trust policy (`log <key>`).
     pub fn log_key(&self) -> Verifier {
         self.core.secrets.signer.verifier()
@@ -156,13 +117,13 @@ impl Engine {
     /// Checks all stored data against each other: rows, pages, wheels, evidence, the log, and its published part.
     /// Problems are in the report.
     ///
-    /// It reads everything, and planning and committing wait meanwhile. If much is stored, call it while little is due.
+    /// Reads all stored data, and planning and committing wait meanwhile. On a large index, call it while little is due.
     ///
-    /// Never check a copy of the folder while the engine runs on the original: opening the copy finishes batches and
-    /// signs a log of its own with the same key.
+    /// Never check a copy of the folder while the engine runs on the original. Opening the copy finishes batches and signs
+    /// a log of its own with the same key.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`, only if something cannot be read at all.
+    /// `Io`, `Corrupt` if stored data cannot be read. A readable contradiction is a problem in the report.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;

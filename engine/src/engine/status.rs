@@ -11,7 +11,7 @@ use crate::registration::resolve::Resolver;
 use crate::state::core::Core;
 use crate::state::page::PageState;
 use sexton_proof::id::{ClassId, PageId};
-use sexton_proof::time::{Timestamp, whole_ms};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,7 @@ impl EngineState {
 pub struct Status {
     /// State of the engine.
     pub state: EngineState,
-    /// The instant.
+    /// Instant of the status, in trusted time.
     pub as_of: Timestamp,
     /// Origin line of the log.
     pub origin: String,
@@ -78,7 +78,7 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassStatus {
-    /// Objects ever registered in it. An object that a change took to another class stays counted here.
+    /// Objects ever registered in it, including objects that a change moved to another class.
     pub registered: u64,
     /// Bytes of registered objects whose size was given.
     pub registered_bytes: u64,
@@ -98,11 +98,11 @@ pub struct ClassStatus {
     pub ended: Counts,
 }
 
-/// Distance of the wall clock behind the trusted time from which on an operator is needed.
+/// Distance of the wall clock behind the trusted time at which an operator is needed.
 const BEHIND_MAX: Duration = Duration::from_secs(60);
 
-/// Returns the conditions of a status that need an operator, one message each. `is_late` says that an object is overdue
-/// which no hold keeps.
+/// Returns the conditions of a status that need an operator, one message each. `is_late` is `true` if an object is overdue
+/// without a hold.
 pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     let mut needs = Vec::new();
     if let (word, Some(why)) = status.state.word_and_reason() {
@@ -114,23 +114,27 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     needs.extend(others.map(|alarm| format!("alarm: {}", alarm.message)));
     if is_late {
         let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
-        needs.push(format!(
-            "overdue: {overdue} are past their ceiling; `sexton plan` lists them, the log says why"
-        ));
+        let objects = if overdue == 1 {
+            "1 object is past its ceiling".into()
+        } else {
+            format!("{overdue} objects are past their ceiling")
+        };
+        needs.push(format!("overdue: {objects}; `sexton plan` lists them"));
     }
     if let ClockState::Behind { by } = status.clock
         && by >= BEHIND_MAX
     {
         needs.push(format!(
-            "the clock is behind by {} ms: nothing more falls due until it has caught up; set it right",
-            whole_ms(by)
+            "the clock is behind by {} h {} min: nothing more falls due until it has caught up; set it right",
+            by.as_secs() / 3_600,
+            by.as_secs() / 60 % 60
         ));
     }
     needs.extend(status.publish_error.iter().map(|why| format!("not published: {why}")));
     needs
 }
 
-/// Reads the status. It looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
+/// Reads the status. Looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
 /// open erasure.
 pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<Status> {
     let (log_size, published_size, publish_error, counts) = {
@@ -224,7 +228,7 @@ fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassSta
 /// Returns the state of the engine.
 pub(crate) fn state(core: &Core) -> EngineState {
     let alarms = core.governance.alarms.lock();
-    let paused = alarms.values().find(|alarm| alarm.cause.is_of_time());
+    let paused = alarms.values().find(|alarm| alarm.cause.is_about_time());
     match (&core.identity.forked, core.writer.poisoned(), paused) {
         (Some(why), _, _) => EngineState::Forked(why.clone()),
         (None, Some(why), _) => EngineState::Poisoned(why),

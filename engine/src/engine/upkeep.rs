@@ -1,4 +1,4 @@
-//! Upkeep: publishing, cleaning up, telling third parties, and recognising objects that a backup brought back.
+//! Upkeep: publishing, reclaiming space, the feed, and the history of ended keys.
 
 use crate::enforcement::ended::{self, KeyHistory};
 use crate::enforcement::feed::{self, FeedEntry};
@@ -6,16 +6,15 @@ use crate::enforcement::reclaim;
 use crate::engine::Engine;
 use crate::platform::clock::Monotonic;
 use crate::platform::error::Result;
-use crate::registration::register::{self, Durability, RegisterMode, Registered, Registration};
 use crate::state::publish;
-use sexton_proof::record::Reason;
 
 impl Engine {
-    /// Publishes the log up to its last entry. Necessary only if publication failed before, or if entries are not to
-    /// wait for batches that are out. A repeated call is a no-op.
+    /// Publishes the log up to its last entry. Necessary only if publication failed before, or if entries must not wait
+    /// for batches that are out. After `Ok` the published log survives a power failure. A repeated call is a no-op.
     ///
     /// # Errors
-    /// `Forked`, `Poisoned`, `Io`, `Full`.
+    /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Err` it is unknown whether the checkpoint was published. The
+    /// next publication writes the same files again.
     pub fn publish(&self) -> Result<()> {
         publish::publish(&self.core, &mut self.core.transparency.published.lock())
     }
@@ -32,19 +31,19 @@ impl Engine {
 
     /// Frees the disk space of ended objects and removes their rows from the files of the index.
     ///
-    /// After `Ok` no file of the index, WAL included, holds a row of a page that had settled before the call, or an
-    /// object of a request that was forgotten before it.
+    /// After `Ok` no file of the index, WAL included, holds a row of a page that settled before the call. The same holds
+    /// for objects of requests that were forgotten before the call.
     ///
     /// Three things stay. Requests stay until they are forgotten. The texts of holds, lifts, alarms and resumptions stay
     /// for good. The old row of an object that moved to another page may stay until the page it left settles.
     ///
     /// The call is safe at any time, and other operations go on meanwhile. It flushes the memtables of the index and
-    /// merges tables in which something ended, which takes a fraction of the time of the deletions. It is a no-op if
-    /// nothing ended since the last call. Call it as often as residue may last, once an hour for example.
+    /// merges tables with ended objects, which takes a fraction of the time of the deletions. It is a no-op if no object
+    /// ended since the last call. Call it as often as residue may last, for example once an hour.
     ///
     /// # Errors
-    /// `Busy` if a scan or another merge still needs an older file; `Io`, `Poisoned`. Ended rows stay void, and the next
-    /// call tries again.
+    /// `Busy` if a scan or another merge still needs an older file; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After
+    /// `Err` it is unknown which rows were removed. Ended rows stay void, and the next call tries again.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -59,11 +58,11 @@ impl Engine {
         ended::forget_expired(&self.core, now)
     }
 
-    /// Returns up to `max` (at most 10,000) deletions after entry `after`, in ascending order, for third parties that
-    /// are to be told. Only classes with `feed = true` are in the feed.
+    /// Returns up to `max` (at most 10,000) deletions after entry `after`, in ascending order. The host passes them on to
+    /// third parties. Only classes with `feed = true` are in the feed.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -83,23 +82,24 @@ impl Engine {
     /// Forgets the feed up to entry `through`. After `Ok` that survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if there is no such entry yet; `Forked`, `Poisoned`, `Io`.
+    /// `Invalid` if there is no such entry yet; `Forked`, `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is
+    /// unknown whether the entries were forgotten.
     pub fn acknowledge_feed(&self, through: u64) -> Result<()> {
         self.core.check_writable()?;
         feed::acknowledge(&self.core, &self.core.transparency.ledger.lock(), through)
     }
 
-    /// Returns what is known of a key that a restored backup brings back. Ended objects are remembered for as long as
-    /// their class says (`remember`).
+    /// Returns the history of a key that a restored backup brings back. The record of an ended object is kept for the span
+    /// `remember` of its class.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`.
+    /// `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let options = sexton::Options::new("example.com/uploads");
     /// # let engine = sexton::Engine::open(folder.path(), &options)?;
-    /// use sexton::decision::KeyHistory;
+    /// use sexton::report::KeyHistory;
     /// use sexton::{Durability, Registration};
     /// engine.register(&[Registration::new("log-73h", b"cat.jpg")], Durability::Synced)?;
     /// assert!(matches!(engine.ended(b"cat.jpg")?, KeyHistory::Live(_)));
@@ -109,39 +109,5 @@ impl Engine {
     pub fn ended(&self, key: &[u8]) -> Result<KeyHistory> {
         let now = self.now();
         ended::history_of(&self.core, key, now)
-    }
-
-    /// Registers objects that a backup brought back after their end, so that they are deleted again at once, with the
-    /// reason `restored`.
-    ///
-    /// Class and start are those of the ended object; those of `registrations` are ignored. `None` answers an object
-    /// that lives, or that is unknown.
-    ///
-    /// # Errors
-    /// As [`Engine::register`].
-    pub fn delete_again(
-        &self,
-        registrations: &[Registration<'_>],
-        durability: Durability,
-    ) -> Result<Vec<Option<Registered>>> {
-        let mut found = Vec::new();
-        for (index, registration) in registrations.iter().enumerate() {
-            if let KeyHistory::Ended(ended) = self.ended(registration.key)? {
-                found.push((index, self.core.classes.get(ended.class())?, ended.start));
-            }
-        }
-        let again: Vec<Registration<'_>> = found
-            .iter()
-            .map(|(index, class, start)| {
-                Registration { class: &class.definition.name, ..registrations[*index] }.start(*start)
-            })
-            .collect();
-        let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::USUAL };
-        let done = register::register(&self.core, &again, durability, mode, self.now())?;
-        let mut answers = vec![None; registrations.len()];
-        for ((index, ..), registered) in found.into_iter().zip(done) {
-            answers[index] = Some(registered);
-        }
-        Ok(answers)
     }
 }

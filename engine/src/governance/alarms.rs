@@ -1,5 +1,5 @@
-//! Alarms: raised by a guard, ended by an operator or by the guard, both on record in the log. Also the clock guard's verdict
-//! on deleting.
+//! Alarms: raised by a guard, ended by an operator or by the guard, both on record in the log. The module also asks the
+//! clock guard if deleting is allowed.
 
 use crate::governance::audit_event;
 use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
@@ -9,7 +9,7 @@ use crate::model::text::Attribution;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::state::core::Core;
-use crate::state::writer::Ticket;
+use crate::state::writer::WriteNumber;
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::EventKind;
 use sexton_proof::time::Timestamp;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Interval at which the trusted time is recorded on disk.
 const RECORD_EVERY: Duration = Duration::from_mins(1);
 
-/// Raises an alarm, unless one of the same cause is active. The caller holds the planner's lock.
+/// Raises an alarm, unless one of the same cause stands. The caller holds the planner's lock.
 ///
 /// The alarm is durable before it is in memory. A crash in between loses nothing: opening reads the alarm from the index.
 pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now: Timestamp) -> Result<()> {
@@ -41,7 +41,8 @@ pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now: Timest
 /// count as known from now on.
 ///
 /// # Errors
-/// `NotFound` if no alarm has this id; `Invalid` if reason or author is empty or too long; `Forked`, `Poisoned`, `Io`.
+/// `Invalid` if reason or author is empty or too long; `NotFound` if no alarm has this id; `Forked`, `Poisoned`,
+/// `Full`, `Io`.
 pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Timestamp) -> Result<Alarm> {
     core.check_writable()?;
     attribution.check()?;
@@ -58,7 +59,7 @@ pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Ti
     Ok(alarm)
 }
 
-/// Ends an alarm, with `text` on record. A crash before the write leaves the alarm; the caller was told of no end.
+/// Ends an alarm, with `text` on record. A crash before the write leaves the alarm, and no success was reported.
 fn end(core: &Core, alarm: &Alarm, text: &[u8], now: Timestamp) -> Result<()> {
     audit_event::record(core, EventKind::Resume, alarm.id.to_bytes(), text, now, |set| {
         set.delete(ColumnFamily::Meta, &schema::alarm_key(&alarm.id));
@@ -70,8 +71,8 @@ fn end(core: &Core, alarm: &Alarm, text: &[u8], now: Timestamp) -> Result<()> {
 
 /// Makes all objects of a class that are at short notice count as known.
 ///
-/// It writes shard by shard. A crash in between leaves some of them at short notice, and the alarm, so an operator ends the
-/// alarm again.
+/// The change is written shard by shard. A crash in between leaves some of them at short notice, and the alarm stands, so
+/// an operator ends it again.
 fn clear_short_notice(core: &Core, class: &str) -> Result<()> {
     let versions = core.classes.read().versions_of(class);
     for number in 0..core.schedule.shards() {
@@ -111,20 +112,20 @@ pub(crate) fn tripped_classes(core: &Core) -> BTreeSet<ClassId> {
 
 /// Records the trusted time. After a restart the clock guard takes it as the last known wall time.
 ///
-/// The write is atomic and not synced; the ticket is for a caller that waits for its durability.
-pub(crate) fn record_clock(core: &Core, now: Timestamp) -> Result<Ticket> {
+/// The write is atomic and not synced; the number is for a caller that waits for its durability.
+pub(crate) fn record_clock(core: &Core, now: Timestamp) -> Result<WriteNumber> {
     let mut set = WriteSet::default();
     set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(now));
     core.writer.write(set)
 }
 
-/// Returns the cause that stops all deleting in the clock state `now`: that of the active alarm, or that of the alarm which
-/// planning will raise. `None` if the clock allows deleting.
+/// Returns the cause that stops all deleting in the clock state `now`; `None` if the clock allows deleting. The cause
+/// is that of the standing alarm, or of the alarm that planning will raise.
 pub(crate) fn clock_stop(core: &Core, now: Trusted, stepped: bool) -> Option<AlarmCause> {
     let ClockState::Ahead { .. } = now.state else { return None };
-    let active =
-        core.governance.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_of_time()).cloned();
-    Some(active.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
+    let standing =
+        core.governance.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_about_time()).cloned();
+    Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
 }
 
 /// Returns `true` if the clock allows deleting. Raises an alarm if it does not, ends alarms whose cause is gone, and records
@@ -137,18 +138,18 @@ pub(crate) fn clock_allows(
     now: Trusted,
     stepped: bool,
 ) -> Result<bool> {
-    let active: Vec<Alarm> =
-        core.governance.alarms.lock().values().filter(|alarm| alarm.cause.is_of_time()).cloned().collect();
+    let standing: Vec<Alarm> =
+        core.governance.alarms.lock().values().filter(|alarm| alarm.cause.is_about_time()).cloned().collect();
     match now.state {
         ClockState::Ahead { by } => {
-            if active.is_empty() {
+            if standing.is_empty() {
                 let (cause, message) = clock_alarm(by, stepped);
                 raise(core, cause, message, now.now)?;
             }
             Ok(false)
         }
         ClockState::Agrees | ClockState::Behind { .. } => {
-            for alarm in active {
+            for alarm in standing {
                 let text = schema::to_json(&(&alarm, "the clock is no longer ahead"))?;
                 end(core, &alarm, &text, now.now)?;
                 tracing::warn!("the clock is no longer ahead: deleting resumes");

@@ -1,7 +1,7 @@
 //! Audit events: decisions of operators and guards, on record in the log.
 //!
-//! The log gets a leaf with a random id and a blinded commitment to the event's text. The text and the blinding stay in the
-//! index, so the public log tells that something was decided, and nothing of what.
+//! The log gets a leaf with a random id and a blinded commitment to the event's text. The text and the blinding stay in
+//! the index, so the public log shows that a decision was made, and nothing about it.
 
 use crate::model::schema;
 use crate::platform::error::{Error, Result};

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub struct Placed {
     /// Hold that now applies.
     pub hold: Hold,
-    /// Covered objects that a batch has already. They may be deleted, or are deleted already.
+    /// Covered objects that are already in a batch. The batch may delete them, or has deleted them.
     pub too_late: Vec<RegistrationId>,
 }
 
@@ -33,8 +33,8 @@ pub struct Placed {
 /// planned before are returned as too late.
 ///
 /// # Errors
-/// `Invalid` if a text or the selector is empty or too long, the name is taken, the class is unknown, or the review date is
-/// past; `Forked`, `Poisoned`, `Io`.
+/// `Invalid` if a text or the selector is empty or too long, the name is taken, the class is unknown, or the review
+/// date is past; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn place(core: &Core, new: NewHold, now: Timestamp) -> Result<Placed> {
     core.check_writable()?;
     let planner = core.batches.planner.lock();
@@ -44,9 +44,8 @@ pub(crate) fn place(core: &Core, new: NewHold, now: Timestamp) -> Result<Placed>
     }
     if new.review <= now {
         return Err(Error::invalid(format!(
-            "the review date {} ms lies in the past (now is {} ms); give the day of the next review",
-            new.review.unix_ms(),
-            now.unix_ms()
+            "the review date {} lies in the past (now is {now}); give the day of the next review",
+            new.review
         )));
     }
     let id = HoldId::from_bytes(audit_event::new_id(core)?);
@@ -59,8 +58,8 @@ pub(crate) fn place(core: &Core, new: NewHold, now: Timestamp) -> Result<Placed>
         set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &record);
         Ok(())
     })?;
-    // The hold is durable before it applies, and applies before the answer. A crash before this line leaves a hold that
-    // applies after reopening though the caller was not told: that keeps more, never less.
+    // The hold is durable before it applies, and applies before the answer. After a crash before this line, the hold
+    // applies from the next opening on, although no success was reported. That keeps more objects, never fewer.
     core.governance.holds.write().insert(hold.clone());
     drop(planner);
     Ok(Placed { hold, too_late })
@@ -96,17 +95,17 @@ fn covered_in_flight(core: &Core, hold: &Hold) -> Result<Vec<RegistrationId>> {
     Ok(unmarked)
 }
 
-/// Longest grace after a lifted hold: ten years.
+/// Longest grace after a lifted hold: 3,660 days.
 pub const GRACE_MAX: Duration = Duration::from_hours(3_660 * 24);
 
 /// Lifts the hold named `name`, durably. A sweep then moves the objects that it kept.
 ///
-/// Objects kept past their ceiling are deleted once `grace` has passed, objects still in their window in time. The
-/// clock of objects under an event hold starts again now.
+/// Objects kept past their ceiling are deleted once `grace` has passed. Objects still in their window are deleted on
+/// time. The clock of objects under an event hold starts again now.
 ///
 /// # Errors
-/// `NotFound` if no active hold has the name; `Invalid` if a text is empty or too long, or the grace out of bounds;
-/// `Forked`, `Poisoned`, `Io`.
+/// `Invalid` if a text is empty or too long, or the grace out of bounds; `NotFound` if no standing hold has the name;
+/// `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn lift(
     core: &Core,
     name: &HoldName,

@@ -1,7 +1,7 @@
 //! Progress of requests, object by object, and their end.
 
 use crate::governance::requests;
-use crate::model::hold::Covered;
+use crate::model::hold::HoldFacts;
 use crate::model::request::{Request, RequestKind, RequestState};
 use crate::model::schema::{self, Flags, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
@@ -90,8 +90,8 @@ fn open_erasures(core: &Core) -> Vec<Request> {
     open.cloned().collect()
 }
 
-/// Returns a message for each promise of an operator whose date has passed: erasures with objects that wait only for their
-/// slot, and holds without their review. Objects that a hold or their floor keeps do not count.
+/// Returns a message for each promise of an operator whose date has passed. These are erasures with objects that wait
+/// only for their slot, and holds that were not reviewed. Objects that a hold or their floor keeps do not count.
 pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now: Timestamp) -> Vec<String> {
     let open = open_erasures(core);
     let overdue = open.iter().filter(|erasure| is_overdue(erasure, now));
@@ -156,7 +156,8 @@ fn progress_of(
             continue;
         }
         let class = core.classes.get(at.page.class)?;
-        let held = core.governance.holds.read().covering(Covered::of(&class.definition.name, &row)).is_some();
+        let held =
+            core.governance.holds.read().covering(HoldFacts::of(&class.definition.name, &row)).is_some();
         let until = at.page.slot_start();
         let floor = row.floor.filter(|floor| *floor > now);
         return Ok((at, Progress::Pending { until, floor, held }));
@@ -233,7 +234,7 @@ fn has_no_live_object(core: &Core, request: &Request) -> bool {
 /// Forgets a request that is over, durably: its subject or keys and the list of its objects.
 ///
 /// # Errors
-/// `NotFound` if there is no such request; `Invalid` if it is still open; `Forked`, `Poisoned`, `Io`.
+/// `NotFound` if there is no such request; `Invalid` if it is still open; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn forget(core: &Core, resolver: &Resolver, number: u32, now: Timestamp) -> Result<()> {
     core.check_writable()?;
     let request = finish_if_ended(core, resolver, requests::get(core, number)?, now)?;

@@ -1,4 +1,4 @@
-//! Requests: taking and cancelling. A sweep carries them out.
+//! Requests: recording and cancelling. A sweep carries them out.
 
 use crate::model::class::Class;
 use crate::model::request::{Request, RequestKind, RequestState};
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Longest span in which an erasure can be cancelled: a year.
+/// Longest span in which an erasure can be cancelled: 366 days.
 const CANCELLABLE_MAX: Duration = Duration::from_hours(366 * 24);
 
-/// Erasure to be taken: a person's request that their data be deleted before the ceiling.
+/// Erasure to be recorded: a person's request that their data be deleted before the ceiling.
 ///
 /// [`Erasure::new`] makes one that begins at once and promises no answer. The other methods change that.
 ///
@@ -46,10 +46,10 @@ pub struct Erasure {
     pub within: Option<Span>,
     /// Days that are no working days, if `within` is in working days.
     pub calendar: Calendar,
-    /// Span from `received` in which the erasure can be cancelled, at most a year. Nothing is erased before its end.
+    /// Span from `received` in which the erasure can be cancelled, at most 366 days. Nothing is erased before its end.
     /// Zero means that erasing begins at once.
     pub cancellable: Duration,
-    /// Reason, for people, and the person who recorded the request.
+    /// Reason for the request, and the person who recorded it.
     pub attribution: Attribution,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn stage_request(core: &Core, set: &mut WriteSet, request: &Request) 
 
 /// Makes a request durable, in one write with `set`. The caller holds the planner's lock.
 ///
-/// A crash before the write leaves no request, and the caller was told of none.
+/// A crash before the write leaves no request, and no success was reported.
 pub(crate) fn store(core: &Core, mut set: WriteSet, request: Request) -> Result<Request> {
     stage_request(core, &mut set, &request)?;
     core.writer.write_durably(set)?;
@@ -127,11 +127,11 @@ pub(crate) fn store(core: &Core, mut set: WriteSet, request: Request) -> Result<
     Ok(request)
 }
 
-/// Takes an erasure, durably. Returns the request.
+/// Records an erasure, durably. Returns the request.
 ///
 /// # Errors
 /// `Invalid` if the selector, a text, an instant or a span is not allowed; `NotFound` if no live object belongs to the
-/// subject; `Forked`, `Poisoned`, `Io`.
+/// subject; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Request> {
     core.check_writable()?;
     check_erasure(&erasure, now)?;
@@ -145,7 +145,7 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Req
     // A list of keys may name objects that are gone. A subject without a live object is most likely a mistake.
     if matches!(erasure.selector, Selector::Subject(_)) && !is_known(core, &erasure.selector)? {
         return Err(Error::not_found(format!(
-            "nothing that lives belongs to {}: there is nothing to erase",
+            "no live object has {}: there is nothing to erase",
             erasure.selector.describe()
         )));
     }
@@ -161,7 +161,8 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Req
     Ok(request)
 }
 
-/// Refuses an erasure that does not make sense by itself.
+/// Refuses an erasure with an invalid selector or text, a receipt in the future, or a `cancellable` span that is too
+/// long.
 fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
     if !matches!(erasure.selector, Selector::Subject(_) | Selector::Keys(_)) {
         return Err(Error::invalid(format!(
@@ -173,9 +174,8 @@ fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
     erasure.attribution.check()?;
     if erasure.received > now {
         return Err(Error::invalid(format!(
-            "received {} ms lies in the future (now is {} ms)",
-            erasure.received.unix_ms(),
-            now.unix_ms()
+            "received {} lies in the future (now is {now})",
+            erasure.received
         )));
     }
     if erasure.cancellable > CANCELLABLE_MAX {
@@ -228,15 +228,15 @@ fn answer_by(erasure: &Erasure) -> Result<Option<Timestamp>> {
         .map_err(|e| Error::invalid(format!("within {within}: {e}")))?;
     let bounds = window
         .bounds(erasure.received)
-        .map_err(|e| Error::invalid(format!("within {within} of {} ms: {e}", erasure.received.unix_ms())))?;
+        .map_err(|e| Error::invalid(format!("within {within} of {}: {e}", erasure.received)))?;
     Ok(bounds.ceiling)
 }
 
 /// Cancels an erasure, durably. Cancelling it again is a no-op.
 ///
 /// # Errors
-/// `NotFound` if there is no such request; `Invalid` if it is not an erasure; `TooLate` if its period has ended or a sweep
-/// looks for its objects; `Forked`, `Poisoned`, `Io`.
+/// `NotFound` if there is no such request; `Invalid` if it is not an erasure; `TooLate` if its period has ended or a
+/// sweep looks for its objects; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn cancel(core: &Core, number: u32, now: Timestamp) -> Result<Request> {
     core.check_writable()?;
     // Under the planner's lock no sweep begins between this check and the write.
@@ -251,10 +251,7 @@ pub(crate) fn cancel(core: &Core, number: u32, now: Timestamp) -> Result<Request
         _ => {
             return Err(Error::new(
                 ErrorKind::TooLate,
-                format!(
-                    "erasure {number} could be cancelled until {} ms; it is final",
-                    request.ready.unix_ms()
-                ),
+                format!("erasure {number} could be cancelled until {}; it is final", request.ready),
             ));
         }
     }
@@ -282,12 +279,12 @@ pub(crate) fn get(core: &Core, number: u32) -> Result<Request> {
     found.ok_or_else(|| Error::not_found(format!("there is no request {number}")))
 }
 
-/// Closes a class down, or all classes, durably. It takes no registrations from now on. Its live objects are deleted with
-/// the notice of a slot, or when their floor has passed.
+/// Closes a class down, or all classes, durably. A closed class takes no registrations. Its live objects are deleted
+/// with the notice of a slot, or when their floor has passed.
 ///
 /// # Errors
 /// `Invalid` if the class is unknown, the selector is neither a class nor everything, or a text is empty or too long;
-/// `Forked`, `Poisoned`, `Io`.
+/// `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn close(
     core: &Core,
     selector: Selector,
@@ -313,7 +310,7 @@ pub(crate) fn close(
     }
     let request = new_request(core, RequestKind::Close, selector, attribution, now);
     // The gate waits for calls that saw the class open: their rows are written when it is taken, and later calls are
-    // refused. A crash before the write below leaves the class open, and the caller was told of no closing.
+    // refused. A crash before the write below leaves the class open, and no success was reported.
     let closing = core.classes.closing.write();
     core.classes.write().close(&names);
     drop(closing);
@@ -322,11 +319,11 @@ pub(crate) fn close(
     Ok(request)
 }
 
-/// Takes the request to put the objects of a class's earlier versions under its newest version, durably.
+/// Records the request to put the objects of a class's earlier versions under its newest version, durably.
 ///
 /// # Errors
 /// `Invalid` if the class is unknown, a text is empty or too long, or a version with live objects has another `find` or
-/// `openings` rule; `Forked`, `Poisoned`, `Io`.
+/// `openings` rule; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn apply_class(
     core: &Core,
     name: &str,

@@ -44,7 +44,7 @@ pub struct Alarm {
 
 impl AlarmCause {
     /// Returns `true` if the alarm is about the time and so stops all deleting.
-    pub(crate) fn is_of_time(&self) -> bool {
+    pub(crate) fn is_about_time(&self) -> bool {
         matches!(self, AlarmCause::Clock | AlarmCause::TimeOff)
     }
 }

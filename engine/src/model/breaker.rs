@@ -1,8 +1,8 @@
 //! The breaker: stops the deletion of a class before many objects at short notice are deleted.
 //!
-//! An object falls due *at short notice* if it had less notice than one slot. A wrong class definition, an importer with
-//! wrong instants, or an erasure that matched too much causes that. What the wheel showed one slot ahead never trips the
-//! breaker. Neither do small numbers at short notice, or small shares of a class.
+//! An object falls due *at short notice* if it had less notice than one slot. A wrong class definition, an importer
+//! with wrong instants, or an erasure that matched too much causes that. Objects that the wheel showed one slot ahead
+//! never trip the breaker. Small numbers at short notice, and small shares of a class, do not trip it either.
 //!
 //! The breaker is a pure structure in memory: the caller passes numbers and the time.
 
@@ -34,9 +34,9 @@ impl Default for BreakerLimits {
 pub struct Tripped {
     /// Name of the class.
     pub class: String,
-    /// Objects at short notice within the window, those about to be deleted included.
+    /// Objects at short notice within the window, including those about to be deleted.
     pub short_notice: u64,
-    /// Live objects of the class, those included that the window's deletions at short notice took away.
+    /// Live objects of the class, including those that the window's deletions at short notice removed.
     pub live: u64,
     /// Number of objects at short notice that would have passed.
     pub limit: u64,
@@ -87,9 +87,9 @@ impl Breaker {
 
     /// Checks if a batch of `class` with `short_notice` objects at short notice may be made, and counts them if so.
     ///
-    /// `waiting` is the number of all objects of the class that wait at short notice, those of the batch included. So the
-    /// breaker trips before the first of many batches. `live` is the number of live objects of the class. `width` is that
-    /// of the window, which ends at `now`.
+    /// `waiting` is the number of all objects of the class that wait at short notice, including those of the batch. So
+    /// the breaker trips before the first of many batches. `live` is the number of live objects of the class. `width`
+    /// is that of the window, which ends at `now`.
     ///
     /// # Errors
     /// [`Tripped`] if there are too many. Nothing is counted then.
@@ -106,8 +106,8 @@ impl Breaker {
         window.forget(width, now);
         let earlier = window.intervals.iter().map(|i| i.short_notice).fold(0, u64::saturating_add);
         let total = earlier.saturating_add(waiting.max(short_notice));
-        // What the window's other deletions took away counts as live. Otherwise a class that shrinks as planned would make
-        // its few objects at short notice look like a large share.
+        // Objects that the window's other deletions removed count as live. Otherwise a class that shrinks as planned
+        // would make its few objects at short notice look like a large share.
         let most = window.intervals.iter().map(|i| i.live).max().unwrap_or(0);
         let base = live.saturating_add(earlier).max(most);
         let limit = self.limits.limit(base);
@@ -119,7 +119,7 @@ impl Breaker {
         Ok(())
     }
 
-    /// Forgets all counts of `class`, because an operator lets it go on.
+    /// Forgets all counts of `class`, because an operator resumed its deletion.
     pub fn reset(&mut self, class: &str) {
         self.classes.remove(class);
     }

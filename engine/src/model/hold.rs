@@ -91,10 +91,11 @@ pub struct NewHold {
     pub selector: Selector,
     /// Effect on the time of the objects.
     pub kind: HoldKind,
-    /// Person that places the hold, and the reason for it.
+    /// Person who places the hold, and the reason for it.
     #[serde(flatten)]
     pub attribution: Attribution,
-    /// Instant at which the operator is to review the hold. The hold does not end then.
+    /// Instant at which the operator is to review the hold. The hold stands until it is lifted, also after this
+    /// instant.
     #[serde(rename = "review_ms")]
     pub review: Timestamp,
 }
@@ -120,10 +121,10 @@ pub struct Lifted {
     /// Instant at which the hold was lifted.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
-    /// Person that lifted it, and the reason for it.
+    /// Person who lifted the hold, and the reason for it.
     #[serde(flatten)]
     pub attribution: Attribution,
-    /// Grace: time that objects which the hold kept past their ceiling still stay.
+    /// Grace: time until objects that the hold kept past their ceiling are deleted; at most 3,660 days.
     #[serde(rename = "grace_ms", with = "span_ms")]
     pub grace: Duration,
     /// `true` once a sweep has found everything that the hold had kept.
@@ -161,7 +162,7 @@ impl Hold {
     }
 
     /// Returns `true` if the hold keeps an object that its selector covers.
-    fn still_covers(&self, object: Covered<'_>) -> bool {
+    fn still_covers(&self, object: HoldFacts<'_>) -> bool {
         self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
             _ if lifted.done => false,
             HoldKind::Temporary => object.parked || object.outlasted(lifted.at),
@@ -170,9 +171,9 @@ impl Hold {
     }
 }
 
-/// Properties of an object by which a hold covers it.
+/// Facts of an object by which a hold covers it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Covered<'a> {
+pub(crate) struct HoldFacts<'a> {
     pub(crate) class: &'a str,
     pub(crate) key: &'a [u8],
     pub(crate) subject: &'a [u8],
@@ -184,13 +185,13 @@ pub(crate) struct Covered<'a> {
     pub(crate) already_released: bool,
 }
 
-impl<'a> Covered<'a> {
-    /// Reads the properties from the row of an object in the class named `class`.
+impl<'a> HoldFacts<'a> {
+    /// Reads the facts from the row of an object in the class named `class`.
     pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
         let parked = row.cause == Cause::Held.code();
         let already_released = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
         let Row { key, subject, start, ceiling, .. } = *row;
-        Covered { class, key, subject, start, ceiling, parked, already_released }
+        HoldFacts { class, key, subject, start, ceiling, parked, already_released }
     }
 
     /// Returns `true` if the object's ceiling had passed when a hold on it was lifted at `lifted`.
@@ -245,7 +246,7 @@ impl HoldSet {
     }
 
     /// Returns a hold that covers the object.
-    pub(crate) fn covering(&self, object: Covered<'_>) -> Option<&Hold> {
+    pub(crate) fn covering(&self, object: HoldFacts<'_>) -> Option<&Hold> {
         if self.all.is_empty() {
             return None;
         }
@@ -253,11 +254,11 @@ impl HoldSet {
         self.all.get(self.standing.covering(object, &counts)?)
     }
 
-    /// Returns `true` if a hold other than `than` covers the object after `than` has released it.
-    pub(crate) fn is_covered_by_another(&self, object: Covered<'_>, than: &HoldId) -> bool {
-        let object = Covered { parked: false, already_released: true, ..object };
+    /// Returns `true` if another hold covers the object after the hold `released` has released it.
+    pub(crate) fn is_covered_by_another(&self, object: HoldFacts<'_>, released: &HoldId) -> bool {
+        let object = HoldFacts { parked: false, already_released: true, ..object };
         let counts =
-            |id: &&HoldId| *id != than && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
+            |id: &&HoldId| *id != released && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.standing.covering(object, &counts).is_some()
     }
 
@@ -269,16 +270,16 @@ impl HoldSet {
     /// Returns a hold on the class `from` that would no longer cover an object moved to the class `to`.
     ///
     /// Another hold that covers the object in `to` does not count, because it may be lifted first.
-    pub(crate) fn left_by(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
+    pub(crate) fn hold_lost_by_move(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
         if !self.any_on_class() || from == to {
             return None;
         }
         let on_class = self.standing.classes.get(from)?.iter().filter_map(|id| self.all.get(id));
-        on_class.into_iter().find(|hold| hold.still_covers(Covered::of(from, row)))
+        on_class.into_iter().find(|hold| hold.still_covers(HoldFacts::of(from, row)))
     }
 
     /// Returns the end of the longest grace of the lifted holds on an object; `None` if there is no such hold.
-    pub(crate) fn grace_until(&self, object: Covered<'_>) -> Option<Timestamp> {
+    pub(crate) fn grace_until(&self, object: HoldFacts<'_>) -> Option<Timestamp> {
         let covers = |hold: &&Hold| hold.terms.selector.covers(object.class, object.key, object.subject);
         let lifted = self.all.values().filter(covers).filter_map(|hold| hold.lifted.as_ref());
         lifted.map(|lifted| lifted.at.saturating_add(lifted.grace)).max()
@@ -327,8 +328,8 @@ impl Standing {
     }
 
     /// Returns the first hold whose selector covers the object and for which `counts` returns `true`.
-    fn covering(&self, object: Covered<'_>, counts: &dyn Fn(&&HoldId) -> bool) -> Option<&HoldId> {
-        let Covered { class, key, subject, .. } = object;
+    fn covering(&self, object: HoldFacts<'_>, counts: &dyn Fn(&&HoldId) -> bool) -> Option<&HoldId> {
+        let HoldFacts { class, key, subject, .. } = object;
         let lists =
             [Some(&self.everything), self.keys.get(key), self.subjects.get(subject), self.classes.get(class)];
         let prefixes = self
@@ -341,94 +342,5 @@ impl Standing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const EPOCH: Timestamp = Timestamp::from_unix_ms(0);
-
-    fn hold(number: u8, selector: Selector) -> Hold {
-        let terms = NewHold {
-            name: HoldName::new(number.to_string()).unwrap(),
-            selector,
-            kind: HoldKind::Temporary,
-            attribution: Attribution::new("a", "r"),
-            review: EPOCH,
-        };
-        Hold { id: HoldId::from_bytes([number; 16]), placed: EPOCH, terms, lifted: None }
-    }
-
-    #[test]
-    fn stored_json_keeps_its_field_names() {
-        let mut hold = hold(7, Selector::Everything);
-        hold.lifted = Some(Lifted {
-            at: Timestamp::from_unix_ms(5),
-            attribution: Attribution::new("b", "s"),
-            grace: Duration::from_millis(6),
-            done: false,
-        });
-        let stored = format!(
-            "{{\"id\":\"{}\",\"placed_ms\":0,\"name\":\"7\",\"selector\":\"everything\",\"kind\":\"temporary\",\
-             \"reason\":\"r\",\"author\":\"a\",\"review_ms\":0,\"lifted\":{{\"at_ms\":5,\"reason\":\"s\",\
-             \"author\":\"b\",\"grace_ms\":6,\"done\":false}}}}",
-            "07".repeat(16)
-        );
-        assert_eq!(serde_json::to_string(&hold).unwrap(), stored);
-        assert_eq!(serde_json::from_str::<Hold>(&stored).unwrap(), hold);
-    }
-
-    #[test]
-    fn id_as_text_is_32_hexadecimal_digits() {
-        let id = HoldId::from_bytes([0xab; 16]);
-        assert_eq!(id.to_string(), "ab".repeat(16));
-        assert_eq!(id.to_string().parse::<HoldId>().unwrap(), id);
-        for text in ["", "ab", &"ab".repeat(17), &"zz".repeat(16)] {
-            assert_eq!(text.parse::<HoldId>().unwrap_err().kind(), ErrorKind::Invalid, "{text}");
-        }
-    }
-
-    fn selectors() -> impl Strategy<Value = Selector> {
-        let short = || proptest::collection::vec(0_u8..3, 1..4);
-        prop_oneof![
-            proptest::collection::vec(short(), 1..3).prop_map(Selector::Keys),
-            short().prop_map(Selector::Prefix),
-            short().prop_map(Selector::Subject),
-            prop_oneof![Just("a"), Just("b")].prop_map(|name| Selector::Class(name.into())),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn set_covers_exactly_what_a_standing_hold_covers(
-            holds in proptest::collection::vec((selectors(), any::<bool>()), 0..6),
-            key in proptest::collection::vec(0_u8..3, 1..5),
-            subject in proptest::collection::vec(0_u8..3, 0..4),
-        ) {
-            let mut set = HoldSet::default();
-            for (number, (selector, lifted)) in (0_u8..).zip(&holds) {
-                let mut hold = hold(number, selector.clone());
-                set.insert(hold.clone());
-                if *lifted {
-                    let attribution = Attribution::new("a", "r");
-                    hold.lifted = Some(Lifted { at: EPOCH, attribution, grace: Duration::ZERO, done: true });
-                    set.insert(hold);
-                }
-            }
-            for class in ["a", "c"] {
-                let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
-                let object = Covered {
-                    class,
-                    key: &key,
-                    subject: &subject,
-                    start: EPOCH,
-                    ceiling: Some(EPOCH),
-                    parked: false,
-                    already_released: false,
-                };
-                let found = set.covering(object);
-                prop_assert_eq!(found.is_some(), naive);
-                prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));
-            }
-        }
-    }
-}
+#[path = "hold_tests.rs"]
+mod tests;

@@ -62,7 +62,7 @@ pub struct Request {
     pub kind: RequestKind,
     /// Objects that the request is about.
     pub selector: Selector,
-    /// Author of the request, and the reason that it gave.
+    /// Author of the request, and the reason for it.
     #[serde(flatten)]
     pub attribution: Attribution,
     /// Instant at which the request was received.

@@ -1,7 +1,7 @@
 //! Rules of requests: the state of a sweep, and what its requests make of one row. Pure.
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
-use crate::model::hold::{Covered, Hold, HoldKind, HoldSet, Lifted};
+use crate::model::hold::{Hold, HoldFacts, HoldKind, HoldSet, Lifted};
 use crate::model::request::{Request, RequestKind};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
@@ -84,7 +84,7 @@ impl ActiveRequest {
         }
     }
 
-    /// Instant from which the sweep looks for the request's objects.
+    /// Returns the instant from which the sweep looks for the request's objects.
     pub(crate) fn ready(&self) -> Timestamp {
         self.request.ready
     }
@@ -108,7 +108,7 @@ impl ActiveRequest {
             }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
                 let outlasted =
-                    |lifted: &Lifted| Covered::of(&class.definition.name, row).outlasted(lifted.at);
+                    |lifted: &Lifted| HoldFacts::of(&class.definition.name, row).outlasted(lifted.at);
                 let kept = is_parked(row) || hold.lifted.as_ref().is_some_and(outlasted);
                 (kept || restarts(hold, row)) && covered()
             }),
@@ -158,7 +158,8 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
         && row.reason == Reason::Due
 }
 
-/// Moves a replaced row up so that it ends at once, if an erasure, a closing down or a lifted hold that kept it covers it.
+/// Moves a replaced row up so that it ends at once. Only an erasure, a closing down, or a lifted hold that kept the row
+/// does so.
 ///
 /// A newer registration of the key replaced it, so no object is left to be deleted or kept. But the row still names a
 /// person's data.
@@ -241,11 +242,11 @@ fn release_from_hold<'a>(
         let slot = target.class.slot(bounds, now);
         return Some(Target { class: Arc::clone(&target.class), row, slot, cause: Some(Cause::Lifted) });
     }
-    if holds.is_covered_by_another(Covered::of(&target.class.definition.name, &row), &hold.id) {
+    if holds.is_covered_by_another(HoldFacts::of(&target.class.definition.name, &row), &hold.id) {
         return None;
     }
     // Past its ceiling, a row is deleted when the grace has passed. Before its ceiling, it is deleted in time.
-    let grace_until = holds.grace_until(Covered::of(&target.class.definition.name, &row));
+    let grace_until = holds.grace_until(HoldFacts::of(&target.class.definition.name, &row));
     let after_grace = grace_until.map_or(now, |until| until.max(now));
     let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
     let in_time = ceiling.saturating_sub(target.class.definition.lead).max(now);

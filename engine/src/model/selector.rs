@@ -10,7 +10,7 @@ pub const SUBJECT_MAX_BYTES: usize = 255;
 /// Most keys in one selector.
 pub const SELECTOR_KEYS_MAX: usize = 10_000;
 
-/// Predicate on objects. It also covers objects registered later, as long as the hold or request stands.
+/// Predicate on objects. While the hold or request stands, it also covers objects registered later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -55,14 +55,17 @@ impl Selector {
 
     /// Describes the selector in words, for operators.
     pub fn describe(&self) -> String {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let quoted = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => format!("{text:?}"),
+            Err(_) => format!("\"{}\"", bytes.escape_ascii()),
+        };
         match self {
             Selector::Keys(keys) => match &keys[..] {
-                [key] => format!("the key {:?}", text(key)),
+                [key] => format!("the key {}", quoted(key)),
                 keys => format!("{} keys", keys.len()),
             },
-            Selector::Prefix(prefix) => format!("keys that begin with {:?}", text(prefix)),
-            Selector::Subject(subject) => format!("the subject {:?}", text(subject)),
+            Selector::Prefix(prefix) => format!("keys that begin with {}", quoted(prefix)),
+            Selector::Subject(subject) => format!("the subject {}", quoted(subject)),
             Selector::Class(name) => format!("the class \"{name}\""),
             Selector::Everything => "everything".into(),
         }

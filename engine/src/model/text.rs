@@ -15,13 +15,13 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
     Err(Error::invalid(format!("{what} of {length} bytes; 1 to {TEXT_MAX_BYTES} are allowed")))
 }
 
-/// Author of an operator's act, and the reason for it.
+/// Author of an operator's decision, and the reason for it.
 // The index stores the reason first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attribution {
-    /// Reason for the act: 1 to 1,000 bytes.
+    /// Reason for the decision: 1 to 1,000 bytes.
     pub reason: String,
-    /// Person that acts: 1 to 1,000 bytes.
+    /// Person who decides: 1 to 1,000 bytes.
     pub author: String,
 }
 

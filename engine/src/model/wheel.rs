@@ -1,9 +1,9 @@
 //! Timing wheel: a ring of slots with an occupancy bitmap, and an overflow map for all other slots.
 //!
-//! The ring covers [`RING_SLOTS`] slots of `slot_ms` from the wheel's position on. The position and the beginnings of the
-//! ring's slots are multiples of `slot_ms`. All other slots are in the ordered overflow map: slots that begin elsewhere
-//! (retries, objects already overdue when they were registered), before the position, or beyond the ring. Turning the
-//! wheel moves slots from the map into the ring.
+//! The ring covers [`RING_SLOTS`] slots of `slot_ms` from the wheel's position on. The position and the beginnings of
+//! the ring's slots are multiples of `slot_ms`. All other slots are in the ordered overflow map. They begin before the
+//! position, beyond the ring, or between two multiples (retries, objects already overdue when they were registered).
+//! Turning the wheel moves slots from the map into the ring.
 //!
 //! The wheel is a pure structure: the caller passes the time. The algorithm is that of Varghese and Lauck, *Hashed and
 //! hierarchical timing wheels* (1987). The bitmap is that of tokio's timer.

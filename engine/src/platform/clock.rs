@@ -84,13 +84,13 @@ impl Clock for SystemClock {
     }
 
     fn is_synchronised(&self) -> bool {
-        // An empty `Timex` changes nothing. The kernel clears the state when the time is set by hand, and when the clock
-        // was not disciplined for so long that it may be off by 16 s.
+        // An empty `Timex` changes nothing. The kernel clears the state if the time is set by hand. It also clears it
+        // if the clock was not disciplined for so long that it may be off by 16 s.
         adjtime::adjtimex(&mut Timex::new()).is_ok_and(|state| state != TIME_ERROR)
     }
 }
 
-/// Clock that moves only when it is told to, for tests and simulation.
+/// Clock that moves only by calls of its methods, for tests and simulation.
 #[derive(Debug)]
 pub struct VirtualClock(Mutex<Times>);
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Reaction that an [`Error`] asks of the caller.
+/// Kind of an [`Error`], which tells the caller how to react.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -16,17 +16,17 @@ pub enum ErrorKind {
     TooLate,
     /// A stated limit of concurrent work is reached, or another process has the folder open. Try again later.
     Busy,
-    /// The disk is full.
+    /// The disk or a quota is full, or free space is below `Options::disk_reserve_bytes`. Make room.
     Full,
-    /// The operating system refused. The message names the file.
+    /// The operating system reported an error. The message names the file.
     Io,
-    /// Stored data contradict themselves. Stop, keep the folder as it is, run the full check, and see Backups in
+    /// Stored data contradict each other. Stop, keep the folder as it is, run the full check, and see Backups in
     /// `docs/operations.md`.
     Corrupt,
     /// The log in this folder does not extend the log that was last published. Nothing is signed or deleted until an
     /// operator decides.
     Forked,
-    /// An earlier write or fsync failed, so the content of the disk is unknown, or a panic left work half done. Open the
+    /// An earlier write or fsync failed, so the content of the disk is unknown, or a panic interrupted an operation. Open the
     /// engine again.
     Poisoned,
     /// The engine was closed. No call of this crate returns it: a closed engine has no methods. It is the kind for bindings
@@ -104,12 +104,12 @@ impl Error {
         Error::with_source(kind, what, source)
     }
 
-    /// Reaction that the error asks of the caller.
+    /// Returns the kind, which tells the caller how to react.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Message without the cause below it.
+    /// Returns the message without the cause below it.
     pub fn message(&self) -> &str {
         &self.message
     }

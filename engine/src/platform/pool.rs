@@ -1,4 +1,4 @@
-//! The seam to threads: a pool that shares one piece of work, or none.
+//! The seam to threads: a pool that shares one piece of work among its threads, or runs it in the calling thread.
 
 use crate::platform::error::{Error, Result};
 use rayon::prelude::*;

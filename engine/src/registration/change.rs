@@ -2,11 +2,11 @@
 //! registration moves to the page of its new slot.
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
-use crate::model::hold::{self, Covered};
+use crate::model::hold::{self, HoldFacts};
 use crate::model::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
-use crate::registration::opening::opening_of;
+use crate::registration::commitment::opening_of;
 use crate::registration::placement::{self, Placement};
 use crate::registration::register::Durability;
 use crate::registration::resolve::{Location, Resolver};
@@ -15,7 +15,7 @@ use crate::state::locator::{self, KeyLookup};
 use crate::state::marks;
 use crate::state::page::PageState;
 use crate::state::shard::Shard;
-use crate::state::writer::{PoisoningGuard, Ticket};
+use crate::state::writer::{PoisoningGuard, WriteNumber};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
 use sexton_proof::record::{Cause, Reason};
@@ -47,8 +47,8 @@ pub enum Change<'a> {
         /// Start. It is no later than the start that the object would get at the end of `max_open`.
         start: Timestamp,
     },
-    /// Puts the object under other terms: the window of `class` from `start` on. Each stays as it is if it is `None`.
-    /// The bounds are always those that a class derives from a start, so that anyone can check them.
+    /// Puts the object under other terms: the window of `class` from `start` on. `None` leaves class or start unchanged.
+    /// The bounds always follow from a class and a start, so that a verifier can check them.
     Reschedule {
         /// Object.
         of: Which<'a>,
@@ -81,16 +81,19 @@ pub struct Changed {
     pub floor: Option<Timestamp>,
     /// Ceiling; `None` if there is none.
     pub ceiling: Option<Timestamp>,
-    /// New ticket, if the class says `openings = "ticket"`. It takes the place of the earlier one.
+    /// New ticket, if the class has `openings = "ticket"`. It replaces the earlier one.
     pub ticket: Option<Vec<u8>>,
 }
 
 /// Applies each change on its own, and returns an answer to each, in their order. One fsync makes all of them durable.
 ///
 /// # Errors
-/// The outer error stops the call: `Forked`, `Poisoned`, `Io`. Each answer has its own: `NotFound` if no live registration
-/// matches; `TooLate` if the object ended or a batch has it; `Held` if a hold forbids it; `Busy` if it moves too often;
-/// `Invalid` if the new start or class is not allowed.
+/// For the call: `Forked`, `Poisoned`, `Full`, `Io`. After `Err` other than `Forked` it is unknown which changes were
+/// applied.
+///
+/// For one change: `Invalid` if the new start or class is not allowed; `NotFound` if no live registration matches;
+/// `Held` if a hold forbids it; `TooLate` if the object ended or a batch has it; `Busy` if it moves too often; `Full`,
+/// `Io`, `Corrupt`.
 pub(crate) fn change(
     core: &Core,
     resolver: &Resolver,
@@ -104,14 +107,14 @@ pub(crate) fn change(
     for change in changes {
         let answer = find_and_change(core, resolver, change, now);
         core.check_writable()?;
-        answers.push(answer.map(|(changed, ticket)| {
-            last = last.max(ticket);
+        answers.push(answer.map(|(changed, write)| {
+            last = last.max(write);
             changed
         }));
     }
     locator::flush_if_full(core)?;
-    if let (Some(ticket), Durability::Synced) = (last, durability) {
-        core.writer.sync(ticket)?;
+    if let (Some(write), Durability::Synced) = (last, durability) {
+        core.writer.sync(write)?;
     }
     Ok(answers)
 }
@@ -122,7 +125,7 @@ fn find_and_change(
     resolver: &Resolver,
     change: &Change<'_>,
     now: Timestamp,
-) -> Result<(Changed, Option<Ticket>)> {
+) -> Result<(Changed, Option<WriteNumber>)> {
     let mut of = change.object();
     for _ in 0..ATTEMPTS_MAX {
         let (mut shard, id) = lock_shard_of(core, of)?;
@@ -130,7 +133,7 @@ fn find_and_change(
             return change_row(core, &mut shard, change, id, &Row::decode(&bytes)?, now);
         }
         drop(shard);
-        // Its page has settled. The evidence tells where it went; reading that takes no lock, so it may move again.
+        // The page has settled, so the evidence has the current id. No lock is held, so the registration may move again.
         match resolver.resolve(core, id)? {
             Location::Live(at) if at == id => return Err(unknown(id)),
             Location::Live(at) => of = Which::Id(at),
@@ -138,9 +141,8 @@ fn find_and_change(
                 return Err(Error::new(
                     ErrorKind::TooLate,
                     format!(
-                        "registration {id} has ended: {} at {} ms",
-                        end.tombstone.method,
-                        end.tombstone.time.unix_ms()
+                        "registration {id} has ended: {} at {}",
+                        end.tombstone.method, end.tombstone.time
                     ),
                 ));
             }
@@ -177,7 +179,7 @@ fn find_row(
 ) -> Result<Option<(RegistrationId, Vec<u8>)>> {
     loop {
         let Some(page) = shard.page_mut(id.page).copied() else { return Ok(None) };
-        match if page.marked { marks::of(&*core.kv, id)? } else { None } {
+        match if page.has_marks { marks::of(&*core.kv, id)? } else { None } {
             Some(Mark::Moved { to, .. }) => id = to,
             Some(Mark::Replaced) => {
                 return Err(Error::not_found(format!("a newer registration of its key replaced {id}")));
@@ -212,7 +214,7 @@ struct Move<'a> {
     cause: Cause,
 }
 
-/// Moves the registration `id`, whose row is `row`, as the change asks. Returns the ticket of the write that the answer
+/// Moves the registration `id`, whose row is `row`, as the change asks. Returns the number of the write that the answer
 /// relies on.
 fn change_row(
     core: &Core,
@@ -221,12 +223,12 @@ fn change_row(
     id: RegistrationId,
     row: &Row<'_>,
     now: Timestamp,
-) -> Result<(Changed, Option<Ticket>)> {
+) -> Result<(Changed, Option<WriteNumber>)> {
     let class = core.classes.get(id.page.class)?;
     let planned = match *change {
-        Change::Start { start, .. } => plan_start(&class, row, start, now)?,
+        Change::Start { start, .. } => plan_start(&class, id, row, start, now)?,
         Change::Reschedule { class: name, start, .. } => {
-            plan_reschedule(core, &class, row, name, start, now)?
+            plan_reschedule(core, &class, (id, row), name, start, now)?
         }
         Change::Release { .. } => plan_release(core, &class, id, row, now)?,
     };
@@ -247,8 +249,8 @@ fn change_row(
     let mut set = WriteSet::default();
     let staged = placement::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause);
     let new = placement::poison_on_gap(core, &set, staged)?;
-    let ticket = core.writer.write(set)?;
-    Ok((answer(core, &planned.class, new, &planned.row)?, Some(ticket)))
+    let write = core.writer.write(set)?;
+    Ok((answer(core, &planned.class, new, &planned.row)?, Some(write)))
 }
 
 fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Changed> {
@@ -262,6 +264,7 @@ fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Resu
 /// Plans the move of an object whose start becomes known. `None` if it has this start already.
 fn plan_start<'a>(
     class: &Arc<Class>,
+    id: RegistrationId,
     row: &Row<'a>,
     start: Timestamp,
     now: Timestamp,
@@ -271,16 +274,21 @@ fn plan_start<'a>(
             return Ok(None);
         }
         return Err(Error::invalid(format!(
-            "its start is known already: {} ms; to change it, reschedule it",
-            row.start.unix_ms()
+            "the start of {id} is known already: {}; to change it, reschedule it",
+            row.start
         )));
     }
-    if row.start <= now || start > row.start {
+    if row.start <= now {
         return Err(Error::invalid(format!(
-            "start {} ms: no start was set by {} ms, the end of max_open, so that is its start; to change it, \
+            "registration {id} has had the start {} since max_open ended; to change it, reschedule it",
+            row.start
+        )));
+    }
+    if start > row.start {
+        return Err(Error::invalid(format!(
+            "start {start} of registration {id} is after {}, the end of max_open; give an earlier start, or \
              reschedule it",
-            start.unix_ms(),
-            row.start.unix_ms()
+            row.start
         )));
     }
     let start = class.start(Some(start), now)?;
@@ -299,8 +307,8 @@ fn under_terms<'a>(
     let bounds = class.bounds(start)?;
     let cause = change_of_terms(row.bounds(), bounds);
     let Bounds { floor, ceiling } = bounds;
-    // An object whose erasure was requested, or whose class was closed down, still goes as soon as its floor allows. An
-    // object that a hold kept past its time gets a new time.
+    // If an erasure or a closing covers the object, it is still deleted as soon as its floor allows. If a lifted hold
+    // kept it past its time, it gets a new time.
     let (reason, slot) = match row.reason {
         Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now)),
         Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
@@ -316,7 +324,7 @@ fn under_terms<'a>(
 fn plan_reschedule<'a>(
     core: &Core,
     class: &Arc<Class>,
-    row: &Row<'a>,
+    (id, row): (RegistrationId, &Row<'a>),
     name: Option<&str>,
     start: Option<Timestamp>,
     now: Timestamp,
@@ -331,11 +339,15 @@ fn plan_reschedule<'a>(
     };
     check_compatible(class, &to)?;
     if row.flags.has(Flags::RELEASED) {
-        return Err(Error::new(ErrorKind::TooLate, "the host said that it has deleted it itself"));
+        return Err(Error::new(
+            ErrorKind::TooLate,
+            format!("registration {id} is released: the host has reported its deletion"),
+        ));
     }
-    if let Some(hold) = core.governance.holds.read().left_by(row, &class.definition.name, &to.definition.name)
+    if let Some(hold) =
+        core.governance.holds.read().hold_lost_by_move(row, &class.definition.name, &to.definition.name)
     {
-        let what = format!("it cannot go to class \"{}\"", to.definition.name);
+        let what = format!("registration {id} cannot move to class \"{}\"", to.definition.name);
         return Err(hold::held(&what, hold));
     }
     let flags = if start.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
@@ -377,7 +389,7 @@ pub(crate) fn check_compatible(from: &Class, to: &Class) -> Result<()> {
     Ok(())
 }
 
-/// Plans the move of an object that its host deleted. `None` if the host said so before.
+/// Plans the move of an object that its host deleted. `None` if it is released already.
 fn plan_release<'a>(
     core: &Core,
     class: &Arc<Class>,
@@ -388,7 +400,7 @@ fn plan_release<'a>(
     if row.flags.has(Flags::RELEASED) {
         return Ok(None);
     }
-    if let Some(hold) = core.governance.holds.read().covering(Covered::of(&class.definition.name, row)) {
+    if let Some(hold) = core.governance.holds.read().covering(HoldFacts::of(&class.definition.name, row)) {
         return Err(hold::held(&format!("registration {id} cannot be released"), hold));
     }
     let cause = Cause::Released;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Defines each class of `classes` that is new or differs from its current version.
 ///
 /// # Errors
-/// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Poisoned`, `Io`.
+/// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Poisoned`, `Full`,
+/// `Io`.
 pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now: Timestamp) -> Result<()> {
     for definition in classes.iter() {
         let current = core.classes.read().current(&definition.name).cloned();

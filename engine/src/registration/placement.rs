@@ -2,13 +2,13 @@
 //!
 //! The caller holds the lock of the object's shard from before its lookup until the staged set is written. No other thread
 //! writes rows of that shard meanwhile, so the order of writing is the order of seqs. A crash loses only the last of them,
-//! and no caller was told of those.
+//! and no caller has an answer for those.
 
 use crate::model::class::{Class, floor_to_second};
 use crate::model::schema::{self, FINGERPRINT_BYTES, Mark, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
-use crate::registration::opening::commitment_of;
+use crate::registration::commitment::commitment_of;
 use crate::state::core::Core;
 use crate::state::locator;
 use crate::state::shard::Shard;
@@ -76,12 +76,12 @@ pub(crate) fn relocate(
     let page = shard
         .page_mut(from.page)
         .ok_or_else(|| Error::internal("a registration was moved out of a page that is not in the wheel"))?;
-    page.marked = true;
+    page.has_marks = true;
     page.moved += 1;
     Ok(to)
 }
 
-/// Stages the move of a registration that a newer one replaced. It stays a replaced one, which no key leads to.
+/// Stages the move of a replaced registration. It stays replaced: the key index has no entry for it.
 pub(crate) fn relocate_replaced(
     core: &Core,
     shard: &mut Shard,
@@ -97,13 +97,13 @@ pub(crate) fn relocate_replaced(
     }
     set.put(ColumnFamily::Marks, &schema::mark_key(to), &Mark::Replaced.encode());
     if let Some(page) = shard.page_mut(to.page) {
-        page.marked = true;
+        page.has_marks = true;
     }
     Ok(())
 }
 
-/// Passes on the result of staging rows into `set`. A failure poisons the writer if `set` has rows already: their seqs were
-/// given, and nothing may be written behind the gap that they would leave.
+/// Passes on the result of staging rows into `set`. A failure poisons the writer if `set` has rows already. Their seqs
+/// are used, and no later write may leave a gap in their place.
 pub(crate) fn poison_on_gap<T>(core: &Core, set: &WriteSet, staged: Result<T>) -> Result<T> {
     staged.inspect_err(|error| {
         if !set.is_empty() {
@@ -115,8 +115,8 @@ pub(crate) fn poison_on_gap<T>(core: &Core, set: &WriteSet, staged: Result<T>) -
 /// Returns `true` if a move from `from_slot` to `slot` leaves less notice than a slot, and the registration counts as one
 /// at short notice.
 ///
-/// It counts if it had more notice before, or if it was among registrations at short notice already: a move does not make
-/// known what an operator has yet to look at.
+/// The registration counts if it had more notice before, or if its old page already had registrations at short notice. A
+/// move must not remove a registration from the count that an operator has yet to review.
 pub(crate) fn is_short_notice(
     class: &Class,
     from_slot: u64,

@@ -1,5 +1,5 @@
-//! Resolution of a registration id: through the carries and moves of its life to the page where it lives, or to the batch
-//! in which it ended.
+//! Resolution of a registration id. It follows carries and moves to the page where the registration lives, or to the
+//! batch in which it ended.
 
 use crate::model::schema::{self, Mark, Settled};
 use crate::platform::error::{Error, Result};
@@ -76,7 +76,7 @@ impl Resolver {
                 None => return end_of(batch, settled.ordinal, at).map(Location::Ended),
             }
         }
-        Err(Error::corrupt(format!("registration {id} was carried in a circle; run the full check")))
+        Err(Error::corrupt(format!("the carries of {id} form a cycle; run the full check")))
     }
 
     /// Returns the files of the batch that settled a page, from the cache or from disk.

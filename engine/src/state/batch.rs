@@ -1,7 +1,7 @@
 //! Batch: due objects of one class on their way through deletion together.
 
 use crate::model::class::Class;
-use crate::model::hold::{Covered, HoldSet};
+use crate::model::hold::{HoldFacts, HoldSet};
 use crate::model::schema::{Flags, Intent, Mark, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::store::{Answer, Disposition, StoredObject, SubBatch};
@@ -70,7 +70,7 @@ impl BatchPool {
 #[derive(Clone, Debug)]
 pub(crate) struct Unanswered {
     pub(crate) intent: Intent,
-    /// Number of times that it was handed over, as far as this opening knows.
+    /// Number of times that it was handed over. An intent of an earlier opening starts at 1.
     pub(crate) attempts: u32,
 }
 
@@ -83,7 +83,7 @@ struct Buffers {
 }
 
 impl Drop for Batch {
-    /// Returns the buffers to the pool. A batch that the caller lost, in a panic perhaps, is handed out again.
+    /// Returns the buffers to the pool. A batch that the caller dropped, for example in a panic, is handed out again.
     fn drop(&mut self) {
         if self.is_out {
             let unanswered = Unanswered { intent: self.intent.clone(), attempts: self.attempt };
@@ -184,23 +184,23 @@ impl Batch {
         self.bytes.extend_from_slice(row);
     }
 
-    /// Marks the batch as handed out: from here on the caller answers for it.
+    /// Marks the batch as handed out: if the caller drops it from here on, it is handed out again.
     pub(crate) fn handed_out(mut self) -> Batch {
         self.is_out = true;
         self
     }
 
-    /// Marks the batch as handed back: from here on the engine answers for it.
+    /// Marks the batch as handed back: dropping it no longer hands it out again.
     pub(crate) fn handed_back(&mut self) {
         self.is_out = false;
     }
 
-    /// Number of the batch. It stays the same if the batch comes again after a crash.
+    /// Returns the number of the batch. It stays the same if the batch comes again after a crash.
     pub fn number(&self) -> u64 {
         self.intent.batch
     }
 
-    /// Number of times that its objects were handed over, including this one. After a crash it is at least 2.
+    /// Returns the number of times that its objects were handed over, including this one. After a crash it is at least 2.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -210,22 +210,22 @@ impl Batch {
         self.attempt > 1
     }
 
-    /// Fencing epoch. It grows with every opening of the engine.
+    /// Returns the fencing epoch, which grows with every opening of the engine.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Disposition of its objects: deleted or anonymised.
+    /// Returns the disposition of its objects: deleting or anonymising.
     pub fn disposition(&self) -> Disposition {
         self.class.definition.disposition
     }
 
-    /// Name of the class of all its objects.
+    /// Returns the name of the class of all its objects.
     pub fn class(&self) -> &str {
         &self.class.definition.name
     }
 
-    /// Number of objects to be deleted.
+    /// Returns the number of objects to be deleted.
     pub fn len(&self) -> usize {
         self.asked.len()
     }
@@ -280,8 +280,8 @@ impl Batch {
 
     /// Hands all objects to `delete`, at most `max` at once, and records its answers.
     ///
-    /// `now` is asked after each call. If `delete` returns another number of answers than it was given objects, all
-    /// objects of that call count as failed: no answer can be assigned to its object.
+    /// Calls `now` after each call of `delete`. If `delete` returns another number of answers than it got objects, no
+    /// answer can be assigned to its object. All objects of that call then count as failed.
     pub fn delete_with(
         &mut self,
         max: usize,
@@ -320,7 +320,7 @@ impl Batch {
         })
     }
 
-    /// Takes the answers out, in the order of the objects; `None` for an object without one.
+    /// Takes the answers, in the order of the objects; `None` for an object without one.
     pub(crate) fn take_answers(&mut self) -> impl Iterator<Item = Option<Answered>> + use<> {
         let mut answers = take(&mut self.answers);
         answers.resize_with(self.len(), || None);
@@ -334,7 +334,7 @@ impl Batch {
         }
         let is_held = |position: &usize| {
             let row = self.row(&self.rows[self.asked[*position] as usize]);
-            holds.covering(Covered::of(&self.class.definition.name, &row)).is_some()
+            holds.covering(HoldFacts::of(&self.class.definition.name, &row)).is_some()
         };
         positions.iter().copied().filter(is_held).collect()
     }

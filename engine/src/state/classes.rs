@@ -8,10 +8,10 @@ use sexton_proof::id::ClassId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// All class versions, and the gate that closing a class down waits at.
+/// All class versions, and the lock that closing a class down waits for.
 pub(crate) struct ClassRegistry {
     versions: OrderedRwLock<Classes>,
-    /// Gate between registering and closing: read by every call that registers, written while a class is closed down.
+    /// Lock between registering and closing: every registering call holds it shared, closing a class down exclusively.
     pub(crate) closing: OrderedRwLock<()>,
 }
 
@@ -71,7 +71,7 @@ impl Classes {
         })
     }
 
-    /// Closes names down: they take no registrations from here on.
+    /// Closes classes down by name. A closed class takes no registrations.
     pub(crate) fn close(&mut self, names: &[String]) {
         self.closed.extend(names.iter().cloned());
     }
@@ -103,17 +103,17 @@ impl Classes {
         self.by_id.values()
     }
 
-    /// Ids of all versions of a name.
+    /// Returns the ids of all versions of a name.
     pub(crate) fn versions_of(&self, name: &str) -> Vec<ClassId> {
         self.iter().filter(|class| class.definition.name == name).map(|class| class.id).collect()
     }
 
-    /// Highest id in use; 0 if there is none.
+    /// Returns the highest id in use; 0 if there is none.
     pub(crate) fn last_id(&self) -> ClassId {
         self.by_id.last_key_value().map_or(0, |(id, _)| *id)
     }
 
-    /// Names of all classes, in order.
+    /// Returns the names of all classes, in order.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.current.keys().map(String::as_str).collect()
     }

@@ -1,4 +1,4 @@
-//! Parts of an open engine that every step works on.
+//! Core: the state of an open engine that every layer above works on.
 
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::breaker::Breaker;
@@ -100,8 +100,8 @@ pub(crate) struct Planner {
 pub(crate) struct Transparency {
     /// Lock under which entries are appended: one committer at a time.
     pub(crate) ledger: PoisoningMutex<Ledger>,
-    /// Lock under which the log is published, taken before the ledger is read. Other threads commit meanwhile; the next
-    /// publication covers all of theirs.
+    /// Lock under which the log is published, taken before the ledger is read. Other threads may commit meanwhile. The
+    /// next publication covers their entries.
     pub(crate) published: OrderedMutex<Published>,
 }
 
@@ -170,24 +170,24 @@ impl Governance {
 
 /// Data of ended objects that is still in the files of the index.
 pub(crate) struct Residue {
-    /// Number of times that something ended or was forgotten.
+    /// Number of commits that ended objects, and of requests that were forgotten.
     created: AtomicU64,
     /// Value of `created` up to which files were cleared. A reclaim pass holds the lock.
     pub(crate) cleared: OrderedMutex<u64>,
 }
 
 impl Residue {
-    /// An earlier opening may have left residue, so the first pass has work.
+    /// Creates the counters. An earlier opening may have left residue, so the first reclaim pass has work.
     pub(crate) fn new() -> Self {
         Residue { created: AtomicU64::new(1), cleared: OrderedMutex::new(Rank::Reclaim, 0) }
     }
 
-    /// Records that something ended or was forgotten.
+    /// Counts a commit that ended objects, or a request that was forgotten.
     pub(crate) fn add(&self) {
         self.created.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Number of additions so far.
+    /// Returns the number of additions so far.
     pub(crate) fn created(&self) -> u64 {
         self.created.load(Ordering::SeqCst)
     }

@@ -1,7 +1,7 @@
 //! Keys that blind commitments: one per class version and due month (`docs/format.md` §6).
 //!
-//! They are in a file outside the index and its backups. Without the file no tombstone can be made. Once a key in it is
-//! destroyed, the tombstones of its month reveal nothing.
+//! The key file lies outside the index and its backups. Without it no tombstone can be made. Once one of its keys is
+//! destroyed, the tombstones of that month reveal nothing.
 
 use crate::platform::entropy::Entropy;
 use crate::platform::error::{Error, Result};
@@ -55,6 +55,11 @@ impl std::fmt::Display for Month {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04}-{:02}", self.0 / 12, self.0 % 12 + 1)
     }
+}
+
+/// Returns the month of a slot as text, like `2026-08`.
+pub(crate) fn month_of(slot: u64) -> String {
+    Month::of_slot(slot).map_or_else(|_| format!("slot {slot}"), |month| month.to_string())
 }
 
 /// Key that is wiped from memory when its last reference is dropped.
@@ -116,7 +121,8 @@ impl KeyRing {
     }
 
     fn store(&self, keys: &Keys) -> Result<()> {
-        // Growing would leave a copy of the keys in freed memory: a line has at most 90 bytes, the others 90 together.
+        // Growing would leave a copy of the keys in freed memory. A key line has at most 90 bytes; title and check line have
+        // 90 together.
         let mut text = Zeroizing::new(String::with_capacity(90 * (keys.len() + 1)));
         let _ = writeln!(text, "{KEYRING_TITLE}");
         for ((class, month), key) in keys {

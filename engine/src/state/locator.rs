@@ -1,12 +1,12 @@
 //! Key index: finds the live registration of a key.
 //!
-//! An entry leads from the keyed hash of a key to a registration that may be the key's. It is a hint: the row tells whether
-//! the key is the same, the schedule whether the page lives, and a mark whether a newer registration replaced this one. So
-//! a superfluous entry is harmless, and settling a page removes none; [`crate::enforcement::reclaim`] drops them when it
-//! merges the index. A missing entry would do harm: an overwritten object would go on its predecessor's time.
+//! An entry leads from the keyed hash of a key to a registration that may be the key's. The entry is a hint. The row
+//! decides if the key is the same, the schedule if the page lives, and a mark if a newer registration replaced this one.
+//! So a superfluous entry is harmless, and settling a page removes none; `reclaim` drops them when it
+//! merges the index. A missing entry does harm: an overwritten object would be deleted at its predecessor's time.
 //!
-//! New entries go into a shard's memtable ([`crate::state::memtable`]) and, in the same write as the row, into the pending
-//! entries, from which opening rebuilds the memtable. A flush writes the memtables of all shards as one sorted run. The
+//! New entries go into a shard's memtable ([`crate::state::memtable`]). The write of the row also puts them into the
+//! pending entries, from which opening rebuilds the memtable. A flush writes the memtables of all shards as one sorted run. The
 //! writes that a run follows from are durable before it, and the run is durable before its pending entries go.
 //!
 //! A lookup for a host searches the runs before it takes a shard's lock, because that may read the disk. It searches the
@@ -84,18 +84,11 @@ impl RunLookup {
 fn search_runs(kv: &dyn Kv, fingerprints: &[Fingerprint]) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     let ranges: Vec<Range<Vec<u8>>> = fingerprints.iter().map(|f| schema::prefix_range(f)).collect();
-    let mut failure = None;
-    kv.scan_each(ColumnFamily::Locator, &ranges, &mut |_, key, _| match schema::parse_locator_key(key) {
-        Ok(entry) => {
-            found.push(entry);
-            ControlFlow::Continue(())
-        }
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
+    kv::try_scan_each(kv, ColumnFamily::Locator, &ranges, |_, key, _| {
+        found.push(schema::parse_locator_key(key)?);
+        Ok(ControlFlow::Continue(()))
     })?;
-    failure.map_or(Ok(found), Err)
+    Ok(found)
 }
 
 /// Entries of runs and memtable that may lead to the live registrations of some keys, ordered by fingerprint.
@@ -136,9 +129,9 @@ impl Candidates {
     ) -> Result<Option<T>> {
         let first = self.0.partition_point(|(found, _)| found < fingerprint);
         for (_, id) in self.0[first..].iter().take_while(|(found, _)| found == fingerprint) {
-            // A page that is not in the wheel is settled: its rows are void, whatever the files still hold.
+            // A page that is not in the wheel is settled: its rows are void, even if files still hold them.
             let Some(page) = shard.page_mut(id.page).filter(|page| id.seq < page.rows) else { continue };
-            let is_marked = page.marked;
+            let is_marked = page.has_marks;
             let Some(bytes) = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(*id))? else {
                 continue;
             };

@@ -1,7 +1,7 @@
 //! Lock order of an open engine, checked in debug builds.
 //!
 //! A thread takes the locks of [`Rank`] in the order of its variants and never backwards, so no two threads can wait for
-//! each other. It may let go of them in any order. With debug assertions every acquisition is checked against the locks
+//! each other. It may release them in any order. With debug assertions every acquisition is checked against the locks
 //! that the thread holds; the tests run that way.
 
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,7 +11,11 @@ use std::ops::{Deref, DerefMut};
 /// Locks of an engine, outermost first. This is the one table of their order.
 ///
 /// Of the driver's locks only the dispatcher's is here. The others come before all of these: a thread may hold one while
-/// it calls the engine, and nothing below the driver takes one.
+/// it calls the engine, and no layer below the driver takes one.
+///
+/// These are leaf locks, under which no other lock of the engine is taken: `Writer::state`, `KeyRing::keys`,
+/// `Committer`, `BatchPool`, `Resolver`, `Engine::guard` and `EventFd`. A thread may take one under any lock of the
+/// table. The locks of the platform layer come below all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
     /// `Dispatcher::state`: sub-batches are handed out and answered. Taking one reads the holds under it.
@@ -45,7 +49,7 @@ thread_local! {
     static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Record that the thread holds a lock of some rank, for as long as it lives.
+/// Record that the thread holds a lock of some rank. Dropping it removes the record.
 #[derive(Debug)]
 pub(crate) struct Held(Rank);
 
@@ -83,7 +87,7 @@ impl Drop for Held {
 /// Guard of an ordered lock.
 #[derive(Debug)]
 pub(crate) struct Ordered<G> {
-    // Dropped in this order: the lock is free before the record of it goes.
+    // Dropped in this order: the lock is free before its record is removed.
     guard: G,
     _held: Held,
 }
@@ -133,8 +137,8 @@ impl<T> OrderedMutex<T> {
     }
 }
 
-/// Read-write lock with a place in the lock order. A thread that reads may not read again: a writer that waits in
-/// between would stop both.
+/// Read-write lock with a place in the lock order. A thread that reads may not read again: with a writer waiting in
+/// between, both would deadlock.
 #[derive(Debug)]
 pub(crate) struct OrderedRwLock<T> {
     rank: Rank,

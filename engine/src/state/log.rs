@@ -34,12 +34,12 @@ impl Log {
         self.frontier.root()
     }
 
-    /// Instant of the last entry; the beginning of 1970 if there is none.
+    /// Returns the instant of the last entry; the Unix epoch if there is none.
     pub(crate) fn last_logged(&self) -> Timestamp {
         self.last_logged
     }
 
-    /// Instant for the next entry: now, but never earlier than that of the last entry.
+    /// Returns the instant for the next entry: `now`, but never earlier than that of the last entry.
     pub(crate) fn next_logged(&self, now: Timestamp) -> Timestamp {
         now.max(self.last_logged)
     }

@@ -1,4 +1,4 @@
-//! Marks: what became of registrations after their rows were written, while their pages have not settled.
+//! Marks of registrations that were replaced or moved before their pages settled.
 
 use crate::model::schema::{self, Mark};
 use crate::platform::error::Result;

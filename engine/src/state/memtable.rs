@@ -35,12 +35,12 @@ impl Memtable {
         entries.for_each(|(fingerprint, id)| self.table.put(fingerprint, id));
     }
 
-    /// Generation under which new entries are pending in the index.
+    /// Returns the generation under which new entries are pending in the index.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Number of entries that are not frozen.
+    /// Returns the number of entries and removals that are not frozen.
     pub(crate) fn len(&self) -> usize {
         self.table.found.len() + self.table.others.len() + self.table.removed.len()
     }
@@ -55,7 +55,7 @@ impl Memtable {
         self.table.forget(fingerprint, id);
     }
 
-    /// Calls `visit` for each registration under a fingerprint. It may be one that was removed.
+    /// Calls `visit` for each registration under a fingerprint, frozen entries included. Some may have been removed since.
     pub(crate) fn each(&self, fingerprint: &Fingerprint, visit: &mut impl FnMut(RegistrationId)) {
         self.table.each(fingerprint, visit);
         if let Some(frozen) = &self.frozen {
@@ -100,8 +100,8 @@ impl FlushQueue {
 
     /// Returns the flush lock if a flush is requested. Take it before any shard lock.
     ///
-    /// Another thread may have flushed while this one waited; then there is nothing left to do. Threads that find their
-    /// memtable full meanwhile wait here as well, so a memtable never grows beyond twice its limit.
+    /// Returns `None` as well if another thread flushed while this one waited. Threads that find their memtable full
+    /// meanwhile wait here too, so a memtable never grows beyond twice its limit.
     pub(crate) fn acquire(&self) -> Option<PoisoningGuard<'_, ()>> {
         if !self.is_requested.load(Ordering::SeqCst) {
             return None;
@@ -116,7 +116,7 @@ impl FlushQueue {
         self.is_requested.store(false, Ordering::SeqCst);
     }
 
-    /// Number of runs written since opening.
+    /// Returns the number of runs written since opening.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
     }

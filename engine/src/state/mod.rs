@@ -1,4 +1,4 @@
-//! Parts of an open engine that outlive one operation: index, schedule, log, keys, and what is in flight.
+//! Parts of an open engine that outlive one operation: schedule, key index, log, keys, batches in flight, and the writer.
 
 pub(crate) mod batch;
 pub(crate) mod classes;

@@ -30,7 +30,7 @@ pub(crate) struct Page {
     /// Lower bound of its rows' ceilings: by the slot's geometry, or as recorded. [`Timestamp::MAX`] if no row has one.
     pub(crate) earliest_ceiling: Timestamp,
     /// `true` if one of its registrations was replaced or moved.
-    pub(crate) marked: bool,
+    pub(crate) has_marks: bool,
     /// Number of its rows whose registration lives on in another page.
     pub(crate) moved: u32,
     /// Number of its rows that were registered at short notice: less than a slot before they fall due.
@@ -46,10 +46,10 @@ impl Page {
         arrivals: Arrivals,
         earliest_ceiling: Timestamp,
     ) -> Self {
-        Page { part, rows, state, arrivals, earliest_ceiling, marked: false, moved: 0, short_notice: 0 }
+        Page { part, rows, state, arrivals, earliest_ceiling, has_marks: false, moved: 0, short_notice: 0 }
     }
 
-    /// Record that is stored beside its rows.
+    /// Returns the record that is stored beside its rows.
     pub(crate) fn record(&self) -> PageRecord {
         PageRecord {
             arrivals: self.arrivals,
@@ -58,12 +58,12 @@ impl Page {
         }
     }
 
-    /// Number of registrations that live here.
+    /// Returns the number of live registrations in this page.
     pub(crate) fn live(&self) -> u32 {
         self.rows - self.moved
     }
 
-    /// Number of live registrations at short notice. Those that moved on are counted where they went.
+    /// Returns the number of live registrations at short notice. A moved registration counts in its new page.
     pub(crate) fn live_at_short_notice(&self) -> u32 {
         self.short_notice.min(self.live())
     }

@@ -69,21 +69,21 @@ pub(crate) fn publish_or_warn(core: &Core) {
     let _ = publish(core, &mut core.transparency.published.lock());
 }
 
-/// Publishes everything that is committed. It is idempotent: the same log gives the same bytes.
+/// Publishes all committed entries. Publishing is idempotent: the same log gives the same bytes.
 ///
-/// A forked log is never signed. After a failed write nothing is published either, even if it is durable.
+/// A forked log is never signed. After a failed write no entry is published, even if it is durable.
 pub(crate) fn publish(core: &Core, published: &mut Published) -> Result<()> {
     core.check_writable()?;
     let done = publish_committed(core, published);
     published.error = done.as_ref().err().map(|error| {
-        tracing::error!(%error, "the log could not be published; it will be tried again with the next batch");
+        tracing::error!(%error, "the log could not be published; publishing is retried");
         error.to_string()
     });
     done
 }
 
 fn publish_committed(core: &Core, published: &mut Published) -> Result<()> {
-    // Everything committed so far, all of it durable. A thread that waited for the lock finds its own entry published.
+    // All entries committed so far are durable. A thread that waited for the lock finds its own entry published.
     let (size, root) = {
         let ledger = core.transparency.ledger.lock_read();
         (ledger.log.size(), ledger.log.root())
@@ -97,7 +97,7 @@ fn publish_committed(core: &Core, published: &mut Published) -> Result<()> {
     let text = Checkpoint { origin: core.identity.origin.clone(), size, root }.to_text();
     let signed = format!("{text}\n{}", core.secrets.signer.sign(&text));
     publish_tiles(core, published.size, size)?;
-    // Last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that no
+    // Written last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that no
     // checkpoint refers to yet; the next publication writes the same bytes.
     core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
     published.size = size;

@@ -1,4 +1,4 @@
-//! Schedule: the in-memory wheels of all shards, which say where a registration goes and which pages are due.
+//! Schedule: the in-memory wheels of all shards. They assign registrations to pages and find the pages that are due.
 //!
 //! The wheels hold counts of pages, never objects, and every opening rebuilds them from the rows. They are a hint; the rows
 //! in the index are the truth.
@@ -88,12 +88,12 @@ impl Schedule {
         self.shards.iter().map(PoisoningMutex::lock).collect()
     }
 
-    /// Returns the pages that may have registrations which were replaced or moved. A page that is not in the wheel counts
-    /// as one of them, because nothing is known of it.
+    /// Returns the pages that may have replaced or moved registrations. A page that is not in the wheel is among them,
+    /// because its marks are unknown.
     pub(crate) fn marked(&self, pages: &[PageRows]) -> Vec<PageId> {
         let mut marked = Vec::new();
         self.visit(pages.iter().map(|rows| rows.page), |shard, page| {
-            if shard.page_mut(page).is_none_or(|found| found.marked) {
+            if shard.page_mut(page).is_none_or(|found| found.has_marks) {
                 marked.push(page);
             }
         });
@@ -104,7 +104,7 @@ impl Schedule {
     fn visit(&self, pages: impl Iterator<Item = PageId>, mut visit: impl FnMut(&mut Shard, PageId)) {
         let mut locked: Option<PoisoningGuard<'_, Shard>> = None;
         for page in pages {
-            // Released first: pages may come in another order than that of the shards.
+            // Released before the next lock is taken: the pages need not be in the order of the shards.
             let shard = match locked.take().filter(|shard| shard.number() == page.shard) {
                 Some(shard) => locked.insert(shard),
                 None => locked.insert(self.lock(page.shard.into())),
@@ -113,7 +113,7 @@ impl Schedule {
         }
     }
 
-    /// Number of shards.
+    /// Returns the number of shards.
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
     }
@@ -128,8 +128,8 @@ impl Schedule {
         self.shards.iter().filter_map(|shard| shard.lock_read().next_plannable_slot()).min()
     }
 
-    /// Calls `visit` for the due pages that `may_go`: up to `limit` of each class and shard, earliest slots first, of all
-    /// classes or only of `class`.
+    /// Calls `visit` for the due pages that `may_go` accepts: up to `limit` of each class and shard, earliest slots first.
+    /// Visits all classes, or only `class` if it is given.
     pub(crate) fn each_due(
         &self,
         now: Timestamp,
@@ -143,7 +143,7 @@ impl Schedule {
         }
     }
 
-    /// Gives the pages to a batch, so that they take no more rows. Returns each with its number of rows.
+    /// Assigns the pages to a batch, so that they take no more rows. Returns each with its number of rows.
     pub(crate) fn take(&self, pages: &[PageId]) -> Vec<PageRows> {
         let mut taken = Vec::with_capacity(pages.len());
         self.visit(pages.iter().copied(), |shard, page| {
@@ -179,7 +179,7 @@ impl Schedule {
         Ok(pages)
     }
 
-    /// Returns the totals of everything that was ever registered, by class.
+    /// Returns the totals of all registrations ever made, by class.
     pub(crate) fn registered_totals(&self) -> BTreeMap<ClassId, RegisteredTotals> {
         let mut all: BTreeMap<ClassId, RegisteredTotals> = BTreeMap::new();
         for shard in &self.shards {

@@ -19,7 +19,7 @@ struct ClassPages {
     settled_to: u64,
     /// Earliest slot in which a new page may begin. Pages before it that are not in the wheel are being reclaimed.
     reclaimed_to: u64,
-    /// Totals of everything that was ever registered here.
+    /// Totals of all registrations ever made here.
     totals: RegisteredTotals,
 }
 
@@ -65,7 +65,7 @@ impl Shard {
 
     /// Adds a page to its wheel.
     pub(crate) fn restore(&mut self, id: PageId, page: Page) -> Result<()> {
-        // Most slots have one page in a shard, and of slots there can be hundreds of thousands.
+        // Most slots have one page in a shard, and there can be hundreds of thousands of slots.
         let parts = self.class(id.class)?.wheel.entry(id.slot, || Vec::with_capacity(1));
         parts.push(page);
         Ok(())
@@ -73,8 +73,8 @@ impl Shard {
 
     /// Takes the id for the next registration of `class` in `slot`, or in a later slot if this one is full.
     ///
-    /// `kv` tells which parts of the slot were settled. The caller writes the row before it releases the shard's lock,
-    /// so the order of seqs is the order of writes.
+    /// Reads the settled parts of the slot from `kv`. The caller writes the row before it releases the shard's lock, so the
+    /// order of seqs is the order of writes.
     pub(crate) fn next_id(
         &mut self,
         kv: &dyn Kv,
@@ -94,7 +94,7 @@ impl Shard {
                     let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling);
                     self.restore(first, page)?;
                 }
-                // The slot is being reclaimed, or all its 65,536 parts of 65,536 rows are used: later, never lost.
+                // The slot is being reclaimed, or all its 65,536 parts of 65,536 rows are used. A later slot takes the row.
                 None => slot = self.class(class.id)?.reclaimed_to.max(slot.saturating_add(1_000)),
             }
         }
@@ -126,8 +126,8 @@ impl Shard {
         Ok(Some(RegistrationId { page: PageId { class, slot, shard, part: page.part }, seq }))
     }
 
-    /// Reserves a page for `rows` carried registrations. No other registration gets a seq in it, so a batch that dies
-    /// before its commit leaves no gap.
+    /// Reserves a page for `rows` carried registrations. No other registration gets a seq in it, so a batch without a
+    /// commit leaves no gap.
     pub(crate) fn reserve(
         &mut self,
         kv: &dyn Kv,
@@ -151,7 +151,7 @@ impl Shard {
 
     /// Returns the first part of a slot that no page ever had, or `None` if the slot takes no new page.
     ///
-    /// Rows under a settled page's id would be void for every reader. So no part is used twice, whatever the clock does:
+    /// Rows under a settled page's id would be void for every reader. So no part is used twice, even if the clock goes back:
     /// the next part follows those in the wheel and those settled.
     fn next_part(&mut self, kv: &dyn Kv, page: PageId) -> Result<Option<u16>> {
         let pages = self.class(page.class)?;
@@ -223,8 +223,8 @@ impl Shard {
         }
     }
 
-    /// Calls `visit` for the due pages that `may_go`: up to `limit` of each class, earliest slots first, of all classes or
-    /// only of one.
+    /// Calls `visit` for the due pages that `may_go` accepts: up to `limit` of each class, earliest slots first. Visits all
+    /// classes, or only `only` if it is given.
     pub(crate) fn each_due(
         &mut self,
         now: Timestamp,

@@ -7,7 +7,7 @@ fn page(slot: u64, shard: u16, part: u16) -> PageId {
     PageId { class: CLASS, slot, shard, part }
 }
 
-/// A shard with these pages in its wheel.
+/// Returns a shard with these pages in its wheel.
 fn shard(number: u16, pages: &[PageId]) -> Shard {
     let wheel = Wheel::new(SLOT_MS, 0);
     let class = ClassPages { wheel, settled_to: 0, reclaimed_to: 0, totals: RegisteredTotals::default() };
@@ -20,8 +20,9 @@ fn shard(number: u16, pages: &[PageId]) -> Shard {
     shard
 }
 
+/// A page lives between two others exactly if its rows lie between theirs in key order.
 #[test]
-fn a_page_lives_between_two_wherever_its_rows_lie_between_theirs() {
+fn lives_between_follows_the_order_of_rows() {
     let (a, b) = (page(SLOT_MS, 1, 1), page(3 * SLOT_MS, 1, 1));
     let beyond_the_ring = page(SLOT_MS * 5_000, 0, 0);
     let between = [

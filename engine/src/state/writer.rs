@@ -23,15 +23,15 @@ struct WriterState {
     durable: u64,
     /// `true` while a thread fsyncs.
     syncing: bool,
-    /// First failure, if any. From then on the content of the disk is unknown: a failed fsync may have dropped the pages
+    /// First failure, if any. From then on the content of the disk is unknown. A failed fsync may have dropped the pages
     /// that it could not write, and a second one would report success (PostgreSQL, 2018). So the engine stops, and
-    /// reopening reads what is really there.
+    /// reopening reads the real content.
     poison: Option<String>,
 }
 
 /// Number of a write, by which a thread waits for its durability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct WriteNumber(u64);
 
 impl Writer {
     pub(crate) fn new(kv: Arc<dyn Kv>) -> Self {
@@ -46,7 +46,7 @@ impl Writer {
         }
     }
 
-    /// Stops all writing: something on the way to durability failed.
+    /// Stops all writing, because a step towards durability failed.
     pub(crate) fn poison(&self, error: &Error) {
         let mut state = self.state.lock();
         let is_first = state.poison.is_none();
@@ -61,8 +61,8 @@ impl Writer {
         }
     }
 
-    /// Makes a panic stop all writing for as long as the guard lives. A [`PoisoningMutex`] brings this guard with its
-    /// lock; callers need it only for what is half done without a lock.
+    /// Returns a guard under which a panic stops all writing. The guard of a [`PoisoningMutex`] includes it; callers need
+    /// it only for steps without such a lock.
     pub(crate) fn poison_on_panic(&self) -> PoisonOnPanic<'_> {
         PoisonOnPanic { writer: self, was_panicking: thread::panicking() }
     }
@@ -72,14 +72,14 @@ impl Writer {
         self.state.lock().poison.clone()
     }
 
-    /// Applies `set` atomically. It is visible at once, and durable after [`Writer::sync`] with its ticket.
-    pub(crate) fn write(&self, set: WriteSet) -> Result<Ticket> {
+    /// Applies `set` atomically. It is visible at once, and durable after [`Writer::sync`] with its number.
+    pub(crate) fn write(&self, set: WriteSet) -> Result<WriteNumber> {
         self.check()?;
         let _poison = self.poison_on_panic();
         self.kv.write(set).inspect_err(|e| self.poison(e))?;
         let mut state = self.state.lock();
         state.written += 1;
-        Ok(Ticket(state.written))
+        Ok(WriteNumber(state.written))
     }
 
     /// Adds a sorted run, which is durable by itself. A run holds only what can be derived from rows.
@@ -89,20 +89,20 @@ impl Writer {
         self.kv.write_run(family, keys).inspect_err(|e| self.poison(e))
     }
 
-    /// Returns the ticket of the last write, for a caller that relies on writes of other threads.
-    pub(crate) fn so_far(&self) -> Ticket {
-        Ticket(self.state.lock().written)
+    /// Returns the number of the last write, for a caller that relies on writes of other threads.
+    pub(crate) fn so_far(&self) -> WriteNumber {
+        WriteNumber(self.state.lock().written)
     }
 
-    /// Waits until the write of this ticket, and all before it, survive the loss of power.
-    pub(crate) fn sync(&self, ticket: Ticket) -> Result<()> {
+    /// Waits until the write of this number, and all before it, survive the loss of power.
+    pub(crate) fn sync(&self, number: WriteNumber) -> Result<()> {
         let _poison = self.poison_on_panic();
         let mut state = self.state.lock();
         loop {
             if let Some(why) = &state.poison {
                 return Err(poisoned(why));
             }
-            if state.durable >= ticket.0 {
+            if state.durable >= number.0 {
                 return Ok(());
             }
             if state.syncing {
@@ -128,8 +128,8 @@ impl Writer {
 
     /// Applies `set` and waits until it survives the loss of power.
     pub(crate) fn write_durably(&self, set: WriteSet) -> Result<()> {
-        let ticket = self.write(set)?;
-        self.sync(ticket)
+        let number = self.write(set)?;
+        self.sync(number)
     }
 }
 
@@ -142,13 +142,13 @@ pub(crate) struct PoisonOnPanic<'a> {
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() && !self.was_panicking {
-            self.writer.poison(&Error::internal("a panic left something half done"));
+            self.writer.poison(&Error::internal("a panic interrupted an operation"));
         }
     }
 }
 
-/// Mutex under which a panic stops all writing. `std::sync::Mutex` would refuse only the value in the mutex; here nothing
-/// at all is written after a panic left something half done.
+/// Mutex under which a panic stops all writing, because a step may be incomplete. `std::sync::Mutex` would refuse only the
+/// value in the mutex.
 pub(crate) struct PoisoningMutex<T> {
     rank: Rank,
     mutex: Mutex<T>,
@@ -166,7 +166,7 @@ impl<T> PoisoningMutex<T> {
         PoisoningGuard { _poison: self.writer.poison_on_panic(), guard }
     }
 
-    /// Locks for reading only: a panic under the guard leaves nothing half done and stops nothing.
+    /// Locks for reading only. A panic under the guard leaves the value intact and does not stop writing.
     pub(crate) fn lock_read(&self) -> ReadGuard<'_, T> {
         let held = Held::acquire(self.rank);
         ReadGuard(Ordered::new(self.mutex.lock(), held))
@@ -192,7 +192,7 @@ impl<T> Deref for ReadGuard<'_, T> {
 
 /// Guard of a [`PoisoningMutex`].
 pub(crate) struct PoisoningGuard<'a, T> {
-    // Dropped in this order: writing has stopped before another thread gets the lock.
+    // Dropped in this order: after a panic, writing has stopped before another thread gets the lock.
     _poison: PoisonOnPanic<'a>,
     guard: Ordered<MutexGuard<'a, T>>,
 }

@@ -27,8 +27,8 @@ pub fn root_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] 
     *hasher.finalize().as_bytes()
 }
 
-/// Proof that one record is in a file: the chunk of the record, and the chaining values of the sibling subtrees on the
-/// path to the root.
+/// Proof that one record is in a file: the record's chunk, and the chaining values of the sibling subtrees on the path
+/// to the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkProof {
     /// Number of the record, from 0. The header is not counted.

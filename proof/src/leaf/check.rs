@@ -49,7 +49,12 @@ pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
         && leaf.zone.starts_with(|c: char| c.is_ascii_alphabetic());
     rule(zone, "zone", "an IANA name", &leaf.zone)?;
     if let Some(span) = leaf.max_open {
-        rule(leaf.start == StartRule::Explicit, "max_open", "no such line, as start is not explicit", span)?;
+        rule(
+            leaf.start == StartRule::Explicit,
+            "max_open",
+            "no such line, because start is not explicit",
+            span,
+        )?;
         rule(span.exact().is_some(), "max_open", "a span in s, m, h, d or w", span)?;
     }
     for (name, span) in [("slot", leaf.slot), ("lead", leaf.lead)] {
@@ -73,16 +78,16 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     let carried: u64 = leaf.pages.iter().map(|page| u64::from(page.carries)).sum();
     let listed = leaf.carries.map_or(0, |file| file.n);
     rule(carried == u64::from(listed), "carries", format_args!("{carried}, as the pages say"), listed)?;
-    rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line where nothing is carried", 0)?;
+    rule(leaf.carries.is_none_or(|file| file.n > 0), "carries", "no such line if nothing is carried", 0)?;
     if let Some(FileRef { n, .. }) = leaf.results {
-        rule(n > 0, "results", "no such line where nothing was anonymised", n)?;
+        rule(n > 0, "results", "no such line if nothing was anonymised", n)?;
         rule(u64::from(n) <= ended, "results", format_args!("at most {ended}, the tombstones"), n)?;
     }
     if let Some(most) = leaf.floor_max {
         rule(
             ended > 0 && most.unix_ms() != NO_FLOOR,
             "floor_max",
-            "no such line where no tombstone has a floor",
+            "no such line if no tombstone has a floor",
             most,
         )?;
     }
@@ -90,7 +95,7 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
         rule(
             ended > 0 && least.unix_ms() != NO_CEILING,
             "ceiling_min",
-            "no such line where no tombstone has a ceiling",
+            "no such line if no tombstone has a ceiling",
             least,
         )?;
     }

@@ -69,8 +69,8 @@ pub fn consistency_proof<E>(
             low = middle;
         }
     }
-    // SUBPROOF's flag in RFC 6962: if the last subtree is the whole old tree, the verifier has its root already, and
-    // the proof leaves it out.
+    // SUBPROOF's flag in RFC 6962. If the last subtree is the whole old tree, the proof omits its root, because the
+    // verifier has it.
     if low > 0 {
         proof.push(range_root(low, high, read)?);
     }

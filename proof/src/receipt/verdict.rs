@@ -40,7 +40,7 @@ pub enum Compliance {
         /// Time after the ceiling.
         by: Duration,
     },
-    /// The registration ended, but the engine did not delete the object: it was absent or replaced, or the host
+    /// The registration ended, but the engine did not delete the object. It was absent or replaced, or the host
     /// reported that it had deleted the object itself.
     NotADeletion(Method),
 }

@@ -48,11 +48,11 @@ codes! {
     Reason {
         /// Retention expired.
         Due = 1, "due";
-        /// A person asked for its erasure.
+        /// A person asked for the erasure.
         Erasure = 2, "erasure";
-        /// Its class or the whole service was closed down.
+        /// The class or the whole service was closed down.
         Closed = 3, "closed";
-        /// A legal hold that had kept it past its due instant was lifted.
+        /// A legal hold that had kept the object past its due instant was lifted.
         Lifted = 4, "lifted";
         /// The object came back from a backup after the registration had ended.
         Restored = 5, "restored";
@@ -102,23 +102,23 @@ codes! {
         Refused = 2, "refused";
         /// The object in the store is not the one registered.
         Changed = 3, "changed";
-        /// Its floor had not been reached.
+        /// The floor had not been reached.
         Floor = 4, "floor";
-        /// A legal hold keeps it.
+        /// A legal hold keeps the object.
         Held = 5, "held";
-        /// Its start became known.
+        /// The start became known.
         Started = 6, "started";
-        /// Its terms changed, and no bound became looser.
+        /// The terms changed, and no bound became looser.
         Tightened = 7, "tightened";
-        /// Its terms changed: its ceiling became later or its floor earlier.
+        /// The terms changed. The ceiling became later or the floor earlier.
         Loosened = 8, "loosened";
-        /// A person asked for its erasure, so it was moved to an earlier slot.
+        /// A person asked for the erasure, so the registration was moved to an earlier slot.
         Erasure = 9, "erasure";
-        /// Its class or the whole service is being closed down, so it was moved to an earlier slot.
+        /// The class or the whole service is being closed down, so the registration was moved to an earlier slot.
         Closed = 10, "closed";
         /// A legal hold was lifted.
         Lifted = 11, "lifted";
-        /// The host had deleted the object itself, so it was moved to an earlier slot.
+        /// The host had deleted the object itself, so the registration was moved to an earlier slot.
         Released = 12, "released";
     }
 }

@@ -113,7 +113,7 @@ fn call_with_one_wrong_answer_applies_none_of_them() {
         ((2, Answer::Deleted), "an answer for object 2 of a sub-batch of 2; objects count from 0"),
         (
             (1, Answer::Anonymised([0; 5].into())),
-            "the answer for object 1: it was to be deleted, and was rewritten",
+            "the answer for object 1: the class deletes, but the store answered Anonymised",
         ),
     ] {
         let error = driver.answer(handed.id(), vec![(0, Answer::Deleted), wrong]).unwrap_err();

@@ -3,7 +3,8 @@
 //! continues.
 
 use super::enforcement::records;
-use sexton::decision::{HoldKind, KeyHistory, RequestKind};
+use sexton::decision::{HoldKind, RequestKind};
+use sexton::report::KeyHistory;
 use sexton::testing::fault::InjectedOutcome;
 use sexton::{
     Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,

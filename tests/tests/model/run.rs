@@ -420,7 +420,7 @@ impl Run {
         let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
         let expected: Vec<u64> = (self.acknowledged + 1..).take(entries.len()).collect();
         assert_eq!(numbers, expected, "the feed has gaps");
-        let told = |e: sexton::decision::FeedEntry| super::naive::News {
+        let told = |e: sexton::feed::FeedEntry| super::naive::News {
             class: e.class,
             key: (0..KEYS).find(|key| key_bytes(*key) == e.key).unwrap(),
             version: e.version,

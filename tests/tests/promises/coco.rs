@@ -1,7 +1,8 @@
 //! C. COCO, an app for talking with others.
 
 use super::COCO;
-use sexton::decision::{KeyHistory, Progress, RequestState};
+use sexton::decision::{Progress, RequestState};
+use sexton::report::KeyHistory;
 use sexton::{Attribution, ClassSet, Durability, ErrorKind, Registration, Selector};
 use sexton_proof::receipt::Compliance;
 use sexton_proof::record::{Method, Reason};

@@ -1,4 +1,5 @@
 //! Requests that the engine refuses. Each error names the value and the bound, and nothing of the request is applied.
 
+mod damage;
 mod decisions;
 mod input;

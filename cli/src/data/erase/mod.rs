@@ -21,8 +21,8 @@ pub(crate) enum EraseCommand {
     /// Request an erasure
     ///
     /// Request an erasure. Once it can no longer be cancelled, the next enforcement looks for its objects. Each is
-    /// deleted as soon as its floor allows and no legal hold covers it. A subject without stored objects is refused;
-    /// to find that out, the whole index is read.
+    /// deleted as soon as its floor allows and no legal hold covers it. A subject without stored objects is refused.
+    /// This check may read the whole index.
     Request(RequestArgs),
     /// Cancel an erasure that can still be cancelled
     #[command(after_long_help = help!("sexton erase cancel /var/lib/sexton 3"))]
@@ -42,7 +42,8 @@ pub(crate) enum EraseCommand {
 /// Arguments of `sexton erase request`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
-    "sexton erase request /var/lib/sexton --subject anna --within 15wd --holidays cn.txt --cancellable 15d \\\n    \
+    "sexton erase request /var/lib/sexton --subject anna --within 15wd \\\n    \
+     --holidays cn.txt --cancellable 15d \\\n    \
      --reason 'account closed' --author 'Ada Lovelace'"
 ))]
 pub(crate) struct RequestArgs {
@@ -145,10 +146,9 @@ fn live_keys(engine: &Engine, selector: &Selector) -> Result<Option<usize>, Fail
 
 fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
-    let request = match args.common.dry_run {
-        false => engine.cancel_erasure(args.number)?,
-        true => cancellable(requests::find(&engine, args.number)?, engine.now())?,
-    };
+    // The engine checks again. This check gives the dry run the same message.
+    let found = cancellable(requests::find(&engine, args.number)?, engine.now())?;
+    let request = if args.common.dry_run { found } else { engine.cancel_erasure(args.number)? };
     let done = if args.common.dry_run { "would be" } else { "is" };
     let erased = request.selector.describe();
     print(
@@ -160,24 +160,37 @@ fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Returns the request, if it is cancelled or can still be.
 fn cancellable(request: Request, now: Timestamp) -> Result<Request, Failure> {
-    let can_be = match request.state {
-        RequestState::Waiting => now < request.ready,
-        state => state == RequestState::Cancelled,
-    };
-    if request.kind != RequestKind::Erase || !can_be {
-        return Err(Failure::new(format!("request {} cannot be cancelled, or no longer", request.number)));
+    let number = request.number;
+    if request.kind != RequestKind::Erase {
+        return Err(Failure::new(format!("request {number} is no erasure; only those can be cancelled")));
     }
-    Ok(request)
+    match request.state {
+        RequestState::Waiting if now < request.ready => Ok(request),
+        RequestState::Cancelled => Ok(request),
+        _ if request.ready == request.received => {
+            Err(Failure::new(format!("erasure {number} is final: it could never be cancelled")))
+        }
+        _ => {
+            let until = request.ready;
+            Err(Failure::new(format!("erasure {number} is final: it could be cancelled until {until}")))
+        }
+    }
 }
 
 fn forget(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
     let request = requests::find(&engine, args.number)?;
+    // The engine checks again. This check gives the dry run the same message.
+    if request.is_open() {
+        return Err(Failure::new(format!(
+            "request {0} is still open; once it is finished or cancelled, `sexton erase forget` forgets it",
+            args.number
+        )));
+    }
     if !args.common.dry_run {
         engine.forget_request(args.number)?;
-    } else if request.is_open() {
-        return Err(Failure::new(format!("request {} is still open", args.number)));
     }
     let done = if args.common.dry_run { "would be" } else { "is" };
     print(&request, args, format!("request {} {done} forgotten", args.number), output);

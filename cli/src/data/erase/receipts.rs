@@ -6,7 +6,7 @@ use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::json;
-use sexton::decision::{ErasureObject, Progress};
+use sexton::decision::{ErasureObject, Progress, RequestState};
 use sexton::{Engine, ErrorKind, Opener};
 use sexton_proof::id::printable;
 use std::fs::{self, File};
@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 
 const ALL_WRITTEN: u8 = 0;
 const SOME_REFUSED: u8 = 1;
+
+/// Message for an erasure that waits.
+const NOT_FOUND_YET: &str = "no receipts yet: its objects are not found yet. The first enforcement after its time to cancel \
+                             looks for them";
 
 /// File name of the trust policy beside the receipts.
 const POLICY: &str = "trust.policy";
@@ -39,7 +43,7 @@ pub(crate) struct ReceiptsArgs {
 
 pub(super) fn run(args: &ReceiptsArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
-    requests::find(&engine, args.number)?;
+    let request = requests::find_erasure(&engine, args.number, "has no receipts")?;
     let objects = engine.erasure_objects(args.number)?;
     let out = &args.out;
     fs::create_dir_all(out)
@@ -71,6 +75,10 @@ pub(super) fn run(args: &ReceiptsArgs, output: &mut Output) -> Result<u8, Failur
         output.json(&json!({
             "policy": POLICY, "written": written, "refused": refused, "pending": pending,
         }));
+        return Ok(code);
+    }
+    if request.state == RequestState::Waiting {
+        output.line(NOT_FOUND_YET);
         return Ok(code);
     }
     output.line(format_args!(

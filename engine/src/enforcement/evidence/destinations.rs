@@ -2,7 +2,6 @@
 
 use super::fates::{Fate, Fates};
 use super::summary::row_count;
-use crate::enforcement::planner::Backoff;
 use crate::model::class::floor_to_second;
 use crate::model::schema::{Arrivals, PageRecord, PageRows};
 use crate::platform::error::Result;
@@ -14,11 +13,11 @@ use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Span after which a held row comes into a batch again. Lifting the hold moves it at once. Should that ever fail, this
-/// bounds how long the object is forgotten.
+/// Span after which a held row comes into a batch again. Lifting the hold moves it at once. If that fails, this span
+/// limits the delay.
 const HELD: Duration = Duration::from_hours(30 * 24);
-/// Span after which a row comes into a batch again that waits for a lifted hold to restart its clock. The sweep
-/// restarts it. Should that ever fail, this bounds how long the object is forgotten.
+/// Span after which a row under a lifted hold comes into a batch again. The sweep usually restarts its promise earlier. If
+/// the sweep fails, this span limits the delay.
 const RESTART: Duration = Duration::from_mins(1);
 
 /// Page that carried rows go to, with the indices of those rows in the batch.
@@ -36,7 +35,7 @@ impl Destination {
         (0_u32..).zip(&self.rows).map(move |(seq, index)| (*index, RegistrationId { page, seq }))
     }
 
-    /// Record of the page.
+    /// Returns the record of the page.
     pub(super) fn record(&self) -> PageRecord {
         PageRecord { arrivals: self.arrivals, earliest_ceiling: self.earliest_ceiling, short_notice: 0 }
     }
@@ -45,7 +44,7 @@ impl Destination {
 /// Reserves pages for the rows of a batch that are parked. Returns them in ascending order of their ids.
 ///
 /// A reserved page takes no other rows and enters no batch until the commit has written its rows. A crash before the
-/// intent names it loses nothing: no row and no file names the page either.
+/// intent names the page loses nothing, because no row and no file names it either.
 pub(super) fn reserve(core: &Core, batch: &Batch, fates: &Fates) -> Result<Vec<Destination>> {
     let mut destinations = Vec::new();
     for ((slot, shard, arrivals), rows) in parked_groups(batch, fates) {
@@ -98,15 +97,15 @@ fn is_move(cause: Cause) -> bool {
     }
 }
 
-/// Kind of page that takes rows parked for this cause.
+/// Returns the kind of page that takes rows parked for this cause.
 fn arrivals(cause: Cause) -> Arrivals {
     if cause == Cause::Held { Arrivals::Held } else { Arrivals::Carried }
 }
 
 /// Groups the parked rows by slot and shard, and held rows apart from the others.
 ///
-/// All delays count from the last outcome of the batch. So there are few groups however long the batch took: one for each
-/// number of attempts and shard. That matters because the leaf of a later batch names every page.
+/// All delays count from the last outcome of the batch. So even a slow batch makes few groups: one for each number of
+/// attempts and shard. Few groups keep the leaf of a later batch short, because it names every page.
 fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals), Vec<usize>> {
     let before_floor = batch.rows.iter().zip(&fates.of).filter_map(|(row, fate)| match fate {
         Fate::Carried { cause: Cause::Floor, .. } => Some(batch.row(row)),
@@ -133,6 +132,26 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
         groups.entry(group).or_insert_with(Vec::new).push(index);
     }
     groups
+}
+
+/// Delays after which a failed deletion is tried again.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    first: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    /// Delays from one second, doubled each time, up to an hour.
+    const DEFAULT: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_hours(1) };
+
+    /// Returns the slot of the next attempt after `attempts` that failed, the last of them at `now`. A slot begins at a
+    /// whole second.
+    fn slot(self, attempts: u8, now: Timestamp) -> u64 {
+        let doubled = self.first.saturating_mul(1 << attempts.saturating_sub(1).min(30));
+        let at = now.saturating_add(doubled.min(self.max));
+        u64::try_from(at.unix_ms()).unwrap_or(0).div_ceil(1_000) * 1_000
+    }
 }
 
 /// Returns the earliest ceiling of some rows of a batch; [`Timestamp::MAX`] if none has one.

@@ -1,4 +1,4 @@
-//! Fates: what became of each row of a batch.
+//! Fates: the outcome of each row of a batch.
 
 use crate::model::schema::Mark;
 use crate::platform::error::{Error, Result};
@@ -28,7 +28,7 @@ pub(crate) struct Fates {
     pub(crate) of: Vec<Fate>,
     /// New ids of carried rows, by index. A carried row without an entry is parked in a page reserved for it.
     pub(crate) to: BTreeMap<usize, RegistrationId>,
-    /// Digests of what the store wrote in place of anonymised objects, by index.
+    /// Digests of the content that replaced anonymised objects, by index.
     pub(crate) results: BTreeMap<usize, Vec<u8>>,
 }
 
@@ -44,8 +44,9 @@ impl Fate {
 pub(crate) fn fates(core: &Core, batch: &mut Batch, now: Timestamp) -> Result<Fates> {
     let mut answers = batch.take_answers();
     let batch = &*batch;
+    let mut unanswered = 0_u32;
     let mut fates = Fates { of: Vec::with_capacity(batch.rows.len()), ..Fates::default() };
-    // A deletion is never later than its report or earlier than its batch, whatever the host or its clock says.
+    // A deletion is never later than its report or earlier than its batch. An instant of the host is clamped to that.
     let bounded = |at: Timestamp| at.min(now).max(batch.intent.started);
     let carried = |cause, time| Fate::Carried { cause, time };
     for (index, row) in batch.rows.iter().enumerate() {
@@ -67,9 +68,21 @@ pub(crate) fn fates(core: &Core, batch: &mut Batch, now: Timestamp) -> Result<Fa
                     }
                     fate_of_answer(core, batch, row, &answer, bounded(at))?
                 }
-                None => carried(Cause::Failed, time),
+                None => {
+                    unanswered += 1;
+                    carried(Cause::Failed, time)
+                }
             },
         });
+    }
+    if unanswered > 0 {
+        let (batch, objects) = (batch.number(), batch.len());
+        tracing::warn!(
+            batch,
+            objects,
+            unanswered,
+            "objects without an answer count as failed and are tried again"
+        );
     }
     // Only an object that counts as anonymised has a result.
     fates
@@ -112,10 +125,10 @@ fn fate_of_answer(
             ended(Method::AbsentAfterIntent)
         }
         Answer::Absent => ended(Method::Absent),
-        // The key was registered again while the batch was in flight. The newer registration answers for what is stored.
+        // The key was registered again while the batch was in flight. The newer registration covers the stored object.
         Answer::Changed if marks::is_replaced(&*core.kv, batch.id(row))? => ended(Method::Replaced),
         Answer::Changed => {
-            complain("what is stored there is not what was registered", "changed");
+            complain("another object is stored under the key", "changed");
             parked(Cause::Changed)
         }
         Answer::Refused(why) => {
@@ -136,7 +149,7 @@ fn fate_of_answer(
 pub(crate) fn check_answer(answer: &Answer, disposition: Disposition) -> std::result::Result<(), String> {
     let Answer::Anonymised(digest) = answer else { return Ok(()) };
     if disposition != Disposition::Anonymise {
-        return Err("it was to be deleted, and was rewritten".into());
+        return Err("the class deletes, but the store answered Anonymised".into());
     }
     if digest.len() > DIGEST_MAX_BYTES {
         return Err(format!(

@@ -1,7 +1,7 @@
 //! Evidence of a batch: from outcomes to the fate of each row, to the records of the fates, to the files of the records.
 //!
 //! Everything here follows from the batch and the fates alone, byte for byte. So recovery can read the fates out of finished
-//! files, build the evidence again, and tell by comparison if the files belong to the intent.
+//! files, build the evidence again, and compare: equal files belong to the intent.
 
 mod destinations;
 mod fates;
@@ -58,8 +58,7 @@ pub(crate) fn rebuild(core: &Core, batch: Batch, fates: Fates) -> Result<Option<
 }
 
 fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Destination>) -> Result<Evidence> {
-    // This also replaces ids that were read back. So files in which two parked rows are exchanged differ from this
-    // evidence.
+    // Replaces ids that were read back as well. So files with two parked rows exchanged differ from this evidence.
     fates.to.extend(destinations.iter().flat_map(Destination::registrations));
     let made = records::make_records(core, &batch, &fates)?;
     let summary = made.iter().map(|records| records.summary).fold(Summary::default(), Summary::plus);
@@ -78,7 +77,7 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
     let carries = RecordFile::new(&batch, FileKind::Carries, carries);
     let results = RecordFile::new(&batch, FileKind::Results, results);
     Ok(Evidence {
-        // A leaf that cannot be logged stops here, before recovery could find files of it.
+        // A leaf that cannot be logged fails here, before `write_files`. So recovery never finds files of it.
         leaf: leaf(&batch, [&tombstones, &carries, &results], &pages, &summary, finished)?,
         tombstones,
         carries,
@@ -156,9 +155,9 @@ impl Evidence {
 
     /// Makes the evidence files durable.
     ///
-    /// A crash before all of them are durable loses nothing, because the intent is on disk: the store is asked for the same
-    /// objects again, and answers that those it deleted are absent. A crash after that loses nothing, because the files match the
-    /// intent: recovery commits them without asking the store.
+    /// A crash before all of them are durable loses nothing, because the intent is on disk. The store is asked for the same
+    /// objects again, and answers `Absent` for those it deleted. A crash after that loses nothing, because the files match
+    /// the intent: recovery commits them without asking the store.
     pub(crate) fn write_files(&mut self, core: &Core) -> Result<()> {
         let paths = BatchPaths::of(self.batch.number());
         if self.batch.intent.to != self.reserved_pages() {
@@ -207,7 +206,7 @@ impl Evidence {
         Leaf::logged_at(&self.leaf, logged.max(self.finished))
     }
 
-    /// Instant at which the last outcome was known.
+    /// Returns the instant at which the last outcome was known.
     pub(crate) fn finished(&self) -> Timestamp {
         self.finished
     }

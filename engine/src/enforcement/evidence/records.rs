@@ -5,7 +5,7 @@ use super::seal;
 use super::summary::Summary;
 use crate::model::schema::Row;
 use crate::platform::error::{Error, Result};
-use crate::registration::opening::descriptor_of;
+use crate::registration::commitment::descriptor_of;
 use crate::state::batch::{Batch, PlannedRow};
 use crate::state::core::Core;
 use crate::state::keyring::Key;
@@ -92,7 +92,7 @@ fn make_task_records(
             Fate::Carried { cause, time } => {
                 let to = fates.to.get(&index).copied();
                 let to = to.ok_or_else(|| {
-                    Error::internal(format!("registration {} was carried nowhere", descriptor.id))
+                    Error::internal(format!("carried registration {} has no destination", descriptor.id))
                 })?;
                 let record = Carry { page, seq, commitment, time, cause, to };
                 made.carries.extend_from_slice(&record.to_bytes());

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 
 /// Checks every log entry against the data that it stands for.
 pub(super) fn check_entries(core: &Core, log_size: u64, report: &mut Report) -> Result<()> {
-    let mut settled = settled_pages(core)?;
+    let mut settled = settled_pages(core, report)?;
     let mut carried_to = BTreeSet::new();
     for index in 0..log_size {
         match Leaf::parse(&entry(&*core.kv, index)?) {
@@ -39,13 +39,16 @@ pub(super) fn check_entries(core: &Core, log_size: u64, report: &mut Report) -> 
     check_destinations(core, &carried_to, report)
 }
 
-/// Reads the records of settled pages.
-fn settled_pages(core: &Core) -> Result<BTreeMap<PageId, Settled>> {
+/// Reads the records of settled pages. Reports each malformed key.
+fn settled_pages(core: &Core, report: &mut Report) -> Result<BTreeMap<PageId, Settled>> {
     let mut settled = BTreeMap::new();
     kv::try_scan(&*core.kv, ColumnFamily::Settled, &schema::prefix_range(&[]), |key, value| {
-        let record = Settled::decode(value)?;
-        let Ok(page) = key.try_into() else { return Ok(ControlFlow::Break(())) };
-        settled.insert(PageId::from_bytes(page), record);
+        match key.try_into() {
+            Ok(page) => {
+                settled.insert(PageId::from_bytes(page), Settled::decode(value)?);
+            }
+            Err(_) => report.problem(format!("the key {} of a settled page is malformed", hex::encode(key))),
+        }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(settled)
@@ -153,8 +156,8 @@ fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], 
                     seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));
                 report.require(new, || format!("batch {number}: a seq has two records"));
             }
-            // A slot begins after every floor in it, so no deletion precedes the latest floor. Only objects that end without
-            // the store may precede their floor: those that the host deleted, or that were replaced and then erased.
+            // A slot begins at or after every floor in it, so no deletion precedes the latest floor. Only objects that end
+            // without the store may precede it: those that the host deleted, or that were replaced and then erased.
             let ends_early = file.tombstones().any(|tombstone| {
                 let is_replaced = tombstone.method == Method::Replaced && tombstone.reason != Reason::Due;
                 is_replaced || tombstone.reason == Reason::Host

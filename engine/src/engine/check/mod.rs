@@ -1,4 +1,4 @@
-//! The full check: all stored data is compared with each other.
+//! Full check: compares all stored data with each other.
 
 mod evidence;
 mod log;
@@ -52,8 +52,8 @@ impl Report {
     }
 }
 
-/// Checks everything. The locks of planner, publication and ledger are held throughout, so other threads neither plan nor
-/// commit; they may register.
+/// Checks log, evidence, pages, marks, key index and counts. The locks of planner, publication and ledger are held
+/// throughout, so other threads neither plan nor commit; they may register.
 pub(crate) fn check(core: &Core) -> Result<Report> {
     let mut report = Report::default();
     let planner = core.batches.planner.lock_read();

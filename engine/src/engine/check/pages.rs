@@ -117,8 +117,8 @@ pub(super) fn check_key_index(core: &Core, report: &mut Report) -> Result<()> {
     })
 }
 
-/// Checks that marks belong to existing rows, or to settled pages, where they are void, and that moved registrations are
-/// at the place that their mark names.
+/// Checks that each mark belongs to an existing row, or to a settled page, where it is void. A moved registration must be
+/// under the id that its mark names.
 pub(super) fn check_marks(core: &Core, report: &mut Report) -> Result<()> {
     let mut marks = Vec::new();
     core.kv.scan(

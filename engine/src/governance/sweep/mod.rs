@@ -1,5 +1,5 @@
-//! Sweep: one pass over the live rows for all requests that wait. It moves the objects of the requests to the pages of their
-//! new slots, page by page between batches.
+//! Sweep: one pass over the live rows for all waiting requests. It moves the objects of the requests to the pages of
+//! their new slots, page by page between batches.
 //!
 //! A registration never leaves its shard, so a sweep ends shard by shard. It first scans most of a shard page by page. Then
 //! it takes the shard's lock and scans the rest. No other thread writes rows of the shard meanwhile. So every object of a

@@ -48,13 +48,13 @@ impl Sweep {
         concerned.map(|class| (class.id, is_by_key && class.finds_by_key())).collect()
     }
 
-    /// Returns the pages of a shard that are in scope and have rows which were not scanned, with the number of those, in
-    /// ascending order.
+    /// Returns the pages of a shard that are in scope and have unscanned rows, with the number of these rows. The pages
+    /// ascend.
     pub(super) fn unscanned_pages(&self, shard: &Shard, scope: &Scope, now: Timestamp) -> Vec<(PageId, u32)> {
         let is_about_parked = self.is_about_parked();
         let mut pages = Vec::new();
         shard.each_page(&mut |id, page| {
-            let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.marked || !marked_only)
+            let in_scope = scope.get(&id.class).is_some_and(|marked_only| page.has_marks || !marked_only)
                 && (!is_about_parked || may_be_parked(page, now));
             let seen = self.seen.get(&id).copied().unwrap_or(0);
             if in_scope && page.rows > seen {
@@ -65,8 +65,8 @@ impl Sweep {
         pages
     }
 
-    /// Returns `true` if the sweep looks only for objects that a hold kept past their time: all its requests are lifted
-    /// holds that let the clock run.
+    /// Returns `true` if the sweep looks only for objects that a hold kept past their due slot. That is so if all its
+    /// requests are lifted temporary holds.
     fn is_about_parked(&self) -> bool {
         self.active
             .iter()
@@ -197,7 +197,7 @@ impl Sweep {
     ) -> Result<bool> {
         let page = from.page;
         let class = core.classes.get(page.class)?;
-        let marks = if found.marked { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
+        let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
         let own = self.own.get(&page).cloned().unwrap_or_default();
         // If all requests are about keys, the key index finds what lives. Only replaced registrations are left to the scan.
         let replaced_only = !self.keys.is_empty() && class.finds_by_key();
@@ -225,7 +225,8 @@ impl Sweep {
     }
 }
 
-/// Returns `true` if a page may have objects that a hold kept past their time, or will have them when its batch is done.
+/// Returns `true` if a page may have objects that a hold kept past their due slot, or will have them when its batch is
+/// done.
 fn may_be_parked(page: &Page, now: Timestamp) -> bool {
     page.arrivals == Arrivals::Held || page.earliest_ceiling < now || !page.is_movable()
 }

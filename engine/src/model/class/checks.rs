@@ -14,7 +14,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Smallest width of a slot.
 pub const SLOT_MIN: Duration = Duration::from_secs(1);
 
-/// Longest span of a class, in years. What starts within the next ten years then ends within the calendar.
+/// Longest span of a class, in years. An object that starts within the next ten years then ends within the range of the
+/// calendar.
 const SPAN_MAX_YEARS: u64 = 1_000;
 /// Longest time for which ended objects are remembered: ten years.
 const REMEMBER_MAX: Duration = DAY.saturating_mul(3_660);
@@ -58,7 +59,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// Returns the default slot and lead: by how long objects are kept, or by the width of the window if that does not fit.
+/// Returns the default slot and lead. They follow from how long objects are kept, or from the width of the window if
+/// those do not fit into it.
 pub(super) fn default_slot_and_lead(
     keep: Option<Span>,
     within: Option<Span>,
@@ -120,11 +122,14 @@ pub(super) fn check_schedule(class: &Definition, window: &Window) -> Result<()> 
     if let Some(room) = window.tightest()
         && class.slot + class.lead > room
     {
+        let narrowest = match whole_ms(room) {
+            0 => "can close before it opens".to_owned(),
+            ms => format!("can be as narrow as {ms} ms"),
+        };
         return refuse(format!(
-            "slot + lead is {} ms, but its window can be as narrow as {} ms: nothing could be deleted in time; use a \
-             smaller slot or lead, or a wider window",
-            slot_ms + lead_ms,
-            whole_ms(room)
+            "slot + lead is {} ms, but its window {narrowest}: nothing could be deleted in time; use a smaller slot or \
+             lead, or a wider window",
+            slot_ms + lead_ms
         ));
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Find {
     /// By key. Registering a live key again replaces the earlier registration.
     Key,
-    /// Only by the registration id that the host keeps. Registering is faster.
+    /// By the registration id that the host keeps, never by key. Registering is faster.
     None,
 }
 

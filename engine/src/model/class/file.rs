@@ -133,7 +133,7 @@ impl ClassSet {
     }
 }
 
-/// Fields of one class in a class file, read one by one.
+/// Fields of one class in a class file, to be parsed.
 struct Fields<'a> {
     name: &'a str,
     entry: &'a ClassEntry,

@@ -17,7 +17,8 @@ use sexton_proof::time::{Timestamp, whole_ms};
 use sexton_proof::window::{Bounds, Window};
 use std::time::Duration;
 
-/// Earliest start that is accepted: 1990-01-01. An earlier one comes from a clock never set or a field left empty.
+/// Earliest start that is accepted: 1990-01-01. An earlier start comes from a clock that was never set or a field left
+/// empty.
 pub const START_MIN: Timestamp = Timestamp::from_unix_ms(631_152_000_000);
 /// Longest time from now to a start: ten years. A later start has a mistaken unit, and its object would never be deleted.
 pub const START_AHEAD_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);

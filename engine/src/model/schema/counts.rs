@@ -1,7 +1,8 @@
-//! Values that count registrations. They hold totals only, so they may outlive the objects.
+//! Values that count registrations.
 
 use super::Reader;
 use crate::platform::error::{Error, Result};
+use sexton_proof::wire;
 
 /// Numbers of the registrations of a class that ended so far.
 ///
@@ -93,10 +94,11 @@ pub(crate) struct RegisteredTotals {
 }
 
 impl RegisteredTotals {
-    /// Adds an object of `size` bytes; `None` if its size is not known.
+    /// Adds an object of `size` bytes; `None` if its size is not known. The stored form of an unknown size counts as none.
     pub(crate) fn add(&mut self, size: Option<u64>) {
+        let known = wire::decode_size(wire::encode_size(size));
         self.objects += 1;
-        self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
+        self.bytes = self.bytes.saturating_add(known.unwrap_or(0));
     }
 
     /// Returns the sum of both.
@@ -118,5 +120,17 @@ impl RegisteredTotals {
         let mut reader = Reader(bytes);
         let read = |r: &mut Reader<'_>| Some(RegisteredTotals { objects: r.u64()?, bytes: r.u64()? });
         read(&mut reader).ok_or_else(|| Error::corrupt("a record of registered totals is cut short"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_count_no_bytes_of_an_unknown_size() {
+        let mut totals = RegisteredTotals::default();
+        [Some(7), None, Some(wire::SIZE_UNKNOWN)].into_iter().for_each(|size| totals.add(size));
+        assert_eq!(totals, RegisteredTotals { objects: 3, bytes: 7 });
     }
 }

@@ -45,10 +45,10 @@ impl Ended {
             let (start, time, until) = (r.timestamp()?, r.timestamp()?, r.timestamp()?);
             r.0.is_empty().then_some(Ended { id, method, reason, start, time, until })
         };
-        read(&mut Reader(bytes)).ok_or_else(|| Error::corrupt("what is remembered of an object is malformed"))
+        read(&mut Reader(bytes)).ok_or_else(|| Error::corrupt("the record of an ended object is malformed"))
     }
 
-    /// Class version in which the object ended.
+    /// Returns the class version in which the object ended.
     pub(crate) fn class(&self) -> ClassId {
         self.id.page.class
     }

@@ -1,4 +1,5 @@
-//! Keys of the key index: the column families `locator` (sorted runs) and `notes` (pending entries of the memtables).
+//! Keys of the key index: the column families `locator` (sorted runs) and `notes` (`ColumnFamily::Pending`: entries in
+//! no run yet).
 
 use super::{Reader, successor};
 use crate::platform::error::{Error, Result};

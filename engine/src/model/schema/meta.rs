@@ -56,7 +56,7 @@ pub(crate) fn counts_key(class: ClassId) -> Vec<u8> {
     [b"counts/", &class.to_be_bytes()[..]].concat()
 }
 
-/// Returns the key of what was ever registered in a class version and shard
+/// Returns the key of the registered totals of a class version and shard
 /// ([`RegisteredTotals`](super::RegisteredTotals)).
 pub(crate) fn registered_totals_key(class: ClassId, shard: u16) -> Vec<u8> {
     [b"tally/", &class.to_be_bytes()[..], &shard.to_be_bytes()].concat()
@@ -88,7 +88,7 @@ pub(crate) fn closed_name(key: &[u8]) -> Result<String> {
     name.map(Into::into).ok_or_else(|| Error::corrupt("the mark of a closed class is malformed"))
 }
 
-/// Returns the key of what opens the commitment of an event: the index of its leaf in the log.
+/// Returns the key of the opening of an event's commitment: the index of the event's leaf in the log.
 pub(crate) fn event_key(leaf: u64) -> Vec<u8> {
     [b"event/", &leaf.to_be_bytes()[..]].concat()
 }
@@ -113,7 +113,7 @@ pub(crate) fn encode_instant(instant: Timestamp) -> [u8; 8] {
     instant.to_be_bytes()
 }
 
-/// Decodes a stored number; `what` names in the error the last thing it counts.
+/// Decodes a stored number; `what` completes "the number of …" in the error, like "the last request".
 pub(crate) fn decode_number(what: &str, bytes: &[u8]) -> Result<u64> {
     let number = bytes.as_array().map(|bytes| u64::from_be_bytes(*bytes));
     number.ok_or_else(|| Error::corrupt(format!("the number of {what} is malformed")))

@@ -116,7 +116,7 @@ pub(crate) enum Arrivals {
     Held,
 }
 
-/// Record of what neither the id of a page nor its number of rows tells.
+/// Record of the facts about a page that neither its id nor its number of rows states.
 ///
 /// Stored only if it differs from [`PageRecord::of_slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

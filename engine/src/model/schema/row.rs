@@ -128,7 +128,7 @@ impl<'a> Row<'a> {
         self.flags.has(Flags::MAYBE_DELETED)
     }
 
-    /// Promised bounds.
+    /// Returns the promised bounds.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { floor: self.floor, ceiling: self.ceiling }
     }
@@ -147,8 +147,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Returns the row that stays in the page when the registration moves to another page: what its evidence needs, and
-    /// nothing that tells of the object.
+    /// Returns the row that stays in the page when the registration moves to another page. It has only what its
+    /// evidence needs, and nothing about the object.
     pub(crate) fn moved<'b>(&self, commitment: &'b [u8; 32]) -> Row<'b> {
         let flags = self.flags.with(Flags::MOVED);
         Row { flags, size: Some(0), key: &[], version: &[], digest: commitment, subject: &[], ..*self }

@@ -36,7 +36,7 @@ impl ClassRecord {
     }
 }
 
-/// Record of what is chosen when a data folder is made and never changes.
+/// Record of the choices that are made when a data folder is created, and never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) shards: u16,

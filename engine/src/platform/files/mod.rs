@@ -10,9 +10,9 @@ pub mod memory;
 /// Read permission of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// All users may read the file (mode 0644 in folders of mode 0755): what is published.
+    /// Readable by all users (mode 0644 in folders of mode 0755), for published files.
     Public,
-    /// Only the owner may read the file (mode 0600 in folders of mode 0700): keys and openings.
+    /// Readable by the owner only (mode 0600 in folders of mode 0700), for keys and openings.
     Private,
 }
 
@@ -31,14 +31,14 @@ pub struct NewFile<'a> {
 pub trait Files: Send + Sync {
     /// Replaces the file at `path` by `bytes`, and creates folders as needed.
     ///
-    /// After `Ok`, the content survives a power failure. After `Err`, the file has its old content or the new one, never a
-    /// mixture. No two threads replace one path at once.
+    /// After `Ok`, the content survives a power failure. After `Err`, the file has its old content or the new one,
+    /// never a mixture. The caller never replaces one path from two threads at once.
     fn replace(&self, path: &str, bytes: &[u8], access: Access) -> Result<()>;
 
     /// Replaces several files, in no particular order.
     ///
     /// After `Ok`, all of them survive a power failure. After `Err`, each has its old content or the new one. An
-    /// implementation may let one wait for the disk serve all.
+    /// implementation may wait for the disk once for all files.
     fn replace_all(&self, files: &[NewFile<'_>]) -> Result<()> {
         files.iter().try_for_each(|file| self.replace(&file.path, &file.chunks.concat(), file.access))
     }

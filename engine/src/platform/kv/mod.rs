@@ -1,8 +1,8 @@
 //! The seam to the ordered store of bytes that holds the index.
 //!
-//! [`Kv`] has eleven methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other six let
-//! an index on disk write sorted runs, make column families, and free the space of what is void. An implementation that
-//! keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
+//! [`Kv`] has eleven methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other six
+//! let an index on disk write sorted runs, make column families, and free the space of void entries. An implementation
+//! that keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
 
 use crate::platform::error::Result;
 use sexton_proof::id::ClassId;
@@ -16,6 +16,9 @@ mod write_set;
 pub use write_set::{WriteOp, WriteSet};
 
 /// Separate ordered key space of the index.
+///
+/// Two names on disk differ from those here: `notes` is [`ColumnFamily::Pending`], and `items` is
+/// [`ColumnFamily::RequestObjects`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ColumnFamily {
     /// Shape, numbers, classes, intents, pages, holds, requests and alarms.
@@ -24,7 +27,7 @@ pub enum ColumnFamily {
     Log,
     /// Records of settled pages.
     Settled,
-    /// Marks of registrations that were replaced or moved and whose row waits for its page to settle.
+    /// Marks of registrations that were replaced or moved, and whose row stays until its page settles.
     Marks,
     /// Runs of the key index: from the keyed hash of an object's key to its registration.
     Locator,
@@ -162,15 +165,16 @@ pub trait Kv: Send + Sync {
     /// It may leave some of the space. It may bring back entries of these ranges that a range deletion had hidden.
     fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()>;
 
-    /// Removes from the files what was deleted or replaced in `range` before.
+    /// Removes from the files the entries that were deleted or replaced in `range` before.
     ///
     /// Costs reading and writing the content of the range, and a flush. Several threads may purge at once.
     fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()>;
 
-    /// Waits until no file contains what was purged before, WAL files included. Costs a flush of all column families.
+    /// Waits until no file, WAL files included, contains an entry that was purged before. Costs a flush of all column
+    /// families.
     ///
     /// # Errors
-    /// `Busy` if a reader still needs an older file. What was purged may then still be in it.
+    /// `Busy` if a reader still needs an older file. Purged entries may then still be in it.
     fn finish_purge(&self) -> Result<()>;
 }
 
@@ -183,6 +187,25 @@ pub(crate) fn try_scan(
 ) -> Result<()> {
     let mut result = Ok(());
     kv.scan(family, &range.start..&range.end, Order::Ascending, &mut |key, value| match visit(key, value) {
+        Ok(next) => next,
+        Err(error) => {
+            result = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    result
+}
+
+/// Scans several ranges as [`Kv::scan_each`] does, with a visitor that can fail. The first failure ends the scan and is
+/// returned.
+pub(crate) fn try_scan_each(
+    kv: &dyn Kv,
+    family: ColumnFamily,
+    ranges: &[Range<Vec<u8>>],
+    mut visit: impl FnMut(usize, &[u8], &[u8]) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut result = Ok(());
+    kv.scan_each(family, ranges, &mut |index, key, value| match visit(index, key, value) {
         Ok(next) => next,
         Err(error) => {
             result = Err(error);

@@ -188,8 +188,9 @@ fn locator_options(
 
 /// Factory of compaction filters that drop void entries.
 ///
-/// Each compaction thread gets a copy of the present predicate, so that it takes no shared lock for every entry. What is
-/// void stays void, so an older predicate only drops less. Several threads may be in `create` at once, so it changes nothing.
+/// Each compaction thread gets a copy of the present predicate, so that it takes no shared lock for every entry. A void
+/// entry stays void, so an older predicate only drops fewer entries. Several threads may be in `create` at once, so it
+/// changes nothing.
 struct VoidFilters(Arc<RwLock<Option<IsVoid>>>);
 
 struct VoidFilter(Option<IsVoid>);
@@ -225,7 +226,7 @@ impl RocksKv {
     /// Opens the index in the folder `path`, and creates it if the folder holds none.
     ///
     /// # Errors
-    /// `Busy` if another process has it open, `Corrupt` if its files contradict themselves, `Full` or `Io` otherwise.
+    /// `Busy` if another process has it open, `Corrupt` if its files contradict each other, `Full` or `Io` otherwise.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
         let database = database_options(options);
         let cache = Cache::new_lru_cache(options.cache_bytes);
@@ -391,9 +392,9 @@ impl Kv for RocksKv {
         }
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        // The rows of a set ascend and are close together, so each is sought from the position of the last one. Never with
-        // range deletions: RocksDB 11.8 takes the position of a range deletion, which is in another list, for that of a row
-        // (as in its issue 5118), and the row is lost.
+        // The rows of a set ascend and are close together, so each is sought from the position of the last one. Range
+        // deletions exclude this. RocksDB 11.8 takes the position of a range deletion, which is in another list, for
+        // that of a row. The row is then lost, as in its issue 5118.
         options.set_memtable_insert_hint_per_batch(!deletes_ranges);
         self.db.write_opt(batch, &options).map_err(|e| failed("be written", e))
     }
@@ -418,7 +419,7 @@ impl Kv for RocksKv {
         ingestion.set_move_files(true);
         self.db
             .ingest_external_file_cf_opts(&self.family(family)?, &ingestion, vec![file])
-            .map_err(|e| failed("take in a run", e))
+            .map_err(|e| failed("ingest a run", e))
     }
 
     fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool> {
@@ -427,7 +428,7 @@ impl Kv for RocksKv {
         let all = self
             .db
             .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
-            .map_err(|e| failed("be sized up", e))?;
+            .map_err(|e| failed("be measured", e))?;
         Ok(all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)))
     }
 
@@ -461,8 +462,8 @@ impl Kv for RocksKv {
         if self.background_errors()? == errors {
             return Ok(());
         }
-        let why = "the index could not compact some of its files, so what ended may still be in them; index/LOG says why, \
-                   and the next call tries again";
+        let why = "the index could not compact some of its files, so rows of ended objects may still be in them; \
+                   index/LOG says why, and the next call tries again";
         Err(Error::new(ErrorKind::Io, why))
     }
 
@@ -480,10 +481,10 @@ impl Kv for RocksKv {
             }
             thread::sleep(DELETION_CHECK);
             if check % CHECKS_PER_FLUSH == 0 {
-                // Two things wait for the next flush, which never comes in an idle index. A column family that was being
-                // flushed while another flush met it keeps a WAL file in which it has nothing left (RocksDB's
-                // `SwitchMemtable` moves on what is empty). A table file that a single read needed last is not deleted by
-                // that read (`CleanupSuperVersion`).
+                // Two things wait for the next flush, which never comes in an idle index. One is a WAL file. A column
+                // family that was being flushed when another flush reached it keeps the file, although it has nothing
+                // left there (`SwitchMemtable` advances only empty ones). The other is a table file whose last user was
+                // a single read, which does not delete it (`CleanupSuperVersion`).
                 self.flush_all()?;
             }
         }

@@ -1,18 +1,18 @@
 //! The seam between the engine and the place where the objects are stored.
 //!
-//! The engine decides *what* is deleted and *when*. A [`Store`] deletes it and gives one [`Answer`] per object. The answers
-//! end up in tombstones, so an answer is a statement of fact and never a hope.
+//! The engine decides *what* is deleted and *when*. A [`Store`] deletes it and gives one [`Answer`] per object. The
+//! answers end up in tombstones, so an answer states a fact, never an expectation.
 //!
 //! # The contract
 //!
-//! * **Idempotent.** After a crash the engine hands over the same intent again, with a higher `attempt`, because it cannot
-//!   know how far the first attempt came. A store then answers [`Answer::Absent`] for what is already gone.
+//! * **Idempotent.** After a crash the engine hands over the same intent again, with a higher `attempt`. It cannot know
+//!   how far the first attempt came. A store then answers [`Answer::Absent`] for an object that is already gone.
 //! * **Only the registered object.** The version identifies it. The store leaves anything else under the key alone, newer or
 //!   older, and answers [`Answer::Changed`].
-//! * **Durable before it is said.** A store answers [`Answer::Deleted`], [`Answer::Anonymised`] or [`Answer::Absent`] only
-//!   when a power failure can no longer bring the object back. Otherwise it answers [`Answer::Failed`].
-//! * **One answer per object, in the order of the objects.** Any other number of answers counts as failed for the whole
-//!   sub-batch, because the answers cannot be matched to the objects.
+//! * **Durable before the answer.** A store answers [`Answer::Deleted`], [`Answer::Anonymised`] or [`Answer::Absent`]
+//!   only when a power failure can no longer bring the object back. Otherwise it answers [`Answer::Failed`].
+//! * **One answer per object, in the order of the objects.** With any other number, the answers cannot be matched to
+//!   the objects. The whole sub-batch then counts as failed.
 //! * **Concurrent.** Several threads call `delete` at the same time, with different sub-batches.
 
 pub mod dir;

@@ -1,21 +1,21 @@
 //! Registration of objects. A call is validated as a whole, then numbered and written shard by shard under each shard's
 //! lock. One fsync, which all waiting callers share, makes it durable.
 
-mod call;
+mod types;
 mod validate;
 mod write;
 
-pub(crate) use self::call::RegisterMode;
-pub use self::call::{Durability, Previous, REGISTER_MAX, RegisterOptions, Registered, Registration};
+pub(crate) use self::types::RegisterMode;
+pub use self::types::{Durability, Previous, REGISTER_MAX, RegisterOptions, Registered, Registration};
 
-use self::call::{RegisterCall, Validated};
+use self::types::{RegisterCall, Validated};
 use crate::model::schema::{self, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::ColumnFamily;
-use crate::registration::opening::opening_of;
+use crate::registration::commitment::opening_of;
 use crate::state::core::Core;
 use crate::state::locator;
-use crate::state::writer::Ticket;
+use crate::state::writer::WriteNumber;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
 use sexton_proof::time::Timestamp;
@@ -47,8 +47,8 @@ pub(crate) fn register(
     let call = RegisterCall { registrations, validated, mode };
     let (answers, last) = write_all(core, &call)?;
     locator::flush_if_full(core)?;
-    if let (Some(ticket), Durability::Synced) = (last, durability) {
-        core.writer.sync(ticket)?;
+    if let (Some(write), Durability::Synced) = (last, durability) {
+        core.writer.sync(write)?;
     }
     answers
         .into_iter()
@@ -61,8 +61,11 @@ pub(crate) fn register(
         .collect()
 }
 
-/// Writes the registrations shard by shard. Returns the answers, and the ticket of the last write that they rely on.
-fn write_all(core: &Core, call: &RegisterCall<'_, '_>) -> Result<(Vec<Option<Registered>>, Option<Ticket>)> {
+/// Writes the registrations shard by shard. Returns the answers, and the number of the last write that they rely on.
+fn write_all(
+    core: &Core,
+    call: &RegisterCall<'_, '_>,
+) -> Result<(Vec<Option<Registered>>, Option<WriteNumber>)> {
     let mut by_shard: Vec<Vec<usize>> = vec![Vec::new(); core.schedule.shards()];
     for (index, validated) in call.validated.iter().enumerate() {
         by_shard[validated.shard].push(index);

@@ -1,6 +1,6 @@
 //! Validation of a registering call. It refuses the whole call, so that an invalid registration leaves nothing behind.
 
-use super::call::{RegisterMode, Registration, Validated};
+use super::types::{RegisterMode, Registration, Validated};
 use crate::model::class::Class;
 use crate::model::selector::SUBJECT_MAX_BYTES;
 use crate::platform::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Write of the registrations of one shard.
 
-use super::call::{Previous, RegisterCall, Registered, Registration};
+use super::types::{Previous, RegisterCall, Registered, Registration};
 use crate::model::hold;
 use crate::model::schema::{self, Flags, Mark, RegisteredTotals, Row};
 use crate::platform::error::Result;
@@ -10,25 +10,25 @@ use crate::state::core::Core;
 use crate::state::locator::{self, Candidates, RunLookup};
 use crate::state::page::PageState;
 use crate::state::shard::Shard;
-use crate::state::writer::Ticket;
+use crate::state::writer::WriteNumber;
 use sexton_proof::id::{ClassId, RegistrationId};
 use std::collections::{BTreeMap, HashMap};
 
 /// Bytes of a row and its entries beside its key, as an estimate for the capacity of a write set.
 const ROW_BYTES: usize = 160;
 
-/// Numbers and writes the registrations of one shard, whose indices in the call are `members`. Returns the ticket of the
+/// Numbers and writes the registrations of one shard, whose indices in the call are `members`. Returns the number of the
 /// write that the answers rely on; `None` if they rely on none.
 ///
 /// The shard's lock is held from the lookup until the write, so rows are written in the order of their seqs. A crash loses
-/// only the last of them, and the caller was told of none of those.
+/// only the last of them, and no caller has an answer for those.
 pub(super) fn write_shard(
     core: &Core,
     number: usize,
     members: &[usize],
     call: &RegisterCall<'_, '_>,
     answers: &mut [Option<Registered>],
-) -> Result<Option<Ticket>> {
+) -> Result<Option<WriteNumber>> {
     let bytes = members.iter().map(|&index| call.registrations[index].key.len() + ROW_BYTES).sum();
     let by_key = members.iter().map(|&index| &call.validated[index]).filter(|v| v.class.finds_by_key());
     let lookup = RunLookup::of(core, by_key.map(|validated| validated.fingerprint).collect())?;
@@ -74,10 +74,10 @@ fn check_class_holds(
         }
         let refusal = candidates.live(core, shard, &validated.fingerprint, registration.key, |id, row| {
             let from = core.classes.get(id.page.class)?;
-            // Without a version the object cannot be told from another one under its key. In doubt it is kept.
+            // Without a version, another object under the same key looks identical. The hold then applies.
             let may_be_same = !row.flags.has(Flags::RELEASED)
                 && (registration.version.is_empty() || row.version == registration.version);
-            let left = holds.left_by(row, &from.definition.name, registration.class);
+            let left = holds.hold_lost_by_move(row, &from.definition.name, registration.class);
             Ok(left.filter(|_| may_be_same).map(|hold| hold::held("the object is registered", hold)))
         })?;
         refusal.flatten().map_or(Ok(()), Err)?;
@@ -106,7 +106,7 @@ impl ShardWrite<'_, '_, '_> {
         for &index in members {
             answers[index] = Some(self.stage_registration(index)?);
         }
-        // In the same write as the rows, so that the totals of everything ever registered are exact.
+        // In the same write as the rows, so that the registered totals are exact.
         for (class, added) in std::mem::take(&mut self.totals) {
             let number = self.shard.number();
             let total = self.shard.totals_mut(class)?;
@@ -166,7 +166,7 @@ impl ShardWrite<'_, '_, '_> {
         locator::forget(self.core, self.shard, &self.call.validated[index].fingerprint, id);
         match self.shard.page_mut(id.page) {
             Some(page) => {
-                page.marked = true;
+                page.has_marks = true;
                 match page.state {
                     PageState::InBatch => Previous::TooLate(id),
                     _ => Previous::Replaced(id),
@@ -179,8 +179,8 @@ impl ShardWrite<'_, '_, '_> {
 
 /// Returns `true` if `registration` repeats `earlier`, so that a host may repeat a call whose answer it did not get.
 ///
-/// Without a version a repeated call cannot be told from an overwritten object, which must not go at its predecessor's
-/// time.
+/// Without a version, a repeated call looks like an overwritten object. An overwritten object must not be deleted at its
+/// predecessor's time.
 fn is_same_object(earlier: &Registration<'_>, registration: &Registration<'_>) -> bool {
     !registration.version.is_empty()
         && earlier.version == registration.version
@@ -191,9 +191,9 @@ fn is_same_object(earlier: &Registration<'_>, registration: &Registration<'_>) -
 /// Live registration of a key that is registered again.
 struct Found {
     id: RegistrationId,
-    /// `true` if it is of the very object that is registered.
+    /// `true` if the new registration repeats it.
     is_identical: bool,
-    /// `true` if it answers for what is stored. The host's word that it deleted the object ends that.
+    /// `true` unless the host has released it: then another object may be stored under the key.
     is_current: bool,
 }
 

@@ -62,7 +62,7 @@ impl DirStore {
         if let Some(why) = self.disk.poisoned() {
             return Some(vec![Answer::Failed(why); sub_batch.objects.len()]);
         }
-        let unanswered = || Answer::Failed("the directory store has no answer; this is a defect".into());
+        let unanswered = || Answer::Failed("a defect in sexton: the directory store has no answer".into());
         let mut answers: Vec<Answer> = sub_batch.objects.iter().map(|_| unanswered()).collect();
         let mut set = |index: usize, answer| {
             if let Some(slot) = answers.get_mut(index) {
@@ -194,9 +194,9 @@ impl DirStore {
         }
         let answer = match Seen::at(bay.folder.as_fd(), name.as_bytes()) {
             Ok(Some(seen)) if file.target.wanted.is(&seen) => {
-                // A crash leaves the file in the bay or gone. In the bay, it is put back and the engine asks again. Gone, the
-                // engine asks again and the answer is `Absent`. Only the fsync below makes the unlink durable, so the answer
-                // waits for it.
+                // A crash leaves the file in the bay or gone. If it is in the bay, it is put back and the engine asks
+                // again. If it is gone, the engine asks again and the answer is `Absent`. Only the fsync below makes
+                // the unlink durable, so the answer waits for it.
                 match unlinkat(&bay.folder, &name, AtFlags::empty()) {
                     Ok(()) => {
                         if seen.links > 1 {
@@ -293,7 +293,7 @@ impl<'s> Claim<'s> {
             let is_ours = claim.keys.last().is_some_and(|last| **last == *key);
             if !is_ours && claimed.contains(key) {
                 let key = key.escape_ascii();
-                let why = format!("another call is deleting `{key}` just now; it will be tried again");
+                let why = format!("another call is deleting `{key}`; the engine retries");
                 answer(file.index, Answer::Failed(why.into()));
                 return false;
             }

@@ -45,7 +45,7 @@ pub(super) type Hook = Box<dyn Fn(Step, &[u8]) -> HookAction + Send + Sync>;
 /// Disk below one store.
 #[derive(Default)]
 pub(super) struct Disk {
-    /// First failure of an fsync. The store is out of use from then on.
+    /// First failure of an fsync. From then on every deletion fails until the store is reopened.
     poisoned: OnceLock<Box<str>>,
     #[cfg(test)]
     pub(super) hook: parking_lot::RwLock<Option<Hook>>,

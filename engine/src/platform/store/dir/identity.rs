@@ -10,9 +10,9 @@
 //! | ctime | no | it would detect an mtime set back by hand, but `chmod`, a new hard link and the rename into the quarantine change it too. After a crash, a file put back would look changed |
 //! | device | no | device numbers change at every boot. One root is on one file system anyway |
 //!
-//! `Exact` misses two cases. One is a file rewritten in place with the same size, whose mtime is set back by hand. The other,
-//! before Linux 6.13 and its fine-grained time stamps, is a file rewritten within the clock tick (up to 10 ms) in which it was
-//! identified. If files are written in place, identify them when they are complete.
+//! `Exact` misses two cases. One is a file rewritten in place with the same size, whose mtime is set back by hand. The
+//! other is a file rewritten within the clock tick (up to 10 ms) in which it was identified. Linux 6.13 and later have
+//! finer time stamps, which exclude this case. If files are written in place, identify them when they are complete.
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, statx};
@@ -128,7 +128,7 @@ const EXACT_BYTES: usize = 42;
 
 /// Decoded version.
 ///
-/// Its bytes are, big-endian: kind u8 ‖ birth known u8 ‖ inode u64 ‖ birth s i64 ‖ birth ns u32, and for `Exact` also
+/// Layout, big-endian: kind u8 ‖ birth known u8 ‖ inode u64 ‖ birth s i64 ‖ birth ns u32, and for `Exact` also
 /// size u64 ‖ mtime s i64 ‖ mtime ns u32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileVersion {

@@ -12,9 +12,10 @@
 //!
 //! # Limits
 //!
-//! `Deleted` means that *this name* is gone. Other hard links keep the content of the file; the store logs a warning. So does
-//! a process that has the file open, until it closes it. Data written into the file in place between its inspection and the
-//! unlink, within some microseconds, is deleted with it. Blocks on the medium are not overwritten.
+//! `Deleted` means that *this name* is gone. Other hard links keep the content of the file; the store logs a warning. A
+//! process that has the file open also keeps the content, until it closes the file. Data written into the file in place
+//! between its inspection and the unlink, within some microseconds, is deleted with it. Blocks on the medium are not
+//! overwritten.
 //!
 //! While a file is inspected, its name is missing for a moment. Folders that become empty stay.
 
@@ -112,7 +113,7 @@ impl DirStore {
     /// would say so.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open), and [`DirError::Invalid`] if the quarantine folder is missing.
+    /// As [`open`](Self::open), and [`DirError::Invalid`] if the quarantine folder is missing.
     pub fn reopen(root: &Path) -> Result<Self, DirError> {
         Self::open_with(root, Missing::Refuse)
     }
@@ -145,9 +146,9 @@ impl DirStore {
     /// Call it when the file is complete; see [`Identity`].
     ///
     /// # Errors
-    /// [`DirError::Invalid`] if the key is not a path inside the root, or names something that could not be deleted later:
-    /// anything but a regular file, a file on another file system, or, for [`Identity::InodeOnly`], a file on a file system
-    /// without birth times. [`DirError::Io`] if the file cannot be inspected.
+    /// [`DirError::Invalid`] if the key is not a path inside the root, or names something that could not be deleted
+    /// later. That is anything but a regular file, or a file on another file system. For [`Identity::InodeOnly`] it is
+    /// also a file on a file system without birth times. [`DirError::Io`] if the file cannot be inspected.
     pub fn identify(&self, key: &[u8], identity: Identity) -> Result<Option<Identified>, DirError> {
         let path = RelPath::parse(key).map_err(DirError::Invalid)?;
         let invalid = |what: &str| Err(DirError::Invalid(format!("`{}` {what}", key.escape_ascii()).into()));

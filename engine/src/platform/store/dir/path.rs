@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 /// Name of the quarantine folder in a root.
 pub(super) const QUARANTINE: &str = ".sexton-quarantine";
-/// Longest key, in bytes, as everywhere in Sexton.
+/// Longest key, in bytes: the limit of the engine.
 pub(super) const KEY_BYTES_MAX: usize = 1024;
 
 /// Key that is safe to walk: relative, without empty components, `.`, `..`, NUL bytes or the quarantine.

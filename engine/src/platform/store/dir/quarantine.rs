@@ -104,8 +104,8 @@ impl Quarantine {
         }
     }
 
-    /// Checks at opening, and not only at the first deletion, that the file system can do what is needed: a rename that does
-    /// not replace, and an fsync of a folder.
+    /// Checks that the file system supports a rename that does not replace, and an fsync of a folder. The check runs at
+    /// opening, before the first deletion.
     fn probe(&self, disk: &Disk) -> Result<(), DirError> {
         let (from, to) = ("probe", "probed");
         for name in [from, to] {

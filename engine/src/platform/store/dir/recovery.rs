@@ -68,8 +68,8 @@ impl DirStore {
         match walk_to(self.root(), path.parent) {
             Ok(Folder::Open(parent)) => {
                 let restored = self.put_back(bay, name, parent.as_fd(), path);
-                // Needed even if the file stays: its removal from this folder has to be durable before it is deleted from the
-                // bay, and the process that moved it may have died before its fsync.
+                // Needed even if the file stays. Its removal from this folder has to be durable before it is deleted
+                // from the bay. The process that moved it may have died before its fsync.
                 self.disk.sync(parent.as_fd(), path.parent).map_err(DirError::Io)?;
                 return Ok(restored);
             }

@@ -37,7 +37,7 @@ pub struct Registration<'a> {
     pub digest: &'a [u8],
     /// Size of the object in bytes; `None` if it is not known.
     pub size: Option<u64>,
-    /// Person or account that the data belong to: at most 255 bytes, or empty. It stays in the index and goes into no
+    /// Person or account that the data belong to: at most 255 bytes, or empty. It stays in the index and never enters
     /// evidence.
     pub subject: &'a [u8],
 }
@@ -144,7 +144,7 @@ pub struct Registered {
     pub id: RegistrationId,
     /// Previous live registration of the key, and what became of it.
     pub previous: Previous,
-    /// Encoded opening of the commitment, if the class says `openings = "ticket"`. The engine keeps no copy.
+    /// Encoded opening of the commitment, if the class has `openings = "ticket"`. The engine keeps no copy.
     pub ticket: Option<Vec<u8>>,
 }
 
@@ -156,8 +156,8 @@ pub enum Previous {
     None,
     /// The new registration replaced it. Its object is no longer deleted at its time.
     Replaced(RegistrationId),
-    /// A batch has it already, so its object may still be deleted at the previous time. The new registration counts. A
-    /// store that tells versions apart deletes only the previous object.
+    /// A batch already has the previous registration, so its object may still be deleted at the previous time. The new
+    /// registration counts. A store that distinguishes versions deletes only the previous object.
     TooLate(RegistrationId),
     /// Identical object: same key, version and class. Nothing was registered, so a retry is safe.
     Identical,
@@ -197,7 +197,7 @@ pub(super) struct Validated<'c> {
 }
 
 impl Validated<'_> {
-    /// Row of `registration`, which these terms were made for.
+    /// Returns the row of `registration`, which these terms were made for.
     pub(super) fn row<'a>(&self, registration: &Registration<'a>) -> Row<'a> {
         Row {
             cause: 0,

@@ -1,4 +1,4 @@
-//! Commitments of registrations: what they commit to, and what opens them.
+//! Commitments of registrations, with their descriptors and openings.
 
 use crate::model::class::Class;
 use crate::model::schema::Row;
@@ -7,7 +7,7 @@ use crate::state::core::Core;
 use sexton_proof::commitment::{self, Descriptor, Opening};
 use sexton_proof::id::RegistrationId;
 
-/// Returns what the commitment of a registration commits to.
+/// Returns the descriptor that the commitment of a registration binds.
 pub(crate) fn descriptor_of<'a>(
     core: &'a Core,
     class: &Class,
