@@ -99,9 +99,9 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now: Timest
     // One atomic write. A crash before it loses nothing, because the intent and the files are on disk: recovery commits
     // them. A crash after it, or between it and the fsync, leaves all of the write or none. So no row is gone without its
     // tombstone: row, settled record and leaf are in the same write, and the files were durable before it.
-    let ticket = core.writer.write(set)?;
+    let write = core.writer.write(set)?;
     drop(shards);
-    core.writer.sync(ticket)?;
+    core.writer.sync(write)?;
     ledger.log = log;
     ledger.counts = counts;
     ledger.feed = feed;
