@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 const BATCH: usize = 10_000;
 /// Users to run the server as if this process is root. The server rejects root. The first user that exists is taken.
-const USERS: [&str; 2] = ["postgres", "nobody"];
+const USERS: [&str; 2] = ["postgres", "daemon"];
 
 /// Checks that the programs are installed.
 ///
@@ -58,7 +58,7 @@ impl RunAs {
         }
         let users = fs::read_to_string("/etc/passwd")?;
         let ids = USERS.iter().find_map(|name| ids_of(&users, name));
-        Ok(RunAs(Some(ids.ok_or("postgres does not run as root, and there is no user postgres or nobody")?)))
+        Ok(RunAs(Some(ids.ok_or("postgres does not run as root, and there is no user postgres or daemon")?)))
     }
 
     fn command(self, program: &str) -> Result<Command> {
@@ -253,7 +253,7 @@ mod tests {
     fn users_are_found_by_name() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\npostgres:x:101:104:,,,:/var/lib:/bin/bash\n";
         assert_eq!(ids_of(passwd, "postgres"), Some((101, 104)));
-        assert_eq!(ids_of(passwd, "nobody"), None);
+        assert_eq!(ids_of(passwd, "daemon"), None);
     }
 
     #[test]
