@@ -2,8 +2,9 @@
 
 use crate::enforcement::evidence;
 use crate::enforcement::planner;
-use crate::engine::{Engine, slot_start};
+use crate::engine::Engine;
 use crate::governance::requests;
+use crate::model::class::slot_start;
 use crate::platform::error::Result;
 use crate::platform::store::Store;
 use crate::state::batch::Batch;

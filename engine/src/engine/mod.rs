@@ -178,11 +178,6 @@ impl Engine {
     }
 }
 
-/// Returns the beginning of a slot, at most [`Timestamp::MAX`].
-fn slot_start(slot: u64) -> Timestamp {
-    Timestamp::from_unix_ms(i64::try_from(slot).unwrap_or(i64::MAX))
-}
-
 /// Reads both clocks. The wall is read first: a pause in between then makes it look behind, never ahead.
 fn read(clock: &dyn Clock, ask_kernel: bool) -> Reading {
     let wall = clock.now();

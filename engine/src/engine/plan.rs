@@ -2,11 +2,10 @@
 //! decides by the same functions, and changes nothing.
 
 use crate::enforcement::planner::{self, DecisionInputs};
-use crate::engine::slot_start;
 use crate::governance::alarms;
 use crate::governance::sweep;
 use crate::model::alarm::AlarmCause;
-use crate::model::class::{Class, floor_to_second};
+use crate::model::class::{Class, floor_to_second, slot_start};
 use crate::model::clock_guard::Trusted;
 use crate::model::hold::{Hold, HoldFacts, HoldName, HoldSet, Lifted};
 use crate::model::request_rules::{self, ActiveRequest, Target};

@@ -240,7 +240,7 @@ pub(crate) fn forget(core: &Core, resolver: &Resolver, number: u32, now: Timesta
     let request = finish_if_ended(core, resolver, requests::get(core, number)?, now)?;
     if request.is_open() {
         return Err(Error::invalid(format!(
-            "request {number} is still open; it is forgotten when it is finished"
+            "request {number} is still open; forget it once it is finished or cancelled"
         )));
     }
     let planner = core.batches.planner.lock();
