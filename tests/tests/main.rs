@@ -19,6 +19,7 @@ mod promises;
 mod publishing;
 mod readme;
 mod refusals;
+mod repeated;
 mod rocks;
 mod stored_formats;
 mod tidy;

@@ -252,7 +252,7 @@ impl Cursor {
             key: target.row.key.to_vec(),
             at,
             action,
-            reason: target.row.reason,
+            reason: target.row.end_reason(),
             floor: target.row.floor,
             ceiling: target.row.ceiling,
         })
@@ -281,8 +281,7 @@ impl Cursor {
             }
         }
         let Some(cause) = target.cause else { return (target, self.stopped.clone()) };
-        // Only after all requests, as in a sweep: each of them sees the cause for which the row is in its page.
-        target.row.cause = cause.code();
+        target.row = target.moved_row(cause);
         if inputs.clock.is_some() {
             return (target, self.stopped.clone());
         }

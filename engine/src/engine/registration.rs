@@ -21,12 +21,12 @@ impl Engine {
     /// After `Ok` with [`Durability::Synced`] they survive a power failure; with [`Durability::Buffered`] they survive
     /// the end of the process. Calls of many threads share their fsyncs.
     ///
-    /// After `Invalid` nothing was registered. After another error some may be registered. It is safe to repeat the
+    /// After `Invalid` or `Held` nothing was registered. After another error some may be registered. It is safe to repeat the
     /// call if the class finds by key and the version is not empty.
     ///
     /// # Errors
-    /// `Invalid` with the value and the bound; `Held` if a hold on its class covers the object, and it is registered
-    /// under another class; `Forked`, `Poisoned`; `Full` below `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
+    /// `Invalid` with the value and the bound; `Held` if a hold on its class or its subject covers the object, and it is
+    /// registered under another one; `Forked`, `Poisoned`; `Full` below `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;

@@ -379,4 +379,6 @@ const EMPTY: Row<'static> = Row {
     version: &[],
     digest: &[],
     subject: &[],
+    origin: None,
+    doubt: None,
 };

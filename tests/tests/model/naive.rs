@@ -71,6 +71,7 @@ impl Terms {
             edition,
             keep_s: first.keep_s.map(|s| s + more_s),
             within_s: first.within_s.map(|s| s + 2 * more_s),
+            max_open_s: first.max_open_s.map(|s| s + more_s),
             ..first
         }
     }
@@ -145,6 +146,9 @@ pub(crate) struct Item {
     pub(crate) key: u8,
     pub(crate) version: Vec<u8>,
     pub(crate) class: usize,
+    pub(crate) subject: Option<u8>,
+    /// Class and start that the host stated when it registered the object.
+    pub(crate) stated: (usize, Option<i64>),
     pub(crate) terms: Terms,
     pub(crate) start_ms: i64,
     pub(crate) is_open: bool,
@@ -160,6 +164,8 @@ pub(crate) struct Item {
     pub(crate) is_replaced: bool,
     /// `true` if a hold kept it when it fell due.
     pub(crate) is_parked: bool,
+    /// `true` if a hold kept it past its ceiling and was lifted.
+    pub(crate) outlasted: bool,
     pub(crate) end: Option<End>,
 }
 
@@ -169,13 +175,39 @@ impl Item {
         (self.terms, self.start_ms) = (terms, start_ms);
         (self.floor_ms, self.ceiling_ms) = terms.bounds(start_ms);
         self.attempts = 0;
-        self.is_parked = false;
+        let soonest_ms = terms.soonest_ms(self.floor_ms, now_ms);
         self.go_ms = match self.reason {
-            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
             // The grace after a lifted hold stays.
-            Reason::Lifted => terms.soonest_ms(self.floor_ms, now_ms).max(self.go_ms),
-            _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
+            _ if self.in_grace() => soonest_ms.max(self.go_ms),
+            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
+            _ => soonest_ms.max(second_of(now_ms)),
         };
+    }
+
+    /// Returns the start under other terms, and whether it is still open. A start that is not known yet follows the new
+    /// class, from the registration on.
+    pub(crate) fn start_under(&self, terms: Terms, now_ms: i64) -> (i64, bool) {
+        match self.terms.max_open_s {
+            Some(s) if self.is_open && self.start_ms > now_ms => {
+                let registered_ms = self.start_ms - s * 1_000;
+                (registered_ms + terms.max_open_s.unwrap_or(0) * 1_000, terms.max_open_s.is_some())
+            }
+            _ => (self.start_ms, self.is_open),
+        }
+    }
+
+    /// Reason in the evidence of its end.
+    pub(crate) fn end_reason(&self) -> Reason {
+        if self.outlasted { Reason::Lifted } else { self.reason }
+    }
+
+    /// Returns `true` if it waits for the grace after a lifted hold. An erasure does not.
+    fn in_grace(&self) -> bool {
+        self.outlasted && self.reason != Reason::Erasure
+    }
+
+    pub(crate) fn is_covered(&self, of: Target) -> bool {
+        of.covers(self.key, self.subject, self.class)
     }
 
     /// Returns `true` if it has neither ended nor been replaced.
@@ -188,40 +220,42 @@ impl Item {
         self.go_ms = second_of(now_ms);
     }
 
-    /// Makes it fall due as soon as its floor allows from an instant on. Returns `true` if it applies.
+    /// Makes it fall due as soon as its floor allows from an instant on, unless a grace keeps it. Returns `true` if it
+    /// applies.
     fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
-        if matches!(self.reason, Reason::Erasure | Reason::Closed) {
-            return false;
-        }
-        // Closing down does not shorten the grace after a lifted hold.
-        if self.reason == Reason::Lifted && reason == Reason::Closed {
-            return false;
-        }
-        // The record that a hold kept it past its ceiling stays.
-        if self.reason != Reason::Lifted {
+        let before = (self.reason, self.go_ms);
+        if self.reason != Reason::Erasure {
             self.reason = reason;
         }
-        self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
-        true
+        if !self.in_grace() {
+            self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
+        }
+        before != (self.reason, self.go_ms)
     }
 
-    /// Releases it from a lifted hold that had kept it.
-    fn let_go(&mut self, hold: &Hold, lifted: Lifted, grace_until_ms: i64, now_ms: i64) {
-        let restarts = hold.is_event && self.start_ms < lifted.at_ms && self.reason == Reason::Due;
-        if restarts {
-            self.is_open = false;
-            self.fall_under(self.terms, lifted.at_ms, now_ms);
-            return;
+    /// Lets its time count from the instant at which an event hold was lifted.
+    fn restart(&mut self, lifted_ms: i64, now_ms: i64) {
+        (self.is_open, self.outlasted) = (false, false);
+        self.fall_under(self.terms, lifted_ms, now_ms);
+        if self.reason == Reason::Closed {
+            self.go_ms = self.terms.soonest_ms(self.floor_ms, now_ms + self.terms.slot_s * 1_000);
         }
+    }
+
+    /// Releases it from a lifted hold that had kept it. `was_moved` is `true` if another request moved it at the same time.
+    fn let_go(&mut self, grace_until_ms: i64, was_moved: bool, now_ms: i64) {
         let after_grace = grace_until_ms.max(now_ms);
-        let from_ms = if self.ceiling_ms <= now_ms {
-            self.reason = Reason::Lifted;
-            after_grace
-        } else {
-            let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
-            after_grace.min(in_time)
+        let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
+        let soonest_ms = |from_ms| self.terms.soonest_ms(self.floor_ms, from_ms);
+        let is_late = self.ceiling_ms <= now_ms;
+        self.go_ms = match self.reason {
+            Reason::Erasure => soonest_ms(now_ms),
+            _ if is_late => soonest_ms(after_grace),
+            Reason::Closed if was_moved => soonest_ms(after_grace.min(in_time)).min(self.go_ms),
+            Reason::Closed => soonest_ms(now_ms),
+            _ => soonest_ms(after_grace.min(in_time)),
         };
-        self.go_ms = self.terms.soonest_ms(self.floor_ms, from_ms);
+        self.outlasted |= is_late;
     }
 
     fn carry(&mut self, now_ms: i64) {
@@ -320,16 +354,16 @@ impl Model {
         is_held(&self.holds, item, class)
     }
 
-    /// Returns `true` if a hold on its class covers the item.
-    pub(crate) fn is_held_by_class(&self, item: &Item) -> bool {
-        let on_class = self.holds.iter().filter(|hold| matches!(hold.of, Target::Class(_)));
-        is_held(&on_class.cloned().collect::<Vec<_>>(), item, item.class)
+    /// Returns `true` if a hold that covers the item would not cover it in a class and with a subject.
+    pub(crate) fn loses_hold(&self, item: &Item, class: usize, subject: Option<u8>) -> bool {
+        let lost = |hold: &&Hold| !hold.of.covers(item.key, subject, class);
+        is_held(&self.holds.iter().filter(lost).cloned().collect::<Vec<_>>(), item, item.class)
     }
 
     /// Returns `true` if an erasure is accepted: a subject must cover an item that has not ended, a key need not.
     pub(crate) fn is_known(&self, of: Target) -> bool {
         let mut lasting = self.items.iter().filter(|item| item.end.is_none());
-        !matches!(of, Target::Subject(_)) || lasting.any(|item| of.covers(item.key, item.class))
+        !matches!(of, Target::Subject(_)) || lasting.any(|item| item.is_covered(of))
     }
 
     pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
@@ -368,7 +402,7 @@ impl Model {
                 item.carry(now_ms);
             }
             Some(method) => {
-                item.end = Some(End { method, reason: item.reason, time_ms: now_ms });
+                item.end = Some(End { method, reason: item.end_reason(), time_ms: now_ms });
                 let item = item.clone();
                 self.tell(&item, method, now_ms);
             }
@@ -406,7 +440,7 @@ impl Model {
                 key: item.key,
                 version: item.version.clone(),
                 method: method.name().to_owned(),
-                reason: item.reason.name().to_owned(),
+                reason: item.end_reason().name().to_owned(),
                 time_ms,
             });
         }
@@ -420,12 +454,12 @@ impl Model {
             end_replaced(item, &ready, &self.holds, now_ms);
         }
         for (at, item) in self.items.iter_mut().enumerate().filter(|(_, item)| item.lives()) {
-            let mut is_parked = item.is_parked;
+            let (mut is_parked, mut stays_parked) = (item.is_parked, item.is_parked);
             let mut moved = false;
             for request in &mut ready {
-                moved |= match request.wish {
+                let moves = match request.wish {
                     _ if item.is_released => false,
-                    Wish::Erase(of) if of.covers(item.key, item.class) => {
+                    Wish::Erase(of) if item.is_covered(of) => {
                         request.items.push(at);
                         item.hurry(Reason::Erasure, now_ms)
                     }
@@ -436,22 +470,28 @@ impl Model {
                         let newest = Terms::edition(class, edition);
                         let applies = class == item.class && item.terms.edition < edition;
                         if applies {
-                            item.fall_under(newest, item.start_ms, now_ms);
+                            let (start_ms, is_open) = item.start_under(newest, now_ms);
+                            item.is_open = is_open;
+                            item.fall_under(newest, start_ms, now_ms);
                         }
                         applies
                     }
                     Wish::Lift(hold) => {
-                        let goes = let_go(item, hold, &self.holds, is_parked, now_ms);
+                        let goes = let_go(item, hold, &self.holds, (is_parked, moved), now_ms);
                         is_parked &= !goes;
+                        stays_parked &= !goes;
                         goes
                     }
                     _ => false,
                 };
+                moved |= moves;
+                // In the grace after another hold, what is parked stays parked.
+                stays_parked &= !moves || item.in_grace();
             }
             if moved {
                 item.go_ms = item.go_ms.max(second_of(now_ms));
                 item.attempts = 0;
-                item.is_parked = false;
+                item.is_parked = stays_parked;
             }
         }
         for request in ready {
@@ -467,25 +507,33 @@ impl Model {
 
 /// Releases an item from a lifted hold: an item that no other hold keeps, or one whose clock the hold restarts. Returns
 /// `true` if it was released.
-fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i64) -> bool {
+fn let_go(
+    item: &mut Item,
+    at: usize,
+    holds: &[Hold],
+    (is_parked, was_moved): (bool, bool),
+    now_ms: i64,
+) -> bool {
     let hold = &holds[at];
-    let Some(lifted) = hold.lifted.filter(|_| hold.of.covers(item.key, item.class)) else { return false };
+    let Some(lifted) = hold.lifted.filter(|_| item.is_covered(hold.of)) else { return false };
     // An event hold restarts the clock of all items that it covered. A temporary hold only releases the items it kept.
-    let restarts = hold.is_event && item.start_ms < lifted.at_ms && item.reason == Reason::Due;
+    if hold.is_event && item.start_ms < lifted.at_ms {
+        item.restart(lifted.at_ms, now_ms);
+        return true;
+    }
     let keeps = |(other, hold): (usize, &Hold)| {
         let has_effect =
             hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
-        other != at && has_effect && hold.of.covers(item.key, item.class)
+        other != at && has_effect && item.is_covered(hold.of)
     };
     // The hold kept every item whose ceiling passed under it, even if nothing was planned meanwhile.
-    let outlasted = item.reason != Reason::Lifted && item.ceiling_ms < lifted.at_ms;
-    let goes = restarts || (is_parked || outlasted) && !holds.iter().enumerate().any(keeps);
+    let outlasts = !item.outlasted && item.ceiling_ms < lifted.at_ms;
+    let goes = (is_parked || outlasts) && !holds.iter().enumerate().any(keeps);
     if goes {
         // The longest grace counts.
-        let mine = |hold: &&Hold| hold.of.covers(item.key, item.class);
-        let graces = holds.iter().filter(mine).filter_map(|hold| hold.lifted);
+        let graces = holds.iter().filter(|hold| item.is_covered(hold.of)).filter_map(|hold| hold.lifted);
         let until_ms = graces.map(|lifted| lifted.at_ms + lifted.grace_ms).max().unwrap_or(0);
-        item.let_go(hold, lifted, until_ms, now_ms);
+        item.let_go(until_ms, was_moved, now_ms);
     }
     goes
 }
@@ -493,21 +541,20 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
 fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     let counts = |hold: &&Hold| {
         hold.lifted.is_none_or(|lifted| {
-            let outlasted =
-                item.reason != Reason::Lifted && !item.is_released && item.ceiling_ms < lifted.at_ms;
-            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasted };
+            let outlasts = !item.outlasted && !item.is_released && item.ceiling_ms < lifted.at_ms;
+            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasts };
             !lifted.is_done && (item.is_parked || covers)
         })
     };
-    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
+    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, item.subject, class))
 }
 
 /// Ends a replaced registration at once if a ready request would erase, close down or release it.
 fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
     let reason = ready.iter().find_map(|request| match request.wish {
-        Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),
+        Wish::Erase(of) if item.is_covered(of) => Some(Reason::Erasure),
         Wish::Close(class) if class == item.class => Some(Reason::Closed),
-        Wish::Lift(at) if item.is_parked && holds[at].of.covers(item.key, item.class) => Some(item.reason),
+        Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => Some(item.reason),
         _ => None,
     });
     if let Some(reason) = reason

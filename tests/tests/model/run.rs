@@ -122,14 +122,10 @@ impl Run {
                     Begin::Unsaid => None,
                     Begin::Ago(ms) => Some(self.now_ms() - ms),
                 };
-                self.register(key, class, version, start_ms);
+                self.register((key, Some(subject_of(key))), class, version, start_ms);
             }
-            Step::Retry { key } => {
-                if let Some(live) = self.model.live(key).cloned() {
-                    let start_ms = (!live.is_open).then_some(live.start_ms);
-                    self.register(key, live.class, live.version, start_ms);
-                }
-            }
+            Step::Retry { key } => self.again(key, None, None),
+            Step::Again { key, class, subject } => self.again(key, class, subject),
             Step::Overwrite { key } => {
                 self.put(key);
             }
@@ -194,30 +190,58 @@ impl Run {
         };
     }
 
-    fn register(&mut self, key: u8, class: usize, version: Vec<u8>, start_ms: Option<i64>) {
-        let (bytes, subject) = (key_bytes(key), subject_bytes(subject_of(key)));
+    /// Registers the live object of a key again.
+    fn again(&mut self, key: u8, class: Option<usize>, subject: Option<Option<u8>>) {
+        let Some(live) = self.model.live(key).cloned() else { return };
+        let (stated, start_ms) = live.stated;
+        let (class, subject) = (class.unwrap_or(stated), subject.unwrap_or(live.subject));
+        // In a class that does not find by key it would live twice, so there only the refusal is tried.
+        let is_refused = !live.is_released && self.model.loses_hold(&live, class, subject);
+        if CLASSES[class].by_key || is_refused {
+            self.register((key, subject), class, live.version, start_ms);
+        }
+    }
+
+    fn register(
+        &mut self,
+        (key, subject): (u8, Option<u8>),
+        class: usize,
+        version: Vec<u8>,
+        start_ms: Option<i64>,
+    ) {
+        let (bytes, said) = (key_bytes(key), subject.map(subject_bytes).unwrap_or_default());
         let item = Registration::new(CLASSES[class].name, &bytes)
             .version(&version)
             .start(start_ms.map(instant))
-            .subject(&subject);
+            .subject(&said);
         let answer = kind(self.engine().register(&[item], Durability::Synced));
         if self.model.closed.contains(&class) {
             assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class refuses objects");
             return;
         }
-        let answer = answer.unwrap().remove(0);
         let now_ms = self.now_ms();
         let mut earlier = Previous::None;
-        if let Some(live) = self.model.live(key).filter(|_| CLASSES[class].by_key) {
-            let same = live.class == class && live.version == version && !live.is_released;
-            if same && start_ms.is_none_or(|start_ms| start_ms == live.start_ms) {
-                assert_eq!(answer.previous, Previous::Identical);
+        if let Some(live) = self.model.live(key).cloned() {
+            let (stated, stated_ms) = live.stated;
+            let is_same = live.version == version && !live.is_released;
+            let is_repeated =
+                is_same && class == stated && start_ms.is_none_or(|start_ms| Some(start_ms) == stated_ms);
+            let to = if is_repeated { (live.class, subject.or(live.subject)) } else { (class, subject) };
+            if is_same && self.model.loses_hold(&live, to.0, to.1) {
+                assert_eq!(answer.err(), Some(ErrorKind::Held), "{key} leaves a hold");
+                return;
+            }
+            let live = self.model.live(key).unwrap();
+            earlier = answer.as_ref().unwrap()[0].previous;
+            if is_repeated {
+                assert_eq!(earlier, Previous::Identical, "{key}");
+                live.subject = to.1;
                 return;
             }
             live.is_replaced = true;
-            earlier = answer.previous;
             assert!(matches!(earlier, Previous::Replaced(_)), "{earlier:?}");
         }
+        let answer = answer.unwrap().remove(0);
         assert_eq!(answer.previous, earlier);
         assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
         let terms = self.model.newest(class);
@@ -227,12 +251,15 @@ impl Run {
             ClockState::Ahead { by } if terms.keep_s.is_some() => i64::try_from(by.as_millis()).unwrap(),
             _ => 0,
         };
+        let stated = (class, start_ms);
         let start_ms = start_ms.unwrap_or(now_ms + ahead_ms + terms.max_open_s.unwrap_or(0) * 1_000);
         let mut item = Item {
             id: answer.id,
             key,
             version,
             class,
+            subject,
+            stated,
             terms,
             start_ms,
             is_open,
@@ -245,6 +272,7 @@ impl Run {
             is_released: false,
             is_replaced: false,
             is_parked: false,
+            outlasted: false,
             end: None,
         };
         item.fall_under(terms, start_ms, now_ms);
@@ -284,7 +312,7 @@ impl Run {
         };
         assert_eq!(answer, expected, "start {key}: {live:?}");
         if let (Ok(()), Some(live)) = (answer, live.filter(|live| live.is_open)) {
-            live.is_open = false;
+            (live.is_open, live.is_parked, live.outlasted) = (false, false, false);
             live.fall_under(live.terms, start_ms, now_ms);
         }
     }
@@ -297,9 +325,9 @@ impl Run {
         let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start });
         let newest = class.map(|class| self.model.newest(class));
         // An object under a hold on its class cannot go to a class without that hold.
-        let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
-            class.is_some_and(|to| to != live.class) && self.model.is_held_by_class(live)
-        });
+        let leaves_hold = at
+            .map(|at| &self.model.items[at])
+            .is_some_and(|live| class.is_some_and(|to| self.model.loses_hold(live, to, live.subject)));
         let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
@@ -312,14 +340,12 @@ impl Run {
         assert_eq!(answer, expected, "reschedule {key}: {live:?}");
         if let (Ok(()), Some(live)) = (answer, live) {
             let terms = newest.unwrap_or(live.terms);
-            let is_open = live.is_open && start_ms.is_none();
-            let start_ms = start_ms.unwrap_or(live.start_ms);
+            let (start_ms, is_open) =
+                start_ms.map_or_else(|| live.start_under(terms, now_ms), |start_ms| (start_ms, false));
             if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
                 live.class = class.unwrap_or(live.class);
                 live.is_open = is_open;
-                if live.reason == Reason::Lifted {
-                    live.reason = Reason::Due;
-                }
+                (live.is_parked, live.outlasted) = (false, false);
                 live.fall_under(terms, start_ms, now_ms);
             }
         }
@@ -346,9 +372,12 @@ impl Run {
     pub(crate) fn model_hold_covers(&self, name: &str, key: &[u8], class: &str) -> bool {
         let key = (0..KEYS).find(|number| key_bytes(*number) == key).unwrap();
         let class = CLASSES.iter().position(|terms| terms.name == class).unwrap();
-        self.model.holds.iter().any(|hold| {
-            hold.lifted.is_none() && format!("case {}", hold.name) == name && hold.of.covers(key, class)
-        })
+        let covers = |hold: &Hold| {
+            let mut live = self.model.items.iter().filter(|item| item.key == key && item.lives());
+            live.any(|item| hold.of.covers(key, item.subject, class))
+        };
+        let mut holds = self.model.holds.iter().filter(|hold| hold.lifted.is_none());
+        holds.any(|hold| format!("case {}", hold.name) == name && covers(hold))
     }
 
     fn place_hold(&mut self, name: u8, of: Target, is_event: bool) {

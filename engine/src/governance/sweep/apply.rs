@@ -3,7 +3,7 @@
 use crate::model::class::floor_to_second;
 use crate::model::request::RequestKind;
 use crate::model::request_rules::{self, Sweep, Target};
-use crate::model::schema::{self, Row};
+use crate::model::schema;
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::placement::{self, Placement};
@@ -48,7 +48,7 @@ impl Sweep {
             let among = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
             let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now);
             let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
-            let row = Row { cause: cause.code(), attempts: 0, ..target.row };
+            let row = target.moved_row(cause);
             now_at = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
             self.skip_own_row(now_at);
         }
@@ -90,7 +90,7 @@ impl Sweep {
         let (_, fingerprint) = core.schedule.locate(end.row.key);
         let to =
             Placement { class: &end.class, slot: end.slot, short_notice: false, fingerprint: &fingerprint };
-        let row = Row { cause: cause.code(), ..end.row };
+        let row = end.moved_row(cause);
         placement::relocate_replaced(core, shard, set, (id, &target.row), to, &row, cause)
     }
 }

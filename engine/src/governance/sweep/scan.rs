@@ -208,17 +208,17 @@ impl Sweep {
             }
             let target = Target::of(&class, id, Row::decode(&value)?);
             match marks.get(&id) {
-                None if found.state == PageState::InBatch => {
+                // The batch may carry the row, also one that was replaced meanwhile: a replaced row that is parked has to
+                // be found when it is back.
+                None | Some(Mark::Replaced) if found.state == PageState::InBatch => {
                     if self.active.iter().any(|active| active.may_concern(&class, &target.row)) {
                         self.waiting.insert(page);
                         return Ok(false);
                     }
                 }
                 None => self.apply_requests(core, shard, set, id, target, now)?,
-                Some(Mark::Replaced) if found.is_movable() => {
-                    self.expedite_replaced(core, shard, set, id, &target, now)?;
-                }
-                Some(_) => {}
+                Some(Mark::Replaced) => self.expedite_replaced(core, shard, set, id, &target, now)?,
+                Some(Mark::Moved { .. }) => {}
             }
         }
         Ok(true)

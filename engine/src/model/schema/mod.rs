@@ -34,7 +34,7 @@ pub(crate) use self::page::{
     Arrivals, Mark, PageRecord, Settled, class_page_range, mark_key, page_registration_range, parse_mark_key,
     settled_key, settled_page, settled_part_range,
 };
-pub(crate) use self::row::{Flags, Row, page_row_range, parse_row_key, row_key, row_seq};
+pub(crate) use self::row::{Doubt, Flags, Row, page_row_range, parse_row_key, row_key, row_seq};
 pub(crate) use self::shape::{ClassRecord, Shape};
 
 use crate::platform::error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Registration of objects. A call is validated as a whole, then numbered and written shard by shard under each shard's
 //! lock. One fsync, which all waiting callers share, makes it durable.
 
+mod repeat;
 mod types;
 mod validate;
 mod write;
@@ -24,7 +25,7 @@ use sexton_proof::time::Timestamp;
 ///
 /// # Errors
 /// `Invalid` if a registration is malformed, its class unknown or closed down, or there are more than [`REGISTER_MAX`];
-/// `Held` if it would leave the class that a hold is on; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
+/// `Held` if it would take an object out of a hold on its class or its subject; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
 pub(crate) fn register(
     core: &Core,
     registrations: &[Registration<'_>],
@@ -44,7 +45,7 @@ pub(crate) fn register(
     let _open = core.classes.closing.read();
     let classes = validate::classes_of(core, registrations, mode)?;
     let validated = validate::validate_all(core, registrations, &classes, mode, now)?;
-    let call = RegisterCall { registrations, validated, mode };
+    let call = RegisterCall { registrations, validated, mode, now };
     let (answers, last) = write_all(core, &call)?;
     locator::flush_if_full(core)?;
     if let (Some(write), Durability::Synced) = (last, durability) {
@@ -70,9 +71,15 @@ fn write_all(
     for (index, validated) in call.validated.iter().enumerate() {
         by_shard[validated.shard].push(index);
     }
+    let members = || by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty());
+    if core.governance.holds.read().any_to_lose() {
+        for (shard, members) in members() {
+            write::check_shard(core, shard, members, call)?;
+        }
+    }
     let mut answers: Vec<Option<Registered>> = vec![None; call.registrations.len()];
     let mut last = None;
-    for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+    for (shard, members) in members() {
         last = write::write_shard(core, shard, members, call, &mut answers)?.or(last);
     }
     Ok((answers, last))
@@ -88,7 +95,7 @@ fn with_ticket(
     if validated.class.definition.openings != Openings::Ticket {
         return Ok(answer);
     }
-    if matches!(answer.previous, Previous::Identical | Previous::Kept) {
+    if matches!(answer.previous, Previous::Identical | Previous::Kept | Previous::TooLate(_)) {
         let ticket = ticket_of_live(core, answer.id)?;
         return Ok(Registered { ticket, ..answer });
     }

@@ -2,6 +2,7 @@
 
 use super::types::{RegisterMode, Registration, Validated};
 use crate::model::class::Class;
+use crate::model::schema::Flags;
 use crate::model::selector::SUBJECT_MAX_BYTES;
 use crate::platform::error::{Error, Result};
 use crate::state::core::Core;
@@ -92,11 +93,15 @@ fn validate<'c>(
         Reason::Due => (class.slot(bounds, now), class.is_short_notice(start, bounds, now)),
         _ => (class.soonest_slot(bounds, now), true),
     };
-    let is_open = registration.start.is_none() && class.definition.start == StartRule::Explicit;
-    let reason = mode.reason;
+    let flags = match (registration.start, class.definition.start) {
+        (Some(_), _) => Flags::NONE,
+        (None, StartRule::Registered) => Flags::CLOCKED,
+        (None, StartRule::Explicit) => Flags::CLOCKED.with(Flags::OPEN),
+    };
+    let (reason, doubt) = (mode.reason, None);
     // `validate_all` locates all keys together, which is cheaper.
     let (shard, fingerprint) = Default::default();
-    Ok(Validated { class, is_open, start, bounds, slot, short_notice, shard, fingerprint, reason })
+    Ok(Validated { class, flags, start, bounds, slot, short_notice, shard, fingerprint, reason, doubt })
 }
 
 fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {
