@@ -23,3 +23,4 @@ mod repeated;
 mod rocks;
 mod stored_formats;
 mod tidy;
+mod wrong_clock;

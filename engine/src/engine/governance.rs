@@ -1,10 +1,10 @@
 //! Governance: legal holds, erasures and other requests, and resumption after alarms.
 
 use crate::engine::{Engine, read};
-use crate::governance::alarms;
 use crate::governance::holds::{self, Placed};
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
+use crate::governance::{alarms, clock};
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
@@ -55,10 +55,10 @@ impl Engine {
     /// objects.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Forked`, `Poisoned`,
-    /// `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
+    /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Busy` while the clock is in
+    /// doubt; `Forked`, `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
     pub fn lift_hold(&self, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
-        holds::lift(&self.core, name, attribution, grace, self.now())
+        holds::lift(&self.core, name, attribution, grace, self.trusted())
     }
 
     /// Returns all legal holds, lifted ones included.
@@ -179,18 +179,19 @@ impl Engine {
 
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.
     ///
-    /// After a clock alarm the clock is accepted as it stands. After a breaker alarm the objects at short notice count as
+    /// After a clock alarm the clock is accepted as it stands. If it is behind, the engine's time goes back, and objects that
+    /// were registered after that time get a true start. After a breaker alarm the objects at short notice count as
     /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing; `NotFound` if no such alarm stands; `Forked`, `Poisoned`, `Full`, `Io`. After
-    /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended.
+    /// `Invalid` if a text is missing; `NotFound` if no such alarm stands; `Busy` if time would go back while batches are
+    /// out; `Forked`, `Poisoned`, `Full`, `Io`. After `Busy`, `Poisoned`, `Full` or `Io` it is unknown whether the alarm was
+    /// ended. If its cause stands, the next planning raises another one.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
-        let ended = alarms::resume(&self.core, alarm, attribution, self.now())?;
+        let now = self.trusted();
+        let ended = alarms::resume(&self.core, alarm, attribution, now.now)?;
         if ended.cause.is_about_time() {
-            let now = self.guard.lock().accept(read(&*self.clock, true));
-            let recorded = alarms::record_clock(&self.core, now.now)?;
-            self.core.writer.sync(recorded)?;
+            clock::accept(&self.core, now, || self.guard.lock().accept(read(&*self.clock, true)))?;
         }
         Ok(ended)
     }

@@ -1,10 +1,12 @@
 //! Rules of requests: the state of a sweep, and what its requests make of one row. Pure.
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
+use crate::model::clock_rules;
 use crate::model::hold::{Hold, HoldFacts, HoldKind, HoldSet, Lifted};
 use crate::model::request::{Request, RequestKind};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
+use crate::model::target::{self, Target};
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::StartRule;
 use sexton_proof::record::{Cause, Reason};
@@ -16,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct Sweep {
     /// Requests that the sweep serves.
     pub(crate) active: Vec<ActiveRequest>,
-    /// Registrations already listed for each erasure, by its number. Prevents listing one twice.
+    /// Registrations already listed for each request that lists its objects, by its number. Prevents listing one twice.
     pub(crate) objects: HashMap<u32, HashSet<RegistrationId>>,
     /// Pages that the sweep has not visited.
     pub(crate) todo: VecDeque<PageId>,
@@ -43,35 +45,6 @@ pub(crate) struct ActiveRequest {
     pub(crate) keys: Option<HashSet<Vec<u8>>>,
     /// Names of the classes that are closed down.
     pub(crate) closed: BTreeSet<String>,
-}
-
-/// Destination of a row: the class version, content and slot with which it goes on.
-///
-/// The cause in `row` stays the one for which the row is in its page, until all requests were applied. Each of them then
-/// sees a parked row as such.
-#[derive(Clone)]
-pub(crate) struct Target<'a> {
-    pub(crate) class: Arc<Class>,
-    pub(crate) row: Row<'a>,
-    pub(crate) slot: u64,
-    /// Cause of the move; `None` if the row stays where it is.
-    pub(crate) cause: Option<Cause>,
-    /// `true` if the row is parked under a hold, at its destination as well.
-    pub(crate) stays_parked: bool,
-}
-
-impl<'a> Target<'a> {
-    /// Returns the present place and content of a row.
-    pub(crate) fn of(class: &Arc<Class>, id: RegistrationId, row: Row<'a>) -> Self {
-        let (slot, stays_parked) = (id.page.slot, row.is_parked());
-        Target { class: Arc::clone(class), row, slot, cause: None, stays_parked }
-    }
-
-    /// Returns the row as it is written at its destination, for a move of this cause.
-    pub(crate) fn moved_row(&self, cause: Cause) -> Row<'a> {
-        let cause = if self.stays_parked { Cause::Held } else { cause };
-        Row { cause: cause.code(), attempts: 0, ..self.row }
-    }
 }
 
 impl ActiveRequest {
@@ -125,6 +98,23 @@ impl ActiveRequest {
                 let kept = row.is_parked() || hold.lifted.as_ref().is_some_and(outlasted);
                 (kept || restarts(hold, row)) && covered()
             }),
+            RequestKind::Doubt { doubt, .. } => {
+                !row.flags.has(Flags::RELEASED) && row.doubt.is_some_and(|found| found.number == *doubt)
+            }
+            RequestKind::Back { .. } => !row.flags.has(Flags::RELEASED),
+        }
+    }
+
+    /// Returns `true` if the row is listed under the request ([`Request::lists_objects`]), given that it concerns the row.
+    /// `is_moved` is `true` if the request moves it.
+    pub(crate) fn lists(&self, row: &Row<'_>, is_moved: bool) -> bool {
+        match self.request.kind {
+            RequestKind::Erase => true,
+            RequestKind::Doubt { verdict, .. } => {
+                !is_moved && clock_rules::starts_after_its_doubt(row, verdict)
+            }
+            RequestKind::Back { era, to, .. } => !is_moved && row.era < era && row.start > to,
+            RequestKind::Close | RequestKind::Apply { .. } | RequestKind::Lift { .. } => false,
         }
     }
 
@@ -152,6 +142,8 @@ impl ActiveRequest {
             }
             RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, now),
             RequestKind::Lift { .. } => release_from_hold(target, self.lifted.as_ref()?, holds, now),
+            RequestKind::Doubt { verdict, .. } => clock_rules::end_doubt(target, *verdict, now),
+            RequestKind::Back { era, to, by } => clock_rules::set_back(target, *era, (*to, *by), now),
         }
     }
 }
@@ -167,35 +159,40 @@ fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
 }
 
 /// Moves a replaced row up so that it ends at once. Only an erasure, a closing down, or a lifted hold that kept the row
-/// does so.
+/// does so. A request about the clock corrects its time, as that of a live row.
 ///
 /// A newer registration of the key replaced it, so no object is left to be deleted or kept. But the row still names a
 /// person's data.
 pub(crate) fn end_replaced<'a>(
     active: &[ActiveRequest],
     target: &Target<'a>,
+    holds: &HoldSet,
     now: Timestamp,
 ) -> Option<Target<'a>> {
-    let moves_up = |active: &ActiveRequest| match active.request.kind {
-        RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready())),
-        RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready())),
-        // A row that a hold had kept when it was replaced need not wait for its next slot.
-        RequestKind::Lift { .. } => {
-            target.row.is_parked().then_some((target.row.reason, Cause::Lifted, active.ready()))
+    let mut target = target.clone();
+    for active in active {
+        if !active.concerns(&target.class, &target.row) {
+            continue;
         }
-        RequestKind::Apply { .. } => None,
-    };
-    let concerned = active.iter().filter(|active| active.concerns(&target.class, &target.row));
-    let (reason, cause, ready) = concerned.filter_map(moves_up).next()?;
-    let slot = floor_to_second(ready.max(now));
-    let row = Row { reason, ..target.row };
-    (target.slot > slot).then(|| Target {
-        row,
-        slot,
-        cause: Some(cause),
-        stays_parked: false,
-        ..target.clone()
-    })
+        let (reason, cause) = match active.request.kind {
+            RequestKind::Erase => (Reason::Erasure, Cause::Erasure),
+            RequestKind::Close => (Reason::Closed, Cause::Closed),
+            // A row that a hold had kept when it was replaced need not wait for its next slot.
+            RequestKind::Lift { .. } if target.row.is_parked() => (target.row.reason, Cause::Lifted),
+            RequestKind::Lift { .. } | RequestKind::Apply { .. } => continue,
+            RequestKind::Doubt { .. } | RequestKind::Back { .. } => {
+                target = active.apply(&target, holds, now).unwrap_or(target);
+                continue;
+            }
+        };
+        let slot = floor_to_second(active.ready().max(now));
+        if target.slot > slot {
+            let row = Row { reason, ..target.row };
+            return Some(Target { row, slot, cause: Some(cause), stays_parked: false, ..target });
+        }
+        break;
+    }
+    target.cause.is_some().then_some(target)
 }
 
 /// Moves a row up to the soonest slot from `from` on that its floor allows.
@@ -204,7 +201,7 @@ pub(crate) fn end_replaced<'a>(
 fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from: Timestamp) -> Option<Target<'a>> {
     let reason = if target.row.reason == Reason::Erasure { Reason::Erasure } else { reason };
     let row = Row { reason, ..target.row };
-    let slot = if in_grace(&row) {
+    let slot = if target::in_grace(&row) {
         target.slot
     } else {
         target.class.soonest_slot(row.bounds(), from).min(target.slot)
@@ -212,14 +209,8 @@ fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from: Timesta
     if (row.reason, slot) == (target.row.reason, target.slot) {
         return None;
     }
-    let stays_parked = target.stays_parked && in_grace(&row);
+    let stays_parked = target.stays_parked && target::in_grace(&row);
     Some(Target { row, slot, cause: Some(cause), stays_parked, ..target.clone() })
-}
-
-/// Returns `true` if the row waits for the grace of a lifted hold that the object outlasted. An erasure does not wait for
-/// a grace, whether it was asked for before or after the lift.
-fn in_grace(row: &Row<'_>) -> bool {
-    row.flags.has(Flags::OUTLASTED) && row.reason != Reason::Erasure
 }
 
 /// Puts a row under the newest version of its class.
@@ -236,7 +227,7 @@ fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now: Timestamp) -> O
     let cause = Some(change_of_terms(row.bounds(), bounds));
     let row = Row { flags, ..row.under(target.class.id, newest.id, start, bounds) };
     // An object that outlasted a hold keeps the grace that it was given. If another hold parked it, it stays parked.
-    let in_grace = in_grace(&row);
+    let in_grace = target::in_grace(&row);
     let soonest = newest.soonest_slot(bounds, now);
     let slot = match row.reason {
         _ if in_grace => soonest.max(target.slot),

@@ -314,7 +314,10 @@ fn under_terms<'a>(
         _ => to.soonest_slot(bounds, now),
     };
     let flags = flags.without(Flags::OUTLASTED);
-    let row = Row { cause: cause.code(), attempts: 0, flags, ..row.under(from.id, to.id, start, bounds) };
+    // A start that the host states is in no doubt.
+    let doubt = row.doubt.filter(|_| flags.has(Flags::CLOCKED));
+    let row =
+        Row { cause: cause.code(), attempts: 0, flags, doubt, ..row.under(from.id, to.id, start, bounds) };
     let short_notice = to.is_short_notice(start, bounds, now);
     Ok(Move { class: Arc::clone(to), slot, short_notice, row, cause })
 }

@@ -381,4 +381,5 @@ const EMPTY: Row<'static> = Row {
     subject: &[],
     origin: None,
     doubt: None,
+    era: 0,
 };

@@ -262,6 +262,13 @@ impl Shard {
         Ok(())
     }
 
+    /// Allows new pages in every slot.
+    pub(crate) fn remove_fences(&mut self) {
+        for pages in self.classes.values_mut() {
+            pages.reclaimed_to = 0;
+        }
+    }
+
     /// Returns `true` if a page that is not settled lies between two pages of its class, in the order of their rows.
     pub(crate) fn lives_between(&self, a: PageId, b: PageId) -> bool {
         let Some(ClassPages { wheel, .. }) = self.classes.get(&a.class) else { return false };

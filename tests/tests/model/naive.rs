@@ -139,6 +139,15 @@ pub(crate) struct End {
     pub(crate) time_ms: i64,
 }
 
+/// Registration while the wall clock was wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt {
+    /// Number of the doubt, from 1.
+    pub(crate) number: usize,
+    pub(crate) wall_ms: i64,
+    pub(crate) true_ms: i64,
+}
+
 /// Registration of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -152,6 +161,12 @@ pub(crate) struct Item {
     pub(crate) terms: Terms,
     pub(crate) start_ms: i64,
     pub(crate) is_open: bool,
+    /// `true` if the start was read from the clock.
+    pub(crate) is_clocked: bool,
+    /// Instants of registration by the wall clock and by a correct clock, if the engine could not tell which is right.
+    pub(crate) doubt: Option<Doubt>,
+    /// Number of times that time had been taken back before.
+    pub(crate) era: u32,
     pub(crate) floor_ms: i64,
     pub(crate) ceiling_ms: i64,
     pub(crate) reason: Reason,
@@ -206,6 +221,18 @@ impl Item {
         self.outlasted && self.reason != Reason::Erasure
     }
 
+    pub(crate) fn is_late(&self) -> bool {
+        self.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms > self.ceiling_ms)
+    }
+
+    pub(crate) fn is_early(&self) -> bool {
+        self.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms < self.floor_ms)
+    }
+
+    pub(crate) fn is_after_hold(&self) -> bool {
+        self.end.is_some_and(|end| end.reason == Reason::Lifted)
+    }
+
     pub(crate) fn is_covered(&self, of: Target) -> bool {
         of.covers(self.key, self.subject, self.class)
     }
@@ -235,7 +262,7 @@ impl Item {
 
     /// Lets its time count from the instant at which an event hold was lifted.
     fn restart(&mut self, lifted_ms: i64, now_ms: i64) {
-        (self.is_open, self.outlasted) = (false, false);
+        (self.is_open, self.outlasted, self.is_clocked, self.doubt) = (false, false, true, None);
         self.fall_under(self.terms, lifted_ms, now_ms);
         if self.reason == Reason::Closed {
             self.go_ms = self.terms.soonest_ms(self.floor_ms, now_ms + self.terms.slot_s * 1_000);
@@ -256,6 +283,55 @@ impl Item {
             _ => soonest_ms(after_grace.min(in_time)),
         };
         self.outlasted |= is_late;
+    }
+
+    /// Corrects its time after the clock was wrong. Returns `true` if it moved.
+    fn correct_clock(&mut self, wish: Wish, now_ms: i64) -> bool {
+        match wish {
+            Wish::Doubt(number, wall_was_right) => {
+                let mine = self.doubt.filter(|doubt| doubt.number == number && self.is_clocked);
+                if let Some(doubt) = mine {
+                    let registered_ms = if wall_was_right { doubt.wall_ms } else { doubt.true_ms };
+                    self.registered_at(registered_ms, now_ms);
+                    self.doubt = None;
+                }
+                mine.is_some()
+            }
+            Wish::Back(era, to_ms, by_ms) => self.set_back(era, to_ms, by_ms, now_ms),
+            _ => false,
+        }
+    }
+
+    /// Counts its time from another instant of registration. What is parked or in its grace stays where it is.
+    fn registered_at(&mut self, registered_ms: i64, now_ms: i64) {
+        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
+        let go_ms = self.go_ms;
+        self.fall_under(self.terms, registered_ms + open_ms, now_ms);
+        if self.is_parked || self.in_grace() {
+            self.go_ms = go_ms;
+        }
+    }
+
+    /// Corrects it after time went back. Returns `true` if it moved.
+    fn set_back(&mut self, era: u32, to_ms: i64, by_ms: i64, now_ms: i64) -> bool {
+        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
+        let registered_ms = self.start_ms - open_ms;
+        let before_ms = self.go_ms;
+        let is_wrong = self.is_clocked && self.era < era && registered_ms > to_ms;
+        let attempts = self.attempts;
+        let start_ms = if is_wrong { (registered_ms - by_ms).min(to_ms) + open_ms } else { self.start_ms };
+        self.fall_under(self.terms, start_ms, now_ms);
+        if self.is_parked || self.in_grace() {
+            self.go_ms = second_of(before_ms - by_ms).max(second_of(now_ms)).min(before_ms);
+        }
+        if is_wrong {
+            self.era = era;
+        }
+        let moves = is_wrong || self.go_ms < before_ms;
+        if !moves {
+            (self.go_ms, self.attempts) = (before_ms, attempts);
+        }
+        moves
     }
 
     fn carry(&mut self, now_ms: i64) {
@@ -289,6 +365,10 @@ pub(crate) enum Wish {
     /// Class and its newest edition at the time of the request.
     Apply(usize, u32),
     Lift(usize),
+    /// Number of a doubt about the clock, and `true` if the wall clock was right.
+    Doubt(usize, bool),
+    /// Number of times that time went back, time that was accepted, and the span by which it went back.
+    Back(u32, i64, i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,6 +382,7 @@ pub(crate) enum Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) wish: Wish,
+    pub(crate) received_ms: i64,
     pub(crate) ready_ms: i64,
     pub(crate) progress: Progress,
     /// Registrations that an erasure covered, as indexes into the list.
@@ -329,6 +410,13 @@ pub(crate) struct Model {
     pub(crate) closed: BTreeSet<usize>,
     pub(crate) editions: [u32; 7],
     pub(crate) news: Vec<News>,
+    /// Number of doubts about the clock in which an object was registered.
+    pub(crate) doubts: usize,
+    /// Outcomes of the first doubts, and how many of them have been requested.
+    pub(crate) verdicts: Vec<bool>,
+    pub(crate) ended_doubts: usize,
+    /// Number of times that time was taken back.
+    pub(crate) era: u32,
     /// Number of times that a hold kept an object, by class.
     pub(crate) held: [u64; 7],
 }
@@ -366,18 +454,52 @@ impl Model {
         !matches!(of, Target::Subject(_)) || lasting.any(|item| item.is_covered(of))
     }
 
-    pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
-        self.requests.push(Request { wish, ready_ms, progress: Progress::Waiting, items: Vec::new() });
+    pub(crate) fn wish(&mut self, wish: Wish, received_ms: i64) {
+        self.wish_after(wish, received_ms, 0);
     }
 
-    /// Carries out ready requests and ends the items that are due.
-    pub(crate) fn enforce(&mut self, now_ms: i64) {
+    pub(crate) fn wish_after(&mut self, wish: Wish, received_ms: i64, cancellable_ms: i64) {
+        let (ready_ms, progress) = (received_ms + cancellable_ms, Progress::Waiting);
+        self.requests.push(Request { wish, received_ms, ready_ms, progress, items: Vec::new() });
+    }
+
+    /// Carries out ready requests and ends the items that are due. While the wall clock is behind, items of classes with a
+    /// floor wait.
+    pub(crate) fn enforce(&mut self, now_ms: i64, is_behind: bool) {
         self.carry_out_wishes(now_ms);
         for at in 0..self.items.len() {
-            if self.items[at].end.is_none() && self.items[at].go_ms <= now_ms {
+            let item = &self.items[at];
+            let waits = is_behind && item.terms.keep_s.is_some();
+            if item.end.is_none() && item.go_ms <= now_ms && !waits {
                 self.take_its_turn(at, now_ms);
             }
         }
+    }
+
+    /// Ends the doubts about the clock that have an outcome, as each planning does.
+    pub(crate) fn end_doubts(&mut self, now_ms: i64) {
+        for number in self.ended_doubts..self.verdicts.len() {
+            self.wish(Wish::Doubt(number + 1, self.verdicts[number]), now_ms);
+        }
+        self.ended_doubts = self.verdicts.len();
+    }
+
+    /// Takes time back, as an operator accepted it: instants of open requests and of lifts go back as well.
+    pub(crate) fn take_back(&mut self, to_ms: i64, by_ms: i64) {
+        let earlier = |ms: i64| if ms > to_ms { (ms - by_ms).min(to_ms) } else { ms };
+        for request in &mut self.requests {
+            if request.progress == Progress::Waiting {
+                request.ready_ms -= request.received_ms - earlier(request.received_ms);
+                request.received_ms = earlier(request.received_ms);
+            }
+        }
+        for lifted in self.holds.iter_mut().filter_map(|hold| hold.lifted.as_mut()) {
+            if !lifted.is_done {
+                lifted.at_ms = earlier(lifted.at_ms);
+            }
+        }
+        self.era += 1;
+        self.wish(Wish::Back(self.era, to_ms, by_ms), to_ms);
     }
 
     fn take_its_turn(&mut self, at: usize, now_ms: i64) {
@@ -482,10 +604,15 @@ impl Model {
                         stays_parked &= !goes;
                         goes
                     }
+                    Wish::Doubt(..) | Wish::Back(..) => {
+                        item.is_parked = stays_parked;
+                        moved |= item.correct_clock(request.wish, now_ms);
+                        false
+                    }
                     _ => false,
                 };
                 moved |= moves;
-                // In the grace after another hold, what is parked stays parked.
+                // In the grace after another hold, what is parked stays parked. A corrected clock parks nothing elsewhere.
                 stays_parked &= !moves || item.in_grace();
             }
             if moved {
@@ -549,18 +676,27 @@ fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, item.subject, class))
 }
 
-/// Ends a replaced registration at once if a ready request would erase, close down or release it.
+/// Ends a replaced registration at once if a ready request would erase, close down or release it. Corrects its time after
+/// the clock was wrong.
 fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
-    let reason = ready.iter().find_map(|request| match request.wish {
-        Wish::Erase(of) if item.is_covered(of) => Some(Reason::Erasure),
-        Wish::Close(class) if class == item.class => Some(Reason::Closed),
-        Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => Some(item.reason),
-        _ => None,
-    });
-    if let Some(reason) = reason
-        && !item.is_released
-        && item.go_ms > second_of(now_ms)
-    {
-        (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);
+    if item.is_released {
+        return;
+    }
+    for request in ready {
+        let reason = match request.wish {
+            Wish::Erase(of) if item.is_covered(of) => Reason::Erasure,
+            Wish::Close(class) if class == item.class => Reason::Closed,
+            Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => item.reason,
+            Wish::Doubt(..) | Wish::Back(..) => {
+                item.correct_clock(request.wish, now_ms);
+                item.go_ms = item.go_ms.max(second_of(now_ms));
+                continue;
+            }
+            _ => continue,
+        };
+        if item.go_ms > second_of(now_ms) {
+            (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);
+        }
+        return;
     }
 }

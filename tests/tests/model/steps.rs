@@ -101,7 +101,10 @@ pub(crate) enum Step {
     ClockForward,
     ClockBack,
     ClockUndo,
-    Resume,
+    /// `back` accepts a clock that is behind; otherwise it is corrected first.
+    Resume {
+        back: bool,
+    },
     Advance {
         ms: i64,
     },
@@ -204,7 +207,7 @@ fn of_people() -> Vec<BoxedStrategy<Step>> {
         (0..CLASSES).prop_map(|class| Step::Define { class }).boxed(),
         (0..CLASSES).prop_map(|class| Step::Apply { class }).boxed(),
         any::<bool>().prop_map(|acknowledge| Step::Feed { acknowledge }).boxed(),
-        Just(Step::Resume).boxed(),
+        any::<bool>().prop_map(|back| Step::Resume { back }).boxed(),
     ]
 }
 

@@ -2,9 +2,10 @@
 
 use crate::model::class::Class;
 use crate::model::hold::HoldKind;
-use crate::model::request_rules::{Sweep, Target};
+use crate::model::request_rules::Sweep;
 use crate::model::schema::{self, Arrivals, Mark, Row};
 use crate::model::selector::Selector;
+use crate::model::target::Target;
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
 use crate::registration::placement;

@@ -75,6 +75,11 @@ impl Class {
         self.definition.find == Find::Key
     }
 
+    /// Returns `true` if the class promises a floor.
+    pub(crate) fn has_floor(&self) -> bool {
+        self.definition.keep.is_some()
+    }
+
     /// Returns the start of an object registered at `now`: the given one, or the one of the class's rule.
     ///
     /// The rule gives now, or now + `max_open` for an object whose start is still unknown.

@@ -61,10 +61,8 @@ impl Flags {
     pub(crate) const OUTLASTED: Flags = Flags(16);
     /// The start was read from the clock at registration. The host gave none.
     pub(crate) const CLOCKED: Flags = Flags(32);
-    /// A stored row has an [`Origin`]. Only the stored bytes have this flag.
-    const ORIGIN: Flags = Flags(64);
-    /// A stored row has a [`Doubt`]. Only the stored bytes have this flag.
-    const DOUBT: Flags = Flags(128);
+    /// The stored row has optional parts. Only the stored bytes have this flag.
+    const PARTS: Flags = Flags(64);
 
     /// Returns `true` if `flag` is set.
     pub(crate) fn has(self, flag: Flags) -> bool {
@@ -100,7 +98,14 @@ pub(crate) struct Doubt {
     pub(crate) wall: Timestamp,
     /// Instant of registration if the wall clock was wrong.
     pub(crate) expected: Timestamp,
+    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
+    pub(crate) lags: bool,
 }
+
+/// Optional parts of a stored row, one bit each.
+const PART_ORIGIN: u8 = 1;
+const PART_DOUBT: u8 = 2;
+const PART_ERA: u8 = 4;
 
 /// Row of one registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +134,19 @@ pub(crate) struct Row<'a> {
     pub(crate) origin: Option<Origin>,
     /// Doubt about the clock at registration; `None` if there was none.
     pub(crate) doubt: Option<Doubt>,
+    /// Number of times that an operator had taken time back before the registration.
+    pub(crate) era: u32,
 }
 
 impl<'a> Row<'a> {
     /// Appends the row's value to `out`.
     #[expect(clippy::cast_possible_truncation, reason = "lengths were checked at registration")]
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
-        let mut flags = self.flags;
-        flags = if self.origin.is_some() { flags.with(Flags::ORIGIN) } else { flags };
-        flags = if self.doubt.is_some() { flags.with(Flags::DOUBT) } else { flags };
+        let part = |bit: u8, is_there: bool| if is_there { bit } else { 0 };
+        let parts = part(PART_ORIGIN, self.origin.is_some())
+            | part(PART_DOUBT, self.doubt.is_some())
+            | part(PART_ERA, self.era > 0);
+        let flags = if parts == 0 { self.flags } else { self.flags.with(Flags::PARTS) };
         out.extend_from_slice(&[self.cause, self.attempts, flags.0, self.reason.code()]);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
@@ -149,14 +158,21 @@ impl<'a> Row<'a> {
         out.extend_from_slice(self.digest);
         out.push(self.subject.len() as u8);
         out.extend_from_slice(self.subject);
+        if parts != 0 {
+            out.push(parts);
+        }
         if let Some(Origin { class, start }) = self.origin {
             out.extend_from_slice(&class.to_be_bytes());
             out.extend_from_slice(&start.to_be_bytes());
         }
-        if let Some(Doubt { number, wall, expected }) = self.doubt {
+        if let Some(Doubt { number, wall, expected, lags }) = self.doubt {
             out.extend_from_slice(&number.to_be_bytes());
             out.extend_from_slice(&wall.to_be_bytes());
             out.extend_from_slice(&expected.to_be_bytes());
+            out.push(u8::from(lags));
+        }
+        if self.era > 0 {
+            out.extend_from_slice(&self.era.to_be_bytes());
         }
         out.extend_from_slice(self.key);
     }
@@ -251,10 +267,10 @@ impl<'a> Row<'a> {
             Reason::Lifted => (stored.with(Flags::OUTLASTED), Reason::Due),
             reason => (stored, reason),
         };
-        let row = Row {
+        let mut row = Row {
             cause,
             attempts,
-            flags: flags.without(Flags::ORIGIN).without(Flags::DOUBT),
+            flags: flags.without(Flags::PARTS),
             reason,
             start: reader.timestamp()?,
             floor: wire::decode_floor(reader.i64()?),
@@ -263,10 +279,22 @@ impl<'a> Row<'a> {
             version: reader.bytes8()?,
             digest: reader.bytes8()?,
             subject: reader.bytes8()?,
-            origin: if stored.has(Flags::ORIGIN) { Some(read_origin(reader)?) } else { None },
-            doubt: if stored.has(Flags::DOUBT) { Some(read_doubt(reader)?) } else { None },
-            key: reader.0,
+            origin: None,
+            doubt: None,
+            era: 0,
+            key: &[],
         };
+        let parts = if stored.has(Flags::PARTS) { reader.array::<1>()?[0] } else { 0 };
+        if parts & PART_ORIGIN != 0 {
+            row.origin = Some(read_origin(reader)?);
+        }
+        if parts & PART_DOUBT != 0 {
+            row.doubt = Some(read_doubt(reader)?);
+        }
+        if parts & PART_ERA != 0 {
+            row.era = reader.u32()?;
+        }
+        row.key = reader.0;
         let whole = match row.flags.has(Flags::MOVED) {
             true => row.moved_commitment().is_some(),
             false => !row.key.is_empty(),
@@ -280,7 +308,8 @@ fn read_origin(reader: &mut Reader<'_>) -> Option<Origin> {
 }
 
 fn read_doubt(reader: &mut Reader<'_>) -> Option<Doubt> {
-    Some(Doubt { number: reader.u32()?, wall: reader.timestamp()?, expected: reader.timestamp()? })
+    let (number, wall, expected) = (reader.u32()?, reader.timestamp()?, reader.timestamp()?);
+    Some(Doubt { number, wall, expected, lags: reader.array()? != [0] })
 }
 
 #[cfg(test)]
@@ -303,6 +332,7 @@ mod tests {
             subject: b"anna",
             origin: None,
             doubt: None,
+            era: 0,
         }
     }
 
@@ -310,12 +340,13 @@ mod tests {
     fn row_survives_a_round_trip_with_and_without_its_optional_parts() {
         let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1) };
         let (wall, expected) = (Timestamp::from_unix_ms(11), Timestamp::from_unix_ms(12));
-        let doubt = Doubt { number: 3, wall, expected };
+        let doubt = Doubt { number: 3, wall, expected, lags: true };
         for origin in [None, Some(origin)] {
             for doubt in [None, Some(doubt)] {
-                let row = Row { origin, doubt, ..row() };
-                let bytes = row.encode();
-                assert_eq!(Row::decode(&bytes).unwrap(), row);
+                for era in [0, 7] {
+                    let row = Row { origin, doubt, era, ..row() };
+                    assert_eq!(Row::decode(&row.encode()).unwrap(), row);
+                }
             }
         }
     }

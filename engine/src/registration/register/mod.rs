@@ -11,7 +11,7 @@ pub use self::types::{Durability, Previous, REGISTER_MAX, RegisterOptions, Regis
 
 use self::types::{RegisterCall, Validated};
 use crate::model::schema::{self, Row};
-use crate::platform::error::{Error, Result};
+use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::ColumnFamily;
 use crate::registration::commitment::opening_of;
 use crate::state::core::Core;
@@ -25,7 +25,8 @@ use sexton_proof::time::Timestamp;
 ///
 /// # Errors
 /// `Invalid` if a registration is malformed, its class unknown or closed down, or there are more than [`REGISTER_MAX`];
-/// `Held` if it would take an object out of a hold on its class or its subject; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
+/// `Held` if it would take an object out of a hold on its class or its subject; `Busy` if an operator takes time back
+/// meanwhile; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
 pub(crate) fn register(
     core: &Core,
     registrations: &[Registration<'_>],
@@ -43,6 +44,9 @@ pub(crate) fn register(
     }
     // Read until the rows are written: closing a class down waits for the calls that saw it open.
     let _open = core.classes.closing.read();
+    if mode.era != core.governance.doubts.era() {
+        return Err(Error::new(ErrorKind::Busy, "an operator took time back during the call; try again"));
+    }
     let classes = validate::classes_of(core, registrations, mode)?;
     let validated = validate::validate_all(core, registrations, &classes, mode, now)?;
     let call = RegisterCall { registrations, validated, mode, now };

@@ -2,11 +2,11 @@
 
 use crate::model::class::Class;
 use crate::model::schema::{Doubt, FINGERPRINT_BYTES, Flags, Row};
+use crate::state::doubts::InDoubt;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::Bounds;
-use std::time::Duration;
 
 /// Limit on the registrations of one call.
 pub const REGISTER_MAX: usize = 100_000;
@@ -174,14 +174,17 @@ pub(crate) struct RegisterMode {
     pub(crate) only_missing: bool,
     /// Reason for which the objects will end.
     pub(crate) reason: Reason,
-    /// Lead of the wall clock over the trusted time. An operator may later find that the wall clock is right.
-    pub(crate) ahead: Duration,
+    /// Both possible instants, if the clock is in doubt.
+    pub(crate) in_doubt: Option<InDoubt>,
+    /// Number of times that time was taken back before the call read it.
+    pub(crate) era: u32,
 }
 
 impl RegisterMode {
-    /// Mode of a host's own call.
-    pub(crate) const USUAL: RegisterMode =
-        RegisterMode { only_missing: false, reason: Reason::Due, ahead: Duration::ZERO };
+    /// Mode of a host's own call, which read the time in this era.
+    pub(crate) fn usual(era: u32) -> RegisterMode {
+        RegisterMode { only_missing: false, reason: Reason::Due, in_doubt: None, era }
+    }
 }
 
 /// Registration that passed validation, with its terms and its shard.
@@ -198,6 +201,8 @@ pub(super) struct Validated<'c> {
     pub(super) reason: Reason,
     /// Doubt about the clock; `None` if there is none.
     pub(super) doubt: Option<Doubt>,
+    /// Number of times that time was taken back before.
+    pub(super) era: u32,
 }
 
 impl Validated<'_> {
@@ -218,6 +223,7 @@ impl Validated<'_> {
             subject: registration.subject,
             origin: None,
             doubt: self.doubt,
+            era: self.era,
         }
     }
 }
