@@ -65,7 +65,11 @@ fn kept() -> Vec<(&'static str, Promise, i64)> {
         ("room_years", promise("2920d", "8y", "UTC"), at("1896-03-01T00:00[UTC]")),
         ("working_china", working_days("15wd", "Asia/Shanghai", CHINA), at("2026-09-25T09:45[UTC]")),
         ("working_plain", working_days("15wd", "UTC", ""), at("2026-09-25T17:45[UTC]")),
-        ("working_skipped", working_days("1wd", BERLIN, "+2025-03-30\n2025-03-29"), at("2025-03-28T01:30[UTC]")),
+        (
+            "working_skipped",
+            working_days("1wd", BERLIN, "+2025-03-30\n2025-03-29"),
+            at("2025-03-28T01:30[UTC]"),
+        ),
         ("working_most", working_days("10000wd", "UTC", CHINA), 0),
         ("working_before_1970", working_days("3wd", "UTC", ""), -1),
         ("working_first", working_days("1wd", BERLIN, "0000-01-03\n9999-12-31"), FIRST_MS),
