@@ -2,13 +2,14 @@
 
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
+use super::roots::{self, Listing};
 use super::{open, parse};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::report::KeyHistory;
-use sexton::store::dir::{DirStore, Identified};
+use sexton::store::dir::{Identified, Root};
 use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ const SOME_CAME_BACK: u8 = 1;
     group = clap::ArgGroup::new("keys or dir").args(["key", "keys", "dir"]).required(true).multiple(true),
     after_long_help = help!(
         "sexton ended /var/lib/sexton --dir /srv/uploads --delete-again",
-        "files in --dir came back after their end, and were not registered again",
+        "files in --dir came back after their end, and were not registered again,\n     \
+         or folders below it were left out",
         in steps
     )
 )]
@@ -38,7 +40,7 @@ pub(crate) struct EndedArgs {
     /// Read the keys as hexadecimal
     #[arg(long)]
     hex: bool,
-    /// Folder whose files are the objects; without keys, all its files are looked up
+    /// Folder whose files are the objects, a root of the data folder; without keys, all its files are looked up
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
     /// Recognise files by inode and birth time, for files that still grow, such as logs
@@ -48,6 +50,9 @@ pub(crate) struct EndedArgs {
     #[arg(long, requires = "dir")]
     delete_again: bool,
 }
+
+/// Folders that were left out, each with the reason.
+type Skipped = Vec<(Vec<u8>, String)>;
 
 /// History of a key, and the file under it.
 struct Finding {
@@ -87,11 +92,13 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
     };
     let engine = open::for_change(&args.common)?;
     let changes = args.delete_again && !args.common.dry_run;
-    let mut findings = match &args.dir {
-        None => look_up(&engine, None, keys, args)?,
-        Some(dir) if changes => look_up(&engine, Some(&open::objects(dir)?), keys, args)?,
-        Some(dir) => look_up(&engine, Some(&open::read_only_objects(dir)?.store), keys, args)?,
+    let data = &args.common.data.folder;
+    let root = match &args.dir {
+        None => None,
+        Some(dir) if changes => Some(roots::restored(&engine, data, dir)?),
+        Some(dir) => Some(roots::known(&engine, data, dir)?),
     };
+    let (mut findings, skipped) = look_up(&engine, root.as_ref(), keys, args)?;
     if changes {
         delete_again(&engine, &mut findings)?;
     }
@@ -99,6 +106,7 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         output.json(&json!({
             "dry_run": args.common.dry_run,
             "keys": findings.iter().map(to_json).collect::<Vec<_>>(),
+            "skipped": skipped.iter().map(skipped_json).collect::<Vec<_>>(),
         }));
     } else {
         let is_dry = args.delete_again && args.common.dry_run;
@@ -108,23 +116,27 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         for finding in findings.iter().filter(is_shown) {
             print(finding, is_dry, output);
         }
+        for (path, why) in &skipped {
+            output.line(format_args!("{} {}: {why}", output.bad("left out:"), printable(path)));
+        }
         if is_whole_folder {
             print_summary(&findings, output);
         }
     }
     let stays = |finding: &Finding| finding.came_back() && !matches!(finding.again, Again::Registered);
-    Ok(if findings.iter().any(stays) { SOME_CAME_BACK } else { NONE_CAME_BACK })
+    let is_done = skipped.is_empty() && !findings.iter().any(stays);
+    Ok(if is_done { NONE_CAME_BACK } else { SOME_CAME_BACK })
 }
 
 fn look_up(
     engine: &Engine,
-    store: Option<&DirStore>,
+    root: Option<&Root>,
     keys: Vec<Vec<u8>>,
     args: &EndedArgs,
-) -> Result<Vec<Finding>, Failure> {
-    let keys = match store {
-        Some(store) if keys.is_empty() => open::keys(store)?,
-        _ => keys,
+) -> Result<(Vec<Finding>, Skipped), Failure> {
+    let Listing { keys, skipped } = match root {
+        Some(root) if keys.is_empty() => roots::list(root)?,
+        _ => Listing { keys, skipped: Vec::new() },
     };
     let identity = open::identity(args.appended);
     let bar = output::progress(keys.len(), "looking up keys");
@@ -133,7 +145,7 @@ fn look_up(
         bar.inc(1);
         let history = engine.ended(&key)?;
         // A file that cannot be identified cannot be deleted either, so its refusal is reported.
-        let file = store.map(|store| store.identify(&key, identity)).transpose();
+        let file = root.map(|root| root.identify(&key, identity)).transpose();
         let (file, again) = match file {
             Ok(file) => (file.flatten(), Again::NotRegistered),
             Err(why) => (None, Again::Refused(why.to_string())),
@@ -141,7 +153,7 @@ fn look_up(
         findings.push(Finding { key, history, file, again });
     }
     bar.finish_and_clear();
-    Ok(findings)
+    Ok((findings, skipped))
 }
 
 /// Registers the files that came back, under their former terms.
@@ -212,6 +224,10 @@ fn print_summary(findings: &[Finding], output: &mut Output) {
         format::count(ended),
         format::count(unknown)
     ));
+}
+
+fn skipped_json((path, why): &(Vec<u8>, String)) -> Value {
+    json!({ "path": printable(path), "path_hex": hex::encode(path), "why": why })
 }
 
 fn to_json(finding: &Finding) -> Value {

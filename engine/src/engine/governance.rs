@@ -1,16 +1,19 @@
-//! Governance: legal holds, erasures and other requests, and resumption after alarms.
+//! Governance: legal holds, erasures and other requests, accepted roots, and resumption after alarms.
 
 use crate::engine::{Engine, read};
 use crate::governance::holds::{self, Placed};
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
-use crate::governance::{alarms, clock};
+use crate::governance::{alarms, clock, roots};
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
+use crate::model::schema::AcceptedRoot;
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
 use crate::platform::error::Result;
+use crate::platform::store::dir::RootId;
+use std::path::Path;
 use std::time::Duration;
 
 impl Engine {
@@ -175,6 +178,43 @@ impl Engine {
     /// `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the request was recorded.
     pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
         requests::apply_class(&self.core, name, attribution, self.now())
+    }
+
+    /// Records that the operator accepted a root, a folder in which objects of this engine are stored.
+    ///
+    /// `path` is for people: it says where the root was. After `Ok` the root survives a power failure in
+    /// [`roots`](Self::roots). A root that was accepted before keeps its record.
+    ///
+    /// The engine itself does not open roots. A host that opens its root by this list finds out if the disk is not mounted,
+    /// or if the folder belongs to another engine.
+    ///
+    /// # Errors
+    /// `Invalid` if the path is empty or has more than 4,096 bytes; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After
+    /// `Poisoned`, `Full` or `Io` it is unknown whether the root was recorded.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::store::dir::DirStore;
+    /// # let uploads = tempfile::tempdir()?;
+    /// # let uploads = uploads.path();
+    ///
+    /// let store = DirStore::open(uploads)?; // once; from then on `reopen`, and a comparison with the list
+    /// engine.accept_root(store.id(), uploads)?;
+    /// assert_eq!(engine.roots()?[0].id, store.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept_root(&self, id: RootId, path: &Path) -> Result<()> {
+        roots::accept(&self.core, id, path, self.now())
+    }
+
+    /// Returns the roots that were accepted for this engine, the first one first.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn roots(&self) -> Result<Vec<AcceptedRoot>> {
+        roots::all(&self.core)
     }
 
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.

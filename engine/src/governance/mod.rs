@@ -1,4 +1,4 @@
-//! Decisions of people: legal holds, erasure requests, alarms, and the sweep that applies them.
+//! Decisions of people: legal holds, erasure requests, alarms, accepted roots, and the sweep that applies decisions.
 
 pub(crate) mod alarms;
 pub(crate) mod audit_event;
@@ -6,4 +6,5 @@ pub(crate) mod clock;
 pub(crate) mod holds;
 pub(crate) mod progress;
 pub(crate) mod requests;
+pub(crate) mod roots;
 pub(crate) mod sweep;

@@ -43,6 +43,8 @@ pub(crate) const HOLDS: &[u8] = b"hold/";
 pub(crate) const REQUESTS: &[u8] = b"request/";
 /// Prefix of the keys of all alarms.
 pub(crate) const ALARMS: &[u8] = b"alarm/";
+/// Prefix of the keys of all accepted roots.
+pub(crate) const ROOTS: &[u8] = b"root/";
 /// Prefix of the keys of all classes that are closed down.
 pub(crate) const CLOSED: &[u8] = b"closed/";
 
