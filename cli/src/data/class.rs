@@ -250,5 +250,6 @@ fn describe(class: &Definition, about: &str, output: &mut Output) {
     ];
     settings.extend(class.feed.then(|| "deletions go into the feed".to_owned()));
     settings.extend(class.remember.map(|span| format!("ended objects remembered for {span}")));
+    settings.extend(class.host_deletes.then(|| "the host deletes most objects".to_owned()));
     output.line(format_args!("  settings  {}", settings.join(", ")));
 }

@@ -1,5 +1,6 @@
 //! Steps from a due page to its tombstones: planning, evidence, commit, and reclaiming space.
 
+pub(crate) mod absence;
 pub(crate) mod commit;
 pub(crate) mod ended;
 pub(crate) mod evidence;

@@ -157,7 +157,8 @@ fn due_pages(
 ) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
     let tripped = alarms::tripped_classes(core);
     let has_floor = |class: &&Arc<Class>| deletable != Deletable::All && class.has_floor();
-    let waiting: HashSet<u32> = core.classes.read().iter().filter(has_floor).map(|class| class.id).collect();
+    let mut waiting = alarms::absent_classes(core);
+    waiting.extend(core.classes.read().iter().filter(has_floor).map(|class| class.id));
     let sweep = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
     let unscanned: HashSet<PageId> = sweep.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
     let is_stopped = |page: &DuePage| sweep.is_some() || tripped.contains(&page.page.class);

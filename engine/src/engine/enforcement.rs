@@ -1,5 +1,6 @@
 //! Enforcement: hands due objects out in batches, and takes batches back with their outcomes.
 
+use crate::enforcement::absence;
 use crate::enforcement::evidence;
 use crate::enforcement::planner;
 use crate::engine::Engine;
@@ -144,7 +145,8 @@ impl Engine {
         // A panic from here on would lose the batch.
         let _poison = self.core.writer.poison_on_panic();
         self.core.check_writable()?;
-        let fates = evidence::fates(&self.core, &mut batch, self.now())?;
+        let mut fates = evidence::fates(&self.core, &mut batch, self.now())?;
+        absence::doubt(&self.core, &batch, &mut fates, self.now())?;
         let mut evidence = evidence::build(&self.core, batch, fates)?;
         evidence.write_files(&self.core)?;
         self.committer.commit(&self.core, evidence, self.now())

@@ -106,6 +106,7 @@ pub fn cause(cause: &AlarmCause) -> String {
         AlarmCause::Clock => "clock".into(),
         AlarmCause::TimeOff => "time off".into(),
         AlarmCause::Behind => "clock behind".into(),
+        AlarmCause::Absent { class } => format!("absent objects in class \"{class}\""),
         AlarmCause::Breaker { class } => format!("short notice in class \"{class}\""),
     }
 }
@@ -296,6 +297,7 @@ pub fn class(class: &Definition) -> Value {
         "openings": class.openings.name(),
         "feed": class.feed,
         "remember": text(class.remember),
+        "host_deletes": class.host_deletes,
     })
 }
 

@@ -95,6 +95,15 @@ pub(crate) fn number(kv: &dyn Kv, key: &[u8], what: &str) -> Result<u64> {
     kv.get(ColumnFamily::Meta, key)?.map_or(Ok(0), |bytes| schema::decode_number(what, &bytes))
 }
 
+/// Reads the classes whose absent objects an operator accepted, with the instant.
+fn absence_accepted(kv: &dyn Kv) -> Result<BTreeMap<String, Timestamp>> {
+    let range = schema::prefix_range(schema::ABSENCE_ACCEPTED);
+    let accepted = collect(kv, ColumnFamily::Meta, &range, |key, value| {
+        Ok((schema::absence_accepted_class(key)?, schema::decode_instant(value)?))
+    })?;
+    Ok(accepted.into_iter().collect())
+}
+
 /// Reads an instant. `None` if it was never written.
 fn instant(kv: &dyn Kv, key: &[u8]) -> Result<Option<Timestamp>> {
     kv.get(ColumnFamily::Meta, key)?.map(|bytes| schema::decode_instant(&bytes)).transpose()
@@ -255,5 +264,6 @@ pub(crate) fn planner(
         sweep: None,
         breaker: Breaker::new(options.breaker),
         clock_recorded: now,
+        absence_accepted: absence_accepted(kv)?,
     })
 }

@@ -98,6 +98,8 @@ struct PlanInputs {
     requests: Vec<ActiveRequest>,
     /// Class versions whose breaker has tripped.
     tripped: BTreeSet<ClassId>,
+    /// Class versions that wait because nearly all objects of a batch were absent.
+    absent: BTreeSet<ClassId>,
     /// What the clock allows to be deleted.
     deletable: Deletable,
     /// Alarm of the clock, which stops the rest.
@@ -154,6 +156,7 @@ impl<'e> Plan<'e> {
             holds_then,
             requests,
             tripped: alarms::tripped_classes(core),
+            absent: alarms::absent_classes(core),
             deletable,
             clock,
             now: now.now,
@@ -202,6 +205,7 @@ impl Cursor {
         let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
         let stopped = match &inputs.clock {
             Some(cause) if inputs.stops(&class) => Some(cause.clone()),
+            _ if inputs.absent.contains(&page.class) => Some(absent(&class)),
             _ if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
             _ => None,
         };
@@ -305,11 +309,20 @@ impl Cursor {
         if inputs.stops(&target.class) {
             return (target.clone(), inputs.clock.clone());
         }
+        if inputs.absent.contains(&target.class.id) {
+            let cause = absent(&target.class);
+            return (target, Some(cause));
+        }
         let among = self.found.short_notice > 0;
         let is_short = placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved);
         let stopped = (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class));
         (target, stopped)
     }
+}
+
+/// Returns the alarm of a class whose objects were absent.
+fn absent(class: &Class) -> AlarmCause {
+    AlarmCause::Absent { class: class.definition.name.clone() }
 }
 
 /// Returns the alarm of a class's breaker.

@@ -49,6 +49,9 @@ pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Ti
     }
     let Attribution { reason, author } = attribution;
     end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now)?;
+    if let AlarmCause::Absent { class } = &alarm.cause {
+        planner.absence_accepted.insert(class.clone(), now);
+    }
     Ok(alarm)
 }
 
@@ -56,6 +59,10 @@ pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Ti
 pub(crate) fn end(core: &Core, alarm: &Alarm, text: &[u8], now: Timestamp) -> Result<()> {
     audit_event::record(core, EventKind::Resume, alarm.id.to_bytes(), text, now, |set| {
         set.delete(ColumnFamily::Meta, &schema::alarm_key(&alarm.id));
+        if let AlarmCause::Absent { class } = &alarm.cause {
+            let key = schema::absence_accepted_key(class);
+            set.put(ColumnFamily::Meta, &key, &schema::encode_instant(now));
+        }
         Ok(())
     })?;
     core.governance.alarms.lock().remove(&alarm.id);
@@ -90,14 +97,19 @@ fn clear_short_notice(core: &Core, class: &str) -> Result<()> {
 
 /// Returns the class versions whose objects at short notice wait for an operator, because the breaker tripped.
 pub(crate) fn tripped_classes(core: &Core) -> BTreeSet<ClassId> {
+    classes_of(core, |cause| if let AlarmCause::Breaker { class } = cause { Some(class) } else { None })
+}
+
+/// Returns the class versions whose objects wait for an operator, because nearly all objects of a batch were absent.
+pub(crate) fn absent_classes(core: &Core) -> BTreeSet<ClassId> {
+    classes_of(core, |cause| if let AlarmCause::Absent { class } = cause { Some(class) } else { None })
+}
+
+/// Returns all versions of the classes that `class_of` finds in the causes of standing alarms.
+fn classes_of(core: &Core, class_of: fn(&AlarmCause) -> Option<&String>) -> BTreeSet<ClassId> {
     let alarms = core.governance.alarms.lock();
-    let names: BTreeSet<String> = alarms
-        .values()
-        .filter_map(|alarm| match &alarm.cause {
-            AlarmCause::Breaker { class } => Some(class.clone()),
-            _ => None,
-        })
-        .collect();
+    let names: BTreeSet<String> =
+        alarms.values().filter_map(|alarm| class_of(&alarm.cause)).cloned().collect();
     drop(alarms);
     let classes = core.classes.read();
     names.iter().flat_map(|name| classes.versions_of(name)).collect()

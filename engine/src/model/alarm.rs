@@ -20,6 +20,12 @@ pub enum AlarmCause {
     TimeOff,
     /// The wall clock went back, or was ahead before. Nothing with a floor is deleted.
     Behind,
+    /// Nearly all objects of a batch of the class were absent, and the engine had not deleted them. Nothing of the class is
+    /// deleted.
+    Absent {
+        /// Name of the class.
+        class: String,
+    },
     /// More objects of a class fell due at short notice than the breaker allows. These objects are not deleted.
     Breaker {
         /// Name of the class.

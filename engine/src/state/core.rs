@@ -95,6 +95,8 @@ pub(crate) struct Planner {
     pub(crate) breaker: Breaker,
     /// Instant that was last recorded on disk.
     pub(crate) clock_recorded: Timestamp,
+    /// Classes whose absent objects an operator accepted, with the instant.
+    pub(crate) absence_accepted: BTreeMap<String, Timestamp>,
 }
 
 /// The transparency log, as committed and as published.

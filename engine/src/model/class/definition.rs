@@ -59,6 +59,9 @@ pub struct Definition {
     /// Time for which ended objects are remembered by their key, to recognise copies restored from a backup. At most ten
     /// years (3,660 days); `None` if they are not remembered.
     pub remember: Option<Span>,
+    /// `true` if the host itself deletes most objects. Otherwise an alarm is raised if nearly all objects of a batch are
+    /// absent.
+    pub host_deletes: bool,
 }
 
 /// Terms of a class that it does not promise. No leaf states them.
@@ -67,12 +70,14 @@ pub(crate) struct LocalTerms {
     pub(crate) find: Find,
     pub(crate) feed: bool,
     pub(crate) remember: Option<Span>,
+    pub(crate) host_deletes: bool,
 }
 
 impl Definition {
     /// Returns the terms that no leaf states.
     pub(crate) fn local(&self) -> LocalTerms {
-        LocalTerms { find: self.find, feed: self.feed, remember: self.remember }
+        let Definition { find, feed, remember, host_deletes, .. } = *self;
+        LocalTerms { find, feed, remember, host_deletes }
     }
 
     /// Returns the leaf that defines version `version` of the class under the number `id`.
@@ -112,6 +117,7 @@ impl Definition {
             openings: leaf.openings,
             feed: local.feed,
             remember: local.remember,
+            host_deletes: local.host_deletes,
         }
     }
 }

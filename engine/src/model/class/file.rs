@@ -65,6 +65,7 @@ struct ClassEntry {
     openings: Option<String>,
     feed: Option<bool>,
     remember: Option<String>,
+    host_deletes: Option<bool>,
 }
 
 /// Definitions of the classes of an engine, by name.
@@ -207,6 +208,7 @@ fn define(name: &str, entry: &ClassEntry, calendars: &BTreeMap<String, Calendar>
         openings: fields.choose("openings", &entry.openings, &openings)?,
         feed: entry.feed.unwrap_or(false),
         remember: fields.span("remember", &entry.remember)?,
+        host_deletes: entry.host_deletes.unwrap_or(false),
     };
     check_ends(&definition)?;
     check_schedule(&definition, &window)?;

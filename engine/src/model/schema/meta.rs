@@ -48,6 +48,9 @@ pub(crate) const ROOTS: &[u8] = b"root/";
 /// Prefix of the keys of all classes that are closed down.
 pub(crate) const CLOSED: &[u8] = b"closed/";
 
+/// Prefix of the keys of all classes whose absent objects an operator accepted.
+pub(crate) const ABSENCE_ACCEPTED: &[u8] = b"absence-accepted/";
+
 /// Returns the key of a class version ([`ClassRecord`](super::ClassRecord)).
 pub(crate) fn class_key(id: ClassId) -> Vec<u8> {
     [CLASSES, &id.to_be_bytes()].concat()
@@ -98,6 +101,17 @@ pub(crate) fn closed_key(class: &str) -> Vec<u8> {
 pub(crate) fn closed_name(key: &[u8]) -> Result<String> {
     let name = key.strip_prefix(CLOSED).map(String::from_utf8_lossy);
     name.map(Into::into).ok_or_else(|| Error::corrupt("the mark of a closed class is malformed"))
+}
+
+/// Returns the key of the instant at which an operator accepted the absent objects of a class.
+pub(crate) fn absence_accepted_key(class: &str) -> Vec<u8> {
+    [ABSENCE_ACCEPTED, class.as_bytes()].concat()
+}
+
+/// Returns the class in such a key.
+pub(crate) fn absence_accepted_class(key: &[u8]) -> Result<String> {
+    let name = key.strip_prefix(ABSENCE_ACCEPTED).and_then(|name| std::str::from_utf8(name).ok());
+    name.map(str::to_owned).ok_or_else(|| Error::corrupt("the key of an accepted class is malformed"))
 }
 
 /// Returns the key of the opening of an event's commitment: the index of the event's leaf in the log.

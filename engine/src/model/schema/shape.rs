@@ -15,7 +15,8 @@ pub(crate) struct ClassRecord {
 impl ClassRecord {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = self.leaf.to_be_bytes().to_vec();
-        out.extend_from_slice(&[u8::from(self.local.find == Find::Key), u8::from(self.local.feed)]);
+        let find = u8::from(self.local.find == Find::Key) | u8::from(self.local.host_deletes) << 1;
+        out.extend_from_slice(&[find, u8::from(self.local.feed)]);
         out.extend(self.local.remember.iter().flat_map(|span| span.to_string().into_bytes()));
         out
     }
@@ -24,13 +25,14 @@ impl ClassRecord {
         let mut reader = Reader(bytes);
         let read = |r: &mut Reader<'_>| {
             let leaf = r.u64()?;
-            let [find @ (0 | 1), feed @ (0 | 1)] = r.array()? else { return None };
-            let find = if find == 1 { Find::Key } else { Find::None };
+            let [flags @ 0..=3, feed @ (0 | 1)] = r.array()? else { return None };
+            let find = if flags & 1 == 1 { Find::Key } else { Find::None };
+            let host_deletes = flags & 2 == 2;
             let remember = match r.0 {
                 [] => None,
                 text => Some(std::str::from_utf8(text).ok()?.parse().ok()?),
             };
-            Some(ClassRecord { leaf, local: LocalTerms { find, feed: feed == 1, remember } })
+            Some(ClassRecord { leaf, local: LocalTerms { find, feed: feed == 1, remember, host_deletes } })
         };
         read(&mut reader).ok_or_else(|| Error::corrupt("the record of a class is malformed"))
     }
