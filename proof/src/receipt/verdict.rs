@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::witnessed::Cosignature;
 use crate::id::RegistrationId;
 use crate::leaf::Disposition;
 use crate::record::{Method, Reason};
@@ -96,9 +97,11 @@ pub struct Verdict {
     pub logged: Timestamp,
     /// Tool that the batch leaf names.
     pub tool: String,
-    /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
-    pub cosignatures: Vec<(String, u64)>,
-    /// `true` if the policy's quorum cosigned. Always `true`, because a receipt without the quorum is refused.
+    /// Cosignatures of the policy's witnesses on the checkpoint, in the order of the note. A witness may occur more than
+    /// once.
+    pub cosignatures: Vec<Cosignature>,
+    /// `true` if the cosignatures that count make up the quorum, or the policy requires none. `false` only within
+    /// [`Unwitnessed`](super::Unwitnessed).
     pub quorum_met: bool,
     /// `true` if the policy requires a quorum. If it does not, only the operator vouches for times.
     pub quorum_required: bool,
