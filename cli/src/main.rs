@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(refused) if refused.use_stderr() => {
-            output::usage(&refused.render().to_string());
+            output::refused_usage(refused);
             return ExitCode::from(Failure::EXIT);
         }
         // Help and version.

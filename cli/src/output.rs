@@ -3,6 +3,7 @@
 //! Everything passes through [`visible`] here. So text of a file or a server cannot move the cursor, reorder a line, or
 //! begin another one.
 
+use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sexton_proof::visible::{is_hidden, visible};
@@ -216,9 +217,24 @@ fn write_to_stderr(word: &str, text: &dyn Display) {
     let _ = writeln!(io::stderr().lock(), "{word}{}", visible(&text.to_string()));
 }
 
-/// Writes the text of a refused command line to stderr. It has several lines, and quotes the arguments.
-pub(crate) fn usage(text: &str) {
-    text.lines().for_each(message);
+/// Writes to stderr why the command line is refused. The text has several lines, and quotes arguments, which may be names
+/// of files.
+pub(crate) fn refused_usage(mut refused: clap::Error) {
+    let quoted: Vec<(ContextKind, ContextValue)> = refused
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(visible(text).into_owned()))),
+            // Tips, which quote the argument.
+            ContextValue::StyledStrs(tips) if tips.iter().any(|tip| tip.to_string().contains(is_hidden)) => {
+                Some((kind, ContextValue::StyledStrs(Vec::new())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in quoted {
+        refused.insert(kind, value);
+    }
+    refused.render().to_string().lines().for_each(message);
 }
 
 /// Progress bar over `total` steps. It is drawn on a terminal only.

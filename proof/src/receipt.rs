@@ -11,9 +11,9 @@ mod witnessed;
 
 pub use self::encoding::{EXTRA_FIRST_LINE, Receipt, ResultProof};
 pub use self::error::{RECEIPT_MAX_BYTES, ReceiptError, VerifyError};
-pub use self::verdict::{Compliance, DOES_NOT_PROVE, Verdict};
+pub use self::verdict::{Compliance, Cosignature, CosignatureDate, DOES_NOT_PROVE, Verdict};
 pub use self::verifier::{Verifier, verify};
-pub use self::witnessed::{Cosignature, CosignatureDate, Unwitnessed, WITNESS_SLACK, WithinError};
+pub use self::witnessed::{Unwitnessed, WITNESS_SLACK, WithinError};
 
 #[cfg(test)]
 #[path = "receipt_tests.rs"]

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "3e969bd05df23a22a18c8b7b414a2643a5aadff02957fec49709af7571eb190e";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "8b3890a57aa976952e41ab403c9a5c2595348bd50aff515ce4005abde9968ed8";
+const STORED_BYTES: &str = "8ffb61e0f8b41b4b07c2ec91a94e3cc9e69f888495c665c8edb74ba13910ab1b";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "281072434e426e555eff8dd90b1b10c4a2cff56445b0ef5a606a381d5b68be60";
 

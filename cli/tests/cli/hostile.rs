@@ -1,6 +1,7 @@
 //! Files of a hostile sender: no byte of them moves the cursor, reorders a line, begins one, or uses up the machine.
 
 use crate::run::{Ran, command, sexton, spawn, write};
+use crate::sandbox::{HOUR_MS, Sandbox, WHY};
 use sexton_proof::checked_text::{self, Head};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::Opening;
@@ -192,19 +193,26 @@ fn policies_and_arguments_of_any_content_print_visible_text() {
     };
     for policy in variants(&policy()) {
         let policy = folder.put(policy);
-        // A comment may hold whatever is no control character; then the receipt is judged.
         let ran = verify(&policy);
-        assert!([1, 2].contains(&ran.code), "{ran:?}");
-        assert!([0, 1].contains(&Folder::inspect(&policy).code) || !ran.stderr.is_empty());
+        assert!(ran.code == 2 && ran.stderr.contains("cannot be used: policy"), "{ran:?}");
+        assert!([1, 2].contains(&Folder::inspect(&policy).code));
     }
     let bidi = policy().replace("g all w", "g\u{202e} all w").replace("witness w ", "witness w\u{200b} ");
     let bidi = folder.put(bidi.replace("all w\n", "all w\u{200b}\n").replace("none", "g\u{202e}"));
     assert_eq!(verify(&bidi).code, 1);
     assert!(Folder::inspect(&bidi).stdout.contains(r"g\u{202e}"));
     verify(&folder.path(HOSTILE)).assert_refused("cannot be read");
-    for words in
-        [&["verify", HOSTILE][..], &[HOSTILE], &["verify", "--within", HOSTILE], &["inspect", HOSTILE]]
-    {
+    let forged = format!("{HOSTILE}\nkept: forged");
+    let within = ["verify", "x", "--policy", "x", "--witnessed-within"];
+    for words in [
+        &["verify", &forged][..],
+        &[&forged],
+        &["inspect", &forged],
+        &["inspect", "x", &forged],
+        &["inspect", &format!("--{forged}")],
+        &["inspect", &format!("--json={forged}")],
+        &[&within[..], &[&forged]].concat(),
+    ] {
         let ran = sexton(words);
         assert_clean(&ran);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
@@ -354,4 +362,31 @@ fn verified_receipts_are_not_kept_in_memory() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
     assert!(lines[10_000].contains("\"not_valid\":10000"), "{}", lines[10_000]);
+}
+
+/// A file name is what its owner chose. The program log on stderr quotes it, too.
+#[test]
+fn data_commands_on_a_hostile_key_print_visible_text() {
+    let sandbox = Sandbox::new();
+    let key = format!("{HOSTILE}\nkept: forged");
+    sandbox.file(&key, 2 * HOUR_MS);
+    fs::hard_link(sandbox.path("files").join(&key), sandbox.path("other-name")).unwrap();
+    let hold = ["hold", "place", "DATA", "--name", "case 7\u{202e}", "--review", "2999-12-31", "--key", &key];
+    for words in [
+        &["reconcile", "DATA", "--dir", "FILES", "--class", "files"][..],
+        &["plan", "DATA"],
+        &["enforce", "DATA", "--dir", "FILES"],
+        &["ended", "DATA", "--key", &key],
+        &["feed", "read", "DATA"],
+        &[&hold[..], &WHY].concat(),
+        &["hold", "list", "DATA"],
+        &["status", "DATA"],
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let ran = sandbox.run(&[words, more].concat());
+            assert_clean(&ran);
+        }
+    }
+    let shown = sandbox.run(&["ended", "DATA", "--key", &key]).stdout;
+    assert!(shown.contains(r"\x1b[1A\x1b[2Kkept:\r\x07\x7f\u{9b}2K"), "{shown}");
 }

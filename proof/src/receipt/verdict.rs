@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::witnessed::Cosignature;
 use crate::id::RegistrationId;
 use crate::leaf::Disposition;
 use crate::record::{Method, Reason};
@@ -44,6 +43,47 @@ pub enum Compliance {
     /// The registration ended, but the engine did not delete the object. It was absent or replaced, or the host
     /// reported that it had deleted the object itself.
     NotADeletion(Method),
+}
+
+/// Cosignature of a witness of the policy on the checkpoint of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cosignature {
+    /// Name of the witness in the policy.
+    pub witness: String,
+    /// Date that the witness stated, in Unix seconds.
+    pub time_s: u64,
+    /// Standing of that date. Only a cosignature that [`CosignatureDate::Counts`] counts towards the quorum.
+    pub date: CosignatureDate,
+}
+
+/// Standing of the date of a cosignature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CosignatureDate {
+    /// The witness saw the checkpoint after the deletion, and not later than the verifier's time.
+    Counts,
+    /// The date is more than [`WITNESS_SLACK`](super::WITNESS_SLACK) before the deletion. The cosignature would be older
+    /// than the deletion that the checkpoint states.
+    BeforeDeletion,
+    /// The date is more than [`WITNESS_SLACK`](super::WITNESS_SLACK) after the verifier's time, so one of the two clocks
+    /// is wrong.
+    InFuture,
+    /// The date is later than [`Verifier::witnessed_within`](super::Verifier::witnessed_within) allows.
+    TooLate,
+}
+
+impl CosignatureDate {
+    /// Returns the word for this standing in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counts => "counts",
+            Self::BeforeDeletion => "before-deletion",
+            Self::InFuture => "in-future",
+            Self::TooLate => "too-late",
+        }
+    }
 }
 
 /// Statement of an authentic receipt.

@@ -3,53 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::verdict::Verdict;
+use super::verdict::{Cosignature, CosignatureDate, Verdict};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::window::Span;
 
 /// Greatest difference between the clock of a witness and the clock of the log, or of the verifier.
 pub const WITNESS_SLACK: Duration = Duration::from_secs(300);
-
-/// Cosignature of a witness of the policy on the checkpoint of a receipt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cosignature {
-    /// Name of the witness in the policy.
-    pub witness: String,
-    /// Date that the witness stated, in Unix seconds.
-    pub time_s: u64,
-    /// Standing of that date. Only a cosignature that [`CosignatureDate::Counts`] counts towards the quorum.
-    pub date: CosignatureDate,
-}
-
-/// Standing of the date of a cosignature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CosignatureDate {
-    /// The witness saw the checkpoint after the deletion, and not later than the verifier's time.
-    Counts,
-    /// The date is more than [`WITNESS_SLACK`] before the deletion. The cosignature would be older than the deletion
-    /// that the checkpoint states.
-    BeforeDeletion,
-    /// The date is more than [`WITNESS_SLACK`] after the verifier's time, so one of the two clocks is wrong.
-    InFuture,
-    /// The date is later than [`Verifier::witnessed_within`](super::Verifier::witnessed_within) allows.
-    TooLate,
-}
-
-impl CosignatureDate {
-    /// Returns the word for this standing in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Counts => "counts",
-            Self::BeforeDeletion => "before-deletion",
-            Self::InFuture => "in-future",
-            Self::TooLate => "too-late",
-        }
-    }
-}
 
 /// Longest time from a deletion to the date of a cosignature that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
