@@ -43,11 +43,11 @@ fn receipts(criterion: &mut Criterion) {
     let mut next_index = || next.next().unwrap_or(0);
     group.bench_function("make", |bench| bench.iter(|| make(next_index())));
     group.bench_function("verify/cold", |bench| {
-        bench.iter(|| receipt::verify(made[next_index()].as_bytes(), &policy).unwrap());
+        bench.iter(|| receipt::verify(made[next_index()].as_bytes(), &policy, engine.now()).unwrap());
     });
     let mut verifier = Verifier::new(&policy);
     group.bench_function("verify/warm", |bench| {
-        bench.iter(|| verifier.verify(made[next_index()].as_bytes()).unwrap());
+        bench.iter(|| verifier.verify(made[next_index()].as_bytes(), engine.now()).unwrap());
     });
     group.finish();
 }

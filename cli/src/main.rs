@@ -10,6 +10,7 @@ mod data;
 #[cfg(feature = "engine")]
 mod demo;
 mod format;
+mod input;
 mod inspect;
 mod output;
 mod verify;
@@ -20,7 +21,15 @@ use output::{Failure, Output};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) if refused.use_stderr() => {
+            output::refused_usage(refused);
+            return ExitCode::from(Failure::EXIT);
+        }
+        // Help and version.
+        Err(shown) => shown.exit(),
+    };
     let mut output = Output::stdout();
     let code = run(&args.command, &mut output).and_then(|code| output.finish().map(|()| code));
     match code {

@@ -1,9 +1,15 @@
 //! Output of the command: results to stdout, messages, errors and progress to stderr. No other module writes to them.
+//!
+//! Everything passes through [`visible`] here. So text of a file or a server cannot move the cursor, reorder a line, or
+//! begin another one.
 
+use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde::Serialize;
+use sexton_proof::visible::{is_hidden, visible};
 use std::ffi::OsString;
 use std::fmt::{self, Display};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
 
 /// Reason for which a command failed, in one sentence.
@@ -28,7 +34,8 @@ impl Display for Failure {
 /// Buffered stdout, for results.
 pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
-    colour: bool,
+    /// `None` without colours.
+    marks: Option<Marks>,
     /// First error. A reader that closed the pipe (`sexton verify … | head`) is no error: the verdict still counts.
     error: Option<io::Error>,
     closed: bool,
@@ -37,21 +44,44 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
-        let colour = colour_on(&stdout);
-        Output { out: BufWriter::new(stdout.lock()), colour, error: None, closed: false }
+        let marks = colour_on(&stdout).then(Marks::new);
+        Output { out: BufWriter::new(stdout.lock()), marks, error: None, closed: false }
     }
 
-    /// Writes a line.
+    /// Writes a line. A line feed in the text is escaped, too.
     pub(crate) fn line(&mut self, text: impl Display) {
-        self.write(|out| writeln!(out, "{text}"));
+        let text = text.to_string();
+        let line =
+            self.marks.as_ref().map_or_else(|| visible(&text).into_owned(), |marks| marks.resolve(&text));
+        self.write(|out| writeln!(out, "{line}"));
     }
 
-    /// Writes a JSON value.
-    pub(crate) fn json(&mut self, value: &Value) {
+    /// Writes a JSON value over several lines.
+    pub(crate) fn json(&mut self, value: &impl Serialize) {
         self.write(|out| {
-            serde_json::to_writer_pretty(&mut *out, value)?;
+            serde_json::to_writer_pretty(JsonEscaper(out), value)?;
             out.write_all(b"\n")
         });
+    }
+
+    /// Writes a JSON value in one line.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) {
+        self.write(|out| {
+            serde_json::to_writer(JsonEscaper(out), value)?;
+            out.write_all(b"\n")
+        });
+    }
+
+    /// Calls `write` while the bar is not drawn, so that it does not end up between the lines.
+    pub(crate) fn above<T>(&mut self, bar: &ProgressBar, write: impl FnOnce(&mut Self) -> T) -> T {
+        if bar.is_hidden() {
+            return write(self);
+        }
+        bar.suspend(|| {
+            let result = write(self);
+            self.write(Write::flush);
+            result
+        })
     }
 
     fn write(&mut self, action: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
@@ -80,7 +110,7 @@ impl Output {
     }
 
     fn paint(&self, code: &str, text: impl Display) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        self.marks.as_ref().map_or_else(|| text.to_string(), |marks| marks.paint(code, &text))
     }
 
     /// Flushes the buffer, and returns the first error.
@@ -90,6 +120,74 @@ impl Output {
             None => Ok(()),
             Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
         }
+    }
+}
+
+/// Marks of styles in a line that is not written yet. They hold a random number, so no text of a file has one.
+struct Marks(String);
+
+impl Marks {
+    fn new() -> Self {
+        Marks(format!("\x1b<{:016x}>", RandomState::new().build_hasher().finish()))
+    }
+
+    fn paint(&self, code: &str, text: &dyn Display) -> String {
+        let Marks(mark) = self;
+        format!("{mark}{code}m{text}{mark}0m")
+    }
+
+    /// Returns the line as a terminal shows it: marks become styles, everything else its visible form.
+    fn resolve(&self, line: &str) -> String {
+        let mut parts = line.split(&self.0);
+        let mut out = visible(parts.next().unwrap_or_default()).into_owned();
+        for part in parts {
+            let (code, rest) = part.split_once('m').unwrap_or(("0", part));
+            out += &format!("\x1b[{code}m{}", visible(rest));
+        }
+        out
+    }
+}
+
+/// Writer of JSON that escapes the hidden characters of strings as `\u…`. The value stays the same.
+///
+/// Outside of strings the only hidden character is the line feed, and a string has none that is not escaped.
+struct JsonEscaper<'a, W>(&'a mut W);
+
+impl<W: Write> Write for JsonEscaper<'_, W> {
+    /// Writes whole characters, as the serializer does.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
+        let mut clean = 0;
+        for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c) && *c != '\n') {
+            self.0.write_all(text.get(clean..at).unwrap_or_default().as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            clean = at + c.len_utf8();
+        }
+        self.0.write_all(text.get(clean..).unwrap_or_default().as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writer of the program log to stderr, one event per line.
+#[cfg(feature = "engine")]
+pub(crate) struct LogWriter;
+
+#[cfg(feature = "engine")]
+impl Write for LogWriter {
+    /// Writes one event, as the subscriber does.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        message(String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event)));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -103,16 +201,40 @@ fn colour_wanted(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Writes a message to stderr.
+/// Writes a message to stderr, in one line.
 pub(crate) fn message(text: impl Display) {
-    // An error of stderr cannot be reported anywhere.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    write_to_stderr("", &text);
 }
 
 /// Writes to stderr why a command failed.
 pub(crate) fn error(failure: &Failure) {
-    let word = if colour_on(&io::stderr()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
-    message(format_args!("{word} {failure}"));
+    let word = if colour_on(&io::stderr()) { "\x1b[1;31merror:\x1b[0m " } else { "error: " };
+    write_to_stderr(word, failure);
+}
+
+fn write_to_stderr(word: &str, text: &dyn Display) {
+    // An error of stderr cannot be reported anywhere.
+    let _ = writeln!(io::stderr().lock(), "{word}{}", visible(&text.to_string()));
+}
+
+/// Writes to stderr why the command line is refused. The text has several lines, and quotes arguments, which may be names
+/// of files.
+pub(crate) fn refused_usage(mut refused: clap::Error) {
+    let quoted: Vec<(ContextKind, ContextValue)> = refused
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(visible(text).into_owned()))),
+            // Tips, which quote the argument.
+            ContextValue::StyledStrs(tips) if tips.iter().any(|tip| tip.to_string().contains(is_hidden)) => {
+                Some((kind, ContextValue::StyledStrs(Vec::new())))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in quoted {
+        refused.insert(kind, value);
+    }
+    refused.render().to_string().lines().for_each(message);
 }
 
 /// Progress bar over `total` steps. It is drawn on a terminal only.
@@ -136,5 +258,36 @@ mod tests {
         assert!(wanted(&[("TERM", "xterm"), ("NO_COLOR", "")]));
         assert!(!wanted(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
         assert!(!wanted(&[("TERM", "dumb")]));
+    }
+
+    const HOSTILE: &str = "a\x1b[2K\r\n\u{9b}1A\u{202e}\u{200b}\x7f\u{feff}b";
+
+    #[test]
+    fn painted_line_escapes_everything_but_its_own_styles() {
+        let marks = Marks::new();
+        let line = format!("{} {HOSTILE}", marks.paint("32", &HOSTILE));
+        let shown = r"a\x1b[2K\r\n\u{9b}1A\u{202e}\u{200b}\x7f\u{feff}b";
+        assert_eq!(marks.resolve(&line), format!("\x1b[32m{shown}\x1b[0m {shown}"));
+        // A mark of another run is only text.
+        let other = Marks::new().paint("32", &"kept:");
+        assert!(!marks.resolve(&other).contains('\x1b'), "{other:?}");
+    }
+
+    #[test]
+    fn json_has_the_same_value_and_nothing_hidden() {
+        let value = serde_json::json!({ HOSTILE: [HOSTILE, "\u{e0001}", "ok"] });
+        for pretty in [false, true] {
+            let mut bytes = Vec::new();
+            let escaper = JsonEscaper(&mut bytes);
+            if pretty {
+                serde_json::to_writer_pretty(escaper, &value)
+            } else {
+                serde_json::to_writer(escaper, &value)
+            }
+            .unwrap();
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!text.contains(|c| is_hidden(c) && c != '\n'), "{text}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! The built command, run as a person or a script runs it. `demo` tests the demonstration, `receipts` the verification,
-//! the other modules the commands on a data folder. `end_to_end` uses all of them.
+//! `hostile` both `verify` and `inspect` on hostile files, the other modules the commands on a data folder. `end_to_end` uses all of them.
 
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "shared test code may fail a test")]
@@ -18,6 +18,8 @@ mod ended;
 mod erasures;
 #[path = "cli/holds.rs"]
 mod holds;
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/plans.rs"]

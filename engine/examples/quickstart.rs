@@ -57,7 +57,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // The receipt proves the deletion to everyone who trusts the key of the log.
     let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
     let policy = Policy::parse(engine.policy())?;
-    let verdict = receipt::verify(receipt.as_bytes(), &policy)?;
+    let verdict = receipt::verify(receipt.as_bytes(), &policy, engine.now())?;
     assert_eq!(verdict.compliance(), Compliance::Kept);
     println!("the receipt is valid: deleted in its window");
     Ok(())

@@ -35,7 +35,7 @@
 //! let receipt = engine.receipt(registered[0].id, Opener::Key(b"cat.jpg"))?;
 //!
 //! let policy = Policy::parse(engine.policy())?;
-//! let verdict = receipt::verify(receipt.as_bytes(), &policy)?;
+//! let verdict = receipt::verify(receipt.as_bytes(), &policy, engine.now())?;
 //! assert_eq!(verdict.compliance(), Compliance::Kept);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -1095,12 +1095,15 @@ int32_t sexton_policy(const struct sexton_engine *engine,
                       struct sexton_text **out,
                       struct sexton_error **error);
 
-// Verifies a receipt under a trust policy, offline and without an engine.
+// Verifies a receipt under a trust policy, offline and without an engine. `now_ms` is the caller's own time, Unix ms.
+// If the policy requires witnesses, cosignatures dated more than 300 seconds after `now_ms` do not count, and neither do
+// those dated more than 300 seconds before the deletion.
 //
-// Errors: SEXTON_NOT_VERIFIED if the receipt is not authentic, with the failed check in the message; SEXTON_INVALID if
-// the policy is malformed.
+// Errors: SEXTON_NOT_VERIFIED if the receipt is not authentic or not witnessed, with the failed check in the message;
+// SEXTON_INVALID if the policy is malformed.
 int32_t sexton_verify(struct sexton_bytes receipt,
                       struct sexton_bytes policy,
+                      int64_t now_ms,
                       struct sexton_verdict **out,
                       struct sexton_error **error);
 

@@ -11,7 +11,7 @@ use crate::types::{EMPTY, sexton_bytes, sexton_id};
 use sexton::{Engine, Opener};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, DOES_NOT_PROVE, Verdict};
-use sexton_proof::time::whole_ms;
+use sexton_proof::time::{Timestamp, whole_ms};
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::LazyLock;
@@ -85,14 +85,17 @@ pub unsafe extern "C" fn sexton_policy(
     unsafe { with_engine(engine, error, body) }
 }
 
-/// Verifies a receipt under a trust policy, offline and without an engine.
+/// Verifies a receipt under a trust policy, offline and without an engine. `now_ms` is the caller's own time, Unix ms.
+/// If the policy requires witnesses, cosignatures dated more than 300 seconds after `now_ms` do not count, and neither do
+/// those dated more than 300 seconds before the deletion.
 ///
-/// Errors: SEXTON_NOT_VERIFIED if the receipt is not authentic, with the failed check in the message; SEXTON_INVALID if
-/// the policy is malformed.
+/// Errors: SEXTON_NOT_VERIFIED if the receipt is not authentic or not witnessed, with the failed check in the message;
+/// SEXTON_INVALID if the policy is malformed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verify(
     receipt: sexton_bytes,
     policy: sexton_bytes,
+    now_ms: i64,
     out: *mut *mut sexton_verdict,
     error: *mut *mut sexton_error,
 ) -> i32 {
@@ -104,7 +107,7 @@ pub unsafe extern "C" fn sexton_verify(
         let policy = unsafe { pointer::text(policy, "policy") }?;
         let policy =
             Policy::parse(policy).map_err(|e| invalid(format!("the trust policy is malformed: {e}")))?;
-        let verdict = receipt::verify(receipt, &policy);
+        let verdict = receipt::verify(receipt, &policy, Timestamp::from_unix_ms(now_ms));
         out.give(sexton_verdict(verdict.map_err(|e| Failure::new(SEXTON_NOT_VERIFIED, e.to_string()))?));
         Ok(())
     })

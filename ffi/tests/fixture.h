@@ -384,7 +384,8 @@ static inline sexton_verdict *verify_receipt(const sexton_engine *engine, const 
     sexton_verdict *verdict = NULL;
     sexton_error *error = NULL;
     CHECK_OK(sexton_policy(engine, &policy, &error), error);
-    CHECK_OK(sexton_verify(sexton_text_bytes(text), sexton_text_bytes(policy), &verdict, &error),
+    CHECK_OK(sexton_verify(sexton_text_bytes(text), sexton_text_bytes(policy), now_ms(), &verdict,
+                           &error),
              error);
     sexton_text_free(policy);
     return verdict;

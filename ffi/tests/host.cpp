@@ -149,8 +149,8 @@ TEST("C++: a lambda callback deletes objects; the receipt is kept") {
     check([&](auto error) { return sexton_policy(engine.get(), &policy, error); });
     Text policy_owned{policy};
     check([&](auto error) {
-        return sexton_verify(sexton_text_bytes(receipt), sexton_text_bytes(policy), &verdict,
-                             error);
+        return sexton_verify(sexton_text_bytes(receipt), sexton_text_bytes(policy), clock.now_ms(),
+                             &verdict, error);
     });
     Verdict verdict_owned{verdict};
     CHECK_INT(SEXTON_COMPLIANCE_KEPT, sexton_verdict_compliance(verdict));

@@ -219,9 +219,9 @@ TEST("verify and id functions refuse NULL input and output") {
     CHECK_INVALID(sexton_id_format(&id, NULL, &error));
     CHECK_INVALID(sexton_id_parse(bytes("00"), NULL, &error));
     CHECK_INVALID(sexton_id_parse(dangling, &id, &error));
-    CHECK_INVALID(sexton_verify(bytes("x"), policy, NULL, &error));
-    CHECK_INVALID(sexton_verify(dangling, policy, &verdict, &error));
-    CHECK_INVALID(sexton_verify(bytes("x"), dangling, &verdict, &error));
+    CHECK_INVALID(sexton_verify(bytes("x"), policy, 0, NULL, &error));
+    CHECK_INVALID(sexton_verify(dangling, policy, 0, &verdict, &error));
+    CHECK_INVALID(sexton_verify(bytes("x"), dangling, 0, &verdict, &error));
     CHECK(text == UNTOUCHED(sexton_text) && verdict == UNTOUCHED(sexton_verdict));
     CHECK_INT(7, id.bytes[0]);
 }

@@ -30,7 +30,7 @@ static void free_case(proof_case *ended) {
 
 static void check_refused(int32_t expected, sexton_bytes receipt, sexton_bytes policy) {
     sexton_verdict *verdict = UNTOUCHED(sexton_verdict);
-    CHECK_STATUS(expected, sexton_verify(receipt, policy, &verdict, &error), error);
+    CHECK_STATUS(expected, sexton_verify(receipt, policy, now_ms(), &verdict, &error), error);
     CHECK(verdict == UNTOUCHED(sexton_verdict));
 }
 
@@ -45,7 +45,8 @@ TEST("NOT_VERIFIED: a receipt with one flipped bit in any byte") {
         memcpy(copy, text.data, text.len);
         copy[i] ^= 1;
         sexton_bytes flipped = {copy, text.len};
-        int32_t status = sexton_verify(flipped, sexton_text_bytes(ended.policy), &verdict, &error);
+        int32_t status =
+            sexton_verify(flipped, sexton_text_bytes(ended.policy), now_ms(), &verdict, &error);
         CHECK(status == SEXTON_NOT_VERIFIED && verdict == NULL);
         CHECK_STATUS(SEXTON_NOT_VERIFIED, status, error);
         refused++;
@@ -85,6 +86,65 @@ TEST("another log's policy: NOT_VERIFIED; a malformed one: INVALID") {
     sexton_options_free(options);
     close_engine(other);
     free_case(&ended);
+}
+
+/* Reads a vector of proof/vectors/receipt.txt: the first whose name begins with `name`. The caller frees the bytes. */
+static sexton_bytes read_vector(const char *name) {
+    char path[4096];
+    const char *folder = getenv("SEXTON_VECTORS");
+    CHECK(folder != NULL);
+    snprintf(path, sizeof path, "%s/receipt.txt", folder);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    char *line = NULL;
+    size_t room = 0;
+    sexton_bytes found = {NULL, 0};
+    while (found.data == NULL && getline(&line, &room, file) > 0) {
+        const char *hex = strchr(line, ' ');
+        if (strncmp(line, name, strlen(name)) != 0 || hex == NULL) continue;
+        uint8_t *bytes = malloc(strlen(hex));
+        CHECK(bytes != NULL);
+        unsigned byte;
+        for (hex++; sscanf(hex, "%2x", &byte) == 1; hex += 2) bytes[found.len++] = (uint8_t)byte;
+        found.data = bytes;
+    }
+    free(line);
+    fclose(file);
+    CHECK(found.data != NULL);
+    return found;
+}
+
+/* Verifies the vector at this time, and checks that the message of a refusal has these words. */
+static void check_witnessed(const char *name, int64_t at_ms, const char *refused_with) {
+    sexton_bytes receipt = read_vector(name), policy = read_vector("policy");
+    sexton_verdict *verdict = NULL;
+    sexton_error *error = NULL;
+    int32_t status = sexton_verify(receipt, policy, at_ms, &verdict, &error);
+    if (refused_with == NULL) {
+        CHECK_OK(status, error);
+        CHECK_INT(SEXTON_COMPLIANCE_KEPT, sexton_verdict_compliance(verdict));
+    } else {
+        CHECK_INT(SEXTON_NOT_VERIFIED, status);
+        sexton_bytes message = sexton_error_message(error);
+        CHECK(memmem(message.data, message.len, refused_with, strlen(refused_with)) != NULL);
+        sexton_error_free(error);
+        CHECK(verdict == NULL);
+    }
+    sexton_verdict_free(verdict);
+    free((void *)receipt.data);
+    free((void *)policy.data);
+}
+
+TEST("NOT_VERIFIED: cosigned before the deletion, or after the caller's time") {
+    const int64_t cosigned_ms = 1717200100000, slack_ms = 300 * SECOND_MS;
+    check_witnessed("receipt.0 ", cosigned_ms, NULL);
+    check_witnessed("receipt.0 ", cosigned_ms - slack_ms, NULL);
+    check_witnessed("receipt.0 ", cosigned_ms - slack_ms - 1, "(after the verifier's time");
+    check_witnessed("receipt.0 ", 0, "(after the verifier's time");
+    check_witnessed("receipt.0 ", INT64_MAX, NULL);
+    /* The first has no cosignature. The batch of the second ends an hour after its cosignature. */
+    check_witnessed("reject.Quorum.1 ", INT64_MAX, "no witness of this policy");
+    check_witnessed("reject.Quorum.11 ", INT64_MAX, "(before the deletion");
 }
 
 TEST("receipt refuses another key, unknown id or live object") {

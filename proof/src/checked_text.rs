@@ -5,6 +5,9 @@
 
 use std::fmt::Write as _;
 
+use crate::id::{decimal, parse_hex};
+use crate::merkle::{Hash, SIZE_MAX};
+
 /// Title of `keys/keyring`.
 pub const KEYRING_TITLE: &str = "sexton keyring v0";
 /// Title of `keys/feed.key`.
@@ -31,6 +34,9 @@ pub enum CheckedTextError {
     /// The first line is not the expected title.
     #[error("has another title or version")]
     Title,
+    /// The body is not that of a head.
+    #[error("does not have exactly the lines `size <n>` and `root <64 digits of lower-case hex>`")]
+    Head,
 }
 
 /// Appends the check line to `text`, which ends with a line feed.
@@ -58,6 +64,39 @@ pub fn parse<'a>(bytes: &'a [u8], title: &str) -> Result<&'a str, CheckedTextErr
     checked.strip_prefix(title).and_then(|rest| rest.strip_prefix('\n')).ok_or(CheckedTextError::Title)
 }
 
+/// Content of the file `head`: the log as it was last to be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number of leaves, at most 2^63.
+    pub size: u64,
+    /// RFC 6962 root of the tree.
+    pub root: Hash,
+}
+
+impl Head {
+    /// Returns the text of the file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{HEAD_TITLE}\nsize {}\nroot {}\n", self.size, hex::encode(self.root));
+        append_check(&mut text);
+        text
+    }
+
+    /// Reads the text that [`Head::to_text`] writes.
+    ///
+    /// # Errors
+    /// Any other text.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CheckedTextError> {
+        let body = parse(bytes, HEAD_TITLE)?;
+        let read = || {
+            let (size, root) = body.strip_suffix('\n')?.split_once('\n')?;
+            let size = decimal(size.strip_prefix("size ")?).filter(|size| *size <= SIZE_MAX)?;
+            Some(Self { size, root: parse_hex(root.strip_prefix("root ")?)? })
+        };
+        read().ok_or(CheckedTextError::Head)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +111,28 @@ mod tests {
     fn body_of_a_checked_text_is_returned() {
         for (text, body) in [("title\n", ""), ("title\na 1\nb 2\n", "a 1\nb 2\n")] {
             assert_eq!(parse(checked(text).as_bytes(), "title"), Ok(body));
+        }
+    }
+
+    #[test]
+    fn head_has_one_valid_text() {
+        let head = Head { size: SIZE_MAX, root: [0x5e; 32] };
+        assert_eq!(Head::parse(head.to_text().as_bytes()), Ok(head));
+        let root = "5e".repeat(32);
+        for body in [
+            String::new(),
+            format!("size 07\nroot {root}\n"),
+            format!("size +7\nroot {root}\n"),
+            format!("size 9223372036854775809\nroot {root}\n"),
+            format!("size 7\nroot {}\n", root.to_uppercase()),
+            format!("size 7\nroot {}\n", &root[1..]),
+            format!("size 7\nroot {root} \n"),
+            format!("size 7\nroot {root}\n\n"),
+            format!("size 7\n\nroot {root}\n"),
+            format!("root {root}\nsize 7\n"),
+        ] {
+            let text = checked(&format!("{HEAD_TITLE}\n{body}"));
+            assert_eq!(Head::parse(text.as_bytes()), Err(CheckedTextError::Head), "{body:?}");
         }
     }
 

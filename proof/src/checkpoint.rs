@@ -178,6 +178,19 @@ mod tests {
         }
 
         #[test]
+        fn any_origin_is_written_as_itself_or_refused(
+            origin in "(?s).{0,20}|[a-c]{1,3}\n[0-9]{1,2}\n[A-Za-z0-9+/]{42}[A-Z048]=(\n.{0,3})?",
+            size in 1..9_u64,
+            root: Hash,
+        ) {
+            let checkpoint = Checkpoint { origin, size, root };
+            match Checkpoint::parse(&checkpoint.to_text()) {
+                Ok(read) => prop_assert_eq!(read, checkpoint),
+                Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+            }
+        }
+
+        #[test]
         fn arbitrary_text_is_refused_or_written_the_same(
             text in ".{0,100}|[a-z+ ]{0,3}\n[0-9+]{0,3}\n[A-Za-z0-9+/]{42}[A-Z048]=\n{1,2}",
         ) {

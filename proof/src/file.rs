@@ -12,7 +12,7 @@ mod records;
 
 pub use self::chunks::{CHUNK_BYTES, ChunkProof, ChunkTree, SIBLINGS_MAX, root, root_of_parts};
 pub use self::error::{FileError, ProofError};
-pub use self::openings::{OpeningsFile, openings_head};
+pub use self::openings::{OPENINGS_CHECK_BYTES, OpeningsFile, openings_check, openings_head};
 pub use self::records::EvidenceFile;
 
 #[cfg(test)]

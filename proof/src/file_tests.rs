@@ -284,7 +284,9 @@ fn every_changed_byte_of_a_file_changes_its_root() {
 }
 
 fn openings_of(batch: u64, sealed: &[Vec<u8>]) -> Vec<u8> {
-    [openings_head(batch, sealed.iter().map(Vec::len)), sealed.concat()].concat()
+    let before = [openings_head(batch, sealed.iter().map(Vec::len)), sealed.concat()].concat();
+    let check = openings_check([before.as_slice()]);
+    [before.as_slice(), &check].concat()
 }
 
 #[test]
@@ -300,6 +302,7 @@ fn sealed_openings_round_trip() {
         for (i, opening) in (0..).zip(&sealed) {
             assert_eq!(read.get(i), Some(opening.as_slice()));
         }
+        assert_eq!(read.verify_check(), Ok(()));
         for beyond in [u32::try_from(n).unwrap(), u32::MAX] {
             assert_eq!(read.get(beyond), None);
         }
@@ -313,15 +316,15 @@ fn sealed_openings_round_trip() {
 #[test]
 fn lengths_of_openings_that_do_not_fit_are_refused() {
     let file = openings_of(9, &[vec![1; 10], vec![2; 20]]);
-    assert_eq!(file.len(), 64 + 2 + 30);
+    assert_eq!(file.len(), 64 + 2 + 30 + 32);
     let with = |entry: usize, length: u8| {
         let mut file = file.clone();
         file[64 + entry] = length;
         OpeningsFile::parse(&file).map(drop)
     };
     assert_eq!(with(0, 0), Err(FileError::EmptyOpening { record: 0 }));
-    assert_eq!(with(1, 19), Err(FileError::Length { found: 96, expected: 95 }));
-    assert_eq!(with(1, 255), Err(FileError::Length { found: 96, expected: 331 }));
+    assert_eq!(with(1, 19), Err(FileError::Length { found: 128, expected: 127 }));
+    assert_eq!(with(1, 255), Err(FileError::Length { found: 128, expected: 363 }));
     assert_eq!(with(1, 20), Ok(()));
     let mut empty = openings_of(9, &[Vec::new()]);
     assert!(OpeningsFile::parse(&empty).is_err(), "a sealed opening is never empty");
@@ -329,6 +332,17 @@ fn lengths_of_openings_that_do_not_fit_are_refused() {
     assert!(OpeningsFile::parse(&empty).is_err());
     let long = openings_of(9, &[vec![1; 256]]);
     assert!(OpeningsFile::parse(&long).is_err(), "one that is too long is not read as a shorter one");
+}
+
+#[test]
+fn flipped_bit_of_openings_is_seen() {
+    let file = openings_of(9, &[vec![1; 10], vec![2; 20]]);
+    for bit in 0..8 * file.len() {
+        let mut flipped = file.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let seen = OpeningsFile::parse(&flipped).and_then(|read| read.verify_check());
+        assert!(seen.is_err(), "bit {bit}");
+    }
 }
 
 #[test]
@@ -416,7 +430,7 @@ proptest! {
             file[at] = value;
         }
         file.truncate(cut.index(4 * file.len()));
-        if let Ok(read) = OpeningsFile::parse(&file) {
+        if let Ok(read) = OpeningsFile::parse(&file) && read.verify_check().is_ok() {
             let header = read.header();
             let sealed: Vec<_> = (0..header.n).map(|i| read.get(i).unwrap().to_vec()).collect();
             prop_assert_eq!(openings_of(header.batch, &sealed), file);

@@ -2,10 +2,11 @@
 //!
 //! Byte layouts are those of `docs/format.md` §1. Every id is big-endian, so its bytes sort as its fields do.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use crate::time::Timestamp;
+use crate::visible;
 
 /// Number of a class version, from 1 in the order of class leaves. No number is used twice.
 pub type ClassId = u32;
@@ -185,14 +186,24 @@ pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// Returns bytes that a third party chose, such as an object's key, as text for people. The text has no control
-/// character, so it cannot move a terminal's cursor.
+/// Returns the visible form of bytes, such as an object's key. Different bytes have different forms: a backslash is
+/// doubled, and a byte that is not UTF-8 is `\xff`.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => bytes.escape_ascii().to_string(),
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str(r"\\"),
+                c => visible::push(&mut out, c),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
     }
+    out
 }
 
 #[cfg(test)]
@@ -263,9 +274,24 @@ mod tests {
     }
 
     #[test]
-    fn printable_key_has_no_control_characters() {
+    fn printable_key_has_no_hidden_characters() {
         assert_eq!(printable("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
-        assert_eq!(printable(b"a\x1b[2Jb"), "a\\x1b[2Jb");
-        assert_eq!(printable(b"\xff\n"), "\\xff\\n");
+        assert_eq!(printable(b"a\x1b[2Jb\n\x00"), r"a\x1b[2Jb\n\x00");
+        assert_eq!(printable("\u{202e}gpj\u{9b}\u{200b}".as_bytes()), r"\u{202e}gpj\u{9b}\u{200b}");
+        assert_eq!(printable(b"\xffa\xc3\n\xe4"), r"\xffa\xc3\n\xe4");
+        assert_eq!(printable(br"a\nb"), r"a\\nb");
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![any::<u8>(), Just(b'\\'), Just(b'n'), Just(b'\n'), Just(b'x'), Just(b'0')];
+        proptest::collection::vec(byte, 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn different_bytes_have_different_printable_forms(a in bytes(), b in bytes()) {
+            prop_assert_eq!(a == b, printable(&a) == printable(&b));
+            prop_assert!(!printable(&a).contains(visible::is_hidden));
+        }
     }
 }

@@ -28,7 +28,7 @@ pub enum Leaf {
 }
 
 impl Leaf {
-    /// Reads the text that [`Leaf::to_text`] writes for a leaf that passes [`Leaf::check`].
+    /// Reads the text that [`Leaf::encode`] writes.
     ///
     /// # Errors
     /// The first line of another form, with its number, or the first rule that the values break.
@@ -54,9 +54,9 @@ impl Leaf {
         Ok(leaf)
     }
 
-    /// Returns the text that is logged. [`Leaf::parse`] refuses it if the leaf does not pass [`Leaf::check`].
-    #[must_use]
-    pub fn to_text(&self) -> String {
+    /// Returns the text of the leaf, unchecked. A line feed in a value would make another leaf of it, so only
+    /// [`Leaf::encode`] is public.
+    pub(crate) fn to_text(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = match self {

@@ -672,3 +672,51 @@ proptest! {
         prop_assert!(read.is_err() || read == Ok(leaf));
     }
 }
+
+/// Texts that add lines, end lines, or are no text of their line.
+const HOSTILE: [&str; 9] = [
+    "UTC\nholiday 2026-10-01",
+    "UTC\nstart registered\nslot 1\nlead 0\ndisposition delete\nopenings ticket\n",
+    "x\n",
+    "\n",
+    "a\u{1b}[2Kb",
+    "a\rb",
+    "a\u{9b}2Jb",
+    "a\u{202e}b",
+    "a\u{200b}b",
+];
+
+#[test]
+fn hostile_text_in_any_field_is_not_encoded() {
+    for text in HOSTILE {
+        let text = || text.to_owned();
+        for leaf in [
+            Leaf::Class(ClassLeaf { name: text(), ..class() }),
+            Leaf::Class(ClassLeaf { zone: text(), ..class() }),
+            Leaf::Batch(BatchLeaf { tool: text(), ..batch() }),
+        ] {
+            let error = leaf.encode().expect_err("a hostile text is encoded");
+            assert!(!error.to_string().contains(crate::visible::is_hidden), "{error:?}");
+            let read = Leaf::parse(leaf.to_text().as_bytes());
+            assert!(read.is_err() || read.is_ok_and(|read| read != leaf), "{leaf:?}");
+        }
+    }
+}
+
+#[test]
+fn hostile_line_is_refused_with_a_visible_error() {
+    let texts = [CLASS_TEXT, REQUEST_TEXT, BATCH_TEXT, HOLD_TEXT];
+    for (text, hostile) in texts.into_iter().flat_map(|text| HOSTILE.map(|hostile| (text, hostile))) {
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 0..lines.len() {
+            let (name, _) = lines[at].split_once(' ').unwrap();
+            for line in [format!("{name} {hostile}"), hostile.to_owned()] {
+                let mut changed = lines.clone();
+                changed[at] = &line;
+                if let Err(error) = Leaf::parse((changed.join("\n") + "\n").as_bytes()) {
+                    assert!(!error.to_string().contains(crate::visible::is_hidden), "{error:?}");
+                }
+            }
+        }
+    }
+}

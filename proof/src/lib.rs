@@ -17,5 +17,6 @@ pub mod record;
 pub mod tile;
 pub mod time;
 pub mod tlog_proof;
+pub mod visible;
 pub mod window;
 pub mod wire;

@@ -30,7 +30,8 @@ pub struct VerifiedCheckpoint {
     /// Verified cosignatures in the order of the note: name of the witness in the policy, and time in Unix seconds. A
     /// witness may occur more than once.
     pub cosignatures: Vec<(String, u64)>,
-    /// `true` if these cosignatures make up the quorum, or the policy requires none.
+    /// `true` if these cosignatures, of whatever date, make up the quorum, or the policy requires none. A receipt's
+    /// verifier judges their dates too.
     pub quorum_met: bool,
     /// `true` if the policy requires a quorum, `false` for `quorum none`.
     pub quorum_required: bool,
@@ -39,8 +40,9 @@ pub struct VerifiedCheckpoint {
 impl Policy {
     /// Reads a policy file.
     ///
-    /// This reader is stricter than C2SP in two points. The whole file must be UTF-8. Keys must be Ed25519 (logs 0x01, witnesses
-    /// 0x04). As in C2SP, a public key may belong to a log and to a witness.
+    /// This reader is stricter than C2SP in three points. The whole file must be UTF-8. Names and URLs have no control
+    /// characters, C1 (U+0080 to U+009F) included. Keys must be Ed25519 (logs 0x01, witnesses 0x04). As in C2SP, a public
+    /// key may belong to a log and to a witness.
     ///
     /// # Errors
     /// The first line that breaks a rule, with its number.
@@ -115,7 +117,7 @@ impl Policy {
                 Some((witness.name.clone(), signature.time?))
             })
             .collect();
-        let quorum_met = self.quorum_met_by(&cosignatures);
+        let quorum_met = self.quorum_met_by(cosignatures.iter().map(|(witness, _)| witness.as_str()));
         Ok(VerifiedCheckpoint {
             checkpoint,
             cosignatures,
@@ -124,14 +126,14 @@ impl Policy {
         })
     }
 
-    /// Returns `true` if these cosignatures make up the quorum.
+    /// Returns `true` if the cosignatures of these witnesses make up the quorum.
     ///
-    /// The caller passes the [`VerifiedCheckpoint::cosignatures`] that it wants to count, for instance those up to some
-    /// instant. A name that is not a witness's counts for nothing.
+    /// The caller passes the witnesses among [`VerifiedCheckpoint::cosignatures`] whose dates it accepts. A name that is
+    /// not a witness's counts for nothing.
     #[must_use]
-    pub fn quorum_met_by(&self, cosignatures: &[(String, u64)]) -> bool {
+    pub fn quorum_met_by<'a>(&'a self, witnesses: impl IntoIterator<Item = &'a str>) -> bool {
         let Some(quorum) = &self.quorum else { return true };
-        let cosigned: HashSet<&str> = cosignatures.iter().map(|(name, _)| name.as_str()).collect();
+        let cosigned: HashSet<&str> = witnesses.into_iter().collect();
         let witnesses = self.witnesses.iter().map(|witness| witness.name.as_str());
         let mut met: HashSet<&str> = witnesses.filter(|name| cosigned.contains(name)).collect();
         // A single pass suffices, because members come before their group.

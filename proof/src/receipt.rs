@@ -7,12 +7,13 @@ mod known;
 mod result;
 mod verdict;
 mod verifier;
+mod witnessed;
 
-pub use self::checks::WITNESS_SLACK;
 pub use self::encoding::{EXTRA_FIRST_LINE, Receipt, ResultProof};
 pub use self::error::{RECEIPT_MAX_BYTES, ReceiptError, VerifyError};
-pub use self::verdict::{Compliance, DOES_NOT_PROVE, Verdict};
+pub use self::verdict::{Compliance, Cosignature, CosignatureDate, DOES_NOT_PROVE, Verdict};
 pub use self::verifier::{Verifier, verify};
+pub use self::witnessed::{Unwitnessed, WITNESS_SLACK, WithinError};
 
 #[cfg(test)]
 #[path = "receipt_tests.rs"]

@@ -113,7 +113,7 @@ fn receipt_of_an_anonymised_object_has_its_result() {
     let policy = policy();
     let mut verifier = Verifier::new(&policy);
     for (record, expected) in (0..).zip(verdicts) {
-        assert_eq!(verifier.verify(world.receipt(record).as_bytes()), Ok(expected));
+        assert_eq!(verifier.verify(world.receipt(record).as_bytes(), NOW), Ok(expected));
     }
 }
 
@@ -125,11 +125,11 @@ fn every_changed_byte_of_the_result_is_refused() {
     let mut verifier = Verifier::new(&policy);
     for at in 0..extra.len() {
         for change in [1, 0x80] {
-            assert!(verifier.verify(good.as_bytes()).is_ok());
+            assert!(verifier.verify(good.as_bytes(), NOW).is_ok());
             let mut extra = extra.clone();
             extra[at] ^= change;
             let changed = TlogProof { extra: Some(extra), ..file.clone() }.to_text();
-            assert!(verifier.verify(changed.as_bytes()).is_err(), "byte {at}");
+            assert!(verifier.verify(changed.as_bytes(), NOW).is_err(), "byte {at}");
         }
     }
 }

@@ -21,9 +21,16 @@ use std::time::Duration;
 
 #[path = "receipt_result_tests.rs"]
 mod results;
+#[path = "receipt_witnessed_tests.rs"]
+mod witnessed;
 
 const ORIGIN: &str = "sexton.example/log";
 const STARTED_MS: i64 = 1_717_200_000_000;
+/// Date of the witness's cosignature, in Unix seconds.
+const COSIGNED_S: u64 = 1_717_200_100;
+/// Verifier's time in Unix seconds, an hour after the deletions.
+const NOW_S: u64 = 1_717_203_600;
+const NOW: Timestamp = Timestamp::from_unix_ms(STARTED_MS + 3_600_000);
 
 /// Returns the instant `by_ms` milliseconds later.
 fn shifted(instant: Timestamp, by_ms: i64) -> Timestamp {
@@ -48,7 +55,8 @@ struct World {
     class_at: u8,
     /// Record in the file instead of tombstone 0.
     record: Option<[u8; 64]>,
-    cosigned: bool,
+    /// Date of the witness's cosignature in Unix seconds, if there is one.
+    cosigned_s: Option<u64>,
     /// Results, ascending.
     results: Vec<ResultRecord>,
     /// Offset and new value of a byte in the file of results.
@@ -136,7 +144,7 @@ impl World {
             class_logged: None,
             class_at: 1,
             record: None,
-            cosigned: true,
+            cosigned_s: Some(COSIGNED_S),
             results: Vec::new(),
             result_patch: None,
             result_of: None,
@@ -207,8 +215,8 @@ impl World {
         let (_, class_hashes) = naive_tree(&leaves, self.class_at.into());
         let text = Checkpoint { origin: self.origin.clone(), size: 7, root }.to_text();
         let mut checkpoint = format!("{text}\n{}", signer(&self.origin).sign(&text));
-        if self.cosigned {
-            checkpoint += &witness().cosign(1_717_200_100, &text);
+        if let Some(date) = self.cosigned_s {
+            checkpoint += &witness().cosign(date, &text);
         }
         let proof = ChunkTree::new(&file).unwrap().prove(&file, record).unwrap();
         let opening = self.openings[usize::try_from(record).unwrap()].clone();
@@ -222,7 +230,7 @@ impl World {
     }
 
     fn verify(&self, record: u32) -> Result<Verdict, VerifyError> {
-        verify(self.receipt(record).as_bytes(), &policy())
+        verify(self.receipt(record).as_bytes(), &policy(), NOW)
     }
 }
 
@@ -279,7 +287,8 @@ fn receipt_of_every_tombstone_is_authentic() {
     assert_eq!((verdict.keep, verdict.within), (world.class.keep, world.class.within));
     assert_eq!((verdict.id.page.class, verdict.id.page.shard), (3, 4));
     assert_eq!((verdict.method, verdict.reason), (Method::Deleted, Reason::Due));
-    assert_eq!(verdict.cosignatures, [("w1".to_owned(), 1_717_200_100)]);
+    let date = CosignatureDate::Counts;
+    assert_eq!(verdict.cosignatures, [Cosignature { witness: "w1".into(), time_s: COSIGNED_S, date }]);
     assert!(verdict.quorum_met && verdict.quorum_required);
     assert_eq!(verdict.floor, world.openings[49].floor);
     assert_eq!(DOES_NOT_PROVE.len(), 7);
@@ -336,7 +345,7 @@ fn failing() -> Vec<(&'static str, String)> {
         world.origin = "sexton.example/other".into();
         world.seal();
     });
-    put("Quorum", 0, &|world| world.cosigned = false);
+    put("Quorum", 0, &|world| world.cosigned_s = None);
     put("BatchLeaf", 0, &|world| world.batch.finished = shifted(world.batch.logged, 1));
     put("NotBatch", 0, &|world| world.logged = Some(world.class_text()));
     put("ClassHash", 0, &|world| world.class.lead += Duration::from_millis(1));
@@ -390,6 +399,7 @@ fn failing() -> Vec<(&'static str, String)> {
     all.extend(failing_tombstones());
     all.extend(results::failing());
     all.extend(failing_files());
+    all.push(("Quorum", World::cosigned_at(NOW_S + 301).receipt(0)));
     all
 }
 
@@ -492,12 +502,12 @@ fn variant(error: &VerifyError) -> String {
 #[test]
 fn every_check_refuses_a_receipt_that_fails_it_alone() {
     for (name, receipt) in failing() {
-        let error = verify(receipt.as_bytes(), &policy()).expect_err(name);
+        let error = verify(receipt.as_bytes(), &policy(), NOW).expect_err(name);
         assert_eq!(variant(&error), name, "{error}");
         assert!(!error.to_string().is_empty());
     }
     let long = vec![b'a'; RECEIPT_MAX_BYTES + 1];
-    assert_eq!(verify(&long, &policy()), Err(VerifyError::Length { found: RECEIPT_MAX_BYTES + 1 }));
+    assert_eq!(verify(&long, &policy(), NOW), Err(VerifyError::Length { found: RECEIPT_MAX_BYTES + 1 }));
 }
 
 #[test]
@@ -519,18 +529,6 @@ fn error_carries_expected_and_found_values() {
     world.seal();
     let text = "the floor is none, expected 2024-05-30T16:23:23.000Z by the class";
     assert_eq!(world.verify(3).unwrap_err().to_string(), text);
-    let mut world = World::new();
-    world.cosigned = false;
-    assert_eq!(world.verify(3), Err(VerifyError::Quorum { expected: "w1".into(), found: Vec::new() }));
-}
-
-#[test]
-fn policy_without_quorum_accepts_an_uncosigned_checkpoint() {
-    let policy = Policy::parse(format!("log {}\nquorum none\n", signer(ORIGIN).verifier())).unwrap();
-    let mut world = World::new();
-    world.cosigned = false;
-    let verdict = verify(world.receipt(0).as_bytes(), &policy).unwrap();
-    assert!(verdict.quorum_met && !verdict.quorum_required && verdict.cosignatures.is_empty());
 }
 
 #[test]
@@ -574,16 +572,16 @@ fn working_days_are_verified_by_the_dates_in_the_class_leaf() {
 #[test]
 fn changed_byte_of_a_receipt_is_refused_or_changes_no_claim() {
     let (policy, good) = (policy(), World::new().receipt(17).into_bytes());
-    let verdict = verify(&good, &policy).unwrap();
+    let verdict = verify(&good, &policy, NOW).unwrap();
     let mut remembering = Verifier::new(&policy);
     let mut unclaimed = 0;
     for at in 0..good.len() {
         for change in [1, 0x20] {
             let mut file = good.clone();
             file[at] ^= change;
-            assert!(remembering.verify(&good).is_ok());
-            let result = verify(&file, &policy);
-            assert_eq!(remembering.verify(&file), result, "byte {at}");
+            assert!(remembering.verify(&good, NOW).is_ok());
+            let result = verify(&file, &policy, NOW);
+            assert_eq!(remembering.verify(&file, NOW), result, "byte {at}");
             if let Ok(found) = result {
                 assert_eq!(found, verdict, "byte {at}");
                 unclaimed += 1;
@@ -604,7 +602,7 @@ fn every_changed_byte_of_the_extra_data_is_refused() {
             let mut extra = extra.clone();
             extra[at] ^= change;
             let changed = TlogProof { extra: Some(extra), ..file.clone() }.to_text();
-            assert!(verifier.verify(changed.as_bytes()).is_err(), "byte {at}");
+            assert!(verifier.verify(changed.as_bytes(), NOW).is_err(), "byte {at}");
         }
     }
     for length in 0..extra.len() {
@@ -616,6 +614,7 @@ fn every_changed_byte_of_the_extra_data_is_refused() {
 fn receipts_equal_the_vectors() {
     let mut vectors = Vectors::default();
     vectors.put("policy", policy_text());
+    vectors.put("now", NOW.to_be_bytes());
     let world = World::new();
     let anonymised = World::anonymised();
     for (record, world) in [(0, &world), (17, &world), (49, &world), (21, &anonymised)] {
@@ -643,7 +642,7 @@ fn receipts_equal_the_vectors() {
     let policy = Policy::parse(stored.get("policy")).unwrap();
     let mut verifier = Verifier::new(&policy);
     for (name, receipt) in stored.all("receipt.") {
-        let verdict = verifier.verify(receipt).unwrap();
+        let verdict = verifier.verify(receipt, NOW).unwrap();
         let get = |field: &str| stored.get(&format!("{}.{field}", name.replace("receipt", "verdict")));
         assert_eq!(verdict.id.to_bytes(), get("registration_id"));
         assert_eq!(verdict.key, get("key"));
@@ -657,7 +656,7 @@ fn receipts_equal_the_vectors() {
         }
     }
     for (name, receipt) in stored.all("reject.") {
-        let error = verifier.verify(receipt).expect_err(name);
+        let error = verifier.verify(receipt, NOW).expect_err(name);
         assert_eq!(Some(variant(&error).as_str()), name.split('.').nth(1));
     }
 }
@@ -684,13 +683,13 @@ fn history() -> Vec<String> {
 #[test]
 fn remembered_checks_never_change_a_verdict() {
     let (policy, files) = (policy(), history());
-    let fresh: Vec<_> = files.iter().map(|file| verify(file.as_bytes(), &policy)).collect();
+    let fresh: Vec<_> = files.iter().map(|file| verify(file.as_bytes(), &policy, NOW)).collect();
     // Every receipt after every other receipt, so that the verifier remembers the leaves of the other.
     let mut verifier = Verifier::new(&policy);
     for (first, expected_first) in files.iter().zip(&fresh) {
         for (second, expected_second) in files.iter().zip(&fresh) {
-            assert_eq!(&verifier.verify(first.as_bytes()), expected_first);
-            assert_eq!(&verifier.verify(second.as_bytes()), expected_second);
+            assert_eq!(&verifier.verify(first.as_bytes(), NOW), expected_first);
+            assert_eq!(&verifier.verify(second.as_bytes(), NOW), expected_second);
         }
     }
     assert!(fresh[12].is_ok(), "an unknown signature is no obstacle");
@@ -744,7 +743,7 @@ proptest! {
         let (policy, good) = (policy(), World::new().receipt(1).into_bytes());
         let at = from.index(good.len());
         let patched = [&good[..at], noise.as_slice(), &good[at..]].concat();
-        prop_assert!(verify(&noise, &policy).is_err());
-        prop_assert!(noise.is_empty() || verify(&patched, &policy).is_err());
+        prop_assert!(verify(&noise, &policy, NOW).is_err());
+        prop_assert!(noise.is_empty() || verify(&patched, &policy, NOW).is_err());
     }
 }

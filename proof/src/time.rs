@@ -11,7 +11,7 @@
 //! ```
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Instant in milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
@@ -98,6 +98,17 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// Returns the instant of a clock's reading. Fractions of a millisecond are dropped.
+    fn from(time: SystemTime) -> Self {
+        let epoch = Self(0);
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => epoch.saturating_add(since),
+            Err(before) => epoch.saturating_sub(before.duration()),
+        }
+    }
+}
+
 /// Returns the whole milliseconds of a duration, at most `u64::MAX`.
 #[must_use]
 pub fn whole_ms(span: Duration) -> u64 {
@@ -170,6 +181,13 @@ pub(crate) mod tests {
         assert_eq!(at(i64::MIN).checked_sub(Duration::from_millis(1)), None);
         assert_eq!(Timestamp::MIN.checked_add(Duration::MAX), None);
         assert_eq!(Timestamp::MAX.checked_sub(Duration::MAX), None);
+    }
+
+    #[test]
+    fn reading_of_a_clock_is_an_instant() {
+        let ms = Duration::from_millis(1_500);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + ms), at(1_500));
+        assert_eq!(Timestamp::from(UNIX_EPOCH - ms), at(-1_500));
     }
 
     #[test]

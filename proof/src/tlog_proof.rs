@@ -318,6 +318,18 @@ mod tests {
         }
 
         #[test]
+        fn any_checkpoint_is_written_as_itself_or_refused(
+            hashes in prop::collection::vec(any::<Hash>(), 0..2),
+            before in "\n{0,2}|[A-Z]{42}[A-Z]=\n|(?s).{0,10}",
+        ) {
+            let checkpoint = before + CHECKPOINT;
+            let proof = TlogProof { extra: None, index: 1, hashes, checkpoint };
+            if let Ok(read) = TlogProof::parse(proof.to_text().as_bytes()) {
+                prop_assert_eq!(read, proof);
+            }
+        }
+
+        #[test]
         fn arbitrary_bytes_are_refused_or_written_the_same(
             noise in prop::collection::vec(any::<u8>(), 0..100),
             lines in "(extra [A-D]{3}[A=]\n)?index [0-9]{1,3}\n([A-Z]{42}[A-Z]=\n){0,2}",

@@ -170,7 +170,7 @@ impl Simulation {
     pub fn verdict(&self, id: RegistrationId, key: &str) -> Verdict {
         let text = self.engine().receipt(id, Opener::Key(key.as_bytes())).unwrap();
         let policy = Policy::parse(self.engine().policy()).unwrap();
-        Verifier::new(&policy).verify(text.as_bytes()).unwrap()
+        Verifier::new(&policy).verify(text.as_bytes(), self.engine().now()).unwrap()
     }
 
     /// Verifies the receipt of an object and returns its compliance, method and reason.

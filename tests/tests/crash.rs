@@ -383,7 +383,7 @@ fn check_with_the_engine(places: &Places, ends: &Ends, book: &Book, log: &Log) {
             last = *next;
         }
         let text = engine.receipt(last, Opener::Key(key.as_bytes())).unwrap();
-        let verdict = receipt::verify(text.as_bytes(), &policy).unwrap();
+        let verdict = receipt::verify(text.as_bytes(), &policy, engine.now()).unwrap();
         assert_eq!((&verdict.class_name, &verdict.key[..]), (class, key.as_bytes()));
     }
 }

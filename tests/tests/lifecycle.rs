@@ -20,7 +20,7 @@ fn register(engine: &Engine, registration: Registration<'_>) -> RegistrationId {
 fn verdict(engine: &Engine, id: RegistrationId, key: &[u8]) -> Verdict {
     let receipt = engine.receipt(id, Opener::Key(key)).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
-    receipt::verify(receipt.as_bytes(), &policy).unwrap()
+    receipt::verify(receipt.as_bytes(), &policy, engine.now()).unwrap()
 }
 
 fn assert_sound(engine: &Engine) {
@@ -215,7 +215,10 @@ fn ticket_opens_a_receipt_that_the_operator_cannot() {
     assert_eq!(engine.receipt(registered.id, Opener::Key(b"a")).unwrap_err().kind(), ErrorKind::NotFound);
     let receipt = engine.receipt(registered.id, Opener::Ticket(&ticket)).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
-    assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().compliance(), Compliance::Kept);
+    assert_eq!(
+        receipt::verify(receipt.as_bytes(), &policy, engine.now()).unwrap().compliance(),
+        Compliance::Kept
+    );
     assert_sound(&engine);
 }
 
@@ -281,7 +284,10 @@ fn ticket_opens_its_carried_registration_and_no_other() {
     let policy = Policy::parse(engine.policy()).unwrap();
     for at in [0, 1] {
         let receipt = engine.receipt(both[at].id, Opener::Ticket(ticket(at))).unwrap();
-        assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().compliance(), Compliance::Kept);
+        assert_eq!(
+            receipt::verify(receipt.as_bytes(), &policy, engine.now()).unwrap().compliance(),
+            Compliance::Kept
+        );
         let foreign = engine.receipt(both[at].id, Opener::Ticket(ticket(1 - at))).unwrap_err();
         assert_eq!(foreign.kind(), ErrorKind::Invalid);
     }

@@ -77,7 +77,7 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTre
             _ => continue,
         };
         let text = run.engine().receipt(line.id, Opener::Key(&line.key)).unwrap();
-        let verdict = receipt::verify(text.as_bytes(), &policy).unwrap();
+        let verdict = receipt::verify(text.as_bytes(), &policy, run.engine().now()).unwrap();
         assert_eq!((verdict.method, verdict.reason), (method, line.reason), "{line:?}");
         assert_eq!((verdict.floor, verdict.ceiling), (line.floor, line.ceiling), "{line:?}");
     }

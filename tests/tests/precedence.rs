@@ -333,7 +333,7 @@ fn fate(sim: &Simulation, id: RegistrationId) -> String {
         other => other.unwrap(),
     };
     let policy = sexton_proof::policy::Policy::parse(sim.engine().policy()).unwrap();
-    let verdict = sexton_proof::receipt::verify(text.as_bytes(), &policy).unwrap();
+    let verdict = sexton_proof::receipt::verify(text.as_bytes(), &policy, sim.engine().now()).unwrap();
     let hours = |span: Duration| {
         let hours = whole_hours(span);
         assert!(span.abs_diff(hours * HOUR) <= Duration::from_secs(2), "{span:?} is not at an hour");

@@ -103,7 +103,8 @@ fn call_without_work_publishes_what_others_left() {
 fn receipt_is_available_once_its_batch_is_committed() {
     let (_machine, engine, _out, (id, key)) = left_to_later();
     let text = engine.receipt(id, Opener::Key(key.as_bytes())).unwrap();
-    receipt::verify(text.as_bytes(), &Policy::parse(engine.policy()).unwrap()).unwrap();
+    let policy = Policy::parse(engine.policy()).unwrap();
+    receipt::verify(text.as_bytes(), &policy, engine.now()).unwrap();
     assert_eq!(unpublished(&engine), 0);
 }
 

@@ -24,7 +24,7 @@ fn quickstart_deletes_a_file_and_its_receipt_says_late() {
     let policy = Policy::parse(engine.policy()).unwrap();
     // println! adds a line feed.
     let text = run.stdout.strip_suffix(b"\n").unwrap();
-    match receipt::verify(text, &policy).unwrap().compliance() {
+    match receipt::verify(text, &policy, engine.now()).unwrap().compliance() {
         Compliance::Late { by } => assert!(by >= HOUR, "late by {by:?}"),
         other => panic!("{other:?}"),
     }

@@ -14,6 +14,7 @@ use sexton_proof::leaf::Openings;
 use sexton_proof::merkle::{leaf_hash, node_hash};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{Receipt, Verifier};
+use sexton_proof::time::Timestamp;
 use sexton_proof::tlog_proof::TlogProof;
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -247,11 +248,11 @@ fn verifying<'a>(
     many: usize,
 ) -> Result<Contestant<'a>> {
     let mut verifier = Verifier::new(policy);
-    verifier.verify(receipts.first().ok_or("no receipt")?.as_bytes())?;
+    verifier.verify(receipts.first().ok_or("no receipt")?.as_bytes(), Timestamp::MAX)?;
     Ok(Contestant::new(name, move |_: &Path| {
         let took = thread_cpu(|| {
             for receipt in receipts.iter().cycle().take(many) {
-                black_box(verifier.verify(receipt.as_bytes())?);
+                black_box(verifier.verify(receipt.as_bytes(), Timestamp::MAX)?);
             }
             Ok(())
         })?;

@@ -1,7 +1,7 @@
 //! Opening of data folders.
 
 use super::args::MutatingArgs;
-use crate::output::{Failure, colour_on};
+use crate::output::{Failure, LogWriter};
 use indicatif::ProgressBar;
 use sexton::report::EngineState;
 use sexton::store::dir::Identity;
@@ -61,9 +61,9 @@ pub(crate) fn spinner(what: &'static str) -> ProgressBar {
 /// Sends the engine's warnings and errors to stderr.
 pub(crate) fn warnings_to_stderr() {
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogWriter)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_ansi(colour_on(&std::io::stderr()))
+        .with_ansi(false)
         .without_time()
         .with_target(false)
         .init();

@@ -101,9 +101,9 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
     watch.lap("enforce");
     receipts::issue(&engine, &registered, &locations)?;
     watch.lap("receipts");
-    let verified = receipts::verify(&registered, &locations)?;
+    let verified = receipts::verify(&registered, &locations, engine.now())?;
     watch.lap("verify");
-    let refused = receipts::change_one_byte(&registered, &locations)?;
+    let refused = receipts::change_one_byte(&registered, &locations, engine.now())?;
     let bar = spinner("checking everything");
     let check = engine.check()?;
     bar.finish_and_clear();

@@ -76,14 +76,18 @@ pub(super) fn issue(
 }
 
 /// Verifies every receipt file under the policy file. Any third party with these files can do the same.
-pub(super) fn verify(registered: &[Registered], locations: &Locations) -> Result<Verified, Failure> {
+pub(super) fn verify(
+    registered: &[Registered],
+    locations: &Locations,
+    now: Timestamp,
+) -> Result<Verified, Failure> {
     let policy = policy(locations)?;
     let mut verifier = Verifier::new(&policy);
     let mut all = Verified { valid: 0, problems: Vec::new(), ends: Vec::with_capacity(registered.len()) };
     let bar = output::progress(registered.len(), "verifying receipts");
     for file in registered {
         let path = file.receipt_path(locations);
-        let problem = match verifier.verify(&read(&path)?) {
+        let problem = match verifier.verify(&read(&path)?, now) {
             // A receipt for another object would be valid too.
             Ok(verdict) if verdict.key == file.planned.key && verdict.digest == file.planned.digest => {
                 all.valid += 1;
@@ -106,13 +110,14 @@ pub(super) fn verify(registered: &[Registered], locations: &Locations) -> Result
 pub(super) fn change_one_byte(
     registered: &[Registered],
     locations: &Locations,
+    now: Timestamp,
 ) -> Result<Option<String>, Failure> {
     let Some(file) = registered.get(registered.len() / 2) else { return Ok(None) };
     let mut bytes = read(&file.receipt_path(locations))?;
     change(&mut bytes);
     write(&locations.changed, &bytes)?;
     let policy = policy(locations)?;
-    Ok(receipt::verify(&read(&locations.changed)?, &policy).err().map(|error| error.to_string()))
+    Ok(receipt::verify(&read(&locations.changed)?, &policy, now).err().map(|error| error.to_string()))
 }
 
 /// Changes one letter shortly before the end of the extra line, where the opening has the object's digest. The new

@@ -2,14 +2,14 @@
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
-use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf};
+use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf, PageLine};
 use sexton_proof::merkle;
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::Date;
 
 pub(super) const MARK: &[u8] = b"sexton/v0 ";
 
-pub(super) fn leaf(bytes: &[u8]) -> Inspected {
+pub(super) fn leaf<'a>(bytes: &[u8]) -> Inspected<'a> {
     let leaf = Leaf::parse(bytes).map_err(|e| Malformed::of("leaf")(&e))?;
     let sheet = match &leaf {
         Leaf::Class(leaf) => class(leaf),
@@ -19,7 +19,7 @@ pub(super) fn leaf(bytes: &[u8]) -> Inspected {
     Ok(sheet.hex("leaf_hash", &merkle::leaf_hash(bytes)))
 }
 
-fn class(leaf: &ClassLeaf) -> Sheet {
+fn class<'a>(leaf: &ClassLeaf) -> Sheet<'a> {
     let dates = |dates: &[Date]| {
         let texts: Vec<String> = dates.iter().map(Date::to_string).collect();
         Some(texts).filter(|texts| !texts.is_empty()).map(Value::Texts)
@@ -42,8 +42,8 @@ fn class(leaf: &ClassLeaf) -> Sheet {
         .with("openings", leaf.openings.name())
 }
 
-fn batch(leaf: &BatchLeaf) -> Sheet {
-    let pages = leaf.pages.iter().map(|page| {
+fn batch<'a>(leaf: &BatchLeaf) -> Sheet<'a> {
+    let page = |page: &PageLine| {
         Sheet::default()
             .instant("slot_ms", Timestamp::from_unix_ms(i64::try_from(page.slot).unwrap_or(i64::MAX)))
             .with("shard", u32::from(page.shard))
@@ -51,13 +51,13 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
             .with("seqs", page.seqs)
             .with("tombstones", page.tombstones)
             .with("carries", page.carries)
-    });
+    };
     Sheet::of("batch leaf")
         .instant("logged_ms", leaf.logged)
         .with("batch", leaf.batch)
         .with("class", leaf.class)
         .hex("class_leaf", &leaf.class_leaf)
-        .with("pages", Value::Rows(pages.collect()))
+        .with("pages", Value::rows_of(leaf.pages.clone(), page))
         .with("tombstones", file(leaf.tombstones))
         .with_some("carries", leaf.carries.map(file))
         .with_some("results", leaf.results.map(file))
@@ -68,13 +68,13 @@ fn batch(leaf: &BatchLeaf) -> Sheet {
         .with("tool", leaf.tool.as_str())
 }
 
-fn event(leaf: &EventLeaf) -> Sheet {
+fn event<'a>(leaf: &EventLeaf) -> Sheet<'a> {
     Sheet::of(&format!("{} leaf", leaf.kind.name()))
         .instant("logged_ms", leaf.logged)
         .hex("id", &leaf.id)
         .hex("commitment", &leaf.commitment)
 }
 
-fn file(file: FileRef) -> Value {
+fn file<'a>(file: FileRef) -> Value<'a> {
     Value::Sheet(Sheet::default().with("n", file.n).hex("root", &file.root))
 }

@@ -7,15 +7,19 @@ mod sheet;
 mod signed;
 mod tiles;
 
+use crate::input;
 use crate::output::{Failure, Output};
-use crate::verify::read;
 use clap::Args as ClapArgs;
-use sexton_proof::record::MAGIC;
+use sexton_proof::record::{MAGIC, RECORD_BYTES};
 use sheet::Sheet;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// Largest file that is read. A file of openings for 2^20 objects is smaller.
-const FILE_BYTES_MAX: usize = 1 << 30;
+/// Longest evidence file that is read, in bytes. A file of openings for 2^20 objects is shorter.
+const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
+
+/// Longest file of another format that is read, in bytes. The longest is an entry bundle, with 256 entries of 64 KiB.
+const OTHER_BYTES_MAX: u64 = 20 << 20;
 
 const SHOWN: u8 = 0;
 const MALFORMED: u8 = 1;
@@ -40,13 +44,14 @@ pub(crate) struct InspectArgs {
 }
 
 /// Malformed file: the format that its mark states, and the rule of the format that it breaks.
+#[derive(Clone)]
 struct Malformed {
     format: &'static str,
     why: String,
 }
 
 /// Content of a recognised file, or the rule that it breaks.
-type Inspected = Result<Sheet, Malformed>;
+type Inspected<'a> = Result<Sheet<'a>, Malformed>;
 
 impl Malformed {
     fn of(format: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Malformed {
@@ -57,17 +62,24 @@ impl Malformed {
 pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure> {
     let path = &args.file;
     let refuse = |why: String| Failure::new(format!("{} {why}", path.display()));
-    let bytes = read(path, FILE_BYTES_MAX).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(refuse(format!("is longer than {FILE_BYTES_MAX} bytes")));
-    }
-    match inspect(path, &bytes) {
+    let bytes = match read(path).map_err(|e| refuse(format!("cannot be read: {e}")))? {
+        Content::Whole(bytes) => Ok(bytes),
+        Content::Malformed(malformed) => Err(malformed),
+        Content::TooLong { most } => {
+            return Err(refuse(format!("is in no Sexton format: it is longer than {most} bytes")));
+        }
+    };
+    let inspected = match &bytes {
+        Ok(bytes) => inspect(path, bytes),
+        Err(malformed) => Some(Err(malformed.clone())),
+    };
+    match inspected {
         None => {
             Err(refuse("is in no Sexton format (a tile of hashes is recognised by its path only)".into()))
         }
         Some(Ok(sheet)) => {
             if args.json {
-                output.json(&sheet.json());
+                output.json(&sheet);
             } else {
                 sheet.print(output);
             }
@@ -84,8 +96,36 @@ pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure
     }
 }
 
+/// Content of a file, as far as it had to be read.
+enum Content {
+    Whole(Vec<u8>),
+    /// The header of an evidence file is malformed, or does not fit the length of the file.
+    Malformed(Malformed),
+    TooLong {
+        most: u64,
+    },
+}
+
+/// Reads a file, unless its first bytes and its length already decide.
+fn read(path: &Path) -> io::Result<Content> {
+    let mut file = input::open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    (&mut file).take(RECORD_BYTES as u64).read_to_end(&mut bytes)?;
+    let is_evidence = bytes.starts_with(&MAGIC);
+    if is_evidence && let Err(malformed) = evidence::check_length(&bytes, length) {
+        return Ok(Content::Malformed(malformed));
+    }
+    let most = if is_evidence { EVIDENCE_BYTES_MAX } else { OTHER_BYTES_MAX };
+    if length <= most {
+        // The file may grow meanwhile.
+        file.take(most + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(if length.max(bytes.len() as u64) > most { Content::TooLong { most } } else { Content::Whole(bytes) })
+}
+
 /// Recognises the format. Returns `None` if the file has no Sexton format.
-fn inspect(path: &Path, bytes: &[u8]) -> Option<Inspected> {
+fn inspect<'a>(path: &Path, bytes: &'a [u8]) -> Option<Inspected<'a>> {
     let begins = |mark: &[u8]| bytes.starts_with(mark);
     Some(match () {
         () if begins(&MAGIC) => evidence::inspect(bytes),

@@ -2,7 +2,7 @@
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
-use sexton_proof::checked_text::{self, FEED_KEY_TITLE, HEAD_TITLE, KEYRING_TITLE};
+use sexton_proof::checked_text::{self, FEED_KEY_TITLE, Head, KEYRING_TITLE};
 use sexton_proof::note::Signer;
 
 pub(super) const KEYRING_MARK: &[u8] = b"sexton keyring v0\n";
@@ -16,52 +16,54 @@ fn checked_lines<'a>(bytes: &'a [u8], format: &'static str, title: &str) -> Resu
     body.map(|body| body.lines().collect()).map_err(|e| Malformed::of(format)(&format_args!("it {e}")))
 }
 
-pub(super) fn keyring(bytes: &[u8]) -> Inspected {
+pub(super) fn keyring(bytes: &[u8]) -> Inspected<'_> {
     let malformed = Malformed::of("keyring");
     let mut keys = Vec::new();
     for line in checked_lines(bytes, "keyring", KEYRING_TITLE)? {
-        // The third word is the key. Only its length is checked.
-        let words: Vec<&str> = line.split(' ').collect();
-        let ["key", class, month, secret] = words.as_slice() else {
-            return Err(malformed(&"a line is not `key <class id> <yyyy-mm> <64 hex>`"));
-        };
-        if secret.len() != 64 {
-            return Err(malformed(&"a key does not have 64 digits"));
+        let key =
+            key_line(line).ok_or_else(|| malformed(&"a line is not `key <class id> <yyyy-mm> <64 hex>`"))?;
+        if keys.last().is_some_and(|last| *last >= key) {
+            return Err(malformed(&"its lines do not ascend"));
         }
-        keys.push(Sheet::default().with("class", *class).with("due_month", *month));
+        keys.push(key);
     }
-    Ok(Sheet::of("keyring").with("keys", Value::Rows(keys)).with("secrets", "not shown"))
+    let row = |(class, month): &(u32, &str)| Sheet::default().with("class", *class).with("due_month", *month);
+    Ok(Sheet::of("keyring").with("keys", Value::rows_of(keys, row)).with("secrets", "not shown"))
 }
 
-pub(super) fn feed_key(bytes: &[u8]) -> Inspected {
+/// Returns class and month of a line of a keyring. Of the key only the form is checked.
+fn key_line(line: &str) -> Option<(u32, &str)> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["key", class, month, secret] = words.as_slice() else { return None };
+    let id: u32 = class.parse().ok().filter(|id| *id >= 1 && *class == format!("{id}"))?;
+    let (year, number) = month.split_once('-')?;
+    let has_digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    let is_month = has_digits(year, 4) && has_digits(number, 2) && ("01"..="12").contains(&number);
+    (is_month && is_secret(secret)).then_some((id, *month))
+}
+
+/// Returns `true` for 64 digits of lower-case hex.
+fn is_secret(digits: &str) -> bool {
+    digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+pub(super) fn feed_key(bytes: &[u8]) -> Inspected<'_> {
     let malformed = Malformed::of("feed key");
     let lines = checked_lines(bytes, "feed key", FEED_KEY_TITLE)?;
     // Only the form of the key is checked.
-    let is_key = |line: &str| {
-        let digits = line.strip_prefix("key ").unwrap_or_default();
-        digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let is_key = |line: &str| line.strip_prefix("key ").is_some_and(is_secret);
     match lines.as_slice() {
         [line] if is_key(line) => Ok(Sheet::of("feed key").with("secret", "not shown")),
         _ => Err(malformed(&"its second and only other line is not `key <64 hex>`")),
     }
 }
 
-pub(super) fn head(bytes: &[u8]) -> Inspected {
-    let malformed = Malformed::of("head");
-    let lines = checked_lines(bytes, "head", HEAD_TITLE)?;
-    let [size, root] = lines.as_slice() else {
-        return Err(malformed(&"it does not have exactly the lines size and root"));
-    };
-    let size: u64 = size
-        .strip_prefix("size ")
-        .and_then(|size| size.parse().ok())
-        .ok_or_else(|| malformed(&"its second line is not `size <n>`"))?;
-    let root = root.strip_prefix("root ").ok_or_else(|| malformed(&"its third line is not `root <hex>`"))?;
-    Ok(Sheet::of("head").with("size", size).with("root", root))
+pub(super) fn head(bytes: &[u8]) -> Inspected<'_> {
+    let head = Head::parse(bytes).map_err(|e| Malformed::of("head")(&format_args!("it {e}")))?;
+    Ok(Sheet::of("head").with("size", head.size).hex("root", &head.root))
 }
 
-pub(super) fn signing_key(bytes: &[u8]) -> Inspected {
+pub(super) fn signing_key(bytes: &[u8]) -> Inspected<'_> {
     let malformed = Malformed::of("log key");
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(&"it is not text"))?;
     let signer = Signer::from_private(text.trim_end()).map_err(|e| malformed(&e))?;
@@ -88,7 +90,7 @@ mod tests {
         let secret = "5e".repeat(32);
         let good = checked(&format!("sexton feed key v0\nkey {secret}\n"));
         let Ok(sheet) = feed_key(&good) else { panic!("it is refused") };
-        let shown = sheet.json();
+        let shown = serde_json::to_value(&sheet).unwrap();
         assert_eq!((&shown["format"], &shown["secret"]), (&"feed key".into(), &"not shown".into()));
         assert!(!shown.to_string().contains(&secret));
 
@@ -104,5 +106,47 @@ mod tests {
             let Err(malformed) = feed_key(&bad) else { panic!("it is taken") };
             assert!(!malformed.why.contains("5e5e"), "{}", malformed.why);
         }
+    }
+
+    #[test]
+    fn keyring_line_of_another_form_is_malformed() {
+        let secret = "5e".repeat(32);
+        let of = |lines: &str| keyring(&checked(&format!("sexton keyring v0\n{lines}"))).is_ok();
+        assert!(
+            of("")
+                && of(&format!("key 1 2026-08 {secret}\nkey 1 2026-09 {secret}\nkey 12 2026-01 {secret}\n"))
+        );
+        for (class, month, secret) in [
+            ("0", "2026-08", secret.as_str()),
+            ("01", "2026-08", &secret),
+            ("+1", "2026-08", &secret),
+            ("4294967296", "2026-08", &secret),
+            ("\x1b[2J", "2026-08", &secret),
+            ("1", "2026-13", &secret),
+            ("1", "2026-00", &secret),
+            ("1", "2026-8", &secret),
+            ("1", "\u{9b}026-08", &secret),
+            ("1", "2026-08", &secret.to_uppercase()),
+            ("1", "2026-08", &"x".repeat(64)),
+            ("1", "2026-08", &secret[1..]),
+        ] {
+            assert!(!of(&format!("key {class} {month} {secret}\n")), "{class:?} {month:?} {secret:?}");
+        }
+        let twice = format!("key 1 2026-08 {secret}\n").repeat(2);
+        assert!(!of(&twice));
+    }
+
+    #[test]
+    fn head_with_another_root_is_malformed() {
+        let of = |body: &str| head(&checked(&format!("sexton head v0\n{body}"))).is_ok();
+        let root = "5e".repeat(32);
+        assert!(of(&format!("size 7\nroot {root}\n")));
+        for root in ["", "00", "x", "\x1b[2J", &"x".repeat(64), &root.to_uppercase(), &format!("{root} ")] {
+            assert!(!of(&format!("size 7\nroot {root}\n")), "{root:?}");
+        }
+        for size in ["", "07", "+7", "-1", "9223372036854775809", "\u{9b}"] {
+            assert!(!of(&format!("size {size}\nroot {root}\n")), "{size:?}");
+        }
+        assert!(!of(&format!("size 7\nroot {root}\nmore 1\n")) && !of(&format!("size 7\nroot {root}")));
     }
 }

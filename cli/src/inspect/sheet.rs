@@ -2,18 +2,17 @@
 
 use crate::format;
 use crate::output::Output;
-use serde_json::Value as Json;
+use serde::{Serialize, Serializer};
 use sexton_proof::time::{Timestamp, whole_ms};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Names and values in order. JSON has the names as they are. Text omits the unit of a name.
-#[derive(Debug, Default)]
-pub(super) struct Sheet(Vec<(&'static str, Value)>);
+#[derive(Default)]
+pub(super) struct Sheet<'a>(Vec<(&'static str, Value<'a>)>);
 
 /// Value of a sheet.
-#[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum Value<'a> {
     Text(String),
     Number(u64),
     Yes(bool),
@@ -23,56 +22,80 @@ pub(super) enum Value {
     Length(Duration),
     Texts(Vec<String>),
     /// Nested sheet.
-    Sheet(Sheet),
+    Sheet(Sheet<'a>),
     /// Small sheets, one per line.
-    Rows(Vec<Sheet>),
+    Rows(Rows<'a>),
     /// Nested sheets, numbered.
-    Sheets(Vec<Sheet>),
+    Sheets(Vec<Sheet<'a>>),
 }
 
-impl From<String> for Value {
+/// Rows, each made when it is shown: a file may have a million records.
+pub(super) struct Rows<'a> {
+    n: usize,
+    row: Box<dyn Fn(usize) -> Option<Sheet<'a>> + 'a>,
+}
+
+impl<'a> Rows<'a> {
+    fn iter(&self) -> impl Iterator<Item = Sheet<'a>> {
+        (0..self.n).filter_map(&self.row)
+    }
+}
+
+impl<'a> Value<'a> {
+    /// Returns `n` rows, of which `row` makes each by its number.
+    pub(super) fn rows(n: usize, row: impl Fn(usize) -> Option<Sheet<'a>> + 'a) -> Self {
+        Value::Rows(Rows { n, row: Box::new(row) })
+    }
+
+    /// Returns a row for each item.
+    pub(super) fn rows_of<T: 'a>(items: Vec<T>, row: impl Fn(&T) -> Sheet<'a> + 'a) -> Self {
+        Value::rows(items.len(), move |at| items.get(at).map(&row))
+    }
+}
+
+impl From<String> for Value<'_> {
     fn from(text: String) -> Self {
         Value::Text(text)
     }
 }
 
-impl From<&str> for Value {
+impl From<&str> for Value<'_> {
     fn from(text: &str) -> Self {
         Value::Text(text.to_owned())
     }
 }
 
-impl From<u64> for Value {
+impl From<u64> for Value<'_> {
     fn from(number: u64) -> Self {
         Value::Number(number)
     }
 }
 
-impl From<u32> for Value {
+impl From<u32> for Value<'_> {
     fn from(number: u32) -> Self {
         Value::Number(number.into())
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for Value<'_> {
     fn from(number: usize) -> Self {
         Value::Number(number as u64)
     }
 }
 
-impl Sheet {
+impl<'a> Sheet<'a> {
     /// Creates a sheet that begins with the format of the file.
     pub(super) fn of(format: &str) -> Self {
         Sheet::default().with("format", format)
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value<'a>>) -> Self {
         self.0.push((name, value.into()));
         self
     }
 
     /// Adds a value if there is one.
-    pub(super) fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
+    pub(super) fn with_some(self, name: &'static str, value: Option<impl Into<Value<'a>>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -108,7 +131,7 @@ impl Sheet {
                     }
                 }
                 Value::Rows(rows) => {
-                    output.line(output.strong(format_args!("{pad}{name} ({})", rows.len())));
+                    output.line(output.strong(format_args!("{pad}{name} ({})", rows.n)));
                     for (at, row) in rows.iter().enumerate() {
                         output.line(format_args!("{pad}  {at:>6}  {}", row.line()));
                     }
@@ -141,7 +164,7 @@ fn label(name: &str) -> String {
     name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
 }
 
-impl Value {
+impl Value<'_> {
     /// Returns the value in one line. With `raw`, an instant has its number of milliseconds too.
     fn text(&self, raw: bool) -> String {
         match self {
@@ -154,30 +177,30 @@ impl Value {
             Value::Length(span) => format!("{} ({})", format::length(*span), whole_ms(*span)),
             Value::Texts(texts) => texts.join(" "),
             Value::Sheet(sheet) => sheet.line(),
-            Value::Rows(all) | Value::Sheets(all) => {
-                all.iter().map(Sheet::line).collect::<Vec<_>>().join("; ")
-            }
+            Value::Rows(rows) => rows.iter().map(|row| row.line()).collect::<Vec<_>>().join("; "),
+            Value::Sheets(all) => all.iter().map(Sheet::line).collect::<Vec<_>>().join("; "),
         }
     }
 }
 
-impl Sheet {
-    pub(super) fn json(&self) -> Json {
-        Json::Object(self.0.iter().map(|(name, value)| ((*name).to_owned(), value.json())).collect())
+impl Serialize for Sheet<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-impl Value {
-    fn json(&self) -> Json {
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::Text(text) => text.as_str().into(),
-            Value::Number(number) => (*number).into(),
-            Value::Length(span) => whole_ms(*span).into(),
-            Value::Yes(yes) => (*yes).into(),
-            Value::Instant(at) => at.map(Timestamp::unix_ms).into(),
-            Value::Texts(texts) => texts.as_slice().into(),
-            Value::Sheet(sheet) => sheet.json(),
-            Value::Rows(all) | Value::Sheets(all) => all.iter().map(Sheet::json).collect(),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Number(number) => serializer.serialize_u64(*number),
+            Value::Length(span) => serializer.serialize_u64(whole_ms(*span)),
+            Value::Yes(yes) => serializer.serialize_bool(*yes),
+            Value::Instant(at) => at.map(Timestamp::unix_ms).serialize(serializer),
+            Value::Texts(texts) => texts.serialize(serializer),
+            Value::Sheet(sheet) => sheet.serialize(serializer),
+            Value::Sheets(all) => all.serialize(serializer),
+            Value::Rows(rows) => serializer.collect_seq(rows.iter()),
         }
     }
 }

@@ -6,8 +6,8 @@ use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::Opening;
 use sexton_proof::file::ChunkProof;
 use sexton_proof::id::printable;
-use sexton_proof::note::Note;
-use sexton_proof::policy::Policy;
+use sexton_proof::note::{Note, Signature};
+use sexton_proof::policy::{Group, Log, Policy, Witness};
 use sexton_proof::receipt::{Receipt, ResultProof};
 use sexton_proof::record::{RECORD_BYTES, ResultRecord, Tombstone};
 use sexton_proof::tlog_proof::TlogProof;
@@ -16,7 +16,7 @@ pub(super) const PROOF_MARK: &[u8] = b"c2sp.org/tlog-proof@";
 const UNVERIFIED: &str = "nothing here is verified; `sexton verify` verifies it";
 
 /// Shows a receipt, or a tlog-proof of another program.
-pub(super) fn proof(bytes: &[u8]) -> Inspected {
+pub(super) fn proof<'a>(bytes: &[u8]) -> Inspected<'a> {
     let proof = TlogProof::parse(bytes).map_err(|e| Malformed::of("receipt")(&e))?;
     let format = if proof.extra.is_some() { "receipt" } else { "tlog-proof without extra data" };
     let mut sheet = Sheet::of(format).with("note", UNVERIFIED).with("leaf_index", proof.index);
@@ -39,7 +39,7 @@ pub(super) fn proof(bytes: &[u8]) -> Inspected {
         .with("checkpoint", Value::Sheet(checkpoint(proof.checkpoint.as_bytes())?)))
 }
 
-fn opening(o: &Opening) -> Sheet {
+fn opening<'a>(o: &Opening) -> Sheet<'a> {
     Sheet::default()
         .with("key", printable(&o.key))
         .hex("version", &o.version)
@@ -52,12 +52,12 @@ fn opening(o: &Opening) -> Sheet {
 }
 
 /// Returns the tombstone of a receipt, at its position in the chunk.
-fn tombstone(receipt: &Receipt) -> Option<Sheet> {
+fn tombstone<'a>(receipt: &Receipt) -> Option<Sheet<'a>> {
     Tombstone::from_bytes(record(&receipt.proof)?).ok().map(|t| evidence::tombstone(&t))
 }
 
 /// Shows the proof of the content that an anonymised object was rewritten to.
-fn result(result: &ResultProof) -> Sheet {
+fn result<'a>(result: &ResultProof) -> Sheet<'a> {
     let shown = record(&result.proof).and_then(|bytes| ResultRecord::from_bytes(bytes).ok());
     Sheet::default()
         .hex("digest", &result.digest)
@@ -74,7 +74,7 @@ fn record(proof: &ChunkProof) -> Option<&[u8; RECORD_BYTES]> {
 }
 
 /// Shows a checkpoint or a trust policy. Returns `None` for any other text.
-pub(super) fn text(bytes: &[u8]) -> Option<Inspected> {
+pub(super) fn text<'a>(bytes: &[u8]) -> Option<Inspected<'a>> {
     if let Ok(note) = Note::parse(bytes) {
         // A note of another program may be no checkpoint.
         return Checkpoint::parse(note.text()).ok().map(|_| checkpoint(bytes));
@@ -83,19 +83,18 @@ pub(super) fn text(bytes: &[u8]) -> Option<Inspected> {
     if is_policy_like(text) { Some(policy(bytes)) } else { None }
 }
 
-fn checkpoint(bytes: &[u8]) -> Inspected {
+fn checkpoint<'a>(bytes: &[u8]) -> Inspected<'a> {
     let malformed = Malformed::of("checkpoint");
     let note = Note::parse(bytes).map_err(|e| malformed(&e))?;
     let head = Checkpoint::parse(note.text()).map_err(|e| malformed(&e))?;
-    let signatures = note
-        .signatures()
-        .iter()
-        .map(|s| Sheet::default().with("name", s.name()).with("key_id", format!("{:08x}", s.id())));
+    let signature =
+        |s: &Signature| Sheet::default().with("name", s.name()).with("key_id", format!("{:08x}", s.id()));
+    let signatures = Value::rows_of(note.signatures().to_vec(), signature);
     Ok(Sheet::of("checkpoint")
         .with("origin", head.origin)
         .with("size", head.size)
         .hex("root", &head.root)
-        .with("signatures", Value::Rows(signatures.collect())))
+        .with("signatures", signatures))
 }
 
 /// Returns `true` if the first line that is no comment has the form of a policy line.
@@ -107,30 +106,30 @@ fn is_policy_like(text: &str) -> bool {
     }) == Some(true)
 }
 
-fn policy(bytes: &[u8]) -> Inspected {
+fn policy<'a>(bytes: &[u8]) -> Inspected<'a> {
     let policy = Policy::parse(bytes).map_err(|e| Malformed::of("trust policy")(&e))?;
-    let logs = policy.logs().iter().map(|log| {
+    let log = |log: &Log| {
         Sheet::default()
             .with("origin", log.verifier.name())
             .with("key", log.verifier.to_string())
             .with_some("url", log.url.as_deref())
-    });
-    let witnesses = policy.witnesses().iter().map(|witness| {
+    };
+    let witness = |witness: &Witness| {
         Sheet::default()
             .with("name", witness.name.as_str())
             .with("key", witness.verifier.to_string())
             .with_some("url", witness.url.as_deref())
-    });
-    let groups = policy.groups().iter().map(|group| {
+    };
+    let group = |group: &Group| {
         Sheet::default()
             .with("name", group.name.as_str())
             .with("threshold", group.threshold)
             .with("members", Value::Texts(group.members.clone()))
-    });
+    };
     Ok(Sheet::of("trust policy")
-        .with("logs", Value::Rows(logs.collect()))
-        .with("witnesses", Value::Rows(witnesses.collect()))
-        .with("groups", Value::Rows(groups.collect()))
+        .with("logs", Value::rows_of(policy.logs().to_vec(), log))
+        .with("witnesses", Value::rows_of(policy.witnesses().to_vec(), witness))
+        .with("groups", Value::rows_of(policy.groups().to_vec(), group))
         .with("quorum", policy.quorum().unwrap_or("none"))
         .with("witnessed", Value::Yes(policy.quorum().is_some())))
 }

@@ -8,20 +8,20 @@ use std::path::Path;
 const HASH_BYTES: usize = 32;
 
 /// Shows an entry bundle, which is recognised by its content if its first entry is a leaf, and otherwise by its path.
-pub(super) fn bundle(path: &Path, bytes: &[u8]) -> Option<Inspected> {
+pub(super) fn bundle<'a>(path: &Path, bytes: &[u8]) -> Option<Inspected<'a>> {
     let by_content = bytes.get(2..).is_some_and(|rest| rest.starts_with(leaves::MARK));
     let by_path = below_tile(path).is_some_and(|path| path.starts_with("tile/entries/"));
     (by_content || by_path).then(|| entries(bytes))
 }
 
-fn entries(bytes: &[u8]) -> Inspected {
+fn entries<'a>(bytes: &[u8]) -> Inspected<'a> {
     let entries = tile::parse_bundle(bytes).map_err(|e| Malformed::of("entry bundle")(&e))?;
-    let leaves: Vec<Sheet> = entries.iter().map(|entry| leaves::leaf(entry)).collect::<Result<_, _>>()?;
+    let leaves: Vec<Sheet<'_>> = entries.iter().map(|entry| leaves::leaf(entry)).collect::<Result<_, _>>()?;
     Ok(Sheet::of("entry bundle").with("entries", leaves.len()).with("entry", Value::Sheets(leaves)))
 }
 
 /// Shows a tile of hashes, which only its path tells from any other bytes.
-pub(super) fn tile(path: &Path, bytes: &[u8]) -> Option<Inspected> {
+pub(super) fn tile<'a>(path: &Path, bytes: &[u8]) -> Option<Inspected<'a>> {
     let tile = TileId::parse(&below_tile(path)?).ok()?;
     let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
     if !rest.is_empty() || hashes.len() != usize::from(tile.width) {

@@ -1,12 +1,10 @@
-//! Verification of one receipt under one trust policy.
+//! Result for one receipt under one trust policy.
 
-use super::sources::{self, Source};
-use crate::output::Failure;
-use sexton_proof::policy::{Policy, PolicyError};
+use super::sources::Source;
+use crate::input;
 use sexton_proof::receipt::{Compliance, RECEIPT_MAX_BYTES, Verdict, Verifier, VerifyError};
 use sexton_proof::record::Method;
 use sexton_proof::time::Timestamp;
-use sexton_proof::window::Span;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,101 +75,23 @@ impl From<Compliance> for ReceiptResult {
     }
 }
 
-/// Returns a policy with the same logs and witnesses, and no quorum. [`Judge`] needs it.
-pub(super) fn without_quorum(policy: &Policy) -> Result<Policy, PolicyError> {
-    let logs = policy.logs().iter().map(|log| format!("log {}\n", log.verifier));
-    let witnesses = policy.witnesses().iter().map(|w| format!("witness {} {}\n", w.name, w.verifier));
-    Policy::parse(logs.chain(witnesses).collect::<String>() + "quorum none\n")
-}
-
-/// Judges receipts under one policy.
-///
-/// The quorum is checked last. Everything else is verified under the same logs and witnesses without it. So a receipt
-/// that is forged *and* unwitnessed is not valid, and the content of one that is only unwitnessed can be shown.
-pub(super) struct Judge<'p> {
-    policy: &'p Policy,
-    verifier: Verifier<'p>,
-    within: Option<Within>,
-}
-
-/// Largest time from a deletion to the date of a cosignature that counts.
-#[derive(Clone, Copy)]
-struct Within {
-    span: Span,
-    length: Duration,
-}
-
-impl<'p> Judge<'p> {
-    /// Creates a judge. `without_quorum` is the result of [`without_quorum`] for `policy`.
-    pub(super) fn new(
-        policy: &'p Policy,
-        without_quorum: &'p Policy,
-        within: Option<Span>,
-    ) -> Result<Self, Failure> {
-        let within = within.map(|span| Within::new(span, policy)).transpose()?;
-        Ok(Judge { policy, verifier: Verifier::new(without_quorum), within })
-    }
-
-    pub(super) fn judge(&mut self, source: Source) -> Judged {
-        let Source { path, problem } = source;
-        let bytes = match problem {
-            Some(why) => Err(why),
-            None => sources::read(&path, RECEIPT_MAX_BYTES).map_err(|error| error.to_string()),
-        };
-        let (result, verdict) = match bytes.map(|bytes| self.verifier.verify(&bytes)) {
-            Err(why) => (ReceiptResult::Unreadable { why }, None),
-            Ok(Err(error)) => {
-                (ReceiptResult::NotValid { check: check(&error), why: error.to_string() }, None)
-            }
-            Ok(Ok(verdict)) => {
-                let unwitnessed = self.unwitnessed(&verdict).map(|why| ReceiptResult::Unwitnessed { why });
-                (unwitnessed.unwrap_or_else(|| verdict.compliance().into()), Some(Box::new(verdict)))
-            }
-        };
-        Judged { path, result, verdict }
-    }
-
-    /// Returns the reason why the cosignatures do not satisfy the policy and `--witnessed-within`; `None` if they do.
-    fn unwitnessed(&self, verdict: &Verdict) -> Option<String> {
-        let quorum = self.policy.quorum()?;
-        let counting: Vec<(String, u64)> = match self.within {
-            None => verdict.cosignatures.clone(),
-            Some(within) => {
-                let latest = verdict.time.saturating_add(within.length);
-                let counts = |(_, at_s): &&(String, u64)| Timestamp::from_unix_s(*at_s) <= latest;
-                verdict.cosignatures.iter().filter(counts).cloned().collect()
-            }
-        };
-        if self.policy.quorum_met_by(&counting) {
-            return None;
+/// Judges a receipt at the verifier's time `now`. The library gives the verdict; the command only names it.
+pub(super) fn judge(verifier: &mut Verifier<'_>, source: Source, now: Timestamp) -> Judged {
+    let Source { path, problem } = source;
+    let bytes = match problem {
+        Some(why) => Err(why),
+        None => input::read(&path, RECEIPT_MAX_BYTES).map_err(|error| error.to_string()),
+    };
+    let (result, verdict) = match bytes.map(|bytes| verifier.verify(&bytes, now)) {
+        Err(why) => (ReceiptResult::Unreadable { why }, None),
+        Ok(Ok(verdict)) => (verdict.compliance().into(), Some(Box::new(verdict))),
+        Ok(Err(VerifyError::Quorum(unwitnessed))) => {
+            let why = unwitnessed.to_string();
+            (ReceiptResult::Unwitnessed { why }, Some(Box::new(unwitnessed.verdict)))
         }
-        let found = match verdict.cosignatures.as_slice() {
-            [] => "no witness of this policy cosigned the checkpoint".to_owned(),
-            all => {
-                let text =
-                    |(name, at_s): &(String, u64)| format!("{name} at {}", Timestamp::from_unix_s(*at_s));
-                format!("cosigned by {}", all.iter().map(text).collect::<Vec<_>>().join(", "))
-            }
-        };
-        Some(match self.within {
-            None => format!("the quorum {quorum:?} is not met: {found}"),
-            Some(Within { span, .. }) => format!("the quorum {quorum:?} is not met within {span}: {found}"),
-        })
-    }
-}
-
-impl Within {
-    fn new(span: Span, policy: &Policy) -> Result<Self, Failure> {
-        // No cosignature at all would satisfy a policy without a quorum.
-        if policy.quorum().is_none() {
-            return Err(Failure::new(
-                "--witnessed-within needs a policy with a quorum; this one says \"quorum none\"",
-            ));
-        }
-        let calendar =
-            || Failure::new(format!("--witnessed-within {span} is a calendar span; use s, m, h, d or w"));
-        Ok(Within { span, length: span.exact().ok_or_else(calendar)? })
-    }
+        Ok(Err(error)) => (ReceiptResult::NotValid { check: check(&error), why: error.to_string() }, None),
+    };
+    Judged { path, result, verdict }
 }
 
 /// Returns the number of the failed check in `docs/format.md` §5, or `None` if the file is no receipt at all.
@@ -189,7 +109,7 @@ fn check(error: &VerifyError) -> Option<u8> {
         E::ResultPlace { .. } | E::ResultCommitment { .. } => 6,
         E::Bounds(_) | E::Floor { .. } | E::Ceiling { .. } | E::FloorMax { .. } | E::CeilingMin { .. } => 7,
         E::Time { .. } | E::BeforeStart { .. } => 8,
-        E::Quorum { .. } => 9,
+        E::Quorum(_) => 9,
         _ => return None,
     })
 }
@@ -212,6 +132,7 @@ pub(super) fn check_name(check: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sexton_proof::policy::Policy;
 
     /// Returns the receipt vectors: name and bytes.
     fn vectors() -> Vec<(String, Vec<u8>)> {
@@ -228,10 +149,12 @@ mod tests {
     #[test]
     fn check_rejected_vector_has_a_number_unless_no_receipt() {
         let vectors = vectors();
-        let policy = Policy::parse(vectors[0].1.clone()).unwrap();
+        let get = |name: &str| vectors.iter().find(|(found, _)| found == name).unwrap().1.as_slice();
+        let policy = Policy::parse(get("policy")).unwrap();
+        let now = Timestamp::from_be_bytes(get("now").try_into().unwrap());
         let mut refused = 0;
         for (name, receipt) in vectors.iter().filter(|(name, _)| name.starts_with("reject.")) {
-            let error = Verifier::new(&policy).verify(receipt).expect_err(name);
+            let error = Verifier::new(&policy).verify(receipt, now).expect_err(name);
             let variant = name.split('.').nth(1).unwrap();
             let no_receipt = ["File", "NoExtra", "Extra", "Length"].contains(&variant);
             assert_eq!(check(&error).is_none(), no_receipt, "{name}: {error}");

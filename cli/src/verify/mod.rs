@@ -4,16 +4,17 @@ mod judge;
 mod report;
 mod sources;
 
-pub(crate) use sources::read;
-
+use crate::input;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
-use judge::{Judge, Judged};
 use sexton_proof::policy::{POLICY_BYTES_MAX, Policy};
+use sexton_proof::receipt::Verifier;
+use sexton_proof::time::Timestamp;
 use sexton_proof::window::Span;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-/// Largest number of receipts of which all are shown. If there are more, only those with a problem are shown.
+/// Largest number of receipts of which text shows all. If there are more, only those with a problem are shown.
 const SHOWN_MAX: usize = 10;
 
 /// Arguments of `sexton verify`.
@@ -28,8 +29,8 @@ Exit codes:
   2  wrong usage, or a file could not be read
   3  authentic, but deleted early or late; or late after a legal hold, as the
      operator recorded
-  4  unwitnessed, or witnessed too late for --witnessed-within, if the policy
-     asks for witnesses
+  4  unwitnessed, if the policy asks for witnesses: too few cosigned, or too
+     few at a date from the deletion to now (and in --witnessed-within)
   5  authentic, but its outcome is not a deletion
 The worst of several receipts decides: 1, then 2, 4, 3, 5, 0.
 The least established comes first.")]
@@ -43,7 +44,7 @@ pub(crate) struct VerifyArgs {
     /// Count only cosignatures dated at most this long after the deletion, like 24h or 7d
     #[arg(long, value_name = "SPAN")]
     witnessed_within: Option<Span>,
-    /// Print one JSON object with every receipt on stdout
+    /// Print JSON lines on stdout: an object for each receipt, then one with the counts
     #[arg(long)]
     json: bool,
 }
@@ -51,50 +52,59 @@ pub(crate) struct VerifyArgs {
 /// Exit codes, worst first. The receipt about which least is established decides.
 const WORST_FIRST: [u8; 6] = [1, 2, 4, 3, 5, 0];
 
-/// Verdicts on all receipts.
-struct Results {
-    /// Number of receipts by exit code.
-    codes: [usize; 6],
-    /// Receipts to show.
-    shown: Vec<Judged>,
-}
+/// Number of receipts by exit code.
+#[derive(Default)]
+struct Counts([usize; 6]);
 
-impl Results {
+impl Counts {
+    fn add(&mut self, code: u8) {
+        if let Some(n) = self.0.get_mut(usize::from(code)) {
+            *n += 1;
+        }
+    }
+
+    fn of(&self, code: u8) -> usize {
+        self.0.get(usize::from(code)).copied().unwrap_or(0)
+    }
+
     fn worst(&self) -> u8 {
-        let met = |code: &&u8| self.codes.get(usize::from(**code)).is_some_and(|n| *n > 0);
-        WORST_FIRST.iter().find(met).copied().unwrap_or(0)
+        WORST_FIRST.into_iter().find(|code| self.of(*code) > 0).unwrap_or(0)
     }
 }
 
+/// Verifies the receipts one by one, and shows each before it reads the next.
 pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<u8, Failure> {
     let policy = read_policy(&args.policy)?;
-    let without_quorum = judge::without_quorum(&policy).map_err(|e| Failure::new(e.to_string()))?;
-    let mut judge = Judge::new(&policy, &without_quorum, args.witnessed_within)?;
+    let mut verifier = Verifier::new(&policy);
+    if let Some(span) = args.witnessed_within {
+        let refuse = |e| Failure::new(format!("--witnessed-within {span}: {e}"));
+        verifier = verifier.witnessed_within(span).map_err(refuse)?;
+    }
+    let now = now();
     let sources = sources::gather(&args.receipts);
     let show_all = args.json || sources.len() <= SHOWN_MAX;
-    let mut results = Results { codes: [0; 6], shown: Vec::new() };
+    let mut counts = Counts::default();
     let bar = output::progress(sources.len(), "verifying receipts");
     for source in sources {
-        let judged = judge.judge(source);
-        if let Some(n) = results.codes.get_mut(usize::from(judged.code())) {
-            *n += 1;
-        }
+        let judged = judge::judge(&mut verifier, source, now);
+        counts.add(judged.code());
         if show_all || judged.code() != 0 {
-            results.shown.push(judged);
+            output.above(&bar, |output| report::receipt(&judged, args.json, output));
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if args.json {
-        report::json(&results, &policy, output);
-    } else {
-        report::text(&results, &policy, output);
-    }
-    Ok(results.worst())
+    report::summary(&counts, &policy, args.json, output);
+    Ok(counts.worst())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a verifier has its own time, and no engine's clock")]
+fn now() -> Timestamp {
+    SystemTime::now().into()
 }
 
 fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    let bytes = sources::read(path, POLICY_BYTES_MAX)
+    let bytes = input::read(path, POLICY_BYTES_MAX)
         .map_err(|why| Failure::new(format!("the trust policy {} cannot be read: {why}", path.display())))?;
     Policy::parse(bytes)
         .map_err(|e| Failure::new(format!("the trust policy {} cannot be used: {e}", path.display())))
@@ -105,11 +115,9 @@ mod tests {
     use super::*;
 
     fn worst(codes: &[u8]) -> u8 {
-        let mut results = Results { codes: [0; 6], shown: Vec::new() };
-        for code in codes {
-            results.codes[usize::from(*code)] += 1;
-        }
-        results.worst()
+        let mut counts = Counts::default();
+        codes.iter().for_each(|code| counts.add(*code));
+        counts.worst()
     }
 
     #[test]

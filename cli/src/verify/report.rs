@@ -1,6 +1,6 @@
 //! Output of `sexton verify`.
 
-use super::Results;
+use super::Counts;
 use super::judge::{Judged, ReceiptResult, check_name};
 use crate::format;
 use crate::output::Output;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sexton_proof::id::printable;
 use sexton_proof::leaf::Disposition;
 use sexton_proof::policy::Policy;
-use sexton_proof::receipt::{DOES_NOT_PROVE, Verdict};
+use sexton_proof::receipt::{Cosignature, DOES_NOT_PROVE, Verdict};
 use sexton_proof::record::Method;
 use sexton_proof::time::{Timestamp, whole_ms};
 
@@ -22,14 +22,25 @@ const KINDS: [(u8, &str); 6] = [
     (0, "authentic, promise kept"),
 ];
 
-pub(super) fn text(results: &Results, policy: &Policy, output: &mut Output) {
-    for judged in &results.shown {
+/// Shows a receipt with its result, as text or as a JSON line.
+pub(super) fn receipt(judged: &Judged, is_json: bool, output: &mut Output) {
+    if is_json {
+        output.json_line(&receipt_json(judged));
+    } else {
         print(judged, output);
     }
-    let total: usize = results.codes.iter().sum();
+}
+
+/// Shows the counts of all receipts, as text or as the last JSON line.
+pub(super) fn summary(counts: &Counts, policy: &Policy, is_json: bool, output: &mut Output) {
+    if is_json {
+        output.json_line(&summary_json(counts, policy));
+        return;
+    }
+    let total: usize = counts.0.iter().sum();
     if total > 1 {
         let kinds = KINDS.iter().filter_map(|(code, name)| {
-            let n = results.codes.get(usize::from(*code)).copied().filter(|n| *n > 0)?;
+            let n = Some(counts.of(*code)).filter(|n| *n > 0)?;
             Some(format!("{} {name}", format::count(n as u64)))
         });
         let summary = format!(
@@ -37,10 +48,10 @@ pub(super) fn text(results: &Results, policy: &Policy, output: &mut Output) {
             format::counted(total, "receipt", "receipts"),
             kinds.collect::<Vec<_>>().join(", ")
         );
-        let summary = if results.worst() == 0 { output.good(summary) } else { output.strong(summary) };
+        let summary = if counts.worst() == 0 { output.good(summary) } else { output.strong(summary) };
         output.line(summary);
     }
-    if results.codes.first().is_some_and(|kept| *kept > 0) {
+    if counts.of(0) > 0 {
         output.line(output.faint("What a valid receipt does not prove:"));
         for statement in DOES_NOT_PROVE {
             output.line(output.faint(format_args!("  {statement}")));
@@ -56,37 +67,38 @@ fn print(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
     let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
     let done = if anonymised { "anonymised" } else { "deleted" };
-    let head = match &judged.result {
-        ReceiptResult::Kept => format!("{} {path}", output.good("kept:")),
+    let (head, why) = match &judged.result {
+        ReceiptResult::Kept => (output.good("kept:"), None),
         ReceiptResult::NotValid { check: Some(check), why } => {
-            format!("{} {path}\n  check {check}, {}: {why}", output.bad("not valid:"), check_name(*check))
+            (output.bad("not valid:"), Some(format!("check {check}, {}: {why}", check_name(*check))))
         }
-        ReceiptResult::NotValid { check: None, why } => {
-            format!("{} {path}\n  {why}", output.bad("not valid:"))
-        }
-        ReceiptResult::Unreadable { why } => format!("{} {path}\n  {why}", output.bad("unreadable:")),
+        ReceiptResult::NotValid { check: None, why } => (output.bad("not valid:"), Some(why.clone())),
+        ReceiptResult::Unreadable { why } => (output.bad("unreadable:"), Some(why.clone())),
         ReceiptResult::Early { by } => {
-            format!("{} {path}\n  {done} {} before its floor", output.bad("early:"), format::length(*by))
+            (output.bad("early:"), Some(format!("{done} {} before its floor", format::length(*by))))
         }
         ReceiptResult::Late { by } => {
-            format!("{} {path}\n  {done} {} after its ceiling", output.bad("late:"), format::length(*by))
+            (output.bad("late:"), Some(format!("{done} {} after its ceiling", format::length(*by))))
         }
         ReceiptResult::AfterHold { by } => {
-            format!(
-                "{} {path}\n  {done} {} after its ceiling: a legal hold kept it, as the operator recorded",
-                output.strong("after a hold:"),
-                format::length(*by)
-            )
+            let by = format::length(*by);
+            let why =
+                format!("{done} {by} after its ceiling: a legal hold kept it, as the operator recorded");
+            (output.strong("after a hold:"), Some(why))
         }
-        ReceiptResult::Unwitnessed { why } => {
-            format!("{} {path}\n  {why}\n  what it claims:", output.bad("unwitnessed:"))
-        }
+        ReceiptResult::Unwitnessed { why } => (output.bad("unwitnessed:"), Some(why.clone())),
         ReceiptResult::NotADeletion { method } => {
-            let how = ended_as(*method);
-            format!("{} {path}\n  authentic, but it ended as {method}{how}", output.strong("not a deletion:"))
+            let why = format!("authentic, but it ended as {method}{}", ended_as(*method));
+            (output.strong("not a deletion:"), Some(why))
         }
     };
-    output.line(head);
+    output.line(format_args!("{head} {path}"));
+    if let Some(why) = why {
+        output.line(format_args!("  {why}"));
+    }
+    if matches!(judged.result, ReceiptResult::Unwitnessed { .. }) {
+        output.line("  what it claims:");
+    }
     if let Some(verdict) = &judged.verdict {
         print_content(verdict, output);
     }
@@ -143,26 +155,23 @@ fn relation(time: Timestamp, bound: Timestamp) -> String {
     }
 }
 
-pub(super) fn json(results: &Results, policy: &Policy, output: &mut Output) {
-    let receipts: Vec<Value> = results.shown.iter().map(receipt).collect();
-    let [kept, not_valid, unreadable, early_or_late, unwitnessed, not_a_deletion] = results.codes;
-    output.json(&json!({
-        "code": results.worst(),
+fn summary_json(counts: &Counts, policy: &Policy) -> Value {
+    json!({
+        "code": counts.worst(),
         "counts": {
-            "kept": kept,
-            "not_valid": not_valid,
-            "unreadable": unreadable,
-            "early_or_late": early_or_late,
-            "unwitnessed": unwitnessed,
-            "not_a_deletion": not_a_deletion,
+            "kept": counts.of(0),
+            "not_valid": counts.of(1),
+            "unreadable": counts.of(2),
+            "early_or_late": counts.of(3),
+            "unwitnessed": counts.of(4),
+            "not_a_deletion": counts.of(5),
         },
         "quorum": policy.quorum(),
-        "receipts": receipts,
         "does_not_prove": DOES_NOT_PROVE,
-    }));
+    })
 }
 
-fn receipt(judged: &Judged) -> Value {
+fn receipt_json(judged: &Judged) -> Value {
     let mut value = json!({
         "receipt": judged.path.to_string_lossy(),
         "code": judged.code(),
@@ -191,8 +200,9 @@ fn merge(value: &mut Value, more: Value) {
 }
 
 fn verdict_json(v: &Verdict) -> Value {
-    let cosignatures: Vec<Value> =
-        v.cosignatures.iter().map(|(name, at_s)| json!({ "witness": name, "time_s": at_s })).collect();
+    let cosignature =
+        |c: &Cosignature| json!({ "witness": c.witness, "time_s": c.time_s, "date": c.date.name() });
+    let cosignatures: Vec<Value> = v.cosignatures.iter().map(cosignature).collect();
     json!({
         "origin": v.origin,
         "tree_size": v.tree_size,

@@ -1,7 +1,6 @@
-//! Receipt files: search in folders, and reading.
+//! Receipt files, and the search for them in folders.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// File name extension of receipts in a folder.
@@ -55,15 +54,4 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>, problems: &mut Vec<Source>) {
             problems.push(Source { path: folder, problem: Some(error.to_string()) });
         }
     }
-}
-
-/// Reads a file of at most `most` bytes. Of a longer file, one byte more than that is returned, and no more is read.
-pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory));
-    }
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

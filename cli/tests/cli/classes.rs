@@ -40,6 +40,7 @@ fn class_file_invalid_is_refused_with_reason() {
     refused("[class.a]\nwithin = '99999999999d'\n", "a span is a number from 1");
     refused("[class.a]\nwithin = '3 hours'\n", "found \"3 hours\"");
     refused("[class.A]\nwithin = '3h'\n", "class");
+    refused("[class.a]\nwithin = 3h\n", "the class file is malformed at line 2: ");
     refused("", "it defines no class");
     sandbox.run(&["class", "check", "@missing"]).assert_refused("cannot be read");
 }

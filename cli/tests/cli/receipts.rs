@@ -6,7 +6,7 @@ use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::fault::Faults;
 use sexton::testing::files::memory::MemoryFiles;
 use sexton::testing::kv::memory::MemoryKv;
-use sexton::testing::{Clock, Pool, Seams, SeededEntropy, VirtualClock};
+use sexton::testing::{Clock, Pool, Seams, SeededEntropy, SystemClock, VirtualClock};
 use sexton::{Durability, Engine, Opener, Options, Registration};
 use sexton_proof::note::{Cosigner, Note};
 use sexton_proof::time::Timestamp;
@@ -111,12 +111,16 @@ fn kept_promise_is_0_and_output_states_what_is_unproven() {
     for statement in sexton_proof::receipt::DOES_NOT_PROVE {
         assert!(ran.stdout.contains(statement), "{statement:?} is not in {ran:?}");
     }
-    let value = bench.verify(&[&receipt], &bench.path("trust.policy"), &["--json"]).json();
-    assert_eq!(value["code"], 0);
-    assert_eq!(value["receipts"][0]["result"], "kept");
-    assert_eq!(value["receipts"][0]["verdict"]["key"], "cat.jpg.tlog-proof");
-    assert_eq!(value["receipts"][0]["verdict"]["time_ms"], NEW_YEAR.saturating_add(DUE).unix_ms());
-    assert_eq!(value["receipts"][0]["verdict"]["floor_ms"], serde_json::Value::Null);
+    let lines = bench.verify(&[&receipt, &receipt], &bench.path("trust.policy"), &["--json"]).json_lines();
+    let [first, second, summary] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(first, second);
+    assert_eq!((&first["receipt"], &first["code"]), (&receipt.to_str().unwrap().into(), &0.into()));
+    assert_eq!(first["result"], "kept");
+    assert_eq!(first["verdict"]["key"], "cat.jpg.tlog-proof");
+    assert_eq!(first["verdict"]["time_ms"], NEW_YEAR.saturating_add(DUE).unix_ms());
+    assert_eq!(first["verdict"]["floor_ms"], serde_json::Value::Null);
+    assert_eq!((&summary["code"], &summary["counts"]["kept"]), (&0.into(), &2.into()));
+    assert_eq!((&summary["quorum"], summary.get("receipt")), (&serde_json::Value::Null, None));
 }
 
 #[test]
@@ -127,10 +131,10 @@ fn changed_byte_is_1_and_names_the_failed_check() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         let bad = bench.put("bad", bad);
-        let value = bench.verify(&[&bad], &bench.path("trust.policy"), &["--json"]).json();
-        assert_eq!(value["code"], 1, "byte {at}: {value}");
-        assert_eq!(value["receipts"][0]["result"], "not-valid");
-        assert!(!value["receipts"][0]["why"].as_str().unwrap().is_empty());
+        let lines = bench.verify(&[&bad], &bench.path("trust.policy"), &["--json"]).json_lines();
+        assert_eq!(lines[1]["code"], 1, "byte {at}: {lines:?}");
+        assert_eq!(lines[0]["result"], "not-valid");
+        assert!(!lines[0]["why"].as_str().unwrap().is_empty());
     }
     let other = Bench::new().engine.policy().replace("sexton.test/cli", "sexton.test/clj");
     let other = bench.put("other.policy", other);
@@ -194,7 +198,9 @@ fn receipt_without_required_witnesses_is_4() {
     let stale = bench.verify(&[&soon], &policy, &["--witnessed-within", "59s"]);
     assert_eq!(stale.code, 4, "{stale:?}");
     assert!(
-        stale.stdout.contains("is not met within 59s: cosigned by w at 2026-01-01T03:00:30.000Z"),
+        stale
+            .stdout
+            .contains("is not met within 59s: cosigned by \"w\" at 2026-01-01T03:00:30.000Z (too late"),
         "{stale:?}"
     );
 
@@ -204,12 +210,70 @@ fn receipt_without_required_witnesses_is_4() {
     assert_eq!(bench.verify(&[&bench.put("forged", forged)], &policy, &[]).code, 1);
 }
 
+/// The command counts exactly the dates that the library counts.
+#[test]
+fn cosignature_from_before_the_deletion_or_the_future_is_4() {
+    let bench = Bench::new();
+    let receipt = bench.kept("cat");
+    let (deleted, now) = (bench.engine.now(), SystemClock.now());
+    let witness = Cosigner::generate("witness.example/w", [3; 32]).unwrap();
+    let policy =
+        bench.engine.policy().replace("quorum none", &format!("witness w {}\nquorum w", witness.verifier()));
+    let policy = bench.put("witnessed.policy", policy);
+    let verify = |date: Timestamp, more: &[&str]| {
+        bench.verify(&[&bench.cosigned("cosigned", &receipt, &witness, date)], &policy, more)
+    };
+    let (second, year) = (Duration::from_secs(1), Duration::from_hours(365 * 24));
+    let slack = Duration::from_secs(300);
+    for (date, why, name) in [
+        (
+            deleted.saturating_sub(year),
+            "(before the deletion at 2026-01-01T02:59:30.000Z)",
+            "before-deletion",
+        ),
+        (deleted.saturating_sub(slack + second), "(before the deletion at", "before-deletion"),
+        (now.saturating_add(slack + HOUR), "(after the verifier's time, ", "in-future"),
+        (now.saturating_add(year), "(after the verifier's time, ", "in-future"),
+    ] {
+        for more in [&[][..], &["--witnessed-within", "999999d"]] {
+            let ran = verify(date, more);
+            assert_eq!(ran.code, 4, "{date}: {ran:?}");
+            assert!(ran.stdout.starts_with("unwitnessed:") && ran.stdout.contains(why), "{ran:?}");
+            assert!(ran.stdout.contains("what it claims:") && !ran.stdout.contains("kept:"), "{ran:?}");
+        }
+        let lines = verify(date, &["--json"]).json_lines();
+        assert_eq!(lines[0]["verdict"]["cosignatures"][0]["date"], name, "{lines:?}");
+    }
+    for date in [deleted.saturating_sub(slack), deleted, now, now.saturating_add(slack)] {
+        assert_eq!(verify(date, &[]).code, 0, "{date}");
+    }
+}
+
+/// A key is any bytes. What it shows of a valid receipt is visible text, and the JSON has the key as it is.
+#[test]
+fn kept_receipt_of_a_hostile_key_prints_visible_text() {
+    let bench = Bench::new();
+    let key = "a\x1b[2K\r\n\u{9b}1A\u{202e}\u{200b}\\n";
+    let upload = Registration::new("upload-3h", key.as_bytes()).start(bench.engine.now());
+    let id = bench.engine.register(&[upload], Durability::Synced).unwrap()[0].id;
+    bench.clock.advance(DUE);
+    bench.engine.enforce(&Always(Answer::Deleted)).unwrap();
+    let receipt = bench.put("receipt", bench.engine.receipt(id, Opener::Key(key.as_bytes())).unwrap());
+    let shown = r"a\x1b[2K\r\n\u{9b}1A\u{202e}\u{200b}\\n";
+    let ran = bench.verify(&[&receipt], &bench.path("trust.policy"), &[]);
+    assert!(ran.code == 0 && ran.stdout.contains(&format!("object    {shown}\n")), "{ran:?}");
+    let lines = bench.verify(&[&receipt], &bench.path("trust.policy"), &["--json"]).json_lines();
+    assert_eq!(lines[0]["verdict"]["key"], shown);
+    assert_eq!(lines[0]["verdict"]["key_hex"], hex::encode(key));
+}
+
 #[test]
 fn witnessed_within_needs_quorum_and_exact_span() {
     let bench = Bench::new();
     let receipt = bench.kept("cat");
     let bound = |policy: &Path, span: &str| bench.verify(&[&receipt], policy, &["--witnessed-within", span]);
-    bound(&bench.path("trust.policy"), "1h").assert_refused("needs a policy with a quorum");
+    bound(&bench.path("trust.policy"), "1h")
+        .assert_refused("--witnessed-within 1h: a limit on cosignatures needs a policy with a quorum");
     let witness = Cosigner::generate("witness.example/w", [3; 32]).unwrap();
     let policy =
         bench.engine.policy().replace("quorum none", &format!("witness w {}\nquorum w", witness.verifier()));

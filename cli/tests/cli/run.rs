@@ -23,6 +23,12 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON, {e}: {self:?}"))
     }
 
+    /// Returns the JSON values of all lines.
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON, {e}: {self:?}"));
+        self.stdout.lines().map(line).collect()
+    }
+
     /// Asserts that the command failed, with these words in a single error message.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");

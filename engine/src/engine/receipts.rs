@@ -7,10 +7,11 @@ use crate::model::hold::HoldKind;
 use crate::model::schema::{self, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::ColumnFamily;
-use crate::registration::resolve::{End, Location, Resolver};
+use crate::registration::resolve::{BatchFiles, End, Location, Resolver};
 use crate::state::core::Core;
 use crate::state::keyring::{self, Key};
 use crate::state::log;
+use crate::state::paths::BatchPaths;
 use crate::state::publish::{self, CHECKPOINT};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::{self, Opening};
@@ -146,7 +147,17 @@ fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<V
             return Ok((opening, digest));
         }
     }
+    verify_openings(&end.batch)?;
     Err(Error::invalid(format!("the key or ticket belongs to another object than registration {id}")))
+}
+
+/// Reports damaged openings, which look like the key of another object.
+fn verify_openings(batch: &BatchFiles) -> Result<()> {
+    let Some(bytes) = batch.openings.as_deref() else { return Ok(()) };
+    OpeningsFile::parse(bytes).and_then(|file| file.verify_check()).map_err(|e| {
+        let path = BatchPaths::of(batch.leaf.batch).openings;
+        Error::corrupt(format!("{path} is damaged; put back a copy of it: {e}"))
+    })
 }
 
 /// Returns the openings that a given one may stand for.
@@ -188,8 +199,15 @@ fn given_opening(
                     batch.leaf.batch
                 ))
             })?;
-            let file = OpeningsFile::parse(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
-            let sealed = file.get(end.record).ok_or_else(|| Error::corrupt("the openings lack a record"))?;
+            let sealed = OpeningsFile::parse(bytes).ok().and_then(|file| file.get(end.record));
+            let Some(sealed) = sealed else {
+                verify_openings(batch)?;
+                return Err(Error::corrupt(format!(
+                    "{} lacks the opening of registration {}",
+                    BatchPaths::of(batch.leaf.batch).openings,
+                    end.id
+                )));
+            };
             let k = k.ok_or_else(|| {
                 Error::not_found(format!(
                     "the key of class \"{}\" for {} is destroyed, so no receipt can be made for {}",
@@ -198,9 +216,12 @@ fn given_opening(
                     end.id
                 ))
             })?;
-            evidence::unseal(k, end.id, key, sealed, end.tombstone.method).ok_or_else(|| {
-                Error::invalid(format!("registration {} is not that of an object with this key", end.id))
-            })
+            if let Some(opened) = evidence::unseal(k, end.id, key, sealed, end.tombstone.method) {
+                return Ok(opened);
+            }
+            verify_openings(batch)?;
+            let id = end.id;
+            Err(Error::invalid(format!("registration {id} is not that of an object with this key")))
         }
     }
 }

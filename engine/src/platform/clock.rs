@@ -5,7 +5,7 @@ use rtime_clock::adjtime::{self, Timex};
 use rustix::time::{ClockId, clock_gettime};
 use sexton_proof::time::{Timestamp, whole_ms};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Return value of `adjtimex` while the clock is not NTP-synchronised: `TIME_ERROR` of `<sys/timex.h>`.
 const TIME_ERROR: i32 = 5;
@@ -70,11 +70,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the seam through which wall time comes in")]
     fn now(&self) -> Timestamp {
-        let epoch = Timestamp::from_unix_ms(0);
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => epoch.saturating_add(since),
-            Err(before) => epoch.saturating_sub(before.duration()),
-        }
+        SystemTime::now().into()
     }
 
     fn monotonic(&self) -> Monotonic {

@@ -6,7 +6,7 @@ use crate::platform::files::{Access, Files, NewFile};
 use crate::platform::kv::Kv;
 use crate::state::core::{Core, Published};
 use crate::state::log;
-use sexton_proof::checked_text::{self, HEAD_TITLE};
+use sexton_proof::checked_text::Head;
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::merkle::Hash;
 use sexton_proof::note::{Note, Verifier};
@@ -93,7 +93,7 @@ fn publish_committed(core: &Core, published: &mut Published) -> Result<()> {
     }
     // Recorded before it is signed: a restored older index is detected even if the checkpoint was never published, so no
     // two histories get a signature. A crash here leaves a head that is a prefix of the log.
-    core.files.replace(HEAD, head_text(size, &root).as_bytes(), Access::Private)?;
+    core.files.replace(HEAD, Head { size, root }.to_text().as_bytes(), Access::Private)?;
     let text = Checkpoint { origin: core.identity.origin.clone(), size, root }.to_text();
     let signed = format!("{text}\n{}", core.secrets.signer.sign(&text));
     publish_tiles(core, published.size, size)?;
@@ -147,27 +147,12 @@ pub(crate) fn bundle_bytes(kv: &dyn Kv, id: BundleId) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn head_text(size: u64, root: &Hash) -> String {
-    let mut text = format!("{HEAD_TITLE}\nsize {size}\nroot {}\n", hex::encode(root));
-    checked_text::append_check(&mut text);
-    text
-}
-
 /// Reads the recorded head.
 pub(crate) fn read_head(files: &dyn Files) -> Result<Option<(u64, Hash)>> {
     let Some(bytes) = files.read(HEAD)? else { return Ok(None) };
-    let malformed = |why: &str| Error::corrupt(format!("the file {HEAD} {why}; restore its own backup"));
-    let body = checked_text::parse(&bytes, HEAD_TITLE).map_err(|e| malformed(&e.to_string()))?;
-    let read = || {
-        let mut lines = body.lines();
-        let size = lines.next()?.strip_prefix("size ")?.parse().ok()?;
-        let mut root = [0; 32];
-        hex::decode_to_slice(lines.next()?.strip_prefix("root ")?, &mut root).ok()?;
-        Some((size, root))
-    };
-    // A head has one valid encoding.
-    let head = read().filter(|(size, root)| head_text(*size, root).as_bytes() == bytes);
-    head.map(Some).ok_or_else(|| malformed("is malformed"))
+    let Head { size, root } = Head::parse(&bytes)
+        .map_err(|e| Error::corrupt(format!("the file {HEAD} {e}; restore its own backup")))?;
+    Ok(Some((size, root)))
 }
 
 /// Reads the published checkpoint, if there is one. It must be signed with `key`.

@@ -154,4 +154,6 @@ class Verifier:
 
     def verify(self) -> dict:
         command = [self.sexton, "verify", str(self.folder), "--policy", str(self.folder / "trust.policy"), "--json"]
-        return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        *receipts, summary = [json.loads(line) for line in lines]
+        return {**summary, "receipts": receipts}

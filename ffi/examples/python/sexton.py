@@ -19,6 +19,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_void_p
@@ -530,10 +531,13 @@ class _BorrowedEngine(Engine):
 # ---- verification, which needs no engine ----
 
 
-def verify(receipt: bytes, policy: bytes) -> Verdict:
-    """Verifies a receipt. Raises `Error` with `Status.NOT_VERIFIED` if it is not authentic."""
+def verify(receipt: bytes, policy: bytes, now_ms: int | None = None) -> Verdict:
+    """Verifies a receipt. Raises `Error` with `Status.NOT_VERIFIED` if it is not authentic or not witnessed.
+
+    Cosignatures dated after `now_ms` (default: the time of this machine) do not count."""
     out = c_void_p()
-    _call("sexton_verify", _bytes(receipt), _bytes(policy), byref(out))
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    _call("sexton_verify", _bytes(receipt), _bytes(policy), now_ms, byref(out))
     handle = out.value
     try:
         by_ms, start_ms, time_ms = (

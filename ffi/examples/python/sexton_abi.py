@@ -274,7 +274,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sexton_next_due_ms": (c_int32, [_handle, POINTER(c_int64), _error_out]),
     "sexton_receipt": (c_int32, [_handle, _id, c_int32, sexton_bytes, _text_out, _error_out]),
     "sexton_policy": (c_int32, [_handle, _text_out, _error_out]),
-    "sexton_verify": (c_int32, [sexton_bytes, sexton_bytes, _handle_out, _error_out]),
+    "sexton_verify": (c_int32, [sexton_bytes, sexton_bytes, c_int64, _handle_out, _error_out]),
     "sexton_verdict_compliance": (c_int32, [_handle]),
     "sexton_verdict_by_ms": (c_uint64, [_handle]),
     "sexton_verdict_start_ms": (c_int64, [_handle]),

@@ -49,6 +49,18 @@ pub enum FileError {
         /// Page ordinal and seq of the record.
         found: (u32, u32),
     },
+    /// The check at the end of the file is not the hash of everything before it.
+    #[error(
+        "the file does not match its check: the BLAKE3 hash of everything before it is {}, found {}",
+        hex::encode(expected),
+        hex::encode(found)
+    )]
+    Check {
+        /// Hash of everything before the check.
+        expected: [u8; 32],
+        /// Check found.
+        found: [u8; 32],
+    },
     /// A sealed opening has no bytes.
     #[error("the sealed opening of record {record} has 0 bytes, expected 1 to 255")]
     EmptyOpening {

@@ -1,13 +1,17 @@
 //! Container of sealed openings (`docs/format.md` §6).
 
+use super::chunks::{root, root_of_parts};
 use super::error::FileError;
 use super::records::split_header;
 use crate::record::{FileKind, Header, RECORD_BYTES};
 
+/// Length of the check at the end of a container of sealed openings, in bytes.
+pub const OPENINGS_CHECK_BYTES: usize = 32;
+
 /// Returns the beginning of a batch's container of sealed openings: the header, and the length of each opening.
 ///
 /// Lengths are 1 to 255 bytes, in the order of the tombstones. The caller appends the sealed openings themselves,
-/// without separators. A batch has at most 2^32 − 1 tombstones, so the number of lengths fits a u32.
+/// without separators, and then the [`openings_check`]. A batch has at most 2^32 − 1 tombstones, so the number of lengths fits a u32.
 #[must_use]
 pub fn openings_head(batch: u64, lengths: impl Iterator<Item = usize>) -> Vec<u8> {
     let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0);
@@ -19,16 +23,28 @@ pub fn openings_head(batch: u64, lengths: impl Iterator<Item = usize>) -> Vec<u8
     out
 }
 
+/// Returns the last bytes of a container of sealed openings: the BLAKE3 hash of everything before, given in consecutive
+/// parts.
+///
+/// Only the key of an object unseals its opening, so nothing else shows that a sealed opening was damaged.
+pub fn openings_check<'a>(before: impl IntoIterator<Item = &'a [u8]>) -> [u8; OPENINGS_CHECK_BYTES] {
+    root_of_parts(before)
+}
+
 /// File of sealed openings. [`OpeningsFile::parse`] has checked its header and lengths.
 #[derive(Clone, Copy, Debug)]
 pub struct OpeningsFile<'a> {
     header: Header,
     lengths: &'a [u8],
     sealed: &'a [u8],
+    /// Everything before the check.
+    checked: &'a [u8],
+    check: &'a [u8; OPENINGS_CHECK_BYTES],
 }
 
 impl<'a> OpeningsFile<'a> {
-    /// Reads a file that begins with an [`openings_head`] and continues with openings of the lengths in it.
+    /// Reads a file: an [`openings_head`], openings of the lengths in it, and a check. It does not compute the check; see
+    /// [`OpeningsFile::verify_check`].
     ///
     /// # Errors
     /// Another header, a file cut short or too long, a length of 0.
@@ -36,10 +52,12 @@ impl<'a> OpeningsFile<'a> {
         let (header, rest) = split_header(file, FileKind::Openings)?;
         let wrong = |bytes: u64| FileError::Length {
             found: file.len() as u64,
-            expected: RECORD_BYTES as u64 + u64::from(header.n) + bytes,
+            expected: (RECORD_BYTES + OPENINGS_CHECK_BYTES) as u64 + u64::from(header.n) + bytes,
         };
         let n = usize::try_from(header.n).unwrap_or(usize::MAX);
-        let (lengths, sealed) = rest.split_at_checked(n).ok_or_else(|| wrong(0))?;
+        let (lengths, rest) = rest.split_at_checked(n).ok_or_else(|| wrong(0))?;
+        let (sealed, check) = rest.split_last_chunk().ok_or_else(|| wrong(0))?;
+        let checked = file.get(..file.len() - OPENINGS_CHECK_BYTES).unwrap_or_default();
         if let Some(record) = lengths.iter().position(|length| *length == 0) {
             return Err(FileError::EmptyOpening { record });
         }
@@ -47,7 +65,19 @@ impl<'a> OpeningsFile<'a> {
         if total != sealed.len() as u64 {
             return Err(wrong(total));
         }
-        Ok(Self { header, lengths, sealed })
+        Ok(Self { header, lengths, sealed, checked, check })
+    }
+
+    /// Compares the file with its check. It hashes the whole file.
+    ///
+    /// # Errors
+    /// [`FileError::Check`] if a bit of the file was changed.
+    pub fn verify_check(&self) -> Result<(), FileError> {
+        let expected = root(self.checked);
+        if *self.check != expected {
+            return Err(FileError::Check { expected, found: *self.check });
+        }
+        Ok(())
     }
 
     /// Returns the header of the file.
@@ -59,7 +89,9 @@ impl<'a> OpeningsFile<'a> {
     /// Returns the sealed opening of tombstone `i`, from 0.
     #[must_use]
     pub fn get(&self, i: u32) -> Option<&'a [u8]> {
-        self.iter().nth(usize::try_from(i).ok()?)
+        let (before, rest) = self.lengths.split_at_checked(usize::try_from(i).ok()?)?;
+        let begin: usize = before.iter().map(|length| usize::from(*length)).sum();
+        self.sealed.get(begin..)?.get(..usize::from(*rest.first()?))
     }
 
     /// Returns all sealed openings in the order of the tombstones.

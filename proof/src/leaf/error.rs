@@ -1,5 +1,6 @@
 //! Refusal of bytes that are not a leaf.
 
+use crate::visible::visible;
 use crate::window::{CalendarError, WindowError};
 
 /// Longest leaf in bytes.
@@ -38,7 +39,7 @@ pub enum LeafError {
     #[error("promise of the class leaf: {0}")]
     Window(#[from] WindowError),
     /// A value is outside its limits, or contradicts another value.
-    #[error("`{name}` line of the leaf: expected {expected}, found {found}")]
+    #[error("`{name}` line of the leaf: expected {expected}, found {}", visible(found))]
     Rule {
         /// Name of the line. For a page the ordinal follows.
         name: String,

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::visible::visible;
+
 /// Longest note in bytes, signatures included.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;
 
@@ -70,7 +72,7 @@ pub enum NoteError {
         found: u8,
     },
     /// The id of a key is not the hash of its name and key.
-    #[error("key {name} has id {found:08x}, expected {expected:08x} by its name and key")]
+    #[error("key {} has id {found:08x}, expected {expected:08x} by its name and key", visible(name))]
     KeyId {
         /// Name of the key.
         name: String,
@@ -80,7 +82,7 @@ pub enum NoteError {
         expected: u32,
     },
     /// Two known keys share name and id, so a signature cannot be attributed to either.
-    #[error("two different known keys are {name}+{id:08x}, expected one: remove the other")]
+    #[error("two different known keys are {}+{id:08x}, expected one: remove the other", visible(name))]
     AmbiguousKey {
         /// Name of both keys.
         name: String,
@@ -88,7 +90,7 @@ pub enum NoteError {
         id: u32,
     },
     /// The signature of a known key is bad.
-    #[error("bad signature of the known key {name}+{id:08x}")]
+    #[error("bad signature of the known key {}+{id:08x}", visible(name))]
     BadSignature {
         /// Name of the key.
         name: String,

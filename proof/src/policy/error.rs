@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
 use crate::note::NoteError;
+use crate::visible::visible;
 
 /// Longest policy file in bytes, 256 KiB.
 pub const POLICY_BYTES_MAX: usize = 256 << 10;
@@ -65,11 +66,11 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// The line has a control character other than tab.
-    #[error("control character 0x{byte:02x}: expected none but tab and line feed")]
+    /// The line has a control character other than tab. A comment may have those beyond ASCII.
+    #[error("control character U+{:04X}: expected none but tab and line feed", u32::from(*found))]
     ControlCharacter {
         /// Control character found.
-        byte: u8,
+        found: char,
     },
     /// The line has none of the four forms.
     #[error("expected {expected}")]
@@ -81,7 +82,7 @@ pub enum LineError {
     #[error("{0}")]
     Key(NoteError),
     /// The vkey is of the wrong type.
-    #[error("key {name} is of the wrong type: expected type {expected}")]
+    #[error("key {} is of the wrong type: expected type {expected}", visible(name))]
     WrongKeyType {
         /// Name of the key.
         name: String,
@@ -89,7 +90,10 @@ pub enum LineError {
         expected: &'static str,
     },
     /// An earlier line has this public key, or this key name and id.
-    #[error("key {name} is on an earlier line, under this or another name: remove one of the lines")]
+    #[error(
+        "key {} is on an earlier line, under this or another name: remove one of the lines",
+        visible(name)
+    )]
     DuplicateKey {
         /// Name of the key.
         name: String,

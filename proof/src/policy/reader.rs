@@ -56,11 +56,13 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads the next line, given without its line feed.
     pub(super) fn line(&mut self, line: &str) -> Result<(), LineError> {
-        if let Some(byte) = line.bytes().find(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
-            return Err(LineError::ControlCharacter { byte });
-        }
         // Only space and tab separate words; other Unicode spaces are part of names.
         let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
+        let is_comment = words.first().is_some_and(|word| word.starts_with('#'));
+        let refused = |c: &char| c.is_control() && *c != '\t' && (c.is_ascii() || !is_comment);
+        if let Some(found) = line.chars().find(refused) {
+            return Err(LineError::ControlCharacter { found });
+        }
         match words.as_slice() {
             [] => Ok(()),
             [first, ..] if first.starts_with('#') => Ok(()),

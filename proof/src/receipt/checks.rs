@@ -1,6 +1,4 @@
-//! Checks 4 to 9 of `docs/format.md` §5, except that of the result: the tombstone, its bounds, its time and the quorum.
-
-use std::time::Duration;
+//! Checks 4 to 8 of `docs/format.md` §5, except that of the result: the tombstone, its bounds and its time.
 
 use super::error::VerifyError;
 use super::known::KnownBatch;
@@ -9,13 +7,9 @@ use crate::file::{CHUNK_BYTES, ChunkProof};
 use crate::id::RegistrationId;
 use crate::leaf::BatchLeaf;
 use crate::merkle::Hash;
-use crate::policy::{Policy, VerifiedCheckpoint};
 use crate::record::{Header, RECORD_BYTES, Reason, RecordError, Tombstone};
 use crate::time::Timestamp;
 use crate::window::Window;
-
-/// Greatest delay of a witness's clock behind that of the log.
-pub const WITNESS_SLACK: Duration = Duration::from_secs(300);
 
 /// Returns the header in the first chunk of a file, if it differs from the expected header.
 pub(super) fn other_header(proof: &ChunkProof, expected: Header) -> Result<Option<Header>, RecordError> {
@@ -104,25 +98,4 @@ pub(super) fn check_time(
         return Err(VerifyError::BeforeStart { start, found });
     }
     Ok(())
-}
-
-/// Performs check 9: the quorum.
-///
-/// This check comes last, so that the caller can recognise a receipt that is authentic but lacks the quorum. A cosignature from
-/// before the deletion does not count, because the statement would be older than the deletion that it states.
-pub(super) fn check_quorum(
-    policy: &Policy,
-    verified: &VerifiedCheckpoint,
-    time: Timestamp,
-) -> Result<(), VerifyError> {
-    let after = |unix_s: u64| Timestamp::from_unix_s(unix_s).saturating_add(WITNESS_SLACK) >= time;
-    let counted: Vec<(String, u64)> =
-        verified.cosignatures.iter().filter(|(_, unix_s)| after(*unix_s)).cloned().collect();
-    if verified.quorum_met && policy.quorum_met_by(&counted) {
-        return Ok(());
-    }
-    Err(VerifyError::Quorum {
-        expected: policy.quorum().unwrap_or_default().to_owned(),
-        found: counted.into_iter().map(|(name, _)| name).collect(),
-    })
 }

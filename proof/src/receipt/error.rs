@@ -1,5 +1,6 @@
 //! Refusal of receipts.
 
+use super::witnessed::Unwitnessed;
 use crate::commitment::{LayoutError, OpeningError};
 use crate::file::ProofError;
 use crate::id::LimitError;
@@ -65,14 +66,9 @@ pub enum VerifyError {
     /// (1) The origin is too long for a commitment.
     #[error("origin of the checkpoint: {0}")]
     Origin(#[source] LimitError),
-    /// (9) Too few witnesses of the policy cosigned the checkpoint. Cosignatures from before the deletion do not count.
-    #[error("the cosignatures of {found:?} do not make up the quorum {expected:?}")]
-    Quorum {
-        /// Quorum that the policy requires.
-        expected: String,
-        /// Names of the witnesses that count.
-        found: Vec<String>,
-    },
+    /// (9) Too few witnesses of the policy cosigned the checkpoint at a date that counts. The receipt is authentic.
+    #[error("{0}")]
+    Quorum(Box<Unwitnessed>),
     /// (2) The batch leaf is not in the log.
     #[error("the batch leaf is not in the log: {0}")]
     Inclusion(#[source] MerkleError),

@@ -45,6 +45,47 @@ pub enum Compliance {
     NotADeletion(Method),
 }
 
+/// Cosignature of a witness of the policy on the checkpoint of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cosignature {
+    /// Name of the witness in the policy.
+    pub witness: String,
+    /// Date that the witness stated, in Unix seconds.
+    pub time_s: u64,
+    /// Standing of that date. Only a cosignature that [`CosignatureDate::Counts`] counts towards the quorum.
+    pub date: CosignatureDate,
+}
+
+/// Standing of the date of a cosignature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CosignatureDate {
+    /// The witness saw the checkpoint after the deletion, and not later than the verifier's time.
+    Counts,
+    /// The date is more than [`WITNESS_SLACK`](super::WITNESS_SLACK) before the deletion. The cosignature would be older
+    /// than the deletion that the checkpoint states.
+    BeforeDeletion,
+    /// The date is more than [`WITNESS_SLACK`](super::WITNESS_SLACK) after the verifier's time, so one of the two clocks
+    /// is wrong.
+    InFuture,
+    /// The date is later than [`Verifier::witnessed_within`](super::Verifier::witnessed_within) allows.
+    TooLate,
+}
+
+impl CosignatureDate {
+    /// Returns the word for this standing in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counts => "counts",
+            Self::BeforeDeletion => "before-deletion",
+            Self::InFuture => "in-future",
+            Self::TooLate => "too-late",
+        }
+    }
+}
+
 /// Statement of an authentic receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -96,9 +137,11 @@ pub struct Verdict {
     pub logged: Timestamp,
     /// Tool that the batch leaf names.
     pub tool: String,
-    /// Witnesses of the policy that cosigned the checkpoint, with their times in Unix seconds.
-    pub cosignatures: Vec<(String, u64)>,
-    /// `true` if the policy's quorum cosigned. Always `true`, because a receipt without the quorum is refused.
+    /// Cosignatures of the policy's witnesses on the checkpoint, in the order of the note. A witness may occur more than
+    /// once.
+    pub cosignatures: Vec<Cosignature>,
+    /// `true` if the cosignatures that count make up the quorum, or the policy requires none. `false` only within
+    /// [`Unwitnessed`](super::Unwitnessed).
     pub quorum_met: bool,
     /// `true` if the policy requires a quorum. If it does not, only the operator vouches for times.
     pub quorum_required: bool,

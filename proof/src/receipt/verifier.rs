@@ -1,24 +1,30 @@
 //! Verification of receipts.
 
-use super::checks::{check_bounds, check_commitment, check_quorum, check_record, check_time, other_header};
+use super::checks::{check_bounds, check_commitment, check_record, check_time, other_header};
 use super::encoding::BorrowedReceipt;
 use super::error::{RECEIPT_MAX_BYTES, VerifyError};
 use super::known::{KnownBatch, KnownCheckpoint, KnownClass, check_batch, check_checkpoint, check_class};
 use super::result::check_result;
-use super::verdict::Verdict;
+use super::verdict::{Cosignature, Verdict};
+use super::witnessed::{DateLimits, Within, WithinError, check_quorum};
 use crate::commitment::Opening;
 use crate::id::RegistrationId;
 use crate::leaf::ClassLeaf;
 use crate::policy::{Policy, VerifiedCheckpoint};
 use crate::record::{FileKind, Header, Tombstone};
+use crate::time::Timestamp;
 use crate::tlog_proof::TlogProof;
+use crate::window::Span;
 
 /// Verifies a single receipt. For many receipts use a [`Verifier`].
 ///
+/// `now` is the caller's own time. Cosignatures dated more than [`WITNESS_SLACK`](super::WITNESS_SLACK) after it do not
+/// count. Under a policy without a quorum it has no effect.
+///
 /// # Errors
 /// The first check of `docs/format.md` §5 that fails.
-pub fn verify(receipt_file: &[u8], policy: &Policy) -> Result<Verdict, VerifyError> {
-    Verifier::new(policy).verify(receipt_file)
+pub fn verify(receipt_file: &[u8], policy: &Policy, now: Timestamp) -> Result<Verdict, VerifyError> {
+    Verifier::new(policy).verify(receipt_file, now)
 }
 
 /// Verifier of receipts under one policy. It remembers the last checkpoint, batch leaf and class leaf that passed.
@@ -28,6 +34,7 @@ pub fn verify(receipt_file: &[u8], policy: &Policy) -> Result<Verdict, VerifyErr
 #[derive(Clone, Debug)]
 pub struct Verifier<'p> {
     policy: &'p Policy,
+    within: Option<Within>,
     checkpoint: Option<KnownCheckpoint>,
     batch: Option<KnownBatch>,
     class: Option<KnownClass>,
@@ -37,14 +44,26 @@ impl<'p> Verifier<'p> {
     /// Creates a verifier under `policy`.
     #[must_use]
     pub fn new(policy: &'p Policy) -> Self {
-        Self { policy, checkpoint: None, batch: None, class: None }
+        Self { policy, within: None, checkpoint: None, batch: None, class: None }
+    }
+
+    /// Counts only cosignatures dated at most `span` after the deletion.
+    ///
+    /// # Errors
+    /// A policy without a quorum, or a calendar span.
+    pub fn witnessed_within(self, span: Span) -> Result<Self, WithinError> {
+        Ok(Self { within: Some(Within::new(span, self.policy)?), ..self })
     }
 
     /// Verifies a receipt.
     ///
+    /// `now` is the caller's own time. Cosignatures dated more than [`WITNESS_SLACK`](super::WITNESS_SLACK) after it do
+    /// not count. Under a policy without a quorum it has no effect.
+    ///
     /// # Errors
-    /// The first check of `docs/format.md` §5 that fails.
-    pub fn verify(&mut self, receipt_file: &[u8]) -> Result<Verdict, VerifyError> {
+    /// The first check of `docs/format.md` §5 that fails. [`VerifyError::Quorum`] has the verdict of a receipt that fails
+    /// the last check alone.
+    pub fn verify(&mut self, receipt_file: &[u8], now: Timestamp) -> Result<Verdict, VerifyError> {
         if receipt_file.len() > RECEIPT_MAX_BYTES {
             return Err(VerifyError::Length { found: receipt_file.len() });
         }
@@ -88,8 +107,11 @@ impl<'p> Verifier<'p> {
             check_result(batch, class.leaf.disposition, &tombstone, &receipt.opening.r, receipt.result)?;
         check_bounds(&class.window, &batch.leaf, &receipt.opening)?;
         check_time(&batch.leaf, &tombstone, receipt.opening.start)?;
-        check_quorum(self.policy, &checkpoint.verified, tombstone.time)?;
-        Ok(verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, id, (receipt.opening, result)))
+        let limits = DateLimits { now, within: self.within };
+        let cosignatures = limits.judge(&checkpoint.verified.cosignatures, tombstone.time);
+        let object = (id, receipt.opening, result);
+        let verdict = verdict(&checkpoint.verified, batch, &class.leaf, &tombstone, object, cosignatures);
+        check_quorum(self.policy, limits, verdict).map_err(VerifyError::Quorum)
     }
 }
 
@@ -98,8 +120,8 @@ fn verdict(
     batch: &KnownBatch,
     class: &ClassLeaf,
     tombstone: &Tombstone,
-    id: RegistrationId,
-    (opening, result_digest): (Opening, Option<Vec<u8>>),
+    (id, opening, result_digest): (RegistrationId, Opening, Option<Vec<u8>>),
+    cosignatures: Vec<Cosignature>,
 ) -> Verdict {
     Verdict {
         origin: checkpoint.checkpoint.origin.clone(),
@@ -126,7 +148,7 @@ fn verdict(
         result_digest,
         logged: batch.leaf.logged,
         tool: batch.leaf.tool.clone(),
-        cosignatures: checkpoint.cosignatures.clone(),
+        cosignatures,
         quorum_met: checkpoint.quorum_met,
         quorum_required: checkpoint.quorum_required,
     }

@@ -102,7 +102,8 @@ fn concurrent_replacing_and_enforcing_ends_each_object_once() {
     let mut ends: BTreeMap<RegistrationId, Method> = BTreeMap::new();
     let last: BTreeMap<_, _> = registered.iter().map(|(id, key, _)| (key, id)).collect();
     for (id, key, version) in &registered {
-        let verdict = verifier.verify(engine.receipt(*id, Opener::Key(key)).unwrap().as_bytes()).unwrap();
+        let text = engine.receipt(*id, Opener::Key(key)).unwrap();
+        let verdict = verifier.verify(text.as_bytes(), engine.now()).unwrap();
         assert_eq!((&verdict.key, &verdict.version), (key, version));
         assert_eq!(ends.insert(*id, verdict.method), None, "{id} was given twice");
         if last[key] == id {

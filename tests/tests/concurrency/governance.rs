@@ -205,7 +205,8 @@ fn held_object_stays_unless_reported_as_too_late() {
     let mut ends = BTreeSet::new();
     for (id, key, version) in &known {
         assert!(ids.insert(*id), "{id} was given twice");
-        let verdict = verifier.verify(engine.receipt(*id, Opener::Key(key)).unwrap().as_bytes()).unwrap();
+        let text = engine.receipt(*id, Opener::Key(key)).unwrap();
+        let verdict = verifier.verify(text.as_bytes(), engine.now()).unwrap();
         assert_eq!((&verdict.key, &verdict.version), (key, version));
         assert!(ends.insert(verdict.id), "{id} shares its end with another registration");
     }

@@ -84,5 +84,8 @@ fn assert_sound(engine: &Engine) {
 fn assert_kept(engine: &Engine, id: RegistrationId, key: &str) {
     let receipt = engine.receipt(id, Opener::Key(key.as_bytes())).unwrap();
     let policy = Policy::parse(engine.policy()).unwrap();
-    assert_eq!(receipt::verify(receipt.as_bytes(), &policy).unwrap().compliance(), Compliance::Kept);
+    assert_eq!(
+        receipt::verify(receipt.as_bytes(), &policy, engine.now()).unwrap().compliance(),
+        Compliance::Kept
+    );
 }

@@ -96,7 +96,7 @@ fn check_end_state(machine: &Machine, engine: &Engine, what: &str) {
         assert_eq!(count, 1, "{what}: {id} has {count} tombstones");
         let opened = KEYS.iter().find_map(|key| engine.receipt(id, Opener::Key(key.as_bytes())).ok());
         let text = opened.unwrap_or_else(|| panic!("{what}: no receipt for {id}"));
-        receipt::verify(text.as_bytes(), &policy).unwrap_or_else(|e| panic!("{what}: {e}"));
+        receipt::verify(text.as_bytes(), &policy, engine.now()).unwrap_or_else(|e| panic!("{what}: {e}"));
     }
 }
 

@@ -213,7 +213,8 @@ fn check_end(machine: &Machine, engine: &Engine, host: &Host, what: &str) {
     for (key, ..) in OBJECTS {
         let opened = ends.keys().find_map(|id| engine.receipt(*id, Opener::Key(key.as_bytes())).ok());
         let text = opened.unwrap_or_else(|| panic!("{what}: no receipt for {key}"));
-        let verdict = receipt::verify(text.as_bytes(), &policy).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let verdict =
+            receipt::verify(text.as_bytes(), &policy, engine.now()).unwrap_or_else(|e| panic!("{what}: {e}"));
         let (class, method, reason) = end_of(key);
         // A batch handed out again after a crash finds the deleted objects absent.
         let found = match verdict.method {

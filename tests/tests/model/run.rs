@@ -726,7 +726,7 @@ impl Run {
         let mut verifier = receipt::Verifier::new(&policy);
         for item in &self.model.items {
             let text = self.engine().receipt(item.id, Opener::Key(&key_bytes(item.key))).unwrap();
-            let verdict = verifier.verify(text.as_bytes()).unwrap();
+            let verdict = verifier.verify(text.as_bytes(), self.engine().now()).unwrap();
             let end = item.end.unwrap_or_else(|| panic!("{item:?} has not ended"));
             let found = (verdict.method, verdict.reason, verdict.time.unix_ms());
             assert_eq!(found, (end.method, end.reason, end.time_ms), "{item:?}");

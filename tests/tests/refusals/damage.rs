@@ -3,10 +3,12 @@
 use sexton::testing::kv::ColumnFamily;
 use sexton::testing::kv::memory::Image;
 use sexton::{Error, ErrorKind, Opener};
+use sexton_proof::checked_text::{self, KEYRING_TITLE};
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_tests::hooked::Hooked;
 use sexton_tests::simulation::Simulation;
 use sexton_tests::{DAY, Machine, NEW_YEAR};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -102,4 +104,107 @@ fn receipt_with_a_failed_read_passes_the_error_on() {
     let page = PageId { class: 9_999, ..id.page };
     let unknown = refused(RegistrationId { page, seq: 0 });
     assert_eq!(unknown.kind(), ErrorKind::NotFound, "{unknown}");
+}
+
+/// Returns the problems that the full check finds once `damage` has changed the files beside the index.
+fn problems_after(sim: &Simulation, damage: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Vec<String> {
+    let good = sim.machine.files.all();
+    let mut files = good.clone();
+    damage(&mut files);
+    sim.machine.files.restore(files);
+    let report = sim.engine().check().unwrap();
+    sim.machine.files.restore(good);
+    report.problems
+}
+
+/// Opens an engine with two batches of two and one deleted objects.
+fn two_batches() -> Simulation {
+    let sim = Simulation::new(CLASSES);
+    for keys in [&["a", "b"][..], &["c"]] {
+        for key in keys {
+            sim.put("upload", key);
+        }
+        sim.pass(DAY);
+    }
+    assert_eq!(problems_after(&sim, |_| {}), [""; 0]);
+    sim
+}
+
+#[test]
+fn flipped_bit_of_evidence_is_found_by_the_check() {
+    let sim = two_batches();
+    let files = sim.machine.files.all();
+    let evidence = files.iter().filter(|(path, _)| path.ends_with(".tomb") || path.ends_with(".open"));
+    for (path, bytes) in evidence {
+        for bit in 0..8 * bytes.len() {
+            let flip = |files: &mut BTreeMap<String, Vec<u8>>| {
+                files.get_mut(path).unwrap()[bit / 8] ^= 1 << (bit % 8);
+            };
+            let problems = problems_after(&sim, flip);
+            assert!(
+                problems.iter().any(|problem| problem.contains(path)),
+                "bit {bit} of {path}: {problems:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn openings_missing_cut_or_exchanged_are_found_by_the_check() {
+    let sim = two_batches();
+    let (first, second) = ("openings/001.open", "openings/002.open");
+    let missing = problems_after(&sim, |files| drop(files.remove(first)));
+    assert_eq!(missing, ["openings/001.open is missing: no receipt can be made for batch 1"]);
+    let cut = problems_after(&sim, |files| files.get_mut(first).unwrap().truncate(100));
+    assert!(cut.len() == 1 && cut[0].starts_with("openings/001.open is damaged"), "{cut:?}");
+    let exchanged = problems_after(&sim, |files| {
+        let taken = files.insert(first.into(), files[second].clone()).unwrap();
+        files.insert(second.into(), taken);
+    });
+    let expected = [
+        "openings/001.open has 1 openings of batch 2, expected 2 of batch 1",
+        "openings/002.open has 2 openings of batch 1, expected 1 of batch 2",
+    ];
+    assert_eq!(exchanged, expected);
+}
+
+/// Without the key of the month no opening can be unsealed. The check goes on as before.
+#[test]
+fn openings_are_checked_after_their_key_is_destroyed() {
+    let mut sim = two_batches();
+    sim.close();
+    let mut files = sim.machine.files.all();
+    let mut keyring = format!("{KEYRING_TITLE}\n");
+    checked_text::append_check(&mut keyring);
+    files.insert("keys/keyring".into(), keyring.into_bytes()).unwrap();
+    sim.machine.files.restore(files);
+    sim.reopen();
+    assert_eq!(problems_after(&sim, |_| {}), [""; 0]);
+    let damaged = problems_after(&sim, |files| files.get_mut("openings/001.open").unwrap()[70] ^= 1);
+    assert!(damaged.len() == 1 && damaged[0].starts_with("openings/001.open is damaged"), "{damaged:?}");
+}
+
+/// A damaged opening is not reported as the key of another object.
+#[test]
+fn receipt_from_damaged_openings_is_corrupt() {
+    let mut sim = Simulation::new(CLASSES);
+    let id = sim.put("upload", "a");
+    sim.pass(DAY);
+    let good = sim.machine.files.all();
+    let path = "openings/001.open";
+    for bit in (0..8 * good[path].len()).step_by(5) {
+        let mut files = good.clone();
+        files.get_mut(path).unwrap()[bit / 8] ^= 1 << (bit % 8);
+        sim.machine.files.restore(files);
+        // The engine remembers the files of the batches that it read last.
+        sim.reopen();
+        match sim.engine().receipt(id, Opener::Key(b"a")) {
+            // A bit of the check itself, or of the header, does not affect the opening.
+            Ok(_) => assert!(bit / 8 < 64 || bit / 8 >= good[path].len() - 32, "bit {bit}"),
+            Err(error) => is_corrupt(&error, path),
+        }
+    }
+    sim.machine.files.restore(good);
+    sim.reopen();
+    assert_eq!(sim.engine().receipt(id, Opener::Key(b"b")).unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -16,6 +16,12 @@ impl Chunks {
         Chunks(iter::once(head).chain(rest).collect())
     }
 
+    /// Appends the check of a container of sealed openings.
+    pub(super) fn with_check(mut self) -> Self {
+        self.0.push(file::openings_check(self.iter()).to_vec());
+        self
+    }
+
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(Vec::as_slice)
     }

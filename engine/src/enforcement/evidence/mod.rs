@@ -82,7 +82,7 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
         tombstones,
         carries,
         results,
-        openings: openings_head.map(|head| Chunks::new(head, openings.into_iter())),
+        openings: openings_head.map(|head| Chunks::new(head, openings.into_iter()).with_check()),
         counts: summary.counts,
         finished,
         batch,

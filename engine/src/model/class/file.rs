@@ -105,8 +105,7 @@ impl ClassSet {
     /// # Ok::<(), sexton::Error>(())
     /// ```
     pub fn from_toml(text: &str) -> Result<Self> {
-        let file: ClassFile = toml::from_str(text)
-            .map_err(|e| Error::invalid(format!("the class file is malformed: {}", e.to_string().trim())))?;
+        let file: ClassFile = toml::from_str(text).map_err(|e| malformed(text, &e))?;
         let mut calendars = BTreeMap::new();
         for (name, entry) in &file.calendar {
             let calendar = Calendar::parse(&entry.days)
@@ -178,6 +177,15 @@ impl Fields<'_> {
             ))
         })
     }
+}
+
+/// Returns the error of a text that is not the TOML of a class file, in one line.
+fn malformed(text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line =
+        before.map_or_else(String::new, |before| format!(" at line {}", before.matches('\n').count() + 1));
+    let why = error.message().replace('\n', ", ");
+    Error::invalid(format!("the class file is malformed{line}: {why}"))
 }
 
 /// Reads and checks the definition of one class.
