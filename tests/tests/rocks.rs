@@ -2,6 +2,7 @@
 
 mod durability;
 mod key_lookup;
+mod lost_wal;
 mod race;
 mod refusals;
 mod residue;

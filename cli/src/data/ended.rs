@@ -8,7 +8,7 @@ use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::report::KeyHistory;
-use sexton::store::dir::{DirStore, Identified};
+use sexton::store::dir::{DirStore, Identified, Unreadable};
 use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ const SOME_CAME_BACK: u8 = 1;
     group = clap::ArgGroup::new("keys or dir").args(["key", "keys", "dir"]).required(true).multiple(true),
     after_long_help = help!(
         "sexton ended /var/lib/sexton --dir /srv/uploads --delete-again",
-        "files in --dir came back after their end, and were not registered again",
+        "files in --dir came back after their end and were not registered again, or a folder there cannot be read",
         in steps
     )
 )]
@@ -87,7 +87,7 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
     };
     let engine = open::for_change(&args.common)?;
     let changes = args.delete_again && !args.common.dry_run;
-    let mut findings = match &args.dir {
+    let (mut findings, unreadable) = match &args.dir {
         None => look_up(&engine, None, keys, args)?,
         Some(dir) if changes => look_up(&engine, Some(&open::objects(dir)?), keys, args)?,
         Some(dir) => look_up(&engine, Some(&open::read_only_objects(dir)?.store), keys, args)?,
@@ -99,6 +99,7 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         output.json(&json!({
             "dry_run": args.common.dry_run,
             "keys": findings.iter().map(to_json).collect::<Vec<_>>(),
+            "unreadable": unreadable.iter().map(unreadable_to_json).collect::<Vec<_>>(),
         }));
     } else {
         let is_dry = args.delete_again && args.common.dry_run;
@@ -108,12 +109,16 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         for finding in findings.iter().filter(is_shown) {
             print(finding, is_dry, output);
         }
+        for Unreadable { path, why, .. } in &unreadable {
+            output.line(format_args!("{} {}: {why}", output.bad("unreadable:"), printable(path)));
+        }
         if is_whole_folder {
             print_summary(&findings, output);
         }
     }
     let stays = |finding: &Finding| finding.came_back() && !matches!(finding.again, Again::Registered);
-    Ok(if findings.iter().any(stays) { SOME_CAME_BACK } else { NONE_CAME_BACK })
+    let all_seen = unreadable.is_empty() && !findings.iter().any(stays);
+    Ok(if all_seen { NONE_CAME_BACK } else { SOME_CAME_BACK })
 }
 
 fn look_up(
@@ -121,10 +126,10 @@ fn look_up(
     store: Option<&DirStore>,
     keys: Vec<Vec<u8>>,
     args: &EndedArgs,
-) -> Result<Vec<Finding>, Failure> {
-    let keys = match store {
+) -> Result<(Vec<Finding>, Vec<Unreadable>), Failure> {
+    let (keys, unreadable) = match store {
         Some(store) if keys.is_empty() => open::keys(store)?,
-        _ => keys,
+        _ => (keys, Vec::new()),
     };
     let identity = open::identity(args.appended);
     let bar = output::progress(keys.len(), "looking up keys");
@@ -141,7 +146,7 @@ fn look_up(
         findings.push(Finding { key, history, file, again });
     }
     bar.finish_and_clear();
-    Ok(findings)
+    Ok((findings, unreadable))
 }
 
 /// Registers the files that came back, under their former terms.
@@ -212,6 +217,10 @@ fn print_summary(findings: &[Finding], output: &mut Output) {
         format::count(ended),
         format::count(unknown)
     ));
+}
+
+fn unreadable_to_json(Unreadable { path, why, .. }: &Unreadable) -> Value {
+    json!({ "path": printable(path), "path_hex": hex::encode(path), "why": why })
 }
 
 fn to_json(finding: &Finding) -> Value {

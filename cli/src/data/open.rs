@@ -4,7 +4,7 @@ use super::args::MutatingArgs;
 use crate::output::{Failure, colour_on};
 use indicatif::ProgressBar;
 use sexton::report::EngineState;
-use sexton::store::dir::{DirStore, Identity};
+use sexton::store::dir::{DirStore, Identity, Unreadable};
 use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,14 +98,15 @@ pub(super) fn identity(appended: bool) -> Identity {
     if appended { Identity::InodeOnly } else { Identity::Exact }
 }
 
-/// Returns the keys of all files in a folder of objects, sorted.
-pub(super) fn keys(store: &DirStore) -> Result<Vec<Vec<u8>>, Failure> {
+/// Returns the keys of all files in a folder of objects, sorted, and the folders that could not be read.
+pub(super) fn keys(store: &DirStore) -> Result<(Vec<Vec<u8>>, Vec<Unreadable>), Failure> {
     let bar = spinner("reading the folder");
     let mut keys = Vec::new();
-    store.walk(|key| keys.push(key.to_vec())).map_err(|e| Failure::new(e.to_string()))?;
+    let unreadable =
+        store.walk(|key| keys.push(key.to_vec())).map_err(|e| Failure::new(e.to_string()))?;
     keys.sort_unstable();
     bar.finish_and_clear();
-    Ok(keys)
+    Ok((keys, unreadable))
 }
 
 /// Spinner for work without countable steps. It is drawn on a terminal only.

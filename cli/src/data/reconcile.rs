@@ -25,7 +25,7 @@ const LISTED_MAX: usize = 100;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton reconcile /var/lib/sexton --dir /srv/uploads --class data-30d",
-    "some files were refused, and are listed with the reason",
+    "some files or folders were refused, and are listed with the reason",
     in steps
 ))]
 pub(crate) struct ReconcileArgs {
@@ -102,8 +102,9 @@ fn class(engine: &Engine, name: &str) -> Result<Definition, Failure> {
 
 impl Reconciler<'_> {
     fn all(&self, store: &DirStore, identity: Identity) -> Result<Summary, Failure> {
-        let keys = open::keys(store)?;
+        let (keys, unreadable) = open::keys(store)?;
         let mut summary = Summary::default();
+        summary.refused.extend(unreadable.into_iter().map(|folder| (folder.path, folder.why.into_string())));
         let bar = output::progress(keys.len(), "registering");
         for chunk in keys.chunks(OBJECTS_MAX) {
             let mut found = Vec::with_capacity(chunk.len());

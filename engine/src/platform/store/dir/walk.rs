@@ -1,50 +1,143 @@
 //! Listing of the files below a root.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 
 use super::identity::Seen;
-use super::path::{Folder, QUARANTINE, failure_message, walk_to};
+use super::path::{Folder, QUARANTINE, failure_message, open_folder, walk_to};
 use super::quarantine::entries;
 use super::{DirError, DirStore};
 
+/// Folder, or entry of a folder, that a walk could not read. Files below it were not visited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unreadable {
+    /// Path relative to the root.
+    pub path: Vec<u8>,
+    /// What failed, and what to do.
+    pub why: Box<str>,
+}
+
+/// Folder of the path from the root to the present folder.
+struct Level {
+    /// Length of its path.
+    path_bytes: usize,
+    /// Device and inode, by which it is recognised on the way back.
+    id: (u64, u64),
+    /// Names of the folders in it that were not entered yet.
+    folders: Vec<Vec<u8>>,
+}
+
 impl DirStore {
-    /// Calls `visit` with the path of every regular file below the root, in no particular order.
+    /// Calls `visit` with the path of every regular file below the root, in no particular order. Returns the folders that
+    /// could not be read.
     ///
     /// Quarantines are omitted, and symbolic links are not followed. Files that appear or vanish during the walk may or may
-    /// not be visited. A path can be longer than a key may be; [`identify`](Self::identify) then refuses it.
+    /// not be visited. A path can be longer than a key may be; [`identify`](Self::identify) then refuses it. The walk takes
+    /// time linear in the number of entries, at any depth, and three descriptors.
     ///
     /// # Errors
-    /// [`DirError::Io`] at the first folder that cannot be read. Files visited before stay visited.
-    pub fn walk(&self, mut visit: impl FnMut(&[u8])) -> Result<(), DirError> {
-        let mut folders = vec![Vec::new()];
-        while let Some(path) = folders.pop() {
-            // Each walk starts at the root. A folder costs a few more calls, but the depth costs no descriptors.
-            let Folder::Open(folder) = walk_to(self.root(), &path).map_err(DirError::Io)? else { continue };
-            let unreadable = |errno| DirError::Io(failure_message("reading the folder", &path, errno));
-            for (name, kind) in entries(folder.as_fd()).map_err(unreadable)? {
-                if name == QUARANTINE.as_bytes() {
-                    continue;
+    /// [`DirError::Io`] if the root itself cannot be read.
+    pub fn walk(&self, mut visit: impl FnMut(&[u8])) -> Result<Vec<Unreadable>, DirError> {
+        let root = |errno| DirError::Io(failure_message("reading the folder", b".", errno));
+        let mut here = open_folder(self.root(), b".").map_err(root)?;
+        let mut unreadable = Vec::new();
+        let mut path = Vec::new();
+        let mut levels = vec![read_level(here.as_fd(), &path, &mut visit, &mut unreadable).map_err(root)?];
+        while let Some(level) = levels.last_mut() {
+            path.truncate(level.path_bytes);
+            let Some(name) = level.folders.pop() else {
+                levels.pop();
+                if let Some(parent) = levels.last_mut() {
+                    path.truncate(parent.path_bytes);
+                    match self.back_to(parent, here.as_fd(), &path) {
+                        Ok(folder) => here = folder,
+                        Err(why) => {
+                            parent.folders.clear();
+                            unreadable.extend(why.map(|why| Unreadable { path: path.clone(), why }));
+                        }
+                    }
                 }
-                let mut below = path.clone();
-                if !below.is_empty() {
-                    below.push(b'/');
+                continue;
+            };
+            path = joined(&path, &name);
+            let entered = open_folder(here.as_fd(), &name).and_then(|folder| {
+                let level = read_level(folder.as_fd(), &path, &mut visit, &mut unreadable)?;
+                Ok((folder, level))
+            });
+            match entered {
+                Ok((folder, level)) => {
+                    here = folder;
+                    levels.push(level);
                 }
-                below.extend(&name);
-                match kind {
-                    FileType::RegularFile => visit(&below),
-                    FileType::Directory => folders.push(below),
-                    // Some file systems do not tell the type in the listing.
-                    FileType::Unknown => match Seen::at(folder.as_fd(), &name).map_err(unreadable)? {
-                        Some(seen) if seen.regular => visit(&below),
-                        Some(seen) if seen.folder => folders.push(below),
-                        _ => {}
-                    },
-                    _ => {}
+                // It was removed or replaced in the meantime.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => {
+                    let why = failure_message("reading the folder", &path, errno);
+                    unreadable.push(Unreadable { path: path.clone(), why });
                 }
             }
         }
-        Ok(())
+        Ok(unreadable)
     }
+
+    /// Returns from a folder to its parent `level`, whose path is `path`. If the folder was moved meanwhile, goes there from
+    /// the root again.
+    ///
+    /// # Errors
+    /// The reason for which the parent cannot be read; `None` if it is gone.
+    fn back_to(&self, level: &Level, from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Option<Box<str>>> {
+        if let Ok(parent) = open_folder(from, b"..")
+            && id(parent.as_fd()).is_ok_and(|id| id == level.id)
+        {
+            return Ok(parent);
+        }
+        match walk_to(self.root(), path) {
+            Ok(Folder::Open(folder)) => Ok(folder),
+            Ok(Folder::Missing(_)) => Err(None),
+            Err(why) => Err(Some(why)),
+        }
+    }
+}
+
+/// Reads a folder: visits its files and collects its folders.
+fn read_level(
+    folder: BorrowedFd<'_>,
+    path: &[u8],
+    visit: &mut impl FnMut(&[u8]),
+    unreadable: &mut Vec<Unreadable>,
+) -> Result<Level, Errno> {
+    let mut level = Level { path_bytes: path.len(), id: id(folder)?, folders: Vec::new() };
+    for (name, kind) in entries(folder)? {
+        if name == QUARANTINE.as_bytes() {
+            continue;
+        }
+        match kind {
+            FileType::RegularFile => visit(&joined(path, &name)),
+            FileType::Directory => level.folders.push(name),
+            // Some file systems do not tell the type in the listing.
+            FileType::Unknown => match Seen::at(folder, &name) {
+                Ok(Some(seen)) if seen.regular => visit(&joined(path, &name)),
+                Ok(Some(seen)) if seen.folder => level.folders.push(name),
+                Ok(_) => {}
+                Err(errno) => {
+                    let path = joined(path, &name);
+                    let why = failure_message("looking at", &path, errno);
+                    unreadable.push(Unreadable { path, why });
+                }
+            },
+            _ => {}
+        }
+    }
+    Ok(level)
+}
+
+fn id(folder: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
+    fstat(folder).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
 }

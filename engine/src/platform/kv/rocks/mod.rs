@@ -1,19 +1,23 @@
-//! The index on disk: RocksDB. Only this file names it.
+//! The index on disk: RocksDB. Only this folder names it.
 
-use super::{ColumnFamily, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
+mod options;
+mod synced;
+
+pub use self::options::RocksOptions;
+
+use self::options::{database_options, family_options, locator_options};
+use self::synced::SyncedMark;
+use super::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
 use crate::platform::error::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
-use rocksdb::compaction_filter::{CompactionFilter, Decision};
-use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DBWithThreadMode, FlushOptions, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions,
-    SliceTransform, SstFileWriter, WriteBatch, WriteOptions,
+    BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBWithThreadMode, FlushOptions,
+    IngestExternalFileOptions, MultiThreaded, Options, ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
 };
 use sexton_proof::id::ClassId;
 use std::collections::BTreeSet;
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,38 +28,11 @@ use std::time::Duration;
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
-/// Caps of what RocksDB uses, in bytes or files.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RocksOptions {
-    /// Block cache of all column families, bytes: uncompressed blocks, indexes and filters.
-    pub cache_bytes: usize,
-    /// Memtable of a column family, bytes. A column family has at most three memtables at once.
-    pub write_buffer_bytes: usize,
-    /// All files of the write-ahead log (WAL), bytes. Beyond it, the column family that needs the oldest file is flushed.
-    pub wal_bytes: u64,
-    /// Target size of a table file, bytes.
-    pub file_bytes: u64,
-    /// Number of open files.
-    pub open_files: i32,
-}
-
-impl Default for RocksOptions {
-    fn default() -> Self {
-        RocksOptions {
-            cache_bytes: 128 << 20,
-            write_buffer_bytes: 64 << 20,
-            wal_bytes: 512 << 20,
-            file_bytes: 64 << 20,
-            open_files: 1_000,
-        }
-    }
-}
-
 /// Index in a RocksDB folder. One process at a time may open it.
 pub struct RocksKv {
     db: Db,
     path: PathBuf,
+    synced: SyncedMark,
     /// Names of all column families.
     names: Mutex<Vec<String>>,
     families: Options,
@@ -123,111 +100,14 @@ fn last_before(to: &[u8]) -> Option<Vec<u8>> {
     Some(before)
 }
 
-fn database_options(options: &RocksOptions) -> Options {
-    let mut db = Options::default();
-    db.create_if_missing(true);
-    db.create_missing_column_families(true);
-    // The default, PointInTime, stops at a corrupt record in the middle of the WAL and silently discards synced commits
-    // behind it. Only an unfinished tail may be dropped. Anything else is refused.
-    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    db.set_track_and_verify_wals_in_manifest(true);
-    db.set_max_total_wal_size(options.wal_bytes);
-    db.set_max_open_files(options.open_files);
-    db.set_keep_log_file_num(5);
-    // One job flushes and three compact. `reclaim` uses two of them, so that other compactions still make progress.
-    db.set_max_background_jobs(4);
-    // The locator is one column family and can be most of what `reclaim` has compacted. Two threads share its keys.
-    db.set_max_subcompactions(2);
-    db
-}
-
-fn table_options(cache: &Cache) -> BlockBasedOptions {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(cache);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_block_size(16 << 10);
-    table.set_bloom_filter(10.0, false);
-    table
-}
-
-fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
-    let mut family = Options::default();
-    family.set_block_based_table_factory(&table_options(cache));
-    family.set_compression_type(DBCompressionType::Lz4);
-    family.set_write_buffer_size(options.write_buffer_bytes);
-    family.set_max_write_buffer_number(3);
-    // The first sorted level is as large as level 0 when it is compacted: four memtables, as in RocksDB's defaults.
-    family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
-    family.set_target_file_size_base(options.file_bytes);
-    family
-}
-
-/// Returns the options of the locator.
-///
-/// Most of its lookups are for keys that do not exist. Filters over the lookup prefix answer them before any seek. Its keys
-/// are hashes, which do not compress.
-fn locator_options(
-    options: &RocksOptions,
-    families: &Options,
-    cache: &Cache,
-    void: &Arc<RwLock<Option<IsVoid>>>,
-) -> Options {
-    let mut family = families.clone();
-    let mut table = table_options(cache);
-    table.set_whole_key_filtering(false);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    family.set_block_based_table_factory(&table);
-    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(LOCATOR_PREFIX));
-    family.set_compression_type(DBCompressionType::None);
-    // A filter is cached as a whole. One that is larger than a shard of the cache (there are up to 64) would be read again
-    // each time.
-    family.set_target_file_size_base(options.file_bytes.min(8 << 20));
-    family.set_compaction_filter_factory(VoidFilters(Arc::clone(void)));
-    family
-}
-
-/// Factory of compaction filters that drop void entries.
-///
-/// Each compaction thread gets a copy of the present predicate, so that it takes no shared lock for every entry. A void
-/// entry stays void, so an older predicate only drops fewer entries. Several threads may be in `create` at once, so it
-/// changes nothing.
-struct VoidFilters(Arc<RwLock<Option<IsVoid>>>);
-
-struct VoidFilter(Option<IsVoid>);
-
-const VOID_FILTER: &CStr = c"void";
-
-impl CompactionFilterFactory for VoidFilters {
-    type Filter = VoidFilter;
-
-    fn create(&mut self, _context: CompactionFilterContext) -> VoidFilter {
-        VoidFilter(self.0.read().clone())
-    }
-
-    fn name(&self) -> &CStr {
-        VOID_FILTER
-    }
-}
-
-impl CompactionFilter for VoidFilter {
-    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
-        match &self.0 {
-            Some(is_void) if is_void(key) => Decision::Remove,
-            _ => Decision::Keep,
-        }
-    }
-
-    fn name(&self) -> &CStr {
-        VOID_FILTER
-    }
-}
-
 impl RocksKv {
     /// Opens the index in the folder `path`, and creates it if the folder holds none.
     ///
     /// # Errors
-    /// `Busy` if another process has it open, `Corrupt` if its files contradict each other, `Full` or `Io` otherwise.
+    /// `Busy` if another process has it open, `Corrupt` if its files contradict each other or its WAL lacks durable writes,
+    /// `Full` or `Io` otherwise.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
+        let synced = SyncedMark::read(path)?;
         let database = database_options(options);
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let families = family_options(options, &cache);
@@ -252,9 +132,10 @@ impl RocksKv {
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, options_of(name).clone()));
         let db = Db::open_cf_descriptors(&database, path, descriptors)
             .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
+        let synced = SyncedMark::open(path, synced, db.latest_sequence_number())?;
         remove_leftover_runs(path)?;
         let (path, names) = (path.to_owned(), Mutex::new(names));
-        Ok(RocksKv { db, path, names, families, locator, void, runs: AtomicU64::new(0) })
+        Ok(RocksKv { db, path, synced, names, families, locator, void, runs: AtomicU64::new(0) })
     }
 
     /// Returns the names of the index's files with this ending.
@@ -400,7 +281,9 @@ impl Kv for RocksKv {
     }
 
     fn sync(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|e| failed("be synced", e))
+        let written = self.db.latest_sequence_number();
+        self.db.flush_wal(true).map_err(|e| failed("be synced", e))?;
+        self.synced.advance(written)
     }
 
     fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()> {
