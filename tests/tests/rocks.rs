@@ -1,6 +1,8 @@
 //! Engine on real RocksDB, with small limits so that it creates and drops many files.
 
+mod class_versions;
 mod durability;
+mod full_disk;
 mod key_lookup;
 mod lost_wal;
 mod race;

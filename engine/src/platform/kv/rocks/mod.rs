@@ -1,6 +1,7 @@
 //! The index on disk: RocksDB. Only this folder names it.
 
 mod options;
+mod room;
 mod synced;
 
 pub use self::options::RocksOptions;
@@ -27,14 +28,17 @@ use std::thread;
 use std::time::Duration;
 
 type Db = DBWithThreadMode<MultiThreaded>;
+type Handle<'a> = Arc<BoundColumnFamily<'a>>;
 
 /// Index in a RocksDB folder. One process at a time may open it.
 pub struct RocksKv {
     db: Db,
     path: PathBuf,
     synced: SyncedMark,
-    /// Names of all column families.
+    /// Names of all column families. The lock is held while one is created or dropped.
     names: Mutex<Vec<String>>,
+    /// Held shared by each write, and exclusively while a column family is dropped, so that no write to it is lost.
+    writes: RwLock<()>,
     families: Options,
     locator: Options,
     /// Predicate of the entries that compactions of the locator drop.
@@ -104,11 +108,12 @@ impl RocksKv {
     /// Opens the index in the folder `path`, and creates it if the folder holds none.
     ///
     /// # Errors
-    /// `Busy` if another process has it open, `Corrupt` if its files contradict each other or its WAL lacks durable writes,
-    /// `Full` or `Io` otherwise.
+    /// `Busy` if another process has it open; `Corrupt` if its files contradict each other or its WAL lacks durable writes;
+    /// `Full` if the disk has no room for a new index; `Io`, also if this process gets too few threads or too little address
+    /// space.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
         let synced = SyncedMark::read(path)?;
-        let database = database_options(options);
+        let database = database_options(options)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let families = family_options(options, &cache);
         let void = Arc::default();
@@ -125,6 +130,10 @@ impl RocksKv {
                 "the index in {} lacks its file CURRENT; put it back, or see Backups in docs/operations.md",
                 path.display()
             )));
+        } else {
+            let cannot = |e| Error::io(format!("cannot make the folder {}", path.display()), e);
+            fs::create_dir_all(path).map_err(cannot)?;
+            room::check(path, room::INDEX_BYTES, "a new data folder")?;
         }
         let locator_name = ColumnFamily::Locator.name();
         let options_of = |family: &str| if family == locator_name { &locator } else { &families };
@@ -135,7 +144,8 @@ impl RocksKv {
         let synced = SyncedMark::open(path, synced, db.latest_sequence_number())?;
         remove_leftover_runs(path)?;
         let (path, names) = (path.to_owned(), Mutex::new(names));
-        Ok(RocksKv { db, path, synced, names, families, locator, void, runs: AtomicU64::new(0) })
+        let (writes, runs) = (RwLock::new(()), AtomicU64::new(0));
+        Ok(RocksKv { db, path, synced, names, writes, families, locator, void, runs })
     }
 
     /// Returns the names of the index's files with this ending.
@@ -176,9 +186,32 @@ impl RocksKv {
         Ok(live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect())
     }
 
-    /// Returns the handle of a column family.
-    fn family(&self, family: ColumnFamily) -> Result<Arc<BoundColumnFamily<'_>>> {
+    /// Returns the handle of a column family. `None` for a class version without rows.
+    fn family(&self, family: ColumnFamily) -> Result<Option<Handle<'_>>> {
         let name = family.name();
+        match self.db.cf_handle(&name) {
+            None if !matches!(family, ColumnFamily::Rows(_)) => {
+                Err(Error::corrupt(format!("the index has no column family {name}")))
+            }
+            handle => Ok(handle),
+        }
+    }
+
+    /// Returns the handle of a column family, and creates that of a class version if it is missing.
+    fn family_to_fill(&self, family: ColumnFamily) -> Result<Handle<'_>> {
+        if let Some(handle) = self.family(family)? {
+            return Ok(handle);
+        }
+        let name = family.name();
+        let mut names = self.names.lock();
+        if self.db.cf_handle(&name).is_none() {
+            // RocksDB cannot undo a creation that fails half-way for want of space, nor repeat it.
+            room::check(&self.path, room::family_bytes(names.len()), "a column family of the index")?;
+            self.db
+                .create_cf(&name, &self.families)
+                .map_err(|e| failed(&format!("create the column family {name}"), e))?;
+            names.push(name.clone());
+        }
         self.db
             .cf_handle(&name)
             .ok_or_else(|| Error::corrupt(format!("the index has no column family {name}")))
@@ -187,7 +220,8 @@ impl RocksKv {
 
 impl Kv for RocksKv {
     fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.db.get_cf(&self.family(family)?, key).map_err(|e| failed("be read", e))
+        let Some(handle) = self.family(family)? else { return Ok(None) };
+        self.db.get_cf(&handle, key).map_err(|e| failed("be read", e))
     }
 
     fn scan(
@@ -200,13 +234,14 @@ impl Kv for RocksKv {
         if range.start >= range.end {
             return Ok(());
         }
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         let mut options = ReadOptions::default();
         // Without both bounds, a seek would walk over the delete markers of neighbouring ranges.
         options.set_iterate_lower_bound(range.start);
         options.set_iterate_upper_bound(range.end);
         // A range may span many prefixes.
         options.set_total_order_seek(true);
-        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        let mut entries = self.db.raw_iterator_cf_opt(&handle, options);
         match order {
             Order::Ascending => entries.seek_to_first(),
             Order::Descending => entries.seek_to_last(),
@@ -230,13 +265,14 @@ impl Kv for RocksKv {
         visit: &mut VisitEach<'_>,
     ) -> Result<()> {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(&first.start[..]);
         options.set_iterate_upper_bound(&last.end[..]);
         let by_prefix = family == ColumnFamily::Locator;
         options.set_total_order_seek(!by_prefix);
         options.set_prefix_same_as_start(by_prefix);
-        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        let mut entries = self.db.raw_iterator_cf_opt(&handle, options);
         for (at, range) in ranges.iter().enumerate() {
             // If ranges are adjacent, the cursor is already at the next one.
             if by_prefix || entries.key().is_none_or(|key| key < &range.start[..]) {
@@ -254,13 +290,24 @@ impl Kv for RocksKv {
     }
 
     fn write(&self, set: WriteSet) -> Result<()> {
+        let _writes = self.writes.read();
         let mut batch = WriteBatch::default();
-        let mut current: Option<(ColumnFamily, Arc<BoundColumnFamily<'_>>)> = None;
+        let mut current: Option<(ColumnFamily, Handle<'_>)> = None;
         let mut deletes_ranges = false;
         for (family, op) in set.ops() {
             let handle = match &current {
                 Some((named, handle)) if *named == family => handle,
-                _ => &current.insert((family, self.family(family)?)).1,
+                _ => {
+                    let handle = match op {
+                        WriteOp::Put(..) => self.family_to_fill(family)?,
+                        // Without a column family there is nothing to delete.
+                        _ => match self.family(family)? {
+                            Some(handle) => handle,
+                            None => continue,
+                        },
+                    };
+                    &current.insert((family, handle)).1
+                }
             };
             match op {
                 WriteOp::Put(key, value) => batch.put_cf(handle, key, value),
@@ -301,13 +348,13 @@ impl Kv for RocksKv {
         let mut ingestion = IngestExternalFileOptions::default();
         ingestion.set_move_files(true);
         self.db
-            .ingest_external_file_cf_opts(&self.family(family)?, &ingestion, vec![file])
+            .ingest_external_file_cf_opts(&self.family_to_fill(family)?, &ingestion, vec![file])
             .map_err(|e| failed("ingest a run", e))
     }
 
     fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool> {
         *self.void.write() = Some(is_void);
-        let handle = self.family(family)?;
+        let Some(handle) = self.family(family)? else { return Ok(false) };
         let all = self
             .db
             .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
@@ -315,20 +362,29 @@ impl Kv for RocksKv {
         Ok(all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)))
     }
 
-    fn create_rows(&self, class: ClassId) -> Result<()> {
+    fn drop_rows_if_empty(&self, class: ClassId) -> Result<()> {
         let name = ColumnFamily::Rows(class).name();
-        if self.db.cf_handle(&name).is_some() {
+        let _writes = self.writes.write();
+        let Some(handle) = self.db.cf_handle(&name) else { return Ok(()) };
+        let mut entries = self.db.raw_iterator_cf(&handle);
+        entries.seek_to_first();
+        entries.status().map_err(|e| failed("be scanned", e))?;
+        let mut names = self.names.lock();
+        // For want of space a drop can fail half-way, as a creation can. A later call finds more space.
+        if entries.valid() || room::check(&self.path, room::family_bytes(names.len()), "dropping").is_err() {
             return Ok(());
         }
-        self.db
-            .create_cf(&name, &self.families)
-            .map_err(|e| failed(&format!("create the column family {name}"), e))?;
-        self.names.lock().push(name);
-        Ok(())
+        drop((entries, handle));
+        // The last writes to the column family go with it. This one has a higher sequence number and stays, so that
+        // recovery never finds less than the mark says.
+        self.db.delete(FLUSH_KEY).map_err(|e| failed("be written", e))?;
+        self.sync()?;
+        names.retain(|other| *other != name);
+        self.db.drop_cf(&name).map_err(|e| failed(&format!("drop the column family {name}"), e))
     }
 
     fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
-        let handle = self.family(family)?;
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         for (from, to) in ranges {
             let Some(last) = last_before(to).filter(|last| from <= last) else { continue };
             self.db
@@ -339,7 +395,7 @@ impl Kv for RocksKv {
     }
 
     fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()> {
-        let (family, errors) = (self.family(family)?, self.background_errors()?);
+        let (Some(family), errors) = (self.family(family)?, self.background_errors()?) else { return Ok(()) };
         self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
         self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
         if self.background_errors()? == errors {

@@ -1,5 +1,6 @@
 //! Options of RocksDB: what it may use, how it recovers, and how it lays out each column family.
 
+use crate::platform::error::{Error, Result};
 use crate::platform::kv::{IsVoid, LOCATOR_PREFIX};
 use parking_lot::RwLock;
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
@@ -36,8 +37,12 @@ impl Default for RocksOptions {
     }
 }
 
-pub(super) fn database_options(options: &RocksOptions) -> Options {
-    let mut db = Options::default();
+pub(super) fn database_options(options: &RocksOptions) -> Result<Options> {
+    // Without it, a new file of the WAL takes up to 70 MB at once. On a disk that is nearly full that is all the space that
+    // deleting needs.
+    let mut db = Options::default()
+        .get_options_from_string("allow_fallocate=false")
+        .map_err(|e| Error::internal(format!("RocksDB knows no option allow_fallocate: {e}")))?;
     db.create_if_missing(true);
     db.create_missing_column_families(true);
     // The default, PointInTime, stops at a corrupt record in the middle of the WAL and silently discards synced commits
@@ -51,7 +56,7 @@ pub(super) fn database_options(options: &RocksOptions) -> Options {
     db.set_max_background_jobs(4);
     // The locator is one column family and can be most of what `reclaim` has compacted. Two threads share its keys.
     db.set_max_subcompactions(2);
-    db
+    Ok(db)
 }
 
 fn table_options(cache: &Cache) -> BlockBasedOptions {
