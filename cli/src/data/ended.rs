@@ -2,13 +2,14 @@
 
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
+use super::open::Listing;
 use super::{open, parse};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::report::KeyHistory;
-use sexton::store::dir::{DirStore, Identified, Unreadable};
+use sexton::store::dir::{DirStore, Identified};
 use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ const SOME_CAME_BACK: u8 = 1;
     group = clap::ArgGroup::new("keys or dir").args(["key", "keys", "dir"]).required(true).multiple(true),
     after_long_help = help!(
         "sexton ended /var/lib/sexton --dir /srv/uploads --delete-again",
-        "files in --dir came back after their end and were not registered again, or a folder there cannot be read",
+        "files in --dir came back after their end, and were not registered again,\n     \
+         or folders below it were left out",
         in steps
     )
 )]
@@ -48,6 +50,9 @@ pub(crate) struct EndedArgs {
     #[arg(long, requires = "dir")]
     delete_again: bool,
 }
+
+/// Folders that were left out, each with the reason.
+type Skipped = Vec<(Vec<u8>, String)>;
 
 /// History of a key, and the file under it.
 struct Finding {
@@ -87,7 +92,7 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
     };
     let engine = open::for_change(&args.common)?;
     let changes = args.delete_again && !args.common.dry_run;
-    let (mut findings, unreadable) = match &args.dir {
+    let (mut findings, skipped) = match &args.dir {
         None => look_up(&engine, None, keys, args)?,
         Some(dir) if changes => look_up(&engine, Some(&open::objects(dir)?), keys, args)?,
         Some(dir) => look_up(&engine, Some(&open::read_only_objects(dir)?.store), keys, args)?,
@@ -99,7 +104,7 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         output.json(&json!({
             "dry_run": args.common.dry_run,
             "keys": findings.iter().map(to_json).collect::<Vec<_>>(),
-            "unreadable": unreadable.iter().map(unreadable_to_json).collect::<Vec<_>>(),
+            "skipped": skipped.iter().map(skipped_json).collect::<Vec<_>>(),
         }));
     } else {
         let is_dry = args.delete_again && args.common.dry_run;
@@ -109,16 +114,16 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
         for finding in findings.iter().filter(is_shown) {
             print(finding, is_dry, output);
         }
-        for Unreadable { path, why, .. } in &unreadable {
-            output.line(format_args!("{} {}: {why}", output.bad("unreadable:"), printable(path)));
+        for (path, why) in &skipped {
+            output.line(format_args!("{} {}: {why}", output.bad("left out:"), printable(path)));
         }
         if is_whole_folder {
             print_summary(&findings, output);
         }
     }
     let stays = |finding: &Finding| finding.came_back() && !matches!(finding.again, Again::Registered);
-    let all_seen = unreadable.is_empty() && !findings.iter().any(stays);
-    Ok(if all_seen { NONE_CAME_BACK } else { SOME_CAME_BACK })
+    let is_done = skipped.is_empty() && !findings.iter().any(stays);
+    Ok(if is_done { NONE_CAME_BACK } else { SOME_CAME_BACK })
 }
 
 fn look_up(
@@ -126,10 +131,10 @@ fn look_up(
     store: Option<&DirStore>,
     keys: Vec<Vec<u8>>,
     args: &EndedArgs,
-) -> Result<(Vec<Finding>, Vec<Unreadable>), Failure> {
-    let (keys, unreadable) = match store {
-        Some(store) if keys.is_empty() => open::keys(store)?,
-        _ => (keys, Vec::new()),
+) -> Result<(Vec<Finding>, Skipped), Failure> {
+    let Listing { keys, skipped } = match store {
+        Some(store) if keys.is_empty() => open::list(store)?,
+        _ => Listing { keys, skipped: Vec::new() },
     };
     let identity = open::identity(args.appended);
     let bar = output::progress(keys.len(), "looking up keys");
@@ -146,7 +151,7 @@ fn look_up(
         findings.push(Finding { key, history, file, again });
     }
     bar.finish_and_clear();
-    Ok((findings, unreadable))
+    Ok((findings, skipped))
 }
 
 /// Registers the files that came back, under their former terms.
@@ -219,7 +224,7 @@ fn print_summary(findings: &[Finding], output: &mut Output) {
     ));
 }
 
-fn unreadable_to_json(Unreadable { path, why, .. }: &Unreadable) -> Value {
+fn skipped_json((path, why): &(Vec<u8>, String)) -> Value {
     json!({ "path": printable(path), "path_hex": hex::encode(path), "why": why })
 }
 

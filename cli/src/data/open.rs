@@ -4,7 +4,7 @@ use super::args::MutatingArgs;
 use crate::output::{Failure, colour_on};
 use indicatif::ProgressBar;
 use sexton::report::EngineState;
-use sexton::store::dir::{DirStore, Identity, Unreadable};
+use sexton::store::dir::{DirStore, Found, Identity};
 use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,10 +85,10 @@ impl Drop for ReadOnlyObjects {
     fn drop(&mut self) {
         if let Some(created) = &self.created {
             // A file that cannot be removed stays, as after every other use of the folder.
-            for name in ["lock", "reserve"] {
+            for name in ["lock", "reserve/manifest"] {
                 let _ = fs::remove_file(created.join(name));
             }
-            let _ = fs::remove_dir(created);
+            let _ = fs::remove_dir(created.join("reserve")).and_then(|()| fs::remove_dir(created));
         }
     }
 }
@@ -98,15 +98,29 @@ pub(super) fn identity(appended: bool) -> Identity {
     if appended { Identity::InodeOnly } else { Identity::Exact }
 }
 
-/// Returns the keys of all files in a folder of objects, sorted, and the folders that could not be read.
-pub(super) fn keys(store: &DirStore) -> Result<(Vec<Vec<u8>>, Vec<Unreadable>), Failure> {
+/// Content of a folder of objects.
+pub(super) struct Listing {
+    /// Keys of all files, sorted.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Folders that were left out, each with the reason.
+    pub(super) skipped: Vec<(Vec<u8>, String)>,
+}
+
+/// Lists the files in a folder of objects.
+pub(super) fn list(store: &DirStore) -> Result<Listing, Failure> {
     let bar = spinner("reading the folder");
-    let mut keys = Vec::new();
-    let unreadable =
-        store.walk(|key| keys.push(key.to_vec())).map_err(|e| Failure::new(e.to_string()))?;
-    keys.sort_unstable();
+    let mut listing = Listing { keys: Vec::new(), skipped: Vec::new() };
+    let walked = store.walk(|found| match found {
+        Found::File(path) => listing.keys.push(path.to_vec()),
+        Found::Skipped { path, why } => listing.skipped.push((path.to_vec(), why.into())),
+        // A later version of the store may find more.
+        _ => {}
+    });
+    walked.map_err(|e| Failure::new(e.to_string()))?;
+    listing.keys.sort_unstable();
+    listing.skipped.sort_unstable();
     bar.finish_and_clear();
-    Ok((keys, unreadable))
+    Ok(listing)
 }
 
 /// Spinner for work without countable steps. It is drawn on a terminal only.

@@ -2,6 +2,7 @@
 
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
+use super::open::Listing;
 use super::{dry_run, open};
 use crate::format;
 use crate::output::{self, Failure, Output};
@@ -102,9 +103,8 @@ fn class(engine: &Engine, name: &str) -> Result<Definition, Failure> {
 
 impl Reconciler<'_> {
     fn all(&self, store: &DirStore, identity: Identity) -> Result<Summary, Failure> {
-        let (keys, unreadable) = open::keys(store)?;
-        let mut summary = Summary::default();
-        summary.refused.extend(unreadable.into_iter().map(|folder| (folder.path, folder.why.into_string())));
+        let Listing { keys, skipped } = open::list(store)?;
+        let mut summary = Summary { refused: skipped, ..Summary::default() };
         let bar = output::progress(keys.len(), "registering");
         for chunk in keys.chunks(OBJECTS_MAX) {
             let mut found = Vec::with_capacity(chunk.len());

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 pub use identity::{Identified, Identity};
-pub use walk::Unreadable;
+pub use walk::Found;
 
 use super::{Answer, Disposition, Store, SubBatch};
 use disk::Disk;

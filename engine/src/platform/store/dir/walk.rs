@@ -10,14 +10,20 @@ use super::path::{Folder, QUARANTINE, failure_message, open_folder, walk_to};
 use super::quarantine::entries;
 use super::{DirError, DirStore};
 
-/// Folder, or entry of a folder, that a walk could not read. Files below it were not visited.
+/// Thing that [`DirStore::walk`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Unreadable {
-    /// Path relative to the root.
-    pub path: Vec<u8>,
-    /// What failed, and what to do.
-    pub why: Box<str>,
+pub enum Found<'a> {
+    /// Path of a regular file, relative to the root. It can be longer than a key may be;
+    /// [`identify`](DirStore::identify) then refuses it.
+    File(&'a [u8]),
+    /// Folder that cannot be read. Nothing below it is visited.
+    Skipped {
+        /// Path of the folder, relative to the root.
+        path: &'a [u8],
+        /// Reason, and what to do.
+        why: Box<str>,
+    },
 }
 
 /// Folder of the path from the root to the present folder.
@@ -31,56 +37,43 @@ struct Level {
 }
 
 impl DirStore {
-    /// Calls `visit` with the path of every regular file below the root, in no particular order. Returns the folders that
-    /// could not be read.
+    /// Calls `visit` with every regular file below the root, and with every folder that is left out, in no particular
+    /// order.
     ///
     /// Quarantines are omitted, and symbolic links are not followed. Files that appear or vanish during the walk may or may
-    /// not be visited. A path can be longer than a key may be; [`identify`](Self::identify) then refuses it. The walk takes
-    /// time linear in the number of entries, at any depth, and three descriptors.
+    /// not be visited. The walk takes time linear in the number of entries, at any depth, and three descriptors.
     ///
     /// # Errors
     /// [`DirError::Io`] if the root itself cannot be read.
-    pub fn walk(&self, mut visit: impl FnMut(&[u8])) -> Result<Vec<Unreadable>, DirError> {
-        let root = |errno| DirError::Io(failure_message("reading the folder", b".", errno));
-        let mut here = open_folder(self.root(), b".").map_err(root)?;
-        let mut unreadable = Vec::new();
+    pub fn walk(&self, mut visit: impl FnMut(Found<'_>)) -> Result<(), DirError> {
+        let failed = |errno| DirError::Io(failure_message("reading the folder", b".", errno));
+        let mut here = open_folder(self.root(), b".").map_err(failed)?;
         let mut path = Vec::new();
-        let mut levels = vec![read_level(here.as_fd(), &path, &mut visit, &mut unreadable).map_err(root)?];
+        let mut levels = vec![read_level(here.as_fd(), &path, &mut visit).map_err(failed)?];
         while let Some(level) = levels.last_mut() {
             path.truncate(level.path_bytes);
-            let Some(name) = level.folders.pop() else {
-                levels.pop();
-                if let Some(parent) = levels.last_mut() {
-                    path.truncate(parent.path_bytes);
-                    match self.back_to(parent, here.as_fd(), &path) {
-                        Ok(folder) => here = folder,
-                        Err(why) => {
-                            parent.folders.clear();
-                            unreadable.extend(why.map(|why| Unreadable { path: path.clone(), why }));
-                        }
-                    }
-                }
-                continue;
-            };
-            path = joined(&path, &name);
-            let entered = open_folder(here.as_fd(), &name).and_then(|folder| {
-                let level = read_level(folder.as_fd(), &path, &mut visit, &mut unreadable)?;
-                Ok((folder, level))
-            });
-            match entered {
-                Ok((folder, level)) => {
+            if let Some(name) = level.folders.pop() {
+                path = joined(&path, &name);
+                if let Some((folder, level)) = enter(here.as_fd(), &name, &path, &mut visit) {
                     here = folder;
                     levels.push(level);
                 }
-                // It was removed or replaced in the meantime.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(errno) => {
-                    let why = failure_message("reading the folder", &path, errno);
-                    unreadable.push(Unreadable { path: path.clone(), why });
+                continue;
+            }
+            levels.pop();
+            let Some(parent) = levels.last_mut() else { break };
+            path.truncate(parent.path_bytes);
+            match self.back_to(parent, here.as_fd(), &path) {
+                Ok(folder) => here = folder,
+                Err(why) => {
+                    parent.folders.clear();
+                    if let Some(why) = why {
+                        visit(Found::Skipped { path: &path, why });
+                    }
                 }
             }
         }
-        Ok(unreadable)
+        Ok(())
     }
 
     /// Returns from a folder to its parent `level`, whose path is `path`. If the folder was moved meanwhile, goes there from
@@ -102,12 +95,32 @@ impl DirStore {
     }
 }
 
+/// Opens and reads a folder. `None` if it was skipped, or removed or replaced in the meantime.
+fn enter(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    path: &[u8],
+    visit: &mut impl FnMut(Found<'_>),
+) -> Option<(OwnedFd, Level)> {
+    let entered = open_folder(parent, name).and_then(|folder| {
+        let level = read_level(folder.as_fd(), path, visit)?;
+        Ok((folder, level))
+    });
+    match entered {
+        Ok(entered) => return Some(entered),
+        Err(Errno::NOENT | Errno::NOTDIR) => {}
+        Err(errno) => {
+            visit(Found::Skipped { path, why: failure_message("reading the folder", path, errno) });
+        }
+    }
+    None
+}
+
 /// Reads a folder: visits its files and collects its folders.
 fn read_level(
     folder: BorrowedFd<'_>,
     path: &[u8],
-    visit: &mut impl FnMut(&[u8]),
-    unreadable: &mut Vec<Unreadable>,
+    visit: &mut impl FnMut(Found<'_>),
 ) -> Result<Level, Errno> {
     let mut level = Level { path_bytes: path.len(), id: id(folder)?, folders: Vec::new() };
     for (name, kind) in entries(folder)? {
@@ -115,17 +128,16 @@ fn read_level(
             continue;
         }
         match kind {
-            FileType::RegularFile => visit(&joined(path, &name)),
+            FileType::RegularFile => visit(Found::File(&joined(path, &name))),
             FileType::Directory => level.folders.push(name),
             // Some file systems do not tell the type in the listing.
             FileType::Unknown => match Seen::at(folder, &name) {
-                Ok(Some(seen)) if seen.regular => visit(&joined(path, &name)),
+                Ok(Some(seen)) if seen.regular => visit(Found::File(&joined(path, &name))),
                 Ok(Some(seen)) if seen.folder => level.folders.push(name),
                 Ok(_) => {}
                 Err(errno) => {
                     let path = joined(path, &name);
-                    let why = failure_message("looking at", &path, errno);
-                    unreadable.push(Unreadable { path, why });
+                    visit(Found::Skipped { path: &path, why: failure_message("looking at", &path, errno) });
                 }
             },
             _ => {}

@@ -69,6 +69,20 @@ impl Sandbox {
         answers.remove(0)
     }
 
+    /// Returns the files of the root, and the folders that a walk left out, sorted.
+    fn walk(&self) -> (Vec<String>, Vec<(String, Box<str>)>) {
+        let (mut files, mut skipped) = (Vec::new(), Vec::new());
+        let text = |path: &[u8]| String::from_utf8(path.to_vec()).unwrap();
+        let visit = |found: Found<'_>| match found {
+            Found::File(path) => files.push(text(path)),
+            Found::Skipped { path, why } => skipped.push((text(path), why)),
+        };
+        self.store().walk(visit).unwrap();
+        files.sort();
+        skipped.sort();
+        (files, skipped)
+    }
+
     /// Closes the store as a crash does, and opens it again.
     fn reopen(&mut self) {
         self.store = None;
@@ -84,7 +98,7 @@ impl Sandbox {
         let mut found = Vec::new();
         for bay in fs::read_dir(self.root().join(".sexton-quarantine")).unwrap() {
             let bay = bay.unwrap();
-            if !bay.file_type().unwrap().is_dir() {
+            if !bay.file_type().unwrap().is_dir() || bay.file_name() == "reserve" {
                 continue;
             }
             for file in fs::read_dir(bay.path()).unwrap() {
