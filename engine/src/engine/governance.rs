@@ -10,6 +10,7 @@ use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
+use crate::platform::clock::check_calendar;
 use crate::platform::error::Result;
 use std::time::Duration;
 
@@ -183,9 +184,10 @@ impl Engine {
     /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing; `NotFound` if no such alarm stands; `Forked`, `Poisoned`, `Full`, `Io`. After
+    /// `Invalid` if a text is missing, or the clock shows a year before 1970 or after 9998; `NotFound` if no such alarm stands; `Forked`, `Poisoned`, `Full`, `Io`. After
     /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
+        check_calendar(self.clock.now())?;
         let ended = alarms::resume(&self.core, alarm, attribution, self.now())?;
         if ended.cause.is_about_time() {
             let now = self.guard.lock().accept(read(&*self.clock, true));
