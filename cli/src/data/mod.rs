@@ -45,7 +45,8 @@ pub(crate) enum Command {
     /// Create a data folder
     ///
     /// Create a data folder with the four built-in classes (upload-3h, log-73h, data-30d, log-6mo). Its log has an
-    /// origin line, a unique name that cannot change.
+    /// origin line, a unique name that cannot change. If a run was interrupted, run it again with the same origin: it
+    /// completes the folder.
     Init(init::InitArgs),
     /// Show the state of the engine, and what needs an operator
     ///

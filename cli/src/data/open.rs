@@ -17,6 +17,9 @@ pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
     warnings_to_stderr();
     // The engine would create a new data folder in an empty one, and a check would then call it sound.
     if !is_data_folder(folder) {
+        if folder.join("lock").is_file() && folder.join("index").is_dir() {
+            return Err(interrupted(folder));
+        }
         return Err(Failure::new(format!("{} is not a data folder of Sexton", folder.display())));
     }
     let bar = spinner("opening");
@@ -27,6 +30,8 @@ pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
             "{} is open in another process, the running service or another command: stop that first",
             folder.display()
         )),
+        // These options contradict no folder. They only lack the origin of a new one.
+        ErrorKind::Invalid => interrupted(folder),
         _ => e.into(),
     });
     bar.finish_and_clear();
@@ -44,6 +49,14 @@ pub(super) fn for_change(args: &MutatingArgs) -> Result<Engine, Failure> {
         return Err(Failure::new(format!("the engine takes no changes: {why}")));
     }
     Ok(engine)
+}
+
+/// Returns the error for a folder whose creation was interrupted.
+fn interrupted(folder: &Path) -> Failure {
+    Failure::new(format!(
+        "the creation of {} was interrupted: run `sexton init` again with the same origin",
+        folder.display()
+    ))
 }
 
 fn is_data_folder(folder: &Path) -> bool {
