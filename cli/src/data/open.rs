@@ -8,6 +8,8 @@ use sexton::store::dir::{DirStore, Found, Identity};
 use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// Folder by which the store knows a folder of objects again.
 const QUARANTINE: &str = ".sexton-quarantine";
@@ -139,7 +141,10 @@ pub(super) fn list(store: &DirStore) -> Result<Listing, Failure> {
 /// Spinner for work without countable steps. It is drawn on a terminal only.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    // The spinner has a thread of its own and would panic without one.
+    if !bar.is_hidden() && thread::Builder::new().spawn(|| ()).is_ok() {
+        bar.enable_steady_tick(Duration::from_millis(120));
+    }
     bar
 }
 

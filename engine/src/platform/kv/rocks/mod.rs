@@ -1,5 +1,6 @@
 //! The index on disk: RocksDB. Only this folder names it.
 
+mod limits;
 mod options;
 mod room;
 mod synced;
@@ -112,6 +113,7 @@ impl RocksKv {
     /// `Full` if the disk has no room for a new index; `Io`, also if this process gets too few threads or too little address
     /// space.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
+        limits::check(options)?;
         let synced = SyncedMark::read(path)?;
         let database = database_options(options)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);

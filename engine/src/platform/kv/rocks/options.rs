@@ -52,6 +52,8 @@ pub(super) fn database_options(options: &RocksOptions) -> Result<Options> {
     db.set_max_total_wal_size(options.wal_bytes);
     db.set_max_open_files(options.open_files);
     db.set_keep_log_file_num(5);
+    // `limits.rs` counts these threads. More would hardly help, because few files are opened before they are needed.
+    db.set_max_file_opening_threads(4);
     // One job flushes and three compact. `reclaim` uses two of them, so that other compactions still make progress.
     db.set_max_background_jobs(4);
     // The locator is one column family and can be most of what `reclaim` has compacted. Two threads share its keys.
