@@ -26,6 +26,8 @@ mod objects;
 mod plans;
 #[path = "cli/receipts.rs"]
 mod receipts;
+#[path = "cli/roots.rs"]
+mod roots;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sandbox.rs"]

@@ -111,13 +111,14 @@ pub mod class {
     pub use sexton_proof::window::Calendar;
 }
 
-/// Decisions of people: holds, requests, and alarms that wait for one.
+/// Decisions of people: holds, requests, accepted roots, and alarms that wait for a decision.
 pub mod decision {
     pub use crate::governance::holds::{GRACE_MAX, Placed};
     pub use crate::governance::progress::{ErasureObject, Progress};
     pub use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
     pub use crate::model::hold::{Hold, HoldId, HoldKind, Lifted};
     pub use crate::model::request::{AT_ONCE, Request, RequestKind, RequestState};
+    pub use crate::model::schema::AcceptedRoot;
     pub use crate::model::selector::{SELECTOR_KEYS_MAX, SUBJECT_MAX_BYTES};
 }
 

@@ -115,3 +115,7 @@ impl Leaf {
 #[cfg(test)]
 #[path = "leaf_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "leaf_window_tests.rs"]
+mod window_tests;

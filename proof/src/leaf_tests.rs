@@ -86,6 +86,63 @@ fn small_batch() -> BatchLeaf {
     }
 }
 
+/// Class leaf with the largest number in every line.
+fn largest_class() -> ClassLeaf {
+    ClassLeaf {
+        logged: Timestamp::MAX,
+        name: "n".repeat(64),
+        id: u32::MAX,
+        version: u32::MAX,
+        keep: Some("1000000w".parse().unwrap()),
+        within: Some("1000000y".parse().unwrap()),
+        zone: "Z".repeat(64),
+        max_open: Some("1000000w".parse().unwrap()),
+        slot: Duration::from_millis(u64::MAX),
+        lead: Duration::from_millis(u64::MAX),
+        ..class()
+    }
+}
+
+/// Batch leaf with the largest number in every line. Bounds have the values that mean none for the other bound.
+fn largest_batch() -> BatchLeaf {
+    let page = PageLine {
+        slot: u64::MAX,
+        shard: u16::MAX,
+        part: u16::MAX,
+        seqs: u32::MAX,
+        tombstones: u32::MAX,
+        carries: 0,
+    };
+    BatchLeaf {
+        logged: Timestamp::MAX,
+        batch: u64::MAX,
+        class: u32::MAX,
+        pages: vec![page],
+        tombstones: FileRef { n: u32::MAX, root: [0; 32] },
+        carries: None,
+        results: Some(FileRef { n: u32::MAX, root: [0; 32] }),
+        floor_max: Some(Timestamp::MAX),
+        ceiling_min: Some(Timestamp::MIN),
+        started: Timestamp::MIN,
+        finished: Timestamp::MAX,
+        tool: "t".repeat(64),
+        ..batch()
+    }
+}
+
+/// Batch leaf of a page whose registrations all live on.
+fn carrying_batch() -> BatchLeaf {
+    let page = PageLine { slot: 5, shard: 0, part: 0, seqs: 2, tombstones: 0, carries: 2 };
+    BatchLeaf {
+        pages: vec![page],
+        tombstones: FileRef { n: 0, root: [0; 32] },
+        results: None,
+        floor_max: None,
+        ceiling_min: None,
+        ..batch()
+    }
+}
+
 fn hold() -> EventLeaf {
     EventLeaf { logged: ms(1_700_000_000_000), kind: EventKind::Hold, id: [0x1d; 16], commitment: [0xc0; 32] }
 }
@@ -225,7 +282,39 @@ fn refused_texts() -> Vec<(String, String)> {
 /// Texts that are refused for a single value: name of the vector and text. Each comes from replacing a part of a valid
 /// text.
 fn refused_values() -> Vec<(String, String)> {
-    [refused_class_values(), refused_batch_and_event_values()].concat()
+    [refused_class_values(), refused_batch_and_event_values(), values_beyond_their_range()].concat()
+}
+
+fn values_beyond_their_range() -> Vec<(String, String)> {
+    let carrying = |name: &str, line: &str| {
+        let text = Leaf::Batch(carrying_batch()).to_text().replace("started", &format!("{line}\nstarted"));
+        (name.to_owned(), text)
+    };
+    let mut all = replaced(&[
+        ("class_name_long", "class upload-3h", &format!("class {}", "n".repeat(65))),
+        ("class_version_u32", "version 1", "version 4294967296"),
+        ("class_span_zero", "within 3h", "within 0h"),
+        ("class_span_number", "within 3h", "within 1000001h"),
+        ("class_span_leading_zero", "within 3h", "within 03h"),
+        ("class_zone_digit_first", "zone UTC", "zone 1TC"),
+        ("class_zone_sign_first", "zone UTC", "zone +01"),
+        ("class_zone_long", "zone UTC", &format!("zone {}", "Z".repeat(65))),
+        ("class_holiday_year", "holiday 2026-10-07", "holiday 10000-01-01"),
+        ("class_slot_u64", "slot 60000", "slot 18446744073709551616"),
+        ("class_lead_u64", "lead 30000", "lead 18446744073709551616"),
+        ("class_lead_negative", "lead 30000", "lead -1"),
+        ("class_logged_i64", "logged 1700000000000", "logged 9223372036854775808"),
+        ("class_logged_below_i64", "logged 1700000000000", "logged -9223372036854775809"),
+        ("batch_u64", "batch 17", "batch 18446744073709551616"),
+        ("batch_slot_u64", "page 1700010000000 1", "page 18446744073709551616 1"),
+        ("batch_slot_negative", "page 1700010000000 0", "page -1 0"),
+        ("batch_part_u16", "1 0 4 4 0", "1 65536 4 4 0"),
+        ("batch_seqs_u32", "1 0 4 4 0", "1 0 4294967300 4 4294967296"),
+        ("batch_tombstones_u32", "tombstones 7", "tombstones 4294967303"),
+    ]);
+    all.push(carrying("batch_floor_without_tombstones", "floor_max 0"));
+    all.push(carrying("batch_ceiling_without_tombstones", "ceiling_min 0"));
+    all
 }
 
 fn replaced(changes: &[(&str, &str, &str)]) -> Vec<(String, String)> {
@@ -319,6 +408,9 @@ fn leaves_equal_the_vectors() {
         Leaf::Class(request_class()),
         Leaf::Batch(batch()),
         Leaf::Batch(small_batch()),
+        Leaf::Class(largest_class()),
+        Leaf::Batch(largest_batch()),
+        Leaf::Batch(carrying_batch()),
         event(EventKind::Hold),
         event(EventKind::Lift),
         event(EventKind::Alarm),
@@ -330,6 +422,9 @@ fn leaves_equal_the_vectors() {
         "class.requests",
         "batch.full",
         "batch.small",
+        "class.largest",
+        "batch.largest",
+        "batch.carrying",
         "hold",
         "lift",
         "alarm",
@@ -482,15 +577,7 @@ fn sums_of_pages_do_not_overflow() {
 
 #[test]
 fn batch_without_tombstones_has_no_bounds() {
-    let page = PageLine { slot: 5, shard: 0, part: 0, seqs: 2, tombstones: 0, carries: 2 };
-    let leaf = BatchLeaf {
-        pages: vec![page],
-        tombstones: FileRef { n: 0, root: [0; 32] },
-        results: None,
-        floor_max: None,
-        ceiling_min: None,
-        ..batch()
-    };
+    let leaf = carrying_batch();
     assert_eq!(Leaf::Batch(leaf.clone()).check(), Ok(()));
     assert!(Leaf::Batch(BatchLeaf { floor_max: Some(ms(0)), ..leaf.clone() }).check().is_err());
     assert!(Leaf::Batch(BatchLeaf { ceiling_min: Some(ms(0)), ..leaf }).check().is_err());

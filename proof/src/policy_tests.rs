@@ -5,6 +5,9 @@ use crate::checkpoint::CheckpointError;
 use crate::merkle;
 use crate::note::{Cosigner, NoteError, Signer};
 
+#[path = "policy_vector_tests.rs"]
+mod vectors;
+
 const ORIGIN: &str = "example.com/log";
 
 fn log_key(origin: &str, seed: u8) -> Signer {

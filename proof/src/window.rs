@@ -60,7 +60,7 @@ impl Window {
     /// # Errors
     /// Neither span given; a zone that does not exist; a calendar span longer than [`CALENDAR_MONTHS_MAX`] or
     /// [`WORKING_DAYS_MAX`]; working days as a floor, or beside one; dates in `calendar` and no working days; a ceiling
-    /// that for some start may not lie after the floor.
+    /// that for some start may not lie after the floor. That rule is the same under every IANA database.
     pub fn new(
         keep: Option<Span>,
         within: Option<Span>,
@@ -86,7 +86,7 @@ impl Window {
         if let (Some(keep), Some(within)) = (keep, within)
             && !rule.has_room()
         {
-            return Err(WindowError::NoRoom { keep, within, tightest_ms: rule.tightest_ms() });
+            return Err(WindowError::NoRoom { keep, within, tightest_ms: rule.least_ms(Zone::allowance_ms) });
         }
         Ok(Self { keep, within, zone: zone.to_owned(), rule })
     }
@@ -121,7 +121,7 @@ impl Window {
     #[must_use]
     pub fn tightest(&self) -> Option<Duration> {
         self.rule.within?;
-        Some(Duration::from_millis(u64::try_from(self.rule.tightest_ms()).unwrap_or(0)))
+        Some(Duration::from_millis(u64::try_from(self.rule.least_ms(Zone::spread_ms)).unwrap_or(0)))
     }
 }
 
@@ -160,19 +160,23 @@ struct Rule {
 }
 
 impl Rule {
-    /// Returns `true` if the ceiling lies after the floor for every start.
+    /// Returns `true` if the ceiling lies after the floor for every start, by the rule of `docs/format.md` §4.
+    ///
+    /// The rule takes [`Zone::allowance_ms`] for the offsets of a zone. So verifiers with different IANA data agree.
     fn has_room(&self) -> bool {
         match (self.keep, self.within) {
             // More months end in a later month, at least 28 days later, and no zone's offsets differ by as much. Not
             // trying every month makes the verification of such a receipt five times as fast.
             (Some(Step::Months(keep)), Some(Step::Months(within))) => within > keep,
-            _ => self.tightest_ms() >= 1,
+            _ => self.least_ms(Zone::allowance_ms) >= 1,
         }
     }
 
     /// Returns a lower bound of ceiling − floor in milliseconds, or of ceiling − start without a floor. It may be
     /// negative. Without a ceiling it is `i64::MAX`.
-    fn tightest_ms(&self) -> i64 {
+    ///
+    /// `offsets` gives the milliseconds by which two offsets of the zone may differ.
+    fn least_ms(&self, offsets: fn(&Zone) -> i64) -> i64 {
         let Some(within) = self.within else { return i64::MAX };
         let keep = self.keep.unwrap_or(Step::Exact(0));
         if let (Step::Exact(keep), Step::Exact(within)) = (keep, within) {
@@ -180,7 +184,7 @@ impl Rule {
         }
         if let Step::Working(n) = within {
             // The lower bound assumes that every day is a working day. There is no floor beside working days.
-            return n * DAY_MS - self.zone.spread_ms();
+            return n * DAY_MS - offsets(&self.zone);
         }
         let mut least = i64::MAX;
         for month in 0..CYCLE_MONTHS {
@@ -190,7 +194,7 @@ impl Rule {
                 }
             }
         }
-        least - self.zone.spread_ms()
+        least - offsets(&self.zone)
     }
 }
 

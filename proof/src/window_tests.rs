@@ -242,7 +242,49 @@ fn impossible_window_is_refused_with_its_cause() {
     let zero = Span { count: 0, unit: Unit::Hours };
     assert!(matches!(Window::new(Some(zero), None, "UTC", &Calendar::default()), Err(WindowError::Count(_))));
     assert!(Window::new(Some(span("3h")), Some(span("10801s")), "UTC", &Calendar::default()).is_ok());
-    assert!(Window::new(Some(span("27d")), Some(span("1mo")), "UTC", &Calendar::default()).is_ok());
+}
+
+/// The least and the greatest length of a month, of a year and of eight years decide. In another zone 36 hours more
+/// are needed, whatever the IANA database says about it.
+#[test]
+fn calendar_span_beside_an_exact_one_needs_room_by_the_calendar() {
+    for (keep, within, room, room_elsewhere) in [
+        ("27d", "1mo", true, false),
+        ("26d", "1mo", true, true),
+        ("40319m", "1mo", true, false),
+        ("40320m", "1mo", false, false),
+        ("38159m", "1mo", true, true),
+        ("636h", "1mo", true, false),
+        ("1mo", "31d", false, false),
+        ("1mo", "44641m", true, false),
+        ("1mo", "780h", true, false),
+        ("1mo", "46801m", true, true),
+        ("364d", "1y", true, false),
+        ("363d", "1y", true, true),
+        ("1y", "366d", false, false),
+        ("1y", "368d", true, true),
+        ("2921d", "8y", false, false),
+        ("2919d", "8y", true, true),
+        ("8y", "2922d", false, false),
+        ("8y", "2924d", true, true),
+        ("6mo", "7mo", true, true),
+        ("1y", "13mo", true, true),
+        ("12mo", "1y", false, false),
+        ("3h", "10801s", true, true),
+        ("3h", "180m", false, false),
+    ] {
+        for (zone, room) in [
+            ("UTC", room),
+            ("Etc/UTC", room),
+            ("Europe/Berlin", room_elsewhere),
+            // Each of its offsets is that of UTC, but the rule looks only at the name.
+            ("Etc/GMT", room_elsewhere),
+        ] {
+            let window = Window::new(Some(span(keep)), Some(span(within)), zone, &Calendar::default());
+            assert_eq!(window.is_ok(), room, "{keep} {within} {zone}");
+            assert!(room || matches!(window, Err(WindowError::NoRoom { .. })));
+        }
+    }
 }
 
 #[test]
@@ -258,6 +300,19 @@ fn zones_are_those_of_the_compiled_in_database() {
     ] {
         assert!(Window::new(Some(span("6mo")), None, zone, &Calendar::default()).is_ok(), "{zone}");
     }
+}
+
+#[test]
+fn offsets_of_every_zone_differ_by_less_than_the_allowance() {
+    let mut most = 0;
+    for name in jiff::tz::TimeZoneDatabase::bundled().available() {
+        let Ok(zone) = Zone::get(name.as_str()) else { continue };
+        assert!(zone.spread_ms() <= 26 * HOUR_MS, "{name}: {} ms", zone.spread_ms());
+        most = most.max(zone.spread_ms());
+    }
+    assert!(most > 24 * HOUR_MS);
+    assert_eq!(Zone::get("Europe/Berlin").unwrap().allowance_ms(), 36 * HOUR_MS);
+    assert_eq!(Zone::get("Etc/UTC").unwrap().allowance_ms(), 0);
 }
 
 /// Returns the bound by jiff's own calendar arithmetic.

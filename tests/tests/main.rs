@@ -19,6 +19,8 @@ mod promises;
 mod publishing;
 mod readme;
 mod refusals;
+mod repeated;
 mod rocks;
 mod stored_formats;
 mod tidy;
+mod wrong_clock;

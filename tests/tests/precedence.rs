@@ -1,5 +1,6 @@
 //! Precedence of promises that apply to one object: every pair, in both orders if that makes a difference.
 
+use sexton::decision::HoldKind;
 use sexton::report::Action;
 use sexton::{
     Attribution, Change, Durability, ErrorKind, Registration, RegistrationId, Result, Selector, Which,
@@ -93,14 +94,15 @@ const WORDS: [&str; 10] = [
 /// Table of all pairs. The columns are: pair, class, steps, fate, reason for people.
 ///
 /// An object is registered in the class at hour 0. Each step is an hour and an action. After a comma, due objects go
-/// before the next step. Between steps joined by a plus, nothing is planned. A step with a `!` is refused. `replace`
-/// registers the key again, `to` reschedules to another class, and `from` to another start.
+/// before the next step. Between steps joined by a plus, nothing is planned. A step with a `!` is refused. The number
+/// after `lift` is the grace in hours. `replace` registers the key again, `to` reschedules to another class, and `from` to another start.
 ///
 /// A fate has the method, the hour and the reason of the end. The number after it counts the hours past the ceiling,
 /// excused by a hold (`after-hold`) or not (`late`). The fate of the newer registration follows a `/`.
 ///
-/// The rules: a hold wins over everything, a floor over an erasure, an erasure over a ceiling. Of two ceilings the
-/// earlier counts, of two floors the later. An object that the host deleted itself has ended. Other terms replace the
+/// The rules: a hold wins over everything, a floor over an erasure, an erasure over a ceiling and over the grace of a lifted
+/// hold. A lifted event hold restarts the time of whatever it covered, also of what is to be erased. The order of decisions
+/// does not matter. Of two ceilings the earlier counts, of two floors the later. An object that the host deleted itself has ended. Other terms replace the
 /// earlier ones, and the evidence says if they were looser.
 const TABLE: &str = "
 hold floor           | floored           | 1 hold, 2 lift                       | deleted 4 due               | a floor counts as if there had been no hold
@@ -111,6 +113,12 @@ hold erasure         | plain             | 1 erase + 1 hold, 5 lift             
 hold erasure         | plain             | 1 hold + 1 erase                     | stays                       | the hold
 hold erasure         | plain             | 1 hold, 2 erase, 12 lift             | deleted 12 lifted after-hold 2 | the hold, and it is why the object is late
 hold erasure         | floored           | 1 erase, 2 hold, 3 lift              | deleted 4 erasure           | the floor, then the erasure
+hold erasure         | floored           | 1 erase, 2 hold-event, 6 lift        | deleted 10 erasure          | the floor, which counts from the lift
+hold erasure         | floored           | 1 hold-event, 2 erase, 6 lift        | deleted 10 erasure          | the same, asked under the hold
+hold erasure         | floored           | 1 hold-event, 6 lift, 7 erase        | deleted 10 erasure          | the same, asked after the hold
+hold erasure         | plain             | 1 erase + 1 hold-event, 6 lift       | deleted 6 erasure           | no floor: the hold, as long as it stands
+hold erasure         | plain             | 1 hold, 2 erase, 12 lift 5           | deleted 12 lifted after-hold 2 | an erasure does not wait for a grace
+hold erasure         | plain             | 1 hold, 12 lift 5, 12 erase          | deleted 12 lifted after-hold 2 | the same, asked in the grace
 hold ceiling         | plain             | 1 hold, 12 lift                      | deleted 12 lifted after-hold 2 | the hold
 hold ceiling         | plain             | 1 hold, 9 lift                       | deleted 10 due              | a ceiling counts as if there had been no hold
 hold ceiling         | plain             | 11 hold                              | deleted 10 due              | it was gone before
@@ -124,6 +132,10 @@ hold anonymise       | rewritten         | 1 hold                               
 hold closing         | plain             | 1 hold, 2 close, 5 lift              | deleted 5 closed            | the hold, and the closing waits for it
 hold closing         | plain             | 1 close + 1 hold, 5 lift             | deleted 5 closed            | the hold, though it came second
 hold closing         | plain             | 1 hold, 2 close, 12 lift             | deleted 12 lifted after-hold 2 | the hold
+hold closing         | floored           | 1 close, 2 hold-event, 6 lift        | deleted 10 closed           | the floor, which counts from the lift
+hold closing         | floored           | 1 hold-event, 6 lift, 7 close        | deleted 10 closed           | the same, closed after the hold
+hold closing         | plain             | 1 hold, 2 close, 12 lift 5           | deleted 17 lifted after-hold 7 | the grace: a closing waits for it
+hold closing         | plain             | 1 hold, 12 lift 5, 13 close          | deleted 17 lifted after-hold 7 | the same, closed in the grace
 hold reschedule      | plain             | 1 hold, 2 to shorter, 7 lift         | deleted 7 lifted after-hold 2 | the hold; the new ceiling had passed
 hold reschedule      | plain             | 1 to shorter, 2 hold, 7 lift         | deleted 7 lifted after-hold 2 | the same
 hold reschedule      | plain             | 1 hold, 2 to longer, 12 lift         | deleted 15 due              | the new ceiling is still to come
@@ -156,10 +168,10 @@ erasure replacement  | plain             | 1 erase + 1 replace                  
 erasure replacement  | plain             | 1 replace, 2 erase                   | replaced 2 erasure / deleted 2 erasure | the newer one is what is there; of the other only a row is left, and that goes
 erasure replacement  | plain             | 1 erase, 2 replace                   | deleted 1 erasure / deleted 12 due | what comes later was not asked for
 erasure anonymise    | rewritten         | 3 erase                              | anonymised 3 erasure        | the erasure says when, the class how
-erasure closing      | plain             | 1 erase + 1 close                    | deleted 1 erasure           | who came first
-erasure closing      | plain             | 1 close + 1 erase                    | deleted 1 closed            | who came first
-erasure closing      | floored           | 1 close, 2 erase                     | deleted 4 closed            | the floor, then who came first
-erasure closing      | floored           | 1 erase, 2 close                     | deleted 4 erasure           | the floor, then who came first
+erasure closing      | plain             | 1 erase + 1 close                    | deleted 1 erasure           | the erasure: a person asked
+erasure closing      | plain             | 1 close + 1 erase                    | deleted 1 erasure           | the same, in the other order
+erasure closing      | floored           | 1 close, 2 erase                     | deleted 4 erasure           | the floor, then the erasure
+erasure closing      | floored           | 1 erase, 2 close                     | deleted 4 erasure           | the same, in the other order
 erasure reschedule   | floored           | 1 erase, 2 to later-floor            | deleted 6 erasure           | the later floor, then the erasure at once
 erasure reschedule   | floored           | 1 to later-floor, 2 erase            | deleted 6 erasure           | the same
 erasure reschedule   | plain             | 1 erase + 1 to longer                | deleted 1 erasure           | no other ceiling puts an erasure off
@@ -278,8 +290,12 @@ fn act(sim: &Simulation, line: &Line<'_>, step: &Step<'_>) -> Result<Option<Regi
             sim.hold("case", Selector::Class(line.class.into()));
             Ok(None)
         }
-        ("lift", None) => {
-            sim.lift("case", Duration::ZERO);
+        ("hold-event", None) => {
+            sim.hold_of("case", key("object"), HoldKind::Event);
+            Ok(None)
+        }
+        ("lift", grace) => {
+            sim.lift("case", grace.map_or(0, |hours| hours.parse().unwrap()) * HOUR);
             Ok(None)
         }
         ("erase", None) => {

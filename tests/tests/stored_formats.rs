@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Root of the log in the final checkpoint, in hexadecimal.
-const LOG_ROOT: &str = "3e969bd05df23a22a18c8b7b414a2643a5aadff02957fec49709af7571eb190e";
+const LOG_ROOT: &str = "307cdef4db46be866d57640d5e2c0f63275600c7068a007730163123a5eb866a";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "8b3890a57aa976952e41ab403c9a5c2595348bd50aff515ce4005abde9968ed8";
+const STORED_BYTES: &str = "68bb14f292692850dcfcbd22a96a5cd2baf897187449598b621aeea8e5d2bae8";
 /// BLAKE3 hash over the receipts of the history.
-const RECEIPTS: &str = "281072434e426e555eff8dd90b1b10c4a2cff56445b0ef5a606a381d5b68be60";
+const RECEIPTS: &str = "5f01cb099b805c68b58154fb9c4d31fdb10d22cf22213270d4fec01ee15e491b";
 
 /// A class for each feature that reaches the stored bytes.
 const CLASSES: &str = r#"

@@ -16,7 +16,7 @@ use std::path::Path;
 
 const ENFORCE: &str = "enforce";
 /// Bytes of a version that the directory store gives as an exact identity.
-const VERSION_BYTES: usize = 42;
+const VERSION_BYTES: usize = 50;
 
 /// Comparisons of the directory store.
 pub(super) const GROUP: Group = Group {

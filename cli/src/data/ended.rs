@@ -2,14 +2,14 @@
 
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
-use super::open::Listing;
+use super::roots::{self, Listing};
 use super::{open, parse};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::report::KeyHistory;
-use sexton::store::dir::{DirStore, Identified};
+use sexton::store::dir::{Identified, Root};
 use sexton::{Durability, Engine, Registration, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub(crate) struct EndedArgs {
     /// Read the keys as hexadecimal
     #[arg(long)]
     hex: bool,
-    /// Folder whose files are the objects; without keys, all its files are looked up
+    /// Folder whose files are the objects, a root of the data folder; without keys, all its files are looked up
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
     /// Recognise files by inode and birth time, for files that still grow, such as logs
@@ -92,11 +92,13 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
     };
     let engine = open::for_change(&args.common)?;
     let changes = args.delete_again && !args.common.dry_run;
-    let (mut findings, skipped) = match &args.dir {
-        None => look_up(&engine, None, keys, args)?,
-        Some(dir) if changes => look_up(&engine, Some(&open::objects(dir)?), keys, args)?,
-        Some(dir) => look_up(&engine, Some(&open::read_only_objects(dir)?.store), keys, args)?,
+    let data = &args.common.data.folder;
+    let root = match &args.dir {
+        None => None,
+        Some(dir) if changes => Some(roots::restored(&engine, data, dir)?),
+        Some(dir) => Some(roots::known(&engine, data, dir)?),
     };
+    let (mut findings, skipped) = look_up(&engine, root.as_ref(), keys, args)?;
     if changes {
         delete_again(&engine, &mut findings)?;
     }
@@ -128,12 +130,12 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
 
 fn look_up(
     engine: &Engine,
-    store: Option<&DirStore>,
+    root: Option<&Root>,
     keys: Vec<Vec<u8>>,
     args: &EndedArgs,
 ) -> Result<(Vec<Finding>, Skipped), Failure> {
-    let Listing { keys, skipped } = match store {
-        Some(store) if keys.is_empty() => open::list(store)?,
+    let Listing { keys, skipped } = match root {
+        Some(root) if keys.is_empty() => roots::list(root)?,
         _ => Listing { keys, skipped: Vec::new() },
     };
     let identity = open::identity(args.appended);
@@ -143,7 +145,7 @@ fn look_up(
         bar.inc(1);
         let history = engine.ended(&key)?;
         // A file that cannot be identified cannot be deleted either, so its refusal is reported.
-        let file = store.map(|store| store.identify(&key, identity)).transpose();
+        let file = root.map(|root| root.identify(&key, identity)).transpose();
         let (file, again) = match file {
             Ok(file) => (file.flatten(), Again::NotRegistered),
             Err(why) => (None, Again::Refused(why.to_string())),

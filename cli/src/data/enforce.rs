@@ -3,7 +3,7 @@
 use super::args::{MutatingArgs, help};
 use super::open::{self, spinner};
 use super::plan::{Group, Plan};
-use super::status;
+use super::{roots, status};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
@@ -30,7 +30,7 @@ const PROBLEMS_LISTED_MAX: usize = 100;
 pub(crate) struct EnforceArgs {
     #[command(flatten)]
     common: MutatingArgs,
-    /// Folder whose files are the objects
+    /// Folder whose files are the objects, a root of the data folder
     #[arg(long, value_name = "FOLDER")]
     dir: PathBuf,
 }
@@ -123,7 +123,7 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     if args.common.dry_run {
         return run_dry(&engine, args, output);
     }
-    let store = open::known_objects(&args.dir)?;
+    let store = roots::store(&engine, &args.common.data.folder, &args.dir)?;
     let before = Ends::of(&engine)?;
     let recorder = Recorder { store: &store, answers: Mutex::default() };
     let bar = spinner("enforcing");
@@ -185,9 +185,7 @@ fn print(answers: &Answers, ends: &Ends, next: Option<Timestamp>, needs: &[Strin
 
 /// Reports what enforcement would do now, as far as the engine knows without the answers of the store.
 fn run_dry(engine: &Engine, args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    if !args.dir.is_dir() {
-        return Err(Failure::new(format!("{} is not a folder", args.dir.display())));
-    }
+    roots::known(engine, &args.common.data.folder, &args.dir)?;
     let plan = Plan::of(engine, engine.now(), 0)?;
     if args.common.data.json {
         let group = |((class, action), group): (&(String, String), &Group)| -> Value {

@@ -19,6 +19,7 @@ mod parse;
 mod plan;
 mod reconcile;
 mod requests;
+mod roots;
 mod status;
 
 pub(crate) use open::{spinner, warnings_to_stderr};
@@ -77,6 +78,10 @@ pub(crate) enum Command {
     ///
     /// Register every file below a folder whose path has no live registration. If the class has an explicit start, a
     /// file starts at its last modification; otherwise the rule of the class applies. Nothing is deleted.
+    ///
+    /// The folder becomes a root of the data folder, and only its roots are enforced. The first root of a data folder
+    /// without objects is accepted as it is; each further one is a decision (--new-root). Other file systems mounted
+    /// below the folder, data folders of Sexton, and folders that cannot be read are left out and listed.
     Reconcile(reconcile::ReconcileArgs),
     /// Delete from a folder what is due now, once
     ///

@@ -42,7 +42,14 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::data(&args.data.folder)?;
     let now = engine.now();
     if let Some(number) = args.objects {
-        let request = find_erasure(&engine, number, "has no list of objects")?;
+        let request = find(&engine, number)?;
+        if !request.lists_objects() {
+            return Err(Failure::new(format!(
+                "request {number} has no list of objects: it is a {} of {}",
+                json::request_kind(&request),
+                request.selector.describe()
+            )));
+        }
         let objects = engine.erasure_objects(number)?;
         print_objects(&request, &objects, args.data.json, now, output);
         return Ok(0);
@@ -116,6 +123,8 @@ fn kind(request: &Request) -> &'static str {
         RequestKind::Close => "closing of",
         RequestKind::Apply { .. } => "new terms for",
         RequestKind::Lift { .. } => "lifted hold on",
+        RequestKind::Doubt { .. } => "end of a doubt about the clock, for",
+        RequestKind::Back { .. } => "time that went back, for",
         // A later version of the engine may add kinds.
         _ => json::request_kind(request),
     }

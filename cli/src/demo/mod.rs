@@ -39,7 +39,7 @@ pub(crate) struct DemoArgs {
     /// Number of files; all files if the source has fewer
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
     files: u32,
-    /// Data folder, which must be new or empty
+    /// Folder for everything, which must be new or empty
     #[arg(long, value_name = "DIR", default_value = "sexton-demo")]
     out: PathBuf,
     /// Tree to copy [default: /usr/share, or the Rust toolchain if that has more]
@@ -52,7 +52,8 @@ pub(crate) struct DemoArgs {
 
 /// Paths of the demonstration.
 struct Locations {
-    root: PathBuf,
+    /// Data folder, beside the store: neither may be inside the other.
+    data: PathBuf,
     store: PathBuf,
     log: PathBuf,
     tombstones: PathBuf,
@@ -63,15 +64,16 @@ struct Locations {
 }
 
 impl Locations {
-    fn below(root: &Path) -> Self {
+    fn below(out: &Path) -> Self {
+        let data = out.join("data");
         Locations {
-            root: root.to_owned(),
-            store: root.join("store"),
-            log: root.join("log"),
-            tombstones: root.join("tombstones"),
-            receipts: root.join("receipts"),
-            policy: root.join("trust.policy"),
-            changed: root.join("changed.tlog-proof"),
+            store: out.join("store"),
+            log: data.join("log"),
+            tombstones: data.join("tombstones"),
+            data,
+            receipts: out.join("receipts"),
+            policy: out.join("trust.policy"),
+            changed: out.join("changed.tlog-proof"),
         }
     }
 }
@@ -132,7 +134,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(if report.is_as_promised() { AS_PROMISED } else { NOT_AS_PROMISED })
 }
 
-/// Creates the data folder. A folder with any content is refused, so that nothing is overwritten or deleted.
+/// Creates the folder for everything. A folder with any content is refused, so that nothing is overwritten or deleted.
 fn make_folder(folder: &Path) -> Result<(), Failure> {
     let cannot = |e: std::io::Error| Failure::new(format!("cannot use the folder {}: {e}", folder.display()));
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
@@ -151,7 +153,7 @@ fn open(locations: &Locations, clock: &Arc<FastForwardClock>) -> Result<Engine, 
     let [a, b, c, d, ..] = OsEntropy.secret()?;
     let origin = format!("demo.sexton.example/{}", hex::encode([a, b, c, d]));
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    Ok(Engine::open_with_clock(&locations.root, &Options::new(origin), clock)?)
+    Ok(Engine::open_with_clock(&locations.data, &Options::new(origin), clock)?)
 }
 
 /// A registered file.

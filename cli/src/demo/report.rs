@@ -82,7 +82,7 @@ impl Report<'_> {
     pub(super) fn json(&self) -> Value {
         let phases: serde_json::Map<String, Value> =
             self.watch.laps().iter().map(|(name, s)| ((*name).to_owned(), json!(round(*s)))).collect();
-        let Locations { root, store, log, tombstones, receipts, policy, changed } = self.locations;
+        let Locations { data, store, log, tombstones, receipts, policy, changed } = self.locations;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         json!({
             "as_promised": self.is_as_promised(),
@@ -111,7 +111,7 @@ impl Report<'_> {
             "seconds": round(self.watch.seconds()),
             "phases": phases,
             "paths": {
-                "data": text(root),
+                "data": text(data),
                 "store": text(store),
                 "log": text(log),
                 "tombstones": text(tombstones),

@@ -24,7 +24,7 @@ const MALFORMED: u8 = 1;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 Example:
-  sexton inspect sexton-demo/tombstones/001.tomb
+  sexton inspect sexton-demo/data/tombstones/001.tomb
 
 Exit codes:
   0  shown

@@ -100,12 +100,12 @@ fn clock_step_ahead_stops_deletion_until_resumed() {
     sandbox.file("a", 4 * HOUR_MS);
     let store = DirStore::open(&sandbox.path("files")).unwrap();
     let version = store.identify(b"a", Identity::Exact).unwrap().unwrap().version;
-    drop(store);
     // The clock was three hours behind, and stepped to now while the engine was open.
     let clock = Arc::new(VirtualClock::new(now().saturating_sub(3 * HOUR)));
     let options = Options::new("sexton.test/old");
     let engine = open(&sandbox.path("old"), &options, Arc::clone(&clock) as Arc<dyn Clock>);
     engine.define_classes(&ClassSet::from_toml(CLASSES).unwrap()).unwrap();
+    engine.accept_root(store.id(), &sandbox.path("files")).unwrap();
     let start = now().saturating_sub(4 * HOUR);
     let file = Registration::new("files", b"a").version(&version).start(start);
     engine.register(&[file], Durability::Synced).unwrap();

@@ -65,15 +65,15 @@ fn demo_command_verifies_receipts_and_refuses_changed_one() {
 #[test]
 fn inspect_recognises_demo_files_and_shows_no_secret() {
     let demo = Demo::shared();
-    let keyring = fs::read_to_string(demo.path("keys/keyring")).unwrap();
-    let feed_key = fs::read_to_string(demo.path("keys/feed.key")).unwrap();
+    let keyring = fs::read_to_string(demo.path("data/keys/keyring")).unwrap();
+    let feed_key = fs::read_to_string(demo.path("data/keys/feed.key")).unwrap();
     let mut secrets: Vec<String> = keyring
         .lines()
         .chain(feed_key.lines())
         .filter_map(|l| l.strip_prefix("key ")?.rsplit(' ').next().map(str::to_owned))
         .collect();
     assert!(!secrets.is_empty());
-    let signing_key = fs::read_to_string(demo.path("keys/log.key")).unwrap();
+    let signing_key = fs::read_to_string(demo.path("data/keys/log.key")).unwrap();
     // PRIVATE+KEY+<name>+<hash>+<base64>. The base64 text may contain more plus signs.
     secrets.push(signing_key.trim_end().splitn(5, '+').nth(4).unwrap().to_owned());
     assert!(secrets.iter().all(|secret| secret.len() >= 44));
@@ -93,7 +93,7 @@ fn inspect_recognises_demo_files_and_shows_no_secret() {
         assert_eq!(shown.code, 0, "{}: {shown:?}", file.display());
         formats.insert(shown.json()["format"].as_str().unwrap().to_owned());
         assert!(!secrets.iter().any(|secret| shown.stdout.contains(secret)), "{}", file.display());
-        if formats.len() < 3 || file.starts_with(demo.path("keys")) {
+        if formats.len() < 3 || file.starts_with(demo.path("data/keys")) {
             let text = sexton([OsStr::new("inspect"), file.as_os_str()]);
             assert!(text.stdout.starts_with("format"), "{text:?}");
             assert!(!secrets.iter().any(|secret| text.stdout.contains(secret)), "{}", file.display());
@@ -123,7 +123,7 @@ fn inspect_malformed_is_1_and_foreign_is_refused() {
         write(&path, bytes);
         sexton([OsStr::new("inspect"), path.as_os_str()])
     };
-    let tombstones = fs::read(Demo::shared().path("tombstones/001.tomb")).unwrap();
+    let tombstones = fs::read(Demo::shared().path("data/tombstones/001.tomb")).unwrap();
     let cut = inspect("cut.tomb", &tombstones[..tombstones.len() - 1]);
     assert_eq!(cut.code, 1, "{cut:?}");
     assert!(cut.stdout.starts_with("malformed tombstones: "), "{cut:?}");
@@ -136,7 +136,7 @@ fn inspect_malformed_is_1_and_foreign_is_refused() {
 fn check_of_demo_is_sound_until_a_byte_flips() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
-    copy_folder(&Demo::shared().folder, &copy);
+    copy_folder(&Demo::shared().path("data"), &copy);
     let sound = check(&copy);
     assert_eq!(sound.code, 0, "{sound:?}");
     assert_eq!(sound.json()["sound"], true);

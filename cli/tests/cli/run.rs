@@ -112,7 +112,7 @@ impl Demo {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let below = path.strip_prefix(&self.folder).unwrap();
-                if ["index", "store", "lock"].iter().any(|other| below == Path::new(other)) {
+                if ["data/index", "store", "data/lock"].iter().any(|other| below == Path::new(other)) {
                     continue;
                 }
                 if path.is_dir() { left.push(path) } else { files.push(path) }

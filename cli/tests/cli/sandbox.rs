@@ -2,6 +2,7 @@
 
 use crate::run::{Opened, Ran, copy_folder, open, sexton, shared_folder, write};
 use serde_json::Value;
+use sexton::store::dir::DirStore;
 use sexton::testing::{Clock, SystemClock};
 use sexton::{Durability, Options, Registration};
 use sexton_proof::time::Timestamp;
@@ -53,8 +54,17 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Creates a sandbox with [`CLASSES`] and no objects. It is a copy of a data folder that is created once.
+    /// Creates a sandbox with [`CLASSES`], the folder of objects as its root, and no objects.
     pub(crate) fn new() -> Self {
+        let sandbox = Sandbox::without_root();
+        let files = sandbox.path("files");
+        let root = DirStore::open(&files).unwrap().id();
+        sandbox.engine().accept_root(root, &files).unwrap();
+        sandbox
+    }
+
+    /// Creates a sandbox with [`CLASSES`], no root and no objects. It is a copy of a data folder that is created once.
+    pub(crate) fn without_root() -> Self {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
         let made = MADE.get_or_init(|| {
             let folder = shared_folder("cli-sandbox-");
@@ -83,9 +93,10 @@ impl Sandbox {
         write(&self.path(name), text);
     }
 
-    /// Writes a file into the folder of objects, last modified this long ago.
+    /// Writes a file into the folder of objects, last modified this long ago, and creates its folders.
     pub(crate) fn file(&self, key: &str, age_ms: i64) {
         let path = self.path("files").join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         write(&path, key);
         let at = UNIX_EPOCH + Duration::from_millis((now_ms() - age_ms).unsigned_abs());
         File::options().write(true).open(path).unwrap().set_modified(at).unwrap();

@@ -40,7 +40,7 @@ pub(crate) fn stage_ended(core: &Core, set: &mut WriteSet, evidence: &Evidence) 
     for (planned, method, time) in evidence.ended_objects() {
         let row = batch.row(planned);
         let until = time.saturating_add(remember);
-        let (id, reason, start) = (batch.id(planned), row.reason, row.start);
+        let (id, reason, start) = (batch.id(planned), row.end_reason(), row.start);
         let ended = Ended { id, method, reason, start, time, until };
         let (_, fingerprint) = core.schedule.locate(row.key);
         let key = schema::ended_key(bucket_of(until), &fingerprint);

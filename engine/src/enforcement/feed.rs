@@ -115,7 +115,7 @@ fn entry(class: &str, row: &Row<'_>, method: Method, time: Timestamp) -> FeedEnt
         key: row.key.to_vec(),
         version: row.version.to_vec(),
         method: method.name().to_owned(),
-        reason: row.reason.name().to_owned(),
+        reason: row.end_reason().name().to_owned(),
         time,
     }
 }

@@ -1,5 +1,6 @@
 //! Planner: chooses the due pages of a batch, makes its intent durable, and decides the treatment of every row.
 
+use crate::governance::clock::{self, Deletable};
 use crate::governance::{alarms, sweep};
 use crate::model::alarm::AlarmCause;
 use crate::model::class::Class;
@@ -12,6 +13,7 @@ use crate::state::batch::{Batch, Planned, Unanswered};
 use crate::state::core::{Core, Planner};
 use crate::state::page::DuePage;
 use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
 use std::cmp;
 use std::collections::{BTreeMap, HashSet};
@@ -34,26 +36,32 @@ pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Opt
     core.check_writable()?;
     let mut planner = core.batches.planner.lock();
     take_back_dropped(core, &mut planner);
-    if !alarms::clock_allows(core, &mut planner.clock_recorded, now, stepped)? {
+    let deletable = clock::allows(core, &mut planner, now, stepped)?;
+    if deletable == Deletable::Nothing {
         core.batches.pool.free_buffers();
         return Ok(None);
     }
-    let now = now.now;
     if core.batches.in_flight.load(Ordering::SeqCst) >= core.limits.max_batches_in_flight {
         return Ok(None);
     }
     // Counted before it is planned: a thread that hands a batch back meanwhile leaves publishing to this one.
     core.batches.in_flight.fetch_add(1, Ordering::SeqCst);
-    let planned = next_intent(core, &mut planner, now);
+    let planned = next_intent(core, &mut planner, deletable, now.now);
     if !matches!(planned, Ok(Some(_))) {
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     drop(planner);
-    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, now)).transpose()
+    let times = Times { now: now.now, for_floors: now.for_floors() };
+    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, times)).transpose()
 }
 
 /// Returns an intent that is durable, and the number of times that it was handed out, this time included.
-fn next_intent(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Option<(Intent, u32)>> {
+fn next_intent(
+    core: &Core,
+    planner: &mut Planner,
+    deletable: Deletable,
+    now: Timestamp,
+) -> Result<Option<(Intent, u32)>> {
     if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already. A crash here loses nothing, because the next opening finds it again.
         return Ok(Some((intent, attempts.saturating_add(1))));
@@ -62,7 +70,7 @@ fn next_intent(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Opt
         // The sweep advances first, one step per round: if a request extended an object's time, the object must not be
         // deleted at its earlier time.
         let sweeping = sweep::advance(core, planner, now)?;
-        if let Some(pages) = choose_pages(core, planner, now)? {
+        if let Some(pages) = choose_pages(core, planner, deletable, now)? {
             let class = pages[0].class;
             return record_intent(core, planner, class, &pages, now).map(|intent| Some((intent, 1)));
         }
@@ -86,11 +94,11 @@ fn take_back_dropped(core: &Core, planner: &mut Planner) {
 }
 
 /// Reads the rows of an intent and hands the batch out.
-fn hand_out(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result<Batch> {
+fn hand_out(core: &Core, intent: Intent, attempt: u32, times: Times) -> Result<Batch> {
     // The planner's lock is free, so other threads plan meanwhile. No caller has the batch yet, so after a panic its pages
     // would stay in the batch for good. The guard poisons the engine instead.
     let _poison = core.writer.poison_on_panic();
-    let batch = read_batch(core, intent, attempt, now);
+    let batch = read_batch(core, intent, attempt, times);
     batch.map(Batch::handed_out).inspect_err(|error| {
         // No caller has the batch, so its pages would wait until reopening. Poisoning makes the failure visible.
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -104,9 +112,14 @@ const BREAKER_WINDOW_MIN: Duration = Duration::from_hours(1);
 /// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
 ///
 /// If the breaker allows fewer objects at short notice, raises an alarm and chooses pages without such objects.
-fn choose_pages(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Option<Vec<PageId>>> {
+fn choose_pages(
+    core: &Core,
+    planner: &mut Planner,
+    deletable: Deletable,
+    now: Timestamp,
+) -> Result<Option<Vec<PageId>>> {
     loop {
-        let due = due_pages(core, planner, now)?;
+        let due = due_pages(core, planner, deletable, now)?;
         let Some((class, due)) = due else { return Ok(None) };
         let pages = within_row_limit(core, &due);
         if pages.is_empty() {
@@ -134,14 +147,24 @@ fn choose_pages(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Op
 /// [`BATCH_PAGES_MAX`].
 ///
 /// While a sweep has pages to scan, those pages wait, because a request may extend the time of their objects. Pages at
-/// short notice wait as well, so that the breaker counts all of them before the first one goes.
-fn due_pages(core: &Core, planner: &Planner, now: Timestamp) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
+/// short notice wait as well, so that the breaker counts all of them before the first one goes. While the clock is behind,
+/// pages of classes with a floor wait.
+fn due_pages(
+    core: &Core,
+    planner: &Planner,
+    deletable: Deletable,
+    now: Timestamp,
+) -> Result<Option<(Arc<Class>, Vec<DuePage>)>> {
     let tripped = alarms::tripped_classes(core);
+    let has_floor = |class: &&Arc<Class>| deletable != Deletable::All && class.has_floor();
+    let waiting: HashSet<u32> = core.classes.read().iter().filter(has_floor).map(|class| class.id).collect();
     let sweep = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
     let unscanned: HashSet<PageId> = sweep.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
     let is_stopped = |page: &DuePage| sweep.is_some() || tripped.contains(&page.page.class);
-    let may_go =
-        |page: &DuePage| !(unscanned.contains(&page.page) || page.short_notice > 0 && is_stopped(page));
+    let may_go = |page: &DuePage| {
+        let waits = unscanned.contains(&page.page) || waiting.contains(&page.page.class);
+        !(waits || page.short_notice > 0 && is_stopped(page))
+    };
     let by_ceiling = |page: &DuePage| (page.earliest_ceiling, page.page);
     let mut first: Option<DuePage> = None;
     core.schedule.each_due(now, BATCH_PAGES_MAX, None, &may_go, &mut |page| {
@@ -210,14 +233,30 @@ fn within_row_limit(core: &Core, pages: &[DuePage]) -> Vec<DuePage> {
     pages.iter().take(BATCH_PAGES_MAX).take_while(fits).copied().collect()
 }
 
+/// Instants by which due rows are decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// Trusted time.
+    pub(crate) now: Timestamp,
+    /// Instant by which floors are judged, no later than `now`.
+    pub(crate) for_floors: Timestamp,
+}
+
+impl Times {
+    /// Returns the instants while the clock agrees.
+    pub(crate) fn at(now: Timestamp) -> Times {
+        Times { now, for_floors: now }
+    }
+}
+
 /// Reads the rows of an intent, and decides what happens to each of them now.
-pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result<Batch> {
+pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, times: Times) -> Result<Batch> {
     let class = core.classes.get(intent.class)?;
     let mut batch = Batch::new(intent, class, core.identity.epoch, attempt, &core.batches.pool);
     let marks = marks_of_batch(core, &batch)?;
     // One set of holds for the whole batch. A hold placed before this line keeps its objects.
     let holds = core.governance.holds.read();
-    read_rows(core, &mut batch, &DecisionInputs { marks: &marks, holds: &holds, now })?;
+    read_rows(core, &mut batch, &DecisionInputs { marks: &marks, holds: &holds, times })?;
     drop(holds);
     batch.marks = marks;
     Ok(batch)
@@ -227,7 +266,7 @@ pub(crate) fn read_batch(core: &Core, intent: Intent, attempt: u32, now: Timesta
 pub(crate) struct DecisionInputs<'a> {
     pub(crate) marks: &'a BTreeMap<RegistrationId, Mark>,
     pub(crate) holds: &'a HoldSet,
-    pub(crate) now: Timestamp,
+    pub(crate) times: Times,
 }
 
 /// Reads the rows of all pages in one pass. Most pages are adjacent, and to find a page of few rows costs more than to
@@ -266,13 +305,18 @@ fn expect_seq(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result
 /// Decides what happens to a due row. The order of the cases is the order of precedence.
 pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &DecisionInputs<'_>) -> Planned {
     let hold = || inputs.holds.covering(HoldFacts::of(class, row));
+    // A slot begins after the start of everything due in it, so this needs a clock that was wrong. No receipt could show
+    // such an end.
+    let has_begun = row.end_reason() != Reason::Due || row.start <= inputs.times.now;
     match inputs.marks.get(&id) {
         Some(Mark::Moved { .. }) => Planned::Moved,
+        Some(Mark::Replaced) if !has_begun => Planned::BeforeFloor,
         Some(Mark::Replaced) => Planned::Replaced,
         None if row.flags.has(Flags::RELEASED) => Planned::Released,
         None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
+        None if !has_begun => Planned::BeforeFloor,
         // A slot begins at or after every floor in it, so this case needs a clock that was wrong.
-        None if row.floor.is_some_and(|floor| floor > inputs.now) => Planned::BeforeFloor,
+        None if row.floor.is_some_and(|floor| floor > inputs.times.for_floors) => Planned::BeforeFloor,
         None => Planned::Delete,
     }
 }

@@ -1,17 +1,20 @@
-//! Governance: legal holds, erasures and other requests, and resumption after alarms.
+//! Governance: legal holds, erasures and other requests, accepted roots, and resumption after alarms.
 
 use crate::engine::{Engine, read};
-use crate::governance::alarms;
 use crate::governance::holds::{self, Placed};
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
+use crate::governance::{alarms, clock, roots};
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
+use crate::model::schema::AcceptedRoot;
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
 use crate::platform::clock::check_calendar;
 use crate::platform::error::Result;
+use crate::platform::store::dir::RootId;
+use std::path::Path;
 use std::time::Duration;
 
 impl Engine {
@@ -56,10 +59,10 @@ impl Engine {
     /// objects.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Forked`, `Poisoned`,
-    /// `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
+    /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Busy` while the clock is in
+    /// doubt; `Forked`, `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
     pub fn lift_hold(&self, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
-        holds::lift(&self.core, name, attribution, grace, self.now())
+        holds::lift(&self.core, name, attribution, grace, self.trusted())
     }
 
     /// Returns all legal holds, lifted ones included.
@@ -178,21 +181,60 @@ impl Engine {
         requests::apply_class(&self.core, name, attribution, self.now())
     }
 
+    /// Records that the operator accepted a root, a folder in which objects of this engine are stored.
+    ///
+    /// `path` is for people: it says where the root was. After `Ok` the root survives a power failure in
+    /// [`roots`](Self::roots). A root that was accepted before keeps its record.
+    ///
+    /// The engine itself does not open roots. A host that opens its root by this list finds out if the disk is not mounted,
+    /// or if the folder belongs to another engine.
+    ///
+    /// # Errors
+    /// `Invalid` if the path is empty or has more than 4,096 bytes; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After
+    /// `Poisoned`, `Full` or `Io` it is unknown whether the root was recorded.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::store::dir::DirStore;
+    /// # let uploads = tempfile::tempdir()?;
+    /// # let uploads = uploads.path();
+    ///
+    /// let store = DirStore::open(uploads)?; // once; from then on `reopen`, and a comparison with the list
+    /// engine.accept_root(store.id(), uploads)?;
+    /// assert_eq!(engine.roots()?[0].id, store.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept_root(&self, id: RootId, path: &Path) -> Result<()> {
+        roots::accept(&self.core, id, path, self.now())
+    }
+
+    /// Returns the roots that were accepted for this engine, the first one first.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn roots(&self) -> Result<Vec<AcceptedRoot>> {
+        roots::all(&self.core)
+    }
+
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.
     ///
-    /// After a clock alarm the clock is accepted as it stands. After a breaker alarm the objects at short notice count as
+    /// After a clock alarm the clock is accepted as it stands. If it is behind, the engine's time goes back, and objects that
+    /// were registered after that time get a true start. After a breaker alarm the objects at short notice count as
     /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing, or the clock shows a year before 1970 or after 9998; `NotFound` if no such alarm stands; `Forked`, `Poisoned`, `Full`, `Io`. After
-    /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended.
+    /// `Invalid` if a text is missing, or the clock shows a year before 1970 or after 9998; `NotFound` if no such alarm
+    /// stands; `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`. After `Busy`,
+    /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended. If its cause stands, the next planning raises
+    /// another one.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
         check_calendar(self.clock.now())?;
-        let ended = alarms::resume(&self.core, alarm, attribution, self.now())?;
+        let now = self.trusted();
+        let ended = alarms::resume(&self.core, alarm, attribution, now.now)?;
         if ended.cause.is_about_time() {
-            let now = self.guard.lock().accept(read(&*self.clock, true));
-            let recorded = alarms::record_clock(&self.core, now.now)?;
-            self.core.writer.sync(recorded)?;
+            clock::accept(&self.core, now, || self.guard.lock().accept(read(&*self.clock, true)))?;
         }
         Ok(ended)
     }

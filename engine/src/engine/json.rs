@@ -105,6 +105,7 @@ pub fn cause(cause: &AlarmCause) -> String {
     match cause {
         AlarmCause::Clock => "clock".into(),
         AlarmCause::TimeOff => "time off".into(),
+        AlarmCause::Behind => "clock behind".into(),
         AlarmCause::Breaker { class } => format!("short notice in class \"{class}\""),
     }
 }
@@ -152,6 +153,8 @@ pub fn request_kind(request: &Request) -> &'static str {
         RequestKind::Close => "close",
         RequestKind::Apply { .. } => "apply",
         RequestKind::Lift { .. } => "lift",
+        RequestKind::Doubt { .. } => "doubt",
+        RequestKind::Back { .. } => "back",
     }
 }
 

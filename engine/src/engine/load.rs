@@ -13,6 +13,7 @@ use crate::platform::kv::{self, ColumnFamily, Kv, Order, collect};
 use crate::state::batch::Unanswered;
 use crate::state::classes::Classes;
 use crate::state::core::{Governance, Planner};
+use crate::state::doubts::Doubts;
 use crate::state::locator;
 use crate::state::log::{self, Log};
 use crate::state::page::{PAGE_ROWS_MAX, Page, PageState};
@@ -73,7 +74,15 @@ pub(crate) fn governance(kv: &dyn Kv) -> Result<Governance> {
     let requests = records(kv, schema::REQUESTS, "a request")?;
     let last_request = number(kv, schema::REQUEST, "the last request")?;
     let alarms = records(kv, schema::ALARMS, "an alarm")?;
-    Ok(Governance::new(holds, requests, u32::try_from(last_request).unwrap_or(u32::MAX), alarms))
+    let [last_request, era, doubt, ended] = [
+        last_request,
+        number(kv, schema::ERA, "the number of times that time was taken back")?,
+        number(kv, schema::DOUBT, "the last doubt about the clock")?,
+        number(kv, schema::DOUBT_ENDED, "the last doubt that ended")?,
+    ]
+    .map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let wall = instant(kv, schema::DOUBT_WALL)?.unwrap_or(Timestamp::MIN);
+    Ok(Governance::new(holds, requests, last_request, alarms, Doubts::new(doubt, ended, wall, era)))
 }
 
 /// Reads the JSON records under a prefix.
@@ -86,13 +95,19 @@ pub(crate) fn number(kv: &dyn Kv, key: &[u8], what: &str) -> Result<u64> {
     kv.get(ColumnFamily::Meta, key)?.map_or(Ok(0), |bytes| schema::decode_number(what, &bytes))
 }
 
-/// Returns the latest trusted instant on record: the recorded one, or that of the last log entry.
+/// Reads an instant. `None` if it was never written.
+fn instant(kv: &dyn Kv, key: &[u8]) -> Result<Option<Timestamp>> {
+    kv.get(ColumnFamily::Meta, key)?.map(|bytes| schema::decode_instant(&bytes)).transpose()
+}
+
+/// Returns the latest trusted instant on record: the recorded one, or that of the last log entry unless a wrong clock gave
+/// it.
 pub(crate) fn last_known(kv: &dyn Kv) -> Result<Option<Timestamp>> {
-    let recorded = kv.get(ColumnFamily::Meta, schema::CLOCK)?;
-    let recorded = recorded.map(|bytes| schema::decode_instant(&bytes)).transpose()?;
+    let recorded = instant(kv, schema::CLOCK)?;
+    let disowned = instant(kv, schema::DISOWNED)?;
     let log = Log::load(kv)?;
     let logged = (log.size() > 0).then(|| log.last_logged());
-    Ok(recorded.max(logged))
+    Ok(recorded.max(logged.filter(|logged| disowned.is_none_or(|disowned| *logged > disowned))))
 }
 
 /// Returns `true` if an alarm stands because the wall clock stepped ahead.

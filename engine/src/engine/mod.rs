@@ -179,8 +179,10 @@ impl Engine {
             // After time off, deletion resumes by itself once the clock is NTP-synchronised.
             now = guard.observe(read(&*self.clock, true));
         }
+        drop(guard);
         if now.state == ClockState::Agrees {
             self.clock_agreed.store(true, Ordering::SeqCst);
+            self.core.governance.doubts.decide(now);
         }
         now
     }

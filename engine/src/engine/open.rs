@@ -5,6 +5,7 @@ use crate::engine::load;
 use crate::engine::options::Options;
 use crate::engine::recovery;
 use crate::model::schema::{self, Shape};
+use crate::platform::data_folder::{LOCK, SIGNING_KEY};
 use crate::platform::entropy::Entropy;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::files::{Access, Files};
@@ -30,9 +31,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
-
-/// Path of the signing key below the data folder.
-const SIGNING_KEY: &str = "keys/log.key";
 
 /// Interfaces of an engine to its environment, except for the clock and the store.
 ///
@@ -60,7 +58,7 @@ impl FolderLock {
     /// # Errors
     /// `Busy` if another process has it open; `Io`.
     pub(crate) fn acquire(folder: &Path) -> Result<FolderLock> {
-        let path = folder.join("lock");
+        let path = folder.join(LOCK);
         let file = File::options()
             .create(true)
             .truncate(false)

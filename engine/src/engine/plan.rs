@@ -1,15 +1,17 @@
 //! Plan: the objects that come up for deletion, with instant, treatment and cause. It reads the same data as the planner,
 //! decides by the same functions, and changes nothing.
 
-use crate::enforcement::planner::{self, DecisionInputs};
+use crate::enforcement::planner::{self, DecisionInputs, Times};
 use crate::governance::alarms;
+use crate::governance::clock::{self, Deletable};
 use crate::governance::sweep;
 use crate::model::alarm::AlarmCause;
 use crate::model::class::{Class, floor_to_second, slot_start};
 use crate::model::clock_guard::Trusted;
 use crate::model::hold::{Hold, HoldFacts, HoldName, HoldSet, Lifted};
-use crate::model::request_rules::{self, ActiveRequest, Target};
+use crate::model::request_rules::{self, ActiveRequest};
 use crate::model::schema::{self, Flags, Mark, Row};
+use crate::model::target::Target;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{self, ColumnFamily};
 use crate::registration::placement;
@@ -96,10 +98,23 @@ struct PlanInputs {
     requests: Vec<ActiveRequest>,
     /// Class versions whose breaker has tripped.
     tripped: BTreeSet<ClassId>,
-    /// Alarm of the clock, which stops all deletion.
+    /// What the clock allows to be deleted.
+    deletable: Deletable,
+    /// Alarm of the clock, which stops the rest.
     clock: Option<AlarmCause>,
     now: Timestamp,
     until: Timestamp,
+}
+
+impl PlanInputs {
+    /// Returns `true` if the clock stops the deletion of objects of the class.
+    fn stops(&self, class: &Class) -> bool {
+        match self.deletable {
+            Deletable::All => false,
+            Deletable::WithoutFloor => class.has_floor(),
+            Deletable::Nothing => true,
+        }
+    }
 }
 
 /// Position in a page.
@@ -118,7 +133,8 @@ impl<'e> Plan<'e> {
     /// Prepares the plan up to `until`. `stepped` is `true` if the clock was right before it went ahead.
     pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until: Timestamp) -> Result<Plan<'e>> {
         let holds_now = core.governance.holds.read().clone();
-        let requests = sweep::ready_requests(core, until)?;
+        let mut requests = sweep::ready_requests(core, until)?;
+        requests.extend(clock::next_requests(core, now.now));
         let mut holds_then = holds_now.clone();
         for hold in requests.iter().filter_map(|active| active.lifted.clone()) {
             let lifted = hold.lifted.clone().map(|lifted| Lifted { done: true, ..lifted });
@@ -132,12 +148,14 @@ impl<'e> Plan<'e> {
             }
         });
         pages.sort_unstable_by_key(|(id, _)| *id);
+        let (deletable, clock) = clock::stop(core, now, stepped);
         let inputs = PlanInputs {
             holds_now,
             holds_then,
             requests,
             tripped: alarms::tripped_classes(core),
-            clock: alarms::clock_stop(core, now, stepped),
+            deletable,
+            clock,
             now: now.now,
             until,
         };
@@ -183,9 +201,9 @@ impl Cursor {
         let class = core.classes.get(page.class)?;
         let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
         let stopped = match &inputs.clock {
-            Some(cause) => Some(cause.clone()),
-            None if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
-            None => None,
+            Some(cause) if inputs.stops(&class) => Some(cause.clone()),
+            _ if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
+            _ => None,
         };
         Ok(Cursor { class, page, found, marks, stopped, next_seq: 0 })
     }
@@ -231,7 +249,8 @@ impl Cursor {
             return None;
         }
         let class = &target.class.definition;
-        let truth = DecisionInputs { marks: &self.marks, holds: &inputs.holds_then, now: at.max(inputs.now) };
+        let times = Times::at(at.max(inputs.now));
+        let truth = DecisionInputs { marks: &self.marks, holds: &inputs.holds_then, times };
         let action = match (planner::decide(&class.name, id, &target.row, &truth), stopped) {
             (_, Some(cause)) => Action::Stopped(cause),
             (Planned::Moved, None) => return None,
@@ -252,7 +271,7 @@ impl Cursor {
             key: target.row.key.to_vec(),
             at,
             action,
-            reason: target.row.reason,
+            reason: target.row.end_reason(),
             floor: target.row.floor,
             ceiling: target.row.ceiling,
         })
@@ -268,7 +287,8 @@ impl Cursor {
         let mut target = Target::of(&self.class, id, row);
         let mut moved = inputs.now;
         if self.marks.contains_key(&id) {
-            target = request_rules::end_replaced(&inputs.requests, &target, inputs.now).unwrap_or(target);
+            target = request_rules::end_replaced(&inputs.requests, &target, &inputs.holds_now, inputs.now)
+                .unwrap_or(target);
         } else {
             for active in &inputs.requests {
                 let at = inputs.now.max(active.ready());
@@ -281,10 +301,9 @@ impl Cursor {
             }
         }
         let Some(cause) = target.cause else { return (target, self.stopped.clone()) };
-        // Only after all requests, as in a sweep: each of them sees the cause for which the row is in its page.
-        target.row.cause = cause.code();
-        if inputs.clock.is_some() {
-            return (target, self.stopped.clone());
+        target.row = target.moved_row(cause);
+        if inputs.stops(&target.class) {
+            return (target.clone(), inputs.clock.clone());
         }
         let among = self.found.short_notice > 0;
         let is_short = placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved);

@@ -4,7 +4,7 @@
 
 use crate::enforcement::commit::Committer;
 use crate::enforcement::evidence::{self, Evidence, Fate, Fates};
-use crate::enforcement::planner;
+use crate::enforcement::planner::{self, Times};
 use crate::model::schema::Intent;
 use crate::platform::error::Result;
 use crate::state::batch::Batch;
@@ -47,7 +47,7 @@ fn from_files(core: &Core, intent: &Intent, now: Timestamp) -> Result<Option<Evi
     let carries = core.files.read(&paths.carries)?;
     let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
-    let batch = planner::read_batch(core, intent.clone(), AGAIN, now)?;
+    let batch = planner::read_batch(core, intent.clone(), AGAIN, Times::at(now))?;
     let Some(mut fates) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
     let results_of = results_of_files(core, &batch, &fates.of, openings.as_deref())?;
     let Some(results_of) = results_of else { return Ok(None) };

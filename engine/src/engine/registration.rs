@@ -3,17 +3,16 @@
 use crate::enforcement::ended::KeyHistory;
 use crate::engine::Engine;
 use crate::model::class::{ClassSet, Definition};
-use crate::model::clock_guard::ClockState;
 use crate::platform::error::Result;
 use crate::registration::change::{self, Change, Changed};
 use crate::registration::classes;
 use crate::registration::register::{
     self, Durability, RegisterMode, RegisterOptions, Registered, Registration,
 };
+use crate::state::doubts::InDoubt;
 use crate::state::locator::KeyLookup;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
-use std::time::Duration;
 
 impl Engine {
     /// Registers all of `registrations`, or none if one is invalid. Answers come in their order.
@@ -21,12 +20,13 @@ impl Engine {
     /// After `Ok` with [`Durability::Synced`] they survive a power failure; with [`Durability::Buffered`] they survive
     /// the end of the process. Calls of many threads share their fsyncs.
     ///
-    /// After `Invalid` nothing was registered. After another error some may be registered. It is safe to repeat the
+    /// After `Invalid` or `Held` nothing was registered. After another error some may be registered. It is safe to repeat the
     /// call if the class finds by key and the version is not empty.
     ///
     /// # Errors
-    /// `Invalid` with the value and the bound; `Held` if a hold on its class covers the object, and it is registered
-    /// under another class; `Forked`, `Poisoned`; `Full` below `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
+    /// `Invalid` with the value and the bound; `Held` if a hold on its class or its subject covers the object, and it is
+    /// registered under another one; `Busy` if an operator takes time back meanwhile; `Forked`, `Poisoned`; `Full` below
+    /// `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -59,9 +59,12 @@ impl Engine {
         options: impl Into<RegisterOptions>,
     ) -> Result<Vec<Registered>> {
         let RegisterOptions { durability, only_missing } = options.into();
+        // Read before the time: if time goes back in between, the call is refused.
+        let era = self.core.governance.doubts.era();
         let now = self.trusted();
-        let ahead = if let ClockState::Ahead { by } = now.state { by } else { Duration::ZERO };
-        let mode = RegisterMode { only_missing, ahead, ..RegisterMode::USUAL };
+        let in_doubt = InDoubt { wall: now.wall, expected: now.expected, lags: now.lags };
+        let in_doubt = now.is_in_doubt().then_some(in_doubt);
+        let mode = RegisterMode { only_missing, in_doubt, ..RegisterMode::usual(era) };
         register::register(&self.core, registrations, durability, mode, now.now)
     }
 
@@ -82,6 +85,7 @@ impl Engine {
         registrations: &[Registration<'_>],
         durability: Durability,
     ) -> Result<Vec<Option<Registered>>> {
+        let era = self.core.governance.doubts.era();
         let mut found = Vec::new();
         for (index, registration) in registrations.iter().enumerate() {
             if let KeyHistory::Ended(ended) = self.ended(registration.key)? {
@@ -94,7 +98,7 @@ impl Engine {
                 Registration { class: &class.definition.name, ..registrations[*index] }.start(*start)
             })
             .collect();
-        let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::USUAL };
+        let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::usual(era) };
         let done = register::register(&self.core, &again, durability, mode, self.now())?;
         let mut answers = vec![None; registrations.len()];
         for ((index, ..), registered) in found.into_iter().zip(done) {

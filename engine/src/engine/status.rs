@@ -1,7 +1,7 @@
 //! Status: state and counts of an engine for operators and monitors, as of one instant.
 
 use crate::governance::progress;
-use crate::model::alarm::Alarm;
+use crate::model::alarm::{Alarm, AlarmCause};
 use crate::model::clock_guard::{ClockState, Trusted};
 use crate::model::request::Request;
 use crate::model::schema::{self, Arrivals, Counts, Flags, Row};
@@ -121,8 +121,10 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
         };
         needs.push(format!("overdue: {objects}; `sexton plan` lists them"));
     }
+    let is_said = status.alarms.iter().any(|alarm| alarm.cause == AlarmCause::Behind);
     if let ClockState::Behind { by } = status.clock
         && by >= BEHIND_MAX
+        && !is_said
     {
         needs.push(format!(
             "the clock is behind by {} h {} min: nothing more falls due until it has caught up; set it right",
@@ -228,7 +230,7 @@ fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassSta
 /// Returns the state of the engine.
 pub(crate) fn state(core: &Core) -> EngineState {
     let alarms = core.governance.alarms.lock();
-    let paused = alarms.values().find(|alarm| alarm.cause.is_about_time());
+    let paused = alarms.values().find(|alarm| alarm.cause.stops_all());
     match (&core.identity.forked, core.writer.poisoned(), paused) {
         (Some(why), _, _) => EngineState::Forked(why.clone()),
         (None, Some(why), _) => EngineState::Poisoned(why),

@@ -1,6 +1,7 @@
 //! Legal holds: placing and lifting.
 
-use crate::governance::{audit_event, requests};
+use crate::governance::{audit_event, clock, requests};
+use crate::model::clock_guard::Trusted;
 use crate::model::hold::{Hold, HoldId, HoldName, Lifted, NewHold};
 use crate::model::request::RequestKind;
 use crate::model::schema::{self, Row};
@@ -105,15 +106,17 @@ pub const GRACE_MAX: Duration = Duration::from_hours(3_660 * 24);
 ///
 /// # Errors
 /// `Invalid` if a text is empty or too long, or the grace out of bounds; `NotFound` if no standing hold has the name;
-/// `Forked`, `Poisoned`, `Full`, `Io`.
+/// `Busy` while the clock is in doubt, because a grace and a new start would count from it; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn lift(
     core: &Core,
     name: &HoldName,
     attribution: Attribution,
     grace: Duration,
-    now: Timestamp,
+    now: Trusted,
 ) -> Result<Hold> {
     core.check_writable()?;
+    clock::check_certain("the hold cannot be lifted", now)?;
+    let now = now.now;
     attribution.check()?;
     if grace > GRACE_MAX {
         return Err(Error::invalid(format!(

@@ -1,8 +1,10 @@
-//! Decisions of people: legal holds, erasure requests, alarms, and the sweep that applies them.
+//! Decisions of people: legal holds, erasure requests, alarms, accepted roots, and the sweep that applies decisions.
 
 pub(crate) mod alarms;
 pub(crate) mod audit_event;
+pub(crate) mod clock;
 pub(crate) mod holds;
 pub(crate) mod progress;
 pub(crate) mod requests;
+pub(crate) mod roots;
 pub(crate) mod sweep;

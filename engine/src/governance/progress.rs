@@ -90,19 +90,62 @@ fn open_erasures(core: &Core) -> Vec<Request> {
     open.cloned().collect()
 }
 
-/// Returns a message for each promise of an operator whose date has passed. These are erasures with objects that wait
-/// only for their slot, and holds that were not reviewed. Objects that a hold or their floor keeps do not count.
+/// Returns a message for each promise of an operator whose date has passed, and for each wrong time of the clock that left
+/// objects to be set right.
+///
+/// The promises are erasures with objects that wait only for their slot, and holds that were not reviewed. Objects that a
+/// hold or their floor keeps do not count.
 pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now: Timestamp) -> Vec<String> {
     let open = open_erasures(core);
     let overdue = open.iter().filter(|erasure| is_overdue(erasure, now));
     let mut messages: Vec<String> =
         overdue.filter_map(|erasure| overdue_message(core, resolver, erasure, now)).collect();
+    messages.extend(open_clock_requests(core).iter().filter_map(|request| {
+        let message = |left: u64| (left > 0).then(|| stated_starts_message(request.number, left));
+        match stated_in_future(core, resolver, request.number, now) {
+            Ok(left) => message(left),
+            Err(error) => Some(format!("the objects of request {} cannot be read: {error}", request.number)),
+        }
+    }));
     let holds = core.governance.holds.read();
     let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review < now);
     messages.extend(
         unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name.as_str())),
     );
     messages
+}
+
+/// Returns the requests about the clock that left objects whose time could not be set right.
+fn open_clock_requests(core: &Core) -> Vec<Request> {
+    let is_about_clock = |request: &&Request| {
+        request.state == RequestState::Found
+            && matches!(request.kind, RequestKind::Doubt { .. } | RequestKind::Back { .. })
+    };
+    core.governance.requests.lock().values().filter(is_about_clock).cloned().collect()
+}
+
+fn stated_starts_message(number: u32, left: u64) -> String {
+    let (objects, start) = if left == 1 { ("object", "a start") } else { ("objects", "starts") };
+    format!(
+        "the clock was wrong, and {left} {objects} registered meanwhile have {start} in the future that the host stated; \
+         `sexton request list DATA --objects {number}` lists them, `sexton object reschedule` corrects them"
+    )
+}
+
+/// Returns the number of listed objects of a request that live and start after `now`.
+fn stated_in_future(core: &Core, resolver: &Resolver, number: u32, now: Timestamp) -> Result<u64> {
+    let mut left = 0;
+    for object in objects(core, resolver, number, now)? {
+        let bytes = core.kv.get(ColumnFamily::Rows(object.id.page.class), &schema::row_key(object.id))?;
+        let is_live = matches!(object.progress, Progress::Pending { .. });
+        if let Some(row) = bytes.as_deref().map(Row::decode).transpose()?
+            && is_live
+            && row.start > now
+        {
+            left += 1;
+        }
+    }
+    Ok(left)
 }
 
 /// Returns the message about an overdue erasure; `None` if none of its objects waits only for its slot.

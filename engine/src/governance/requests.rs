@@ -95,18 +95,7 @@ pub(crate) fn new_request(
     now: Timestamp,
 ) -> Request {
     let number = core.governance.last_request.fetch_add(1, Ordering::SeqCst) + 1;
-    Request {
-        number,
-        kind,
-        selector,
-        attribution,
-        received: now,
-        ready: now,
-        answer_by: None,
-        state: RequestState::Waiting,
-        changed: now,
-        objects: 0,
-    }
+    Request::new(number, kind, selector, attribution, now)
 }
 
 /// Stages a request, and the last number taken, so that no later request gets the same number.

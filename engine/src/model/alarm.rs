@@ -18,6 +18,8 @@ pub enum AlarmCause {
     Clock,
     /// The engine was off for long, and the clock is not NTP-synchronised. Nothing is deleted.
     TimeOff,
+    /// The wall clock went back, or was ahead before. Nothing with a floor is deleted.
+    Behind,
     /// More objects of a class fell due at short notice than the breaker allows. These objects are not deleted.
     Breaker {
         /// Name of the class.
@@ -43,8 +45,13 @@ pub struct Alarm {
 }
 
 impl AlarmCause {
-    /// Returns `true` if the alarm is about the time and so stops all deleting.
+    /// Returns `true` if the alarm is about the time.
     pub(crate) fn is_about_time(&self) -> bool {
+        self.stops_all() || *self == AlarmCause::Behind
+    }
+
+    /// Returns `true` if the alarm stops all deleting.
+    pub(crate) fn stops_all(&self) -> bool {
         matches!(self, AlarmCause::Clock | AlarmCause::TimeOff)
     }
 }

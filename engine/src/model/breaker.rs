@@ -119,6 +119,11 @@ impl Breaker {
         Ok(())
     }
 
+    /// Forgets all counts, because time went back.
+    pub(crate) fn reset_all(&mut self) {
+        self.classes.clear();
+    }
+
     /// Forgets all counts of `class`, because an operator resumed its deletion.
     pub fn reset(&mut self, class: &str) {
         self.classes.remove(class);

@@ -16,14 +16,20 @@
 //! **Behind.** If the wall clock goes back, trusted time stands still until the wall clock has caught up. The anchor stays
 //! where it is. So a step back that is undone agrees again: no more time passed than the monotonic clock counted. Once the
 //! wall clock has caught up by itself, the step back was right, and the anchor follows. From then on a return is a step
-//! forward like any other.
+//! forward like any other. Until then the trusted time may be one that a wrong clock gave, so floors are judged by the
+//! earlier of both ([`Trusted::for_floors`]). An operator who finds the wall clock right takes the trusted time back.
+//!
+//! **Doubt.** While the wall clock is ahead or behind, an object that arrives has two possible instants of arrival. Its
+//! registration keeps both. Once the clock agrees again, [`Trusted::verdict`] says which one it was.
 //!
 //! **After time off** the last known wall time is the anchor, with `time_off_max` as its room. A wall clock further
 //! ahead agrees if the kernel reports that it is NTP-synchronised. This holds for every reading until the wall clock
 //! has agreed once. A machine without a battery for its clock starts in the past and is set to the true time later.
 //! That step still belongs to the time off.
 
+use crate::model::span_ms;
 use crate::platform::clock::Monotonic;
+use serde::{Deserialize, Serialize};
 use sexton_proof::time::Timestamp;
 use std::time::Duration;
 
@@ -76,10 +82,47 @@ pub enum ClockState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trusted {
-    /// Trusted time. It never goes back.
+    /// Trusted time. It goes back only if an operator accepts that.
     pub now: Timestamp,
     /// State of the wall clock.
     pub state: ClockState,
+    /// Present instant if the wall clock is right.
+    pub wall: Timestamp,
+    /// Present instant if the wall clock is wrong: by the monotonic clock, from the last reading that agreed.
+    pub expected: Timestamp,
+    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
+    pub lags: bool,
+    /// Outcome of the last doubt about the wall clock.
+    pub verdict: Verdict,
+}
+
+/// Outcome of a doubt about the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// `true` if the wall clock was right, `false` if the expected time was.
+    pub wall_was_right: bool,
+    /// Time that the expected time had lost, because the engine was off when the doubt began.
+    #[serde(rename = "lag_ms", with = "span_ms")]
+    pub lag: Duration,
+}
+
+impl Trusted {
+    /// Returns the instant by which floors are judged: no later than the wall clock, if that is behind.
+    #[must_use]
+    pub fn for_floors(&self) -> Timestamp {
+        match self.state {
+            ClockState::Behind { .. } => self.now.min(self.wall),
+            ClockState::Agrees | ClockState::Ahead { .. } => self.now,
+        }
+    }
+
+    /// Returns `true` if it is not known which of [`wall`](field@Trusted::wall) and [`expected`](field@Trusted::expected) is
+    /// right.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.state != ClockState::Agrees
+    }
 }
 
 /// Guard of the wall clock during one opening of the engine.
@@ -91,6 +134,10 @@ pub struct ClockGuard {
     latest: Timestamp,
     /// Latest monotonic time that was read.
     read_at: Monotonic,
+    /// State at the last reading.
+    state: ClockState,
+    /// Outcome of the last doubt.
+    verdict: Verdict,
 }
 
 /// Pair of wall time and monotonic time of one instant.
@@ -110,7 +157,9 @@ impl ClockGuard {
         let wall = last_known.unwrap_or(reading.wall);
         let after_time_off = last_known.is_some();
         let anchor = Anchor { wall, monotonic: reading.monotonic, after_time_off };
-        let mut guard = ClockGuard { limits, anchor, latest: wall, read_at: reading.monotonic };
+        let (read_at, state) = (reading.monotonic, ClockState::Agrees);
+        let verdict = Verdict::default();
+        let mut guard = ClockGuard { limits, anchor, latest: wall, read_at, state, verdict };
         guard.observe(reading);
         guard
     }
@@ -122,8 +171,10 @@ impl ClockGuard {
         self.read_at = self.read_at.max(reading.monotonic);
 
         let state = self.judge(reading);
+        let expected = self.anchor.expected(reading).max(self.latest);
         match state {
             ClockState::Agrees => {
+                self.end_doubt(reading);
                 if reading.wall >= self.latest && self.anchor.may_move_to(reading) {
                     self.anchor = Anchor::at(reading);
                 }
@@ -132,15 +183,41 @@ impl ClockGuard {
             ClockState::Behind { .. } => {}
             ClockState::Ahead { .. } => self.latest = self.latest.saturating_add(passed),
         }
-        Trusted { now: self.latest, state }
+        self.state = state;
+        let expected = match state {
+            ClockState::Behind { .. } => expected,
+            ClockState::Agrees | ClockState::Ahead { .. } => self.latest,
+        };
+        let (now, lags) = (self.latest, self.anchor.after_time_off);
+        Trusted { now, state, wall: reading.wall, expected, lags, verdict: self.verdict }
+    }
+
+    /// Decides, as the wall clock agrees at `reading`, if it was right while it was in doubt.
+    fn end_doubt(&mut self, reading: Reading) {
+        let expected = self.anchor.expected(reading);
+        let room = self.room(reading);
+        let wall_was_right = match self.state {
+            // It caught up by itself. A step back that is undone would be near the expected time.
+            ClockState::Behind { .. } => expected.since(reading.wall) > room,
+            // The kernel vouches for a wall clock that is still ahead. Otherwise it was set back.
+            ClockState::Ahead { .. } => reading.wall.since(expected) > room,
+            ClockState::Agrees if self.anchor.after_time_off => reading.wall.since(expected) > room,
+            ClockState::Agrees => return,
+        };
+        self.verdict = Verdict { wall_was_right, lag: reading.wall.since(expected) };
     }
 
     /// Trusts the wall clock of `reading` from now on, because an operator found it right.
     ///
-    /// Trusted time does not go back. If the wall clock is behind, trusted time stands still until it has caught up, and the
-    /// state remains [`ClockState::Behind`].
+    /// Trusted time goes back with a wall clock that is behind.
     pub fn accept(&mut self, reading: Reading) -> Trusted {
+        if self.observe(reading).is_in_doubt() {
+            self.latest = reading.wall;
+            let lag = reading.wall.since(self.anchor.expected(reading));
+            self.verdict = Verdict { wall_was_right: true, lag };
+        }
         self.anchor = Anchor::at(reading);
+        self.state = ClockState::Agrees;
         self.observe(reading)
     }
 
@@ -149,13 +226,18 @@ impl ClockGuard {
         if behind > self.limits.step_max {
             return ClockState::Behind { by: behind };
         }
-        let room = if self.anchor.after_time_off { self.limits.time_off_max } else { self.limits.step_max };
         let ahead = reading.wall.since(self.anchor.expected(reading));
         let believed = self.anchor.after_time_off && reading.synchronised;
-        if ahead > room.saturating_add(self.anchor.drift(reading)) && !believed {
+        if ahead > self.room(reading) && !believed {
             return ClockState::Ahead { by: ahead };
         }
         ClockState::Agrees
+    }
+
+    /// Returns how far the wall clock may be from the expected time at `reading`.
+    fn room(&self, reading: Reading) -> Duration {
+        let room = if self.anchor.after_time_off { self.limits.time_off_max } else { self.limits.step_max };
+        room.saturating_add(self.anchor.drift(reading))
     }
 }
 

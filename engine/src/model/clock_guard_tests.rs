@@ -225,7 +225,8 @@ fn accepted_wall_clock_is_followed() {
     let mut machine = Machine::new();
     machine.step(YEAR);
     let accepted = machine.guard.accept(machine.reading());
-    assert_eq!(accepted, Trusted { now: Timestamp::from_unix_ms(START + YEAR), state: Agrees });
+    assert_eq!((accepted.now, accepted.state), (Timestamp::from_unix_ms(START + YEAR), Agrees));
+    assert!(accepted.verdict.wall_was_right);
     assert_eq!(machine.pass(HOUR), (YEAR + HOUR, Agrees));
     assert_eq!(machine.step(DAY), (YEAR + HOUR, ahead(DAY)));
 }
@@ -239,14 +240,95 @@ fn accepting_after_time_off_settles_it() {
 }
 
 #[test]
-fn accepting_a_step_back_does_not_take_time_back() {
+fn accepting_a_step_back_takes_time_back() {
     let mut machine = Machine::new();
     machine.step(-DAY);
     let accepted = machine.guard.accept(machine.reading());
-    assert_eq!(accepted, Trusted { now: Timestamp::from_unix_ms(START), state: behind(DAY) });
-    assert_eq!(machine.step(DAY), (0, ahead(DAY)), "the way back up is no longer an undoing");
-    machine.step(-DAY);
-    assert_eq!(machine.pass(25 * HOUR), (HOUR, Agrees));
+    assert_eq!((accepted.now, accepted.state), (Timestamp::from_unix_ms(START - DAY), Agrees));
+    assert!(accepted.verdict.wall_was_right);
+    assert_eq!(machine.pass(HOUR), (HOUR - DAY, Agrees));
+    assert_eq!(machine.step(DAY).1, ahead(DAY), "the way back up is no longer an undoing");
+}
+
+#[test]
+fn accepting_a_clock_that_agrees_changes_nothing() {
+    let mut machine = Machine::new();
+    machine.step(-59 * SECOND);
+    let accepted = machine.guard.accept(machine.reading());
+    assert_eq!((accepted.now, accepted.state), (Timestamp::from_unix_ms(START), Agrees));
+    assert!(!accepted.verdict.wall_was_right);
+}
+
+/// Of an object that arrives in doubt, either the wall clock or the monotonic clock gives the instant.
+#[test]
+fn end_of_a_doubt_tells_which_time_was_right() {
+    enum End {
+        Step(i64),
+        Pass(i64),
+        Accept,
+    }
+    let table = [
+        (40 * DAY, End::Step(-40 * DAY), false),
+        (40 * DAY, End::Accept, true),
+        (-HOUR, End::Step(HOUR), false),
+        (-HOUR, End::Pass(2 * HOUR), true),
+        (-HOUR, End::Accept, true),
+        (-YEAR, End::Step(YEAR), false),
+    ];
+    for (step, end, wall_was_right) in table {
+        let mut machine = Machine::new();
+        machine.pass(HOUR);
+        machine.step(step);
+        machine.pass(10 * SECOND);
+        let doubt = machine.guard.observe(machine.reading());
+        assert!(doubt.is_in_doubt());
+        let at = START + HOUR + 10 * SECOND;
+        assert_eq!((doubt.wall.unix_ms(), doubt.expected.unix_ms()), (at + step, at), "{step}");
+        assert_eq!(doubt.for_floors(), doubt.wall.min(doubt.expected), "{step}");
+        match end {
+            End::Step(ms) => _ = machine.step(ms),
+            End::Pass(ms) => _ = machine.pass(ms),
+            End::Accept => _ = machine.guard.accept(machine.reading()),
+        }
+        let trusted = machine.guard.observe(machine.reading());
+        assert_eq!(
+            (trusted.is_in_doubt(), trusted.verdict.wall_was_right),
+            (false, wall_was_right),
+            "{step}"
+        );
+    }
+}
+
+/// The engine was off for ten hours, and the wall clock was set back by more.
+#[test]
+fn time_off_before_a_doubt_is_added_to_the_expected_time() {
+    for accepts in [false, true] {
+        let (mut machine, state) = Machine::opened(Some(0), -DAY, false);
+        assert_eq!(state, behind(DAY));
+        machine.pass(SECOND);
+        let doubt = machine.guard.observe(machine.reading());
+        assert_eq!(doubt.expected.unix_ms(), START + SECOND);
+        machine.wall_ms += DAY + 10 * HOUR;
+        machine.synchronised = !accepts;
+        if accepts {
+            machine.guard.accept(machine.reading());
+        }
+        let trusted = machine.guard.observe(machine.reading());
+        assert!(!trusted.is_in_doubt());
+        assert_eq!(trusted.verdict.lag, Duration::from_hours(10), "accepts: {accepts}");
+    }
+}
+
+#[test]
+fn clock_after_time_off_was_right_if_the_kernel_vouches() {
+    let (mut machine, state) = Machine::opened(Some(0), 3 * DAY, false);
+    assert_eq!(state, ahead(3 * DAY));
+    machine.synchronised = true;
+    machine.pass(SECOND);
+    assert!(machine.guard.observe(machine.reading()).verdict.wall_was_right);
+    let (mut machine, state) = Machine::opened(Some(0), HOUR / 2, false);
+    assert_eq!(state, Agrees);
+    assert!(!machine.guard.observe(machine.reading()).verdict.wall_was_right);
 }
 
 #[test]
@@ -271,7 +353,7 @@ fn extreme_span() -> impl Strategy<Value = Duration> {
 
 proptest! {
     #[test]
-    fn extreme_readings_neither_panic_nor_take_time_back(
+    fn extreme_readings_do_not_panic_and_only_accepting_takes_time_back(
         last_known in proptest::option::of(extreme()),
         readings in prop::collection::vec((extreme(), extreme(), any::<bool>(), any::<bool>()), 1..20),
         limits in (extreme_span(), extreme_span()),
@@ -284,7 +366,8 @@ proptest! {
             let reading = reading(wall_ms, monotonic_ms, synchronised);
             let guard = guard.get_or_insert_with(|| ClockGuard::new(reading, last_known, limits));
             let trusted = if accept { guard.accept(reading) } else { guard.observe(reading) };
-            prop_assert!(trusted.now >= before);
+            prop_assert!(accept || trusted.now >= before);
+            prop_assert!(trusted.for_floors() <= trusted.now);
             before = trusted.now;
         }
     }

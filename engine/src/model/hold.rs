@@ -7,7 +7,6 @@ use crate::model::span_ms;
 use crate::model::text::{Attribution, check_text};
 use crate::platform::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -188,8 +187,8 @@ pub(crate) struct HoldFacts<'a> {
 impl<'a> HoldFacts<'a> {
     /// Reads the facts from the row of an object in the class named `class`.
     pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
-        let parked = row.cause == Cause::Held.code();
-        let already_released = row.flags.has(Flags::RELEASED) || row.reason == Reason::Lifted;
+        let parked = row.is_parked();
+        let already_released = row.flags.has(Flags::RELEASED) || row.flags.has(Flags::OUTLASTED);
         let Row { key, subject, start, ceiling, .. } = *row;
         HoldFacts { class, key, subject, start, ceiling, parked, already_released }
     }
@@ -262,20 +261,20 @@ impl HoldSet {
         self.standing.covering(object, &counts).is_some()
     }
 
-    /// Returns `true` if the selector of a hold names a class. Only such a hold can lose an object that changes its class.
-    pub(crate) fn any_on_class(&self) -> bool {
-        !self.standing.classes.is_empty()
+    /// Returns `true` if the selector of a hold names a class or a subject. Only such a hold can lose an object that is
+    /// registered again, or that changes its class.
+    pub(crate) fn any_to_lose(&self) -> bool {
+        !self.standing.classes.is_empty() || !self.standing.subjects.is_empty()
     }
 
-    /// Returns a hold on the class `from` that would no longer cover an object moved to the class `to`.
+    /// Returns a hold on an object that would no longer cover it in the class `class` and with the subject `subject`.
     ///
-    /// Another hold that covers the object in `to` does not count, because it may be lifted first.
-    pub(crate) fn hold_lost_by_move(&self, row: &Row<'_>, from: &str, to: &str) -> Option<&Hold> {
-        if !self.any_on_class() || from == to {
-            return None;
-        }
-        let on_class = self.standing.classes.get(from)?.iter().filter_map(|id| self.all.get(id));
-        on_class.into_iter().find(|hold| hold.still_covers(HoldFacts::of(from, row)))
+    /// Another hold that covers the object then does not count, because it may be lifted first.
+    pub(crate) fn lost_by_move(&self, object: HoldFacts<'_>, class: &str, subject: &[u8]) -> Option<&Hold> {
+        let on_class = self.standing.classes.get(object.class).filter(|_| object.class != class);
+        let on_subject = self.standing.subjects.get(object.subject).filter(|_| object.subject != subject);
+        let holds = on_class.into_iter().chain(on_subject).flatten().filter_map(|id| self.all.get(id));
+        holds.into_iter().find(|hold| hold.still_covers(object))
     }
 
     /// Returns the end of the longest grace of the lifted holds on an object; `None` if there is no such hold.

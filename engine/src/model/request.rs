@@ -3,13 +3,16 @@
 //! These are plain records. `model/request_rules.rs` says what a request makes of a row, and
 //! `governance/sweep/` carries requests out.
 
+use crate::model::clock_guard::Verdict;
 use crate::model::hold::HoldId;
 use crate::model::selector::Selector;
+use crate::model::span_ms;
 use crate::model::text::Attribution;
 use serde::{Deserialize, Serialize};
 use sexton_proof::id::ClassId;
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Span, Unit};
+use std::time::Duration;
 
 /// Span within which an immediate erasure is to be answered: one second, the shortest span there is.
 pub const AT_ONCE: Span = Span { count: 1, unit: Unit::Seconds };
@@ -33,6 +36,26 @@ pub enum RequestKind {
     Lift {
         /// Id of the hold.
         hold: HoldId,
+    },
+    /// End of a doubt about the clock: the objects that were registered in it get their true instant of registration.
+    Doubt {
+        /// Number of the doubt.
+        doubt: u32,
+        /// Outcome of the doubt.
+        #[serde(flatten)]
+        verdict: Verdict,
+    },
+    /// Time that went back, because an operator accepted a wall clock that was behind. Objects that were registered after
+    /// that time get an instant of registration that is as much earlier.
+    Back {
+        /// Number of times that time went back, this time included.
+        era: u32,
+        /// Time that was accepted.
+        #[serde(rename = "to_ms")]
+        to: Timestamp,
+        /// Distance by which time went back.
+        #[serde(rename = "by_ms", with = "span_ms")]
+        by: Duration,
     },
 }
 
@@ -84,9 +107,37 @@ pub struct Request {
 }
 
 impl Request {
+    /// Returns a request that was received and is ready `now`.
+    pub(crate) fn new(
+        number: u32,
+        kind: RequestKind,
+        selector: Selector,
+        attribution: Attribution,
+        now: Timestamp,
+    ) -> Request {
+        Request {
+            number,
+            kind,
+            selector,
+            attribution,
+            received: now,
+            ready: now,
+            answer_by: None,
+            state: RequestState::Waiting,
+            changed: now,
+            objects: 0,
+        }
+    }
+
     /// Returns `true` if a sweep is to look for the objects of the request.
     pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
         self.state == RequestState::Waiting && self.ready <= now
+    }
+
+    /// Returns `true` if the objects of the request are listed one by one: all of an erasure, and those whose time a request
+    /// about the clock cannot set right.
+    pub fn lists_objects(&self) -> bool {
+        matches!(self.kind, RequestKind::Erase | RequestKind::Doubt { .. } | RequestKind::Back { .. })
     }
 
     /// Returns `true` for an immediate erasure: one that cannot be cancelled and is to be answered within [`AT_ONCE`].
@@ -131,6 +182,23 @@ mod tests {
             \"received_ms\":1,\"ready_ms\":2,\"due_ms\":4,\"state\":\"waiting\",\"changed_ms\":1,\"objects\":0}";
         assert_eq!(serde_json::to_string(&request).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Request>(stored).unwrap(), request);
+        let verdict = Verdict { wall_was_right: true, lag: Duration::from_millis(8) };
+        for (kind, stored) in [
+            (
+                RequestKind::Doubt { doubt: 3, verdict },
+                "{\"kind\":\"doubt\",\"doubt\":3,\"wall_was_right\":true,\"lag_ms\":8}",
+            ),
+            (
+                RequestKind::Back { era: 2, to: ms(6), by: Duration::from_millis(7) },
+                "{\"kind\":\"back\",\"era\":2,\"to_ms\":6,\"by_ms\":7}",
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<RequestKind>(stored).unwrap(), kind);
+            let request = Request { kind, ..request.clone() };
+            let stored = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&stored).unwrap(), request);
+        }
         let id = AlarmId::from_bytes([7; 16]);
         let alarm = Alarm { id, cause: AlarmCause::Clock, raised: ms(5), message: "m".into() };
         let stored = format!(

@@ -1,11 +1,14 @@
 //! Rules of requests: the state of a sweep, and what its requests make of one row. Pure.
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
+use crate::model::clock_rules;
 use crate::model::hold::{Hold, HoldFacts, HoldKind, HoldSet, Lifted};
 use crate::model::request::{Request, RequestKind};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
+use crate::model::target::{self, Target};
 use sexton_proof::id::{PageId, RegistrationId};
+use sexton_proof::leaf::StartRule;
 use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -15,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct Sweep {
     /// Requests that the sweep serves.
     pub(crate) active: Vec<ActiveRequest>,
-    /// Registrations already listed for each erasure, by its number. Prevents listing one twice.
+    /// Registrations already listed for each request that lists its objects, by its number. Prevents listing one twice.
     pub(crate) objects: HashMap<u32, HashSet<RegistrationId>>,
     /// Pages that the sweep has not visited.
     pub(crate) todo: VecDeque<PageId>,
@@ -42,23 +45,6 @@ pub(crate) struct ActiveRequest {
     pub(crate) keys: Option<HashSet<Vec<u8>>>,
     /// Names of the classes that are closed down.
     pub(crate) closed: BTreeSet<String>,
-}
-
-/// Destination of a row: the class version, content and slot with which it goes on.
-#[derive(Clone)]
-pub(crate) struct Target<'a> {
-    pub(crate) class: Arc<Class>,
-    pub(crate) row: Row<'a>,
-    pub(crate) slot: u64,
-    /// Cause of the move; `None` if the row stays where it is.
-    pub(crate) cause: Option<Cause>,
-}
-
-impl<'a> Target<'a> {
-    /// Returns the present place and content of a row.
-    pub(crate) fn of(class: &Arc<Class>, id: RegistrationId, row: Row<'a>) -> Self {
-        Target { class: Arc::clone(class), row, slot: id.page.slot, cause: None }
-    }
 }
 
 impl ActiveRequest {
@@ -109,9 +95,26 @@ impl ActiveRequest {
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
                 let outlasted =
                     |lifted: &Lifted| HoldFacts::of(&class.definition.name, row).outlasted(lifted.at);
-                let kept = is_parked(row) || hold.lifted.as_ref().is_some_and(outlasted);
+                let kept = row.is_parked() || hold.lifted.as_ref().is_some_and(outlasted);
                 (kept || restarts(hold, row)) && covered()
             }),
+            RequestKind::Doubt { doubt, .. } => {
+                !row.flags.has(Flags::RELEASED) && row.doubt.is_some_and(|found| found.number == *doubt)
+            }
+            RequestKind::Back { .. } => !row.flags.has(Flags::RELEASED),
+        }
+    }
+
+    /// Returns `true` if the row is listed under the request ([`Request::lists_objects`]), given that it concerns the row.
+    /// `is_moved` is `true` if the request moves it.
+    pub(crate) fn lists(&self, row: &Row<'_>, is_moved: bool) -> bool {
+        match self.request.kind {
+            RequestKind::Erase => true,
+            RequestKind::Doubt { verdict, .. } => {
+                !is_moved && clock_rules::starts_after_its_doubt(row, verdict)
+            }
+            RequestKind::Back { era, to, .. } => !is_moved && row.era < era && row.start > to,
+            RequestKind::Close | RequestKind::Apply { .. } | RequestKind::Lift { .. } => false,
         }
     }
 
@@ -139,85 +142,117 @@ impl ActiveRequest {
             }
             RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, now),
             RequestKind::Lift { .. } => release_from_hold(target, self.lifted.as_ref()?, holds, now),
+            RequestKind::Doubt { verdict, .. } => clock_rules::end_doubt(target, *verdict, now),
+            RequestKind::Back { era, to, by } => clock_rules::set_back(target, *era, (*to, *by), now),
         }
     }
 }
 
-/// Returns `true` if a hold kept the row past its due slot.
-fn is_parked(row: &Row<'_>) -> bool {
-    row.cause == Cause::Held.code()
-}
-
 /// Returns `true` if lifting the hold restarts the time of the row.
 ///
-/// An event hold restarts the time once, and only of rows that started before it was lifted and are due in their own time.
-/// Rows that a request moved up are released as by a temporary hold.
+/// An event hold restarts the time of every object that started before it was lifted, whatever else was decided about the
+/// object. So an erasure waits for the new floor, whether it was asked for before, under or after the hold.
 fn restarts(hold: &Hold, row: &Row<'_>) -> bool {
     hold.terms.kind == HoldKind::Event
+        && !row.flags.has(Flags::RELEASED)
         && hold.lifted.as_ref().is_some_and(|lifted| row.start < lifted.at)
-        && row.reason == Reason::Due
 }
 
 /// Moves a replaced row up so that it ends at once. Only an erasure, a closing down, or a lifted hold that kept the row
-/// does so.
+/// does so. A request about the clock corrects its time, as that of a live row.
 ///
 /// A newer registration of the key replaced it, so no object is left to be deleted or kept. But the row still names a
 /// person's data.
 pub(crate) fn end_replaced<'a>(
     active: &[ActiveRequest],
     target: &Target<'a>,
+    holds: &HoldSet,
     now: Timestamp,
 ) -> Option<Target<'a>> {
-    let moves_up = |active: &ActiveRequest| match active.request.kind {
-        RequestKind::Erase => Some((Reason::Erasure, Cause::Erasure, active.ready())),
-        RequestKind::Close => Some((Reason::Closed, Cause::Closed, active.ready())),
-        // A row that a hold had kept when it was replaced need not wait for its next slot.
-        RequestKind::Lift { .. } => {
-            is_parked(&target.row).then_some((target.row.reason, Cause::Lifted, active.ready()))
+    let mut target = target.clone();
+    for active in active {
+        if !active.concerns(&target.class, &target.row) {
+            continue;
         }
-        RequestKind::Apply { .. } => None,
-    };
-    let concerned = active.iter().filter(|active| active.concerns(&target.class, &target.row));
-    let (reason, cause, ready) = concerned.filter_map(moves_up).next()?;
-    let slot = floor_to_second(ready.max(now));
-    let row = Row { reason, ..target.row };
-    (target.slot > slot).then(|| Target { row, slot, cause: Some(cause), ..target.clone() })
+        let (reason, cause) = match active.request.kind {
+            RequestKind::Erase => (Reason::Erasure, Cause::Erasure),
+            RequestKind::Close => (Reason::Closed, Cause::Closed),
+            // A row that a hold had kept when it was replaced need not wait for its next slot.
+            RequestKind::Lift { .. } if target.row.is_parked() => (target.row.reason, Cause::Lifted),
+            RequestKind::Lift { .. } | RequestKind::Apply { .. } => continue,
+            RequestKind::Doubt { .. } | RequestKind::Back { .. } => {
+                target = active.apply(&target, holds, now).unwrap_or(target);
+                continue;
+            }
+        };
+        let slot = floor_to_second(active.ready().max(now));
+        if target.slot > slot {
+            let row = Row { reason, ..target.row };
+            return Some(Target { row, slot, cause: Some(cause), stays_parked: false, ..target });
+        }
+        break;
+    }
+    target.cause.is_some().then_some(target)
 }
 
 /// Moves a row up to the soonest slot from `from` on that its floor allows.
+///
+/// An erasure is the reason of the end whether it was asked for before or after a closing. Of both slots the sooner counts.
 fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from: Timestamp) -> Option<Target<'a>> {
-    let moved_up = [Cause::Erasure, Cause::Closed].map(Cause::code).contains(&target.row.cause);
-    let reason = match target.row.reason {
-        Reason::Erasure | Reason::Closed => return None,
-        // The hold that kept the row past its ceiling stays the reason for its lateness.
-        Reason::Lifted if moved_up || cause == Cause::Closed => return None,
-        Reason::Lifted => Reason::Lifted,
-        _ => reason,
+    let reason = if target.row.reason == Reason::Erasure { Reason::Erasure } else { reason };
+    let row = Row { reason, ..target.row };
+    let slot = if target::in_grace(&row) {
+        target.slot
+    } else {
+        target.class.soonest_slot(row.bounds(), from).min(target.slot)
     };
-    let slot = target.class.soonest_slot(target.row.bounds(), from).min(target.slot);
-    Some(Target { row: Row { reason, ..target.row }, slot, cause: Some(cause), ..target.clone() })
+    if (row.reason, slot) == (target.row.reason, target.slot) {
+        return None;
+    }
+    let stays_parked = target.stays_parked && target::in_grace(&row);
+    Some(Target { row, slot, cause: Some(cause), stays_parked, ..target.clone() })
 }
 
 /// Puts a row under the newest version of its class.
 fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now: Timestamp) -> Option<Target<'a>> {
-    let bounds = match newest.bounds(target.row.start) {
+    let row = target.row;
+    let (start, flags) = start_under(&target.class, newest, &row, now);
+    let bounds = match newest.bounds(start) {
         Ok(bounds) => bounds,
         Err(error) => {
             tracing::error!(class = newest.definition.name, %error, "an object keeps its earlier terms");
             return None;
         }
     };
-    let row = Row { floor: bounds.floor, ceiling: bounds.ceiling, ..target.row };
-    let slot = match target.row.reason {
+    let cause = Some(change_of_terms(row.bounds(), bounds));
+    let row = Row { flags, ..row.under(target.class.id, newest.id, start, bounds) };
+    // An object that outlasted a hold keeps the grace that it was given. If another hold parked it, it stays parked.
+    let in_grace = target::in_grace(&row);
+    let soonest = newest.soonest_slot(bounds, now);
+    let slot = match row.reason {
+        _ if in_grace => soonest.max(target.slot),
         Reason::Due => newest.slot(bounds, now),
-        // Its retention expired under a hold. The grace that it was given stays.
-        Reason::Lifted => newest.soonest_slot(bounds, now).max(target.slot),
-        Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
-            newest.soonest_slot(bounds, now)
-        }
+        _ => soonest,
     };
-    let cause = Some(change_of_terms(target.row.bounds(), bounds));
-    Some(Target { class: Arc::clone(newest), row, slot, cause })
+    let stays_parked = target.stays_parked && in_grace;
+    Some(Target { class: Arc::clone(newest), row, slot, cause, stays_parked })
+}
+
+/// Returns start and flags of a row that goes from one class version to another.
+///
+/// A start that is known stays. A start that is not known yet follows the rule of the new class, from the instant of
+/// registration on.
+pub(crate) fn start_under(from: &Class, to: &Class, row: &Row<'_>, now: Timestamp) -> (Timestamp, Flags) {
+    let is_open = row.flags.has(Flags::OPEN) && row.start > now;
+    let registered = from.registered_at(row.start).filter(|_| is_open);
+    let start = registered.and_then(|registered| to.assumed_start(registered));
+    match start {
+        Some(start) if to.definition.start == StartRule::Registered => {
+            (start, row.flags.without(Flags::OPEN))
+        }
+        Some(start) => (start, row.flags),
+        None => (row.start, row.flags),
+    }
 }
 
 /// Releases a row from a lifted hold, unless another hold covers it.
@@ -227,34 +262,50 @@ fn release_from_hold<'a>(
     holds: &HoldSet,
     now: Timestamp,
 ) -> Option<Target<'a>> {
-    let lifted = hold.lifted.as_ref()?;
-    let row = target.row;
-    if restarts(hold, &row) {
-        let bounds = target.class.bounds(lifted.at).ok()?;
-        let row = Row {
-            start: lifted.at,
-            floor: bounds.floor,
-            ceiling: bounds.ceiling,
-            flags: row.flags.without(Flags::OPEN),
-            cause: Cause::Lifted.code(),
-            ..row
-        };
-        let slot = target.class.slot(bounds, now);
-        return Some(Target { class: Arc::clone(&target.class), row, slot, cause: Some(Cause::Lifted) });
+    if restarts(hold, &target.row) {
+        return restart(target, hold.lifted.as_ref()?.at, now);
     }
-    if holds.is_covered_by_another(HoldFacts::of(&target.class.definition.name, &row), &hold.id) {
+    let row = target.row;
+    let facts = HoldFacts::of(&target.class.definition.name, &row);
+    if holds.is_covered_by_another(facts, &hold.id) {
         return None;
     }
-    // Past its ceiling, a row is deleted when the grace has passed. Before its ceiling, it is deleted in time.
-    let grace_until = holds.grace_until(HoldFacts::of(&target.class.definition.name, &row));
-    let after_grace = grace_until.map_or(now, |until| until.max(now));
+    // Past its ceiling, a row is deleted when the grace has passed. Before its ceiling, it is deleted in time. An erasure
+    // waits for neither.
+    let after_grace = holds.grace_until(facts).map_or(now, |until| until.max(now));
     let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
     let in_time = ceiling.saturating_sub(target.class.definition.lead).max(now);
     let is_late = ceiling <= now;
-    let from = if is_late { after_grace } else { after_grace.min(in_time) };
-    let slot = target.class.soonest_slot(row.bounds(), from);
-    let reason = if is_late { Reason::Lifted } else { row.reason };
+    let soonest = |from| target.class.soonest_slot(row.bounds(), from);
+    let slot = match (row.reason, target.cause) {
+        (Reason::Erasure, _) => soonest(now),
+        _ if is_late => soonest(after_grace),
+        // This sweep moved it up.
+        (Reason::Closed | Reason::Restored, Some(_)) => soonest(after_grace.min(in_time)).min(target.slot),
+        // Its slot passed under the hold, so it goes at once.
+        (Reason::Closed | Reason::Restored, None) => soonest(now),
+        (Reason::Due | Reason::Lifted | Reason::Host, _) => soonest(after_grace.min(in_time)),
+    };
+    let flags = if is_late { row.flags.with(Flags::OUTLASTED) } else { row.flags };
     // The cause keeps another lifted hold from releasing the row again.
-    let row = Row { reason, cause: Cause::Lifted.code(), ..row };
-    Some(Target { row, slot, cause: Some(Cause::Lifted), ..target.clone() })
+    let row = Row { flags, cause: Cause::Lifted.code(), ..row };
+    Some(Target { row, slot, cause: Some(Cause::Lifted), stays_parked: false, ..target.clone() })
+}
+
+/// Lets the time of a row count from `lifted` on, when an event hold on it was lifted. `None` if its class allows no bounds
+/// from there.
+fn restart<'a>(target: &Target<'a>, lifted: Timestamp, now: Timestamp) -> Option<Target<'a>> {
+    let class = &target.class;
+    let bounds = class.bounds(lifted).ok()?;
+    let row = target.row.under(class.id, class.id, lifted, bounds);
+    let flags = row.flags.without(Flags::OPEN).without(Flags::OUTLASTED).with(Flags::CLOCKED);
+    let slot = match row.reason {
+        Reason::Due => class.slot(bounds, now),
+        // A closing gives the notice of a slot.
+        Reason::Closed => class.soonest_slot(bounds, now.saturating_add(class.definition.slot)),
+        _ => class.soonest_slot(bounds, now),
+    };
+    let row = Row { flags, cause: Cause::Lifted.code(), doubt: None, ..row };
+    let (class, cause) = (Arc::clone(class), Some(Cause::Lifted));
+    Some(Target { class, row, slot, cause, stays_parked: false })
 }

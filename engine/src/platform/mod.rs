@@ -4,6 +4,7 @@
 //! history, byte for byte. Threads are the exception: [`pool::Pool`] is one type, with threads or without.
 
 pub(crate) mod clock;
+pub(crate) mod data_folder;
 pub(crate) mod entropy;
 pub(crate) mod error;
 pub mod fault;

@@ -3,6 +3,7 @@
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
 use crate::model::hold::{self, HoldFacts};
+use crate::model::request_rules;
 use crate::model::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
@@ -20,7 +21,6 @@ use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
 use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
-use sexton_proof::window::Bounds;
 use std::sync::Arc;
 
 /// Limit on the attempts to find a registration that other threads move during the search.
@@ -292,32 +292,34 @@ fn plan_start<'a>(
         )));
     }
     let start = class.start(Some(start), now)?;
-    under_terms(class, row, start, row.flags.without(Flags::OPEN), now)
+    under_terms(class, class, row, start, stated(row.flags), now)
         .map(|planned| Some(Move { cause: Cause::Started, ..planned }))
 }
 
-/// Returns the row under the terms of `class` from `start` on.
+/// Returns the row under the terms of `to` from `start` on. `from` is the class version that it leaves.
 fn under_terms<'a>(
-    class: &Arc<Class>,
+    from: &Class,
+    to: &Arc<Class>,
     row: &Row<'a>,
     start: Timestamp,
     flags: Flags,
     now: Timestamp,
 ) -> Result<Move<'a>> {
-    let bounds = class.bounds(start)?;
+    let bounds = to.bounds(start)?;
     let cause = change_of_terms(row.bounds(), bounds);
-    let Bounds { floor, ceiling } = bounds;
     // If an erasure or a closing covers the object, it is still deleted as soon as its floor allows. If a lifted hold
     // kept it past its time, it gets a new time.
-    let (reason, slot) = match row.reason {
-        Reason::Due | Reason::Lifted => (Reason::Due, class.slot(bounds, now)),
-        Reason::Erasure | Reason::Closed | Reason::Restored | Reason::Host => {
-            (row.reason, class.soonest_slot(bounds, now))
-        }
+    let slot = match row.reason {
+        Reason::Due => to.slot(bounds, now),
+        _ => to.soonest_slot(bounds, now),
     };
-    let row = Row { cause: cause.code(), attempts: 0, start, floor, ceiling, flags, reason, ..*row };
-    let short_notice = class.is_short_notice(start, bounds, now);
-    Ok(Move { class: Arc::clone(class), slot, short_notice, row, cause })
+    let flags = flags.without(Flags::OUTLASTED);
+    // A start that the host states is in no doubt.
+    let doubt = row.doubt.filter(|_| flags.has(Flags::CLOCKED));
+    let row =
+        Row { cause: cause.code(), attempts: 0, flags, doubt, ..row.under(from.id, to.id, start, bounds) };
+    let short_notice = to.is_short_notice(start, bounds, now);
+    Ok(Move { class: Arc::clone(to), slot, short_notice, row, cause })
 }
 
 /// Plans the move of an object to other terms. `None` if it is under these terms already.
@@ -344,21 +346,23 @@ fn plan_reschedule<'a>(
             format!("registration {id} is released: the host has reported its deletion"),
         ));
     }
-    if let Some(hold) =
-        core.governance.holds.read().hold_lost_by_move(row, &class.definition.name, &to.definition.name)
-    {
-        let what = format!("registration {id} cannot move to class \"{}\"", to.definition.name);
-        return Err(hold::held(&what, hold));
+    let (facts, name) = (HoldFacts::of(&class.definition.name, row), &to.definition.name);
+    if let Some(hold) = core.governance.holds.read().lost_by_move(facts, name, row.subject) {
+        return Err(hold::held(&format!("registration {id} cannot move to class \"{name}\""), hold));
     }
-    let flags = if start.is_some() { row.flags.without(Flags::OPEN) } else { row.flags };
-    let start = match start {
-        Some(start) => to.start(Some(start), now)?,
-        None => row.start,
+    let (start, flags) = match start {
+        Some(start) => (to.start(Some(start), now)?, stated(row.flags)),
+        None => request_rules::start_under(class, &to, row, now),
     };
     if to.id == class.id && start == row.start && flags == row.flags {
         return Ok(None);
     }
-    under_terms(&to, row, start, flags, now).map(Some)
+    under_terms(class, &to, row, start, flags, now).map(Some)
+}
+
+/// Returns the flags of a row whose start the host states.
+fn stated(flags: Flags) -> Flags {
+    flags.without(Flags::OPEN).without(Flags::CLOCKED)
 }
 
 /// Refuses to move objects to a class with another `find` or `openings` rule.

@@ -5,7 +5,7 @@
 //! and no caller has an answer for those.
 
 use crate::model::class::{Class, floor_to_second};
-use crate::model::schema::{self, FINGERPRINT_BYTES, Mark, Row};
+use crate::model::schema::{self, Arrivals, FINGERPRINT_BYTES, Mark, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::commitment::commitment_of;
@@ -37,13 +37,16 @@ pub(crate) fn put(
 ) -> Result<RegistrationId> {
     let Placement { class, slot, short_notice, fingerprint } = placement;
     let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
-    let id = shard.next_id(&*core.kv, class, slot, ceiling, short_notice)?;
+    // A parked row goes to a page of such rows, where a lift finds it.
+    let arrivals = if row.is_parked() { Arrivals::Held } else { Arrivals::Single };
+    let id = shard.next_id(&*core.kv, class, slot, arrivals, ceiling, short_notice)?;
     set.put_with(ColumnFamily::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
     if class.finds_by_key() {
         locator::put(core, shard, set, fingerprint, id);
     }
     // The slot alone does not tell these facts, so they are stored: reopening still shows an overdue object as such.
-    let is_unusual = short_notice || ceiling < class.earliest_ceiling(id.page.slot);
+    let is_usual_page = arrivals == Arrivals::Single && ceiling >= class.earliest_ceiling(id.page.slot);
+    let is_unusual = short_notice || !is_usual_page;
     if is_unusual && let Some(page) = shard.page_mut(id.page) {
         set.put(ColumnFamily::Meta, &schema::page_key(id.page), &page.record().encode());
     }

@@ -379,4 +379,7 @@ const EMPTY: Row<'static> = Row {
     version: &[],
     digest: &[],
     subject: &[],
+    origin: None,
+    doubt: None,
+    era: 0,
 };

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// All class versions, and the lock that closing a class down waits for.
 pub(crate) struct ClassRegistry {
     versions: OrderedRwLock<Classes>,
-    /// Lock between registering and closing: every registering call holds it shared, closing a class down exclusively.
+    /// Lock between registering and closing: every registering call holds it shared. Closing a class down, and ending a
+    /// doubt about the clock, hold it exclusively.
     pub(crate) closing: OrderedRwLock<()>,
 }
 

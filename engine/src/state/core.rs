@@ -14,6 +14,7 @@ use crate::platform::kv::{Kv, WriteSet};
 use crate::platform::pool::Pool;
 use crate::state::batch::{BatchPool, Unanswered};
 use crate::state::classes::ClassRegistry;
+use crate::state::doubts::Doubts;
 use crate::state::keyring::{Key, KeyRing};
 use crate::state::lock_order::{OrderedMutex, OrderedRwLock, Rank};
 use crate::state::log::Log;
@@ -153,10 +154,17 @@ pub(crate) struct Governance {
     pub(crate) last_request: AtomicU32,
     /// Alarms that stop deletion until an operator resumes it.
     pub(crate) alarms: OrderedMutex<BTreeMap<AlarmId, Alarm>>,
+    pub(crate) doubts: Doubts,
 }
 
 impl Governance {
-    pub(crate) fn new(holds: HoldSet, requests: Vec<Request>, last_request: u32, alarms: Vec<Alarm>) -> Self {
+    pub(crate) fn new(
+        holds: HoldSet,
+        requests: Vec<Request>,
+        last_request: u32,
+        alarms: Vec<Alarm>,
+        doubts: Doubts,
+    ) -> Self {
         let requests = requests.into_iter().map(|request| (request.number, request)).collect();
         let alarms = alarms.into_iter().map(|alarm| (alarm.id, alarm)).collect();
         Governance {
@@ -164,6 +172,7 @@ impl Governance {
             requests: OrderedMutex::new(Rank::Requests, requests),
             last_request: AtomicU32::new(last_request),
             alarms: OrderedMutex::new(Rank::Alarms, alarms),
+            doubts,
         }
     }
 }

@@ -123,24 +123,29 @@ impl KeyRing {
     }
 
     fn store(&self, keys: &Keys) -> Result<()> {
-        // Growing would leave a copy of the keys in freed memory. A key line has at most 90 bytes; title and check line have
+        // Growing would leave a copy of the keys in freed memory. A line has at most 90 bytes, and title and check line have
         // 90 together.
         let mut text = Zeroizing::new(String::with_capacity(90 * (keys.len() + 1)));
         let _ = writeln!(text, "{KEYRING_TITLE}");
-        for ((class, month), key) in keys {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "key {class} {month} {}", *Zeroizing::new(hex::encode(&key[..])));
+        for (name, key) in keys {
+            write_line(&mut text, *name, key);
         }
         checked_text::append_check(&mut text);
         self.files.replace(PATH, text.as_bytes(), Access::Private)
     }
 }
 
+/// Appends the line of a key, which has at most 90 bytes.
+fn write_line(text: &mut String, (class, month): Name, key: &[u8; 32]) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "key {class} {month} {}", *Zeroizing::new(hex::encode(key)));
+}
+
 fn parse(bytes: &[u8]) -> Result<Keys> {
     let malformed = |why: &str| Error::corrupt(format!("the key file {PATH} {why}; restore its own backup"));
-    let lines = checked_text::parse(bytes, KEYRING_TITLE).map_err(|e| malformed(&e.to_string()))?;
+    let body = checked_text::parse(bytes, KEYRING_TITLE).map_err(|e| malformed(&e.to_string()))?;
     let mut keys = Keys::new();
-    for line in lines.lines() {
+    for line in body.split_inclusive('\n') {
         let (name, key) = parse_line(line).ok_or_else(|| malformed("has a malformed line"))?;
         if keys.last_key_value().is_some_and(|(last, _)| *last >= name) {
             return Err(malformed("is not in ascending order"));
@@ -150,13 +155,17 @@ fn parse(bytes: &[u8]) -> Result<Keys> {
     Ok(keys)
 }
 
+/// Reads a line that [`write_line`] writes, with its line feed. A key has one valid encoding.
 fn parse_line(line: &str) -> Option<(Name, Zeroizing<[u8; 32]>)> {
-    let mut words = line.strip_prefix("key ")?.split(' ');
+    let mut words = line.strip_suffix('\n')?.strip_prefix("key ")?.split(' ');
     let (class, month, key) = (words.next()?, words.next()?, words.next()?);
     let mut bytes = Zeroizing::new([0; 32]);
     hex::decode_to_slice(key, &mut bytes[..]).ok()?;
-    let name = (class.parse().ok()?, Month::parse(month)?);
-    words.next().is_none().then_some((name, bytes))
+    let name: Name = (class.parse().ok().filter(|class| *class >= 1)?, Month::parse(month)?);
+    // Growing would leave a copy of the key in freed memory.
+    let mut written = Zeroizing::new(String::with_capacity(90));
+    write_line(&mut written, name, &bytes);
+    (*written == line).then_some((name, bytes))
 }
 
 #[cfg(test)]
@@ -198,6 +207,39 @@ mod tests {
         }
         assert!(Month::of_slot(253_402_300_799_999).is_ok());
         assert!(Month::of_slot(253_402_300_800_000).is_err() && Month::of_slot(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn key_file_has_one_valid_encoding() {
+        let key = "0123456789abcdef".repeat(4);
+        let load = |body: &str| {
+            let files = MemoryFiles::new(Faults::none());
+            let mut text = format!("{KEYRING_TITLE}\n{body}");
+            checked_text::append_check(&mut text);
+            files.replace(PATH, text.as_bytes(), Access::Private).unwrap();
+            ring(&files, false).is_ok()
+        };
+        let (name, later) = ("key 1 2026-08", "key 4294967295 9999-12");
+        assert!(load("") && load(&format!("{name} {key}\n{later} {key}\n")));
+        for body in [
+            format!("key +1 2026-08 {key}\n"),
+            format!("key 01 2026-08 {key}\n"),
+            format!("key 0 2026-08 {key}\n"),
+            format!("key 4294967296 2026-08 {key}\n"),
+            format!("key 1 2026-13 {key}\n"),
+            format!("key 1 2026-8 {key}\n"),
+            format!("key 1 +026-08 {key}\n"),
+            format!("{name} {}\n", key.to_uppercase()),
+            format!("{name} {key} \n"),
+            format!("{name} {key}\r\n"),
+            format!("{name} {key}0\n"),
+            format!(" {name} {key}\n"),
+            format!("{name} {key}\n\n"),
+            format!("{name} {key}\n{name} {key}\n"),
+            format!("{later} {key}\n{name} {key}\n"),
+        ] {
+            assert!(!load(&body), "{body:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::ops::{Deref, DerefMut};
 /// it calls the engine, and no layer below the driver takes one.
 ///
 /// These are leaf locks, under which no other lock of the engine is taken: `Writer::state`, `KeyRing::keys`,
-/// `Committer`, `BatchPool`, `Resolver`, `Engine::guard` and `EventFd`. A thread may take one under any lock of the
+/// `Committer`, `BatchPool`, `Resolver`, `Engine::guard`, `EventFd`, and `Doubts`, which writes under its lock. A thread may take one under any lock of the
 /// table. The locks of the platform layer come below all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
@@ -24,7 +24,8 @@ pub(crate) enum Rank {
     Reclaim,
     /// `Batches::planner`: pages are chosen, holds and requests placed.
     Planner,
-    /// `Classes::closing`: read by every call that registers, written while a class is closed down.
+    /// `Classes::closing`: read by every call that registers, written while a class is closed down or a doubt about the
+    /// clock ends.
     Closing,
     /// `Transparency::published`: the log is published.
     Published,

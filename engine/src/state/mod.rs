@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod classes;
 pub(crate) mod core;
+pub(crate) mod doubts;
 pub(crate) mod keyring;
 pub(crate) mod locator;
 pub(crate) mod lock_order;

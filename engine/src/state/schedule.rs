@@ -179,6 +179,13 @@ impl Schedule {
         Ok(pages)
     }
 
+    /// Allows new pages in slots that earlier calls of [`Schedule::fence`] forbade. No reclaim pass is under way.
+    pub(crate) fn remove_fences(&self) {
+        for shard in &self.shards {
+            shard.lock().remove_fences();
+        }
+    }
+
     /// Returns the totals of all registrations ever made, by class.
     pub(crate) fn registered_totals(&self) -> BTreeMap<ClassId, RegisteredTotals> {
         let mut all: BTreeMap<ClassId, RegisteredTotals> = BTreeMap::new();

@@ -80,18 +80,19 @@ impl Shard {
         kv: &dyn Kv,
         class: &Class,
         mut slot: u64,
+        arrivals: Arrivals,
         ceiling: Timestamp,
         short_notice: bool,
     ) -> Result<RegistrationId> {
         loop {
-            if let Some(id) = self.take_seq(class.id, slot, ceiling, short_notice)? {
+            if let Some(id) = self.take_seq(class.id, slot, arrivals, ceiling, short_notice)? {
                 return Ok(id);
             }
             let first = PageId { class: class.id, slot, shard: self.number, part: 0 };
             match self.next_part(kv, first)? {
                 Some(part) => {
                     let earliest_ceiling = class.earliest_ceiling(slot);
-                    let page = Page::new(part, 0, PageState::Open, Arrivals::Single, earliest_ceiling);
+                    let page = Page::new(part, 0, PageState::Open, arrivals, earliest_ceiling);
                     self.restore(first, page)?;
                 }
                 // The slot is being reclaimed, or all its 65,536 parts of 65,536 rows are used. A later slot takes the row.
@@ -100,19 +101,19 @@ impl Shard {
         }
     }
 
-    /// Takes the next seq of the slot's open page, if there is one.
+    /// Takes the next seq of the slot's open page of this kind, if there is one.
     fn take_seq(
         &mut self,
         class: ClassId,
         slot: u64,
+        arrivals: Arrivals,
         ceiling: Timestamp,
         short_notice: bool,
     ) -> Result<Option<RegistrationId>> {
         let shard = self.number;
         let parts = self.class(class)?.wheel.get_mut(slot);
-        let Some(page) =
-            parts.and_then(|parts| parts.last_mut()).filter(|page| page.state == PageState::Open)
-        else {
+        let is_open = |page: &&mut Page| page.state == PageState::Open && page.arrivals == arrivals;
+        let Some(page) = parts.and_then(|parts| parts.iter_mut().rev().find(is_open)) else {
             return Ok(None);
         };
         let seq = page.rows;
@@ -259,6 +260,13 @@ impl Shard {
             parts.iter().for_each(|page| visit(PageId { class, slot: begins, shard, part: page.part }));
         }
         Ok(())
+    }
+
+    /// Allows new pages in every slot.
+    pub(crate) fn remove_fences(&mut self) {
+        for pages in self.classes.values_mut() {
+            pages.reclaimed_to = 0;
+        }
     }
 
     /// Returns `true` if a page that is not settled lies between two pages of its class, in the order of their rows.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::id::vectors::Vectors;
 use crate::time::Timestamp;
 use crate::time::tests::at as ms;
 use crate::window::tests::date;
@@ -295,35 +294,5 @@ proptest! {
             let again = Calendar::new(calendar.holidays().to_vec(), calendar.workdays().to_vec());
             prop_assert_eq!(again, Ok(calendar));
         }
-    }
-}
-
-#[test]
-fn ceilings_in_working_days_equal_the_vectors() {
-    let cases = [
-        ("china", "15wd", "Asia/Shanghai", CHINA, at("2026-09-25T17:45[Asia/Shanghai]")),
-        ("plain", "15wd", "UTC", "", at("2026-09-25T17:45[UTC]")),
-        ("skipped", "1wd", "Europe/Berlin", "+2025-03-30\n2025-03-29", at("2025-03-28T02:30[Europe/Berlin]")),
-        ("most", "10000wd", "UTC", CHINA, ms(0)),
-        ("before_1970", "3wd", "UTC", "", ms(-1)),
-    ];
-    let mut vectors = Vectors::default();
-    for (name, within, zone, calendar, start) in cases {
-        vectors.put(format!("{name}.within"), within);
-        vectors.put(format!("{name}.zone"), zone);
-        vectors.put(format!("{name}.holiday_file"), calendar);
-        vectors.put(format!("{name}.start"), start.to_be_bytes());
-        let bounds = window(within, zone, calendar).bounds(start).unwrap();
-        vectors.put(format!("{name}.ceiling"), bounds.ceiling.unwrap().to_be_bytes());
-    }
-    let about = "Ceilings in working days, docs/format.md section 4; start and ceiling are i64 milliseconds.";
-    let stored = vectors.check_against("window.txt", about);
-    for (name, ..) in cases {
-        let text = |field: &str| String::from_utf8(stored.get(&format!("{name}.{field}")).to_vec()).unwrap();
-        let number = |field: &str| {
-            Timestamp::from_be_bytes(stored.get(&format!("{name}.{field}")).try_into().unwrap())
-        };
-        let window = window(&text("within"), &text("zone"), &text("holiday_file"));
-        assert_eq!(window.bounds(number("start")).unwrap().ceiling, Some(number("ceiling")));
     }
 }

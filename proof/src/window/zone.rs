@@ -17,6 +17,11 @@ use crate::wire::NO_CEILING;
 /// Longest zone name in bytes.
 pub const ZONE_MAX_BYTES: usize = 64;
 
+/// Milliseconds by which a window has to assume that the offsets of a zone other than UTC may differ: 36 hours.
+///
+/// It does not depend on the IANA database. The offsets of no zone have ever differed by more than 26 hours.
+const ALLOWANCE_MS: i64 = 36 * 3_600_000;
+
 /// First second of the year 2100.
 const Y2100_S: i64 = 4_102_444_800;
 
@@ -57,6 +62,14 @@ impl Zone {
             (Step::Months(months), Self::Other(zone)) => add_months(zone, start_ms, months),
             (Step::Working(n), Self::Utc) => add_working_utc(start_ms, n, work),
             (Step::Working(n), Self::Other(zone)) => add_working(zone, start_ms, n, work),
+        }
+    }
+
+    /// Returns the milliseconds by which the rule for windows assumes that the zone's offsets differ.
+    pub(super) fn allowance_ms(&self) -> i64 {
+        match self {
+            Self::Utc => 0,
+            Self::Other(_) => ALLOWANCE_MS,
         }
     }
 

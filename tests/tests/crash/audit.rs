@@ -57,16 +57,25 @@ pub(crate) struct Ends {
     pages: BTreeMap<PageId, u32>,
     /// Names of the classes by number.
     pub(crate) classes: BTreeMap<u32, String>,
+    /// Versions of the classes by name.
+    versions: BTreeMap<String, u32>,
     pub(crate) batches: BTreeSet<u64>,
 }
 
 impl Ends {
-    /// Reads every batch. Panics if a file differs from its leaf, or if a seq has no record or two.
+    /// Reads every batch. Panics if a file differs from its leaf, if a seq has no record or two, or if ids break the
+    /// rules of `docs/format.md` §1.
     pub(crate) fn of(data: &Path, log: &Log) -> Self {
         let mut ends = Ends::default();
         for entry in &log.entries {
             match Leaf::parse(entry).unwrap() {
-                Leaf::Class(leaf) => assert_eq!(ends.classes.insert(leaf.id, leaf.name), None),
+                Leaf::Class(leaf) => {
+                    assert_eq!(leaf.id as usize, ends.classes.len() + 1, "the id of class {}", leaf.name);
+                    let version = ends.versions.entry(leaf.name.clone()).or_default();
+                    *version += 1;
+                    assert_eq!(leaf.version, *version, "the version of class {}", leaf.name);
+                    ends.classes.insert(leaf.id, leaf.name);
+                }
                 Leaf::Batch(leaf) => ends.read_batch(data, &leaf),
                 Leaf::Event(_) => {}
             }
@@ -79,6 +88,7 @@ impl Ends {
         for line in &leaf.pages {
             let page = PageId { class: leaf.class, slot: line.slot, shard: line.shard, part: line.part };
             assert_eq!(self.pages.insert(page, line.seqs), None, "page {page} was settled twice");
+            assert!(page.slot_start() <= leaf.started, "page {page} settled before its slot began");
         }
         let id = |ordinal, seq| RegistrationId { page: leaf.page_id(ordinal).unwrap(), seq };
         let base = data.join("tombstones").join(batch_path(leaf.batch));
@@ -96,17 +106,21 @@ impl Ends {
         for t in EvidenceFile::parse(&bytes, FileKind::Tombstones).unwrap().tombstones() {
             let twice = self.tombstones.insert(id(t.page, t.seq), t);
             assert!(twice.is_none(), "{} has two tombstones", id(t.page, t.seq));
+            assert!((leaf.started..=leaf.finished).contains(&t.time), "{t:?} is not of the batch's time");
         }
         let Some(reference) = leaf.carries else { return };
         let bytes = read("carry", reference.root);
         for c in EvidenceFile::parse(&bytes, FileKind::Carries).unwrap().carries() {
             assert_eq!(self.carries.insert(id(c.page, c.seq), c.to), None, "carried twice");
+            assert!((leaf.started..=leaf.finished).contains(&c.time), "{c:?} is not of the batch's time");
+            assert_eq!(id(c.page, c.seq).page.shard, c.to.page.shard, "{c:?} leads to another shard");
         }
     }
 
-    /// Asserts that each seq of each page has one record, that each carry leads to an end of its own, and that no
-    /// record is left over.
+    /// Asserts that each seq of each page has one record, that each carry leads to an end of its own, that no record is
+    /// left over, and that the numbers of the batches have no gap.
     pub(crate) fn check_completeness(&self) {
+        assert!(self.batches.iter().copied().eq(1..=self.batches.len() as u64), "a batch number is missing");
         let mut left: BTreeSet<RegistrationId> = self.tombstones.keys().copied().collect();
         left.extend(self.carries.keys());
         assert_eq!(

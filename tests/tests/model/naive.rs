@@ -71,6 +71,7 @@ impl Terms {
             edition,
             keep_s: first.keep_s.map(|s| s + more_s),
             within_s: first.within_s.map(|s| s + 2 * more_s),
+            max_open_s: first.max_open_s.map(|s| s + more_s),
             ..first
         }
     }
@@ -138,6 +139,15 @@ pub(crate) struct End {
     pub(crate) time_ms: i64,
 }
 
+/// Registration while the wall clock was wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt {
+    /// Number of the doubt, from 1.
+    pub(crate) number: usize,
+    pub(crate) wall_ms: i64,
+    pub(crate) true_ms: i64,
+}
+
 /// Registration of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -145,9 +155,18 @@ pub(crate) struct Item {
     pub(crate) key: u8,
     pub(crate) version: Vec<u8>,
     pub(crate) class: usize,
+    pub(crate) subject: Option<u8>,
+    /// Class and start that the host stated when it registered the object.
+    pub(crate) stated: (usize, Option<i64>),
     pub(crate) terms: Terms,
     pub(crate) start_ms: i64,
     pub(crate) is_open: bool,
+    /// `true` if the start was read from the clock.
+    pub(crate) is_clocked: bool,
+    /// Instants of registration by the wall clock and by a correct clock, if the engine could not tell which is right.
+    pub(crate) doubt: Option<Doubt>,
+    /// Number of times that time had been taken back before.
+    pub(crate) era: u32,
     pub(crate) floor_ms: i64,
     pub(crate) ceiling_ms: i64,
     pub(crate) reason: Reason,
@@ -160,6 +179,8 @@ pub(crate) struct Item {
     pub(crate) is_replaced: bool,
     /// `true` if a hold kept it when it fell due.
     pub(crate) is_parked: bool,
+    /// `true` if a hold kept it past its ceiling and was lifted.
+    pub(crate) outlasted: bool,
     pub(crate) end: Option<End>,
 }
 
@@ -169,13 +190,51 @@ impl Item {
         (self.terms, self.start_ms) = (terms, start_ms);
         (self.floor_ms, self.ceiling_ms) = terms.bounds(start_ms);
         self.attempts = 0;
-        self.is_parked = false;
+        let soonest_ms = terms.soonest_ms(self.floor_ms, now_ms);
         self.go_ms = match self.reason {
-            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
             // The grace after a lifted hold stays.
-            Reason::Lifted => terms.soonest_ms(self.floor_ms, now_ms).max(self.go_ms),
-            _ => terms.soonest_ms(self.floor_ms, now_ms).max(second_of(now_ms)),
+            _ if self.in_grace() => soonest_ms.max(self.go_ms),
+            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
+            _ => soonest_ms.max(second_of(now_ms)),
         };
+    }
+
+    /// Returns the start under other terms, and whether it is still open. A start that is not known yet follows the new
+    /// class, from the registration on.
+    pub(crate) fn start_under(&self, terms: Terms, now_ms: i64) -> (i64, bool) {
+        match self.terms.max_open_s {
+            Some(s) if self.is_open && self.start_ms > now_ms => {
+                let registered_ms = self.start_ms - s * 1_000;
+                (registered_ms + terms.max_open_s.unwrap_or(0) * 1_000, terms.max_open_s.is_some())
+            }
+            _ => (self.start_ms, self.is_open),
+        }
+    }
+
+    /// Reason in the evidence of its end.
+    pub(crate) fn end_reason(&self) -> Reason {
+        if self.outlasted { Reason::Lifted } else { self.reason }
+    }
+
+    /// Returns `true` if it waits for the grace after a lifted hold. An erasure does not.
+    fn in_grace(&self) -> bool {
+        self.outlasted && self.reason != Reason::Erasure
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms > self.ceiling_ms)
+    }
+
+    pub(crate) fn is_early(&self) -> bool {
+        self.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms < self.floor_ms)
+    }
+
+    pub(crate) fn is_after_hold(&self) -> bool {
+        self.end.is_some_and(|end| end.reason == Reason::Lifted)
+    }
+
+    pub(crate) fn is_covered(&self, of: Target) -> bool {
+        of.covers(self.key, self.subject, self.class)
     }
 
     /// Returns `true` if it has neither ended nor been replaced.
@@ -188,40 +247,91 @@ impl Item {
         self.go_ms = second_of(now_ms);
     }
 
-    /// Makes it fall due as soon as its floor allows from an instant on. Returns `true` if it applies.
+    /// Makes it fall due as soon as its floor allows from an instant on, unless a grace keeps it. Returns `true` if it
+    /// applies.
     fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
-        if matches!(self.reason, Reason::Erasure | Reason::Closed) {
-            return false;
-        }
-        // Closing down does not shorten the grace after a lifted hold.
-        if self.reason == Reason::Lifted && reason == Reason::Closed {
-            return false;
-        }
-        // The record that a hold kept it past its ceiling stays.
-        if self.reason != Reason::Lifted {
+        let before = (self.reason, self.go_ms);
+        if self.reason != Reason::Erasure {
             self.reason = reason;
         }
-        self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
-        true
+        if !self.in_grace() {
+            self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
+        }
+        before != (self.reason, self.go_ms)
     }
 
-    /// Releases it from a lifted hold that had kept it.
-    fn let_go(&mut self, hold: &Hold, lifted: Lifted, grace_until_ms: i64, now_ms: i64) {
-        let restarts = hold.is_event && self.start_ms < lifted.at_ms && self.reason == Reason::Due;
-        if restarts {
-            self.is_open = false;
-            self.fall_under(self.terms, lifted.at_ms, now_ms);
-            return;
+    /// Lets its time count from the instant at which an event hold was lifted.
+    fn restart(&mut self, lifted_ms: i64, now_ms: i64) {
+        (self.is_open, self.outlasted, self.is_clocked, self.doubt) = (false, false, true, None);
+        self.fall_under(self.terms, lifted_ms, now_ms);
+        if self.reason == Reason::Closed {
+            self.go_ms = self.terms.soonest_ms(self.floor_ms, now_ms + self.terms.slot_s * 1_000);
         }
+    }
+
+    /// Releases it from a lifted hold that had kept it. `was_moved` is `true` if another request moved it at the same time.
+    fn let_go(&mut self, grace_until_ms: i64, was_moved: bool, now_ms: i64) {
         let after_grace = grace_until_ms.max(now_ms);
-        let from_ms = if self.ceiling_ms <= now_ms {
-            self.reason = Reason::Lifted;
-            after_grace
-        } else {
-            let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
-            after_grace.min(in_time)
+        let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
+        let soonest_ms = |from_ms| self.terms.soonest_ms(self.floor_ms, from_ms);
+        let is_late = self.ceiling_ms <= now_ms;
+        self.go_ms = match self.reason {
+            Reason::Erasure => soonest_ms(now_ms),
+            _ if is_late => soonest_ms(after_grace),
+            Reason::Closed if was_moved => soonest_ms(after_grace.min(in_time)).min(self.go_ms),
+            Reason::Closed => soonest_ms(now_ms),
+            _ => soonest_ms(after_grace.min(in_time)),
         };
-        self.go_ms = self.terms.soonest_ms(self.floor_ms, from_ms);
+        self.outlasted |= is_late;
+    }
+
+    /// Corrects its time after the clock was wrong. Returns `true` if it moved.
+    fn correct_clock(&mut self, wish: Wish, now_ms: i64) -> bool {
+        match wish {
+            Wish::Doubt(number, wall_was_right) => {
+                let mine = self.doubt.filter(|doubt| doubt.number == number && self.is_clocked);
+                if let Some(doubt) = mine {
+                    let registered_ms = if wall_was_right { doubt.wall_ms } else { doubt.true_ms };
+                    self.registered_at(registered_ms, now_ms);
+                    self.doubt = None;
+                }
+                mine.is_some()
+            }
+            Wish::Back(era, to_ms, by_ms) => self.set_back(era, to_ms, by_ms, now_ms),
+            _ => false,
+        }
+    }
+
+    /// Counts its time from another instant of registration. What is parked or in its grace stays where it is.
+    fn registered_at(&mut self, registered_ms: i64, now_ms: i64) {
+        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
+        let go_ms = self.go_ms;
+        self.fall_under(self.terms, registered_ms + open_ms, now_ms);
+        if self.is_parked || self.in_grace() {
+            self.go_ms = go_ms;
+        }
+    }
+
+    /// Corrects it after time went back. Returns `true` if it moved.
+    fn set_back(&mut self, era: u32, to_ms: i64, by_ms: i64, now_ms: i64) -> bool {
+        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
+        let registered_ms = self.start_ms - open_ms;
+        let before_ms = self.go_ms;
+        let is_wrong = self.is_clocked && self.era < era && registered_ms > to_ms;
+        let attempts = self.attempts;
+        let start_ms = if is_wrong { (registered_ms - by_ms).min(to_ms) + open_ms } else { self.start_ms };
+        self.fall_under(self.terms, start_ms, now_ms);
+        if self.is_parked || self.in_grace() {
+            self.go_ms = second_of(before_ms - by_ms).max(second_of(now_ms)).min(before_ms);
+        }
+        if is_wrong {
+            self.era = era;
+        }
+        let moves = is_wrong || self.go_ms < before_ms;
+        if !moves {
+            (self.go_ms, self.attempts) = (before_ms, attempts);
+        }
+        moves
     }
 
     fn carry(&mut self, now_ms: i64) {
@@ -255,6 +365,10 @@ pub(crate) enum Wish {
     /// Class and its newest edition at the time of the request.
     Apply(usize, u32),
     Lift(usize),
+    /// Number of a doubt about the clock, and `true` if the wall clock was right.
+    Doubt(usize, bool),
+    /// Number of times that time went back, time that was accepted, and the span by which it went back.
+    Back(u32, i64, i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +382,7 @@ pub(crate) enum Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) wish: Wish,
+    pub(crate) received_ms: i64,
     pub(crate) ready_ms: i64,
     pub(crate) progress: Progress,
     /// Registrations that an erasure covered, as indexes into the list.
@@ -295,6 +410,13 @@ pub(crate) struct Model {
     pub(crate) closed: BTreeSet<usize>,
     pub(crate) editions: [u32; 7],
     pub(crate) news: Vec<News>,
+    /// Number of doubts about the clock in which an object was registered.
+    pub(crate) doubts: usize,
+    /// Outcomes of the first doubts, and how many of them have been requested.
+    pub(crate) verdicts: Vec<bool>,
+    pub(crate) ended_doubts: usize,
+    /// Number of times that time was taken back.
+    pub(crate) era: u32,
     /// Number of times that a hold kept an object, by class.
     pub(crate) held: [u64; 7],
 }
@@ -320,30 +442,64 @@ impl Model {
         is_held(&self.holds, item, class)
     }
 
-    /// Returns `true` if a hold on its class covers the item.
-    pub(crate) fn is_held_by_class(&self, item: &Item) -> bool {
-        let on_class = self.holds.iter().filter(|hold| matches!(hold.of, Target::Class(_)));
-        is_held(&on_class.cloned().collect::<Vec<_>>(), item, item.class)
+    /// Returns `true` if a hold that covers the item would not cover it in a class and with a subject.
+    pub(crate) fn loses_hold(&self, item: &Item, class: usize, subject: Option<u8>) -> bool {
+        let lost = |hold: &&Hold| !hold.of.covers(item.key, subject, class);
+        is_held(&self.holds.iter().filter(lost).cloned().collect::<Vec<_>>(), item, item.class)
     }
 
     /// Returns `true` if an erasure is accepted: a subject must cover an item that has not ended, a key need not.
     pub(crate) fn is_known(&self, of: Target) -> bool {
         let mut lasting = self.items.iter().filter(|item| item.end.is_none());
-        !matches!(of, Target::Subject(_)) || lasting.any(|item| of.covers(item.key, item.class))
+        !matches!(of, Target::Subject(_)) || lasting.any(|item| item.is_covered(of))
     }
 
-    pub(crate) fn wish(&mut self, wish: Wish, ready_ms: i64) {
-        self.requests.push(Request { wish, ready_ms, progress: Progress::Waiting, items: Vec::new() });
+    pub(crate) fn wish(&mut self, wish: Wish, received_ms: i64) {
+        self.wish_after(wish, received_ms, 0);
     }
 
-    /// Carries out ready requests and ends the items that are due.
-    pub(crate) fn enforce(&mut self, now_ms: i64) {
+    pub(crate) fn wish_after(&mut self, wish: Wish, received_ms: i64, cancellable_ms: i64) {
+        let (ready_ms, progress) = (received_ms + cancellable_ms, Progress::Waiting);
+        self.requests.push(Request { wish, received_ms, ready_ms, progress, items: Vec::new() });
+    }
+
+    /// Carries out ready requests and ends the items that are due. While the wall clock is behind, items of classes with a
+    /// floor wait.
+    pub(crate) fn enforce(&mut self, now_ms: i64, is_behind: bool) {
         self.carry_out_wishes(now_ms);
         for at in 0..self.items.len() {
-            if self.items[at].end.is_none() && self.items[at].go_ms <= now_ms {
+            let item = &self.items[at];
+            let waits = is_behind && item.terms.keep_s.is_some();
+            if item.end.is_none() && item.go_ms <= now_ms && !waits {
                 self.take_its_turn(at, now_ms);
             }
         }
+    }
+
+    /// Ends the doubts about the clock that have an outcome, as each planning does.
+    pub(crate) fn end_doubts(&mut self, now_ms: i64) {
+        for number in self.ended_doubts..self.verdicts.len() {
+            self.wish(Wish::Doubt(number + 1, self.verdicts[number]), now_ms);
+        }
+        self.ended_doubts = self.verdicts.len();
+    }
+
+    /// Takes time back, as an operator accepted it: instants of open requests and of lifts go back as well.
+    pub(crate) fn take_back(&mut self, to_ms: i64, by_ms: i64) {
+        let earlier = |ms: i64| if ms > to_ms { (ms - by_ms).min(to_ms) } else { ms };
+        for request in &mut self.requests {
+            if request.progress == Progress::Waiting {
+                request.ready_ms -= request.received_ms - earlier(request.received_ms);
+                request.received_ms = earlier(request.received_ms);
+            }
+        }
+        for lifted in self.holds.iter_mut().filter_map(|hold| hold.lifted.as_mut()) {
+            if !lifted.is_done {
+                lifted.at_ms = earlier(lifted.at_ms);
+            }
+        }
+        self.era += 1;
+        self.wish(Wish::Back(self.era, to_ms, by_ms), to_ms);
     }
 
     fn take_its_turn(&mut self, at: usize, now_ms: i64) {
@@ -368,7 +524,7 @@ impl Model {
                 item.carry(now_ms);
             }
             Some(method) => {
-                item.end = Some(End { method, reason: item.reason, time_ms: now_ms });
+                item.end = Some(End { method, reason: item.end_reason(), time_ms: now_ms });
                 let item = item.clone();
                 self.tell(&item, method, now_ms);
             }
@@ -406,7 +562,7 @@ impl Model {
                 key: item.key,
                 version: item.version.clone(),
                 method: method.name().to_owned(),
-                reason: item.reason.name().to_owned(),
+                reason: item.end_reason().name().to_owned(),
                 time_ms,
             });
         }
@@ -420,12 +576,12 @@ impl Model {
             end_replaced(item, &ready, &self.holds, now_ms);
         }
         for (at, item) in self.items.iter_mut().enumerate().filter(|(_, item)| item.lives()) {
-            let mut is_parked = item.is_parked;
+            let (mut is_parked, mut stays_parked) = (item.is_parked, item.is_parked);
             let mut moved = false;
             for request in &mut ready {
-                moved |= match request.wish {
+                let moves = match request.wish {
                     _ if item.is_released => false,
-                    Wish::Erase(of) if of.covers(item.key, item.class) => {
+                    Wish::Erase(of) if item.is_covered(of) => {
                         request.items.push(at);
                         item.hurry(Reason::Erasure, now_ms)
                     }
@@ -436,22 +592,33 @@ impl Model {
                         let newest = Terms::edition(class, edition);
                         let applies = class == item.class && item.terms.edition < edition;
                         if applies {
-                            item.fall_under(newest, item.start_ms, now_ms);
+                            let (start_ms, is_open) = item.start_under(newest, now_ms);
+                            item.is_open = is_open;
+                            item.fall_under(newest, start_ms, now_ms);
                         }
                         applies
                     }
                     Wish::Lift(hold) => {
-                        let goes = let_go(item, hold, &self.holds, is_parked, now_ms);
+                        let goes = let_go(item, hold, &self.holds, (is_parked, moved), now_ms);
                         is_parked &= !goes;
+                        stays_parked &= !goes;
                         goes
+                    }
+                    Wish::Doubt(..) | Wish::Back(..) => {
+                        item.is_parked = stays_parked;
+                        moved |= item.correct_clock(request.wish, now_ms);
+                        false
                     }
                     _ => false,
                 };
+                moved |= moves;
+                // In the grace after another hold, what is parked stays parked. A corrected clock parks nothing elsewhere.
+                stays_parked &= !moves || item.in_grace();
             }
             if moved {
                 item.go_ms = item.go_ms.max(second_of(now_ms));
                 item.attempts = 0;
-                item.is_parked = false;
+                item.is_parked = stays_parked;
             }
         }
         for request in ready {
@@ -467,25 +634,33 @@ impl Model {
 
 /// Releases an item from a lifted hold: an item that no other hold keeps, or one whose clock the hold restarts. Returns
 /// `true` if it was released.
-fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i64) -> bool {
+fn let_go(
+    item: &mut Item,
+    at: usize,
+    holds: &[Hold],
+    (is_parked, was_moved): (bool, bool),
+    now_ms: i64,
+) -> bool {
     let hold = &holds[at];
-    let Some(lifted) = hold.lifted.filter(|_| hold.of.covers(item.key, item.class)) else { return false };
+    let Some(lifted) = hold.lifted.filter(|_| item.is_covered(hold.of)) else { return false };
     // An event hold restarts the clock of all items that it covered. A temporary hold only releases the items it kept.
-    let restarts = hold.is_event && item.start_ms < lifted.at_ms && item.reason == Reason::Due;
+    if hold.is_event && item.start_ms < lifted.at_ms {
+        item.restart(lifted.at_ms, now_ms);
+        return true;
+    }
     let keeps = |(other, hold): (usize, &Hold)| {
         let has_effect =
             hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
-        other != at && has_effect && hold.of.covers(item.key, item.class)
+        other != at && has_effect && item.is_covered(hold.of)
     };
     // The hold kept every item whose ceiling passed under it, even if nothing was planned meanwhile.
-    let outlasted = item.reason != Reason::Lifted && item.ceiling_ms < lifted.at_ms;
-    let goes = restarts || (is_parked || outlasted) && !holds.iter().enumerate().any(keeps);
+    let outlasts = !item.outlasted && item.ceiling_ms < lifted.at_ms;
+    let goes = (is_parked || outlasts) && !holds.iter().enumerate().any(keeps);
     if goes {
         // The longest grace counts.
-        let mine = |hold: &&Hold| hold.of.covers(item.key, item.class);
-        let graces = holds.iter().filter(mine).filter_map(|hold| hold.lifted);
+        let graces = holds.iter().filter(|hold| item.is_covered(hold.of)).filter_map(|hold| hold.lifted);
         let until_ms = graces.map(|lifted| lifted.at_ms + lifted.grace_ms).max().unwrap_or(0);
-        item.let_go(hold, lifted, until_ms, now_ms);
+        item.let_go(until_ms, was_moved, now_ms);
     }
     goes
 }
@@ -493,27 +668,35 @@ fn let_go(item: &mut Item, at: usize, holds: &[Hold], is_parked: bool, now_ms: i
 fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     let counts = |hold: &&Hold| {
         hold.lifted.is_none_or(|lifted| {
-            let outlasted =
-                item.reason != Reason::Lifted && !item.is_released && item.ceiling_ms < lifted.at_ms;
-            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasted };
+            let outlasts = !item.outlasted && !item.is_released && item.ceiling_ms < lifted.at_ms;
+            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasts };
             !lifted.is_done && (item.is_parked || covers)
         })
     };
-    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, class))
+    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, item.subject, class))
 }
 
-/// Ends a replaced registration at once if a ready request would erase, close down or release it.
+/// Ends a replaced registration at once if a ready request would erase, close down or release it. Corrects its time after
+/// the clock was wrong.
 fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
-    let reason = ready.iter().find_map(|request| match request.wish {
-        Wish::Erase(of) if of.covers(item.key, item.class) => Some(Reason::Erasure),
-        Wish::Close(class) if class == item.class => Some(Reason::Closed),
-        Wish::Lift(at) if item.is_parked && holds[at].of.covers(item.key, item.class) => Some(item.reason),
-        _ => None,
-    });
-    if let Some(reason) = reason
-        && !item.is_released
-        && item.go_ms > second_of(now_ms)
-    {
-        (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);
+    if item.is_released {
+        return;
+    }
+    for request in ready {
+        let reason = match request.wish {
+            Wish::Erase(of) if item.is_covered(of) => Reason::Erasure,
+            Wish::Close(class) if class == item.class => Reason::Closed,
+            Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => item.reason,
+            Wish::Doubt(..) | Wish::Back(..) => {
+                item.correct_clock(request.wish, now_ms);
+                item.go_ms = item.go_ms.max(second_of(now_ms));
+                continue;
+            }
+            _ => continue,
+        };
+        if item.go_ms > second_of(now_ms) {
+            (item.reason, item.go_ms, item.is_parked) = (reason, second_of(now_ms), false);
+        }
+        return;
     }
 }

@@ -1,9 +1,10 @@
 //! Runs a history on the engine and on the naive scheduler, and compares them after each step.
 
-use super::naive::{CLASSES, HOUR_MS, Hold, Item, Lifted, Model, Progress, Wish};
+use super::naive::{CLASSES, Doubt, HOUR_MS, Hold, Item, Lifted, Model, Progress, Wish};
 use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
-use sexton::decision::{HoldKind, RequestKind, RequestState};
+use sexton::decision::{Alarm, AlarmCause, HoldKind, RequestKind, RequestState};
 use sexton::report::ClockState;
+use sexton::testing::Clock;
 use sexton::{
     Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,
     Previous, Registration, Result, Selector, Which,
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     true_ms: i64,
     /// Error of the wall clock.
     off_ms: i64,
+    /// `true` if the wall clock turned out to be right in the present or last doubt about it.
+    wall_was_right: bool,
     /// `true` if the engine was opened while a clock alarm stood. It may then wait for an operator longer than it must.
     is_wary: bool,
     acknowledged: u64,
@@ -82,9 +85,18 @@ impl Run {
         machine.options.classes = class_file(&model);
         machine.options.shards = Some(2);
         let engine = Some(machine.open_seeded(0).unwrap());
-        let (versions, true_ms, off_ms, is_wary, acknowledged, openings) =
-            (0, NEW_YEAR.unix_ms(), 0, false, 0, 0);
-        Run { machine, engine, model, versions, true_ms, off_ms, is_wary, acknowledged, openings }
+        Run {
+            machine,
+            engine,
+            model,
+            versions: 0,
+            true_ms: NEW_YEAR.unix_ms(),
+            off_ms: 0,
+            wall_was_right: false,
+            is_wary: false,
+            acknowledged: 0,
+            openings: 0,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -107,7 +119,33 @@ impl Run {
         if self.off_ms < 0 && now_ms == self.true_ms + self.off_ms {
             self.true_ms += self.off_ms;
             self.off_ms = 0;
+            self.wall_was_right = true;
         }
+        self.decide_doubt();
+    }
+
+    fn clock(&self) -> ClockState {
+        self.engine().status().unwrap().clock
+    }
+
+    /// Notes the outcome of a doubt about the clock, once the engine has seen that the clock agrees.
+    fn decide_doubt(&mut self) {
+        if self.model.doubts > self.model.verdicts.len() && self.clock() == ClockState::Agrees {
+            self.model.verdicts.push(self.wall_was_right);
+        }
+    }
+
+    /// Returns the doubt of a registration now; `None` if the clock agrees.
+    fn doubt(&mut self) -> Option<Doubt> {
+        if self.clock() == ClockState::Agrees {
+            return None;
+        }
+        if self.model.doubts == self.model.verdicts.len() {
+            self.model.doubts += 1;
+            self.wall_was_right = false;
+        }
+        let (wall_ms, true_ms) = (self.machine.clock.now().unix_ms(), self.true_ms);
+        Some(Doubt { number: self.model.doubts, wall_ms, true_ms })
     }
 
     fn do_step(&mut self, step: &Step) {
@@ -122,14 +160,10 @@ impl Run {
                     Begin::Unsaid => None,
                     Begin::Ago(ms) => Some(self.now_ms() - ms),
                 };
-                self.register(key, class, version, start_ms);
+                self.register((key, Some(subject_of(key))), class, version, start_ms);
             }
-            Step::Retry { key } => {
-                if let Some(live) = self.model.live(key).cloned() {
-                    let start_ms = (!live.is_open).then_some(live.start_ms);
-                    self.register(key, live.class, live.version, start_ms);
-                }
-            }
+            Step::Retry { key } => self.again(key, None, None),
+            Step::Again { key, class, subject } => self.again(key, class, subject),
             Step::Overwrite { key } => {
                 self.put(key);
             }
@@ -164,14 +198,21 @@ impl Run {
             Step::Feed { acknowledge } => self.read_feed(acknowledge),
             Step::ClockForward => self.step_clock(FORWARD_MS),
             Step::ClockBack => self.step_clock(-BACK_MS),
-            Step::ClockUndo => {
-                self.step_wall(-self.off_ms);
-                self.off_ms = 0;
-            }
-            Step::Resume => self.resume(),
+            Step::ClockUndo => self.undo_clock(),
+            Step::Resume { back } => self.resume(back),
             Step::Advance { ms } => {
-                self.machine.clock.advance(span(ms));
-                self.true_ms += ms;
+                // While the clock is behind it is read every minute, as a working engine does: after a long pause a wall
+                // clock that caught up by itself and one that was set right look the same.
+                let minute = if self.off_ms < 0 { 60_000.min(ms) } else { 0 };
+                let mut left_ms = ms;
+                for _ in 0..6 {
+                    let part_ms = minute.min(left_ms);
+                    self.machine.clock.advance(span(part_ms));
+                    (self.true_ms, left_ms) = (self.true_ms + part_ms, left_ms - part_ms);
+                    self.engine().now();
+                }
+                self.machine.clock.advance(span(left_ms));
+                self.true_ms += left_ms;
             }
             Step::Enforce => self.enforce(),
             Step::Reopen { power_lost } => self.reopen(power_lost),
@@ -194,48 +235,84 @@ impl Run {
         };
     }
 
-    fn register(&mut self, key: u8, class: usize, version: Vec<u8>, start_ms: Option<i64>) {
-        let (bytes, subject) = (key_bytes(key), subject_bytes(subject_of(key)));
+    /// Registers the live object of a key again.
+    fn again(&mut self, key: u8, class: Option<usize>, subject: Option<Option<u8>>) {
+        let Some(live) = self.model.live(key).cloned() else { return };
+        let (stated, start_ms) = live.stated;
+        let (class, subject) = (class.unwrap_or(stated), subject.unwrap_or(live.subject));
+        // In a class that does not find by key it would live twice, so there only the refusal is tried.
+        let is_refused = !live.is_released && self.model.loses_hold(&live, class, subject);
+        if CLASSES[class].by_key || is_refused {
+            self.register((key, subject), class, live.version, start_ms);
+        }
+    }
+
+    fn register(
+        &mut self,
+        (key, subject): (u8, Option<u8>),
+        class: usize,
+        version: Vec<u8>,
+        start_ms: Option<i64>,
+    ) {
+        let (bytes, said) = (key_bytes(key), subject.map(subject_bytes).unwrap_or_default());
         let item = Registration::new(CLASSES[class].name, &bytes)
             .version(&version)
             .start(start_ms.map(instant))
-            .subject(&subject);
+            .subject(&said);
         let answer = kind(self.engine().register(&[item], Durability::Synced));
         if self.model.closed.contains(&class) {
             assert_eq!(answer.err(), Some(ErrorKind::Invalid), "a closed class refuses objects");
             return;
         }
-        let answer = answer.unwrap().remove(0);
         let now_ms = self.now_ms();
+        let doubt = self.doubt();
         let mut earlier = Previous::None;
-        if let Some(live) = self.model.live(key).filter(|_| CLASSES[class].by_key) {
-            let same = live.class == class && live.version == version && !live.is_released;
-            if same && start_ms.is_none_or(|start_ms| start_ms == live.start_ms) {
-                assert_eq!(answer.previous, Previous::Identical);
+        if let Some(live) = self.model.live(key).cloned() {
+            let (stated, stated_ms) = live.stated;
+            let is_same = live.version == version && !live.is_released;
+            let is_repeated =
+                is_same && class == stated && start_ms.is_none_or(|start_ms| Some(start_ms) == stated_ms);
+            let to = if is_repeated { (live.class, subject.or(live.subject)) } else { (class, subject) };
+            if is_same && self.model.loses_hold(&live, to.0, to.1) {
+                assert_eq!(answer.err(), Some(ErrorKind::Held), "{key} leaves a hold");
+                return;
+            }
+            let live = self.model.live(key).unwrap();
+            earlier = answer.as_ref().unwrap()[0].previous;
+            if is_repeated {
+                assert_eq!(earlier, Previous::Identical, "{key}");
+                live.subject = to.1;
                 return;
             }
             live.is_replaced = true;
-            earlier = answer.previous;
             assert!(matches!(earlier, Previous::Replaced(_)), "{earlier:?}");
         }
+        let answer = answer.unwrap().remove(0);
         assert_eq!(answer.previous, earlier);
         assert!(self.model.items.iter().all(|item| item.id != answer.id), "{} was given twice", answer.id);
         let terms = self.model.newest(class);
         let is_open = start_ms.is_none() && terms.max_open_s.is_some();
-        // A wall clock that is ahead may be right, and the floor must hold in both cases.
-        let ahead_ms = match self.engine().status().unwrap().clock {
-            ClockState::Ahead { by } if terms.keep_s.is_some() => i64::try_from(by.as_millis()).unwrap(),
-            _ => 0,
+        // Either clock may be right, and the floor must hold in both cases.
+        let counts_from_ms = match doubt {
+            Some(doubt) if terms.keep_s.is_some() => now_ms.max(doubt.wall_ms).max(self.expected_ms(doubt)),
+            _ => now_ms,
         };
-        let start_ms = start_ms.unwrap_or(now_ms + ahead_ms + terms.max_open_s.unwrap_or(0) * 1_000);
+        let is_clocked = start_ms.is_none();
+        let stated = (class, start_ms);
+        let start_ms = start_ms.unwrap_or(counts_from_ms + terms.max_open_s.unwrap_or(0) * 1_000);
         let mut item = Item {
             id: answer.id,
             key,
             version,
             class,
+            subject,
+            stated,
             terms,
             start_ms,
             is_open,
+            is_clocked,
+            doubt,
+            era: self.model.era,
             floor_ms: 0,
             ceiling_ms: 0,
             reason: Reason::Due,
@@ -245,6 +322,7 @@ impl Run {
             is_released: false,
             is_replaced: false,
             is_parked: false,
+            outlasted: false,
             end: None,
         };
         item.fall_under(terms, start_ms, now_ms);
@@ -284,7 +362,8 @@ impl Run {
         };
         assert_eq!(answer, expected, "start {key}: {live:?}");
         if let (Ok(()), Some(live)) = (answer, live.filter(|live| live.is_open)) {
-            live.is_open = false;
+            (live.is_open, live.is_parked, live.outlasted) = (false, false, false);
+            (live.is_clocked, live.doubt) = (false, None);
             live.fall_under(live.terms, start_ms, now_ms);
         }
     }
@@ -297,9 +376,9 @@ impl Run {
         let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start });
         let newest = class.map(|class| self.model.newest(class));
         // An object under a hold on its class cannot go to a class without that hold.
-        let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
-            class.is_some_and(|to| to != live.class) && self.model.is_held_by_class(live)
-        });
+        let leaves_hold = at
+            .map(|at| &self.model.items[at])
+            .is_some_and(|live| class.is_some_and(|to| self.model.loses_hold(live, to, live.subject)));
         let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
@@ -312,13 +391,15 @@ impl Run {
         assert_eq!(answer, expected, "reschedule {key}: {live:?}");
         if let (Ok(()), Some(live)) = (answer, live) {
             let terms = newest.unwrap_or(live.terms);
-            let is_open = live.is_open && start_ms.is_none();
-            let start_ms = start_ms.unwrap_or(live.start_ms);
+            let is_stated = start_ms.is_some();
+            let (start_ms, is_open) =
+                start_ms.map_or_else(|| live.start_under(terms, now_ms), |start_ms| (start_ms, false));
             if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
                 live.class = class.unwrap_or(live.class);
                 live.is_open = is_open;
-                if live.reason == Reason::Lifted {
-                    live.reason = Reason::Due;
+                (live.is_parked, live.outlasted) = (false, false);
+                if is_stated {
+                    (live.is_clocked, live.doubt) = (false, None);
                 }
                 live.fall_under(terms, start_ms, now_ms);
             }
@@ -346,9 +427,12 @@ impl Run {
     pub(crate) fn model_hold_covers(&self, name: &str, key: &[u8], class: &str) -> bool {
         let key = (0..KEYS).find(|number| key_bytes(*number) == key).unwrap();
         let class = CLASSES.iter().position(|terms| terms.name == class).unwrap();
-        self.model.holds.iter().any(|hold| {
-            hold.lifted.is_none() && format!("case {}", hold.name) == name && hold.of.covers(key, class)
-        })
+        let covers = |hold: &Hold| {
+            let mut live = self.model.items.iter().filter(|item| item.key == key && item.lives());
+            live.any(|item| hold.of.covers(key, item.subject, class))
+        };
+        let mut holds = self.model.holds.iter().filter(|hold| hold.lifted.is_none());
+        holds.any(|hold| format!("case {}", hold.name) == name && covers(hold))
     }
 
     fn place_hold(&mut self, name: u8, of: Target, is_event: bool) {
@@ -372,6 +456,10 @@ impl Run {
         let attribution = Attribution::new("counsel", "settled");
         let answer = kind(self.engine().lift_hold(&hold_name(name), attribution, span(grace_ms)));
         let at_ms = self.now_ms();
+        if self.clock() != ClockState::Agrees {
+            assert_eq!(answer.err(), Some(ErrorKind::Busy), "a lift in doubt");
+            return;
+        }
         let found = self.model.holds.iter().position(|hold| hold.name == name && hold.lifted.is_none());
         match found {
             None => assert_eq!(answer.err(), Some(ErrorKind::NotFound)),
@@ -391,7 +479,7 @@ impl Run {
         let answer = kind(self.engine().erase(erasure));
         if self.model.is_known(of) {
             answer.unwrap();
-            self.model.wish(Wish::Erase(of), received_ms + cancellable_ms);
+            self.model.wish_after(Wish::Erase(of), received_ms, cancellable_ms);
         } else {
             assert_eq!(answer.err(), Some(ErrorKind::NotFound), "erase {of:?}");
         }
@@ -457,26 +545,53 @@ impl Run {
         }
     }
 
-    /// Resumes after every alarm, as an operator who also corrects a clock that is behind.
-    fn resume(&mut self) {
-        if self.off_ms < 0 {
+    fn undo_clock(&mut self) {
+        self.step_wall(-self.off_ms);
+        self.off_ms = 0;
+    }
+
+    /// Returns the instant of a doubt by the monotonic clock. After an opening in doubt it is not known, and not needed:
+    /// the wall clock is then later.
+    fn expected_ms(&self, doubt: Doubt) -> i64 {
+        if self.is_wary { doubt.wall_ms } else { doubt.true_ms }
+    }
+
+    /// Resumes after every alarm, as an operator who accepts that time goes `back`, or else corrects a clock that is behind.
+    fn resume(&mut self, back: bool) {
+        if self.off_ms < 0 && !back {
             self.step(&Step::ClockUndo);
         }
         let alarms = self.engine().status().unwrap().alarms;
+        let clock = self.clock();
         for alarm in &alarms {
             self.engine().resume(alarm.id, by_ops("looked")).unwrap();
         }
-        if !alarms.is_empty() {
-            if self.off_ms > 0 {
-                self.true_ms += self.off_ms;
-                self.off_ms = 0;
-            }
-            self.is_wary = false;
+        if alarms.is_empty() {
+            return;
         }
+        self.wall_was_right = self.off_ms != 0 && clock != ClockState::Agrees;
+        if let ClockState::Behind { .. } = clock {
+            let to_ms = self.true_ms + self.off_ms;
+            self.model.take_back(to_ms, -self.off_ms);
+        }
+        if clock != ClockState::Agrees {
+            self.true_ms += self.off_ms;
+            self.off_ms = 0;
+        }
+        self.is_wary = false;
     }
 
     fn reopen(&mut self, power_lost: bool) {
-        let alarmed = !self.engine().status().unwrap().alarms.is_empty();
+        if self.off_ms < 0 || self.model.doubts > self.model.verdicts.len() {
+            // What an opening in doubt can know about earlier registrations is tested elsewhere.
+            self.step(&Step::ClockUndo);
+            self.enforce();
+        }
+        if self.model.doubts > self.model.ended_doubts {
+            return;
+        }
+        let stops_all = |alarm: &Alarm| alarm.cause != AlarmCause::Behind;
+        let alarmed = self.engine().status().unwrap().alarms.iter().any(stops_all);
         self.engine = None;
         if power_lost {
             self.machine.kv.lose_power();
@@ -495,7 +610,7 @@ impl Run {
     /// Returns `true` if a wrong clock stops deleting. Asserts that it does if the wall clock is ahead, and not if it
     /// is right.
     pub(crate) fn is_stopped(&self) -> bool {
-        let stopped = matches!(self.engine().status().unwrap().clock, ClockState::Ahead { .. });
+        let stopped = matches!(self.clock(), ClockState::Ahead { .. });
         assert!(stopped || self.off_ms <= 0, "the wall is {} ms ahead and deleting goes on", self.off_ms);
         assert!(!stopped || self.off_ms > 0 || self.is_wary, "deleting stopped though the wall is right");
         stopped
@@ -503,14 +618,20 @@ impl Run {
 
     fn enforce(&mut self) {
         let stopped = self.is_stopped();
+        self.decide_doubt();
+        let is_behind = matches!(self.clock(), ClockState::Behind { .. });
         let done = self.engine().enforce(&*self.machine.store).unwrap();
         let now_ms = self.now_ms();
+        self.model.end_doubts(now_ms);
         if stopped {
             assert_eq!((done.batches, done.objects), (0, 0), "deleted by a wrong clock");
             assert!(!self.engine().status().unwrap().alarms.is_empty(), "deleting stopped without an alarm");
         } else {
-            assert_eq!(self.engine().status().unwrap().alarms, [], "an alarm outlived its cause");
-            self.model.enforce(now_ms);
+            let causes: Vec<AlarmCause> =
+                self.engine().status().unwrap().alarms.into_iter().map(|alarm| alarm.cause).collect();
+            let expected = if is_behind { vec![AlarmCause::Behind] } else { vec![] };
+            assert_eq!(causes, expected, "alarms");
+            self.model.enforce(now_ms, is_behind);
         }
         self.compare(now_ms);
     }
@@ -548,10 +669,10 @@ impl Run {
                 assert_eq!(found, n(count(method)), "{what}: {method}");
             }
             assert_eq!(ended.held, self.model.held[number], "{what}: times held");
-            let late = mine().filter(|item| is_late(item) && !is_after_hold(item)).count();
-            let after_hold = mine().filter(|item| is_late(item) && is_after_hold(item)).count();
+            let late = mine().filter(|item| item.is_late() && !item.is_after_hold()).count();
+            let after_hold = mine().filter(|item| item.is_late() && item.is_after_hold()).count();
             assert_eq!((ended.late, ended.late_after_hold), (n(late), n(after_hold)), "{what}: late");
-            assert_eq!(ended.early, n(mine().filter(|item| is_early(item)).count()), "{what}: early");
+            assert_eq!(ended.early, n(mine().filter(|item| item.is_early()).count()), "{what}: early");
         }
     }
 
@@ -562,7 +683,8 @@ impl Run {
         }
         self.step(&Step::ClockUndo);
         self.enforce();
-        self.resume();
+        self.resume(false);
+        self.enforce();
         for name in 0..3 {
             self.lift(name, 0);
         }
@@ -617,16 +739,4 @@ impl Run {
             assert!(never_early || end.time_ms >= item.floor_ms, "{item:?} went before its floor");
         }
     }
-}
-
-fn is_late(item: &Item) -> bool {
-    item.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms > item.ceiling_ms)
-}
-
-fn is_early(item: &Item) -> bool {
-    item.end.is_some_and(|end| end.method != Method::Replaced && end.time_ms < item.floor_ms)
-}
-
-fn is_after_hold(item: &Item) -> bool {
-    item.end.is_some_and(|end| end.reason == Reason::Lifted)
 }

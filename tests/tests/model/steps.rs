@@ -31,29 +31,87 @@ pub(crate) enum Begin {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Upload { key: u8, class: usize, begin: Begin },
-    Retry { key: u8 },
-    Overwrite { key: u8 },
-    Remove { key: u8 },
-    FailureMode { key: u8, mode: Option<FailureMode> },
-    Start { key: u8, by_id: bool, ago_ms: i64 },
-    Reschedule { key: u8, by_id: bool, class: Option<usize>, ago_ms: Option<i64> },
-    Release { key: u8, by_id: bool },
-    Hold { name: u8, of: Target, is_event: bool },
-    Lift { name: u8, grace_ms: i64 },
-    Erase { of: Target, cancellable_ms: i64 },
-    Cancel { nth: u32 },
-    Close { class: usize },
-    Define { class: usize },
-    Apply { class: usize },
-    Feed { acknowledge: bool },
+    Upload {
+        key: u8,
+        class: usize,
+        begin: Begin,
+    },
+    Retry {
+        key: u8,
+    },
+    /// The stored object is registered again, in this class and with this subject; `None` states the same as before.
+    Again {
+        key: u8,
+        class: Option<usize>,
+        subject: Option<Option<u8>>,
+    },
+    Overwrite {
+        key: u8,
+    },
+    Remove {
+        key: u8,
+    },
+    FailureMode {
+        key: u8,
+        mode: Option<FailureMode>,
+    },
+    Start {
+        key: u8,
+        by_id: bool,
+        ago_ms: i64,
+    },
+    Reschedule {
+        key: u8,
+        by_id: bool,
+        class: Option<usize>,
+        ago_ms: Option<i64>,
+    },
+    Release {
+        key: u8,
+        by_id: bool,
+    },
+    Hold {
+        name: u8,
+        of: Target,
+        is_event: bool,
+    },
+    Lift {
+        name: u8,
+        grace_ms: i64,
+    },
+    Erase {
+        of: Target,
+        cancellable_ms: i64,
+    },
+    Cancel {
+        nth: u32,
+    },
+    Close {
+        class: usize,
+    },
+    Define {
+        class: usize,
+    },
+    Apply {
+        class: usize,
+    },
+    Feed {
+        acknowledge: bool,
+    },
     ClockForward,
     ClockBack,
     ClockUndo,
-    Resume,
-    Advance { ms: i64 },
+    /// `back` accepts a clock that is behind; otherwise it is corrected first.
+    Resume {
+        back: bool,
+    },
+    Advance {
+        ms: i64,
+    },
     Enforce,
-    Reopen { power_lost: bool },
+    Reopen {
+        power_lost: bool,
+    },
 }
 
 /// Returns the key of a number, which also decides prefix and subject.
@@ -79,12 +137,12 @@ pub(crate) fn key_in(key: u8, is_found_by_key: bool) -> u8 {
 }
 
 impl Target {
-    /// Returns `true` if it covers the key in a class.
-    pub(crate) fn covers(self, key: u8, class: usize) -> bool {
+    /// Returns `true` if it covers an object of the key and the subject in a class.
+    pub(crate) fn covers(self, key: u8, of: Option<u8>, class: usize) -> bool {
         match self {
             Target::Key(covered) => covered == key,
             Target::Prefix(prefix) => key % PREFIXES == prefix,
-            Target::Subject(subject) => subject_of(key) == subject,
+            Target::Subject(subject) => of == Some(subject),
             Target::Class(covered) => covered == class,
         }
     }
@@ -118,6 +176,9 @@ fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
             .prop_map(|(key, class, begin)| Step::Upload { key, class, begin })
             .boxed(),
         key().prop_map(|key| Step::Retry { key }).boxed(),
+        (key(), class.clone(), proptest::option::of(proptest::option::of(0..SUBJECTS)))
+            .prop_map(|(key, class, subject)| Step::Again { key, class, subject })
+            .boxed(),
         key().prop_map(|key| Step::Overwrite { key }).boxed(),
         key().prop_map(|key| Step::Remove { key }).boxed(),
         (key(), mode).prop_map(|(key, mode)| Step::FailureMode { key, mode }).boxed(),
@@ -146,7 +207,7 @@ fn of_people() -> Vec<BoxedStrategy<Step>> {
         (0..CLASSES).prop_map(|class| Step::Define { class }).boxed(),
         (0..CLASSES).prop_map(|class| Step::Apply { class }).boxed(),
         any::<bool>().prop_map(|acknowledge| Step::Feed { acknowledge }).boxed(),
-        Just(Step::Resume).boxed(),
+        any::<bool>().prop_map(|back| Step::Resume { back }).boxed(),
     ]
 }
 
@@ -170,7 +231,7 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
 /// rare in it and others frequent.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
-    (proptest::collection::vec(weight, 20), 1..=SEEN).prop_flat_map(|(weights, keys)| {
+    (proptest::collection::vec(weight, 21), 1..=SEEN).prop_flat_map(|(weights, keys)| {
         let all = of_hosts(keys).into_iter().chain(of_people()).chain(of_machines());
         let mut steps: Vec<(u32, BoxedStrategy<Step>)> =
             weights.into_iter().zip(all).filter(|(weight, _)| *weight > 0).collect();

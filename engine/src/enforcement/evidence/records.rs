@@ -78,7 +78,7 @@ fn make_task_records(
         made.summary.add(row, fates.of[index]);
         match fates.of[index] {
             Fate::Ends { method, time } => {
-                let record = Tombstone { page, seq, commitment, time, reason: row.reason, method };
+                let record = Tombstone { page, seq, commitment, time, reason: row.end_reason(), method };
                 made.tombstones.extend_from_slice(&record.to_bytes());
                 let result = fates.results.get(&index);
                 if let Some(digest) = result {

@@ -60,7 +60,7 @@ impl Summary {
         // A replaced registration no longer promises anything about its own end.
         if method != Method::Replaced {
             counts.early += u64::from(row.floor.is_some_and(|floor| time < floor));
-            let late = match row.reason {
+            let late = match row.end_reason() {
                 Reason::Lifted => &mut counts.late_after_hold,
                 _ => &mut counts.late,
             };

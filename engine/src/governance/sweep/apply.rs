@@ -1,9 +1,9 @@
 //! Application of requests to one row. The caller holds the lock of the row's shard until the staged set is written.
 
 use crate::model::class::floor_to_second;
-use crate::model::request::RequestKind;
-use crate::model::request_rules::{self, Sweep, Target};
-use crate::model::schema::{self, Row};
+use crate::model::request_rules::{self, Sweep};
+use crate::model::schema;
+use crate::model::target::Target;
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::placement::{self, Placement};
@@ -14,7 +14,7 @@ use sexton_proof::time::Timestamp;
 
 impl Sweep {
     /// Applies every request to a live row in turn, and stages the move that they result in together. Lists the row under
-    /// the erasures that concern it.
+    /// the requests that list their objects.
     pub(super) fn apply_requests(
         &mut self,
         core: &Core,
@@ -25,7 +25,7 @@ impl Sweep {
         now: Timestamp,
     ) -> Result<()> {
         let (key, old) = (target.row.key, target.row);
-        let mut erased_by = Vec::new();
+        let mut listed_by = Vec::new();
         for active in &mut self.active {
             // A row that an erasure moved may lie in a page that the sweep has yet to scan.
             let is_listed = self.objects.get(&active.request.number).is_some_and(|known| known.contains(&id));
@@ -33,8 +33,8 @@ impl Sweep {
                 continue;
             }
             let next = active.apply(&target, &core.governance.holds.read(), now);
-            if active.request.kind == RequestKind::Erase {
-                erased_by.push(active.request.number);
+            if active.lists(&target.row, next.is_some()) {
+                listed_by.push(active.request.number);
             } else {
                 active.request.objects += u64::from(next.is_some());
             }
@@ -48,14 +48,14 @@ impl Sweep {
             let among = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
             let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now);
             let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
-            let row = Row { cause: cause.code(), attempts: 0, ..target.row };
+            let row = target.moved_row(cause);
             now_at = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
             self.skip_own_row(now_at);
         }
         for (number, known) in &mut self.objects {
             if known.contains(&id) {
                 known.insert(now_at);
-            } else if erased_by.contains(number) && known.insert(now_at) {
+            } else if listed_by.contains(number) && known.insert(now_at) {
                 set.put(ColumnFamily::RequestObjects, &schema::request_object_key(*number, now_at), key);
             }
         }
@@ -82,15 +82,17 @@ impl Sweep {
         target: &Target<'_>,
         now: Timestamp,
     ) -> Result<()> {
-        let Some(end) = request_rules::end_replaced(&self.active, target, now) else {
+        let holds = core.governance.holds.read();
+        let end = request_rules::end_replaced(&self.active, target, &holds, now);
+        drop(holds);
+        let Some((end, cause)) = end.and_then(|end| end.cause.map(|cause| (end, cause))) else {
             return Ok(());
         };
-        let Some(cause) = end.cause else { return Ok(()) };
-        core.secrets.keyring.get_or_create(end.class.id, end.slot)?;
+        let slot = end.slot.max(floor_to_second(now));
+        core.secrets.keyring.get_or_create(end.class.id, slot)?;
         let (_, fingerprint) = core.schedule.locate(end.row.key);
-        let to =
-            Placement { class: &end.class, slot: end.slot, short_notice: false, fingerprint: &fingerprint };
-        let row = Row { cause: cause.code(), ..end.row };
+        let to = Placement { class: &end.class, slot, short_notice: false, fingerprint: &fingerprint };
+        let row = end.moved_row(cause);
         placement::relocate_replaced(core, shard, set, (id, &target.row), to, &row, cause)
     }
 }

@@ -85,8 +85,8 @@ impl Sweep {
             return Ok(None);
         }
         let mut objects = HashMap::new();
-        for erasure in active.iter().filter(|active| active.request.kind == RequestKind::Erase) {
-            let number = erasure.request.number;
+        for listing in active.iter().filter(|active| active.request.lists_objects()) {
+            let number = listing.request.number;
             objects.insert(number, listed_registrations(core, number)?);
         }
         let mut sweep = Sweep {
@@ -122,13 +122,15 @@ impl Sweep {
         let mut holds = Vec::new();
         let mut swept = Vec::new();
         for active in self.active {
+            let listed = listed_ids(core, active.request.number)?.len() as u64;
             let state = match active.request.kind {
                 RequestKind::Erase | RequestKind::Close => RequestState::Found,
-                RequestKind::Apply { .. } | RequestKind::Lift { .. } => RequestState::Finished,
+                RequestKind::Doubt { .. } | RequestKind::Back { .. } if listed > 0 => RequestState::Found,
+                _ => RequestState::Finished,
             };
             let mut request = Request { state, changed: now, ..active.request };
             if request.kind == RequestKind::Erase {
-                request.objects = listed_ids(core, request.number)?.len() as u64;
+                request.objects = listed;
             }
             set.put(ColumnFamily::Meta, &schema::request_key(request.number), &schema::to_json(&request)?);
             swept.push(request);
@@ -153,7 +155,7 @@ impl Sweep {
     }
 }
 
-/// Returns the registrations that an erasure lists so far, with the ids to which they moved since.
+/// Returns the registrations that a request lists so far, with the ids to which they moved since.
 fn listed_registrations(core: &Core, request: u32) -> Result<HashSet<RegistrationId>> {
     let mut known = HashSet::new();
     for mut id in listed_ids(core, request)? {
@@ -166,7 +168,7 @@ fn listed_registrations(core: &Core, request: u32) -> Result<HashSet<Registratio
     Ok(known)
 }
 
-/// Returns the ids that are stored for an erasure.
+/// Returns the ids that are stored for a request.
 fn listed_ids(core: &Core, request: u32) -> Result<Vec<RegistrationId>> {
     kv::collect(&*core.kv, ColumnFamily::RequestObjects, &schema::request_object_range(request), |key, _| {
         schema::parse_request_object_key(key)

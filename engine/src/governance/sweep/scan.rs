@@ -2,9 +2,10 @@
 
 use crate::model::class::Class;
 use crate::model::hold::HoldKind;
-use crate::model::request_rules::{Sweep, Target};
+use crate::model::request_rules::Sweep;
 use crate::model::schema::{self, Arrivals, Mark, Row};
 use crate::model::selector::Selector;
+use crate::model::target::Target;
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
 use crate::registration::placement;
@@ -208,17 +209,17 @@ impl Sweep {
             }
             let target = Target::of(&class, id, Row::decode(&value)?);
             match marks.get(&id) {
-                None if found.state == PageState::InBatch => {
+                // The batch may carry the row, also one that was replaced meanwhile: a replaced row that is parked has to
+                // be found when it is back.
+                None | Some(Mark::Replaced) if found.state == PageState::InBatch => {
                     if self.active.iter().any(|active| active.may_concern(&class, &target.row)) {
                         self.waiting.insert(page);
                         return Ok(false);
                     }
                 }
                 None => self.apply_requests(core, shard, set, id, target, now)?,
-                Some(Mark::Replaced) if found.is_movable() => {
-                    self.expedite_replaced(core, shard, set, id, &target, now)?;
-                }
-                Some(_) => {}
+                Some(Mark::Replaced) => self.expedite_replaced(core, shard, set, id, &target, now)?,
+                Some(Mark::Moved { .. }) => {}
             }
         }
         Ok(true)

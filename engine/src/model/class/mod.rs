@@ -75,25 +75,41 @@ impl Class {
         self.definition.find == Find::Key
     }
 
+    /// Returns `true` if the class promises a floor.
+    pub(crate) fn has_floor(&self) -> bool {
+        self.definition.keep.is_some()
+    }
+
     /// Returns the start of an object registered at `now`: the given one, or the one of the class's rule.
     ///
     /// The rule gives now, or now + `max_open` for an object whose start is still unknown.
     pub(crate) fn start(&self, given: Option<Timestamp>, now: Timestamp) -> Result<Timestamp> {
-        let start = match (given, self.definition.start, self.definition.max_open) {
-            (Some(given), _, _) => given,
-            (None, StartRule::Registered, _) => now,
-            (None, StartRule::Explicit, Some(max_open)) => {
-                now.saturating_add(max_open.exact().unwrap_or(Duration::MAX))
-            }
-            (None, StartRule::Explicit, None) => {
-                return Err(Error::invalid(format!(
-                    "class \"{}\" has an explicit start and no max_open: give the object's start",
-                    self.definition.name
-                )));
-            }
-        };
+        let start = given.or_else(|| self.assumed_start(now)).ok_or_else(|| {
+            Error::invalid(format!(
+                "class \"{}\" has an explicit start and no max_open: give the object's start",
+                self.definition.name
+            ))
+        })?;
         check_start(start, now)?;
         Ok(start)
+    }
+
+    /// Returns the instant at which an object was registered whose start is not known and assumed to be `start`. `None` if
+    /// the class assumes no start.
+    pub(crate) fn registered_at(&self, start: Timestamp) -> Option<Timestamp> {
+        self.definition.max_open.and_then(|span| span.exact()).map(|max_open| start.saturating_sub(max_open))
+    }
+
+    /// Returns the start that the class assumes for an object registered at `registered` whose start is not known. `None` if
+    /// the class takes only objects with a known start.
+    pub(crate) fn assumed_start(&self, registered: Timestamp) -> Option<Timestamp> {
+        match (self.definition.start, self.definition.max_open) {
+            (StartRule::Registered, _) => Some(registered),
+            (StartRule::Explicit, Some(max_open)) => {
+                Some(registered.saturating_add(max_open.exact().unwrap_or(Duration::MAX)))
+            }
+            (StartRule::Explicit, None) => None,
+        }
     }
 
     /// Returns floor and ceiling of an object with this start.

@@ -22,6 +22,16 @@ pub(crate) const FEED: &[u8] = b"feed";
 pub(crate) const REQUEST: &[u8] = b"request";
 /// Key of the last trusted wall time. It tells after a restart how long the engine was off.
 pub(crate) const CLOCK: &[u8] = b"clock";
+/// Key of the instant of the last log entry that a wrong clock gave. It is no evidence of the time that has passed.
+pub(crate) const DISOWNED: &[u8] = b"disowned";
+/// Key of the number of times that an operator took time back.
+pub(crate) const ERA: &[u8] = b"era";
+/// Key of the number of the last doubt about the clock.
+pub(crate) const DOUBT: &[u8] = b"doubt";
+/// Key of the latest wall time that was recorded in the last doubt.
+pub(crate) const DOUBT_WALL: &[u8] = b"doubt-wall";
+/// Key of the number of the last doubt that has ended.
+pub(crate) const DOUBT_ENDED: &[u8] = b"doubt-ended";
 
 /// Prefix of the keys of all class versions.
 pub(crate) const CLASSES: &[u8] = b"class/";
@@ -33,6 +43,8 @@ pub(crate) const HOLDS: &[u8] = b"hold/";
 pub(crate) const REQUESTS: &[u8] = b"request/";
 /// Prefix of the keys of all alarms.
 pub(crate) const ALARMS: &[u8] = b"alarm/";
+/// Prefix of the keys of all accepted roots.
+pub(crate) const ROOTS: &[u8] = b"root/";
 /// Prefix of the keys of all classes that are closed down.
 pub(crate) const CLOSED: &[u8] = b"closed/";
 

@@ -10,6 +10,7 @@ mod key_index;
 mod log;
 mod meta;
 mod page;
+mod root;
 mod row;
 mod shape;
 
@@ -25,16 +26,19 @@ pub(crate) use self::key_index::{
 };
 pub(crate) use self::log::{decode_log_head, encode_log_head, entry_key, node_key};
 pub(crate) use self::meta::{
-    ALARMS, BATCH, CLASSES, CLOCK, CLOSED, EPOCH, FEED, HOLDS, INTENTS, LOG, REQUEST, REQUESTS, SHAPE,
-    alarm_key, class_key, closed_key, closed_name, counts_key, decode_instant, decode_number, encode_instant,
-    encode_number, event_key, event_value, hold_key, intent_key, page_key, parse_request_object_key,
-    registered_totals_key, request_key, request_object_key, request_object_range, split_event_value,
+    ALARMS, BATCH, CLASSES, CLOCK, CLOSED, DISOWNED, DOUBT, DOUBT_ENDED, DOUBT_WALL, EPOCH, ERA, FEED, HOLDS,
+    INTENTS, LOG, REQUEST, REQUESTS, ROOTS, SHAPE, alarm_key, class_key, closed_key, closed_name, counts_key,
+    decode_instant, decode_number, encode_instant, encode_number, event_key, event_value, hold_key,
+    intent_key, page_key, parse_request_object_key, registered_totals_key, request_key, request_object_key,
+    request_object_range, split_event_value,
 };
 pub(crate) use self::page::{
     Arrivals, Mark, PageRecord, Settled, class_page_range, mark_key, page_registration_range, parse_mark_key,
     settled_key, settled_page, settled_part_range,
 };
-pub(crate) use self::row::{Flags, Row, page_row_range, parse_row_key, row_key, row_seq};
+pub use self::root::AcceptedRoot;
+pub(crate) use self::root::{decode_root, encode_root, root_key};
+pub(crate) use self::row::{Doubt, Flags, Row, page_row_range, parse_row_key, row_key, row_seq};
 pub(crate) use self::shape::{ClassRecord, Shape};
 
 use crate::platform::error::{Error, Result};

@@ -112,7 +112,7 @@ pub(crate) enum Arrivals {
     Single,
     /// All together, carried by a batch.
     Carried,
-    /// All together, kept by legal holds.
+    /// Kept by legal holds.
     Held,
 }
 

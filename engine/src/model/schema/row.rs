@@ -4,7 +4,7 @@ use super::{Reader, successor};
 use crate::platform::error::{Error, Result};
 use sexton_proof::commitment::Opening;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
-use sexton_proof::record::Reason;
+use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::Bounds;
 use sexton_proof::wire;
@@ -57,6 +57,12 @@ impl Flags {
     pub(crate) const RELEASED: Flags = Flags(4);
     /// The registration goes on in another page. Only its commitment is left here, in the field `digest`.
     pub(crate) const MOVED: Flags = Flags(8);
+    /// A hold kept the object past its ceiling, and was lifted. Its end is late because of the hold.
+    pub(crate) const OUTLASTED: Flags = Flags(16);
+    /// The start was read from the clock at registration. The host gave none.
+    pub(crate) const CLOCKED: Flags = Flags(32);
+    /// The stored row has optional parts. Only the stored bytes have this flag.
+    const PARTS: Flags = Flags(64);
 
     /// Returns `true` if `flag` is set.
     pub(crate) fn has(self, flag: Flags) -> bool {
@@ -74,6 +80,33 @@ impl Flags {
     }
 }
 
+/// Terms that the host registered an object under, before later decisions gave it other ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Class version.
+    pub(crate) class: ClassId,
+    /// Start.
+    pub(crate) start: Timestamp,
+}
+
+/// Note that the wall clock was in doubt when the object was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    /// Number of the doubt, from 1.
+    pub(crate) number: u32,
+    /// Instant of registration if the wall clock was right.
+    pub(crate) wall: Timestamp,
+    /// Instant of registration if the wall clock was wrong.
+    pub(crate) expected: Timestamp,
+    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
+    pub(crate) lags: bool,
+}
+
+/// Optional parts of a stored row, one bit each.
+const PART_ORIGIN: u8 = 1;
+const PART_DOUBT: u8 = 2;
+const PART_ERA: u8 = 4;
+
 /// Row of one registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
@@ -83,7 +116,7 @@ pub(crate) struct Row<'a> {
     /// Deletions attempted so far.
     pub(crate) attempts: u8,
     pub(crate) flags: Flags,
-    /// Reason for which the object will end.
+    /// Reason for which the object falls due. [`Row::end_reason`] is the reason of its end.
     pub(crate) reason: Reason,
     /// Instant from which the promise counts.
     pub(crate) start: Timestamp,
@@ -97,13 +130,24 @@ pub(crate) struct Row<'a> {
     pub(crate) version: &'a [u8],
     pub(crate) digest: &'a [u8],
     pub(crate) subject: &'a [u8],
+    /// Terms as registered; `None` if class and start are still those.
+    pub(crate) origin: Option<Origin>,
+    /// Doubt about the clock at registration; `None` if there was none.
+    pub(crate) doubt: Option<Doubt>,
+    /// Number of times that an operator had taken time back before the registration.
+    pub(crate) era: u32,
 }
 
 impl<'a> Row<'a> {
     /// Appends the row's value to `out`.
     #[expect(clippy::cast_possible_truncation, reason = "lengths were checked at registration")]
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[self.cause, self.attempts, self.flags.0, self.reason.code()]);
+        let part = |bit: u8, is_there: bool| if is_there { bit } else { 0 };
+        let parts = part(PART_ORIGIN, self.origin.is_some())
+            | part(PART_DOUBT, self.doubt.is_some())
+            | part(PART_ERA, self.era > 0);
+        let flags = if parts == 0 { self.flags } else { self.flags.with(Flags::PARTS) };
+        out.extend_from_slice(&[self.cause, self.attempts, flags.0, self.reason.code()]);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
         out.extend_from_slice(&wire::encode_ceiling(self.ceiling).to_be_bytes());
@@ -114,13 +158,58 @@ impl<'a> Row<'a> {
         out.extend_from_slice(self.digest);
         out.push(self.subject.len() as u8);
         out.extend_from_slice(self.subject);
+        if parts != 0 {
+            out.push(parts);
+        }
+        if let Some(Origin { class, start }) = self.origin {
+            out.extend_from_slice(&class.to_be_bytes());
+            out.extend_from_slice(&start.to_be_bytes());
+        }
+        if let Some(Doubt { number, wall, expected, lags }) = self.doubt {
+            out.extend_from_slice(&number.to_be_bytes());
+            out.extend_from_slice(&wall.to_be_bytes());
+            out.extend_from_slice(&expected.to_be_bytes());
+            out.push(u8::from(lags));
+        }
+        if self.era > 0 {
+            out.extend_from_slice(&self.era.to_be_bytes());
+        }
         out.extend_from_slice(self.key);
+    }
+
+    /// Returns the row's value.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.encode_into(&mut out);
+        out
     }
 
     /// Decodes a row's value.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader(bytes);
         Self::read(&mut reader).ok_or_else(|| Error::corrupt_index("a row is cut short or too long"))
+    }
+
+    /// Returns the reason that the evidence gives for the end of the object.
+    pub(crate) fn end_reason(&self) -> Reason {
+        if self.flags.has(Flags::OUTLASTED) { Reason::Lifted } else { self.reason }
+    }
+
+    /// Returns `true` if a hold kept the object when its slot came, and the row lies in a page of such rows.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.cause == Cause::Held.code()
+    }
+
+    /// Returns the terms as registered, of a row in the class version `class`.
+    pub(crate) fn origin(&self, class: ClassId) -> Origin {
+        self.origin.unwrap_or(Origin { class, start: self.start })
+    }
+
+    /// Returns the row under other terms. `from` is the class version that it leaves, `to` the one that it falls under.
+    pub(crate) fn under(self, from: ClassId, to: ClassId, start: Timestamp, bounds: Bounds) -> Row<'a> {
+        let is_as_registered = to == from && start == self.start;
+        let origin = if is_as_registered { self.origin } else { Some(self.origin(from)) };
+        Row { start, floor: bounds.floor, ceiling: bounds.ceiling, origin, ..self }
     }
 
     /// Returns `true` if an earlier attempt of this engine may have deleted the object.
@@ -151,7 +240,18 @@ impl<'a> Row<'a> {
     /// evidence needs, and nothing about the object.
     pub(crate) fn moved<'b>(&self, commitment: &'b [u8; 32]) -> Row<'b> {
         let flags = self.flags.with(Flags::MOVED);
-        Row { flags, size: Some(0), key: &[], version: &[], digest: commitment, subject: &[], ..*self }
+        let (key, version, subject) = (&[][..], &[][..], &[][..]);
+        Row {
+            flags,
+            size: Some(0),
+            key,
+            version,
+            digest: commitment,
+            subject,
+            origin: None,
+            doubt: None,
+            ..*self
+        }
     }
 
     /// Returns the commitment that is left of a registration that moved; `None` if it did not move.
@@ -161,11 +261,17 @@ impl<'a> Row<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let [cause, attempts, flags, reason] = reader.array()?;
-        let row = Row {
+        let stored = Flags(flags);
+        // Earlier builds stored no other reason beside this one.
+        let (flags, reason) = match Reason::from_code(reason)? {
+            Reason::Lifted => (stored.with(Flags::OUTLASTED), Reason::Due),
+            reason => (stored, reason),
+        };
+        let mut row = Row {
             cause,
             attempts,
-            flags: Flags(flags),
-            reason: Reason::from_code(reason)?,
+            flags: flags.without(Flags::PARTS),
+            reason,
             start: reader.timestamp()?,
             floor: wire::decode_floor(reader.i64()?),
             ceiling: wire::decode_ceiling(reader.i64()?),
@@ -173,12 +279,97 @@ impl<'a> Row<'a> {
             version: reader.bytes8()?,
             digest: reader.bytes8()?,
             subject: reader.bytes8()?,
-            key: reader.0,
+            origin: None,
+            doubt: None,
+            era: 0,
+            key: &[],
         };
+        let parts = if stored.has(Flags::PARTS) { reader.array::<1>()?[0] } else { 0 };
+        if parts & PART_ORIGIN != 0 {
+            row.origin = Some(read_origin(reader)?);
+        }
+        if parts & PART_DOUBT != 0 {
+            row.doubt = Some(read_doubt(reader)?);
+        }
+        if parts & PART_ERA != 0 {
+            row.era = reader.u32()?;
+        }
+        row.key = reader.0;
         let whole = match row.flags.has(Flags::MOVED) {
             true => row.moved_commitment().is_some(),
             false => !row.key.is_empty(),
         };
         whole.then_some(row)
+    }
+}
+
+fn read_origin(reader: &mut Reader<'_>) -> Option<Origin> {
+    Some(Origin { class: reader.u32()?, start: reader.timestamp()? })
+}
+
+fn read_doubt(reader: &mut Reader<'_>) -> Option<Doubt> {
+    let (number, wall, expected) = (reader.u32()?, reader.timestamp()?, reader.timestamp()?);
+    Some(Doubt { number, wall, expected, lags: reader.array()? != [0] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row<'static> {
+        Row {
+            cause: 0,
+            attempts: 2,
+            flags: Flags::OPEN,
+            reason: Reason::Erasure,
+            start: Timestamp::from_unix_ms(7),
+            floor: None,
+            ceiling: Some(Timestamp::from_unix_ms(9)),
+            size: Some(3),
+            key: b"k",
+            version: b"v1",
+            digest: b"",
+            subject: b"anna",
+            origin: None,
+            doubt: None,
+            era: 0,
+        }
+    }
+
+    #[test]
+    fn row_survives_a_round_trip_with_and_without_its_optional_parts() {
+        let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1) };
+        let (wall, expected) = (Timestamp::from_unix_ms(11), Timestamp::from_unix_ms(12));
+        let doubt = Doubt { number: 3, wall, expected, lags: true };
+        for origin in [None, Some(origin)] {
+            for doubt in [None, Some(doubt)] {
+                for era in [0, 7] {
+                    let row = Row { origin, doubt, era, ..row() };
+                    assert_eq!(Row::decode(&row.encode()).unwrap(), row);
+                }
+            }
+        }
+    }
+
+    /// Rows of earlier builds had no optional parts, and hid an erasure behind the reason `lifted`.
+    #[test]
+    fn row_of_an_earlier_build_reads_as_outlasted() {
+        let mut bytes = row().encode();
+        bytes[3] = Reason::Lifted.code();
+        let read = Row::decode(&bytes).unwrap();
+        assert_eq!((read.reason, read.end_reason()), (Reason::Due, Reason::Lifted));
+        assert_eq!(read.flags, Flags::OPEN.with(Flags::OUTLASTED));
+    }
+
+    #[test]
+    fn terms_as_registered_stay_through_all_moves() {
+        let bounds = |ms| Bounds { floor: None, ceiling: Some(Timestamp::from_unix_ms(ms)) };
+        let registered = row();
+        let moved = registered.under(4, 5, registered.start, bounds(20));
+        let again = moved.under(5, 4, Timestamp::from_unix_ms(15), bounds(30));
+        for row in [moved, again] {
+            assert_eq!(row.origin(9), Origin { class: 4, start: registered.start });
+        }
+        assert_eq!(registered.under(4, 4, registered.start, bounds(9)).origin, None);
     }
 }

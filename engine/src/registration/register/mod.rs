@@ -1,6 +1,7 @@
 //! Registration of objects. A call is validated as a whole, then numbered and written shard by shard under each shard's
 //! lock. One fsync, which all waiting callers share, makes it durable.
 
+mod repeat;
 mod types;
 mod validate;
 mod write;
@@ -10,7 +11,7 @@ pub use self::types::{Durability, Previous, REGISTER_MAX, RegisterOptions, Regis
 
 use self::types::{RegisterCall, Validated};
 use crate::model::schema::{self, Row};
-use crate::platform::error::{Error, Result};
+use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::ColumnFamily;
 use crate::registration::commitment::opening_of;
 use crate::state::core::Core;
@@ -24,7 +25,8 @@ use sexton_proof::time::Timestamp;
 ///
 /// # Errors
 /// `Invalid` if a registration is malformed, its class unknown or closed down, or there are more than [`REGISTER_MAX`];
-/// `Held` if it would leave the class that a hold is on; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
+/// `Held` if it would take an object out of a hold on its class or its subject; `Busy` if an operator takes time back
+/// meanwhile; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
 pub(crate) fn register(
     core: &Core,
     registrations: &[Registration<'_>],
@@ -42,9 +44,12 @@ pub(crate) fn register(
     }
     // Read until the rows are written: closing a class down waits for the calls that saw it open.
     let _open = core.classes.closing.read();
+    if mode.era != core.governance.doubts.era() {
+        return Err(Error::new(ErrorKind::Busy, "an operator took time back during the call; try again"));
+    }
     let classes = validate::classes_of(core, registrations, mode)?;
     let validated = validate::validate_all(core, registrations, &classes, mode, now)?;
-    let call = RegisterCall { registrations, validated, mode };
+    let call = RegisterCall { registrations, validated, mode, now };
     let (answers, last) = write_all(core, &call)?;
     locator::flush_if_full(core)?;
     if let (Some(write), Durability::Synced) = (last, durability) {
@@ -70,9 +75,15 @@ fn write_all(
     for (index, validated) in call.validated.iter().enumerate() {
         by_shard[validated.shard].push(index);
     }
+    let members = || by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty());
+    if core.governance.holds.read().any_to_lose() {
+        for (shard, members) in members() {
+            write::check_shard(core, shard, members, call)?;
+        }
+    }
     let mut answers: Vec<Option<Registered>> = vec![None; call.registrations.len()];
     let mut last = None;
-    for (shard, members) in by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+    for (shard, members) in members() {
         last = write::write_shard(core, shard, members, call, &mut answers)?.or(last);
     }
     Ok((answers, last))
@@ -88,7 +99,7 @@ fn with_ticket(
     if validated.class.definition.openings != Openings::Ticket {
         return Ok(answer);
     }
-    if matches!(answer.previous, Previous::Identical | Previous::Kept) {
+    if matches!(answer.previous, Previous::Identical | Previous::Kept | Previous::TooLate(_)) {
         let ticket = ticket_of_live(core, answer.id)?;
         return Ok(Registered { ticket, ..answer });
     }

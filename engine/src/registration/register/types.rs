@@ -1,12 +1,12 @@
 //! Arguments and answers of a registering call.
 
 use crate::model::class::Class;
-use crate::model::schema::{FINGERPRINT_BYTES, Flags, Row};
+use crate::model::schema::{Doubt, FINGERPRINT_BYTES, Flags, Row};
+use crate::state::doubts::InDoubt;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::Bounds;
-use std::time::Duration;
 
 /// Limit on the registrations of one call.
 pub const REGISTER_MAX: usize = 100_000;
@@ -159,7 +159,9 @@ pub enum Previous {
     /// A batch already has the previous registration, so its object may still be deleted at the previous time. The new
     /// registration counts. A store that distinguishes versions deletes only the previous object.
     TooLate(RegistrationId),
-    /// Identical object: same key, version and class. Nothing was registered, so a retry is safe.
+    /// Identical object: key, version, class and start are those of the last registration. Later decisions, such as
+    /// another class or start, stay. Nothing was registered, so a retry is safe. A subject that differs from the known
+    /// one takes its place.
     Identical,
     /// Kept as it is: the call registers only keys that have no live registration.
     Kept,
@@ -172,21 +174,24 @@ pub(crate) struct RegisterMode {
     pub(crate) only_missing: bool,
     /// Reason for which the objects will end.
     pub(crate) reason: Reason,
-    /// Lead of the wall clock over the trusted time. An operator may later find that the wall clock is right.
-    pub(crate) ahead: Duration,
+    /// Both possible instants, if the clock is in doubt.
+    pub(crate) in_doubt: Option<InDoubt>,
+    /// Number of times that time was taken back before the call read it.
+    pub(crate) era: u32,
 }
 
 impl RegisterMode {
-    /// Mode of a host's own call.
-    pub(crate) const USUAL: RegisterMode =
-        RegisterMode { only_missing: false, reason: Reason::Due, ahead: Duration::ZERO };
+    /// Mode of a host's own call, which read the time in this era.
+    pub(crate) fn usual(era: u32) -> RegisterMode {
+        RegisterMode { only_missing: false, reason: Reason::Due, in_doubt: None, era }
+    }
 }
 
 /// Registration that passed validation, with its terms and its shard.
 pub(super) struct Validated<'c> {
     pub(super) class: &'c Class,
-    /// `true` if its start is not known yet.
-    pub(super) is_open: bool,
+    /// Flags of its row.
+    pub(super) flags: Flags,
     pub(super) start: Timestamp,
     pub(super) bounds: Bounds,
     pub(super) slot: u64,
@@ -194,6 +199,10 @@ pub(super) struct Validated<'c> {
     pub(super) shard: usize,
     pub(super) fingerprint: [u8; FINGERPRINT_BYTES],
     pub(super) reason: Reason,
+    /// Doubt about the clock; `None` if there is none.
+    pub(super) doubt: Option<Doubt>,
+    /// Number of times that time was taken back before.
+    pub(super) era: u32,
 }
 
 impl Validated<'_> {
@@ -202,7 +211,7 @@ impl Validated<'_> {
         Row {
             cause: 0,
             attempts: 0,
-            flags: if self.is_open { Flags::OPEN } else { Flags::NONE },
+            flags: self.flags,
             reason: self.reason,
             start: self.start,
             floor: self.bounds.floor,
@@ -212,6 +221,9 @@ impl Validated<'_> {
             version: registration.version,
             digest: registration.digest,
             subject: registration.subject,
+            origin: None,
+            doubt: self.doubt,
+            era: self.era,
         }
     }
 }
@@ -222,4 +234,6 @@ pub(super) struct RegisterCall<'c, 'r> {
     /// Terms of each registration, in the same order.
     pub(super) validated: Vec<Validated<'c>>,
     pub(super) mode: RegisterMode,
+    /// Trusted time of the call.
+    pub(super) now: Timestamp,
 }

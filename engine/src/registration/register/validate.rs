@@ -2,9 +2,11 @@
 
 use super::types::{RegisterMode, Registration, Validated};
 use crate::model::class::Class;
+use crate::model::schema::Flags;
 use crate::model::selector::SUBJECT_MAX_BYTES;
 use crate::platform::error::{Error, Result};
 use crate::state::core::Core;
+use crate::state::doubts::InDoubt;
 use sexton_proof::id::{DIGEST_MAX_BYTES, KEY_MAX_BYTES, VERSION_MAX_BYTES};
 use sexton_proof::leaf::StartRule;
 use sexton_proof::record::Reason;
@@ -60,6 +62,10 @@ pub(super) fn validate_all<'c>(
     for (validated, (shard, fingerprint)) in all.iter_mut().zip(located) {
         (validated.shard, validated.fingerprint) = (shard, fingerprint);
     }
+    if let Some(in_doubt) = mode.in_doubt {
+        let doubt = core.governance.doubts.current(&core.writer, in_doubt)?;
+        all.iter_mut().for_each(|validated| validated.doubt = Some(doubt));
+    }
     let mut last = None;
     for validated in &all {
         let blinded_under = (validated.class.id, validated.slot);
@@ -81,9 +87,10 @@ fn validate<'c>(
     check_length("version", registration.version, 0, VERSION_MAX_BYTES)?;
     check_length("digest", registration.digest, 0, DIGEST_MAX_BYTES)?;
     check_length("subject", registration.subject, 0, SUBJECT_MAX_BYTES)?;
-    // A floor that counts from registration must hold by either clock, trusted or wall, so the later instant counts.
-    let counts_from = match (registration.start, class.definition.keep) {
-        (None, Some(_)) => now.saturating_add(mode.ahead),
+    // A floor that counts from registration must hold by the wall clock and by the expected time, so the later instant
+    // counts until it is known which of them is right.
+    let counts_from = match mode.in_doubt {
+        Some(InDoubt { wall, expected, .. }) if class.has_floor() => now.max(wall).max(expected),
         _ => now,
     };
     let start = class.start(registration.start, counts_from)?;
@@ -92,11 +99,15 @@ fn validate<'c>(
         Reason::Due => (class.slot(bounds, now), class.is_short_notice(start, bounds, now)),
         _ => (class.soonest_slot(bounds, now), true),
     };
-    let is_open = registration.start.is_none() && class.definition.start == StartRule::Explicit;
-    let reason = mode.reason;
+    let flags = match (registration.start, class.definition.start) {
+        (Some(_), _) => Flags::NONE,
+        (None, StartRule::Registered) => Flags::CLOCKED,
+        (None, StartRule::Explicit) => Flags::CLOCKED.with(Flags::OPEN),
+    };
+    let (reason, doubt, era) = (mode.reason, None, mode.era);
     // `validate_all` locates all keys together, which is cheaper.
     let (shard, fingerprint) = Default::default();
-    Ok(Validated { class, is_open, start, bounds, slot, short_notice, shard, fingerprint, reason })
+    Ok(Validated { class, flags, start, bounds, slot, short_notice, shard, fingerprint, reason, doubt, era })
 }
 
 fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Write of the registrations of one shard.
 
+use super::repeat::{self, Earlier};
 use super::types::{Previous, RegisterCall, Registered, Registration};
-use crate::model::hold;
 use crate::model::schema::{self, Flags, Mark, RegisteredTotals, Row};
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
@@ -10,12 +10,39 @@ use crate::state::core::Core;
 use crate::state::locator::{self, Candidates, RunLookup};
 use crate::state::page::PageState;
 use crate::state::shard::Shard;
-use crate::state::writer::WriteNumber;
+use crate::state::writer::{PoisoningGuard, WriteNumber};
 use sexton_proof::id::{ClassId, RegistrationId};
 use std::collections::{BTreeMap, HashMap};
 
 /// Bytes of a row and its entries beside its key, as an estimate for the capacity of a write set.
 const ROW_BYTES: usize = 160;
+
+/// Finds the earlier registrations of the members' keys and locks their shard.
+fn find_and_lock<'c>(
+    core: &'c Core,
+    number: usize,
+    members: &[usize],
+    call: &RegisterCall<'_, '_>,
+) -> Result<(PoisoningGuard<'c, Shard>, Candidates)> {
+    let for_holds = core.governance.holds.read().any_to_lose();
+    let validated = members.iter().map(|&index| &call.validated[index]);
+    let sought = validated.filter(|validated| for_holds || validated.class.finds_by_key());
+    let lookup = RunLookup::of(core, sought.map(|validated| validated.fingerprint).collect())?;
+    let shard = core.schedule.lock(number);
+    let candidates = Candidates::of(core, &shard, lookup)?;
+    Ok((shard, candidates))
+}
+
+/// Refuses the call, before any of it is written, if a registration of this shard would take an object out of a hold.
+pub(super) fn check_shard(
+    core: &Core,
+    number: usize,
+    members: &[usize],
+    call: &RegisterCall<'_, '_>,
+) -> Result<()> {
+    let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
+    repeat::check_holds(core, &mut shard, members, call, &candidates)
+}
 
 /// Numbers and writes the registrations of one shard, whose indices in the call are `members`. Returns the number of the
 /// write that the answers rely on; `None` if they rely on none.
@@ -30,11 +57,9 @@ pub(super) fn write_shard(
     answers: &mut [Option<Registered>],
 ) -> Result<Option<WriteNumber>> {
     let bytes = members.iter().map(|&index| call.registrations[index].key.len() + ROW_BYTES).sum();
-    let by_key = members.iter().map(|&index| &call.validated[index]).filter(|v| v.class.finds_by_key());
-    let lookup = RunLookup::of(core, by_key.map(|validated| validated.fingerprint).collect())?;
-    let mut shard = core.schedule.lock(number);
-    let candidates = Candidates::of(core, &shard, lookup)?;
-    check_class_holds(core, &mut shard, members, call, &candidates)?;
+    let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
+    // Checked again: another call may have registered a key since the check of the whole call.
+    repeat::check_holds(core, &mut shard, members, call, &candidates)?;
     let mut write = ShardWrite {
         core,
         call,
@@ -53,36 +78,6 @@ pub(super) fn write_shard(
     }
     // The row that a retry found may be buffered, or its fsync may still be under way.
     Ok(relies_on_earlier.then(|| core.writer.so_far()))
-}
-
-/// Refuses to take an object out of the class that a hold keeps it in, by registering it again under another class.
-fn check_class_holds(
-    core: &Core,
-    shard: &mut Shard,
-    members: &[usize],
-    call: &RegisterCall<'_, '_>,
-    candidates: &Candidates,
-) -> Result<()> {
-    let holds = core.governance.holds.read();
-    if !holds.any_on_class() {
-        return Ok(());
-    }
-    for &index in members {
-        let (registration, validated) = (&call.registrations[index], &call.validated[index]);
-        if call.mode.only_missing || !validated.class.finds_by_key() {
-            continue;
-        }
-        let refusal = candidates.live(core, shard, &validated.fingerprint, registration.key, |id, row| {
-            let from = core.classes.get(id.page.class)?;
-            // Without a version, another object under the same key looks identical. The hold then applies.
-            let may_be_same = !row.flags.has(Flags::RELEASED)
-                && (registration.version.is_empty() || row.version == registration.version);
-            let left = holds.hold_lost_by_move(row, &from.definition.name, registration.class);
-            Ok(left.filter(|_| may_be_same).map(|hold| hold::held("the object is registered", hold)))
-        })?;
-        refusal.flatten().map_or(Ok(()), Err)?;
-    }
-    Ok(())
 }
 
 /// Write of one shard while it is staged. The shard's lock is held.
@@ -124,12 +119,10 @@ impl ShardWrite<'_, '_, '_> {
         let by_key = validated.class.finds_by_key();
         let mut previous = Previous::None;
         if by_key && let Some(found) = self.find_live(index)? {
-            if found.is_current && (found.is_identical || call.mode.only_missing) {
-                self.relies_on_earlier = true;
-                let previous = if found.is_identical { Previous::Identical } else { Previous::Kept };
-                return Ok(Registered { id: found.id, previous, ticket: None });
+            match found.relation {
+                Relation::Replaced => previous = self.stage_replaced(index, found.id),
+                relation => return self.stage_kept(index, found.id, relation),
             }
-            previous = self.stage_replaced(index, found.id);
         }
         let to = Placement {
             class: validated.class,
@@ -146,17 +139,54 @@ impl ShardWrite<'_, '_, '_> {
         Ok(Registered { id, previous, ticket: None })
     }
 
+    /// Answers a registration whose object keeps its live registration `id`. If it states another subject, stages that.
+    fn stage_kept(&mut self, index: usize, id: RegistrationId, relation: Relation) -> Result<Registered> {
+        self.relies_on_earlier = true;
+        let previous = match relation {
+            Relation::Repeated { subject: None } => Previous::Identical,
+            Relation::Repeated { subject: Some(row) } => {
+                let subject = self.call.registrations[index].subject;
+                return self.stage_subject(index, id, &Row { subject, ..Row::decode(&row)? });
+            }
+            _ => Previous::Kept,
+        };
+        Ok(Registered { id, previous, ticket: None })
+    }
+
+    /// Stages a live row with another subject. If a batch has the row, a copy of it takes its place: the batch would carry
+    /// the row as it was.
+    fn stage_subject(&mut self, index: usize, id: RegistrationId, row: &Row<'_>) -> Result<Registered> {
+        let in_batch = self.shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);
+        if !in_batch {
+            let column_family = ColumnFamily::Rows(id.page.class);
+            self.set.put_with(column_family, &schema::row_key(id), |out| row.encode_into(out));
+            return Ok(Registered { id, previous: Previous::Identical, ticket: None });
+        }
+        let previous = self.stage_replaced(index, id);
+        let class = self.core.classes.get(id.page.class)?;
+        let slot = class.soonest_slot(row.bounds(), self.call.now);
+        // The key that will blind the row is durable before the row is. A crash in between leaves a key without a row.
+        self.core.secrets.keyring.get_or_create(class.id, slot)?;
+        let fingerprint = &self.call.validated[index].fingerprint;
+        let to = Placement { class: &class, slot, short_notice: false, fingerprint };
+        let row = Row { cause: 0, attempts: 0, ..*row };
+        let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
+        self.totals.entry(class.id).or_default().add(row.size);
+        Ok(Registered { id, previous, ticket: None })
+    }
+
     /// Finds the live registration of a key, in this call or in the index.
     fn find_live(&mut self, index: usize) -> Result<Option<Found>> {
-        let call = self.call;
+        let (core, call) = (self.core, self.call);
         let registration = &call.registrations[index];
         if let Some((id, first)) = self.staged.get(registration.key) {
-            let is_identical = is_same_object(&call.registrations[*first], registration);
-            return Ok(Some(Found { id: *id, is_identical, is_current: true }));
+            let earlier = Earlier::of_call(call, *first);
+            return Ok(Some(Found { id: *id, relation: Relation::of(core, &earlier, call, registration)? }));
         }
         let fingerprint = &call.validated[index].fingerprint;
-        self.candidates.live(self.core, self.shard, fingerprint, registration.key, |id, row| {
-            Found::compare(self.core, id, row, registration)
+        self.candidates.live(core, self.shard, fingerprint, registration.key, |id, row| {
+            let earlier = Earlier { class: id.page.class, row: *row };
+            Ok(Found { id, relation: Relation::of(core, &earlier, call, registration)? })
         })
     }
 
@@ -177,41 +207,35 @@ impl ShardWrite<'_, '_, '_> {
     }
 }
 
-/// Returns `true` if `registration` repeats `earlier`, so that a host may repeat a call whose answer it did not get.
-///
-/// Without a version, a repeated call looks like an overwritten object. An overwritten object must not be deleted at its
-/// predecessor's time.
-fn is_same_object(earlier: &Registration<'_>, registration: &Registration<'_>) -> bool {
-    !registration.version.is_empty()
-        && earlier.version == registration.version
-        && earlier.class == registration.class
-        && (registration.start.is_none() || registration.start == earlier.start)
-}
-
 /// Live registration of a key that is registered again.
 struct Found {
     id: RegistrationId,
-    /// `true` if the new registration repeats it.
-    is_identical: bool,
-    /// `true` unless the host has released it: then another object may be stored under the key.
-    is_current: bool,
+    relation: Relation,
 }
 
-impl Found {
-    fn compare(
+/// Relation of a registration to the live one of its key.
+enum Relation {
+    /// It takes the place of the live one: another object, or one whose host released it.
+    Replaced,
+    /// It repeats the call that made the live one. If it states another subject, the bytes of the live row.
+    Repeated { subject: Option<Vec<u8>> },
+    /// The call leaves keys alone that have a live registration.
+    Kept,
+}
+
+impl Relation {
+    fn of(
         core: &Core,
-        id: RegistrationId,
-        row: &Row<'_>,
+        earlier: &Earlier<'_>,
+        call: &RegisterCall<'_, '_>,
         registration: &Registration<'_>,
-    ) -> Result<Found> {
-        let class = core.classes.get(id.page.class)?;
-        let earlier = Registration {
-            class: &class.definition.name,
-            version: row.version,
-            start: Some(row.start),
-            ..*registration
-        };
-        let is_identical = is_same_object(&earlier, registration);
-        Ok(Found { id, is_identical, is_current: !row.flags.has(Flags::RELEASED) })
+    ) -> Result<Relation> {
+        let row = &earlier.row;
+        if earlier.is_repeated_by(core, registration)? {
+            let is_same = earlier.subject_after(registration) == row.subject;
+            return Ok(Relation::Repeated { subject: (!is_same).then(|| row.encode()) });
+        }
+        let is_kept = call.mode.only_missing && !row.flags.has(Flags::RELEASED);
+        Ok(if is_kept { Relation::Kept } else { Relation::Replaced })
     }
 }

@@ -17,9 +17,9 @@ use rustix::io::Errno;
 
 use super::disk::Step;
 use super::identity::{FileVersion, Seen};
-use super::path::{Folder, RelPath, failure_message, walk_to};
+use super::path::{Folder, RelPath, elsewhere, failure_message};
 use super::quarantine::Bay;
-use super::{Answer, DirStore, SubBatch};
+use super::{Answer, DirError, DirStore, Session, SubBatch};
 
 /// Number of folders of a round. They stay open until they are fsynced at its end.
 ///
@@ -58,10 +58,11 @@ type Synced = Result<(), Box<str>>;
 
 impl DirStore {
     /// Deletes the files of a sub-batch. Returns `None` only if a test simulates a crash.
-    pub(super) fn delete_sub_batch(&self, sub_batch: &SubBatch<'_>) -> Option<Vec<Answer>> {
-        if let Some(why) = self.disk.poisoned() {
-            return Some(vec![Answer::Failed(why); sub_batch.objects.len()]);
-        }
+    pub(super) fn delete_sub_batch(
+        &self,
+        session: &Session,
+        sub_batch: &SubBatch<'_>,
+    ) -> Option<Vec<Answer>> {
         let unanswered = || Answer::Failed("a defect in sexton: the directory store has no answer".into());
         let mut answers: Vec<Answer> = sub_batch.objects.iter().map(|_| unanswered()).collect();
         let mut set = |index: usize, answer| {
@@ -72,6 +73,10 @@ impl DirStore {
         let mut files = Vec::with_capacity(sub_batch.objects.len());
         for (index, object) in sub_batch.objects.iter().enumerate() {
             match (RelPath::parse(object.key), FileVersion::decode(object.version)) {
+                // What is missing here may be in the other root.
+                (Ok(path), Ok(wanted)) if !wanted.is_of(self.id) => {
+                    set(index, Answer::Failed(self.registered_elsewhere(path)));
+                }
                 (Ok(path), Ok(wanted)) => files.push(FileToDelete { index, path, wanted }),
                 (Err(why), _) | (_, Err(why)) => set(index, Answer::Failed(why)),
             }
@@ -82,22 +87,39 @@ impl DirStore {
         let groups: Vec<&[FileToDelete<'_>]> =
             files.chunk_by(|a, b| a.path.parent == b.path.parent).collect();
         for round in groups.chunks(FOLDERS_MAX) {
-            for entry in self.run_round(sub_batch.batch, round)? {
+            for entry in self.run_round(session, sub_batch.batch, round)? {
                 set(entry.index, entry.answer);
             }
         }
         drop(claim);
-        self.quarantine.restore_reserve();
+        session.quarantine.restore_reserve();
         Some(answers)
     }
 
+    fn registered_elsewhere(&self, path: RelPath<'_>) -> Box<str> {
+        format!(
+            "the file `{}` was registered in another root than `{}`; delete it through that root, or register the file again",
+            path.key.escape_ascii(),
+            self.path.display()
+        )
+        .into()
+    }
+
     /// Runs one round over a few folders. Returns `None` only if a test simulates a crash.
-    fn run_round(&self, batch: u64, groups: &[&[FileToDelete<'_>]]) -> Option<Vec<Provisional>> {
+    fn run_round(
+        &self,
+        session: &Session,
+        batch: u64,
+        groups: &[&[FileToDelete<'_>]],
+    ) -> Option<Vec<Provisional>> {
         let parents: Vec<Opened> = groups
             .iter()
-            .map(|group| walk_to(self.root(), group.first().map_or(&b""[..], |file| file.path.parent)))
+            .map(|group| {
+                let path = group.first().map_or(&b""[..], |file| file.path.parent);
+                session.root.walk_to(path).map_err(DirError::into_message)
+            })
             .collect();
-        let (mut provisional, matched) = self.inspect(groups, &parents);
+        let (mut provisional, matched) = self.inspect(session, groups, &parents);
         if self.disk.crashes(Step::Inspected, b"") {
             return None;
         }
@@ -105,8 +127,8 @@ impl DirStore {
         if !matched.is_empty() {
             // The manifest is durable before the first file moves. So the path of every file that a crash leaves in the bay
             // is known.
-            match self.quarantine.make_bay(batch, matched.iter().map(|file| file.target.path.key), &self.disk)
-            {
+            let keys = matched.iter().map(|file| file.target.path.key);
+            match session.quarantine.make_bay(batch, keys, &self.disk) {
                 Ok(made) => {
                     if self.disk.crashes(Step::Manifested, b"") {
                         return None;
@@ -134,7 +156,7 @@ impl DirStore {
             && durable
             && self.leftovers.lock().iter().all(|held| held.bay != bay.name)
         {
-            self.quarantine.remove_bay(&bay);
+            session.quarantine.remove_bay(&bay);
         }
         Some(provisional)
     }
@@ -144,6 +166,7 @@ impl DirStore {
     /// Files that do not match are not touched. So only a race ever moves a wrong file.
     fn inspect<'r, 'a>(
         &self,
+        session: &Session,
         groups: &'r [&'r [FileToDelete<'a>]],
         parents: &'r [Opened],
     ) -> (Vec<Provisional>, Vec<Matched<'r, 'a>>) {
@@ -151,14 +174,18 @@ impl DirStore {
         let any_leftovers = !self.leftovers.lock().is_empty();
         for (group, (files, parent)) in groups.iter().zip(parents).enumerate() {
             for file in *files {
-                let leftover =
-                    any_leftovers.then(|| self.delete_leftover(file.path.key, &file.wanted)).flatten();
+                let leftover = any_leftovers
+                    .then(|| self.delete_leftover(session, file.path.key, &file.wanted))
+                    .flatten();
                 let answer = match (leftover, parent) {
                     (Some(answer), _) => answer,
                     (None, Err(why)) => Answer::Failed(why.clone()),
                     (None, Ok(Folder::Missing(_))) => Answer::Absent,
                     (None, Ok(Folder::Open(parent))) => match Seen::at(parent.as_fd(), file.path.name) {
                         Ok(None) => Answer::Absent,
+                        Ok(Some(seen)) if seen.place != session.root.place() => {
+                            Answer::Failed(elsewhere(file.path.key).into_message())
+                        }
                         Ok(Some(seen)) if file.wanted.is(&seen) => {
                             matched.push(Matched { target: file, group, parent: parent.as_fd() });
                             continue;

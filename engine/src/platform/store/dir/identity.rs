@@ -8,7 +8,8 @@
 //! | birth time | both kinds, if the file system knows it | inode numbers are reused; ext4 gives a freed one to the very next file. No call sets a birth time |
 //! | size, mtime with ns | `Exact` | writing in place changes them. Logs grow, so `InodeOnly` omits them |
 //! | ctime | no | it would detect an mtime set back by hand, but `chmod`, a new hard link and the rename into the quarantine change it too. After a crash, a file put back would look changed |
-//! | device | no | device numbers change at every boot. One root is on one file system anyway |
+//! | root | both kinds: the first 8 bytes of the root's id | in another root every file is missing, and would count as deleted |
+//! | device, mount | no | both numbers change at every boot. At deletion they are compared with those of the root |
 //!
 //! `Exact` misses two cases. One is a file rewritten in place with the same size, whose mtime is set back by hand. The
 //! other is a file rewritten within the clock tick (up to 10 ms) in which it was identified. Linux 6.13 and later have
@@ -18,6 +19,8 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 use sexton_proof::time::Timestamp;
+
+use super::root_id::RootId;
 
 /// Properties by which a file is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub enum Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identified {
-    /// Version to register: self-describing, 22 or 42 bytes.
+    /// Version to register: self-describing, 30 or 50 bytes. It names the root of the file.
     pub version: Vec<u8>,
     /// Size, bytes.
     pub size: u64,
@@ -58,6 +61,15 @@ impl From<StatxTimestamp> for Instant {
     }
 }
 
+/// File system and mount in which a file is found. Both numbers hold until the next boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Major and minor number of the device.
+    device: (u32, u32),
+    /// Mount, if the kernel tells it (Linux 5.8).
+    pub(super) mount: Option<u64>,
+}
+
 /// Metadata of a name in a folder.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen {
@@ -65,8 +77,7 @@ pub(super) struct Seen {
     pub(super) folder: bool,
     pub(super) links: u32,
     pub(super) size_bytes: u64,
-    /// Mount of the file, if the kernel tells it (Linux 5.8).
-    pub(super) mount: Option<u64>,
+    pub(super) place: Place,
     inode: u64,
     birth: Option<Instant>,
     modified: Instant,
@@ -75,12 +86,31 @@ pub(super) struct Seen {
 impl Seen {
     /// Reads the metadata of `name` in `folder`, never through a symbolic link; `None` if there is no such name.
     pub(super) fn at(folder: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Self>, Errno> {
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
-        match statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted) {
+        match statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, Self::wanted()) {
             Ok(found) => Ok(Some(Self::from(&found))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Reads the metadata of an open file or folder.
+    pub(super) fn of(open: BorrowedFd<'_>) -> Result<Self, Errno> {
+        statx(open, c"", AtFlags::EMPTY_PATH, Self::wanted()).map(|found| Self::from(&found))
+    }
+
+    fn wanted() -> StatxFlags {
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID
+    }
+
+    /// Returns `true` if both are the same folder, perhaps seen through different mounts.
+    pub(super) fn same_folder(&self, other: &Self) -> bool {
+        (self.inode, self.place.device) == (other.inode, other.place.device)
+    }
+
+    /// Returns inode and birth time as text.
+    pub(super) fn inode_and_birth(&self) -> String {
+        let birth = self.birth.map_or("-".into(), |birth| format!("{}.{:09}", birth.s, birth.ns));
+        format!("{} {birth}", self.inode)
     }
 
     /// Returns the last modification.
@@ -89,14 +119,14 @@ impl Seen {
         Timestamp::from_unix_ms(whole.saturating_add(i64::from(self.modified.ns / 1_000_000)))
     }
 
-    /// Returns the version of this file; `None` if the file system does not tell enough for this kind.
-    pub(super) fn version(&self, identity: Identity) -> Option<FileVersion> {
+    /// Returns the version of this file of a root; `None` if the file system does not tell enough for this kind.
+    pub(super) fn version(&self, identity: Identity, root: RootId) -> Option<FileVersion> {
         let content = match identity {
             Identity::Exact => Some((self.size_bytes, self.modified)),
             Identity::InodeOnly if self.birth.is_some() => None,
             Identity::InodeOnly => return None,
         };
-        Some(FileVersion { inode: self.inode, birth: self.birth, content })
+        Some(FileVersion { root: Some(root.tag()), inode: self.inode, birth: self.birth, content })
     }
 }
 
@@ -112,7 +142,10 @@ impl From<&Statx> for Seen {
             folder: kind == FileType::Directory,
             links: found.stx_nlink,
             size_bytes: found.stx_size,
-            mount: given.contains(StatxFlags::MNT_ID).then_some(found.stx_mnt_id),
+            place: Place {
+                device: (found.stx_dev_major, found.stx_dev_minor),
+                mount: given.contains(StatxFlags::MNT_ID).then_some(found.stx_mnt_id),
+            },
             inode: found.stx_ino,
             birth: known.then_some(birth),
             modified: Instant::from(found.stx_mtime),
@@ -120,18 +153,22 @@ impl From<&Statx> for Seen {
     }
 }
 
-/// First byte of a version.
-const KIND_EXACT: u8 = 1;
-const KIND_INODE_ONLY: u8 = 2;
-const INODE_ONLY_BYTES: usize = 22;
-const EXACT_BYTES: usize = 42;
+/// First byte of a version. Earlier releases wrote versions without a root.
+const KIND_EXACT_WITHOUT_ROOT: u8 = 1;
+const KIND_INODE_ONLY_WITHOUT_ROOT: u8 = 2;
+const KIND_EXACT: u8 = 3;
+const KIND_INODE_ONLY: u8 = 4;
+/// Longest version.
+const EXACT_BYTES: usize = 50;
 
 /// Decoded version.
 ///
-/// Layout, big-endian: kind u8 ‖ birth known u8 ‖ inode u64 ‖ birth s i64 ‖ birth ns u32, and for `Exact` also
-/// size u64 ‖ mtime s i64 ‖ mtime ns u32.
+/// Layout, big-endian: kind u8 ‖ birth known u8 ‖ root (8) ‖ inode u64 ‖ birth s i64 ‖ birth ns u32, and for an exact one
+/// also size u64 ‖ mtime s i64 ‖ mtime ns u32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileVersion {
+    /// First bytes of the root's id; `None` in a version of an earlier release.
+    root: Option<[u8; 8]>,
     inode: u64,
     birth: Option<Instant>,
     /// Size and mtime; `None` for `InodeOnly`.
@@ -142,8 +179,14 @@ impl FileVersion {
     /// Returns the bytes to be registered.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(EXACT_BYTES);
-        out.push(if self.content.is_some() { KIND_EXACT } else { KIND_INODE_ONLY });
+        out.push(match (self.content, self.root) {
+            (Some(_), Some(_)) => KIND_EXACT,
+            (None, Some(_)) => KIND_INODE_ONLY,
+            (Some(_), None) => KIND_EXACT_WITHOUT_ROOT,
+            (None, None) => KIND_INODE_ONLY_WITHOUT_ROOT,
+        });
         out.push(u8::from(self.birth.is_some()));
+        out.extend(self.root.iter().flatten());
         out.extend(self.inode.to_be_bytes());
         let put = |out: &mut Vec<u8>, instant: Instant| {
             out.extend(instant.s.to_be_bytes());
@@ -167,30 +210,29 @@ impl FileVersion {
     }
 
     fn parse(version: &[u8]) -> Option<Self> {
-        let kind = *version.first()?;
-        let expected = match kind {
-            KIND_EXACT => EXACT_BYTES,
-            KIND_INODE_ONLY => INODE_ONLY_BYTES,
+        let (&[kind, known], mut rest) = version.split_first_chunk()?;
+        let (is_exact, has_root) = match kind {
+            KIND_EXACT => (true, true),
+            KIND_INODE_ONLY => (false, true),
+            KIND_EXACT_WITHOUT_ROOT => (true, false),
+            KIND_INODE_ONLY_WITHOUT_ROOT => (false, false),
             _ => return None,
         };
-        if version.len() != expected {
-            return None;
-        }
-        let u64_at = |at: usize| Some(u64::from_be_bytes(version.get(at..at + 8)?.try_into().ok()?));
-        let instant_at = |at: usize| {
-            let s = i64::from_be_bytes(version.get(at..at + 8)?.try_into().ok()?);
-            let ns = u32::from_be_bytes(version.get(at + 8..at + 12)?.try_into().ok()?);
-            (ns < 1_000_000_000).then_some(Instant { s, ns })
-        };
-        let inode = u64_at(2)?;
-        let stored = instant_at(10)?;
-        let birth = match (version.get(1)?, stored == Instant { s: 0, ns: 0 }) {
+        let root = if has_root { Some(take(&mut rest)?) } else { None };
+        let inode = u64::from_be_bytes(take(&mut rest)?);
+        let stored = take_instant(&mut rest)?;
+        let birth = match (known, stored == Instant { s: 0, ns: 0 }) {
             (0, true) => None,
             (1, false) => Some(stored),
             _ => return None,
         };
-        let content = if kind == KIND_EXACT { Some((u64_at(22)?, instant_at(30)?)) } else { None };
-        (content.is_some() || birth.is_some()).then_some(Self { inode, birth, content })
+        let content = if is_exact {
+            Some((u64::from_be_bytes(take(&mut rest)?), take_instant(&mut rest)?))
+        } else {
+            None
+        };
+        let is_enough = content.is_some() || birth.is_some();
+        (is_enough && rest.is_empty()).then_some(Self { root, inode, birth, content })
     }
 
     /// Returns `true` if `seen` is the registered file.
@@ -202,6 +244,23 @@ impl FileVersion {
             && seen.birth == self.birth
             && self.content.is_none_or(|content| content == (seen.size_bytes, seen.modified))
     }
+
+    /// Returns `true` if the file was registered in this root. A version of an earlier release fits every root.
+    pub(super) fn is_of(&self, root: RootId) -> bool {
+        self.root.is_none_or(|tag| tag == root.tag())
+    }
+}
+
+/// Takes `N` bytes off the front; `None` if there are fewer.
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+fn take_instant(bytes: &mut &[u8]) -> Option<Instant> {
+    let (s, ns) = (i64::from_be_bytes(take(bytes)?), u32::from_be_bytes(take(bytes)?));
+    (ns < 1_000_000_000).then_some(Instant { s, ns })
 }
 
 #[cfg(test)]
@@ -209,60 +268,70 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ROOT: RootId = RootId::from_bytes([9; 16]);
+    const T: Instant = Instant { s: 1_700_000_000, ns: 5 };
+
     fn version(birth: Option<Instant>, content: Option<(u64, Instant)>) -> FileVersion {
-        FileVersion { inode: 7, birth, content }
+        FileVersion { root: Some(ROOT.tag()), inode: 7, birth, content }
     }
 
-    const T: Instant = Instant { s: 1_700_000_000, ns: 5 };
+    /// Every kind of version, also those that earlier releases wrote.
+    fn versions() -> impl Iterator<Item = FileVersion> {
+        let known = [(Some(T), None), (Some(T), Some((3, T))), (None, Some((3, T)))];
+        let versions = known.map(|(birth, content)| version(birth, content));
+        versions.into_iter().flat_map(|version| [version, FileVersion { root: None, ..version }])
+    }
+
+    fn seen(birth: Option<Instant>) -> Seen {
+        Seen {
+            regular: true,
+            folder: false,
+            links: 1,
+            size_bytes: 3,
+            place: Place { device: (8, 1), mount: None },
+            inode: 7,
+            birth,
+            modified: T,
+        }
+    }
 
     #[test]
     fn version_reads_back_and_is_short() {
-        for v in [version(Some(T), None), version(Some(T), Some((3, T))), version(None, Some((3, T)))] {
+        for v in versions() {
             let bytes = v.encode();
-            assert!(bytes.len() <= 64);
+            assert!(bytes.len() <= EXACT_BYTES);
             assert_eq!(FileVersion::decode(&bytes).unwrap(), v);
         }
+    }
+
+    #[test]
+    fn version_fits_its_own_root_only() {
+        let own = version(Some(T), None);
+        assert!(own.is_of(ROOT) && !own.is_of(RootId::from_bytes([8; 16])));
+        let without = FileVersion { root: None, ..own };
+        assert!(without.is_of(ROOT) && without.is_of(RootId::from_bytes([8; 16])));
+        let earlier = [&[2, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &T.s.to_be_bytes(), &T.ns.to_be_bytes()].concat();
+        assert_eq!(FileVersion::decode(&earlier).unwrap(), without);
     }
 
     #[test]
     fn bare_inode_number_is_refused_as_version() {
         let bytes = version(None, None).encode();
         assert!(FileVersion::decode(&bytes).unwrap_err().contains("identify"));
-        let seen = Seen {
-            regular: true,
-            folder: false,
-            links: 1,
-            size_bytes: 0,
-            mount: None,
-            inode: 7,
-            birth: None,
-            modified: T,
-        };
-        assert!(seen.version(Identity::InodeOnly).is_none());
-        assert!(seen.version(Identity::Exact).is_some());
+        let seen = seen(None);
+        assert!(seen.version(Identity::InodeOnly, ROOT).is_none());
+        assert!(seen.version(Identity::Exact, ROOT).is_some());
     }
 
     #[test]
     fn birth_time_known_on_one_side_is_another_file() {
-        let mut seen = Seen {
-            regular: true,
-            folder: false,
-            links: 1,
-            size_bytes: 3,
-            mount: None,
-            inode: 7,
-            birth: Some(T),
-            modified: T,
-        };
-        let v = seen.version(Identity::Exact).unwrap();
-        assert!(v.is(&seen));
-        seen.birth = None;
-        assert!(!v.is(&seen));
+        let v = seen(Some(T)).version(Identity::Exact, ROOT).unwrap();
+        assert!(v.is(&seen(Some(T))) && !v.is(&seen(None)));
     }
 
     #[test]
     fn truncated_or_extended_version_is_refused() {
-        for v in [version(Some(T), None), version(Some(T), Some((3, T)))] {
+        for v in versions() {
             let bytes = v.encode();
             for len in 0..bytes.len() {
                 assert!(FileVersion::decode(&bytes[..len]).is_err());
@@ -273,8 +342,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn accepted_bytes_are_written_back_the_same(kind in 0u8..4, known in 0u8..3,
-            rest in proptest::collection::vec(prop_oneof![Just(0u8), any::<u8>()], 18..44)) {
+        fn accepted_bytes_are_written_back_the_same(kind in 0u8..6, known in 0u8..3,
+            rest in proptest::collection::vec(prop_oneof![Just(0u8), any::<u8>()], 18..52)) {
             let bytes = [&[kind, known][..], &rest].concat();
             if let Ok(v) = FileVersion::decode(&bytes) {
                 prop_assert_eq!(v.encode(), bytes);

@@ -8,6 +8,10 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use super::DirError;
+use super::identity::{Place, Seen};
+use crate::platform::data_folder::is_data_folder;
+
 /// Name of the quarantine folder in a root.
 pub(super) const QUARANTINE: &str = ".sexton-quarantine";
 /// Longest key, in bytes: the limit of the engine.
@@ -43,10 +47,12 @@ impl<'a> RelPath<'a> {
             match component {
                 b"" => return bad("is absolute or has an empty component"),
                 b"." | b".." => return bad("has a component `.` or `..`"),
-                // At every level, because a folder below may be the root of another store.
-                c if c == QUARANTINE.as_bytes() => return bad("points into a quarantine folder"),
                 _ => {}
             }
+        }
+        // Only the root's own quarantine: a folder of that name further below is a folder as any other.
+        if key.split(|&byte| byte == b'/').next() == Some(QUARANTINE.as_bytes()) {
+            return bad("points into the quarantine of the root");
         }
         let (parent, name) = match key.iter().rposition(|&byte| byte == b'/') {
             Some(slash) => (key.get(..slash).unwrap_or_default(), key.get(slash + 1..).unwrap_or_default()),
@@ -74,22 +80,63 @@ impl Folder {
     }
 }
 
-/// Walks from `root` to the folder `path` (empty: the root), through directories only.
-pub(super) fn walk_to(root: BorrowedFd<'_>, path: &[u8]) -> Result<Folder, Box<str>> {
+/// Walks from `root`, which is in `place`, to the folder `path` (empty: the root), through directories only.
+///
+/// # Errors
+/// [`DirError::Invalid`] if a folder of the path lies on another file system or mount than the root, or is a data folder
+/// of the engine: nothing below it belongs to the root. [`DirError::Io`].
+pub(super) fn walk_to(root: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result<Folder, DirError> {
+    let failed = |errno| DirError::Io(failure_message("opening the folder", path, errno));
     // Opened and not duplicated: the kernel reports a failed fsync once to each open file description.
-    let mut here =
-        open_folder(root, b".").map_err(|errno| failure_message("opening the folder", b".", errno))?;
+    let mut here = open_folder(root, b".")
+        .map_err(|errno| DirError::Io(failure_message("opening the folder", b".", errno)))?;
     if path.is_empty() {
         return Ok(Folder::Open(here));
     }
     for component in path.split(|&byte| byte == b'/') {
-        match open_folder(here.as_fd(), component) {
-            Ok(next) => here = next,
+        here = match open_folder(here.as_fd(), component) {
+            Ok(next) => next,
             Err(Errno::NOENT) => return Ok(Folder::Missing(here)),
-            Err(errno) => return Err(failure_message("opening the folder", path, errno)),
-        }
+            Err(errno) => return Err(failed(errno)),
+        };
+        check_inside(here.as_fd(), place, path)?;
     }
     Ok(Folder::Open(here))
+}
+
+/// Checks that an open folder of the path `path` belongs to a root in `place`, and returns its metadata.
+///
+/// # Errors
+/// As [`walk_to`].
+pub(super) fn check_inside(folder: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result<Seen, DirError> {
+    let failed = |errno| DirError::Io(failure_message("opening the folder", path, errno));
+    let seen = Seen::of(folder).map_err(failed)?;
+    // A mount hides what is below it. So a missing file there tells nothing about the file of the root.
+    if seen.place != place {
+        return Err(elsewhere(path));
+    }
+    if is_data_folder(folder).map_err(failed)? {
+        return Err(DirError::Invalid(
+            format!(
+                "the folder `{}` is or lies in a data folder of Sexton, whose files are no objects; move it out of the root",
+                path.escape_ascii()
+            )
+            .into(),
+        ));
+    }
+    Ok(seen)
+}
+
+/// Returns the error for a path that lies on another file system or mount than the root.
+pub(super) fn elsewhere(path: &[u8]) -> DirError {
+    DirError::Invalid(
+        format!(
+            "the path `{}` lies on another file system mounted below the root, which hides what the root has there; unmount it, \
+             or open a store of its own there",
+            path.escape_ascii()
+        )
+        .into(),
+    )
 }
 
 /// Opens a folder inside `at`. Anything else, a symbolic link included, gives `ENOTDIR`.
@@ -148,7 +195,6 @@ mod tests {
             (b"./a", "`.`"),
             (b"a\0b", "NUL"),
             (b".sexton-quarantine/lock", "quarantine"),
-            (b"sub/.sexton-quarantine/1-1/0", "quarantine"),
             (b".sexton-quarantine", "quarantine"),
         ] {
             let why = RelPath::parse(key).unwrap_err();
@@ -160,8 +206,15 @@ mod tests {
 
     #[test]
     fn names_that_only_look_dangerous_are_accepted() {
-        for key in [&b"..."[..], b"..a/b..", b".hidden", b"a/.sexton-quarantine2", b"\xff\xfe/\x80", b"a\nb"]
-        {
+        for key in [
+            &b"..."[..],
+            b"..a/b..",
+            b".hidden",
+            b".sexton-quarantine2",
+            b"a/.sexton-quarantine/b",
+            b"\xff\xfe/\x80",
+            b"a\nb",
+        ] {
             assert_eq!(RelPath::parse(key).unwrap().key, key);
         }
     }

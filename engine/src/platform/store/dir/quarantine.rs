@@ -1,7 +1,8 @@
 //! The quarantine: the folder `.sexton-quarantine` in the root, to which files are moved before they are deleted.
 //!
 //! ```text
-//! .sexton-quarantine/lock                    locked (flock) by the store that has this root open
+//! .sexton-quarantine/lock                    locked (flock) by the store that works in this root
+//! .sexton-quarantine/root                    label of the root: its id
 //! .sexton-quarantine/reserve/                a spare bay with 1 MiB of space, for deleting on a full disk
 //! .sexton-quarantine/<batch>-<n>/            bay: the files of one round, named 0, 1, 2, …
 //! .sexton-quarantine/<batch>-<n>/manifest    original paths of the files of the bay
@@ -21,6 +22,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::disk::Disk;
+use super::identity::Seen;
 use super::path::{QUARANTINE, failure_message, open_folder};
 use super::{DirError, manifest};
 
@@ -30,15 +32,6 @@ pub(super) const MANIFEST: &[u8] = b"manifest";
 const RESERVE: &str = "reserve";
 /// Size of the file in the reserve: enough for the bays and manifests of many rounds.
 const RESERVE_BYTES: u64 = 1 << 20;
-
-/// Treatment of a root without a quarantine folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// Create the folder.
-    Create,
-    /// Refuse to open the root.
-    Refuse,
-}
 
 /// Open quarantine of a root. It holds the lock.
 pub(super) struct Quarantine {
@@ -65,39 +58,35 @@ impl Bay {
 }
 
 impl Quarantine {
-    /// Opens the quarantine of `root` and takes its lock.
-    pub(super) fn open(root: BorrowedFd<'_>, missing: Missing, disk: &Disk) -> Result<Self, DirError> {
+    /// Creates the quarantine folder of `root` if it is missing. It is durable when this returns.
+    pub(super) fn create(root: BorrowedFd<'_>, disk: &Disk) -> Result<(), DirError> {
         let name = QUARANTINE.as_bytes();
-        if missing == Missing::Create {
-            match mkdirat(root, name, Mode::RWXU) {
-                // Durable before any file is in it: a crash that loses the folder would lose its files.
-                Ok(()) => disk.sync(root, b".").map_err(DirError::Io)?,
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(DirError::Io(failure_message("making the folder", name, errno))),
-            }
+        match mkdirat(root, name, Mode::RWXU) {
+            // Durable before any file is in it: a crash that loses the folder would lose its files.
+            Ok(()) => disk.sync(root, b".").map_err(DirError::Io),
+            Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(DirError::Io(failure_message("making the folder", name, errno))),
         }
-        let folder = open_folder(root, name).map_err(|errno| match errno {
-            Errno::NOENT => DirError::Invalid(
-                format!("`{QUARANTINE}` is missing in the root; mount the disk, or open the root for the first time")
-                    .into(),
-            ),
-            errno => DirError::Io(failure_message("opening the folder", name, errno)),
-        })?;
-        let lock = Self::lock(folder.as_fd())?;
-        let this = Self { folder, lock, serial: AtomicU64::new(0), reserve_spent: AtomicBool::new(true) };
-        this.probe(disk)?;
-        this.restore_reserve();
-        Ok(this)
     }
 
-    /// Takes the lock, which one store per root holds.
+    /// Opens the quarantine of `root` and takes its lock.
+    pub(super) fn open(root: BorrowedFd<'_>) -> Result<Self, DirError> {
+        let failed =
+            |errno| DirError::Io(failure_message("opening the folder", QUARANTINE.as_bytes(), errno));
+        let folder = open_folder(root, QUARANTINE.as_bytes()).map_err(failed)?;
+        let lock = Self::lock(folder.as_fd())?;
+        let reserve_spent = AtomicBool::new(!has_reserve(folder.as_fd()));
+        Ok(Self { folder, lock, serial: AtomicU64::new(0), reserve_spent })
+    }
+
+    /// Takes the lock, which a store holds while it works in the root.
     fn lock(folder: BorrowedFd<'_>) -> Result<File, DirError> {
         let lock = create_file(folder, b"lock", OFlags::RDWR)
             .map_err(|errno| DirError::Io(failure_message("opening", b".sexton-quarantine/lock", errno)))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(File::from(lock)),
             Err(Errno::WOULDBLOCK) => Err(DirError::Locked(
-                format!("another store holds `{QUARANTINE}/lock`; close it first: one root has one store")
+                format!("another store holds `{QUARANTINE}/lock` and works in this root; one at a time can: try again")
                     .into(),
             )),
             Err(errno) => Err(DirError::Io(failure_message("locking", b".sexton-quarantine/lock", errno))),
@@ -106,7 +95,7 @@ impl Quarantine {
 
     /// Checks that the file system supports a rename that does not replace, and an fsync of a folder. The check runs at
     /// opening, before the first deletion.
-    fn probe(&self, disk: &Disk) -> Result<(), DirError> {
+    pub(super) fn probe(&self, disk: &Disk) -> Result<(), DirError> {
         let (from, to) = ("probe", "probed");
         for name in [from, to] {
             let _ = unlinkat(&self.folder, name, AtFlags::empty());
@@ -293,6 +282,13 @@ impl Drop for Quarantine {
     fn drop(&mut self) {
         let _ = flock(&self.lock, FlockOperation::Unlock);
     }
+}
+
+/// Returns `true` if the quarantine has the reserve, and its space is allocated.
+fn has_reserve(quarantine: BorrowedFd<'_>) -> bool {
+    open_folder(quarantine, RESERVE.as_bytes())
+        .and_then(|reserve| Seen::at(reserve.as_fd(), MANIFEST))
+        .is_ok_and(|found| found.is_some_and(|manifest| manifest.size_bytes >= RESERVE_BYTES))
 }
 
 /// Creates a file in `folder` with mode 0600, or opens it, never through a symbolic link. `flags` has the access mode, and

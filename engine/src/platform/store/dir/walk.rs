@@ -2,22 +2,24 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::identity::Seen;
-use super::path::{Folder, QUARANTINE, failure_message, open_folder, walk_to};
+use super::DirError;
+use super::identity::{Place, Seen};
+use super::path::{Folder, QUARANTINE, check_inside, failure_message, open_folder};
 use super::quarantine::entries;
-use super::{DirError, DirStore};
+use super::root::Root;
 
-/// Thing that [`DirStore::walk`] finds.
+/// Thing that [`Root::walk`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found<'a> {
     /// Path of a regular file, relative to the root. It can be longer than a key may be;
-    /// [`identify`](DirStore::identify) then refuses it.
+    /// [`identify`](Root::identify) then refuses it.
     File(&'a [u8]),
-    /// Folder that cannot be read. Nothing below it is visited.
+    /// Folder that cannot be read, or does not belong to the root: another file system or mount, or a data folder of the
+    /// engine. Nothing below it is visited.
     Skipped {
         /// Path of the folder, relative to the root.
         path: &'a [u8],
@@ -30,31 +32,33 @@ pub enum Found<'a> {
 struct Level {
     /// Length of its path.
     path_bytes: usize,
-    /// Device and inode, by which it is recognised on the way back.
-    id: (u64, u64),
+    /// Metadata by which it is recognised on the way back.
+    seen: Seen,
     /// Names of the folders in it that were not entered yet.
     folders: Vec<Vec<u8>>,
 }
 
-impl DirStore {
+impl Root {
     /// Calls `visit` with every regular file below the root, and with every folder that is left out, in no particular
     /// order.
     ///
-    /// Quarantines are omitted, and symbolic links are not followed. Files that appear or vanish during the walk may or may
-    /// not be visited. The walk takes time linear in the number of entries, at any depth, and three descriptors.
+    /// The root's own quarantine is omitted, and symbolic links are not followed. Files that appear or vanish during the
+    /// walk may or may not be visited. The walk takes time linear in the number of entries, at any depth, and three
+    /// descriptors.
     ///
     /// # Errors
     /// [`DirError::Io`] if the root itself cannot be read.
     pub fn walk(&self, mut visit: impl FnMut(Found<'_>)) -> Result<(), DirError> {
         let failed = |errno| DirError::Io(failure_message("reading the folder", b".", errno));
-        let mut here = open_folder(self.root(), b".").map_err(failed)?;
+        let mut here = open_folder(self.folder(), b".").map_err(failed)?;
+        let seen = Seen::of(here.as_fd()).map_err(failed)?;
         let mut path = Vec::new();
-        let mut levels = vec![read_level(here.as_fd(), &path, &mut visit).map_err(failed)?];
+        let mut levels = vec![read_level(here.as_fd(), seen, &path, &mut visit).map_err(failed)?];
         while let Some(level) = levels.last_mut() {
             path.truncate(level.path_bytes);
             if let Some(name) = level.folders.pop() {
                 path = joined(&path, &name);
-                if let Some((folder, level)) = enter(here.as_fd(), &name, &path, &mut visit) {
+                if let Some((folder, level)) = enter(here.as_fd(), self.place(), &name, &path, &mut visit) {
                     here = folder;
                     levels.push(level);
                 }
@@ -83,48 +87,57 @@ impl DirStore {
     /// The reason for which the parent cannot be read; `None` if it is gone.
     fn back_to(&self, level: &Level, from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Option<Box<str>>> {
         if let Ok(parent) = open_folder(from, b"..")
-            && id(parent.as_fd()).is_ok_and(|id| id == level.id)
+            && Seen::of(parent.as_fd())
+                .is_ok_and(|seen| seen.same_folder(&level.seen) && seen.place == level.seen.place)
         {
             return Ok(parent);
         }
-        match walk_to(self.root(), path) {
+        match self.walk_to(path) {
             Ok(Folder::Open(folder)) => Ok(folder),
             Ok(Folder::Missing(_)) => Err(None),
-            Err(why) => Err(Some(why)),
+            Err(error) => Err(Some(error.into_message())),
         }
     }
 }
 
-/// Opens and reads a folder. `None` if it was skipped, or removed or replaced in the meantime.
+/// Opens and reads a folder of the root in `place`. `None` if it was skipped, or removed or replaced in the meantime.
 fn enter(
     parent: BorrowedFd<'_>,
+    place: Place,
     name: &[u8],
     path: &[u8],
     visit: &mut impl FnMut(Found<'_>),
 ) -> Option<(OwnedFd, Level)> {
-    let entered = open_folder(parent, name).and_then(|folder| {
-        let level = read_level(folder.as_fd(), path, visit)?;
+    let unreadable = |errno| DirError::Io(failure_message("reading the folder", path, errno));
+    let folder = match open_folder(parent, name) {
+        Ok(folder) => Ok(folder),
+        Err(Errno::NOENT | Errno::NOTDIR) => return None,
+        Err(errno) => Err(unreadable(errno)),
+    };
+    let entered = folder.and_then(|folder| {
+        let seen = check_inside(folder.as_fd(), place, path)?;
+        let level = read_level(folder.as_fd(), seen, path, visit).map_err(unreadable)?;
         Ok((folder, level))
     });
     match entered {
-        Ok(entered) => return Some(entered),
-        Err(Errno::NOENT | Errno::NOTDIR) => {}
-        Err(errno) => {
-            visit(Found::Skipped { path, why: failure_message("reading the folder", path, errno) });
+        Ok(entered) => Some(entered),
+        Err(error) => {
+            visit(Found::Skipped { path, why: error.into_message() });
+            None
         }
     }
-    None
 }
 
 /// Reads a folder: visits its files and collects its folders.
 fn read_level(
     folder: BorrowedFd<'_>,
+    seen: Seen,
     path: &[u8],
     visit: &mut impl FnMut(Found<'_>),
 ) -> Result<Level, Errno> {
-    let mut level = Level { path_bytes: path.len(), id: id(folder)?, folders: Vec::new() };
+    let mut level = Level { path_bytes: path.len(), seen, folders: Vec::new() };
     for (name, kind) in entries(folder)? {
-        if name == QUARANTINE.as_bytes() {
+        if path.is_empty() && name == QUARANTINE.as_bytes() {
             continue;
         }
         match kind {
@@ -144,10 +157,6 @@ fn read_level(
         }
     }
     Ok(level)
-}
-
-fn id(folder: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
-    fstat(folder).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {

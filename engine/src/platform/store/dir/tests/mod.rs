@@ -8,12 +8,14 @@ mod answers;
 mod crash;
 mod disks;
 mod races;
+mod roots;
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Hook, HookAction, Step};
+use super::identity::Seen;
 use super::*;
 use crate::platform::store::StoredObject;
 
@@ -59,6 +61,20 @@ impl Sandbox {
         self.store().identify(key.as_ref(), identity).unwrap().unwrap().version
     }
 
+    /// Returns the keys of all files, and the paths of folders that are left out, with the reasons.
+    fn walk(&self) -> (Vec<String>, Vec<String>) {
+        let (mut files, mut skipped) = (Vec::new(), Vec::new());
+        let text = |path: &[u8]| String::from_utf8(path.to_vec()).unwrap();
+        let visit = |found: Found<'_>| match found {
+            Found::File(path) => files.push(text(path)),
+            Found::Skipped { path, why } => skipped.push(format!("{}: {why}", text(path))),
+        };
+        self.store().root().unwrap().walk(visit).unwrap();
+        files.sort();
+        skipped.sort();
+        (files, skipped)
+    }
+
     fn read(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         fs::read(self.path(key.as_ref())).ok()
     }
@@ -67,20 +83,6 @@ impl Sandbox {
         let mut answers = delete_all(self.store(), &[(key.as_ref().to_vec(), version.to_vec())]);
         assert_eq!(answers.len(), 1);
         answers.remove(0)
-    }
-
-    /// Returns the files of the root, and the folders that a walk left out, sorted.
-    fn walk(&self) -> (Vec<String>, Vec<(String, Box<str>)>) {
-        let (mut files, mut skipped) = (Vec::new(), Vec::new());
-        let text = |path: &[u8]| String::from_utf8(path.to_vec()).unwrap();
-        let visit = |found: Found<'_>| match found {
-            Found::File(path) => files.push(text(path)),
-            Found::Skipped { path, why } => skipped.push((text(path), why)),
-        };
-        self.store().walk(visit).unwrap();
-        files.sort();
-        skipped.sort();
-        (files, skipped)
     }
 
     /// Closes the store as a crash does, and opens it again.

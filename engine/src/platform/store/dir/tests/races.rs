@@ -198,10 +198,43 @@ fn two_threads_delete_two_thousand_files_at_once() {
     assert!(sandbox.quarantined().is_empty());
 }
 
+/// Between its calls a store holds nothing, so another may work in the root. What the first left is put back by then.
 #[test]
-fn second_store_on_a_root_is_refused() {
-    let mut sandbox = Sandbox::new();
-    let error = DirStore::open(sandbox.root()).unwrap_err();
-    assert!(matches!(&error, DirError::Locked(why) if why.contains("close it first")), "{error}");
-    sandbox.reopen();
+fn second_store_works_in_a_root_only_while_the_first_rests() {
+    let sandbox = Sandbox::new();
+    let version = sandbox.register("a", b"old");
+    let other = DirStore::open(sandbox.root()).unwrap();
+    let (moved, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (moved_too, go_on_too) = (Arc::clone(&moved), Arc::clone(&go_on));
+    sandbox.hook(move |step, _| {
+        if step == Step::Moved {
+            moved_too.wait();
+            go_on_too.wait();
+        }
+        HookAction::Go
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| sandbox.delete("a", &version));
+        moved.wait();
+        let opened = DirStore::open(sandbox.root()).map(|_| ());
+        let answers = delete_all(&other, &[(b"a".to_vec(), version.clone())]);
+        go_on.wait();
+        assert!(matches!(opened, Err(DirError::Locked(why)) if why.contains("try again")));
+        assert_failed(&answers[0], &["another store", "works in this root"]);
+        assert_eq!(first.join().unwrap(), Answer::Deleted);
+    });
+    assert_eq!(delete_all(&other, &[(b"a".to_vec(), version)]), [Answer::Absent]);
+}
+
+/// The file is in the quarantine, where a crash of the other store left it. It is not absent.
+#[test]
+fn file_that_another_store_left_in_quarantine_is_deleted() {
+    let sandbox = Sandbox::new();
+    let version = sandbox.register("x/a", b"old");
+    let other = DirStore::open(sandbox.root()).unwrap();
+    sandbox.hook(|step, _| if step == Step::Moved { HookAction::Crash } else { HookAction::Go });
+    assert!(delete_all(sandbox.store(), &[(b"x/a".to_vec(), version.clone())]).is_empty());
+    assert_eq!((sandbox.read("x/a"), sandbox.quarantined().len()), (None, 2));
+    assert_eq!(delete_all(&other, &[(b"x/a".to_vec(), version)]), [Answer::Deleted]);
+    assert!(sandbox.quarantined().is_empty());
 }

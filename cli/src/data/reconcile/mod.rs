@@ -1,26 +1,23 @@
 //! `sexton reconcile`: registers files that have no registration.
 
+mod summary;
+
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
-use super::open::Listing;
+use super::roots::{self, Listing, NewRoot, Registering};
 use super::{dry_run, open};
-use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
-use serde_json::{Value, json};
 use sexton::class::{Definition, Find};
 use sexton::report::KeyHistory;
-use sexton::store::dir::{DirStore, Identified, Identity};
+use sexton::store::dir::{Identified, Identity, Root};
 use sexton::{Engine, Previous, RegisterOptions, Registration};
-use sexton_proof::id::printable;
 use sexton_proof::leaf::StartRule;
 use std::path::PathBuf;
+use summary::Summary;
 
 const ALL_TAKEN: u8 = 0;
 const SOME_REFUSED: u8 = 1;
-
-/// Largest number of files of one kind in the output.
-const LISTED_MAX: usize = 100;
 
 /// Arguments of `sexton reconcile`.
 #[derive(Debug, ClapArgs)]
@@ -35,24 +32,15 @@ pub(crate) struct ReconcileArgs {
     /// Folder whose files are the objects; a key is a path below it
     #[arg(long, value_name = "FOLDER")]
     dir: PathBuf,
+    /// Accept the folder as a new root of the data folder, also if it belongs to another one
+    #[arg(long)]
+    new_root: bool,
     /// Recognise files by inode and birth time, for files that still grow, such as logs
     #[arg(long)]
     appended: bool,
     /// Class of the new registrations
     #[arg(long, value_name = "NAME")]
     class: String,
-}
-
-/// Numbers of files by result, and the refused files.
-#[derive(Default)]
-struct Summary {
-    registered: u64,
-    known: u64,
-    /// Files whose key had ended before.
-    had_ended: u64,
-    /// Keys of the first of these files.
-    first_ended: Vec<Vec<u8>>,
-    refused: Vec<(Vec<u8>, String)>,
 }
 
 /// Registration of a folder's files.
@@ -69,12 +57,11 @@ pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failu
     let is_dry = args.common.dry_run;
     let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
     let reconciler = Reconciler { engine: &engine, dry, class };
-    let identity = open::identity(args.appended);
-    let summary = if is_dry {
-        reconciler.all(&open::read_only_objects(&args.dir)?.store, identity)?
-    } else {
-        reconciler.all(&open::objects(&args.dir)?, identity)?
-    };
+    let new_root = if args.new_root { NewRoot::Accept } else { NewRoot::FirstOnly };
+    let Registering { root, is_new } =
+        roots::for_registering(&engine, &args.common.data.folder, &args.dir, new_root, is_dry)?;
+    let mut summary = reconciler.all(&root, open::identity(args.appended))?;
+    summary.is_new_root = is_new;
     if args.common.data.json {
         output.json(&summary.json(is_dry));
     } else {
@@ -102,14 +89,15 @@ fn class(engine: &Engine, name: &str) -> Result<Definition, Failure> {
 }
 
 impl Reconciler<'_> {
-    fn all(&self, store: &DirStore, identity: Identity) -> Result<Summary, Failure> {
-        let Listing { keys, skipped } = open::list(store)?;
-        let mut summary = Summary { refused: skipped, ..Summary::default() };
+    fn all(&self, root: &Root, identity: Identity) -> Result<Summary, Failure> {
+        let Listing { keys, skipped } = roots::list(root)?;
+        let mut summary = Summary::default();
+        summary.refused = skipped;
         let bar = output::progress(keys.len(), "registering");
         for chunk in keys.chunks(OBJECTS_MAX) {
             let mut found = Vec::with_capacity(chunk.len());
             for key in chunk {
-                match store.identify(key, identity) {
+                match root.identify(key, identity) {
                     Ok(Some(file)) => found.push((key, file)),
                     Ok(None) => {} // The file was deleted in the meantime.
                     Err(why) => summary.refused.push((key.clone(), why.to_string())),
@@ -131,12 +119,7 @@ impl Reconciler<'_> {
                     summary.known += 1;
                     continue;
                 }
-                KeyHistory::Ended(_) => {
-                    summary.had_ended += 1;
-                    if summary.first_ended.len() < LISTED_MAX {
-                        summary.first_ended.push((*key).clone());
-                    }
-                }
+                KeyHistory::Ended(_) => summary.add_ended(key),
                 _ => {}
             }
             let start = is_explicit.then_some(file.modified);
@@ -154,43 +137,5 @@ impl Reconciler<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Summary {
-    fn print(&self, is_dry: bool, output: &mut Output) {
-        let registered = if is_dry { "would be registered" } else { "registered" };
-        output.line(format_args!("{:>12} already known", format::count(self.known)));
-        output.line(format_args!("{:>12} {registered}", format::count(self.registered)));
-        output.line(format_args!("{:>12} refused", format::count(self.refused.len() as u64)));
-        for (key, why) in self.refused.iter().take(LISTED_MAX) {
-            output.line(format_args!("{} {}: {why}", output.bad("refused:"), printable(key)));
-        }
-        let refused_more = self.refused.len().saturating_sub(LISTED_MAX) as u64;
-        print_more(refused_more, output);
-        for key in &self.first_ended {
-            output.line(format_args!("{} {}", output.bad("had ended before:"), printable(key)));
-        }
-        print_more(self.had_ended.saturating_sub(self.first_ended.len() as u64), output);
-        if self.had_ended > 0 {
-            output.line("files that had ended before may have come back from a backup: see `sexton ended`");
-        }
-    }
-
-    fn json(&self, is_dry: bool) -> Value {
-        let refused = |(key, why): &(Vec<u8>, String)| json!({ "key": printable(key), "key_hex": hex::encode(key), "why": why });
-        json!({
-            "dry_run": is_dry,
-            "known": self.known,
-            "registered": self.registered,
-            "had_ended_before": self.had_ended,
-            "refused": self.refused.iter().map(refused).collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn print_more(more: u64, output: &mut Output) {
-    if more > 0 {
-        output.line(format_args!("and {} more", format::count(more)));
     }
 }
