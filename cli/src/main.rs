@@ -17,10 +17,13 @@ mod verify;
 
 use args::{Args, Command};
 use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
 use output::{Failure, Output};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A write beyond the limit of file sizes then returns an error. All later threads inherit it. It cannot fail.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(refused) if refused.use_stderr() => {

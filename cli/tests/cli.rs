@@ -20,6 +20,8 @@ mod erasures;
 mod holds;
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/limits.rs"]
+mod limits;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/plans.rs"]

@@ -95,6 +95,33 @@ TEST("a child forked while locks are held is refused, not hung") {
     close_engine(engine);
 }
 
+static void note_exit(void) {
+    close(open(test_path("exited"), O_CREAT | O_WRONLY, 0600));
+}
+
+/* Forks, and ends the child with exit(). Not under valgrind, which would report the memory of the parent's threads. */
+static void check_exiting_child(void) {
+    for (size_t i = 0; i < test_size(20, 0); i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            exit(0);
+        }
+        test_wait_child(child);
+        CHECK(unlink(test_path("exited")) == 0);
+    }
+}
+
+TEST("a child that ends with exit() runs the host's handlers only") {
+    CHECK(atexit(note_exit) == 0);
+    sexton_engine *engine = open_engine("threads", 1);
+    register_object(engine, "files", "a");
+    check_exiting_child();
+    register_object(engine, "files", "b");
+    check_sound(engine);
+    close_engine(engine);
+    check_exiting_child();
+}
+
 #endif
 
 TEST("open is CLOSED in a child of a process that had an engine") {

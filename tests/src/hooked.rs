@@ -62,8 +62,8 @@ impl<K: Kv> Kv for Hooked<K> {
         self.inner.sync()
     }
 
-    fn create_rows(&self, class: ClassId) -> Result<()> {
-        self.inner.create_rows(class)
+    fn drop_rows_if_empty(&self, class: ClassId) -> Result<()> {
+        self.inner.drop_rows_if_empty(class)
     }
 
     fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {

@@ -1,7 +1,10 @@
 //! Engine on real RocksDB, with small limits so that it creates and drops many files.
 
+mod class_versions;
 mod durability;
+mod full_disk;
 mod key_lookup;
+mod lost_wal;
 mod race;
 mod refusals;
 mod residue;

@@ -7,6 +7,10 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 use sexton::testing::{Clock, SystemClock};
 use sexton::{Engine, Options};
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// Arguments of `sexton init`.
 #[derive(Debug, ClapArgs)]
@@ -19,21 +23,21 @@ pub(crate) struct InitArgs {
     origin: String,
 }
 
+/// Entries that creating a data folder makes. One that was interrupted has only these, and no checkpoint, which comes last.
+const CREATED: [&str; 5] = ["head", "index", "keys", "lock", "log"];
+const CHECKPOINT: &str = "log/checkpoint";
+
 pub(super) fn run(args: &InitArgs, output: &mut Output) -> Result<u8, Failure> {
     let folder = &args.common.data.folder;
-    let is_new = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
-    };
-    if !is_new {
-        return Err(Failure::new(format!("{} is not a new or empty folder", folder.display())));
-    }
+    check_free(folder)?;
     let is_dry = args.common.dry_run;
     let options = Options::new(&args.origin);
     let engine = if is_dry {
         dry_run::in_memory(&options, SystemClock.now())?
     } else {
-        Engine::open(folder, &options)?
+        let engine = Engine::open(folder, &options)?;
+        engine.publish()?;
+        engine
     };
     // The key of an engine in memory verifies nothing.
     let log_key = Some(engine.log_key().to_string()).filter(|_| !is_dry);
@@ -47,4 +51,24 @@ pub(super) fn run(args: &InitArgs, output: &mut Output) -> Result<u8, Failure> {
         output.line(format_args!("the key {key} verifies its log"));
     }
     Ok(0)
+}
+
+/// Refuses a folder that has anything in it, except what an interrupted `init` left.
+fn check_free(folder: &Path) -> Result<(), Failure> {
+    let failed = |why: &str| Err(Failure::new(format!("{} {why}", folder.display())));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return failed(&format!("cannot be read: {e}")),
+    };
+    for entry in entries {
+        let name = entry.map_or_else(|_| OsString::new(), |entry| entry.file_name());
+        if !CREATED.iter().any(|created| name == *created) {
+            return failed("is not a new or empty folder");
+        }
+    }
+    if folder.join(CHECKPOINT).exists() {
+        return failed("is a data folder already");
+    }
+    Ok(())
 }

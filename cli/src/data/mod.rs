@@ -46,7 +46,8 @@ pub(crate) enum Command {
     /// Create a data folder
     ///
     /// Create a data folder with the four built-in classes (upload-3h, log-73h, data-30d, log-6mo). Its log has an
-    /// origin line, a unique name that cannot change.
+    /// origin line, a unique name that cannot change. If a run was interrupted, run it again with the same origin: it
+    /// completes the folder.
     Init(init::InitArgs),
     /// Show the state of the engine, and what needs an operator
     ///
@@ -80,7 +81,7 @@ pub(crate) enum Command {
     ///
     /// The folder becomes a root of the data folder, and only its roots are enforced. The first root of a data folder
     /// without objects is accepted as it is; each further one is a decision (--new-root). Other file systems mounted
-    /// below the folder, and data folders of Sexton, are left out and listed.
+    /// below the folder, data folders of Sexton, and folders that cannot be read are left out and listed.
     Reconcile(reconcile::ReconcileArgs),
     /// Delete from a folder what is due now, once
     ///

@@ -7,12 +7,17 @@ use sexton::report::EngineState;
 use sexton::store::dir::Identity;
 use sexton::{ClassSet, Engine, ErrorKind, Options};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 /// Opens an existing data folder, and defines no class in it.
 pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
     warnings_to_stderr();
     // The engine would create a new data folder in an empty one, and a check would then call it sound.
     if !is_data_folder(folder) {
+        if folder.join("lock").is_file() && folder.join("index").is_dir() {
+            return Err(interrupted(folder));
+        }
         return Err(Failure::new(format!("{} is not a data folder of Sexton", folder.display())));
     }
     let bar = spinner("opening");
@@ -23,6 +28,8 @@ pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
             "{} is open in another process, the running service or another command: stop that first",
             folder.display()
         )),
+        // These options contradict no folder. They only lack the origin of a new one.
+        ErrorKind::Invalid => interrupted(folder),
         _ => e.into(),
     });
     bar.finish_and_clear();
@@ -42,6 +49,14 @@ pub(super) fn for_change(args: &MutatingArgs) -> Result<Engine, Failure> {
     Ok(engine)
 }
 
+/// Returns the error for a folder whose creation was interrupted.
+fn interrupted(folder: &Path) -> Failure {
+    Failure::new(format!(
+        "the creation of {} was interrupted: run `sexton init` again with the same origin",
+        folder.display()
+    ))
+}
+
 fn is_data_folder(folder: &Path) -> bool {
     folder.join("index").join("CURRENT").is_file() && folder.join("keys").is_dir()
 }
@@ -54,7 +69,10 @@ pub(super) fn identity(appended: bool) -> Identity {
 /// Spinner for work without countable steps. It is drawn on a terminal only.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    // The spinner has a thread of its own and would panic without one.
+    if !bar.is_hidden() && thread::Builder::new().spawn(|| ()).is_ok() {
+        bar.enable_steady_tick(Duration::from_millis(120));
+    }
     bar
 }
 

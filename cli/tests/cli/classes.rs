@@ -134,7 +134,7 @@ fn init_creates_once_and_foreign_folder_is_refused() {
     assert!(!data.exists());
     let made = init(&["--json"]).json();
     assert!(made["log_key"].as_str().unwrap().starts_with("sexton.test/new+"), "{made}");
-    init(&[]).assert_refused("is not a new or empty folder");
+    init(&[]).assert_refused("is a data folder already");
     let bad = folder.path().join("bad");
     sexton(["init", bad.to_str().unwrap(), "--origin", "a b"]).assert_refused("cannot be used");
 

@@ -76,7 +76,18 @@ fn clear_rows(core: &Core, live: &Live, before: u64, pool: &Pool) -> Result<()> 
     let forgotten =
         [ColumnFamily::RequestObjects, ColumnFamily::Meta].map(|family| (family, schema::prefix_range(&[])));
     let ranges = rows.chain(forgotten).collect();
-    pool.map(ranges, |_, (family, range)| core.kv.purge(family, &range)).map(|_| ())
+    pool.map(ranges, |_, (family, range)| core.kv.purge(family, &range))?;
+    superseded(core).into_iter().try_for_each(|class| core.kv.drop_rows_if_empty(class))
+}
+
+/// Returns the class versions that take no registrations. Once they are empty, nothing is worth their column families.
+fn superseded(core: &Core) -> Vec<ClassId> {
+    let classes = core.classes.read();
+    let takes_none = |name: &str, id| {
+        classes.is_closed(name) || classes.current(name).is_none_or(|current| current.id != id)
+    };
+    let versions = classes.iter().filter(|class| takes_none(&class.definition.name, class.id));
+    versions.map(|class| class.id).collect()
 }
 
 /// Removes the entries of ended objects from the key index while RocksDB merges it. If more than half are void, merges all now.

@@ -11,6 +11,7 @@ use crate::model::request::Request;
 use crate::model::schema::AcceptedRoot;
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
+use crate::platform::clock::check_calendar;
 use crate::platform::error::Result;
 use crate::platform::store::dir::RootId;
 use std::path::Path;
@@ -224,10 +225,12 @@ impl Engine {
     /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing; `NotFound` if no such alarm stands; `Busy` if time would go back while batches are
-    /// out; `Forked`, `Poisoned`, `Full`, `Io`. After `Busy`, `Poisoned`, `Full` or `Io` it is unknown whether the alarm was
-    /// ended. If its cause stands, the next planning raises another one.
+    /// `Invalid` if a text is missing, or the clock shows a year before 1970 or after 9998; `NotFound` if no such alarm
+    /// stands; `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`. After `Busy`,
+    /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended. If its cause stands, the next planning raises
+    /// another one.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
+        check_calendar(self.clock.now())?;
         let now = self.trusted();
         let ended = alarms::resume(&self.core, alarm, attribution, now.now)?;
         if ended.cause.is_about_time() {

@@ -22,7 +22,7 @@ use crate::enforcement::commit::Committer;
 use crate::engine::open::{FolderLock, Seams};
 use crate::engine::options::Options;
 use crate::model::clock_guard::{ClockGuard, ClockState, Reading, Trusted};
-use crate::platform::clock::{Clock, Monotonic, SystemClock};
+use crate::platform::clock::{Clock, Monotonic, SystemClock, check_calendar, in_calendar};
 use crate::platform::entropy::OsEntropy;
 use crate::platform::error::{Error, Result};
 use crate::platform::files::disk::DiskFiles;
@@ -67,7 +67,9 @@ impl Engine {
     ///
     /// # Errors
     /// `Busy` if another process has the folder open; `Invalid` if an option is out of its bounds or contradicts the
-    /// folder; `Corrupt` if files of the folder contradict each other; `Io`.
+    /// folder, or a new folder finds a clock before 1970 or after 9998; `Corrupt` if files of the folder contradict each
+    /// other or lack durable changes; `Full` if a new folder finds less than 16 MiB; `Io`, also if this process can start
+    /// too few threads.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -84,7 +86,9 @@ impl Engine {
     ///
     /// # Errors
     /// `Busy` if another process has the folder open; `Invalid` if an option is out of its bounds or contradicts the
-    /// folder; `Corrupt` if files of the folder contradict each other; `Io`.
+    /// folder, or a new folder finds a clock before 1970 or after 9998; `Corrupt` if files of the folder contradict each
+    /// other or lack durable changes; `Full` if a new folder finds less than 16 MiB; `Io`, also if this process can start
+    /// too few threads.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -137,6 +141,10 @@ impl Engine {
             // Opening again must not end an alarm that a step raised.
             limits.time_off_max = limits.step_max;
         }
+        if last_known.is_none() {
+            // A new folder believes the clock. An older one trusts only what follows from the last known time.
+            check_calendar(clock.now())?;
+        }
         let reading = read(&*clock, !stepped);
         let mut guard = ClockGuard::new(reading, last_known, limits);
         let now = guard.observe(reading);
@@ -180,9 +188,11 @@ impl Engine {
     }
 }
 
-/// Reads both clocks. The wall is read first: a pause in between then makes it look behind, never ahead.
+/// Reads both clocks. The wall is read first: a pause in between then makes it look behind, never ahead. A wall time that
+/// cannot be recorded is not believed.
 fn read(clock: &dyn Clock, ask_kernel: bool) -> Reading {
-    let wall = clock.now();
+    let shown = clock.now();
     let monotonic = clock.monotonic();
-    Reading { wall, monotonic, synchronised: ask_kernel && clock.is_synchronised() }
+    let wall = in_calendar(shown);
+    Reading { wall, monotonic, synchronised: ask_kernel && wall == shown && clock.is_synchronised() }
 }

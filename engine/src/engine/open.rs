@@ -26,7 +26,7 @@ use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::note::Signer;
 use sexton_proof::time::Timestamp;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -52,7 +52,8 @@ pub struct Seams {
 pub(crate) struct FolderLock(File);
 
 impl FolderLock {
-    /// Locks `folder`, which must exist.
+    /// Locks `folder`, which must exist. The file of the lock is readable by its owner only, because any user who can open
+    /// it can hold the lock.
     ///
     /// # Errors
     /// `Busy` if another process has it open; `Io`.
@@ -62,8 +63,10 @@ impl FolderLock {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&path)
             .map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
+        tighten(&file).map_err(|e| Error::io(format!("cannot make {} private", path.display()), e))?;
         match file.try_lock() {
             Ok(()) => Ok(FolderLock(file)),
             Err(TryLockError::WouldBlock) => Err(Error::new(
@@ -79,6 +82,14 @@ impl Drop for FolderLock {
     fn drop(&mut self) {
         // Closing the file is not enough: a child process that another thread starts may share it for a moment.
         let _ = self.0.unlock();
+    }
+}
+
+/// Takes the permissions of other users from a file, if they have any.
+fn tighten(file: &File) -> std::io::Result<()> {
+    match file.metadata()?.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => file.set_permissions(Permissions::from_mode(0o600)),
     }
 }
 

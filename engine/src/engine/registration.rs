@@ -150,8 +150,9 @@ impl Engine {
     /// under. After `Ok` the classes survive a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Forked`, `Poisoned`,
-    /// `Full`, `Io`. After `Err` it is unknown which of the classes were defined. The call can be repeated.
+    /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Forked`, `Poisoned`;
+    /// `Full` below `Options::disk_reserve_bytes`; `Io`. After `Err` it is unknown which of the classes were defined. The
+    /// call can be repeated.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -164,6 +165,9 @@ impl Engine {
     /// ```
     pub fn define_classes(&self, classes: &ClassSet) -> Result<()> {
         self.core.check_writable()?;
+        if !classes::changed(&self.core, classes).is_empty() {
+            self.core.check_room()?;
+        }
         classes::define_classes(&self.core, classes, self.now())
     }
 

@@ -24,6 +24,7 @@ pub struct Wheel<T> {
     slot_ms: u64,
     /// Number of the first slot that the ring covers: its beginning divided by `slot_ms`.
     position: u64,
+    /// Empty while no slot of the ring is occupied. Most class versions have no objects.
     ring: Vec<Option<T>>,
     occupied: [u64; WORDS],
     overflow: BTreeMap<u64, T>,
@@ -36,7 +37,7 @@ impl<T> Wheel<T> {
         Wheel {
             slot_ms,
             position: now_ms / slot_ms,
-            ring: (0..RING_SLOTS).map(|_| None).collect(),
+            ring: Vec::new(),
             occupied: [0; WORDS],
             overflow: BTreeMap::new(),
         }
@@ -54,7 +55,7 @@ impl<T> Wheel<T> {
     /// Returns the content of the slot that begins at `slot`.
     pub fn get(&self, slot: u64) -> Option<&T> {
         match self.ring_position(slot) {
-            Some(at) => self.ring[at].as_ref(),
+            Some(at) => self.ring.get(at)?.as_ref(),
             None => self.overflow.get(&slot),
         }
     }
@@ -62,7 +63,7 @@ impl<T> Wheel<T> {
     /// Returns the content of the slot that begins at `slot`, for changing it.
     pub fn get_mut(&mut self, slot: u64) -> Option<&mut T> {
         match self.ring_position(slot) {
-            Some(at) => self.ring[at].as_mut(),
+            Some(at) => self.ring.get_mut(at)?.as_mut(),
             None => self.overflow.get_mut(&slot),
         }
     }
@@ -70,12 +71,18 @@ impl<T> Wheel<T> {
     /// Returns the content of the slot that begins at `slot`. If the slot is empty, `new` makes its content first.
     pub fn entry(&mut self, slot: u64, new: impl FnOnce() -> T) -> &mut T {
         match self.ring_position(slot) {
-            Some(at) => {
-                self.occupied[at / 64] |= 1 << (at % 64);
-                self.ring[at].get_or_insert_with(new)
-            }
+            Some(at) => self.occupy(at).get_or_insert_with(new),
             None => self.overflow.entry(slot).or_insert_with(new),
         }
+    }
+
+    /// Marks a position of the ring as occupied and returns its content, which the caller sets.
+    fn occupy(&mut self, at: usize) -> &mut Option<T> {
+        if self.ring.is_empty() {
+            self.ring.resize_with(RING_SLOTS, || None);
+        }
+        self.occupied[at / 64] |= 1 << (at % 64);
+        &mut self.ring[at]
     }
 
     /// Empties the slot that begins at `slot` and returns its content.
@@ -83,7 +90,11 @@ impl<T> Wheel<T> {
         match self.ring_position(slot) {
             Some(at) => {
                 self.occupied[at / 64] &= !(1 << (at % 64));
-                self.ring[at].take()
+                let content = self.ring.get_mut(at)?.take();
+                if self.occupied == [0; WORDS] {
+                    self.ring = Vec::new();
+                }
+                content
             }
             None => self.overflow.remove(&slot),
         }
@@ -139,8 +150,7 @@ impl<T> Wheel<T> {
             .collect();
         for slot in covered {
             if let (Some(content), Some(at)) = (self.overflow.remove(&slot), self.ring_position(slot)) {
-                self.occupied[at / 64] |= 1 << (at % 64);
-                self.ring[at] = Some(content);
+                *self.occupy(at) = Some(content);
             }
         }
     }
@@ -161,7 +171,7 @@ impl<T> Wheel<T> {
     pub fn due(&self, now_ms: u64) -> impl Iterator<Item = (u64, &T)> {
         let mut overflow = self.overflow.range(..=now_ms).map(|(slot, content)| (*slot, content)).peekable();
         let end = (now_ms / self.slot_ms + 1).min(self.position + RING_SLOTS as u64);
-        let content = |n: u64| self.ring[ring_index(n)].as_ref().map(|content| (n * self.slot_ms, content));
+        let content = |n: u64| Some((n * self.slot_ms, self.ring.get(ring_index(n))?.as_ref()?));
         let mut ring = (self.position..end).filter_map(content).peekable();
         iter::from_fn(move || match (overflow.peek(), ring.peek()) {
             (Some((beyond, _)), Some((within, _))) if beyond > within => ring.next(),

@@ -1,14 +1,39 @@
 //! The seam to the clocks. Only the layers `engine` and `driver` read a clock; all others receive the time from their caller.
 
+use crate::platform::error::{Error, Result};
 use parking_lot::Mutex;
 use rtime_clock::adjtime::{self, Timex};
 use rustix::time::{ClockId, clock_gettime};
 use sexton_proof::time::{Timestamp, whole_ms};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Return value of `adjtimex` while the clock is not NTP-synchronised: `TIME_ERROR` of `<sys/timex.h>`.
 const TIME_ERROR: i32 = 5;
+
+/// Earliest and latest wall time that can be recorded: the years 1970 to 9998. All promises have to end in the year 9999.
+const CALENDAR: RangeInclusive<Timestamp> =
+    Timestamp::from_unix_ms(0)..=Timestamp::from_unix_ms(253_370_764_799_999);
+
+/// Refuses a wall time that cannot be recorded.
+///
+/// # Errors
+/// `Invalid` with the time.
+pub(crate) fn check_calendar(wall: Timestamp) -> Result<()> {
+    if CALENDAR.contains(&wall) {
+        return Ok(());
+    }
+    let (first, last) = (CALENDAR.start(), CALENDAR.end());
+    Err(Error::invalid(format!(
+        "the clock of this machine shows {wall}; {first} to {last} are allowed; set it right"
+    )))
+}
+
+/// Returns the nearest wall time that can be recorded.
+pub(crate) fn in_calendar(wall: Timestamp) -> Timestamp {
+    wall.clamp(*CALENDAR.start(), *CALENDAR.end())
+}
 
 /// Time on a monotonic clock: milliseconds since an instant that is fixed while the process lives.
 ///

@@ -1,4 +1,4 @@
-//! Definition of classes: each new class version gets a log entry, a column family and a wheel in every shard.
+//! Definition of classes: each new class version gets a log entry and a wheel in every shard.
 
 use crate::model::class::{Class, ClassSet, Definition};
 use crate::model::schema::{self, RegisteredTotals};
@@ -15,16 +15,21 @@ use std::sync::Arc;
 /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Poisoned`, `Full`,
 /// `Io`.
 pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now: Timestamp) -> Result<()> {
-    for definition in classes.iter() {
+    for definition in changed(core, classes) {
         let current = core.classes.read().current(&definition.name).cloned();
-        if let Some(class) = &current {
-            check_find_rule(core, class, definition)?;
+        if let Some(class) = current {
+            check_find_rule(core, &class, definition)?;
         }
-        if current.is_none_or(|class| class.definition != *definition) {
-            define_version(core, definition, now)?;
-        }
+        define_version(core, definition, now)?;
     }
     Ok(())
+}
+
+/// Returns those of `classes` that are new or differ from their current version.
+pub(crate) fn changed<'a>(core: &Core, classes: &'a ClassSet) -> Vec<&'a Definition> {
+    let known = core.classes.read();
+    let differs = |d: &&Definition| known.current(&d.name).is_none_or(|class| class.definition != **d);
+    classes.iter().filter(differs).collect()
 }
 
 /// Refuses a change of the `find` rule while objects live that were registered under the present one.
@@ -50,11 +55,9 @@ fn check_find_rule(core: &Core, class: &Class, definition: &Definition) -> Resul
     )))
 }
 
-/// Adds a class version: its log entry, its record and the column family of its rows.
+/// Adds a class version: its log entry and its record.
 ///
-/// The ledger's lock is held throughout, so no other thread appends to the log or gives the same id to another class. The
-/// column family is created before the atomic write: a crash in between leaves an empty column family, which the next
-/// definition uses.
+/// The ledger's lock is held throughout, so no other thread appends to the log or gives the same id to another class.
 fn define_version(core: &Core, definition: &Definition, now: Timestamp) -> Result<()> {
     let mut ledger = core.transparency.ledger.lock();
     let (id, version) = {
@@ -66,7 +69,6 @@ fn define_version(core: &Core, definition: &Definition, now: Timestamp) -> Resul
     let entry = Leaf::Class(leaf.clone())
         .encode()
         .map_err(|e| Error::invalid(format!("class \"{}\" cannot be logged: {e}", definition.name)))?;
-    core.kv.create_rows(id)?;
     let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged, |set, index| {
         let record = schema::ClassRecord { leaf: index, local: definition.local() };
         set.put(ColumnFamily::Meta, &schema::class_key(id), &record.encode());

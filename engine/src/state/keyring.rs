@@ -37,7 +37,9 @@ impl Month {
         let month = (cycle * 400 + year) * 12 + months_from_march + 2;
         match u32::try_from(month) {
             Ok(month) if month < YEARS_END * 12 => Ok(Month(month)),
-            _ => Err(Error::internal(format!("slot {slot} lies beyond the calendar"))),
+            _ => Err(Error::invalid(format!(
+                "an object would be due {slot} ms after 1970, beyond the year 9999; correct its start or its class"
+            ))),
         }
     }
 

@@ -155,6 +155,21 @@ fn unknown_key_id_or_class_is_not_found() {
     assert!(engine.next_batch().unwrap().is_none());
 }
 
+/// The refusal changes nothing, so the engine need not be opened again.
+#[test]
+fn nearly_full_disk_stops_new_class_versions_until_there_is_room() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let (known, new) = (engine.classes(), ClassSet::from_toml("[class.new]\nwithin = '3h'\n").unwrap());
+    machine.files.set_free_bytes(1_000_000);
+    assert_eq!(engine.define_classes(&new).unwrap_err().kind(), ErrorKind::Full);
+    engine.define_classes(&machine.options.classes).unwrap();
+    assert_eq!(engine.classes(), known);
+    machine.files.set_free_bytes(1 << 30);
+    engine.define_classes(&new).unwrap();
+    assert_eq!(engine.classes().len(), known.len() + 1);
+}
+
 /// Registering resumes once there is room again.
 #[test]
 fn nearly_full_disk_stops_registering_but_not_deleting() {

@@ -76,7 +76,7 @@ fn evidence(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for (path, bytes) in files(from) {
         let target = to.join(path);
         fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -345,12 +345,9 @@ fn damaged_index_is_refused_or_reported_without_a_panic() {
         println!("{kind}: {end:?}: {} e.g. {}", cases.len(), cases[0]);
     }
     assert_eq!(bench.store.len() as u64, LIVE, "a damaged index deleted objects");
-    // RocksDB accepts a WAL or manifest that is truncated or zeroed, because a power loss can leave such a file. It
-    // must notice a wrong checksum.
-    for ((kind, _), cases) in found.iter().filter(|((_, end), _)| *end == Found::Earlier) {
-        assert!(["write-ahead log", "manifest"].contains(kind), "{kind}: {cases:?}");
-        assert!(cases.iter().all(|what| !what.contains("flipped")), "{cases:?}");
-    }
+    // RocksDB accepts a WAL or manifest that is truncated or zeroed, because a power loss can leave such a file. The mark of
+    // the last fsync shows that durable writes are missing.
+    assert!(!found.keys().any(|(_, end)| *end == Found::Earlier), "durable writes were lost in silence");
     assert!(
         found.contains_key(&("write-ahead log", Found::Refused)),
         "no write-ahead log was damaged in the middle"

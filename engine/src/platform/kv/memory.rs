@@ -183,7 +183,7 @@ impl Kv for MemoryKv {
         Ok(false)
     }
 
-    fn create_rows(&self, _class: ClassId) -> Result<()> {
+    fn drop_rows_if_empty(&self, _class: ClassId) -> Result<()> {
         Ok(())
     }
 

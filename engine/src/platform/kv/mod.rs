@@ -1,7 +1,7 @@
 //! The seam to the ordered store of bytes that holds the index.
 //!
 //! [`Kv`] has eleven methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other six
-//! let an index on disk write sorted runs, make column families, and free the space of void entries. An implementation
+//! let an index on disk write sorted runs, and free the space of void entries and column families. An implementation
 //! that keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
 
 use crate::platform::error::Result;
@@ -39,7 +39,7 @@ pub enum ColumnFamily {
     Feed,
     /// Ended objects by the keyed hash of their key, to recognise copies restored from a backup.
     Ended,
-    /// Rows of one class version.
+    /// Rows of one class version. The column family exists from its first row on.
     Rows(ClassId),
 }
 
@@ -157,8 +157,8 @@ pub trait Kv: Send + Sync {
     /// a purge is worth its cost: more than half of the entries are void, given `live` entries that are not.
     fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool>;
 
-    /// Creates the column family of a class version. A no-op if it exists.
-    fn create_rows(&self, class: ClassId) -> Result<()>;
+    /// Frees what the column family of a class version costs, if it has no entry. Its next entry creates it again.
+    fn drop_rows_if_empty(&self, class: ClassId) -> Result<()>;
 
     /// Frees the disk space of key ranges whose content is void for every reader.
     ///

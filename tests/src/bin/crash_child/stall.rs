@@ -149,8 +149,8 @@ impl Kv for StallingKv {
         self.0.drop_void(family, live, is_void)
     }
 
-    fn create_rows(&self, class: ClassId) -> Result<()> {
-        self.0.create_rows(class)
+    fn drop_rows_if_empty(&self, class: ClassId) -> Result<()> {
+        self.0.drop_rows_if_empty(class)
     }
 
     fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {

@@ -99,18 +99,32 @@ pub(super) fn walk_to(root: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result
             Err(Errno::NOENT) => return Ok(Folder::Missing(here)),
             Err(errno) => return Err(failed(errno)),
         };
-        // A mount hides what is below it. So a missing file there tells nothing about the file of the root.
-        if Seen::of(here.as_fd()).map_err(failed)?.place != place {
-            return Err(elsewhere(path));
-        }
-        if is_data_folder(here.as_fd()).map_err(failed)? {
-            return Err(DirError::Invalid(
-                format!("the folder `{}` is or lies in a data folder of Sexton, whose files are no objects; move it out of the root", path.escape_ascii())
-                    .into(),
-            ));
-        }
+        check_inside(here.as_fd(), place, path)?;
     }
     Ok(Folder::Open(here))
+}
+
+/// Checks that an open folder of the path `path` belongs to a root in `place`, and returns its metadata.
+///
+/// # Errors
+/// As [`walk_to`].
+pub(super) fn check_inside(folder: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result<Seen, DirError> {
+    let failed = |errno| DirError::Io(failure_message("opening the folder", path, errno));
+    let seen = Seen::of(folder).map_err(failed)?;
+    // A mount hides what is below it. So a missing file there tells nothing about the file of the root.
+    if seen.place != place {
+        return Err(elsewhere(path));
+    }
+    if is_data_folder(folder).map_err(failed)? {
+        return Err(DirError::Invalid(
+            format!(
+                "the folder `{}` is or lies in a data folder of Sexton, whose files are no objects; move it out of the root",
+                path.escape_ascii()
+            )
+            .into(),
+        ));
+    }
+    Ok(seen)
 }
 
 /// Returns the error for a path that lies on another file system or mount than the root.

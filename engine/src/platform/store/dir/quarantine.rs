@@ -3,7 +3,7 @@
 //! ```text
 //! .sexton-quarantine/lock                    locked (flock) by the store that works in this root
 //! .sexton-quarantine/root                    label of the root: its id
-//! .sexton-quarantine/reserve                 1 MiB of space for deleting on a full disk
+//! .sexton-quarantine/reserve/                a spare bay with 1 MiB of space, for deleting on a full disk
 //! .sexton-quarantine/<batch>-<n>/            bay: the files of one round, named 0, 1, 2, …
 //! .sexton-quarantine/<batch>-<n>/manifest    original paths of the files of the bay
 //! ```
@@ -30,7 +30,7 @@ use super::{DirError, manifest};
 pub(super) const MANIFEST: &[u8] = b"manifest";
 
 const RESERVE: &str = "reserve";
-/// Size of the reserve: enough for the bays and manifests of many rounds.
+/// Size of the file in the reserve: enough for the bays and manifests of many rounds.
 const RESERVE_BYTES: u64 = 1 << 20;
 
 /// Open quarantine of a root. It holds the lock.
@@ -75,8 +75,7 @@ impl Quarantine {
             |errno| DirError::Io(failure_message("opening the folder", QUARANTINE.as_bytes(), errno));
         let folder = open_folder(root, QUARANTINE.as_bytes()).map_err(failed)?;
         let lock = Self::lock(folder.as_fd())?;
-        let has_reserve = Seen::at(folder.as_fd(), RESERVE.as_bytes()).map_err(failed)?.is_some();
-        let reserve_spent = AtomicBool::new(!has_reserve);
+        let reserve_spent = AtomicBool::new(!has_reserve(folder.as_fd()));
         Ok(Self { folder, lock, serial: AtomicU64::new(0), reserve_spent })
     }
 
@@ -124,14 +123,15 @@ impl Quarantine {
 
     /// Creates a bay and its manifest of `keys`. Both are durable when this returns. A failure leaves nothing behind.
     ///
-    /// A bay needs a few blocks. On a full disk, where deleting matters most, the reserve is spent on them.
+    /// A bay needs a few blocks and two inodes. If the disk has none, where deleting matters most, the reserve becomes the
+    /// bay.
     pub(super) fn make_bay<'a, I>(&self, batch: u64, keys: I, disk: &Disk) -> Result<Bay, Box<str>>
     where
         I: ExactSizeIterator<Item = &'a [u8]>,
     {
         let manifest = manifest::encode(keys);
         let made = match self.try_bay(batch, &manifest) {
-            Err(Errno::NOSPC | Errno::DQUOT) if self.spend_reserve() => self.try_bay(batch, &manifest),
+            Err(Errno::NOSPC | Errno::DQUOT) => self.spend_reserve(batch, &manifest),
             made => made,
         };
         let (bay, manifest) =
@@ -154,11 +154,17 @@ impl Quarantine {
 
     /// Creates a bay and writes its manifest. Neither is durable yet.
     fn try_bay(&self, batch: u64, manifest: &[u8]) -> Result<(Bay, File), Errno> {
-        let (name, folder) = loop {
+        let bay = self.new_bay(batch, |name| mkdirat(&self.folder, name, Mode::RWXU))?;
+        self.fill_bay(bay, manifest)
+    }
+
+    /// Opens a bay that `make` creates under a new name.
+    fn new_bay(&self, batch: u64, make: impl Fn(&str) -> Result<(), Errno>) -> Result<Bay, Errno> {
+        loop {
             let name = format!("{batch}-{}", self.serial.fetch_add(1, Ordering::Relaxed));
-            match mkdirat(&self.folder, &name, Mode::RWXU) {
-                Ok(()) => match open_folder(self.folder.as_fd(), name.as_bytes()) {
-                    Ok(folder) => break (name, folder),
+            match make(&name) {
+                Ok(()) => match self.open_bay(name.as_bytes()) {
+                    Ok(folder) => return Ok(Bay { name, folder }),
                     Err(errno) => {
                         let _ = unlinkat(&self.folder, &name, AtFlags::REMOVEDIR);
                         return Err(errno);
@@ -168,14 +174,18 @@ impl Quarantine {
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
-        };
-        let bay = Bay { name, folder };
-        let flags = OFlags::WRONLY | OFlags::EXCL;
-        let written = create_file(bay.folder.as_fd(), MANIFEST, flags).and_then(|file| {
-            let mut file = File::from(file);
-            file.write_all(manifest).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-            Ok(file)
-        });
+        }
+    }
+
+    /// Writes the manifest of a bay. It takes the place of what the reserve has in its file, which is cut to its length.
+    fn fill_bay(&self, bay: Bay, manifest: &[u8]) -> Result<(Bay, File), Errno> {
+        let written =
+            create_file(bay.folder.as_fd(), MANIFEST, OFlags::WRONLY).map(File::from).and_then(|mut file| {
+                file.write_all(manifest)
+                    .and_then(|()| file.set_len(manifest.len() as u64))
+                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                Ok(file)
+            });
         match written {
             Ok(file) => Ok((bay, file)),
             Err(errno) => {
@@ -201,7 +211,8 @@ impl Quarantine {
     pub(super) fn bays(&self) -> Result<Vec<String>, Errno> {
         let mut bays = Vec::new();
         for (name, kind) in entries(self.folder.as_fd())? {
-            if matches!(kind, FileType::Directory | FileType::Unknown) && self.open_bay(&name).is_ok() {
+            let is_folder = matches!(kind, FileType::Directory | FileType::Unknown);
+            if is_folder && name != RESERVE.as_bytes() && self.open_bay(&name).is_ok() {
                 match String::from_utf8(name) {
                     Ok(name) => bays.push(name),
                     Err(error) => {
@@ -219,14 +230,17 @@ impl Quarantine {
         open_folder(self.folder.as_fd(), name)
     }
 
-    /// Removes the reserve. Returns `false` if there was none.
-    fn spend_reserve(&self) -> bool {
+    /// Makes the reserve a bay with this manifest, which needs no inode and no block. `ENOSPC` if there is no reserve.
+    fn spend_reserve(&self, batch: u64, manifest: &[u8]) -> Result<(Bay, File), Errno> {
         self.reserve_spent.store(true, Ordering::Relaxed);
-        let given = unlinkat(&self.folder, RESERVE, AtFlags::empty()).is_ok();
-        if given {
-            tracing::warn!("the disk below the directory store is full: its reserve is used for deleting");
-        }
-        given
+        let rename =
+            |name: &str| renameat_with(&self.folder, RESERVE, &self.folder, name, RenameFlags::NOREPLACE);
+        let bay = self.new_bay(batch, rename).map_err(|errno| match errno {
+            Errno::NOENT => Errno::NOSPC,
+            errno => errno,
+        })?;
+        tracing::warn!("the disk below the directory store is full: its reserve is used for deleting");
+        self.fill_bay(bay, manifest)
     }
 
     /// Allocates the reserve, at opening and after it was spent. Without it everything works until the disk is full.
@@ -234,13 +248,31 @@ impl Quarantine {
         if !self.reserve_spent.swap(false, Ordering::Relaxed) {
             return;
         }
-        let set = create_file(self.folder.as_fd(), RESERVE.as_bytes(), OFlags::WRONLY)
-            .and_then(|file| fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES));
-        if let Err(errno) = set {
+        if let Err(errno) = self.allocate_reserve() {
             tracing::debug!(%errno, "the reserve could not be allocated; it is tried again after the next deletion");
-            let _ = unlinkat(&self.folder, RESERVE, AtFlags::empty());
+            if let Ok(folder) = self.open_bay(RESERVE.as_bytes()) {
+                self.remove_bay(&Bay { name: RESERVE.into(), folder });
+            }
             self.reserve_spent.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Makes the spare bay, or completes it.
+    fn allocate_reserve(&self) -> Result<(), Errno> {
+        let make = || mkdirat(&self.folder, RESERVE, Mode::RWXU);
+        match make() {
+            Ok(()) => {}
+            // The reserve of an earlier release is a file.
+            Err(Errno::EXIST) if self.open_bay(RESERVE.as_bytes()).is_err() => {
+                unlinkat(&self.folder, RESERVE, AtFlags::empty())?;
+                make()?;
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        let folder = self.open_bay(RESERVE.as_bytes())?;
+        let file = create_file(folder.as_fd(), MANIFEST, OFlags::WRONLY)?;
+        fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES)
     }
 }
 
@@ -250,6 +282,13 @@ impl Drop for Quarantine {
     fn drop(&mut self) {
         let _ = flock(&self.lock, FlockOperation::Unlock);
     }
+}
+
+/// Returns `true` if the quarantine has the reserve, and its space is allocated.
+fn has_reserve(quarantine: BorrowedFd<'_>) -> bool {
+    open_folder(quarantine, RESERVE.as_bytes())
+        .and_then(|reserve| Seen::at(reserve.as_fd(), MANIFEST))
+        .is_ok_and(|found| found.is_some_and(|manifest| manifest.size_bytes >= RESERVE_BYTES))
 }
 
 /// Creates a file in `folder` with mode 0600, or opens it, never through a symbolic link. `flags` has the access mode, and

@@ -2,7 +2,8 @@
 
 use std::fs::{File, FileTimes};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
 use super::*;
@@ -307,5 +308,76 @@ fn walk_visits_every_regular_file_and_nothing_else() {
     }
     symlink("x", sandbox.root().join("link")).unwrap();
     symlink("a", sandbox.root().join("x/link")).unwrap();
-    assert_eq!(sandbox.walk(), ([".hidden/d", "a", "x/b", "x/y/c"].map(str::to_owned).into(), vec![]));
+    let found: Vec<String> = [".hidden/d", "a", "x/b", "x/y/c"].map(str::to_owned).into();
+    assert_eq!(sandbox.walk(), (found, vec![]));
+}
+
+/// At 4,000 levels with a file and a side folder each, returning to every level from the root would open 16 million
+/// folders.
+#[test]
+fn walk_of_deep_folders_is_linear_and_needs_few_descriptors() {
+    const DEPTH: usize = 4_000;
+    let sandbox = Sandbox::new();
+    let mut here: OwnedFd = File::open(sandbox.root()).unwrap().into();
+    for _ in 0..DEPTH {
+        for name in ["d", "side"] {
+            rustix::fs::mkdirat(&here, name, rustix::fs::Mode::RWXU).unwrap();
+        }
+        let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
+        rustix::fs::openat(&here, "side/f", flags, rustix::fs::Mode::RUSR).unwrap();
+        here = path::open_folder(here.as_fd(), b"d").unwrap();
+    }
+    let (files, skipped) = sandbox.walk();
+    assert_eq!((files.len(), skipped), (DEPTH, vec![]));
+    let longest = files.iter().max_by_key(|path| path.len()).unwrap();
+    assert_eq!(longest.len(), 2 * (DEPTH - 1) + "side/f".len());
+}
+
+/// A folder can be replaced, moved away or removed while the walk is below it.
+#[test]
+fn walk_goes_on_if_its_folders_are_moved_meanwhile() {
+    let sandbox = Sandbox::new();
+    for key in ["a/b/c/file", "a/other/file", "other/file"] {
+        sandbox.put(key, b"x");
+    }
+    let mut seen = Vec::new();
+    let visit = |found: Found<'_>| {
+        let Found::File(path) = found else { panic!("{found:?}") };
+        if path == b"a/b/c/file" {
+            std::fs::create_dir(sandbox.root().join("elsewhere")).unwrap();
+            std::fs::rename(sandbox.path(b"a/b"), sandbox.path(b"elsewhere/b")).unwrap();
+            sandbox.put("elsewhere/stray", b"x");
+        }
+        seen.push(String::from_utf8(path.to_vec()).unwrap());
+    };
+    sandbox.store().root().unwrap().walk(visit).unwrap();
+    seen.sort();
+    assert_eq!(seen, ["a/b/c/file", "a/other/file", "other/file"]);
+}
+
+/// Permissions do not stop the superuser, who runs this test again as another user.
+#[test]
+fn walk_leaves_out_an_unreadable_folder_and_goes_on() {
+    let sandbox = Sandbox::new();
+    for key in ["a/file", "lost+found/file", "z/file"] {
+        sandbox.put(key, b"x");
+    }
+    let closed = sandbox.path(b"lost+found");
+    let close = |mode| std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(mode)).unwrap();
+    close(0o000);
+    if std::fs::read_dir(&closed).is_ok() {
+        let name = std::thread::current().name().unwrap().to_owned();
+        let mut again = std::process::Command::new("setpriv");
+        again
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(std::env::current_exe().unwrap());
+        let ran = again.args(["--exact", &name]).env("TMPDIR", "/tmp").output().unwrap();
+        assert!(String::from_utf8_lossy(&ran.stdout).contains("1 passed"), "{ran:?}");
+        return;
+    }
+    let (files, skipped) = sandbox.walk();
+    close(0o700);
+    assert_eq!(files, ["a/file", "z/file"]);
+    assert!(skipped.len() == 1 && skipped[0].starts_with("lost+found: "), "{skipped:?}");
+    assert!(skipped[0].contains("give this process read"), "{skipped:?}");
 }

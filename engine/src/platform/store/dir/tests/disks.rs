@@ -80,10 +80,47 @@ fn deleting_on_a_full_disk_works_and_restores_the_reserve() {
     // Fills the disk page by page. A failed write leaves an empty file, which takes no space.
     let filled = (0..1000).find(|n| fs::write(root.join(format!("page-{n}")), [1; 4096]).is_err());
     assert!(filled.is_some() && objects.len() > 10);
-    assert!(root.join(".sexton-quarantine/reserve").exists());
+    assert!(root.join(".sexton-quarantine/reserve/manifest").exists());
     let answers = delete_all(&store, &objects);
     assert!(answers.iter().all(|answer| *answer == Answer::Deleted), "{:?}", answers.first());
-    assert_eq!(fs::metadata(root.join(".sexton-quarantine/reserve")).unwrap().len(), 1 << 20);
+    assert_eq!(fs::metadata(root.join(".sexton-quarantine/reserve/manifest")).unwrap().len(), 1 << 20);
+}
+
+/// A bay needs two inodes, and a file that is renamed into it none.
+#[test]
+fn deleting_without_a_free_inode_works_and_restores_the_reserve() {
+    let base = tempfile::tempdir().unwrap();
+    let root = base.path().join("small");
+    let Some(_mounted) = Mounted::tmpfs(&root, "size=8m,nr_inodes=64") else { return };
+    let mut objects = Vec::new();
+    for round in 0..3 {
+        let store = DirStore::open(&root).unwrap();
+        let names = (0..).map(|n| format!("{round}-{n}"));
+        objects.extend(names.map_while(|name| {
+            fs::write(root.join(&name), b"x").ok()?;
+            let version = store.identify(name.as_bytes(), Identity::Exact).unwrap().unwrap().version;
+            Some((name.into_bytes(), version))
+        }));
+        assert!(objects.len() > 10);
+        // One file at a time, so that nothing is freed before the first is gone.
+        let first = objects.remove(0);
+        assert_eq!(delete_all(&store, &[first]), [Answer::Deleted], "round {round}");
+        let rest = objects.split_off(5);
+        assert!(delete_all(&store, &rest).iter().all(|answer| *answer == Answer::Deleted));
+        assert!(root.join(".sexton-quarantine/reserve/manifest").exists());
+    }
+}
+
+#[test]
+fn reserve_of_an_earlier_release_is_replaced() {
+    let mut sandbox = Sandbox::new();
+    let reserve = sandbox.root().join(".sexton-quarantine/reserve");
+    sandbox.store = None;
+    fs::remove_dir_all(&reserve).unwrap();
+    fs::write(&reserve, b"file").unwrap();
+    sandbox.reopen();
+    assert_eq!(fs::metadata(reserve.join("manifest")).unwrap().len(), 1 << 20);
+    assert!(sandbox.quarantined().is_empty());
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Sandbox {
         let mut found = Vec::new();
         for bay in fs::read_dir(self.root().join(".sexton-quarantine")).unwrap() {
             let bay = bay.unwrap();
-            if !bay.file_type().unwrap().is_dir() {
+            if !bay.file_type().unwrap().is_dir() || bay.file_name() == "reserve" {
                 continue;
             }
             for file in fs::read_dir(bay.path()).unwrap() {

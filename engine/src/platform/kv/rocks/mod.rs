@@ -1,19 +1,25 @@
-//! The index on disk: RocksDB. Only this file names it.
+//! The index on disk: RocksDB. Only this folder names it.
 
-use super::{ColumnFamily, IsVoid, Kv, LOCATOR_PREFIX, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
+mod limits;
+mod options;
+mod room;
+mod synced;
+
+pub use self::options::RocksOptions;
+
+use self::options::{database_options, family_options, locator_options};
+use self::synced::SyncedMark;
+use super::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
 use crate::platform::error::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
-use rocksdb::compaction_filter::{CompactionFilter, Decision};
-use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DBWithThreadMode, FlushOptions, IngestExternalFileOptions, MultiThreaded, Options, ReadOptions,
-    SliceTransform, SstFileWriter, WriteBatch, WriteOptions,
+    BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBWithThreadMode, FlushOptions,
+    IngestExternalFileOptions, MultiThreaded, Options, ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
 };
 use sexton_proof::id::ClassId;
 use std::collections::BTreeSet;
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,41 +29,17 @@ use std::thread;
 use std::time::Duration;
 
 type Db = DBWithThreadMode<MultiThreaded>;
-
-/// Caps of what RocksDB uses, in bytes or files.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RocksOptions {
-    /// Block cache of all column families, bytes: uncompressed blocks, indexes and filters.
-    pub cache_bytes: usize,
-    /// Memtable of a column family, bytes. A column family has at most three memtables at once.
-    pub write_buffer_bytes: usize,
-    /// All files of the write-ahead log (WAL), bytes. Beyond it, the column family that needs the oldest file is flushed.
-    pub wal_bytes: u64,
-    /// Target size of a table file, bytes.
-    pub file_bytes: u64,
-    /// Number of open files.
-    pub open_files: i32,
-}
-
-impl Default for RocksOptions {
-    fn default() -> Self {
-        RocksOptions {
-            cache_bytes: 128 << 20,
-            write_buffer_bytes: 64 << 20,
-            wal_bytes: 512 << 20,
-            file_bytes: 64 << 20,
-            open_files: 1_000,
-        }
-    }
-}
+type Handle<'a> = Arc<BoundColumnFamily<'a>>;
 
 /// Index in a RocksDB folder. One process at a time may open it.
 pub struct RocksKv {
     db: Db,
     path: PathBuf,
-    /// Names of all column families.
+    synced: SyncedMark,
+    /// Names of all column families. The lock is held while one is created or dropped.
     names: Mutex<Vec<String>>,
+    /// Held shared by each write, and exclusively while a column family is dropped, so that no write to it is lost.
+    writes: RwLock<()>,
     families: Options,
     locator: Options,
     /// Predicate of the entries that compactions of the locator drop.
@@ -123,112 +105,17 @@ fn last_before(to: &[u8]) -> Option<Vec<u8>> {
     Some(before)
 }
 
-fn database_options(options: &RocksOptions) -> Options {
-    let mut db = Options::default();
-    db.create_if_missing(true);
-    db.create_missing_column_families(true);
-    // The default, PointInTime, stops at a corrupt record in the middle of the WAL and silently discards synced commits
-    // behind it. Only an unfinished tail may be dropped. Anything else is refused.
-    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    db.set_track_and_verify_wals_in_manifest(true);
-    db.set_max_total_wal_size(options.wal_bytes);
-    db.set_max_open_files(options.open_files);
-    db.set_keep_log_file_num(5);
-    // One job flushes and three compact. `reclaim` uses two of them, so that other compactions still make progress.
-    db.set_max_background_jobs(4);
-    // The locator is one column family and can be most of what `reclaim` has compacted. Two threads share its keys.
-    db.set_max_subcompactions(2);
-    db
-}
-
-fn table_options(cache: &Cache) -> BlockBasedOptions {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(cache);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_block_size(16 << 10);
-    table.set_bloom_filter(10.0, false);
-    table
-}
-
-fn family_options(options: &RocksOptions, cache: &Cache) -> Options {
-    let mut family = Options::default();
-    family.set_block_based_table_factory(&table_options(cache));
-    family.set_compression_type(DBCompressionType::Lz4);
-    family.set_write_buffer_size(options.write_buffer_bytes);
-    family.set_max_write_buffer_number(3);
-    // The first sorted level is as large as level 0 when it is compacted: four memtables, as in RocksDB's defaults.
-    family.set_max_bytes_for_level_base((options.write_buffer_bytes as u64).saturating_mul(4));
-    family.set_target_file_size_base(options.file_bytes);
-    family
-}
-
-/// Returns the options of the locator.
-///
-/// Most of its lookups are for keys that do not exist. Filters over the lookup prefix answer them before any seek. Its keys
-/// are hashes, which do not compress.
-fn locator_options(
-    options: &RocksOptions,
-    families: &Options,
-    cache: &Cache,
-    void: &Arc<RwLock<Option<IsVoid>>>,
-) -> Options {
-    let mut family = families.clone();
-    let mut table = table_options(cache);
-    table.set_whole_key_filtering(false);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    family.set_block_based_table_factory(&table);
-    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(LOCATOR_PREFIX));
-    family.set_compression_type(DBCompressionType::None);
-    // A filter is cached as a whole. One that is larger than a shard of the cache (there are up to 64) would be read again
-    // each time.
-    family.set_target_file_size_base(options.file_bytes.min(8 << 20));
-    family.set_compaction_filter_factory(VoidFilters(Arc::clone(void)));
-    family
-}
-
-/// Factory of compaction filters that drop void entries.
-///
-/// Each compaction thread gets a copy of the present predicate, so that it takes no shared lock for every entry. A void
-/// entry stays void, so an older predicate only drops fewer entries. Several threads may be in `create` at once, so it
-/// changes nothing.
-struct VoidFilters(Arc<RwLock<Option<IsVoid>>>);
-
-struct VoidFilter(Option<IsVoid>);
-
-const VOID_FILTER: &CStr = c"void";
-
-impl CompactionFilterFactory for VoidFilters {
-    type Filter = VoidFilter;
-
-    fn create(&mut self, _context: CompactionFilterContext) -> VoidFilter {
-        VoidFilter(self.0.read().clone())
-    }
-
-    fn name(&self) -> &CStr {
-        VOID_FILTER
-    }
-}
-
-impl CompactionFilter for VoidFilter {
-    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
-        match &self.0 {
-            Some(is_void) if is_void(key) => Decision::Remove,
-            _ => Decision::Keep,
-        }
-    }
-
-    fn name(&self) -> &CStr {
-        VOID_FILTER
-    }
-}
-
 impl RocksKv {
     /// Opens the index in the folder `path`, and creates it if the folder holds none.
     ///
     /// # Errors
-    /// `Busy` if another process has it open, `Corrupt` if its files contradict each other, `Full` or `Io` otherwise.
+    /// `Busy` if another process has it open; `Corrupt` if its files contradict each other or its WAL lacks durable writes;
+    /// `Full` if the disk has no room for a new index; `Io`, also if this process gets too few threads or too little address
+    /// space.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
-        let database = database_options(options);
+        limits::check(options)?;
+        let synced = SyncedMark::read(path)?;
+        let database = database_options(options)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let families = family_options(options, &cache);
         let void = Arc::default();
@@ -245,6 +132,10 @@ impl RocksKv {
                 "the index in {} lacks its file CURRENT; put it back, or see Backups in docs/operations.md",
                 path.display()
             )));
+        } else {
+            let cannot = |e| Error::io(format!("cannot make the folder {}", path.display()), e);
+            fs::create_dir_all(path).map_err(cannot)?;
+            room::check(path, room::INDEX_BYTES, "a new data folder")?;
         }
         let locator_name = ColumnFamily::Locator.name();
         let options_of = |family: &str| if family == locator_name { &locator } else { &families };
@@ -252,9 +143,11 @@ impl RocksKv {
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, options_of(name).clone()));
         let db = Db::open_cf_descriptors(&database, path, descriptors)
             .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
+        let synced = SyncedMark::open(path, synced, db.latest_sequence_number())?;
         remove_leftover_runs(path)?;
         let (path, names) = (path.to_owned(), Mutex::new(names));
-        Ok(RocksKv { db, path, names, families, locator, void, runs: AtomicU64::new(0) })
+        let (writes, runs) = (RwLock::new(()), AtomicU64::new(0));
+        Ok(RocksKv { db, path, synced, names, writes, families, locator, void, runs })
     }
 
     /// Returns the names of the index's files with this ending.
@@ -295,9 +188,32 @@ impl RocksKv {
         Ok(live.into_iter().map(|file| file.name.trim_start_matches('/').into()).collect())
     }
 
-    /// Returns the handle of a column family.
-    fn family(&self, family: ColumnFamily) -> Result<Arc<BoundColumnFamily<'_>>> {
+    /// Returns the handle of a column family. `None` for a class version without rows.
+    fn family(&self, family: ColumnFamily) -> Result<Option<Handle<'_>>> {
         let name = family.name();
+        match self.db.cf_handle(&name) {
+            None if !matches!(family, ColumnFamily::Rows(_)) => {
+                Err(Error::corrupt(format!("the index has no column family {name}")))
+            }
+            handle => Ok(handle),
+        }
+    }
+
+    /// Returns the handle of a column family, and creates that of a class version if it is missing.
+    fn family_to_fill(&self, family: ColumnFamily) -> Result<Handle<'_>> {
+        if let Some(handle) = self.family(family)? {
+            return Ok(handle);
+        }
+        let name = family.name();
+        let mut names = self.names.lock();
+        if self.db.cf_handle(&name).is_none() {
+            // RocksDB cannot undo a creation that fails half-way for want of space, nor repeat it.
+            room::check(&self.path, room::family_bytes(names.len()), "a column family of the index")?;
+            self.db
+                .create_cf(&name, &self.families)
+                .map_err(|e| failed(&format!("create the column family {name}"), e))?;
+            names.push(name.clone());
+        }
         self.db
             .cf_handle(&name)
             .ok_or_else(|| Error::corrupt(format!("the index has no column family {name}")))
@@ -306,7 +222,8 @@ impl RocksKv {
 
 impl Kv for RocksKv {
     fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.db.get_cf(&self.family(family)?, key).map_err(|e| failed("be read", e))
+        let Some(handle) = self.family(family)? else { return Ok(None) };
+        self.db.get_cf(&handle, key).map_err(|e| failed("be read", e))
     }
 
     fn scan(
@@ -319,13 +236,14 @@ impl Kv for RocksKv {
         if range.start >= range.end {
             return Ok(());
         }
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         let mut options = ReadOptions::default();
         // Without both bounds, a seek would walk over the delete markers of neighbouring ranges.
         options.set_iterate_lower_bound(range.start);
         options.set_iterate_upper_bound(range.end);
         // A range may span many prefixes.
         options.set_total_order_seek(true);
-        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        let mut entries = self.db.raw_iterator_cf_opt(&handle, options);
         match order {
             Order::Ascending => entries.seek_to_first(),
             Order::Descending => entries.seek_to_last(),
@@ -349,13 +267,14 @@ impl Kv for RocksKv {
         visit: &mut VisitEach<'_>,
     ) -> Result<()> {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(&first.start[..]);
         options.set_iterate_upper_bound(&last.end[..]);
         let by_prefix = family == ColumnFamily::Locator;
         options.set_total_order_seek(!by_prefix);
         options.set_prefix_same_as_start(by_prefix);
-        let mut entries = self.db.raw_iterator_cf_opt(&self.family(family)?, options);
+        let mut entries = self.db.raw_iterator_cf_opt(&handle, options);
         for (at, range) in ranges.iter().enumerate() {
             // If ranges are adjacent, the cursor is already at the next one.
             if by_prefix || entries.key().is_none_or(|key| key < &range.start[..]) {
@@ -373,13 +292,24 @@ impl Kv for RocksKv {
     }
 
     fn write(&self, set: WriteSet) -> Result<()> {
+        let _writes = self.writes.read();
         let mut batch = WriteBatch::default();
-        let mut current: Option<(ColumnFamily, Arc<BoundColumnFamily<'_>>)> = None;
+        let mut current: Option<(ColumnFamily, Handle<'_>)> = None;
         let mut deletes_ranges = false;
         for (family, op) in set.ops() {
             let handle = match &current {
                 Some((named, handle)) if *named == family => handle,
-                _ => &current.insert((family, self.family(family)?)).1,
+                _ => {
+                    let handle = match op {
+                        WriteOp::Put(..) => self.family_to_fill(family)?,
+                        // Without a column family there is nothing to delete.
+                        _ => match self.family(family)? {
+                            Some(handle) => handle,
+                            None => continue,
+                        },
+                    };
+                    &current.insert((family, handle)).1
+                }
             };
             match op {
                 WriteOp::Put(key, value) => batch.put_cf(handle, key, value),
@@ -400,7 +330,9 @@ impl Kv for RocksKv {
     }
 
     fn sync(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|e| failed("be synced", e))
+        let written = self.db.latest_sequence_number();
+        self.db.flush_wal(true).map_err(|e| failed("be synced", e))?;
+        self.synced.advance(written)
     }
 
     fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()> {
@@ -418,13 +350,13 @@ impl Kv for RocksKv {
         let mut ingestion = IngestExternalFileOptions::default();
         ingestion.set_move_files(true);
         self.db
-            .ingest_external_file_cf_opts(&self.family(family)?, &ingestion, vec![file])
+            .ingest_external_file_cf_opts(&self.family_to_fill(family)?, &ingestion, vec![file])
             .map_err(|e| failed("ingest a run", e))
     }
 
     fn drop_void(&self, family: ColumnFamily, live: u64, is_void: IsVoid) -> Result<bool> {
         *self.void.write() = Some(is_void);
-        let handle = self.family(family)?;
+        let Some(handle) = self.family(family)? else { return Ok(false) };
         let all = self
             .db
             .property_int_value_cf(&handle, ESTIMATE_NUM_KEYS)
@@ -432,20 +364,29 @@ impl Kv for RocksKv {
         Ok(all.unwrap_or(0) > live.saturating_mul(2).max(live.saturating_add(VOID_MIN)))
     }
 
-    fn create_rows(&self, class: ClassId) -> Result<()> {
+    fn drop_rows_if_empty(&self, class: ClassId) -> Result<()> {
         let name = ColumnFamily::Rows(class).name();
-        if self.db.cf_handle(&name).is_some() {
+        let _writes = self.writes.write();
+        let Some(handle) = self.db.cf_handle(&name) else { return Ok(()) };
+        let mut entries = self.db.raw_iterator_cf(&handle);
+        entries.seek_to_first();
+        entries.status().map_err(|e| failed("be scanned", e))?;
+        let mut names = self.names.lock();
+        // For want of space a drop can fail half-way, as a creation can. A later call finds more space.
+        if entries.valid() || room::check(&self.path, room::family_bytes(names.len()), "dropping").is_err() {
             return Ok(());
         }
-        self.db
-            .create_cf(&name, &self.families)
-            .map_err(|e| failed(&format!("create the column family {name}"), e))?;
-        self.names.lock().push(name);
-        Ok(())
+        drop((entries, handle));
+        // The last writes to the column family go with it. This one has a higher sequence number and stays, so that
+        // recovery never finds less than the mark says.
+        self.db.delete(FLUSH_KEY).map_err(|e| failed("be written", e))?;
+        self.sync()?;
+        names.retain(|other| *other != name);
+        self.db.drop_cf(&name).map_err(|e| failed(&format!("drop the column family {name}"), e))
     }
 
     fn reclaim(&self, family: ColumnFamily, ranges: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
-        let handle = self.family(family)?;
+        let Some(handle) = self.family(family)? else { return Ok(()) };
         for (from, to) in ranges {
             let Some(last) = last_before(to).filter(|last| from <= last) else { continue };
             self.db
@@ -456,7 +397,7 @@ impl Kv for RocksKv {
     }
 
     fn purge(&self, family: ColumnFamily, range: &Range<Vec<u8>>) -> Result<()> {
-        let (family, errors) = (self.family(family)?, self.background_errors()?);
+        let (Some(family), errors) = (self.family(family)?, self.background_errors()?) else { return Ok(()) };
         self.db.flush_cf_opt(&family, &FlushOptions::default()).map_err(|e| failed("be flushed", e))?;
         self.db.compact_range_cf(&family, Some(&range.start), Some(&range.end));
         if self.background_errors()? == errors {
