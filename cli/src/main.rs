@@ -6,6 +6,8 @@
 
 mod args;
 #[cfg(feature = "engine")]
+mod cores;
+#[cfg(feature = "engine")]
 mod data;
 #[cfg(feature = "engine")]
 mod demo;

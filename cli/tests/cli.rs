@@ -18,6 +18,8 @@ mod ended;
 mod erasures;
 #[path = "cli/holds.rs"]
 mod holds;
+#[path = "cli/issued.rs"]
+mod issued;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/plans.rs"]

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "3e969bd05df23a22a18c8b7b414a2643a5aadff02957fec49709af7571eb190e";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "8b3890a57aa976952e41ab403c9a5c2595348bd50aff515ce4005abde9968ed8";
+const STORED_BYTES: &str = "63fcea6f2de77c74626fd67d63256248c64d9c9183f6db2e72dcc6dee5cdff16";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "281072434e426e555eff8dd90b1b10c4a2cff56445b0ef5a606a381d5b68be60";
 

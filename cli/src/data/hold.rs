@@ -1,6 +1,7 @@
 //! `sexton hold`: legal holds, which keep objects until a person lifts them.
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
+use super::keys::{self, KeyForm};
 use super::{dry_run, open, parse};
 use crate::format;
 use crate::output::{Failure, Output};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use sexton::decision::{Hold, HoldKind};
 use sexton::{HoldName, NewHold, Selector, json};
 use sexton_proof::time::Timestamp;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const PLACED: u8 = 0;
@@ -47,9 +49,8 @@ pub(crate) struct PlaceArgs {
     name: HoldName,
     #[command(flatten)]
     covers: Covers,
-    /// Read keys, prefix and subject as hexadecimal
-    #[arg(long)]
-    hex: bool,
+    #[command(flatten)]
+    form: KeyForm,
     /// Restart the clock of the covered objects when the hold is lifted
     #[arg(long)]
     event: bool,
@@ -67,6 +68,9 @@ struct Covers {
     /// Cover the object with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Cover the objects with the keys of this file, one key per line
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// Cover every object whose key begins with this
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
@@ -143,10 +147,10 @@ fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
 fn selector(args: &PlaceArgs) -> Result<Selector, Failure> {
     let covers = &args.covers;
     Ok(match (&covers.prefix, &covers.subject, &covers.class) {
-        (Some(prefix), _, _) => Selector::Prefix(parse::bytes(prefix, args.hex)?),
-        (_, Some(subject), _) => Selector::Subject(parse::bytes(subject, args.hex)?),
+        (Some(prefix), _, _) => Selector::Prefix(parse::bytes(prefix, args.form.hex)?),
+        (_, Some(subject), _) => Selector::Subject(parse::bytes(subject, args.form.hex)?),
         (_, _, Some(class)) => Selector::Class(class.clone()),
-        _ => Selector::Keys(parse::all_bytes(&covers.key, args.hex)?),
+        _ => Selector::Keys(keys::keys(&covers.key, covers.keys.as_deref(), args.form)?),
     })
 }
 

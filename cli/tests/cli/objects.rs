@@ -166,7 +166,9 @@ fn enforce_deletes_due_objects_and_lists_problems() {
     let (text, json) = sandbox.dry(&words);
     assert_eq!(text.stdout, "           4  files  delete\n");
     assert_eq!(json["would"][0]["objects"], 4);
-    let value = sandbox.json(&words);
+    let ran = sandbox.run(&[&words[..], &["--json"]].concat());
+    assert_eq!(ran.code, 1, "an object was changed: {ran:?}");
+    let value = ran.json();
     let answers = &value["answers"];
     assert_eq!([&answers["deleted"], &answers["absent"], &answers["changed"]], [&2, &1, &1]);
     assert_eq!((&value["problems"][0]["key"], &value["kept_by_holds"]), (&"changed".into(), &0.into()));

@@ -216,6 +216,7 @@ pub fn feed_entry(entry: &FeedEntry) -> Value {
         "key": printable(&entry.key),
         "key_hex": hex::encode(&entry.key),
         "version_hex": hex::encode(&entry.version),
+        "id": entry.id.map(|id| id.to_string()),
         "method": entry.method,
         "reason": entry.reason,
         "time_ms": entry.time.unix_ms(),

@@ -3,6 +3,7 @@
 mod receipts;
 
 use super::args::{DecisionArgs, MutatingArgs, help};
+use super::keys::{self, KeyForm};
 use super::parse::When;
 use super::{dry_run, open, parse, requests};
 use crate::format;
@@ -51,9 +52,8 @@ pub(crate) struct RequestArgs {
     common: MutatingArgs,
     #[command(flatten)]
     erased: Erased,
-    /// Read subject and keys as hexadecimal
-    #[arg(long)]
-    hex: bool,
+    #[command(flatten)]
+    form: KeyForm,
     /// Instant at which the request was received: RFC 3339, or now
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = parse::received)]
     received: When,
@@ -113,10 +113,10 @@ fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
         Some(path) => Calendar::parse(&parse::text_of("the holiday file", path)?)
             .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?,
     };
-    let selector = match (&args.erased.subject, &args.erased.keys) {
-        (Some(subject), _) => Selector::Subject(parse::bytes(subject, args.hex)?),
-        (None, Some(path)) => Selector::Keys(parse::keys_of(path, args.hex)?),
-        (None, None) => Selector::Keys(parse::all_bytes(&args.erased.key, args.hex)?),
+    let Erased { subject, key, keys } = &args.erased;
+    let selector = match subject {
+        Some(subject) => Selector::Subject(parse::bytes(subject, args.form.hex)?),
+        None => Selector::Keys(keys::keys(key, keys.as_deref(), args.form)?),
     };
     let engine = open::for_change(&args.common)?;
     let received = args.received.resolve(engine.now())?;
