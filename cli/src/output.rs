@@ -1,7 +1,7 @@
 //! Output of the command: results to stdout, messages, errors and progress to stderr. No other module writes to them.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
@@ -32,18 +32,32 @@ pub(crate) struct Output {
     /// First error. A reader that closed the pipe (`sexton verify … | head`) is no error: the verdict still counts.
     error: Option<io::Error>,
     closed: bool,
+    /// `true` once something was written.
+    is_used: bool,
 }
 
 impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let colour = colour_on(&stdout);
-        Output { out: BufWriter::new(stdout.lock()), colour, error: None, closed: false }
+        Output { out: BufWriter::new(stdout.lock()), colour, error: None, closed: false, is_used: false }
     }
 
     /// Writes a line.
     pub(crate) fn line(&mut self, text: impl Display) {
         self.write(|out| writeln!(out, "{text}"));
+    }
+
+    /// Writes why a command failed: as the one JSON object on stdout if `is_json`, otherwise to stderr.
+    ///
+    /// After a result on stdout the object goes to stderr, because stdout has one JSON value.
+    pub(crate) fn failure(&mut self, failure: &Failure, is_json: bool) {
+        let value = || json!({ "error": failure.to_string(), "exit_code": Failure::EXIT });
+        match (is_json, self.is_used) {
+            (true, false) => self.json(&value()),
+            (true, true) => message(value()),
+            (false, _) => error(failure),
+        }
     }
 
     /// Writes a JSON value.
@@ -55,6 +69,7 @@ impl Output {
     }
 
     fn write(&mut self, action: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
+        self.is_used = true;
         if !self.closed
             && let Err(error) = action(&mut self.out)
         {
@@ -84,9 +99,11 @@ impl Output {
     }
 
     /// Flushes the buffer, and returns the first error.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
-        self.write(Write::flush);
-        match self.error {
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        if !self.closed {
+            self.write(Write::flush);
+        }
+        match self.error.take() {
             None => Ok(()),
             Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
         }
@@ -110,7 +127,7 @@ pub(crate) fn message(text: impl Display) {
 }
 
 /// Writes to stderr why a command failed.
-pub(crate) fn error(failure: &Failure) {
+fn error(failure: &Failure) {
     let word = if colour_on(&io::stderr()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
     message(format_args!("{word} {failure}"));
 }

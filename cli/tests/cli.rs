@@ -20,6 +20,8 @@ mod erasures;
 mod holds;
 #[path = "cli/issued.rs"]
 mod issued;
+#[path = "cli/json.rs"]
+mod json;
 #[path = "cli/objects.rs"]
 mod objects;
 #[path = "cli/plans.rs"]

@@ -186,11 +186,11 @@ pub(crate) fn excerpt(text: &str) -> String {
 }
 
 /// Returns bytes that a third party chose, such as an object's key, as text for people. The text has no control
-/// character, so it cannot move a terminal's cursor.
+/// character, so it cannot move a terminal's cursor. Different bytes give different texts: a backslash is doubled.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        Ok(text) if !text.chars().any(char::is_control) => text.replace('\\', r"\\"),
         _ => bytes.escape_ascii().to_string(),
     }
 }
@@ -267,5 +267,21 @@ mod tests {
         assert_eq!(printable("kätzchen.jpg".as_bytes()), "kätzchen.jpg");
         assert_eq!(printable(b"a\x1b[2Jb"), "a\\x1b[2Jb");
         assert_eq!(printable(b"\xff\n"), "\\xff\\n");
+    }
+
+    #[test]
+    fn printable_keys_that_differ_look_different() {
+        let keys =
+            [&b"a\nb"[..], br"a\nb", br"a\\nb", b"a\\\nb", b"\xff", br"\xff", b"it's", b"it's\n", b"it\\'s"];
+        let texts: std::collections::BTreeSet<String> = keys.iter().map(|key| printable(key)).collect();
+        assert_eq!(texts.len(), keys.len(), "{texts:?}");
+        assert_eq!((printable(b"a\nb"), printable(br"a\nb")), (r"a\nb".into(), r"a\\nb".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn printable_is_injective(a in "[a\\\\\n\u{e4}x']{0,6}", b in "[a\\\\\n\u{e4}x']{0,6}") {
+            prop_assert_eq!(printable(a.as_bytes()) == printable(b.as_bytes()), a == b);
+        }
     }
 }

@@ -13,13 +13,18 @@ pub(crate) struct KeyForm {
     #[arg(long)]
     pub(crate) hex: bool,
     /// The key file has a NUL byte after each key, as `find -print0` writes it, not a line feed
-    #[arg(long, requires = "keys")]
+    #[arg(long)]
     pub(crate) null: bool,
 }
 
 /// Returns the keys of a command line: those of the key file if there is one, otherwise `texts`.
 pub(super) fn keys(texts: &[String], file: Option<&Path>, form: KeyForm) -> Result<Vec<Vec<u8>>, Failure> {
-    let Some(path) = file else { return texts.iter().map(|text| bytes(text, form.hex)).collect() };
+    let Some(path) = file else {
+        if form.null {
+            return Err(Failure::new("--null is about the key file, which is missing; name it with --keys"));
+        }
+        return texts.iter().map(|text| bytes(text, form.hex)).collect();
+    };
     let content = fs::read(path)
         .map_err(|e| Failure::new(format!("the key file {} cannot be read: {e}", path.display())))?;
     keys_in(&content, form).map_err(|why| Failure::new(format!("{} {why}", path.display())))

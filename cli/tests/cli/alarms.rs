@@ -3,6 +3,7 @@
 use crate::run::open;
 use crate::sandbox::{CLASSES, HOUR_MS, Sandbox, WHY, now};
 use sexton::limits::BreakerLimits;
+use sexton::report::{Action, PlannedObject};
 use sexton::store::dir::{DirStore, Identity};
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::{Clock, SystemClock, VirtualClock};
@@ -132,4 +133,66 @@ fn clock_step_ahead_stops_deletion_until_resumed() {
     sandbox.ok(&["enforce", "@old", "--dir", "FILES"]);
     assert!(!sandbox.has("a"));
     sandbox.ok(&["status", "@old"]);
+}
+
+/// Returns a sandbox with more objects at short notice than the breaker lets pass.
+fn crowded() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let keys: Vec<String> = (0..10_001).map(|n| format!("{n}")).collect();
+    let start = now().saturating_sub(HOUR);
+    let engine = sandbox.engine();
+    for keys in keys.chunks(1_000) {
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new("files", key.as_bytes()).start(start)).collect();
+        engine.register(&registrations, Durability::Buffered).unwrap();
+    }
+    engine.sync().unwrap();
+    drop(engine);
+    sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "slow"]);
+    sandbox
+}
+
+/// The plan says so too.
+#[test]
+fn dry_run_foresees_the_breaker() {
+    let sandbox = crowded();
+    let before = sandbox.everything();
+    let words = ["enforce", "DATA", "--dir", "FILES"];
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 1, "{dry:?}");
+    let shown =
+        "      10,001  files  stopped, alarm: short notice in class \"files\"\n10,001 would be stopped\n";
+    assert_eq!(dry.stdout, shown);
+    assert_eq!(sandbox.everything(), before);
+    assert!(sandbox.ok(&["plan", "DATA", "--summary"]).stdout.contains("stopped, alarm: "));
+
+    let ran = sandbox.run(&words);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.starts_with("      10,001 due, but deletion is stopped\n"), "{ran:?}");
+    assert!(!ran.stdout.contains("nothing was due"), "{ran:?}");
+}
+
+#[test]
+fn status_and_dry_run_foresee_a_pause_of_the_clock() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    let (status, dry, ran) = with_step(&sandbox, 3 * HOUR);
+    assert_eq!((status.0.as_str(), status.1), ("paused", 1));
+    assert!(dry, "the plan shows the object as stopped");
+    assert_eq!(ran, 0, "nothing is deleted");
+}
+
+/// Opens the data folder three hours later with a clock that is not synchronised. Returns the word for its state and the
+/// number of its needs, if the plan shows that all is stopped, and the number of objects that enforcing handed out.
+fn with_step(sandbox: &Sandbox, off: Duration) -> ((String, usize), bool, u64) {
+    let clock = Arc::new(VirtualClock::new(now().saturating_add(off)));
+    clock.set_synchronised(false);
+    let engine = sandbox.engine_with(&Options::default(), clock);
+    let status = engine.status().unwrap();
+    let needs = engine.needs(&status).unwrap();
+    let is_stopped =
+        |object: sexton::Result<PlannedObject>| matches!(object.unwrap().action, Action::Stopped(_));
+    let all_stopped = engine.plan(engine.now()).unwrap().all(is_stopped);
+    let word = status.state.word_and_reason().0.to_owned();
+    ((word, needs.len()), all_stopped, engine.enforce(&Unused).unwrap().objects)
 }

@@ -47,7 +47,7 @@ fn class_file_invalid_is_refused_with_reason() {
 #[test]
 fn class_set_creates_version_and_dry_run_none() {
     let sandbox = Sandbox::new();
-    sandbox.put("new.toml", &format!("{}\n[class.more]\nwithin = '9d'\n", CLASSES.replace("100d", "101d")));
+    sandbox.put("new.toml", format!("{}\n[class.more]\nwithin = '9d'\n", CLASSES.replace("100d", "101d")));
     let words = ["class", "set", "DATA", "@new.toml"];
     let (text, json) = sandbox.dry(&words);
     assert!(text.stdout.contains("slow: would be new version, version 2"), "{text:?}");
@@ -187,7 +187,19 @@ fn help_of_each_command_has_example_and_exit_codes() {
     let more = ["hold lift", "hold list", "erase request", "erase cancel", "request list", "erase receipts"];
     let rest =
         ["erase forget", "object start", "object reschedule", "object release", "alarm list", "alarm resume"];
-    let last = ["feed read", "feed ack", "init", "status", "plan", "reconcile", "enforce", "ended", "check"];
+    let last = [
+        "feed read",
+        "feed ack",
+        "receipt",
+        "policy",
+        "init",
+        "status",
+        "plan",
+        "reconcile",
+        "enforce",
+        "ended",
+        "check",
+    ];
     for words in groups.iter().chain(&more).chain(&rest).chain(&last) {
         let words: Vec<&str> = words.split(' ').collect();
         let help = sexton(words.iter().chain(&["--help"])).stdout;

@@ -73,6 +73,10 @@ fn hold_covers_prefix_subject_class_or_keys() {
     assert_eq!(held(&["--class", "slow"]), yes);
     assert_eq!(held(&["--class", "files"]), no);
     assert_eq!(held(&["--hex", "--key", "00", "--key", "ff00"]), yes);
+    sandbox.put("lines", b"other\n\xff\x01\n");
+    assert_eq!(held(&["--keys", "@lines"]), no);
+    sandbox.put("hex", "00\nff00\n");
+    assert_eq!(held(&["--hex", "--keys", "@hex"]), yes);
 }
 
 #[test]
@@ -126,4 +130,23 @@ fn hold_on_object_in_flight_lists_it_as_too_late() {
         "{ran:?}"
     );
     assert!(sandbox.ok(&["hold", "list", "DATA"]).stdout.starts_with("case 7 on the key \"a\"\n"));
+}
+
+/// A key with a line feed is not the key with the two characters of its escape.
+#[test]
+fn hold_on_key_with_line_feed_is_told_from_its_escape() {
+    let sandbox = Sandbox::new();
+    for key in [&b"a\nb"[..], br"a\nb"] {
+        sandbox.register(Registration::new("slow", key));
+    }
+    sandbox.put("nulls", b"a\nb\0");
+    let hold = place(&["--keys", "@nulls", "--null"]);
+    sandbox.ok(&words(&hold));
+    let plan = sandbox.ok(&["plan", "DATA", "--until", "+1y"]).stdout;
+    assert!(plan.contains("  a\\nb  keep, hold \"case 7\" ("), "{plan}");
+    assert!(plan.contains("  a\\\\nb  delete ("), "{plan}");
+    sandbox.put("lines", b"a\0b\n");
+    let hold = place(&["--keys", "@lines"]);
+    sandbox.refused(&words(&hold), "line 1 has a NUL byte; if NUL bytes end the keys, add --null");
+    sandbox.refused(&words(&place(&["--key", "a", "--null"])), "--null is about the key file");
 }

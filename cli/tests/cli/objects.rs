@@ -182,13 +182,44 @@ fn enforce_with_overdue_is_1_and_unmounted_disk_refused() {
     sandbox.registered("short", 2 * HOUR_MS, &["late"]);
     sandbox.put("files/late", "overwritten");
     std::fs::create_dir(sandbox.path("empty")).unwrap();
+    sandbox
+        .run(&["enforce", "DATA", "--dir", "@empty", "--dry-run"])
+        .assert_refused("run `sexton reconcile` first");
     sandbox.run(&["enforce", "DATA", "--dir", "@empty"]).assert_refused("mount the disk");
     sandbox.run(&["enforce", "DATA", "--dir", "@empty"]).assert_refused(": run `sexton reconcile` first");
-    sandbox.run(&["enforce", "DATA", "--dir", "@missing", "--dry-run"]).assert_refused("is not a folder");
+    sandbox
+        .run(&["enforce", "DATA", "--dir", "@missing", "--dry-run"])
+        .assert_refused("name an existing folder");
     let ran = sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.contains("changed: late: the registered file was changed or replaced"), "{ran:?}");
     assert!(ran.stdout.contains("overdue: 1 object is past its ceiling"), "{ran:?}");
     let erase = [&["erase", "request", "DATA", "--key", "late", "--immediate"], &WHY[..]].concat();
     sandbox.ok(&erase);
+}
+
+#[test]
+fn enforce_with_late_objects_counts_them_and_is_3() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("short", 2 * HOUR_MS, &["a", "b"]);
+    sandbox.registered("files", HOUR_MS, &["c"]);
+    let words = ["enforce", "DATA", "--dir", "FILES"];
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 3, "{dry:?}");
+    assert!(dry.stdout.contains("           2  short  delete, 2 late\n"), "{dry:?}");
+    let ran = sandbox.run(&words);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("           3 deleted\n           2 of these ended late\n"), "{ran:?}");
+    let value = sandbox.json(&words);
+    assert_eq!((&value["late"], &value["early"]), (&0.into(), &0.into()), "only this run counts: {value}");
+}
+
+#[test]
+fn enforce_with_failed_object_is_1() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.put("files/a", "overwritten");
+    let ran = sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.starts_with("           1 changed\n"), "{ran:?}");
 }

@@ -23,10 +23,19 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON, {e}: {self:?}"))
     }
 
-    /// Asserts that the command failed, with these words in a single error message.
+    /// Asserts that the command failed, with these words in a single error message: text on stderr, or JSON on stdout.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");
-        assert_eq!(self.stdout, "", "{self:?}");
+        if !self.stdout.is_empty() {
+            let Value::Object(object) = self.json() else { panic!("no object: {self:?}") };
+            assert!(
+                object["error"].as_str().is_some_and(|error| error.contains(words)),
+                "{words:?}: {self:?}"
+            );
+            assert_eq!((object.len(), &object["exit_code"]), (2, &2.into()), "{self:?}");
+            assert!(!self.stderr.contains("error: "), "{self:?}");
+            return;
+        }
         assert_eq!(self.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{self:?}");
         assert!(self.stderr.contains(words), "{words:?} is not in {self:?}");
     }

@@ -101,6 +101,11 @@ fn hand_out(core: &Core, intent: Intent, attempt: u32, now: Timestamp) -> Result
 /// Shortest window over which the breaker counts objects at short notice.
 const BREAKER_WINDOW_MIN: Duration = Duration::from_hours(1);
 
+/// Returns the window over which the breaker counts objects of a class at short notice.
+pub(crate) fn breaker_window(class: &Class) -> Duration {
+    class.definition.slot.max(BREAKER_WINDOW_MIN)
+}
+
 /// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
 ///
 /// If the breaker allows fewer objects at short notice, raises an alarm and chooses pages without such objects.
@@ -119,7 +124,7 @@ fn choose_pages(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<Op
         }
         let name = &class.definition.name;
         let (live, waiting) = live_and_at_short_notice(core, name);
-        let window = class.definition.slot.max(BREAKER_WINDOW_MIN);
+        let window = breaker_window(&class);
         match planner.breaker.check(name, short_notice, waiting, live, window, now) {
             Ok(()) => return Ok(Some(ids(&pages))),
             Err(why) => {

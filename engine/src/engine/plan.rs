@@ -1,6 +1,9 @@
 //! Plan: the objects that come up for deletion, with instant, treatment and cause. It reads the same data as the planner,
 //! decides by the same functions, and changes nothing.
 
+mod breaker;
+
+use self::breaker::Foresight;
 use crate::enforcement::planner::{self, DecisionInputs};
 use crate::governance::alarms;
 use crate::governance::sweep;
@@ -46,7 +49,7 @@ pub enum Action {
     Hold(HoldName),
     /// Floor that has not passed.
     WaitForFloor,
-    /// Deletion has stopped and waits for an operator.
+    /// Deletion has stopped and waits for an operator, or the next enforcement will stop it.
     Stopped(AlarmCause),
 }
 
@@ -94,8 +97,9 @@ struct PlanInputs {
     /// Holds as of the next planning, which finds the objects of lifted ones.
     holds_then: HoldSet,
     requests: Vec<ActiveRequest>,
-    /// Class versions whose breaker has tripped.
+    /// Class versions whose breaker has tripped, or trips at the next enforcement.
     tripped: BTreeSet<ClassId>,
+    foresight: Foresight,
     /// Alarm of the clock, which stops all deletion.
     clock: Option<AlarmCause>,
     now: Timestamp,
@@ -132,15 +136,20 @@ impl<'e> Plan<'e> {
             }
         });
         pages.sort_unstable_by_key(|(id, _)| *id);
-        let inputs = PlanInputs {
+        let mut inputs = PlanInputs {
             holds_now,
             holds_then,
             requests,
             tripped: alarms::tripped_classes(core),
+            foresight: Foresight::default(),
             clock: alarms::clock_stop(core, now, stepped),
             now: now.now,
             until,
         };
+        if inputs.clock.is_none() {
+            inputs.foresight = breaker::foresee(core, &inputs, &pages)?;
+            inputs.tripped.extend(&inputs.foresight.tripped);
+        }
         Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new(), error: None })
     }
 
@@ -151,8 +160,10 @@ impl<'e> Plan<'e> {
                 let Some((page, found)) = self.pages.next() else { return Ok(()) };
                 self.cursor = Some(Cursor::at(self.core, &self.inputs, page, found)?);
             }
+            let (inputs, ready) = (&self.inputs, &mut self.ready);
+            let visit = &mut |cursor: &Cursor, id, row: Row<'_>| ready.extend(cursor.decide(inputs, id, row));
             if let Some(cursor) = &mut self.cursor
-                && !cursor.read(self.core, &self.inputs, &mut self.ready)?
+                && !cursor.read(self.core, visit)?
             {
                 self.cursor = None;
             }
@@ -184,19 +195,16 @@ impl Cursor {
         let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
         let stopped = match &inputs.clock {
             Some(cause) => Some(cause.clone()),
-            None if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
-            None => None,
+            None => {
+                let is_short = found.short_notice > 0 || inputs.foresight.pages.contains(&page);
+                (is_short && inputs.tripped.contains(&page.class)).then(|| breaker(&class))
+            }
         };
         Ok(Cursor { class, page, found, marks, stopped, next_seq: 0 })
     }
 
-    /// Reads the next chunk. Returns `false` if the page has no more rows.
-    fn read(
-        &mut self,
-        core: &Core,
-        inputs: &PlanInputs,
-        ready: &mut VecDeque<PlannedObject>,
-    ) -> Result<bool> {
+    /// Calls `visit` for each row of the next chunk that was not moved. Returns `false` if the page has no more rows.
+    fn read(&mut self, core: &Core, visit: &mut dyn FnMut(&Cursor, RegistrationId, Row<'_>)) -> Result<bool> {
         let from = schema::row_key(RegistrationId { page: self.page, seq: self.next_seq });
         let range = from.to_vec()..schema::page_row_range(self.page).end;
         let mut rows = 0;
@@ -208,7 +216,7 @@ impl Cursor {
             }
             // A moved registration is shown at its new place.
             if !row.flags.has(Flags::MOVED) {
-                ready.extend(self.decide(inputs, id, row));
+                visit(self, id, row);
             }
             rows += 1;
             if rows < CHUNK_ROWS {
@@ -225,7 +233,15 @@ impl Cursor {
 
     /// Returns the object of a row, if it comes up in time.
     fn decide(&self, inputs: &PlanInputs, id: RegistrationId, row: Row<'_>) -> Option<PlannedObject> {
-        let (target, stopped) = self.after_requests(inputs, id, row);
+        let (target, moved) = self.after_requests(inputs, id, row);
+        let stopped = match moved {
+            Some(moved) if inputs.clock.is_none() => {
+                let place = (target.class.id, target.slot, self.page.shard);
+                let is_short = self.is_short(&target, moved) || inputs.foresight.places.contains(&place);
+                (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class))
+            }
+            _ => self.stopped.clone(),
+        };
         let at = slot_start(target.slot);
         if at > inputs.until {
             return None;
@@ -258,13 +274,13 @@ impl Cursor {
         })
     }
 
-    /// Applies the waiting requests to a row. Returns its target, and the alarm that stops it.
+    /// Applies the waiting requests to a row. Returns its target, and the instant of its move if they move it.
     fn after_requests<'r>(
         &self,
         inputs: &PlanInputs,
         id: RegistrationId,
         row: Row<'r>,
-    ) -> (Target<'r>, Option<AlarmCause>) {
+    ) -> (Target<'r>, Option<Timestamp>) {
         let mut target = Target::of(&self.class, id, row);
         let mut moved = inputs.now;
         if self.marks.contains_key(&id) {
@@ -280,16 +296,16 @@ impl Cursor {
                 }
             }
         }
-        let Some(cause) = target.cause else { return (target, self.stopped.clone()) };
+        let Some(cause) = target.cause else { return (target, None) };
         // Only after all requests, as in a sweep: each of them sees the cause for which the row is in its page.
         target.row.cause = cause.code();
-        if inputs.clock.is_some() {
-            return (target, self.stopped.clone());
-        }
+        (target, Some(moved))
+    }
+
+    /// Returns `true` if the move of a row of this page to its target counts as one at short notice.
+    fn is_short(&self, target: &Target<'_>, moved: Timestamp) -> bool {
         let among = self.found.short_notice > 0;
-        let is_short = placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved);
-        let stopped = (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class));
-        (target, stopped)
+        placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Status: state and counts of an engine for operators and monitors, as of one instant.
 
-use crate::governance::progress;
+use crate::governance::{alarms, progress};
 use crate::model::alarm::Alarm;
 use crate::model::clock_guard::{ClockState, Trusted};
 use crate::model::request::Request;
@@ -27,8 +27,8 @@ pub enum EngineState {
     Forked(String),
     /// A write failed. Nothing is written until the engine is opened again.
     Poisoned(String),
-    /// Nothing is deleted until the clock is right or an operator resumes it. [`Status::alarms`] lists what stops single
-    /// classes.
+    /// Nothing is deleted until the clock is right or an operator resumes it. The alarm stands, or the next enforcement
+    /// raises it. [`Status::alarms`] lists what stops single classes.
     Paused(String),
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
 
 /// Reads the status. Looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
 /// open erasure.
-pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<Status> {
+pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted, stepped: bool) -> Result<Status> {
     let (log_size, published_size, publish_error, counts) = {
         let published = core.transparency.published.lock();
         let ledger = core.transparency.ledger.lock_read();
@@ -144,7 +144,7 @@ pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<S
     };
     let classes = class_statuses(core, &counts, now.now)?;
     let alarms: Vec<Alarm> = core.governance.alarms.lock().values().cloned().collect();
-    let state = state(core);
+    let state = state(core, now, stepped);
     let oldest_erasure = progress::oldest_erasure(core, resolver, now.now)?;
     let holds = core.governance.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
     Ok(Status {
@@ -225,14 +225,13 @@ fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassSta
     })
 }
 
-/// Returns the state of the engine.
-pub(crate) fn state(core: &Core) -> EngineState {
-    let alarms = core.governance.alarms.lock();
-    let paused = alarms.values().find(|alarm| alarm.cause.is_about_time());
+/// Returns the state of the engine. `stepped` is `true` if the clock was right before it went ahead.
+pub(crate) fn state(core: &Core, now: Trusted, stepped: bool) -> EngineState {
+    let paused = alarms::clock_pause(core, now, stepped);
     match (&core.identity.forked, core.writer.poisoned(), paused) {
         (Some(why), _, _) => EngineState::Forked(why.clone()),
         (None, Some(why), _) => EngineState::Poisoned(why),
-        (None, None, Some(alarm)) => EngineState::Paused(alarm.message.clone()),
+        (None, None, Some(why)) => EngineState::Paused(why),
         (None, None, None) => EngineState::Running,
     }
 }

@@ -128,6 +128,17 @@ pub(crate) fn clock_stop(core: &Core, now: Trusted, stepped: bool) -> Option<Ala
     Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
 }
 
+/// Returns the message of the alarm about the time that stands, or that the next planning raises; `None` if there is none.
+pub(crate) fn clock_pause(core: &Core, now: Trusted, stepped: bool) -> Option<String> {
+    let alarms = core.governance.alarms.lock();
+    let standing = alarms.values().find(|alarm| alarm.cause.is_about_time());
+    match (standing, now.state) {
+        (Some(alarm), _) => Some(alarm.message.clone()),
+        (None, ClockState::Ahead { by }) => Some(clock_alarm(by, stepped).1),
+        (None, ClockState::Agrees | ClockState::Behind { .. }) => None,
+    }
+}
+
 /// Returns `true` if the clock allows deleting. Raises an alarm if it does not, ends alarms whose cause is gone, and records
 /// the trusted time at intervals. `stepped` is `true` if the wall clock stepped while the engine was open.
 ///

@@ -9,7 +9,7 @@ use super::receipts::{self, Wanted};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
-use report::{Answers, Ends, Enforced};
+use report::{ALL_IN_TIME, Answers, EARLY_OR_LATE, Ends, Enforced, NOT_ALL};
 use serde_json::{Value, json};
 use sexton::store::dir::DirStore;
 use sexton::store::{Answer, Store, SubBatch};
@@ -104,22 +104,44 @@ fn enforce(engine: &Engine, store: &DirStore, receipts: Option<&Path>) -> Result
 
 /// Reports what enforcement would do now, as far as the engine knows without the answers of the store.
 fn run_dry(engine: &Engine, args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    if !args.dir.is_dir() {
-        return Err(Failure::new(format!("{} is not a folder", args.dir.display())));
-    }
+    open::known_objects(&args.dir)?;
     let plan = Plan::of(engine, engine.now(), 0)?;
+    let state = engine.state();
+    let (state, why) = state.word_and_reason();
+    let late: u64 = plan.groups.values().map(|group| group.late).sum();
     if args.common.data.json {
         let group = |((class, action), group): (&(String, String), &Group)| -> Value {
-            json!({ "class": class, "action": action, "objects": group.objects })
+            json!({ "class": class, "action": action, "objects": group.objects, "late": group.late })
         };
-        output.json(&json!({ "dry_run": true, "would": plan.groups.iter().map(group).collect::<Vec<_>>() }));
-        return Ok(0);
+        output.json(&json!({
+            "dry_run": true,
+            "would": plan.groups.iter().map(group).collect::<Vec<_>>(),
+            "late": late,
+            "stopped": plan.stopped,
+            "state": state,
+            "why": why,
+        }));
+    } else {
+        print_dry(&plan, why, output);
     }
+    Ok(match () {
+        () if plan.stopped > 0 || why.is_some() => NOT_ALL,
+        () if late > 0 => EARLY_OR_LATE,
+        () => ALL_IN_TIME,
+    })
+}
+
+fn print_dry(plan: &Plan, why: Option<&str>, output: &mut Output) {
     for ((class, action), group) in &plan.groups {
-        output.line(format_args!("{:>12}  {class}  {action}", format::count(group.objects)));
+        let objects = format::count(group.objects);
+        output.line(format_args!("{objects:>12}  {class}  {action}{}", output.bad(group.late_text())));
     }
     if plan.groups.is_empty() {
         output.line("nothing is due");
     }
-    Ok(0)
+    if let Some(why) = why {
+        output.line(output.bad(format_args!("nothing would be deleted: {why}")));
+    } else if plan.stopped > 0 {
+        output.line(output.bad(format_args!("{} would be stopped", format::count(plan.stopped))));
+    }
 }

@@ -11,9 +11,12 @@ use sexton_proof::id::printable;
 use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
 
-const ALL_IN_TIME: u8 = 0;
-const NOT_ALL: u8 = 1;
-const EARLY_OR_LATE: u8 = 3;
+/// Exit code if all due objects ended in their window.
+pub(super) const ALL_IN_TIME: u8 = 0;
+/// Exit code if objects were not deleted, or an operator is needed.
+pub(super) const NOT_ALL: u8 = 1;
+/// Exit code if objects ended early or late.
+pub(super) const EARLY_OR_LATE: u8 = 3;
 
 /// Largest number of problems in the output.
 const PROBLEMS_LISTED_MAX: usize = 100;
