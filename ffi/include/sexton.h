@@ -881,6 +881,17 @@ int32_t sexton_place_hold(struct sexton_engine *engine,
                           struct sexton_text **json,
                           struct sexton_error **error);
 
+// Writes the number of live objects that the selector covers now to *live. Other calls go on meanwhile and may change
+// it. The key index answers for keys, and the schedule for a class and for everything. A prefix and a subject take
+// reading every row, and so do keys in classes with find = "none". Call it after placing a hold or recording an
+// erasure, which stands already then: 0 may mean that it names the wrong objects.
+//
+// Errors: SEXTON_INVALID if the selector could match nothing; SEXTON_IO; SEXTON_CORRUPT.
+int32_t sexton_count_live(const struct sexton_engine *engine,
+                          const struct sexton_selector *covered,
+                          uint64_t *live,
+                          struct sexton_error **error);
+
 // Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within
 // their window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
 // After SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown

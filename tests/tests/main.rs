@@ -5,6 +5,7 @@
 mod auditor;
 mod clock_and_breaker;
 mod concurrency;
+mod coverage;
 mod crash;
 mod driver;
 mod examples;

@@ -2,6 +2,7 @@
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
 use super::keys::{self, KeyForm};
+use super::live::Live;
 use super::{dry_run, open, parse};
 use crate::format;
 use crate::output::{Failure, Output};
@@ -125,19 +126,23 @@ fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
     let new = NewHold::new(args.name.clone(), selector(args)?, kind, attribution, args.review);
     let engine = open::for_change(&args.common)?;
     let is_dry = args.common.dry_run;
-    let target = if is_dry { dry_run::of(&engine)? } else { engine };
-    let placed = target.place_hold(new)?;
+    let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
+    let placed = dry.as_ref().unwrap_or(&engine).place_hold(new)?;
+    // The hold stands before its objects are counted.
+    let live = Live::count(&engine, &placed.hold.terms.selector);
     let too_late: Vec<String> = placed.too_late.iter().map(ToString::to_string).collect();
     let code = if too_late.is_empty() { PLACED } else { SOME_TOO_LATE };
     if args.common.data.json {
         let mut value = hold_json(&placed.hold, is_dry);
         value["too_late"] = too_late.into();
+        value["live_objects"] = live.json();
         output.json(&value);
         return Ok(code);
     }
     let done = if is_dry { "would be placed" } else { "is placed" };
     let terms = &placed.hold.terms;
     output.line(format_args!("hold {:?} {done} on {}", terms.name.as_str(), terms.selector.describe()));
+    live.print(output);
     for id in too_late {
         output.line(format_args!("{} {id} was already on its way to deletion", output.bad("too late:")));
     }

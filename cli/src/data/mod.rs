@@ -14,6 +14,7 @@ mod format;
 mod hold;
 mod init;
 mod keys;
+mod live;
 mod object;
 mod open;
 mod parse;

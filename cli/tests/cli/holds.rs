@@ -19,10 +19,11 @@ fn hold_is_placed_listed_and_lifted() {
     sandbox.registered("files", HOUR_MS, &["a", "b"]);
     let hold = place(&["--key", "a"]);
     let (text, value) = sandbox.dry(&words(&hold));
-    assert_eq!(text.stdout, "hold \"case 7\" would be placed on the key \"a\"\n");
+    assert_eq!(text.stdout, "hold \"case 7\" would be placed on the key \"a\"\n  it covers 1 live object now\n");
     assert_eq!((&value["id"], &value["too_late"]), (&Value::Null, &json!([])));
     let value = sandbox.json(&words(&hold));
     assert_eq!(value["id"].as_str().unwrap().len(), 32);
+    assert_eq!(value["live_objects"], 1);
     assert_eq!(value["selector"], json!({ "keys": ["61"] }));
     assert_eq!((&value["event"], &value["review_ms"]), (&false.into(), &32_503_593_600_000_i64.into()));
 
@@ -56,12 +57,15 @@ fn hold_covers_prefix_subject_class_or_keys() {
     sandbox.register(subject);
     let held = |more: &[&str]| {
         let hold = place(more);
-        sandbox.json(&words(&hold));
+        let placed = sandbox.json(&words(&hold));
         let plan = sandbox.json(&["plan", "DATA", "--until", "+1y"]);
         let lift = [&["hold", "lift", "DATA", "case 7", "--grace", "0"], &WHY[..]].concat();
         sandbox.ok(&lift);
         // The next planning finds the objects that it covered.
         assert!(sandbox.engine().next_batch().unwrap().is_none());
+        let covers = placed["live_objects"] == 1;
+        assert!(covers || placed["live_objects"] == 0, "{placed}");
+        assert_eq!(covers, plan["objects"][0]["action"] == "hold", "{placed}");
         (plan["objects"][0]["action"].clone(), plan["objects"][0]["hold"].clone())
     };
     let yes = (json!("hold"), json!("case 7"));
@@ -89,7 +93,9 @@ fn hold_invalid_is_refused_with_reason() {
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
     refused(&place(&["--hex", "--key", "zz"]), "\"zz\" is not hexadecimal");
     let dry = sandbox.ok(&words(&place(&["--hex", "--prefix", "ff", "--dry-run"]))).stdout;
-    assert!(dry.ends_with("on keys that begin with \"\\xff\"\n"), "{dry}");
+    assert!(dry.ends_with(
+            "on keys that begin with \"\\xff\"\n  it covers no live object now; check what it names\n"
+        ), "{dry}");
     refused(&place(&["--subject", &"s".repeat(256)]), "1 to 255 are allowed");
     refused(&place(&[]), "required");
     refused(&place(&["--key", "a", "--class", "slow"]), "cannot be used with");

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, read};
 use crate::governance::alarms;
+use crate::governance::coverage;
 use crate::governance::holds::{self, Placed};
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
@@ -104,6 +105,29 @@ impl Engine {
     /// `Io`, `Corrupt`.
     pub fn is_known(&self, selector: &Selector) -> Result<bool> {
         requests::is_known(&self.core, selector)
+    }
+
+    /// Counts the live objects that `selector` covers now. Other operations go on meanwhile and may change the number.
+    ///
+    /// The key index answers for keys, and the schedule for a class and for everything, where registrations that are
+    /// replaced or released count until their slot. A prefix and a subject take reading every row. So do keys in classes
+    /// with `find = "none"`. A caller that must not wait places its hold first and counts in another thread.
+    ///
+    /// # Errors
+    /// `Invalid` if the selector could match nothing; `Io`, `Corrupt`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Registration, Selector};
+    /// engine.register(&[Registration::new("log-73h", b"anna/1").subject(b"anna")], Durability::Synced)?;
+    /// assert_eq!(engine.count_live(&Selector::Subject(b"anna".to_vec()))?, 1);
+    /// assert_eq!(engine.count_live(&Selector::Keys(vec![b"anna/2".to_vec()]))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn count_live(&self, selector: &Selector) -> Result<u64> {
+        coverage::count_live(&self.core, selector)
     }
 
     /// Cancels an erasure that can still be cancelled. A repeated call is a no-op. After `Ok` it survives a power
