@@ -172,8 +172,10 @@ pub unsafe extern "C" fn sexton_count_live(
 ) -> i32 {
     let body = |engine: &Engine| {
         let out = Out::new(live, "live")?;
-        // SAFETY: by the contract it points to a selector, borrowed for the call.
-        let covered = unsafe { selector(pointer::borrow(covered, "selector")?) }?;
+        // SAFETY: by the contract it points to a selector.
+        let covered = unsafe { pointer::borrow(covered, "selector") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let covered = unsafe { selector(covered) }?;
         out.put(engine.count_live(&covered)?);
         Ok(())
     };

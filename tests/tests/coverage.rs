@@ -29,18 +29,18 @@ fn register(engine: &Engine, class: &str, key: &[u8], subject: &[u8]) {
     engine.register(&[registration], Durability::Synced).unwrap();
 }
 
-fn count(engine: &Engine, selector: Selector) -> u64 {
-    engine.count_live(&selector).unwrap()
+fn count(engine: &Engine, selector: &Selector) -> u64 {
+    engine.count_live(selector).unwrap()
 }
 
 /// Returns the numbers by keys, prefix, subject and class.
 fn counts(engine: &Engine) -> [u64; 4] {
     let keys = [&b"a/1"[..], b"a/2", b"b/1", b"a/1", b"none"].map(<[u8]>::to_vec).to_vec();
     [
-        count(engine, Selector::Keys(keys)),
-        count(engine, Selector::Prefix(b"a/".into())),
-        count(engine, Selector::Subject(b"anna".into())),
-        count(engine, Selector::Class("plain".into())),
+        count(engine, &Selector::Keys(keys)),
+        count(engine, &Selector::Prefix(b"a/".into())),
+        count(engine, &Selector::Subject(b"anna".into())),
+        count(engine, &Selector::Class("plain".into())),
     ]
 }
 
@@ -50,14 +50,17 @@ fn count_live_covers_each_selector_and_state() {
     machine.options.classes = ClassSet::from_toml(CLASSES).unwrap();
     let engine = machine.open().unwrap();
     assert_eq!(counts(&engine), [0; 4]);
-    for (class, key, subject) in
-        [("plain", b"a/1", "anna"), ("plain", b"a/2", "ben"), ("blind", b"b/1", "anna"), ("soon", b"a/3", "anna")]
-    {
+    for (class, key, subject) in [
+        ("plain", b"a/1", "anna"),
+        ("plain", b"a/2", "ben"),
+        ("blind", b"b/1", "anna"),
+        ("soon", b"a/3", "anna"),
+    ] {
         machine.store.put(key, b"1");
         register(&engine, class, key, subject.as_bytes());
     }
     assert_eq!(counts(&engine), [3, 3, 3, 2]);
-    assert_eq!(count(&engine, Selector::Everything), 4);
+    assert_eq!(count(&engine, &Selector::Everything), 4);
 
     // A registration that replaces another one, and one that moves, count once.
     register(&engine, "soon", b"a/1", b"anna");
@@ -79,7 +82,7 @@ fn count_live_covers_each_selector_and_state() {
     machine.clock.advance(30 * HOUR);
     engine.enforce(&*machine.store).unwrap();
     assert_eq!(counts(&engine), [1, 1, 1, 0]);
-    assert_eq!(count(&engine, Selector::Everything), 1);
+    assert_eq!(count(&engine, &Selector::Everything), 1);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn enforce_with_breaker(machine: &Machine, engine: &Engine) {
 fn erasure_does_not_pass_a_tripped_breaker() {
     let mut machine = Machine::new();
     machine.options.classes = ClassSet::from_toml(&CLASSES[0].toml()).unwrap();
-    machine.options.breaker = BreakerLimits { objects: 1, share_percent: 0 };
+    machine.options.breaker = Some(BreakerLimits { objects: 1, share_percent: 0 });
     let engine = machine.open().unwrap();
     for key in [b"\0a", b"\0b", b"\0c"] {
         machine.store.put(key, b"1");
@@ -264,7 +264,7 @@ proptest! {
         let mut machine = Machine::new();
         let text: String = CLASSES.iter().map(|class| class.toml()).collect();
         machine.options.classes = ClassSet::from_toml(&text).unwrap();
-        machine.options.breaker = BreakerLimits { objects: 3, share_percent: 10 };
+        machine.options.breaker = Some(BreakerLimits { objects: 3, share_percent: 10 });
         let engine = machine.open().unwrap();
         for (number, arrival) in arrivals.iter().enumerate() {
             match *arrival {

@@ -14,6 +14,7 @@ mod format;
 mod hold;
 mod init;
 mod keys;
+mod limits;
 mod live;
 mod object;
 mod open;
@@ -100,6 +101,11 @@ pub(crate) enum Command {
     /// Show and resume alarms, which stop deletion
     #[command(subcommand)]
     Alarm(alarm::AlarmCommand),
+    /// Show and set the limits at which clock and breaker stop deletion
+    ///
+    /// Show the limits at which the clock guard and the breaker stop deletion and raise an alarm, or set them for every
+    /// later opening of the data folder. A service may override them in its options.
+    Limits(limits::LimitsArgs),
     /// Read and acknowledge the feed of deletions for third parties
     #[command(subcommand)]
     Feed(feed::FeedCommand),
@@ -128,6 +134,7 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<u8, Failure>
         Command::Receipt(args) => receipt::run(args, output),
         Command::Policy(args) => policy::run(args, output),
         Command::Alarm(command) => alarm::run(command, output),
+        Command::Limits(args) => limits::run(args, output),
         Command::Feed(command) => feed::run(command, output),
         Command::Ended(args) => ended::run(args, output),
     }

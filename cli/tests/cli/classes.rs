@@ -100,7 +100,10 @@ fn class_close_takes_no_objects_and_deletes_live_ones() {
     sandbox.registered("slow", 0, &["a", "b"]);
     let words = [&["class", "close", "DATA", "slow"], &WHY[..]].concat();
     let (text, _) = sandbox.dry(&words);
-    assert!(text.stdout.contains("would close down the class \"slow\"\n  it covers 2 live objects now\n"), "{text:?}");
+    assert!(
+        text.stdout.contains("would close down the class \"slow\"\n  it covers 2 live objects now\n"),
+        "{text:?}"
+    );
     let value = sandbox.json(&words);
     assert_eq!((&value["kind"], &value["dry_run"]), (&"close".into(), &false.into()));
     sandbox.file("c", 0);
@@ -113,7 +116,10 @@ fn class_close_takes_no_objects_and_deletes_live_ones() {
         .refused(&["class", "close", "DATA", "files", "--reason", " ", "--author", "Ada"], "it has 0 bytes");
 
     let (text, _) = sandbox.dry(&[&["class", "close", "DATA", "--everything"], &WHY[..]].concat());
-    assert!(text.stdout.contains("would close down everything\n  it covers 2 live objects now\n"), "{text:?}");
+    assert!(
+        text.stdout.contains("would close down everything\n  it covers 2 live objects now\n"),
+        "{text:?}"
+    );
     sandbox.run(&[&["class", "close", "DATA"], &WHY[..]].concat()).assert_refused("<NAME|--everything>");
     sandbox
         .run(&[&["class", "close", "DATA", "slow", "--everything"], &WHY[..]].concat())
@@ -192,6 +198,7 @@ fn help_of_each_command_has_example_and_exit_codes() {
         "feed ack",
         "receipt",
         "policy",
+        "limits",
         "init",
         "status",
         "plan",

@@ -19,7 +19,10 @@ fn hold_is_placed_listed_and_lifted() {
     sandbox.registered("files", HOUR_MS, &["a", "b"]);
     let hold = place(&["--key", "a"]);
     let (text, value) = sandbox.dry(&words(&hold));
-    assert_eq!(text.stdout, "hold \"case 7\" would be placed on the key \"a\"\n  it covers 1 live object now\n");
+    assert_eq!(
+        text.stdout,
+        "hold \"case 7\" would be placed on the key \"a\"\n  it covers 1 live object now\n"
+    );
     assert_eq!((&value["id"], &value["too_late"]), (&Value::Null, &json!([])));
     let value = sandbox.json(&words(&hold));
     assert_eq!(value["id"].as_str().unwrap().len(), 32);
@@ -93,9 +96,12 @@ fn hold_invalid_is_refused_with_reason() {
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
     refused(&place(&["--hex", "--key", "zz"]), "\"zz\" is not hexadecimal");
     let dry = sandbox.ok(&words(&place(&["--hex", "--prefix", "ff", "--dry-run"]))).stdout;
-    assert!(dry.ends_with(
+    assert!(
+        dry.ends_with(
             "on keys that begin with \"\\xff\"\n  it covers no live object now; check what it names\n"
-        ), "{dry}");
+        ),
+        "{dry}"
+    );
     refused(&place(&["--subject", &"s".repeat(256)]), "1 to 255 are allowed");
     refused(&place(&[]), "required");
     refused(&place(&["--key", "a", "--class", "slow"]), "cannot be used with");

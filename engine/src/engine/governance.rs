@@ -1,12 +1,15 @@
 //! Governance: legal holds, erasures and other requests, and resumption after alarms.
 
+use crate::engine::load;
 use crate::engine::{Engine, read};
 use crate::governance::alarms;
 use crate::governance::coverage;
 use crate::governance::holds::{self, Placed};
+use crate::governance::limits;
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
 use crate::model::alarm::{Alarm, AlarmId};
+use crate::model::guard_limits::{GuardLimits, StoredLimits};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
 use crate::model::selector::Selector;
@@ -199,6 +202,42 @@ impl Engine {
     /// `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the request was recorded.
     pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
         requests::apply_class(&self.core, name, attribution, self.now())
+    }
+
+    /// Returns the limits of the guards that are in effect: those of the options, otherwise the stored ones.
+    pub fn limits(&self) -> GuardLimits {
+        self.limits
+    }
+
+    /// Returns the limits of the guards that are stored in the data folder, if an operator set any.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn stored_limits(&self) -> Result<Option<StoredLimits>> {
+        load::limits(&*self.core.kv)
+    }
+
+    /// Stores the limits of the guards in the data folder, from the next opening on. Options of the host override them.
+    /// `None` restores the defaults. After `Ok` they survive a power failure.
+    ///
+    /// # Errors
+    /// `Invalid` if a limit is out of its bounds or a text is missing; `Forked`, `Poisoned`, `Full`, `Io`. After
+    /// `Poisoned`, `Full` or `Io` it is unknown which limits are stored.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// let mut limits = engine.limits();
+    /// limits.breaker.objects = 200_000;
+    /// engine.set_limits(Some(limits), sexton::Attribution::new("operations", "large imports"))?;
+    /// # drop(engine);
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// assert_eq!(engine.limits().breaker.objects, 200_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_limits(&self, limits: Option<GuardLimits>, attribution: Attribution) -> Result<()> {
+        limits::store(&self.core, limits, attribution, self.now())
     }
 
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.

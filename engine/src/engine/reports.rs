@@ -36,7 +36,7 @@ impl Engine {
     /// ```
     pub fn status(&self) -> Result<Status> {
         let now = self.trusted();
-        status::status(&self.core, &self.resolver, now, self.clock_agreed.load(Ordering::SeqCst))
+        status::status(&self.core, &self.resolver, now, self.clock_agreed.load(Ordering::SeqCst), self.limits)
     }
 
     /// Returns the conditions of `status` that need an operator, one message each.

@@ -123,18 +123,17 @@ pub(crate) fn record_clock(core: &Core, now: Timestamp) -> Result<WriteNumber> {
 /// is that of the standing alarm, or of the alarm that planning will raise.
 pub(crate) fn clock_stop(core: &Core, now: Trusted, stepped: bool) -> Option<AlarmCause> {
     let ClockState::Ahead { .. } = now.state else { return None };
-    let standing =
-        core.governance.alarms.lock().values().map(|alarm| &alarm.cause).find(|c| c.is_about_time()).cloned();
-    Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff }))
+    clock_pause(core, now, stepped).map(|(cause, _)| cause)
 }
 
-/// Returns the message of the alarm about the time that stands, or that the next planning raises; `None` if there is none.
-pub(crate) fn clock_pause(core: &Core, now: Trusted, stepped: bool) -> Option<String> {
+/// Returns cause and message of the alarm about the time that stands, or that the next planning raises; `None` if there
+/// is none. A standing alarm counts even if the clock agrees by now.
+pub(crate) fn clock_pause(core: &Core, now: Trusted, stepped: bool) -> Option<(AlarmCause, String)> {
     let alarms = core.governance.alarms.lock();
     let standing = alarms.values().find(|alarm| alarm.cause.is_about_time());
     match (standing, now.state) {
-        (Some(alarm), _) => Some(alarm.message.clone()),
-        (None, ClockState::Ahead { by }) => Some(clock_alarm(by, stepped).1),
+        (Some(alarm), _) => Some((alarm.cause.clone(), alarm.message.clone())),
+        (None, ClockState::Ahead { by }) => Some(clock_alarm(by, stepped)),
         (None, ClockState::Agrees | ClockState::Behind { .. }) => None,
     }
 }

@@ -22,6 +22,8 @@ pub(crate) const FEED: &[u8] = b"feed";
 pub(crate) const REQUEST: &[u8] = b"request";
 /// Key of the last trusted wall time. It tells after a restart how long the engine was off.
 pub(crate) const CLOCK: &[u8] = b"clock";
+/// Key of the limits that an operator set ([`StoredLimits`](crate::model::guard_limits::StoredLimits)).
+pub(crate) const LIMITS: &[u8] = b"limits";
 
 /// Prefix of the keys of all class versions.
 pub(crate) const CLASSES: &[u8] = b"class/";

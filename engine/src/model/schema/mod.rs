@@ -25,10 +25,11 @@ pub(crate) use self::key_index::{
 };
 pub(crate) use self::log::{decode_log_head, encode_log_head, entry_key, node_key};
 pub(crate) use self::meta::{
-    ALARMS, BATCH, CLASSES, CLOCK, CLOSED, EPOCH, FEED, HOLDS, INTENTS, LOG, REQUEST, REQUESTS, SHAPE,
-    alarm_key, class_key, closed_key, closed_name, counts_key, decode_instant, decode_number, encode_instant,
-    encode_number, event_key, event_value, hold_key, intent_key, page_key, parse_request_object_key,
-    registered_totals_key, request_key, request_object_key, request_object_range, split_event_value,
+    ALARMS, BATCH, CLASSES, CLOCK, CLOSED, EPOCH, FEED, HOLDS, INTENTS, LIMITS, LOG, REQUEST, REQUESTS,
+    SHAPE, alarm_key, class_key, closed_key, closed_name, counts_key, decode_instant, decode_number,
+    encode_instant, encode_number, event_key, event_value, hold_key, intent_key, page_key,
+    parse_request_object_key, registered_totals_key, request_key, request_object_key, request_object_range,
+    split_event_value,
 };
 pub(crate) use self::page::{
     Arrivals, Mark, PageRecord, Settled, class_page_range, mark_key, page_registration_range, parse_mark_key,
