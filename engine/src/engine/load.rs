@@ -245,6 +245,7 @@ pub(crate) fn planner(
         last_batch,
         unfinished: intents.into_iter().map(|intent| Unanswered { intent, attempts: 1 }).collect(),
         sweep: None,
+        swept_rows: 0,
         breaker: Breaker::new(options.breaker.unwrap_or_default()),
         clock_recorded: now,
     })
