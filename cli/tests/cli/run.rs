@@ -1,9 +1,10 @@
 //! Runs the command, and a demonstration that all tests share.
 
+use crate::schema;
 use serde_json::Value;
 use sexton::testing::Clock;
 use sexton::{ClassSet, Engine, Options};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -77,10 +78,11 @@ pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> O
     Opened { engine, _none_starts: none_starts }
 }
 
-/// Runs the command to completion.
+/// Runs the command to completion. Asserts that JSON on stdout fits the schema of the command.
 pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    let arguments: Vec<OsString> = arguments.into_iter().map(|word| word.as_ref().to_owned()).collect();
     let mut command = command();
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = spawn(&mut command).wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ran = Ran { code: ran.status.code().unwrap(), stdout: text(ran.stdout), stderr: text(ran.stderr) };
@@ -89,6 +91,12 @@ pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) ->
         "colours without a terminal: {ran:?}"
     );
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    if arguments.iter().any(|word| word == "--json") && !arguments.iter().any(|word| word == "--help") {
+        let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let value = ran.json();
+        let name = if value.get("error").is_some() { "error".into() } else { schema::name(&words) };
+        schema::assert_fits(&name, &value);
+    }
     ran
 }
 
