@@ -34,8 +34,9 @@ pub(crate) fn count(n: impl Into<u64>) -> String {
 }
 
 /// Number with its noun: `1 file`, `20,000 files`.
-pub(crate) fn counted(n: usize, singular: &str, plural: &str) -> String {
-    format!("{} {}", count(n as u64), if n == 1 { singular } else { plural })
+pub(crate) fn counted(n: impl TryInto<u64>, singular: &str, plural: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{} {}", count(n), if n == 1 { singular } else { plural })
 }
 
 /// Reason for which a registration ended.

@@ -6,6 +6,7 @@
 use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::json;
 use sexton_proof::visible::{is_hidden, visible};
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -39,13 +40,15 @@ pub(crate) struct Output {
     /// First error. A reader that closed the pipe (`sexton verify … | head`) is no error: the verdict still counts.
     error: Option<io::Error>,
     closed: bool,
+    /// `true` once something was written.
+    is_used: bool,
 }
 
 impl Output {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let marks = colour_on(&stdout).then(Marks::new);
-        Output { out: BufWriter::new(stdout.lock()), marks, error: None, closed: false }
+        Output { out: BufWriter::new(stdout.lock()), marks, error: None, closed: false, is_used: false }
     }
 
     /// Writes a line. A line feed in the text is escaped, too.
@@ -54,6 +57,18 @@ impl Output {
         let line =
             self.marks.as_ref().map_or_else(|| visible(&text).into_owned(), |marks| marks.resolve(&text));
         self.write(|out| writeln!(out, "{line}"));
+    }
+
+    /// Writes why a command failed: as the one JSON object on stdout if `is_json`, otherwise to stderr.
+    ///
+    /// After a result on stdout the object goes to stderr, because stdout has one JSON value.
+    pub(crate) fn failure(&mut self, failure: &Failure, is_json: bool) {
+        let value = || json!({ "error": failure.to_string(), "exit_code": Failure::EXIT });
+        match (is_json, self.is_used) {
+            (true, false) => self.json(&value()),
+            (true, true) => message(value()),
+            (false, _) => error(failure),
+        }
     }
 
     /// Writes a JSON value over several lines.
@@ -85,6 +100,7 @@ impl Output {
     }
 
     fn write(&mut self, action: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) {
+        self.is_used = true;
         if !self.closed
             && let Err(error) = action(&mut self.out)
         {
@@ -114,9 +130,11 @@ impl Output {
     }
 
     /// Flushes the buffer, and returns the first error.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
-        self.write(Write::flush);
-        match self.error {
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        if !self.closed {
+            self.write(Write::flush);
+        }
+        match self.error.take() {
             None => Ok(()),
             Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
         }
@@ -207,7 +225,7 @@ pub(crate) fn message(text: impl Display) {
 }
 
 /// Writes to stderr why a command failed.
-pub(crate) fn error(failure: &Failure) {
+fn error(failure: &Failure) {
     let word = if colour_on(&io::stderr()) { "\x1b[1;31merror:\x1b[0m " } else { "error: " };
     write_to_stderr(word, failure);
 }

@@ -20,6 +20,10 @@ mod erasures;
 mod holds;
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/issued.rs"]
+mod issued;
+#[path = "cli/json.rs"]
+mod json;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/objects.rs"]
@@ -34,3 +38,5 @@ mod roots;
 mod run;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/schema.rs"]
+mod schema;

@@ -151,6 +151,7 @@ pub mod limits {
     pub use crate::engine::options::SHARDS_MAX;
     pub use crate::model::breaker::BreakerLimits;
     pub use crate::model::clock_guard::ClockLimits;
+    pub use crate::model::guard_limits::{GuardLimits, StoredLimits};
     pub use crate::platform::kv::rocks::RocksOptions;
     pub use crate::registration::register::REGISTER_MAX;
 }

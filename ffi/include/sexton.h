@@ -833,8 +833,10 @@ int32_t sexton_answer_objects(struct sexton_engine *engine,
                               struct sexton_error **error);
 
 // Works in this thread for about budget_ms: registers what was submitted, plans due batches, calls the delete
-// callback, and commits answers. A step that has begun is finished, so delete callbacks may exceed the budget. With
-// threads = 0 this is the only place where the engine works; with threads it may be called too.
+// callback, and commits answers. It looks at the clock after each step: up to 10,000 submitted objects, one delete
+// callback, one batch planned or committed, or 1,024 rows scanned for requests. A step that has begun is finished, so a
+// large sub_batch_objects or batch_objects exceeds a small budget. With threads = 0 this is the only place where the
+// engine works; with threads it may be called too.
 //
 // *next_ms, which may be NULL, gets the time of the next call, as sexton_next_due_ms() defines it. It is 0 if the
 // budget was used up.
@@ -879,6 +881,17 @@ int32_t sexton_classes(const struct sexton_engine *engine,
 int32_t sexton_place_hold(struct sexton_engine *engine,
                           const struct sexton_hold *hold,
                           struct sexton_text **json,
+                          struct sexton_error **error);
+
+// Writes the number of live objects that the selector covers now to *live. Other calls go on meanwhile and may change
+// it. The key index answers for keys, and the schedule for a class and for everything. A prefix and a subject take
+// reading every row, and so do keys in classes with find = "none". Call it after placing a hold or recording an
+// erasure, which stands already then: 0 may mean that it names the wrong objects.
+//
+// Errors: SEXTON_INVALID if the selector could match nothing; SEXTON_IO; SEXTON_CORRUPT.
+int32_t sexton_count_live(const struct sexton_engine *engine,
+                          const struct sexton_selector *covered,
+                          uint64_t *live,
                           struct sexton_error **error);
 
 // Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within

@@ -264,8 +264,10 @@ fn answer(from: &sexton_answer) -> CallResult<(u32, Answer)> {
 }
 
 /// Works in this thread for about budget_ms: registers what was submitted, plans due batches, calls the delete
-/// callback, and commits answers. A step that has begun is finished, so delete callbacks may exceed the budget. With
-/// threads = 0 this is the only place where the engine works; with threads it may be called too.
+/// callback, and commits answers. It looks at the clock after each step: up to 10,000 submitted objects, one delete
+/// callback, one batch planned or committed, or 1,024 rows scanned for requests. A step that has begun is finished, so a
+/// large sub_batch_objects or batch_objects exceeds a small budget. With threads = 0 this is the only place where the
+/// engine works; with threads it may be called too.
 ///
 /// *next_ms, which may be NULL, gets the time of the next call, as sexton_next_due_ms() defines it. It is 0 if the
 /// budget was used up.

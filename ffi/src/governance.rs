@@ -3,7 +3,7 @@
 use crate::error::sexton_error;
 use crate::failure::{CallResult, invalid, not_found};
 use crate::handle::{sexton_engine, with_engine};
-use crate::pointer;
+use crate::pointer::{self, Out};
 use crate::text::{give_json, sexton_text};
 use crate::time::{instant, span};
 use crate::types::{sexton_bytes, sexton_erasure, sexton_hold, sexton_selector};
@@ -155,6 +155,32 @@ pub unsafe extern "C" fn sexton_place_hold(
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json(engine, json, error, body) }
+}
+
+/// Writes the number of live objects that the selector covers now to *live. Other calls go on meanwhile and may change
+/// it. The key index answers for keys, and the schedule for a class and for everything. A prefix and a subject take
+/// reading every row, and so do keys in classes with find = "none". Call it after placing a hold or recording an
+/// erasure, which stands already then: 0 may mean that it names the wrong objects.
+///
+/// Errors: SEXTON_INVALID if the selector could match nothing; SEXTON_IO; SEXTON_CORRUPT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sexton_count_live(
+    engine: *const sexton_engine,
+    covered: *const sexton_selector,
+    live: *mut u64,
+    error: *mut *mut sexton_error,
+) -> i32 {
+    let body = |engine: &Engine| {
+        let out = Out::new(live, "live")?;
+        // SAFETY: by the contract it points to a selector.
+        let covered = unsafe { pointer::borrow(covered, "selector") }?;
+        // SAFETY: by the contract borrowed for the call.
+        let covered = unsafe { selector(covered) }?;
+        out.put(engine.count_live(&covered)?);
+        Ok(())
+    };
+    // SAFETY: by the contract of docs/c-api.md.
+    unsafe { with_engine(engine, error, body) }
 }
 
 /// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within

@@ -99,10 +99,12 @@ impl sexton_options {
             }
             "handler_threads" => driver.handler_threads = fit(name, value)?,
             "disk_reserve_bytes" => engine.disk_reserve_bytes = value,
-            "clock_step_max_ms" => engine.clock.step_max = span(name, value)?,
-            "clock_time_off_max_ms" => engine.clock.time_off_max = span(name, value)?,
-            "breaker_objects" => engine.breaker.objects = value,
-            "breaker_share_percent" => engine.breaker.share_percent = fit(name, value)?,
+            "clock_step_max_ms" => engine.clock.get_or_insert_default().step_max = span(name, value)?,
+            "clock_time_off_max_ms" => engine.clock.get_or_insert_default().time_off_max = span(name, value)?,
+            "breaker_objects" => engine.breaker.get_or_insert_default().objects = value,
+            "breaker_share_percent" => {
+                engine.breaker.get_or_insert_default().share_percent = fit(name, value)?;
+            }
             "rocksdb_cache_bytes" => engine.rocks.cache_bytes = fit(name, value)?,
             "rocksdb_write_buffer_bytes" => engine.rocks.write_buffer_bytes = fit(name, value)?,
             "rocksdb_wal_bytes" => engine.rocks.wal_bytes = value,

@@ -15,6 +15,7 @@ typedef struct outputs {
     int number;
     size_t taken;
     int32_t state;
+    uint64_t live;
     sexton_counters counters;
 } outputs;
 
@@ -25,6 +26,7 @@ static inline outputs initial_outputs(void) {
     initial.text = UNTOUCHED(sexton_text);
     initial.ms = initial.number = initial.state = 77;
     initial.taken = 77;
+    initial.live = 77;
     return initial;
 }
 
@@ -33,7 +35,7 @@ static inline int is_initial(const outputs *out) {
     return out->results == UNTOUCHED(sexton_results) && out->batch == UNTOUCHED(sexton_batch) &&
            out->text == UNTOUCHED(sexton_text) && ids_equal(out->id, zero_id) && out->ms == 77 &&
            out->number == 77 && out->taken == 77 && out->state == 77 &&
-           out->counters.registered == 0;
+           out->live == 77 && out->counters.registered == 0;
 }
 
 /* Expects status `expected`, and results that are still in their initial state. */
@@ -94,6 +96,7 @@ static inline void check_operator_calls(sexton_engine *engine, int32_t expected)
     CHECK_REFUSED(sexton_place_hold(engine, &hold, &out.text, &error));
     CHECK_REFUSED(sexton_lift_hold(engine, hold.name, reason, author, 0, &out.text, &error));
     CHECK_REFUSED(sexton_holds(engine, &out.text, &error));
+    CHECK_REFUSED(sexton_count_live(engine, &by_key, &out.live, &error));
     CHECK_REFUSED(sexton_erase(engine, &erasure, &out.text, &error));
     CHECK_REFUSED(sexton_cancel_erasure(engine, 1, &out.text, &error));
     CHECK_REFUSED(sexton_requests(engine, &out.text, &error));

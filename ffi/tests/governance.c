@@ -70,6 +70,12 @@ TEST("a hold keeps what each selector covers until it is lifted") {
         register_for_subject(engine, "b/1", "anna");
         place_hold(engine, "case 7", SEXTON_HOLD_TEMPORARY, cases[i].select, cases[i].selected);
         CHECK(json_contains(text, "\"too_late\":[]"));
+        const sexton_bytes selected = bytes(cases[i].selected);
+        const bool all = cases[i].select == SEXTON_SELECT_EVERYTHING;
+        const sexton_selector covered = {cases[i].select, &selected, all ? 0 : 1};
+        uint64_t live = 0;
+        SUCCEEDS(sexton_count_live(engine, &covered, &live, &error));
+        CHECK_INT(cases[i].kept, live);
         advance_ms(2 * SECOND_MS);
         CHECK_INT(3 - cases[i].kept, delete_due(engine));
         CHECK_INT(cases[i].kept, class_counters(engine, "files").held);

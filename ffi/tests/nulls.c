@@ -138,6 +138,11 @@ TEST("a call with a NULL result pointer is INVALID, not done") {
     CHECK_INVALID(sexton_plan(engine, now_ms() + DAY_MS, NULL, NULL, &error));
     CHECK_INVALID(sexton_policy(engine, NULL, &error));
     CHECK_INVALID(sexton_holds(engine, NULL, &error));
+    const sexton_selector everything = {SEXTON_SELECT_EVERYTHING, NULL, 0};
+    CHECK_INVALID(sexton_count_live(engine, &everything, NULL, &error));
+    uint64_t live = 77;
+    CHECK_INVALID(sexton_count_live(engine, NULL, &live, &error));
+    CHECK_INT(77, live);
     CHECK_INVALID(sexton_requests(engine, NULL, &error));
     CHECK_INVALID(sexton_check(engine, NULL, &error));
     CHECK_INVALID(sexton_ended(engine, bytes("b"), NULL, &error));

@@ -294,4 +294,20 @@ mod tests {
             prop_assert!(!printable(&a).contains(visible::is_hidden));
         }
     }
+
+    #[test]
+    fn printable_keys_that_differ_look_different() {
+        let keys =
+            [&b"a\nb"[..], br"a\nb", br"a\\nb", b"a\\\nb", b"\xff", br"\xff", b"it's", b"it's\n", b"it\\'s"];
+        let texts: std::collections::BTreeSet<String> = keys.iter().map(|key| printable(key)).collect();
+        assert_eq!(texts.len(), keys.len(), "{texts:?}");
+        assert_eq!((printable(b"a\nb"), printable(br"a\nb")), (r"a\nb".into(), r"a\\nb".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn printable_is_injective(a in "[a\\\\\n\u{e4}x']{0,6}", b in "[a\\\\\n\u{e4}x']{0,6}") {
+            prop_assert_eq!(printable(a.as_bytes()) == printable(b.as_bytes()), a == b);
+        }
+    }
 }

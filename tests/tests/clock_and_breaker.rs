@@ -24,7 +24,7 @@ fn simulation() -> Simulation {
 fn nervous_site() -> Simulation {
     let mut machine = Machine::new();
     machine.options.classes = ClassSet::from_toml(CLASSES).unwrap();
-    machine.options.breaker = BreakerLimits { objects: 10, share_percent: 10 };
+    machine.options.breaker = Some(BreakerLimits { objects: 10, share_percent: 10 });
     Simulation::on(machine)
 }
 

@@ -6,6 +6,7 @@ mod absent;
 mod auditor;
 mod clock_and_breaker;
 mod concurrency;
+mod coverage;
 mod crash;
 mod driver;
 mod examples;

@@ -285,6 +285,8 @@ fn register_all(history: &mut History) {
 
 /// Makes the decisions of the first day: changes, holds and erasures.
 fn decide(history: &mut History) {
+    let limits = history.engine().limits();
+    history.engine().set_limits(Some(limits), Attribution::new("ops", "as they are")).unwrap();
     let (opened, moved) = (key("open", 1), key("plain", 1));
     let (longer, released) = (key("archive", 2), key("plain", 5));
     let start = history.engine().now();
@@ -445,8 +447,8 @@ fn fixed_history_stores_the_recorded_bytes() {
         .into_iter();
     let classes = (1..=NAMES.len() + 2).map(|id| format!("class-{id}"));
     let records = [
-        "batch", "class", "clock", "closed", "counts", "epoch", "event", "feed", "hold", "intent", "log",
-        "page", "request", "shape", "tally",
+        "batch", "class", "clock", "closed", "counts", "epoch", "event", "feed", "hold", "intent", "limits",
+        "log", "page", "request", "shape", "tally",
     ];
     let records = records.map(|kind| format!("meta {kind}"));
     let mut expected: BTreeSet<String> = families.chain(classes).chain(records).collect();
@@ -466,7 +468,7 @@ fn fixed_history_stores_the_recorded_bytes() {
 fn alarm_is_stored_under_the_recorded_keys() {
     let mut history = History::new(CLASSES);
     history.engine = None;
-    history.machine.options.breaker = BreakerLimits { objects: 1, share_percent: 0 };
+    history.machine.options.breaker = Some(BreakerLimits { objects: 1, share_percent: 0 });
     history.reopen(false);
     let start = history.engine().now().saturating_sub(10 * HOUR);
     let late: Vec<Registration<'_>> =

@@ -71,15 +71,20 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
 /// Prints each alarm with its message.
 pub(super) fn print(alarms: &[Alarm], output: &mut Output) {
     for alarm in alarms {
-        output.line(format_args!(
-            "{} {} since {}, {}",
-            output.bad("alarm"),
-            alarm.id,
-            alarm.raised,
-            json::cause(&alarm.cause)
-        ));
+        print_head(alarm, output);
         output.line(format_args!("  {}", alarm.message));
     }
+}
+
+/// Prints id, instant and cause of an alarm.
+pub(super) fn print_head(alarm: &Alarm, output: &mut Output) {
+    output.line(format_args!(
+        "{} {} since {}, {}",
+        output.bad("alarm"),
+        alarm.id,
+        alarm.raised,
+        json::cause(&alarm.cause)
+    ));
 }
 
 fn resume(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {

@@ -8,21 +8,22 @@ use std::path::PathBuf;
 /// The end of a command's long help: an example and the exit codes.
 ///
 /// No line is longer than 78 characters, and a later line of an exit code is indented by five: clap wraps longer ones
-/// without an indent. The second literal describes exit code 1, if the command has it. `in steps` marks a command that works in several
+/// without an indent. The second literal describes exit code 1, the third exit code 3, if the command has them. `in steps` marks a command that works in several
 /// steps, of which some may be done when it fails.
 macro_rules! help {
-    ($example:literal $(, $code_1:literal)?) => {
-        help!(@ $example, [$($code_1)?], "")
+    ($example:literal $(, $code_1:literal $(, $code_3:literal)?)?) => {
+        help!(@ $example, [$($code_1)?], [$($($code_3)?)?], "")
     };
-    ($example:literal $(, $code_1:literal)?, in steps) => {
+    ($example:literal $(, $code_1:literal $(, $code_3:literal)?)?, in steps) => {
         help!(
             @ $example,
             [$($code_1)?],
+            [$($($code_3)?)?],
             ";\n     or it failed on the way: completed steps stand, and the same command\n     \
               continues from there"
         )
     };
-    (@ $example:literal, [$($code_1:literal)?], $in_steps:literal) => {
+    (@ $example:literal, [$($code_1:literal)?], [$($code_3:literal)?], $in_steps:literal) => {
         concat!(
             "Example:\n  ",
             $example,
@@ -30,6 +31,7 @@ macro_rules! help {
             $("\n  1  ", $code_1,)?
             "\n  2  wrong usage, refused, or the folder cannot be opened: nothing changed",
             $in_steps
+            $(, "\n  3  ", $code_3)?
         )
     };
 }

@@ -38,7 +38,8 @@ pub(super) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> 
     let report = engine.check()?;
     let state = engine.status()?.state;
     bar.finish_and_clear();
-    let sound = report.is_sound() && state == EngineState::Running;
+    // A pause concerns the clock, not the data.
+    let sound = report.is_sound() && !matches!(state, EngineState::Forked(_) | EngineState::Poisoned(_));
     if args.json {
         print_json(&report, &state, sound, output);
     } else {

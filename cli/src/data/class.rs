@@ -2,6 +2,7 @@
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
 use super::format::span;
+use super::live::Live;
 use super::{dry_run, open, parse, requests};
 use crate::format;
 use crate::output::{Failure, Output};
@@ -187,10 +188,12 @@ fn set(args: &SetArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn apply(args: &ApplyArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
-    let target = if args.common.dry_run { dry_run::of(&engine)? } else { engine };
+    let dry = if args.common.dry_run { Some(dry_run::of(&engine)?) } else { None };
+    let target = dry.as_ref().unwrap_or(&engine);
     let request = target.apply_class(&args.name, args.decision.attribution())?;
+    let live = Live::count(&engine, &request.selector);
     let what = format!("apply the newest version of class \"{}\" to its live objects", args.name);
-    requests::accepted(&request, &what, &args.common, output);
+    requests::accepted(&request, &what, &live, &args.common, output);
     Ok(0)
 }
 
@@ -200,17 +203,11 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<u8, Failure> {
         None => Selector::Everything,
     };
     let engine = open::for_change(&args.common)?;
-    let live: u64 = engine
-        .status()?
-        .classes
-        .iter()
-        .filter(|(name, _)| args.name.as_ref().is_none_or(|wanted| wanted == *name))
-        .map(|(_, class)| class.live)
-        .sum();
-    let what = format!("close down {}, live objects: {}", selector.describe(), format::count(live));
-    let target = if args.common.dry_run { dry_run::of(&engine)? } else { engine };
-    let request = target.close_down(selector, args.decision.attribution())?;
-    requests::accepted(&request, &what, &args.common, output);
+    let what = format!("close down {}", selector.describe());
+    let dry = if args.common.dry_run { Some(dry_run::of(&engine)?) } else { None };
+    let request = dry.as_ref().unwrap_or(&engine).close_down(selector, args.decision.attribution())?;
+    let live = Live::count(&engine, &request.selector);
+    requests::accepted(&request, &what, &live, &args.common, output);
     Ok(0)
 }
 

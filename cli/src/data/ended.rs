@@ -2,8 +2,9 @@
 
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
+use super::keys::{self, KeyForm};
+use super::open;
 use super::roots::{self, Listing};
-use super::{open, parse};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
@@ -34,12 +35,11 @@ pub(crate) struct EndedArgs {
     /// Key to look up; may be repeated
     #[arg(long, value_name = "KEY", conflicts_with = "keys")]
     key: Vec<String>,
-    /// File of keys to look up, one per line
+    /// Look up the keys of this file, one key per line
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Read the keys as hexadecimal
-    #[arg(long)]
-    hex: bool,
+    #[command(flatten)]
+    form: KeyForm,
     /// Folder whose files are the objects, a root of the data folder; without keys, all its files are looked up
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -86,10 +86,7 @@ impl Finding {
 }
 
 pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> {
-    let keys = match &args.keys {
-        Some(path) => parse::keys_of(path, args.hex)?,
-        None => parse::all_bytes(&args.key, args.hex)?,
-    };
+    let keys = keys::keys(&args.key, args.keys.as_deref(), args.form)?;
     let engine = open::for_change(&args.common)?;
     let changes = args.delete_again && !args.common.dry_run;
     let data = &args.common.data.folder;

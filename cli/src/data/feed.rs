@@ -5,11 +5,8 @@ use super::open;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use sexton::{Engine, ErrorKind, json};
+use sexton::json;
 use sexton_proof::id::printable;
-
-/// Largest number of entries read at once.
-const READ_MAX: usize = 10_000;
 
 /// Subcommands of `sexton feed`.
 #[derive(Debug, Subcommand)]
@@ -82,14 +79,13 @@ fn read(args: &ReadArgs, output: &mut Output) -> Result<u8, Failure> {
 
 fn acknowledge(args: &AckArgs, output: &mut Output) -> Result<u8, Failure> {
     let engine = open::for_change(&args.common)?;
-    let (is_dry, through) = (args.common.dry_run, args.through);
+    let (is_dry, through, last) = (args.common.dry_run, args.through, engine.feed_end());
+    // The engine checks again. This check gives the dry run the same message.
+    if through > last {
+        return Err(Failure::new(format!("entry {through} was not given yet; the last one is {last}")));
+    }
     if !is_dry {
-        engine.acknowledge_feed(through).or_else(|e| match e.kind() {
-            ErrorKind::Invalid => Err(not_given(&engine, through)?),
-            _ => Err(e.into()),
-        })?;
-    } else if through > 0 && engine.feed(through - 1, 1)?.is_empty() {
-        return Err(not_given(&engine, through)?);
+        engine.acknowledge_feed(through)?;
     }
     if args.common.data.json {
         output.json(&json!({ "dry_run": is_dry, "acknowledged": through }));
@@ -98,17 +94,4 @@ fn acknowledge(args: &AckArgs, output: &mut Output) -> Result<u8, Failure> {
     let done = if is_dry { "would be" } else { "are" };
     output.line(format_args!("the entries up to {through} {done} forgotten"));
     Ok(0)
-}
-
-/// Returns the refusal to forget entries up to `through`, of which the feed has not given the last.
-fn not_given(engine: &Engine, through: u64) -> Result<Failure, Failure> {
-    let mut last = 0;
-    while let Some(entry) = engine.feed(last, READ_MAX)?.last() {
-        last = entry.number;
-    }
-    let why = match last {
-        0 => "was not given yet, or is already forgotten".to_owned(),
-        last => format!("was not given yet; the last one is {last}"),
-    };
-    Ok(Failure::new(format!("entry {through} {why}")))
 }

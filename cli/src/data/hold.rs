@@ -1,6 +1,8 @@
 //! `sexton hold`: legal holds, which keep objects until a person lifts them.
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
+use super::keys::{self, KeyForm};
+use super::live::Live;
 use super::{dry_run, open, parse};
 use crate::format;
 use crate::output::{Failure, Output};
@@ -9,6 +11,7 @@ use serde_json::Value;
 use sexton::decision::{Hold, HoldKind};
 use sexton::{HoldName, NewHold, Selector, json};
 use sexton_proof::time::Timestamp;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const PLACED: u8 = 0;
@@ -47,9 +50,8 @@ pub(crate) struct PlaceArgs {
     name: HoldName,
     #[command(flatten)]
     covers: Covers,
-    /// Read keys, prefix and subject as hexadecimal
-    #[arg(long)]
-    hex: bool,
+    #[command(flatten)]
+    form: KeyForm,
     /// Restart the clock of the covered objects when the hold is lifted
     #[arg(long)]
     event: bool,
@@ -67,6 +69,9 @@ struct Covers {
     /// Cover the object with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Cover the objects with the keys of this file, one key per line
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// Cover every object whose key begins with this
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
@@ -121,19 +126,23 @@ fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
     let new = NewHold::new(args.name.clone(), selector(args)?, kind, attribution, args.review);
     let engine = open::for_change(&args.common)?;
     let is_dry = args.common.dry_run;
-    let target = if is_dry { dry_run::of(&engine)? } else { engine };
-    let placed = target.place_hold(new)?;
+    let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
+    let placed = dry.as_ref().unwrap_or(&engine).place_hold(new)?;
+    // The hold stands before its objects are counted.
+    let live = Live::count(&engine, &placed.hold.terms.selector);
     let too_late: Vec<String> = placed.too_late.iter().map(ToString::to_string).collect();
     let code = if too_late.is_empty() { PLACED } else { SOME_TOO_LATE };
     if args.common.data.json {
         let mut value = hold_json(&placed.hold, is_dry);
         value["too_late"] = too_late.into();
+        value["live_objects"] = live.json();
         output.json(&value);
         return Ok(code);
     }
     let done = if is_dry { "would be placed" } else { "is placed" };
     let terms = &placed.hold.terms;
     output.line(format_args!("hold {:?} {done} on {}", terms.name.as_str(), terms.selector.describe()));
+    live.print(output);
     for id in too_late {
         output.line(format_args!("{} {id} was already on its way to deletion", output.bad("too late:")));
     }
@@ -143,10 +152,10 @@ fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
 fn selector(args: &PlaceArgs) -> Result<Selector, Failure> {
     let covers = &args.covers;
     Ok(match (&covers.prefix, &covers.subject, &covers.class) {
-        (Some(prefix), _, _) => Selector::Prefix(parse::bytes(prefix, args.hex)?),
-        (_, Some(subject), _) => Selector::Subject(parse::bytes(subject, args.hex)?),
+        (Some(prefix), _, _) => Selector::Prefix(parse::bytes(prefix, args.form.hex)?),
+        (_, Some(subject), _) => Selector::Subject(parse::bytes(subject, args.form.hex)?),
         (_, _, Some(class)) => Selector::Class(class.clone()),
-        _ => Selector::Keys(parse::all_bytes(&covers.key, args.hex)?),
+        _ => Selector::Keys(keys::keys(&covers.key, covers.keys.as_deref(), args.form)?),
     })
 }
 

@@ -13,10 +13,16 @@ mod feed;
 mod format;
 mod hold;
 mod init;
+mod keys;
+mod limits;
+mod live;
 mod object;
 mod open;
 mod parse;
 mod plan;
+mod policy;
+mod receipt;
+pub(crate) mod receipts;
 mod reconcile;
 mod requests;
 mod roots;
@@ -88,9 +94,24 @@ pub(crate) enum Command {
     /// Delete from a folder what is due now, once, and report the answers of the store. A service enforces
     /// continuously by itself. This command is for trials, and for a timer.
     Enforce(enforce::EnforceArgs),
+    /// Write receipts of objects that ended
+    ///
+    /// Write a receipt for each object that ended, and the trust policy to verify them with. A receipt needs the key of
+    /// the object and its registration. The engine knows the registration as long as the class remembers ended objects
+    /// (`remember`), as the deletion is in the feed, or as its erasure is not forgotten. Otherwise name it with --id.
+    Receipt(receipt::ReceiptArgs),
+    /// Print the trust policy of the log
+    ///
+    /// Print the trust policy that accepts the log of a data folder and asks for no witnesses, for `sexton verify`.
+    Policy(policy::PolicyArgs),
     /// Show and resume alarms, which stop deletion
     #[command(subcommand)]
     Alarm(alarm::AlarmCommand),
+    /// Show and set the limits at which clock and breaker stop deletion
+    ///
+    /// Show the limits at which the clock guard and the breaker stop deletion and raise an alarm, or set them for every
+    /// later opening of the data folder. A service may override them in its options.
+    Limits(limits::LimitsArgs),
     /// Read and acknowledge the feed of deletions for third parties
     #[command(subcommand)]
     Feed(feed::FeedCommand),
@@ -116,7 +137,10 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<u8, Failure>
         Command::Object(command) => object::run(command, output),
         Command::Reconcile(args) => reconcile::run(args, output),
         Command::Enforce(args) => enforce::run(args, output),
+        Command::Receipt(args) => receipt::run(args, output),
+        Command::Policy(args) => policy::run(args, output),
         Command::Alarm(command) => alarm::run(command, output),
+        Command::Limits(args) => limits::run(args, output),
         Command::Feed(command) => feed::run(command, output),
         Command::Ended(args) => ended::run(args, output),
     }

@@ -20,6 +20,8 @@ pub(super) enum When {
     At(Timestamp),
     /// At this span from now.
     In(Span),
+    /// At this span before now.
+    Ago(Duration),
 }
 
 impl When {
@@ -28,6 +30,7 @@ impl When {
         match self {
             When::Now => Ok(now),
             When::At(at) => Ok(at),
+            When::Ago(span) => Ok(now.saturating_sub(span)),
             When::In(span) => Window::new(None, Some(span), "UTC", &Calendar::default())
                 .and_then(|window| window.bounds(now))
                 .map(|bounds| bounds.ceiling.unwrap_or(Timestamp::MAX))
@@ -54,6 +57,14 @@ pub(super) fn until(text: &str) -> Result<When, String> {
     match text.strip_prefix('+') {
         Some(span) => span.parse().map(When::In).map_err(|e: sexton_proof::window::SpanError| e.to_string()),
         None => instant(text).map(When::At).map_err(|e| format!("{e}, or + and a span, like +30d")),
+    }
+}
+
+/// Parses the value of `--since`: an instant, or `-` and an exact span.
+pub(super) fn since(text: &str) -> Result<When, String> {
+    match text.strip_prefix('-') {
+        Some(span) => exact(span).map(When::Ago),
+        None => instant(text).map(When::At).map_err(|e| format!("{e}, or - and a span, like -7d")),
     }
 }
 
@@ -92,38 +103,6 @@ pub(super) fn bytes(text: &str, is_hex: bool) -> Result<Vec<u8>, Failure> {
         return Ok(text.as_bytes().to_vec());
     }
     hex::decode(text).map_err(|e| Failure::new(format!("{text:?} is not hexadecimal: {e}")))
-}
-
-/// Returns the bytes of several texts.
-pub(super) fn all_bytes(texts: &[String], is_hex: bool) -> Result<Vec<Vec<u8>>, Failure> {
-    texts.iter().map(|text| bytes(text, is_hex)).collect()
-}
-
-/// Reads the keys of a file: one per line, taken literally.
-pub(super) fn keys_of(path: &Path, is_hex: bool) -> Result<Vec<Vec<u8>>, Failure> {
-    let content = fs::read(path)
-        .map_err(|e| Failure::new(format!("the key file {} cannot be read: {e}", path.display())))?;
-    keys_in(&content, is_hex).map_err(|why| Failure::new(format!("{} {why}", path.display())))
-}
-
-fn keys_in(content: &[u8], is_hex: bool) -> Result<Vec<Vec<u8>>, String> {
-    let content = content.strip_suffix(b"\n").unwrap_or(content);
-    if content.is_empty() {
-        return Err("has no keys".into());
-    }
-    let mut keys = Vec::new();
-    for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
-        // A wrong key would silently match no object.
-        if line.is_empty() || line.ends_with(b"\r") {
-            let what = if line.is_empty() { "is empty" } else { "ends with a carriage return" };
-            return Err(format!("line {number} {what}; write one key per line"));
-        }
-        keys.push(match is_hex {
-            false => line.to_vec(),
-            true => hex::decode(line).map_err(|e| format!("line {number} is not hexadecimal: {e}"))?,
-        });
-    }
-    Ok(keys)
 }
 
 /// Reads a text file.
@@ -166,15 +145,8 @@ mod tests {
         assert!(exact("6mo").is_err() && exact("15wd").is_err() && exact("99999999999d").is_err());
         assert_eq!(received("now"), Ok(When::Now));
         assert!(until("now").is_err());
-    }
-
-    #[test]
-    fn key_file_line_is_taken_literally() {
-        assert_eq!(keys_in(b"a b\n\xff\n", false).unwrap(), [&b"a b"[..], b"\xff"]);
-        assert_eq!(keys_in(b"ff00", true).unwrap(), [[0xff, 0]]);
-        for content in [&b""[..], b"\n", b"a\n\nb\n", b"a\r\n"] {
-            assert!(keys_in(content, false).is_err(), "{}", content.escape_ascii());
-        }
-        assert!(keys_in(b"a\nzz\n", true).unwrap_err().starts_with("line 1"));
+        assert_eq!(since("-2d").unwrap().resolve(NEW_YEAR).unwrap(), NEW_YEAR.saturating_sub(2 * DAY));
+        assert_eq!(since("2026-01-01T00:00:00Z"), Ok(When::At(NEW_YEAR)));
+        assert!(since("-1mo").is_err() && since("2d").is_err() && since("-").is_err());
     }
 }

@@ -12,6 +12,7 @@ use sexton::decision::Alarm;
 use sexton::report::{Action, PlannedObject};
 use sexton::{Engine, json};
 use sexton_proof::id::printable;
+use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -38,14 +39,25 @@ pub(super) struct Plan {
     first: Vec<PlannedObject>,
     /// Counts of all objects, by class and action.
     pub(super) groups: BTreeMap<(String, String), Group>,
+    /// Number of objects that an alarm stops.
+    pub(super) stopped: u64,
 }
 
 /// Objects of one class with the same action.
 #[derive(Clone, Copy)]
 pub(super) struct Group {
     pub(super) objects: u64,
+    /// Number of these objects that will end after their ceiling, and that no lifted hold had kept.
+    pub(super) late: u64,
     first: Timestamp,
     last: Timestamp,
+}
+
+impl Group {
+    /// Returns how many objects are late, in words; nothing if none is.
+    pub(super) fn late_text(&self) -> String {
+        if self.late == 0 { String::new() } else { format!(", {} late", format::count(self.late)) }
+    }
 }
 
 /// Object of the plan, ordered by time.
@@ -80,17 +92,21 @@ impl Eq for ByTime {}
 impl Plan {
     /// Returns the plan up to `until` with its `limit` earliest objects. Memory grows with the limit only.
     pub(super) fn of(engine: &Engine, until: Timestamp, limit: usize) -> Result<Plan, Failure> {
+        let (now, mut stopped) = (engine.now(), 0);
         let mut first: BinaryHeap<ByTime> = BinaryHeap::new();
         let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
         for object in engine.plan(until)? {
             let object = object?;
             let at = object.at;
+            stopped += u64::from(matches!(object.action, Action::Stopped(_)));
             let group = groups.entry((object.class.clone(), action(&object.action))).or_insert(Group {
                 objects: 0,
+                late: 0,
                 first: at,
                 last: at,
             });
             group.objects += 1;
+            group.late += u64::from(is_late(&object, now));
             group.first = group.first.min(at);
             group.last = group.last.max(at);
             first.push(ByTime(object));
@@ -99,7 +115,7 @@ impl Plan {
             }
         }
         let first = first.into_sorted_vec().into_iter().map(|by_time| by_time.0).collect();
-        Ok(Plan { first, groups })
+        Ok(Plan { first, groups, stopped })
     }
 
     fn objects(&self) -> u64 {
@@ -120,6 +136,13 @@ pub(super) fn run(args: &PlanArgs, output: &mut Output) -> Result<u8, Failure> {
         print(&plan, &alarms, args, until, output);
     }
     Ok(0)
+}
+
+/// Returns `true` if the object will be deleted after its ceiling, and no lifted hold had kept it.
+fn is_late(object: &PlannedObject, now: Timestamp) -> bool {
+    matches!(object.action, Action::Delete | Action::Anonymise)
+        && object.reason != Reason::Lifted
+        && object.ceiling.is_some_and(|ceiling| ceiling < object.at.max(now))
 }
 
 fn action(action: &Action) -> String {
@@ -156,11 +179,12 @@ fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until: Timestamp, outpu
     if args.summary {
         for ((class, action), group) in &plan.groups {
             output.line(format_args!(
-                "{:>12}  {class}  {}, from {} to {}",
+                "{:>12}  {class}  {}, from {} to {}{}",
                 format::count(group.objects),
                 output.strong(action),
                 group.first,
-                group.last
+                group.last,
+                output.bad(group.late_text())
             ));
         }
     }
@@ -175,6 +199,7 @@ fn to_json(plan: &Plan, alarms: &[Alarm], as_of: Timestamp, until: Timestamp) ->
             "class": class,
             "action": action,
             "objects": group.objects,
+            "late": group.late,
             "first_ms": group.first.unix_ms(),
             "last_ms": group.last.unix_ms(),
         })

@@ -1,6 +1,7 @@
 //! `sexton request`: erasures, closings, applied classes and lifted holds, and the progress of their objects.
 
 use super::args::{DataArgs, MutatingArgs, help};
+use super::live::Live;
 use super::open;
 use crate::format;
 use crate::output::{Failure, Output};
@@ -96,7 +97,7 @@ fn print(request: &Request, now: Timestamp, output: &mut Output) {
             "{} {}, {}",
             json::request_state(request),
             request.changed,
-            format::counted(usize::try_from(request.objects).unwrap_or(usize::MAX), "object", "objects")
+            format::counted(request.objects, "object", "objects")
         ),
     };
     let answer_by = match request.answer_by {
@@ -163,10 +164,11 @@ fn progress(progress: &Progress, now: Timestamp) -> String {
 }
 
 /// Reports that a request was accepted, or that the dry run accepts it.
-pub(super) fn accepted(request: &Request, what: &str, args: &MutatingArgs, output: &mut Output) {
+pub(super) fn accepted(request: &Request, what: &str, live: &Live, args: &MutatingArgs, output: &mut Output) {
     if args.data.json {
         let mut value = json::request(request);
         value["dry_run"] = args.dry_run.into();
+        value["live_objects"] = live.json();
         if args.dry_run {
             value["number"] = Value::Null;
         }
@@ -178,9 +180,10 @@ pub(super) fn accepted(request: &Request, what: &str, args: &MutatingArgs, outpu
     } else {
         output.line(format_args!("request {} accepted: {what}", request.number));
     }
+    live.print(output);
     if request.is_immediate() {
         output.line(
-            "  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement, unless a floor \
+            "  immediate, as it is to be answered within a second: it cannot be cancelled, and its objects are deleted at the next enforcement, unless a floor \
              or a hold keeps them",
         );
         return;

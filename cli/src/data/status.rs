@@ -47,7 +47,8 @@ fn print(status: &Status, needs: &[String], output: &mut Output) {
     for need in needs {
         output.line(output.bad(need));
     }
-    alarm::print(&status.alarms, output);
+    // Their messages stand above.
+    status.alarms.iter().for_each(|alarm| alarm::print_head(alarm, output));
     if let (word @ ("behind" | "ahead"), by) = json::clock(status.clock) {
         output.line(format_args!("the clock is {word} by {}", format::length(by)));
     }

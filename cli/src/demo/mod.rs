@@ -1,7 +1,6 @@
 //! `sexton demo`: registration, deletion and proof of real files, on an accelerated clock.
 
 mod class_report;
-mod cores;
 mod enforce;
 mod names;
 mod receipts;

@@ -1,15 +1,14 @@
 //! Receipts for all files, and their verification.
 
-use super::cores::on_all_cores;
 use super::{Locations, Registered};
+use crate::data::receipts::{self, Wanted};
 use crate::output::{self, Failure};
 use sexton::{Engine, Opener};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, Verdict, Verifier};
 use sexton_proof::record::Method;
 use sexton_proof::time::Timestamp;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Result of the verification of all receipts.
@@ -55,24 +54,21 @@ pub(super) fn issue(
     registered: &[Registered],
     locations: &Locations,
 ) -> Result<(), Failure> {
-    write(&locations.policy, engine.policy().as_bytes())?;
-    let paths: Vec<PathBuf> = registered.iter().map(|file| file.receipt_path(locations)).collect();
-    let mut last = None;
-    for folder in paths.iter().filter_map(|path| path.parent()) {
-        if last != Some(folder) {
-            fs::create_dir_all(folder)
-                .map_err(|e| Failure::new(format!("cannot create the folder {}: {e}", folder.display())))?;
-            last = Some(folder);
+    receipts::write_policy(engine, &locations.policy)?;
+    let mut last = PathBuf::new();
+    let mut wanted = Vec::with_capacity(registered.len());
+    for file in registered {
+        let path = file.receipt_path(locations);
+        if let Some(folder) = path.parent().filter(|folder| *folder != last) {
+            receipts::create_folder(folder)?;
+            last = folder.to_owned();
         }
+        wanted.push(Wanted { id: file.id, opener: Opener::Key(&file.planned.key), path });
     }
-    let bar = output::progress(registered.len(), "issuing receipts");
-    let all: Vec<(&Registered, &PathBuf)> = registered.iter().zip(&paths).collect();
-    on_all_cores(&all, |(file, path)| {
-        let receipt = engine.receipt(file.id, Opener::Key(&file.planned.key))?;
-        write(path, receipt.as_bytes()).inspect(|()| bar.inc(1))
-    })?;
-    bar.finish_and_clear();
-    Ok(())
+    match receipts::write_each(engine, &wanted)?.into_iter().flatten().next() {
+        Some(why) => Err(Failure::new(why)),
+        None => Ok(()),
+    }
 }
 
 /// Verifies every receipt file under the policy file. Any third party with these files can do the same.
@@ -115,7 +111,7 @@ pub(super) fn change_one_byte(
     let Some(file) = registered.get(registered.len() / 2) else { return Ok(None) };
     let mut bytes = read(&file.receipt_path(locations))?;
     change(&mut bytes);
-    write(&locations.changed, &bytes)?;
+    receipts::write(&locations.changed, &bytes)?;
     let policy = policy(locations)?;
     Ok(receipt::verify(&read(&locations.changed)?, &policy, now).err().map(|error| error.to_string()))
 }
@@ -139,12 +135,6 @@ fn policy(locations: &Locations) -> Result<Policy, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    File::create(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Source tree: choice, list of files, copy.
 
-use super::cores::on_all_cores;
+use crate::cores::on_all_cores;
 use crate::data::spinner;
 use crate::format;
 use crate::output::{self, Failure};

@@ -2,7 +2,8 @@
 
 use crate::run::open;
 use crate::sandbox::{CLASSES, HOUR_MS, Sandbox, WHY, now};
-use sexton::limits::BreakerLimits;
+use sexton::limits::{BreakerLimits, ClockLimits};
+use sexton::report::{Action, EngineState, PlannedObject};
 use sexton::store::dir::{DirStore, Identity};
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::{Clock, SystemClock, VirtualClock};
@@ -132,4 +133,136 @@ fn clock_step_ahead_stops_deletion_until_resumed() {
     sandbox.ok(&["enforce", "@old", "--dir", "FILES"]);
     assert!(!sandbox.has("a"));
     sandbox.ok(&["status", "@old"]);
+}
+
+/// Returns a sandbox with more objects at short notice than the breaker lets pass.
+fn crowded() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let keys: Vec<String> = (0..10_001).map(|n| format!("{n}")).collect();
+    let start = now().saturating_sub(HOUR);
+    let engine = sandbox.engine();
+    for keys in keys.chunks(1_000) {
+        let registrations: Vec<Registration<'_>> =
+            keys.iter().map(|key| Registration::new("files", key.as_bytes()).start(start)).collect();
+        engine.register(&registrations, Durability::Buffered).unwrap();
+    }
+    engine.sync().unwrap();
+    drop(engine);
+    sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "slow"]);
+    sandbox
+}
+
+/// The plan says so too.
+#[test]
+fn dry_run_foresees_the_breaker() {
+    let sandbox = crowded();
+    let before = sandbox.everything();
+    let words = ["enforce", "DATA", "--dir", "FILES"];
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 1, "{dry:?}");
+    let shown =
+        "      10,001  files  stopped, alarm: short notice in class \"files\"\n10,001 would be stopped\n";
+    assert_eq!(dry.stdout, shown);
+    assert_eq!(sandbox.everything(), before);
+    assert!(sandbox.ok(&["plan", "DATA", "--summary"]).stdout.contains("stopped, alarm: "));
+
+    let ran = sandbox.run(&words);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.starts_with("      10,001 due, but deletion is stopped\n"), "{ran:?}");
+    assert!(!ran.stdout.contains("nothing was due"), "{ran:?}");
+}
+
+#[test]
+fn status_and_dry_run_foresee_a_pause_of_the_clock() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    let (status, dry, ran) = with_step(&sandbox, 3 * HOUR);
+    assert_eq!((status.0.as_str(), status.1), ("paused", 1));
+    assert!(dry, "the plan shows the object as stopped");
+    assert_eq!(ran, 0, "nothing is deleted");
+}
+
+#[test]
+fn limits_are_stored_and_named_by_what_stops() {
+    let sandbox = crowded();
+    let set = |more: &[&'static str]| [&["limits", "DATA"], more, &WHY[..]].concat();
+    let words = ["enforce", "DATA", "--dir", "FILES"];
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 1, "{dry:?}");
+    let ran = sandbox.run(&words);
+    assert!(
+        ran.stdout
+            .contains("Limits, of which the larger counts: breaker_objects 10000, breaker_share_percent 10"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.stdout.matches("look at what made them due").count(), 1, "said once: {ran:?}");
+    let status = sandbox.run(&["status", "DATA"]).stdout;
+    assert_eq!(status.matches("look at what made them due").count(), 1, "said once: {status}");
+    let alarm = &sandbox.json(&["alarm", "list", "DATA"])[0];
+    assert_eq!(alarm["limits"], serde_json::json!(["breaker_objects", "breaker_share_percent"]));
+    sandbox.ok(&[&["alarm", "resume", "DATA"], &WHY[..]].concat());
+
+    let defaults = sandbox.json(&["limits", "DATA"]);
+    assert_eq!((&defaults["breaker_objects"], &defaults["set"]), (&10_000.into(), &serde_json::Value::Null));
+    let (_, dry) = sandbox.dry(&set(&["--breaker-objects", "20000", "--time-off", "26h"]));
+    assert_eq!(dry["breaker_objects"], 20_000);
+    assert_eq!(sandbox.json(&["limits", "DATA"]), defaults);
+    let value = sandbox.json(&set(&["--breaker-objects", "20000", "--time-off", "26h"]));
+    assert_eq!(
+        (&value["clock_time_off_max_ms"], &value["set"]["author"]),
+        (&(26 * HOUR_MS).into(), &"Ada".into())
+    );
+    assert_eq!(sandbox.json(&["limits", "DATA"])["breaker_objects"], 20_000);
+    assert!(sandbox.ok(&["limits", "DATA"]).stdout.contains("breaker objects     20,000  at short notice"));
+    let value = sandbox.json(&set(&["--reset", "--breaker-share", "5"]));
+    assert_eq!((&value["breaker_objects"], &value["breaker_share_percent"]), (&10_000.into(), &5.into()));
+    assert_eq!(sandbox.json(&set(&["--reset"]))["set"], serde_json::Value::Null);
+
+    sandbox.refused(&["limits", "DATA", "--time-off", "26h"], "required");
+    sandbox.refused(&[&["limits", "DATA"], &WHY[..]].concat(), "required");
+    sandbox.refused(&set(&["--breaker-share", "101"]), "101 is not in 0..=100");
+    sandbox.refused(&set(&["--time-off", "3661d"]), "clock_time_off_max of 316310400000 ms; at most");
+}
+
+/// Without NTP a machine that runs once a day would pause at every run.
+#[test]
+fn time_off_limit_lets_a_daily_run_pass() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    let clock = || {
+        let clock = Arc::new(VirtualClock::new(now().saturating_add(24 * HOUR)));
+        clock.set_synchronised(false);
+        clock
+    };
+    let engine = sandbox.engine_with(&Options::default(), clock());
+    let status = engine.status().unwrap();
+    let needs = engine.needs(&status).unwrap();
+    assert_eq!(needs.len(), 1, "{needs:?}");
+    assert!(needs[0].starts_with("paused: the machine was off, or its clock was set"), "{needs:?}");
+    assert!(needs[0].contains("Limit clock_time_off_max: 3600 s. Compare `date -u`"), "{needs:?}");
+    drop(engine);
+    sandbox.ok(&[&["limits", "DATA", "--time-off", "26h"], &WHY[..]].concat());
+    let engine = sandbox.engine_with(&Options::default(), clock());
+    assert_eq!(engine.state(), EngineState::Running);
+    assert_eq!(engine.enforce(&Unused).unwrap().objects, 1);
+    drop(engine);
+    // Options of the host override the stored limit.
+    let host = Options::default().clock(ClockLimits::default());
+    let engine = sandbox.engine_with(&host, Arc::new(VirtualClock::new(now().saturating_add(72 * HOUR))));
+    assert_eq!(engine.limits().clock, ClockLimits::default());
+}
+
+/// Opens the data folder three hours later with a clock that is not synchronised. Returns the word for its state and the
+/// number of its needs, if the plan shows that all is stopped, and the number of objects that enforcing handed out.
+fn with_step(sandbox: &Sandbox, off: Duration) -> ((String, usize), bool, u64) {
+    let clock = Arc::new(VirtualClock::new(now().saturating_add(off)));
+    clock.set_synchronised(false);
+    let engine = sandbox.engine_with(&Options::default(), clock);
+    let status = engine.status().unwrap();
+    let needs = engine.needs(&status).unwrap();
+    let is_stopped =
+        |object: sexton::Result<PlannedObject>| matches!(object.unwrap().action, Action::Stopped(_));
+    let all_stopped = engine.plan(engine.now()).unwrap().all(is_stopped);
+    let word = status.state.word_and_reason().0.to_owned();
+    ((word, needs.len()), all_stopped, engine.enforce(&Unused).unwrap().objects)
 }

@@ -48,7 +48,7 @@ fn class_file_invalid_is_refused_with_reason() {
 #[test]
 fn class_set_creates_version_and_dry_run_none() {
     let sandbox = Sandbox::new();
-    sandbox.put("new.toml", &format!("{}\n[class.more]\nwithin = '9d'\n", CLASSES.replace("100d", "101d")));
+    sandbox.put("new.toml", format!("{}\n[class.more]\nwithin = '9d'\n", CLASSES.replace("100d", "101d")));
     let words = ["class", "set", "DATA", "@new.toml"];
     let (text, json) = sandbox.dry(&words);
     assert!(text.stdout.contains("slow: would be new version, version 2"), "{text:?}");
@@ -101,7 +101,10 @@ fn class_close_takes_no_objects_and_deletes_live_ones() {
     sandbox.registered("slow", 0, &["a", "b"]);
     let words = [&["class", "close", "DATA", "slow"], &WHY[..]].concat();
     let (text, _) = sandbox.dry(&words);
-    assert!(text.stdout.contains("would close down the class \"slow\", live objects: 2"), "{text:?}");
+    assert!(
+        text.stdout.contains("would close down the class \"slow\"\n  it covers 2 live objects now\n"),
+        "{text:?}"
+    );
     let value = sandbox.json(&words);
     assert_eq!((&value["kind"], &value["dry_run"]), (&"close".into(), &false.into()));
     sandbox.file("c", 0);
@@ -114,7 +117,10 @@ fn class_close_takes_no_objects_and_deletes_live_ones() {
         .refused(&["class", "close", "DATA", "files", "--reason", " ", "--author", "Ada"], "it has 0 bytes");
 
     let (text, _) = sandbox.dry(&[&["class", "close", "DATA", "--everything"], &WHY[..]].concat());
-    assert!(text.stdout.contains("would close down everything, live objects: 2"), "{text:?}");
+    assert!(
+        text.stdout.contains("would close down everything\n  it covers 2 live objects now\n"),
+        "{text:?}"
+    );
     sandbox.run(&[&["class", "close", "DATA"], &WHY[..]].concat()).assert_refused("<NAME|--everything>");
     sandbox
         .run(&[&["class", "close", "DATA", "slow", "--everything"], &WHY[..]].concat())
@@ -188,7 +194,20 @@ fn help_of_each_command_has_example_and_exit_codes() {
     let more = ["hold lift", "hold list", "erase request", "erase cancel", "request list", "erase receipts"];
     let rest =
         ["erase forget", "object start", "object reschedule", "object release", "alarm list", "alarm resume"];
-    let last = ["feed read", "feed ack", "init", "status", "plan", "reconcile", "enforce", "ended", "check"];
+    let last = [
+        "feed read",
+        "feed ack",
+        "receipt",
+        "policy",
+        "limits",
+        "init",
+        "status",
+        "plan",
+        "reconcile",
+        "enforce",
+        "ended",
+        "check",
+    ];
     for words in groups.iter().chain(&more).chain(&rest).chain(&last) {
         let words: Vec<&str> = words.split(' ').collect();
         let help = sexton(words.iter().chain(&["--help"])).stdout;

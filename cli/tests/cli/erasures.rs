@@ -17,8 +17,9 @@ fn erasure_by_keys_finds_and_deletes_objects() {
     sandbox.put("keys.txt", "a\nb\nno-one\n");
     let words = request(&["--keys", "@keys.txt"]);
     let (text, value) = sandbox.dry(&words);
-    assert_eq!(text.stdout, "would erase 3 keys, live objects: 2\n");
+    assert_eq!(text.stdout, "would erase 3 keys\n  it covers 2 live objects now\n");
     assert_eq!((&value["number"], &value["state"]), (&Value::Null, &"waiting".into()));
+    assert_eq!(value["live_objects"], 2);
     let value = sandbox.json(&words);
     assert_eq!((&value["number"], &value["kind"]), (&1.into(), &"erase".into()));
     assert_eq!((&value["immediate"], &value["answer_by_ms"]), (&false.into(), &Value::Null));
@@ -46,11 +47,13 @@ fn erasure_by_subject_finds_it_and_unknown_is_refused() {
     sandbox.file("1", 0);
     sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "slow"]);
     assert!(sandbox.ok(&request(&["--subject", "anna"])).stdout.contains("erase the subject \"anna\""));
+    let none = sandbox.ok(&request(&["--key", "no-one"])).stdout;
+    assert!(none.contains("it covers no live object now; check what it names"), "{none}");
     sandbox.refused(&request(&["--subject", "no-one"]), "no live object has the subject \"no-one\"");
     sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
     let value = sandbox.json(&["request", "list", "DATA"]);
     assert_eq!(value[0]["objects"], 1, "{value}");
-    assert_eq!(value.as_array().unwrap().len(), 1, "{value}");
+    assert_eq!(value.as_array().unwrap().len(), 2, "{value}");
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn immediate_erasure_is_due_in_a_second_and_final() {
     let sandbox = Sandbox::new();
     sandbox.registered("slow", 0, &["a"]);
     let (text, value) = sandbox.dry(&request(&["--key", "a", "--immediate"]));
-    let expected = "  immediate: it cannot be cancelled, and its objects are deleted at the next enforcement, \
+    let expected = "  immediate, as it is to be answered within a second: it cannot be cancelled, and its objects are deleted at the next enforcement, \
                     unless a floor or a hold keeps them\n";
     assert!(text.stdout.ends_with(expected), "{text:?}");
     assert_eq!(value["immediate"], true);
@@ -152,6 +155,9 @@ fn immediate_erasure_is_due_in_a_second_and_final() {
     assert!(sandbox.ok(&["request", "list", "DATA"]).stdout.contains(", immediate"));
     sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     assert!(!sandbox.has("a"));
+    sandbox.registered("slow", 0, &["b"]);
+    let (within, value) = sandbox.dry(&request(&["--key", "b", "--within", "1s"]));
+    assert_eq!((within.stdout.contains("  immediate, as it is"), &value["immediate"]), (true, &true.into()));
     for more in [["--cancellable", "15d"], ["--within", "3d"]] {
         let words = [&["--key", "a", "--immediate"], &more[..]].concat();
         sandbox.refused(&request(&words), "cannot be used with");

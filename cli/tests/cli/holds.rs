@@ -19,10 +19,14 @@ fn hold_is_placed_listed_and_lifted() {
     sandbox.registered("files", HOUR_MS, &["a", "b"]);
     let hold = place(&["--key", "a"]);
     let (text, value) = sandbox.dry(&words(&hold));
-    assert_eq!(text.stdout, "hold \"case 7\" would be placed on the key \"a\"\n");
+    assert_eq!(
+        text.stdout,
+        "hold \"case 7\" would be placed on the key \"a\"\n  it covers 1 live object now\n"
+    );
     assert_eq!((&value["id"], &value["too_late"]), (&Value::Null, &json!([])));
     let value = sandbox.json(&words(&hold));
     assert_eq!(value["id"].as_str().unwrap().len(), 32);
+    assert_eq!(value["live_objects"], 1);
     assert_eq!(value["selector"], json!({ "keys": ["61"] }));
     assert_eq!((&value["event"], &value["review_ms"]), (&false.into(), &32_503_593_600_000_i64.into()));
 
@@ -56,12 +60,15 @@ fn hold_covers_prefix_subject_class_or_keys() {
     sandbox.register(subject);
     let held = |more: &[&str]| {
         let hold = place(more);
-        sandbox.json(&words(&hold));
+        let placed = sandbox.json(&words(&hold));
         let plan = sandbox.json(&["plan", "DATA", "--until", "+1y"]);
         let lift = [&["hold", "lift", "DATA", "case 7", "--grace", "0"], &WHY[..]].concat();
         sandbox.ok(&lift);
         // The next planning finds the objects that it covered.
         assert!(sandbox.engine().next_batch().unwrap().is_none());
+        let covers = placed["live_objects"] == 1;
+        assert!(covers || placed["live_objects"] == 0, "{placed}");
+        assert_eq!(covers, plan["objects"][0]["action"] == "hold", "{placed}");
         (plan["objects"][0]["action"].clone(), plan["objects"][0]["hold"].clone())
     };
     let yes = (json!("hold"), json!("case 7"));
@@ -73,6 +80,10 @@ fn hold_covers_prefix_subject_class_or_keys() {
     assert_eq!(held(&["--class", "slow"]), yes);
     assert_eq!(held(&["--class", "files"]), no);
     assert_eq!(held(&["--hex", "--key", "00", "--key", "ff00"]), yes);
+    sandbox.put("lines", b"other\n\xff\x01\n");
+    assert_eq!(held(&["--keys", "@lines"]), no);
+    sandbox.put("hex", "00\nff00\n");
+    assert_eq!(held(&["--hex", "--keys", "@hex"]), yes);
 }
 
 #[test]
@@ -85,7 +96,12 @@ fn hold_invalid_is_refused_with_reason() {
     refused(&place(&["--class", "nothing"]), "unknown class \"nothing\"");
     refused(&place(&["--hex", "--key", "zz"]), "\"zz\" is not hexadecimal");
     let dry = sandbox.ok(&words(&place(&["--hex", "--prefix", "ff", "--dry-run"]))).stdout;
-    assert!(dry.ends_with("on keys that begin with \"\\xff\"\n"), "{dry}");
+    assert!(
+        dry.ends_with(
+            "on keys that begin with \"\\xff\"\n  it covers no live object now; check what it names\n"
+        ),
+        "{dry}"
+    );
     refused(&place(&["--subject", &"s".repeat(256)]), "1 to 255 are allowed");
     refused(&place(&[]), "required");
     refused(&place(&["--key", "a", "--class", "slow"]), "cannot be used with");
@@ -126,4 +142,23 @@ fn hold_on_object_in_flight_lists_it_as_too_late() {
         "{ran:?}"
     );
     assert!(sandbox.ok(&["hold", "list", "DATA"]).stdout.starts_with("case 7 on the key \"a\"\n"));
+}
+
+/// A key with a line feed is not the key with the two characters of its escape.
+#[test]
+fn hold_on_key_with_line_feed_is_told_from_its_escape() {
+    let sandbox = Sandbox::new();
+    for key in [&b"a\nb"[..], br"a\nb"] {
+        sandbox.register(Registration::new("slow", key));
+    }
+    sandbox.put("nulls", b"a\nb\0");
+    let hold = place(&["--keys", "@nulls", "--null"]);
+    sandbox.ok(&words(&hold));
+    let plan = sandbox.ok(&["plan", "DATA", "--until", "+1y"]).stdout;
+    assert!(plan.contains("  a\\nb  keep, hold \"case 7\" ("), "{plan}");
+    assert!(plan.contains("  a\\\\nb  delete ("), "{plan}");
+    sandbox.put("lines", b"a\0b\n");
+    let hold = place(&["--keys", "@lines"]);
+    sandbox.refused(&words(&hold), "line 1 has a NUL byte; if NUL bytes end the keys, add --null");
+    sandbox.refused(&words(&place(&["--key", "a", "--null"])), "--null is about the key file");
 }

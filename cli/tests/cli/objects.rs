@@ -166,7 +166,9 @@ fn enforce_deletes_due_objects_and_lists_problems() {
     let (text, json) = sandbox.dry(&words);
     assert_eq!(text.stdout, "           4  files  delete\n");
     assert_eq!(json["would"][0]["objects"], 4);
-    let value = sandbox.json(&words);
+    let ran = sandbox.run(&[&words[..], &["--json"]].concat());
+    assert_eq!(ran.code, 1, "an object was changed: {ran:?}");
+    let value = ran.json();
     let answers = &value["answers"];
     assert_eq!([&answers["deleted"], &answers["absent"], &answers["changed"]], [&2, &1, &1]);
     assert_eq!((&value["problems"][0]["key"], &value["kept_by_holds"]), (&"changed".into(), &0.into()));
@@ -180,6 +182,7 @@ fn enforce_with_overdue_is_1_and_unmounted_disk_refused() {
     sandbox.registered("short", 2 * HOUR_MS, &["late"]);
     sandbox.put("files/late", "overwritten");
     std::fs::create_dir(sandbox.path("empty")).unwrap();
+    sandbox.run(&["enforce", "DATA", "--dir", "@empty", "--dry-run"]).assert_refused("mount the disk");
     sandbox.run(&["enforce", "DATA", "--dir", "@empty"]).assert_refused("mount the disk");
     sandbox
         .run(&["enforce", "DATA", "--dir", "@missing", "--dry-run"])
@@ -190,4 +193,30 @@ fn enforce_with_overdue_is_1_and_unmounted_disk_refused() {
     assert!(ran.stdout.contains("overdue: 1 object is past its ceiling"), "{ran:?}");
     let erase = [&["erase", "request", "DATA", "--key", "late", "--immediate"], &WHY[..]].concat();
     sandbox.ok(&erase);
+}
+
+#[test]
+fn enforce_with_late_objects_counts_them_and_is_3() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("short", 2 * HOUR_MS, &["a", "b"]);
+    sandbox.registered("files", HOUR_MS, &["c"]);
+    let words = ["enforce", "DATA", "--dir", "FILES"];
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, 3, "{dry:?}");
+    assert!(dry.stdout.contains("           2  short  delete, 2 late\n"), "{dry:?}");
+    let ran = sandbox.run(&words);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("           3 deleted\n           2 of these ended late\n"), "{ran:?}");
+    let value = sandbox.json(&words);
+    assert_eq!((&value["late"], &value["early"]), (&0.into(), &0.into()), "only this run counts: {value}");
+}
+
+#[test]
+fn enforce_with_failed_object_is_1() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.put("files/a", "overwritten");
+    let ran = sandbox.run(&["enforce", "DATA", "--dir", "FILES"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.starts_with("           1 changed\n"), "{ran:?}");
 }

@@ -133,5 +133,10 @@ fn feed_is_read_after_and_forgotten_through_a_number() {
     assert_eq!(sandbox.json(&["feed", "ack", "DATA", "2"])["dry_run"], false);
     assert_eq!(sandbox.json(&["feed", "read", "DATA"])["entries"][0]["number"], 3);
     assert_eq!(sandbox.ok(&["feed", "read", "DATA", "--after", "3"]).stdout, "no entries after 3\n");
+    // Entries that are forgotten already can be acknowledged again, in a dry run too.
+    sandbox.ok(&["feed", "ack", "DATA", "3"]);
+    sandbox.dry(&["feed", "ack", "DATA", "3"]);
+    sandbox.ok(&["feed", "ack", "DATA", "2"]);
+    sandbox.refused(&["feed", "ack", "DATA", "4"], "entry 4 was not given yet; the last one is 3");
     sandbox.run(&["feed", "read", "DATA", "--max", "10001"]).assert_refused("10001");
 }

@@ -1,9 +1,10 @@
 //! Runs the command, and a demonstration that all tests share.
 
+use crate::schema;
 use serde_json::Value;
 use sexton::testing::Clock;
 use sexton::{ClassSet, Engine, Options};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -29,10 +30,19 @@ impl Ran {
         self.stdout.lines().map(line).collect()
     }
 
-    /// Asserts that the command failed, with these words in a single error message.
+    /// Asserts that the command failed, with these words in a single error message: text on stderr, or JSON on stdout.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");
-        assert_eq!(self.stdout, "", "{self:?}");
+        if !self.stdout.is_empty() {
+            let Value::Object(object) = self.json() else { panic!("no object: {self:?}") };
+            assert!(
+                object["error"].as_str().is_some_and(|error| error.contains(words)),
+                "{words:?}: {self:?}"
+            );
+            assert_eq!((object.len(), &object["exit_code"]), (2, &2.into()), "{self:?}");
+            assert!(!self.stderr.contains("error: "), "{self:?}");
+            return;
+        }
         assert_eq!(self.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{self:?}");
         assert!(self.stderr.contains(words), "{words:?} is not in {self:?}");
     }
@@ -74,10 +84,11 @@ pub(crate) fn open(folder: &Path, options: &Options, clock: Arc<dyn Clock>) -> O
     Opened { engine, _none_starts: none_starts }
 }
 
-/// Runs the command to completion.
+/// Runs the command to completion. Asserts that JSON on stdout fits the schema of the command.
 pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    let arguments: Vec<OsString> = arguments.into_iter().map(|word| word.as_ref().to_owned()).collect();
     let mut command = command();
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = spawn(&mut command).wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let ran = Ran { code: ran.status.code().unwrap(), stdout: text(ran.stdout), stderr: text(ran.stderr) };
@@ -86,6 +97,12 @@ pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) ->
         "colours without a terminal: {ran:?}"
     );
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    if arguments.iter().any(|word| word == "--json") && !arguments.iter().any(|word| word == "--help") {
+        let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let value = ran.json();
+        let name = if value.get("error").is_some() { "error".into() } else { schema::name(&words) };
+        schema::assert_fits(&name, &value);
+    }
     ran
 }
 

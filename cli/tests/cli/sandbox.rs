@@ -89,8 +89,8 @@ impl Sandbox {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn put(&self, name: &str, text: &str) {
-        write(&self.path(name), text);
+    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        write(&self.path(name), content);
     }
 
     /// Writes a file into the folder of objects, last modified this long ago, and creates its folders.

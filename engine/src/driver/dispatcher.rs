@@ -6,6 +6,7 @@
 use crate::driver::event_fd::EventFd;
 use crate::driver::sub_batch::{OwnedSubBatch, SubBatchId};
 use crate::enforcement::evidence::check_answer;
+use crate::enforcement::planner::Step;
 use crate::engine::Engine;
 use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, Result};
@@ -17,6 +18,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Rows that a sweep scans in one piece of work. Their moves take some milliseconds.
+const SWEEP_ROWS: u32 = 1_024;
 
 /// Limits on what is handed out, and on the time for answers.
 #[derive(Clone, Copy, Debug)]
@@ -253,17 +257,18 @@ impl Dispatcher {
             engine.publish_rest();
             return Ok(false);
         }
-        let planned = engine.next_batch();
+        let planned = engine.next_step(SWEEP_ROWS);
         let mut state = self.state.lock();
         state.busy -= 1;
         state.found_nothing = None;
         match planned? {
-            None => {
+            Step::Nothing => {
                 state.found_nothing = Some(engine.monotonic());
                 Ok(false)
             }
-            Some(batch) => {
-                self.open(&mut state, batch);
+            Step::Sweeping => Ok(true),
+            Step::Batch(batch) => {
+                self.open(&mut state, *batch);
                 Ok(true)
             }
         }

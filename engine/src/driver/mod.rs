@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use sexton_proof::time::Timestamp;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Driver {
     shared: Arc<Shared>,
     options: DriverOptions,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Number of pieces of work that [`Driver::run`] did.
+    turn: AtomicUsize,
 }
 
 impl Driver {
@@ -130,7 +132,7 @@ impl Driver {
             stopping: AtomicBool::new(false),
             failure: Mutex::default(),
         });
-        Ok(Driver { shared, options, threads: Mutex::default() })
+        Ok(Driver { shared, options, threads: Mutex::default(), turn: AtomicUsize::new(0) })
     }
 
     /// Starts the threads of [`DriverOptions`]. It is a no-op if
@@ -256,7 +258,9 @@ impl Driver {
 
     /// Works in this thread for about `budget`: applies submissions, calls the handler, plans and commits.
     ///
-    /// A piece of work that has begun is finished; the time of the handler is not limited. Returns the instant of the next
+    /// The budget is checked after each piece of work: up to 10,000 submitted objects, one call of the handler, one batch
+    /// to commit or to plan, or 1,024 rows scanned for requests. A piece that has begun is finished, and the time of the
+    /// handler is not limited. Returns the instant of the next
     /// work as [`Driver::next`] does, which lies in the past if the budget is used up.
     ///
     /// # Errors
@@ -265,19 +269,18 @@ impl Driver {
         let shared = &self.shared;
         let end = shared.engine.monotonic().saturating_add(budget);
         let pieces: [Work; 3] = [Shared::register, Shared::handle, Shared::enforce];
-        loop {
+        let mut idle = 0;
+        while idle < pieces.len() {
             shared.report_failure()?;
-            let mut is_busy = false;
-            for work in pieces {
-                is_busy |= work(shared).inspect_err(|error| shared.fail(error))?;
-            }
-            if !is_busy {
-                return Ok(shared.next());
-            }
-            if shared.stopping.load(Ordering::SeqCst) || shared.engine.monotonic() >= end {
+            // The next call goes on after the last piece, so that none starves under a small budget.
+            let turn = self.turn.fetch_add(1, Ordering::SeqCst) % pieces.len();
+            let is_busy = pieces[turn](shared).inspect_err(|error| shared.fail(error))?;
+            idle = if is_busy { 0 } else { idle + 1 };
+            if is_busy && (shared.stopping.load(Ordering::SeqCst) || shared.engine.monotonic() >= end) {
                 return Ok(Some(AT_ONCE));
             }
         }
+        Ok(shared.next())
     }
 
     /// Returns the instant of the next work, in the time of [`Engine::now`]. If there is work now, it lies in the past. `None`

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Most submissions that are applied together.
 const GROUP_MAX: usize = 1_000;
+/// Objects of submissions that are applied together, unless the first submission has more.
+const GROUP_OBJECTS_MAX: usize = 10_000;
 
 /// Call that waits to be applied.
 #[derive(Debug)]
@@ -138,7 +140,12 @@ impl Submissions {
         let _draining = self.draining.lock();
         let submissions: Vec<Submission> = {
             let mut state = self.state.lock();
-            let group = state.submissions.len().min(GROUP_MAX);
+            let mut objects = 0;
+            let fits = |submission: &&Submission| {
+                objects += submission.objects;
+                objects <= GROUP_OBJECTS_MAX.max(submission.objects)
+            };
+            let group = state.submissions.iter().take(GROUP_MAX).take_while(fits).count();
             state.submissions.drain(..group).collect()
         };
         if submissions.is_empty() {

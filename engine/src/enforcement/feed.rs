@@ -15,6 +15,7 @@ use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
 use serde::{Deserialize, Serialize};
 use sexton_proof::checked_text::{self, FEED_KEY_TITLE};
+use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
 use sexton_proof::time::Timestamp;
 use std::fmt::Write as _;
@@ -51,6 +52,29 @@ pub struct FeedEntry {
     /// Instant at which its end was known.
     #[serde(rename = "time_ms")]
     pub time: Timestamp,
+    /// Registration that ended, for its receipt. `None` in an entry of a release that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "id_text")]
+    pub id: Option<RegistrationId>,
+}
+
+/// Stores a registration id as its text.
+mod id_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use sexton_proof::id::RegistrationId;
+
+    pub(super) fn serialize<S: Serializer>(id: &Option<RegistrationId>, to: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => to.collect_str(id),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<RegistrationId>, D::Error> {
+        String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
+    }
 }
 
 /// Loads the key of the feed, or makes it if no entry was ever written. `last` is the number of the last entry.
@@ -99,7 +123,7 @@ pub(crate) fn stage_entries(core: &Core, set: &mut WriteSet, evidence: &Evidence
     let mut number = last;
     for (planned, method, time) in evidence.ended_objects() {
         number += 1;
-        let entry = entry(batch.class(), &batch.row(planned), method, time);
+        let entry = entry(batch.class(), batch.id(planned), &batch.row(planned), method, time);
         let mut bytes = schema::to_json(&entry)?;
         apply_keystream(&core.secrets.feed, &salt, number, &mut bytes);
         set.put(ColumnFamily::Feed, &schema::feed_key(number), &schema::feed_value(&salt, &bytes));
@@ -108,7 +132,7 @@ pub(crate) fn stage_entries(core: &Core, set: &mut WriteSet, evidence: &Evidence
     Ok(number)
 }
 
-fn entry(class: &str, row: &Row<'_>, method: Method, time: Timestamp) -> FeedEntry {
+fn entry(class: &str, id: RegistrationId, row: &Row<'_>, method: Method, time: Timestamp) -> FeedEntry {
     FeedEntry {
         number: 0,
         class: class.to_owned(),
@@ -117,6 +141,7 @@ fn entry(class: &str, row: &Row<'_>, method: Method, time: Timestamp) -> FeedEnt
         method: method.name().to_owned(),
         reason: row.end_reason().name().to_owned(),
         time,
+        id: Some(id),
     }
 }
 
@@ -166,4 +191,19 @@ pub(crate) fn acknowledge(core: &Core, ledger: &Ledger, number: u64) -> Result<(
     let acknowledged = schema::feed_range(number);
     set.delete_range(ColumnFamily::Feed, &acknowledged.start..&acknowledged.end);
     core.writer.write_durably(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_without_registration_is_read() {
+        let text = r#"{"class":"c","key":"61","version":"","method":"deleted","reason":"due","time_ms":7}"#;
+        let entry: FeedEntry = serde_json::from_str(text).unwrap();
+        assert_eq!((entry.id, &entry.key[..]), (None, &b"a"[..]));
+        let entry = FeedEntry { id: Some(RegistrationId::from_bytes(&[7; 20])), ..entry };
+        let again: FeedEntry = serde_json::from_slice(&schema::to_json(&entry).unwrap()).unwrap();
+        assert_eq!(again, entry);
+    }
 }

@@ -25,60 +25,90 @@ use std::time::Duration;
 /// Limit on the pages of a batch. Its leaf has a line of at most 48 bytes for each, and must stay below 60,000 bytes.
 pub const BATCH_PAGES_MAX: usize = 1_200;
 
-/// Returns the next due batch: one that is handed out again, or the due pages of the class with the earliest ceiling.
+/// Rows that a sweep scans before due batches get their turn again.
+pub(crate) const SWEEP_ROWS: u32 = 1 << 20;
+
+/// Result of one step of planning.
+pub(crate) enum Step {
+    /// Batch that is due.
+    Batch(Box<Batch>),
+    /// A sweep advanced, and has more rows to scan before the rest can be planned.
+    Sweeping,
+    /// Nothing is due, or nothing may be deleted.
+    Nothing,
+}
+
+/// Plans the next due batch: one that is handed out again, or the due pages of the class with the earliest ceiling. A
+/// sweep under way first scans about `sweep_rows` rows.
 ///
-/// `None` if nothing is due, if deleting is stopped and waits for an operator, or if as many batches are in flight as are
+/// [`Step::Nothing`] if nothing is due, if deleting is stopped and waits for an operator, or if as many batches are in flight as are
 /// allowed. A due page then waits in its wheel; it is never dropped.
 ///
 /// # Errors
 /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
-pub(crate) fn next_batch(core: &Core, now: Trusted, stepped: bool) -> Result<Option<Batch>> {
+pub(crate) fn next_step(core: &Core, now: Trusted, stepped: bool, sweep_rows: u32) -> Result<Step> {
     core.check_writable()?;
     let mut planner = core.batches.planner.lock();
     take_back_dropped(core, &mut planner);
     let deletable = clock::allows(core, &mut planner, now, stepped)?;
     if deletable == Deletable::Nothing {
         core.batches.pool.free_buffers();
-        return Ok(None);
+        return Ok(Step::Nothing);
     }
     if core.batches.in_flight.load(Ordering::SeqCst) >= core.limits.max_batches_in_flight {
-        return Ok(None);
+        return Ok(Step::Nothing);
     }
     // Counted before it is planned: a thread that hands a batch back meanwhile leaves publishing to this one.
     core.batches.in_flight.fetch_add(1, Ordering::SeqCst);
-    let planned = next_intent(core, &mut planner, deletable, now.now);
-    if !matches!(planned, Ok(Some(_))) {
+    let planned = next_intent(core, &mut planner, deletable, now.now, sweep_rows);
+    if !matches!(planned, Ok(Next::Intent(..))) {
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     drop(planner);
     let times = Times { now: now.now, for_floors: now.for_floors() };
-    planned?.map(|(intent, attempt)| hand_out(core, intent, attempt, times)).transpose()
+    Ok(match planned? {
+        Next::Intent(intent, attempt) => Step::Batch(Box::new(hand_out(core, intent, attempt, times)?)),
+        Next::Sweeping => Step::Sweeping,
+        Next::Nothing => Step::Nothing,
+    })
 }
 
-/// Returns an intent that is durable, and the number of times that it was handed out, this time included.
+/// Step of planning before rows are read.
+enum Next {
+    /// Intent that is durable, and the number of times that it was handed out, this time included.
+    Intent(Intent, u32),
+    Sweeping,
+    Nothing,
+}
+
 fn next_intent(
     core: &Core,
     planner: &mut Planner,
     deletable: Deletable,
     now: Timestamp,
-) -> Result<Option<(Intent, u32)>> {
+    sweep_rows: u32,
+) -> Result<Next> {
     if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
         // The intent is on disk already. A crash here loses nothing, because the next opening finds it again.
-        return Ok(Some((intent, attempts.saturating_add(1))));
+        return Ok(Next::Intent(intent, attempts.saturating_add(1)));
     }
-    loop {
-        // The sweep advances first, one step per round: if a request extended an object's time, the object must not be
-        // deleted at its earlier time.
-        let sweeping = sweep::advance(core, planner, now)?;
-        if let Some(pages) = choose_pages(core, planner, deletable, now)? {
-            let class = pages[0].class;
-            return record_intent(core, planner, class, &pages, now).map(|intent| Some((intent, 1)));
-        }
-        if !sweeping {
-            core.batches.pool.free_buffers();
-            return Ok(None);
-        }
+    // The sweep advances first: if a request extended an object's time, the object must not be deleted at its earlier
+    // time. Due batches get their turn after many rows only, so that few objects move twice.
+    let sweeping = sweep::advance(core, planner, now, sweep_rows)?;
+    planner.swept_rows = sweeping.map_or(0, |rows| planner.swept_rows.saturating_add(rows));
+    if sweeping.is_some() && planner.swept_rows < SWEEP_ROWS {
+        return Ok(Next::Sweeping);
     }
+    planner.swept_rows = 0;
+    if let Some(pages) = choose_pages(core, planner, deletable, now)? {
+        let class = pages[0].class;
+        return record_intent(core, planner, class, &pages, now).map(|intent| Next::Intent(intent, 1));
+    }
+    if sweeping.is_some() {
+        return Ok(Next::Sweeping);
+    }
+    core.batches.pool.free_buffers();
+    Ok(Next::Nothing)
 }
 
 /// Takes back the batches that callers dropped, to be handed out again.
@@ -109,6 +139,11 @@ fn hand_out(core: &Core, intent: Intent, attempt: u32, times: Times) -> Result<B
 /// Shortest window over which the breaker counts objects at short notice.
 const BREAKER_WINDOW_MIN: Duration = Duration::from_hours(1);
 
+/// Returns the window over which the breaker counts objects of a class at short notice.
+pub(crate) fn breaker_window(class: &Class) -> Duration {
+    class.definition.slot.max(BREAKER_WINDOW_MIN)
+}
+
 /// Returns the due pages of the class with the earliest ceiling, earliest ceilings first, as many as a batch takes.
 ///
 /// If the breaker allows fewer objects at short notice, raises an alarm and chooses pages without such objects.
@@ -132,7 +167,7 @@ fn choose_pages(
         }
         let name = &class.definition.name;
         let (live, waiting) = live_and_at_short_notice(core, name);
-        let window = class.definition.slot.max(BREAKER_WINDOW_MIN);
+        let window = breaker_window(&class);
         match planner.breaker.check(name, short_notice, waiting, live, window, now) {
             Ok(()) => return Ok(Some(ids(&pages))),
             Err(why) => {

@@ -2,7 +2,7 @@
 
 use crate::enforcement::absence;
 use crate::enforcement::evidence;
-use crate::enforcement::planner;
+use crate::enforcement::planner::{self, Step};
 use crate::engine::Engine;
 use crate::governance::requests;
 use crate::model::class::slot_start;
@@ -106,12 +106,23 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn next_batch(&self) -> Result<Option<Batch>> {
+        loop {
+            match self.next_step(planner::SWEEP_ROWS)? {
+                Step::Batch(batch) => return Ok(Some(*batch)),
+                Step::Sweeping => {}
+                Step::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    /// Does one step of [`Engine::next_batch`]. A sweep scans about `sweep_rows` rows in it.
+    pub(crate) fn next_step(&self, sweep_rows: u32) -> Result<Step> {
         let now = self.trusted();
-        let batch = planner::next_batch(&self.core, now, self.clock_agreed.load(Ordering::SeqCst));
-        if !matches!(batch, Ok(Some(_))) {
+        let step = planner::next_step(&self.core, now, self.clock_agreed.load(Ordering::SeqCst), sweep_rows);
+        if matches!(step, Ok(Step::Nothing) | Err(_)) {
             self.publish_rest();
         }
-        batch
+        step
     }
 
     /// Takes a batch back with the answers recorded in it. Writes the evidence, commits it, and returns the index of the

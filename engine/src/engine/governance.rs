@@ -1,11 +1,15 @@
 //! Governance: legal holds, erasures and other requests, accepted roots, and resumption after alarms.
 
+use crate::engine::load;
 use crate::engine::{Engine, read};
+use crate::governance::coverage;
 use crate::governance::holds::{self, Placed};
+use crate::governance::limits;
 use crate::governance::progress::{self, ErasureObject};
 use crate::governance::requests::{self, Erasure};
 use crate::governance::{alarms, clock, roots};
 use crate::model::alarm::{Alarm, AlarmId};
+use crate::model::guard_limits::{GuardLimits, StoredLimits};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
 use crate::model::schema::AcceptedRoot;
@@ -110,6 +114,29 @@ impl Engine {
         requests::is_known(&self.core, selector)
     }
 
+    /// Counts the live objects that `selector` covers now. Other operations go on meanwhile and may change the number.
+    ///
+    /// The key index answers for keys, and the schedule for a class and for everything, where registrations that are
+    /// replaced or released count until their slot. A prefix and a subject take reading every row. So do keys in classes
+    /// with `find = "none"`. A caller that must not wait places its hold first and counts in another thread.
+    ///
+    /// # Errors
+    /// `Invalid` if the selector could match nothing; `Io`, `Corrupt`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Durability, Registration, Selector};
+    /// engine.register(&[Registration::new("log-73h", b"anna/1").subject(b"anna")], Durability::Synced)?;
+    /// assert_eq!(engine.count_live(&Selector::Subject(b"anna".to_vec()))?, 1);
+    /// assert_eq!(engine.count_live(&Selector::Keys(vec![b"anna/2".to_vec()]))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn count_live(&self, selector: &Selector) -> Result<u64> {
+        coverage::count_live(&self.core, selector)
+    }
+
     /// Cancels an erasure that can still be cancelled. A repeated call is a no-op. After `Ok` it survives a power
     /// failure.
     ///
@@ -179,6 +206,42 @@ impl Engine {
     /// `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the request was recorded.
     pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
         requests::apply_class(&self.core, name, attribution, self.now())
+    }
+
+    /// Returns the limits of the guards that are in effect: those of the options, otherwise the stored ones.
+    pub fn limits(&self) -> GuardLimits {
+        self.limits
+    }
+
+    /// Returns the limits of the guards that are stored in the data folder, if an operator set any.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn stored_limits(&self) -> Result<Option<StoredLimits>> {
+        load::limits(&*self.core.kv)
+    }
+
+    /// Stores the limits of the guards in the data folder, from the next opening on. Options of the host override them.
+    /// `None` restores the defaults. After `Ok` they survive a power failure.
+    ///
+    /// # Errors
+    /// `Invalid` if a limit is out of its bounds or a text is missing; `Forked`, `Poisoned`, `Full`, `Io`. After
+    /// `Poisoned`, `Full` or `Io` it is unknown which limits are stored.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// let mut limits = engine.limits();
+    /// limits.breaker.objects = 200_000;
+    /// engine.set_limits(Some(limits), sexton::Attribution::new("operations", "large imports"))?;
+    /// # drop(engine);
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// assert_eq!(engine.limits().breaker.objects, 200_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_limits(&self, limits: Option<GuardLimits>, attribution: Attribution) -> Result<()> {
+        limits::store(&self.core, limits, attribution, self.now())
     }
 
     /// Records that the operator accepted a root, a folder in which objects of this engine are stored.

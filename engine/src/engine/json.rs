@@ -21,6 +21,7 @@ use crate::governance::progress::{ErasureObject, Progress};
 use crate::model::alarm::{Alarm, AlarmCause};
 use crate::model::class::Definition;
 use crate::model::clock_guard::ClockState;
+use crate::model::guard_limits::GuardLimits;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::request::{Request, RequestKind, RequestState};
 use serde_json::{Map, Value, json};
@@ -59,6 +60,7 @@ pub fn status(status: &Status, needs: &[String]) -> Value {
         "as_of_ms": status.as_of.unix_ms(),
         "clock": clock,
         "clock_off_ms": whole_ms(off),
+        "limits": limits(&status.limits),
         "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
         "log_entries": status.log_size,
         "log_published": status.published_size,
@@ -66,6 +68,16 @@ pub fn status(status: &Status, needs: &[String]) -> Value {
         "holds": status.holds,
         "oldest_erasure": erasure,
         "classes": classes,
+    })
+}
+
+/// Returns limits of the guards as JSON.
+pub fn limits(limits: &GuardLimits) -> Value {
+    json!({
+        "clock_step_max_ms": whole_ms(limits.clock.step_max),
+        "clock_time_off_max_ms": whole_ms(limits.clock.time_off_max),
+        "breaker_objects": limits.breaker.objects,
+        "breaker_share_percent": limits.breaker.share_percent,
     })
 }
 
@@ -111,11 +123,22 @@ pub fn cause(cause: &AlarmCause) -> String {
     }
 }
 
+/// Returns the names of the limits by which a guard raised an alarm.
+fn limit_names(cause: &AlarmCause) -> &'static [&'static str] {
+    match cause {
+        AlarmCause::Clock | AlarmCause::Behind => &["clock_step_max_ms"],
+        AlarmCause::TimeOff => &["clock_time_off_max_ms"],
+        AlarmCause::Breaker { .. } => &["breaker_objects", "breaker_share_percent"],
+        AlarmCause::Absent { .. } => &[],
+    }
+}
+
 /// Returns an alarm as JSON.
 pub fn alarm(alarm: &Alarm) -> Value {
     json!({
         "id": alarm.id.to_string(),
         "cause": cause(&alarm.cause),
+        "limits": limit_names(&alarm.cause),
         "raised_ms": alarm.raised.unix_ms(),
         "message": alarm.message,
     })
@@ -220,6 +243,7 @@ pub fn feed_entry(entry: &FeedEntry) -> Value {
         "key": printable(&entry.key),
         "key_hex": hex::encode(&entry.key),
         "version_hex": hex::encode(&entry.version),
+        "id": entry.id.map(|id| id.to_string()),
         "method": entry.method,
         "reason": entry.reason,
         "time_ms": entry.time.unix_ms(),

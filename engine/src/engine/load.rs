@@ -4,6 +4,7 @@ use crate::engine::options::Options;
 use crate::model::alarm::{Alarm, AlarmCause};
 use crate::model::breaker::Breaker;
 use crate::model::class::Class;
+use crate::model::guard_limits::StoredLimits;
 use crate::model::hold::HoldSet;
 use crate::model::schema::{
     self, Arrivals, ClassRecord, Counts, Intent, Mark, PageRecord, RegisteredTotals, Shape,
@@ -93,6 +94,12 @@ fn records<T: DeserializeOwned>(kv: &dyn Kv, prefix: &[u8], what: &str) -> Resul
 /// Reads a number. It is 0 if it was never written.
 pub(crate) fn number(kv: &dyn Kv, key: &[u8], what: &str) -> Result<u64> {
     kv.get(ColumnFamily::Meta, key)?.map_or(Ok(0), |bytes| schema::decode_number(what, &bytes))
+}
+
+/// Returns the limits of the guards that an operator set.
+pub(crate) fn limits(kv: &dyn Kv) -> Result<Option<StoredLimits>> {
+    let stored = kv.get(ColumnFamily::Meta, schema::LIMITS)?;
+    stored.map(|bytes| schema::from_json("the limits", &bytes)).transpose()
 }
 
 /// Reads the classes whose absent objects an operator accepted, with the instant.
@@ -262,7 +269,8 @@ pub(crate) fn planner(
         last_batch,
         unfinished: intents.into_iter().map(|intent| Unanswered { intent, attempts: 1 }).collect(),
         sweep: None,
-        breaker: Breaker::new(options.breaker),
+        swept_rows: 0,
+        breaker: Breaker::new(options.breaker.unwrap_or_default()),
         clock_recorded: now,
         absence_accepted: absence_accepted(kv)?,
     })

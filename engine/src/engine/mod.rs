@@ -22,6 +22,7 @@ use crate::enforcement::commit::Committer;
 use crate::engine::open::{FolderLock, Seams};
 use crate::engine::options::Options;
 use crate::model::clock_guard::{ClockGuard, ClockState, Reading, Trusted};
+use crate::model::guard_limits::GuardLimits;
 use crate::platform::clock::{Clock, Monotonic, SystemClock, check_calendar, in_calendar};
 use crate::platform::entropy::OsEntropy;
 use crate::platform::error::{Error, Result};
@@ -48,6 +49,8 @@ pub struct Engine {
     core: Core,
     committer: Committer,
     resolver: Resolver,
+    /// Limits of the guards, from the options or stored.
+    limits: GuardLimits,
     clock: Arc<dyn Clock>,
     /// Source of trusted time. It never goes back while the engine is open, even if the clock does.
     guard: Mutex<ClockGuard>,
@@ -136,23 +139,26 @@ impl Engine {
         options.check_limits()?;
         let stepped = load::clock_had_stepped(&*seams.kv)?;
         let last_known = load::last_known(&*seams.kv)?;
-        let mut limits = options.clock;
+        let stored = load::limits(&*seams.kv)?;
+        let (options, limits) = options.with_stored(stored.map(|stored| stored.limits));
+        let mut clock_limits = limits.clock;
         if stepped {
             // Opening again must not end an alarm that a step raised.
-            limits.time_off_max = limits.step_max;
+            clock_limits.time_off_max = clock_limits.step_max;
         }
         if last_known.is_none() {
             // A new folder believes the clock. An older one trusts only what follows from the last known time.
             check_calendar(clock.now())?;
         }
         let reading = read(&*clock, !stepped);
-        let mut guard = ClockGuard::new(reading, last_known, limits);
+        let mut guard = ClockGuard::new(reading, last_known, clock_limits);
         let now = guard.observe(reading);
-        let core = open::open(seams, options, now.now)?;
+        let core = open::open(seams, &options, now.now)?;
         Ok(Engine {
             core,
             committer: Committer::default(),
             resolver: Resolver::default(),
+            limits,
             clock,
             guard: Mutex::new(guard),
             clock_agreed: AtomicBool::new(stepped || now.state == ClockState::Agrees),

@@ -3,6 +3,7 @@
 use crate::model::breaker::BreakerLimits;
 use crate::model::class::ClassSet;
 use crate::model::clock_guard::ClockLimits;
+use crate::model::guard_limits::GuardLimits;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::rocks::RocksOptions;
 use sexton_proof::id::ORIGIN_MAX_BYTES;
@@ -47,10 +48,12 @@ pub struct Options {
     /// Free disk space, bytes, below which registering fails with `Full`. It leaves room for deletion, which writes
     /// evidence before it frees space. Registering resumes by itself. Default: 256 MiB.
     pub disk_reserve_bytes: u64,
-    /// Limits beyond which the wall clock is not trusted.
-    pub clock: ClockLimits,
-    /// Limits on objects of a class that fall due at short notice.
-    pub breaker: BreakerLimits,
+    /// Limits beyond which the wall clock is not trusted. Default: those stored in the data folder
+    /// ([`Engine::set_limits`](crate::Engine::set_limits)), otherwise [`ClockLimits::default`].
+    pub clock: Option<ClockLimits>,
+    /// Limits on objects of a class that fall due at short notice. Default: those stored in the data folder, otherwise
+    /// [`BreakerLimits::default`].
+    pub breaker: Option<BreakerLimits>,
     /// Memory, threads and files of RocksDB.
     pub rocks: RocksOptions,
 }
@@ -66,8 +69,8 @@ impl Default for Options {
             threads: None,
             memtable_keys: 900_000,
             disk_reserve_bytes: 256 << 20,
-            clock: ClockLimits::default(),
-            breaker: BreakerLimits::default(),
+            clock: None,
+            breaker: None,
             rocks: RocksOptions::default(),
         }
     }
@@ -137,14 +140,14 @@ impl Options {
     /// Sets [`clock`](field@Options::clock).
     #[must_use]
     pub fn clock(mut self, limits: ClockLimits) -> Self {
-        self.clock = limits;
+        self.clock = Some(limits);
         self
     }
 
     /// Sets [`breaker`](field@Options::breaker).
     #[must_use]
     pub fn breaker(mut self, limits: BreakerLimits) -> Self {
-        self.breaker = limits;
+        self.breaker = Some(limits);
         self
     }
 
@@ -208,12 +211,14 @@ impl Options {
                 "batch_objects, max_batches_in_flight and memtable_keys must be at least 1",
             ));
         }
-        if self.breaker.share_percent > 100 {
-            return Err(Error::invalid(format!(
-                "a breaker's share of {} %; at most 100 % is allowed",
-                self.breaker.share_percent
-            )));
-        }
-        Ok(())
+        self.breaker.iter().try_for_each(BreakerLimits::check)
+    }
+
+    /// Returns the options with the stored limits in place of those that the host left out, and the limits in effect.
+    pub(crate) fn with_stored(&self, stored: Option<GuardLimits>) -> (Self, GuardLimits) {
+        let mut limits = stored.unwrap_or_default();
+        limits.clock = self.clock.unwrap_or(limits.clock);
+        limits.breaker = self.breaker.unwrap_or(limits.breaker);
+        (self.clone().clock(limits.clock).breaker(limits.breaker), limits)
     }
 }

@@ -1,6 +1,9 @@
 //! Plan: the objects that come up for deletion, with instant, treatment and cause. It reads the same data as the planner,
 //! decides by the same functions, and changes nothing.
 
+mod breaker;
+
+use self::breaker::Foresight;
 use crate::enforcement::planner::{self, DecisionInputs, Times};
 use crate::governance::alarms;
 use crate::governance::clock::{self, Deletable};
@@ -48,7 +51,7 @@ pub enum Action {
     Hold(HoldName),
     /// Floor that has not passed.
     WaitForFloor,
-    /// Deletion has stopped and waits for an operator.
+    /// Deletion has stopped and waits for an operator, or the next enforcement will stop it.
     Stopped(AlarmCause),
 }
 
@@ -96,8 +99,9 @@ struct PlanInputs {
     /// Holds as of the next planning, which finds the objects of lifted ones.
     holds_then: HoldSet,
     requests: Vec<ActiveRequest>,
-    /// Class versions whose breaker has tripped.
+    /// Class versions whose breaker has tripped, or trips at the next enforcement.
     tripped: BTreeSet<ClassId>,
+    foresight: Foresight,
     /// Class versions that wait because nearly all objects of a batch were absent.
     absent: BTreeSet<ClassId>,
     /// What the clock allows to be deleted.
@@ -151,17 +155,22 @@ impl<'e> Plan<'e> {
         });
         pages.sort_unstable_by_key(|(id, _)| *id);
         let (deletable, clock) = clock::stop(core, now, stepped);
-        let inputs = PlanInputs {
+        let mut inputs = PlanInputs {
             holds_now,
             holds_then,
             requests,
             tripped: alarms::tripped_classes(core),
+            foresight: Foresight::default(),
             absent: alarms::absent_classes(core),
             deletable,
             clock,
             now: now.now,
             until,
         };
+        if inputs.deletable != Deletable::Nothing {
+            inputs.foresight = breaker::foresee(core, &inputs, &pages)?;
+            inputs.tripped.extend(&inputs.foresight.tripped);
+        }
         Ok(Plan { core, inputs, pages: pages.into_iter(), cursor: None, ready: VecDeque::new(), error: None })
     }
 
@@ -172,8 +181,10 @@ impl<'e> Plan<'e> {
                 let Some((page, found)) = self.pages.next() else { return Ok(()) };
                 self.cursor = Some(Cursor::at(self.core, &self.inputs, page, found)?);
             }
+            let (inputs, ready) = (&self.inputs, &mut self.ready);
+            let visit = &mut |cursor: &Cursor, id, row: Row<'_>| ready.extend(cursor.decide(inputs, id, row));
             if let Some(cursor) = &mut self.cursor
-                && !cursor.read(self.core, &self.inputs, &mut self.ready)?
+                && !cursor.read(self.core, visit)?
             {
                 self.cursor = None;
             }
@@ -206,19 +217,16 @@ impl Cursor {
         let stopped = match &inputs.clock {
             Some(cause) if inputs.stops(&class) => Some(cause.clone()),
             _ if inputs.absent.contains(&page.class) => Some(absent(&class)),
-            _ if inputs.tripped.contains(&page.class) && found.short_notice > 0 => Some(breaker(&class)),
-            _ => None,
+            _ => {
+                let is_short = found.short_notice > 0 || inputs.foresight.pages.contains(&page);
+                (is_short && inputs.tripped.contains(&page.class)).then(|| breaker(&class))
+            }
         };
         Ok(Cursor { class, page, found, marks, stopped, next_seq: 0 })
     }
 
-    /// Reads the next chunk. Returns `false` if the page has no more rows.
-    fn read(
-        &mut self,
-        core: &Core,
-        inputs: &PlanInputs,
-        ready: &mut VecDeque<PlannedObject>,
-    ) -> Result<bool> {
+    /// Calls `visit` for each row of the next chunk that was not moved. Returns `false` if the page has no more rows.
+    fn read(&mut self, core: &Core, visit: &mut dyn FnMut(&Cursor, RegistrationId, Row<'_>)) -> Result<bool> {
         let from = schema::row_key(RegistrationId { page: self.page, seq: self.next_seq });
         let range = from.to_vec()..schema::page_row_range(self.page).end;
         let mut rows = 0;
@@ -230,7 +238,7 @@ impl Cursor {
             }
             // A moved registration is shown at its new place.
             if !row.flags.has(Flags::MOVED) {
-                ready.extend(self.decide(inputs, id, row));
+                visit(self, id, row);
             }
             rows += 1;
             if rows < CHUNK_ROWS {
@@ -247,7 +255,17 @@ impl Cursor {
 
     /// Returns the object of a row, if it comes up in time.
     fn decide(&self, inputs: &PlanInputs, id: RegistrationId, row: Row<'_>) -> Option<PlannedObject> {
-        let (target, stopped) = self.after_requests(inputs, id, row);
+        let (target, moved) = self.after_requests(inputs, id, row);
+        let stopped = match moved {
+            Some(_) if inputs.stops(&target.class) => inputs.clock.clone(),
+            Some(_) if inputs.absent.contains(&target.class.id) => Some(absent(&target.class)),
+            Some(moved) => {
+                let place = (target.class.id, target.slot, self.page.shard);
+                let is_short = self.is_short(&target, moved) || inputs.foresight.places.contains(&place);
+                (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class))
+            }
+            None => self.stopped.clone(),
+        };
         let at = slot_start(target.slot);
         if at > inputs.until {
             return None;
@@ -281,13 +299,13 @@ impl Cursor {
         })
     }
 
-    /// Applies the waiting requests to a row. Returns its target, and the alarm that stops it.
+    /// Applies the waiting requests to a row. Returns its target, and the instant of its move if they move it.
     fn after_requests<'r>(
         &self,
         inputs: &PlanInputs,
         id: RegistrationId,
         row: Row<'r>,
-    ) -> (Target<'r>, Option<AlarmCause>) {
+    ) -> (Target<'r>, Option<Timestamp>) {
         let mut target = Target::of(&self.class, id, row);
         let mut moved = inputs.now;
         if self.marks.contains_key(&id) {
@@ -304,19 +322,15 @@ impl Cursor {
                 }
             }
         }
-        let Some(cause) = target.cause else { return (target, self.stopped.clone()) };
+        let Some(cause) = target.cause else { return (target, None) };
         target.row = target.moved_row(cause);
-        if inputs.stops(&target.class) {
-            return (target.clone(), inputs.clock.clone());
-        }
-        if inputs.absent.contains(&target.class.id) {
-            let cause = absent(&target.class);
-            return (target, Some(cause));
-        }
+        (target, Some(moved))
+    }
+
+    /// Returns `true` if the move of a row of this page to its target counts as one at short notice.
+    fn is_short(&self, target: &Target<'_>, moved: Timestamp) -> bool {
         let among = self.found.short_notice > 0;
-        let is_short = placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved);
-        let stopped = (is_short && inputs.tripped.contains(&target.class.id)).then(|| breaker(&target.class));
-        (target, stopped)
+        placement::is_short_notice(&target.class, self.page.slot, among, target.slot, moved)
     }
 }
 

@@ -11,9 +11,9 @@ use sexton_proof::time::Timestamp;
 use std::sync::atomic::Ordering;
 
 impl Engine {
-    /// Returns the state of the engine, as in [`Status::state`]. Cheap: it reads nothing from disk.
+    /// Returns the state of the engine, as in [`Status::state`]. Cheap: it reads the clock, and nothing from disk.
     pub fn state(&self) -> EngineState {
-        status::state(&self.core)
+        status::state(&self.core, self.trusted(), self.clock_agreed.load(Ordering::SeqCst))
     }
 
     /// Returns counts, clock, alarms and log sizes as of now.
@@ -35,7 +35,8 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn status(&self) -> Result<Status> {
-        status::status(&self.core, &self.resolver, self.trusted())
+        let now = self.trusted();
+        status::status(&self.core, &self.resolver, now, self.clock_agreed.load(Ordering::SeqCst), self.limits)
     }
 
     /// Returns the conditions of `status` that need an operator, one message each.
@@ -78,8 +79,8 @@ impl Engine {
     ///
     /// Objects come in the order of classes and pages, which is not the order of time. The iterator decides as
     /// [`Engine::next_batch`] does and changes nothing. It reads a bounded chunk of rows at a time and takes no lock in
-    /// between, so other operations go on meanwhile. It cannot foresee the answers of the store, or a breaker that has
-    /// not tripped yet.
+    /// between, so other operations go on meanwhile. It foresees the stops of the next enforcement, of clock and breaker.
+    /// It cannot foresee the answers of the store, or a breaker that trips later.
     ///
     /// # Errors
     /// `Io`, `Corrupt`; items too. An error ends the iterator.

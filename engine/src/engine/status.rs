@@ -1,8 +1,9 @@
 //! Status: state and counts of an engine for operators and monitors, as of one instant.
 
-use crate::governance::progress;
+use crate::governance::{clock, progress};
 use crate::model::alarm::{Alarm, AlarmCause};
 use crate::model::clock_guard::{ClockState, Trusted};
+use crate::model::guard_limits::GuardLimits;
 use crate::model::request::Request;
 use crate::model::schema::{self, Arrivals, Counts, Flags, Row};
 use crate::platform::error::Result;
@@ -27,8 +28,8 @@ pub enum EngineState {
     Forked(String),
     /// A write failed. Nothing is written until the engine is opened again.
     Poisoned(String),
-    /// Nothing is deleted until the clock is right or an operator resumes it. [`Status::alarms`] lists what stops single
-    /// classes.
+    /// Nothing is deleted until the clock is right or an operator resumes it. The alarm stands, or the next enforcement
+    /// raises it. [`Status::alarms`] lists what stops single classes.
     Paused(String),
 }
 
@@ -64,6 +65,10 @@ pub struct Status {
     pub batches_in_flight: u64,
     /// Wall clock compared with the trusted time.
     pub clock: ClockState,
+    /// Cause of the pause, if nothing is deleted: that of the standing alarm, or of the one that planning will raise.
+    pub pause: Option<AlarmCause>,
+    /// Limits of the guards that are in effect.
+    pub limits: GuardLimits,
     /// Alarms that stop deletion and wait for an operator.
     pub alarms: Vec<Alarm>,
     /// Number of legal holds that stand.
@@ -106,12 +111,18 @@ const BEHIND_MAX: Duration = Duration::from_secs(60);
 pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     let mut needs = Vec::new();
     if let (word, Some(why)) = status.state.word_and_reason() {
-        needs.push(format!("{word}: {why}"));
+        let cause = status.pause.as_ref().filter(|_| matches!(status.state, EngineState::Paused(_)));
+        needs.push(format!(
+            "{word}: {why}{}",
+            cause.map(|cause| advice(cause, status.limits)).unwrap_or_default()
+        ));
     }
     // The message of a pause is that of its alarm, which is not repeated.
     let is_said = |alarm: &Alarm| matches!(&status.state, EngineState::Paused(why) if *why == alarm.message);
     let others = status.alarms.iter().filter(|alarm| !is_said(alarm));
-    needs.extend(others.map(|alarm| format!("alarm: {}", alarm.message)));
+    needs.extend(
+        others.map(|alarm| format!("alarm: {}{}", alarm.message, advice(&alarm.cause, status.limits))),
+    );
     if is_late {
         let overdue: u64 = status.classes.values().map(|class| class.overdue).sum();
         let objects = if overdue == 1 {
@@ -136,9 +147,36 @@ pub(crate) fn needs(status: &Status, is_late: bool) -> Vec<String> {
     needs
 }
 
+/// Returns the limit that stopped deletion, with what to do, as the end of a message.
+fn advice(cause: &AlarmCause, GuardLimits { clock, breaker }: GuardLimits) -> String {
+    match cause {
+        AlarmCause::Clock | AlarmCause::Behind => {
+            format!(". Limit clock_step_max: {} s", clock.step_max.as_secs())
+        }
+        AlarmCause::TimeOff => format!(
+            ". Limit clock_time_off_max: {} s. Compare `date -u` with a clock that you trust. If it is right, enforce \
+             once and run `sexton alarm resume`. So that it does not pause again: let chronyd, ntpd or \
+             systemd-timesyncd set the clock; if this machine can have none, set the limit above the time between two \
+             runs, for example `sexton limits --time-off 26h`",
+            clock.time_off_max.as_secs()
+        ),
+        AlarmCause::Breaker { .. } => format!(
+            ". Limits, of which the larger counts: breaker_objects {}, breaker_share_percent {}",
+            breaker.objects, breaker.share_percent
+        ),
+        AlarmCause::Absent { .. } => String::new(),
+    }
+}
+
 /// Reads the status. Looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
 /// open erasure.
-pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<Status> {
+pub(crate) fn status(
+    core: &Core,
+    resolver: &Resolver,
+    now: Trusted,
+    stepped: bool,
+    limits: GuardLimits,
+) -> Result<Status> {
     let (log_size, published_size, publish_error, counts) = {
         let published = core.transparency.published.lock();
         let ledger = core.transparency.ledger.lock_read();
@@ -146,7 +184,7 @@ pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<S
     };
     let classes = class_statuses(core, &counts, now.now)?;
     let alarms: Vec<Alarm> = core.governance.alarms.lock().values().cloned().collect();
-    let state = state(core);
+    let state = state(core, now, stepped);
     let oldest_erasure = progress::oldest_erasure(core, resolver, now.now)?;
     let holds = core.governance.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
     Ok(Status {
@@ -158,6 +196,8 @@ pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted) -> Result<S
         publish_error,
         batches_in_flight: core.batches.in_flight.load(Ordering::SeqCst),
         clock: now.state,
+        pause: clock::pause(core, now, stepped).map(|(cause, _)| cause),
+        limits,
         alarms,
         holds,
         oldest_erasure,
@@ -227,14 +267,13 @@ fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassSta
     })
 }
 
-/// Returns the state of the engine.
-pub(crate) fn state(core: &Core) -> EngineState {
-    let alarms = core.governance.alarms.lock();
-    let paused = alarms.values().find(|alarm| alarm.cause.stops_all());
+/// Returns the state of the engine. `stepped` is `true` if the clock was right before it went ahead.
+pub(crate) fn state(core: &Core, now: Trusted, stepped: bool) -> EngineState {
+    let paused = clock::pause(core, now, stepped);
     match (&core.identity.forked, core.writer.poisoned(), paused) {
         (Some(why), _, _) => EngineState::Forked(why.clone()),
         (None, Some(why), _) => EngineState::Poisoned(why),
-        (None, None, Some(alarm)) => EngineState::Paused(alarm.message.clone()),
+        (None, None, Some((_, why))) => EngineState::Paused(why),
         (None, None, None) => EngineState::Running,
     }
 }

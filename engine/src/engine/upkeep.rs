@@ -79,6 +79,19 @@ impl Engine {
         feed::read(&self.core, after, max)
     }
 
+    /// Returns the number of the last entry that the feed ever had; 0 if there was none. The feed may have forgotten it.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// assert_eq!(engine.feed_end(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn feed_end(&self) -> u64 {
+        self.core.transparency.ledger.lock_read().feed
+    }
+
     /// Forgets the feed up to entry `through`. After `Ok` that survives a power failure.
     ///
     /// # Errors

@@ -54,6 +54,19 @@ pub(crate) fn stop(core: &Core, now: Trusted, stepped: bool) -> (Deletable, Opti
     (deletable, Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff })))
 }
 
+/// Returns cause and message of the alarm that pauses all deleting: the one that stands, or the one that the next planning
+/// raises. `None` if there is none. A standing alarm counts even if the clock agrees by now.
+pub(crate) fn pause(core: &Core, now: Trusted, stepped: bool) -> Option<(AlarmCause, String)> {
+    let alarms = core.governance.alarms.lock();
+    if let Some(alarm) = alarms.values().find(|alarm| alarm.cause.stops_all()) {
+        return Some((alarm.cause.clone(), alarm.message.clone()));
+    }
+    drop(alarms);
+    let (deletable, cause) = stop(core, now, stepped);
+    let message = |cause: AlarmCause| (cause.clone(), alarm_message(&cause, now.state));
+    cause.filter(|_| deletable == Deletable::Nothing).map(message)
+}
+
 /// Returns what the clock allows to be deleted. Raises an alarm if it does not allow all, ends alarms whose cause is gone, ends
 /// a doubt once the clock agrees, and records the trusted time at intervals.
 ///

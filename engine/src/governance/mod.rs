@@ -3,7 +3,9 @@
 pub(crate) mod alarms;
 pub(crate) mod audit_event;
 pub(crate) mod clock;
+pub(crate) mod coverage;
 pub(crate) mod holds;
+pub(crate) mod limits;
 pub(crate) mod progress;
 pub(crate) mod requests;
 pub(crate) mod roots;

@@ -102,20 +102,38 @@ impl Breaker {
         width: Duration,
         now: Timestamp,
     ) -> Result<(), Tripped> {
+        self.judge(class, short_notice, waiting, live, width, now)?;
         let window = self.classes.entry(class.to_owned()).or_default();
         window.forget(width, now);
-        let earlier = window.intervals.iter().map(|i| i.short_notice).fold(0, u64::saturating_add);
+        window.count(short_notice, live, width, now);
+        Ok(())
+    }
+
+    /// Checks a batch as [`Breaker::check`] does, and counts nothing.
+    ///
+    /// # Errors
+    /// [`Tripped`] if there are too many.
+    pub fn judge(
+        &self,
+        class: &str,
+        short_notice: u64,
+        waiting: u64,
+        live: u64,
+        width: Duration,
+        now: Timestamp,
+    ) -> Result<(), Tripped> {
+        let intervals = || self.classes.get(class).into_iter().flat_map(|window| window.within(width, now));
+        let earlier = intervals().map(|i| i.short_notice).fold(0, u64::saturating_add);
         let total = earlier.saturating_add(waiting.max(short_notice));
         // Objects that the window's other deletions removed count as live. Otherwise a class that shrinks as planned
         // would make its few objects at short notice look like a large share.
-        let most = window.intervals.iter().map(|i| i.live).max().unwrap_or(0);
+        let most = intervals().map(|i| i.live).max().unwrap_or(0);
         let base = live.saturating_add(earlier).max(most);
         let limit = self.limits.limit(base);
         // A batch without objects at short notice passes even if the limit has shrunk below what was counted before.
         if short_notice > 0 && total > limit {
             return Err(Tripped { class: class.to_owned(), short_notice: total, live: base, limit });
         }
-        window.count(short_notice, live, width, now);
         Ok(())
     }
 
@@ -139,11 +157,14 @@ impl BreakerLimits {
 }
 
 impl Window {
+    /// Returns the intervals of the window that ends at `now`.
+    fn within(&self, width: Duration, now: Timestamp) -> impl Iterator<Item = &Interval> {
+        self.intervals.iter().skip_while(move |interval| interval.is_before(width, now))
+    }
+
     /// Forgets the intervals before the window that ends at `now`.
     fn forget(&mut self, width: Duration, now: Timestamp) {
-        // An interval goes when its end leaves the window. So counts stay a little longer than the window, never shorter.
-        let kept = width.saturating_add(interval(width));
-        while self.intervals.front().is_some_and(|i| now.since(i.began) >= kept) {
+        while self.intervals.front().is_some_and(|interval| interval.is_before(width, now)) {
             self.intervals.pop_front();
         }
     }
@@ -157,6 +178,14 @@ impl Window {
             }
             _ => self.intervals.push_back(Interval { began: now, short_notice, live }),
         }
+    }
+}
+
+impl Interval {
+    /// Returns `true` if the interval lies before the window that ends at `now`.
+    fn is_before(&self, width: Duration, now: Timestamp) -> bool {
+        // An interval goes when its end leaves the window. So counts stay a little longer than the window, never shorter.
+        now.since(self.began) >= width.saturating_add(interval(width))
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod breaker;
 pub(crate) mod class;
 pub(crate) mod clock_guard;
 pub(crate) mod clock_rules;
+pub(crate) mod guard_limits;
 pub(crate) mod hex_id;
 pub(crate) mod hold;
 pub(crate) mod request;

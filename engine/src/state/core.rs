@@ -92,6 +92,8 @@ pub(crate) struct Planner {
     pub(crate) unfinished: VecDeque<Unanswered>,
     /// Sweep under way, if any: it finds the objects of requests.
     pub(crate) sweep: Option<Sweep>,
+    /// Rows that the sweep scanned since due batches had their turn.
+    pub(crate) swept_rows: u32,
     pub(crate) breaker: Breaker,
     /// Instant that was last recorded on disk.
     pub(crate) clock_recorded: Timestamp,

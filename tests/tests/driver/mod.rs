@@ -2,6 +2,7 @@
 //! sub-batches.
 
 mod answers;
+mod budget;
 mod failures;
 mod submissions;
 mod threads;

@@ -3,14 +3,15 @@
 mod receipts;
 
 use super::args::{DecisionArgs, MutatingArgs, help};
+use super::keys::{self, KeyForm};
+use super::live::Live;
 use super::parse::When;
 use super::{dry_run, open, parse, requests};
-use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use sexton::class::Calendar;
 use sexton::decision::{AT_ONCE, Request, RequestKind, RequestState};
-use sexton::{Engine, Erasure, Selector, Span, json};
+use sexton::{Erasure, Selector, Span, json};
 use sexton_proof::time::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,13 +52,13 @@ pub(crate) struct RequestArgs {
     common: MutatingArgs,
     #[command(flatten)]
     erased: Erased,
-    /// Read subject and keys as hexadecimal
-    #[arg(long)]
-    hex: bool,
+    #[command(flatten)]
+    form: KeyForm,
     /// Instant at which the request was received: RFC 3339, or now
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = parse::received)]
     received: When,
-    /// Time from then in which it is to be answered, in UTC: s, m, h, d, w, mo, y, or wd for working days
+    /// Time from then in which it is to be answered, in UTC: s, m, h, d, w, mo, y, or wd for working days; 1s means
+    /// --immediate
     #[arg(long, value_name = "SPAN")]
     within: Option<Span>,
     /// File of holidays, one YYYY-MM-DD per line; +YYYY-MM-DD is a weekend day that is a working day
@@ -113,10 +114,10 @@ fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
         Some(path) => Calendar::parse(&parse::text_of("the holiday file", path)?)
             .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?,
     };
-    let selector = match (&args.erased.subject, &args.erased.keys) {
-        (Some(subject), _) => Selector::Subject(parse::bytes(subject, args.hex)?),
-        (None, Some(path)) => Selector::Keys(parse::keys_of(path, args.hex)?),
-        (None, None) => Selector::Keys(parse::all_bytes(&args.erased.key, args.hex)?),
+    let Erased { subject, key, keys } = &args.erased;
+    let selector = match subject {
+        Some(subject) => Selector::Subject(parse::bytes(subject, args.form.hex)?),
+        None => Selector::Keys(keys::keys(key, keys.as_deref(), args.form)?),
     };
     let engine = open::for_change(&args.common)?;
     let received = args.received.resolve(engine.now())?;
@@ -124,24 +125,13 @@ fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
         .calendar(calendar)
         .cancellable(args.cancellable);
     erasure.within = if args.immediate { Some(AT_ONCE) } else { args.within };
-    let mut what = format!("erase {}", erasure.selector.describe());
-    if let Some(live) = live_keys(&engine, &erasure.selector)? {
-        what += &format!(", live objects: {}", format::count(live as u64));
-    }
-    let target = if args.common.dry_run { dry_run::for_erasure(&engine, &erasure.selector)? } else { engine };
-    let accepted = target.erase(erasure)?;
-    requests::accepted(&accepted, &what, &args.common, output);
+    let what = format!("erase {}", erasure.selector.describe());
+    let is_dry = args.common.dry_run;
+    let dry = if is_dry { Some(dry_run::for_erasure(&engine, &erasure.selector)?) } else { None };
+    let accepted = dry.as_ref().unwrap_or(&engine).erase(erasure)?;
+    let live = Live::count(&engine, &accepted.selector);
+    requests::accepted(&accepted, &what, &live, &args.common, output);
     Ok(0)
-}
-
-/// Counts the keys with a live registration. Returns `None` for a subject, whose objects only a full scan finds.
-fn live_keys(engine: &Engine, selector: &Selector) -> Result<Option<usize>, Failure> {
-    let Selector::Keys(keys) = selector else { return Ok(None) };
-    let mut live = 0;
-    for key in keys.iter().filter(|key| !key.is_empty()) {
-        live += usize::from(engine.find(key)?.is_some());
-    }
-    Ok(Some(live))
 }
 
 fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {

@@ -16,31 +16,37 @@ use crate::platform::kv::{self, ColumnFamily, WriteSet};
 use crate::state::core::{Core, Planner};
 use crate::state::locator;
 use crate::state::marks;
+use scan::Scanned;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-/// Rows that are scanned before due batches get their turn again.
-const ROWS_AT_ONCE: u32 = 1 << 20;
-
-/// Continues the sweep, or begins one if requests are ready. Returns `true` if there is more to scan right now.
+/// Continues the sweep by about `rows` rows, or begins one if requests are ready. Returns the number of rows scanned if
+/// there is more to scan right now, and `None` if there is not.
 ///
 /// The caller holds the planner's lock, so at most one sweep is under way.
-pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp) -> Result<bool> {
+pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp, rows: u32) -> Result<Option<u32>> {
     let mut sweep = match planner.sweep.take() {
         Some(sweep) => sweep,
         None => match Sweep::begin(core, now)? {
             Some(sweep) => sweep,
-            None => return Ok(false),
+            None => return Ok(None),
         },
     };
-    let mut left = ROWS_AT_ONCE;
+    let mut left = rows;
     while left > 0
         && let Some(page) = sweep.todo.pop_front()
     {
         let mut shard = core.schedule.lock(page.shard.into());
-        left = left.saturating_sub(sweep.scan_page(core, &mut shard, page, now)?);
+        let scanned = sweep.scan_page(core, &mut shard, page, left, now)?;
         drop(shard);
+        if scanned == Scanned::Part {
+            // The page stays the first one, so that no batch takes it.
+            sweep.todo.push_front(page);
+            left = 0;
+        } else if let Scanned::All { rows } = scanned {
+            left = left.saturating_sub(rows);
+        }
         locator::flush_if_full(core)?;
     }
     if sweep.todo.is_empty() {
@@ -51,11 +57,11 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp) -> Res
     }
     if sweep.shards.is_empty() {
         sweep.finish(core, now)?;
-        return Ok(true);
+        return Ok(Some(rows - left));
     }
     let has_more = !sweep.todo.is_empty();
     planner.sweep = Some(sweep);
-    Ok(has_more)
+    Ok(has_more.then_some(rows - left))
 }
 
 /// Returns the requests that are ready by `by`, in ascending order of their numbers.

@@ -17,9 +17,19 @@ use crate::state::shard::Shard;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
 use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Rows that may be left when a shard is finished under its lock.
 const ROWS_UNDER_LOCK: u64 = 1 << 16;
+
+/// Result of scanning a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scanned {
+    /// The limit was reached before the end of the page.
+    Part,
+    /// The page is scanned, or skipped. `rows` counts what was read, at least 1.
+    All { rows: u32 },
+}
 
 /// Classes that a sweep scans. The value is `true` if it scans only the pages of the class that have marks.
 pub(super) type Scope = BTreeMap<ClassId, bool>;
@@ -92,7 +102,7 @@ impl Sweep {
             return Ok(());
         }
         for (page, _) in left {
-            self.scan_page(core, &mut shard, page, now)?;
+            self.scan_page(core, &mut shard, page, u32::MAX, now)?;
         }
         self.find_by_key(core, &mut shard, now)?;
         if !self.waiting.iter().any(|page| usize::from(page.shard) == number) {
@@ -146,8 +156,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Scans the rows of a page that were not scanned, and moves the objects of requests. Returns the number of rows
-    /// scanned, at least 1 if the page was skipped.
+    /// Scans the rows of a page that were not scanned, at most `limit`, and moves the objects of requests.
     ///
     /// The caller holds the shard's lock from before the rows are read until the moves are written, so no other thread
     /// changes them in between.
@@ -156,25 +165,33 @@ impl Sweep {
         core: &Core,
         shard: &mut Shard,
         page: PageId,
+        limit: u32,
         now: Timestamp,
-    ) -> Result<u32> {
-        let Some(found) = shard.page_mut(page).copied() else { return Ok(1) };
+    ) -> Result<Scanned> {
+        let skipped = Scanned::All { rows: 1 };
+        let Some(found) = shard.page_mut(page).copied() else { return Ok(skipped) };
         if found.state == PageState::Reserved {
             // A commit is about to write its rows, and has their old pages.
             self.waiting.insert(page);
-            return Ok(1);
+            return Ok(skipped);
         }
         let from = self.seen.get(&page).copied().unwrap_or(0);
+        let until = found.rows.min(from.saturating_add(limit));
         let mut set = WriteSet::default();
-        let first = RegistrationId { page, seq: from };
-        let staged = self.stage_moves_of_page(core, shard, &found, first, &mut set, now);
+        let rows = RegistrationId { page, seq: from }..RegistrationId { page, seq: until };
+        let staged = self.stage_moves_of_page(core, shard, &found, &rows, &mut set, now);
+        let scanned = Scanned::All { rows: until.saturating_sub(from).max(1) };
         if !placement::poison_on_gap(core, &set, staged)? {
-            return Ok(found.rows - from);
+            return Ok(scanned);
         }
         if !set.is_empty() {
             // The write that finishes the sweep makes this one durable as well. A crash before that loses nothing,
             // because the request still waits and is swept again.
             core.writer.write(set)?;
+        }
+        if until < found.rows {
+            self.seen.insert(page, until);
+            return Ok(Scanned::Part);
         }
         // This scan may have put rows of its own behind the scanned ones.
         let own = self.own.remove(&page).unwrap_or_default();
@@ -183,26 +200,26 @@ impl Sweep {
             seen += 1;
         }
         self.seen.insert(page, seen);
-        Ok(found.rows - from)
+        Ok(scanned)
     }
 
-    /// Stages the moves of a page's rows from `from` on. Returns `false` if the sweep has to wait for the page's batch.
+    /// Stages the moves of these rows of a page. Returns `false` if the sweep has to wait for the page's batch.
     fn stage_moves_of_page(
         &mut self,
         core: &Core,
         shard: &mut Shard,
         found: &Page,
-        from: RegistrationId,
+        rows: &Range<RegistrationId>,
         set: &mut WriteSet,
         now: Timestamp,
     ) -> Result<bool> {
-        let page = from.page;
+        let page = rows.start.page;
         let class = core.classes.get(page.class)?;
-        let marks = if found.has_marks { marks::of_page(&*core.kv, page)? } else { BTreeMap::new() };
+        let marks = if found.has_marks { marks::of_rows(&*core.kv, rows)? } else { BTreeMap::new() };
         let own = self.own.get(&page).cloned().unwrap_or_default();
         // If all requests are about keys, the key index finds what lives. Only replaced registrations are left to the scan.
         let replaced_only = !self.keys.is_empty() && class.finds_by_key();
-        for (key, value) in rows_from(core, page, from.seq)? {
+        for (key, value) in read_rows(core, rows)? {
             let id = schema::parse_row_key(page.class, &key)?;
             if own.contains(&id.seq) || replaced_only && !marks.contains_key(&id) {
                 continue;
@@ -232,11 +249,10 @@ fn may_be_parked(page: &Page, now: Timestamp) -> bool {
     page.arrivals == Arrivals::Held || page.earliest_ceiling < now || !page.is_movable()
 }
 
-/// Reads the rows of a page from seq `from` on.
-fn rows_from(core: &Core, page: PageId, from: u32) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let end = schema::page_row_range(page).end;
-    let from = schema::row_key(RegistrationId { page, seq: from });
-    kv::collect(&*core.kv, ColumnFamily::Rows(page.class), &(from.to_vec()..end), |key, value| {
+/// Reads rows of a page.
+fn read_rows(core: &Core, rows: &Range<RegistrationId>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let range = schema::row_key(rows.start).to_vec()..schema::row_key(rows.end).to_vec();
+    kv::collect(&*core.kv, ColumnFamily::Rows(rows.start.page.class), &range, |key, value| {
         Ok((key.to_vec(), value.to_vec()))
     })
 }

@@ -32,6 +32,8 @@ pub(crate) const DOUBT: &[u8] = b"doubt";
 pub(crate) const DOUBT_WALL: &[u8] = b"doubt-wall";
 /// Key of the number of the last doubt that has ended.
 pub(crate) const DOUBT_ENDED: &[u8] = b"doubt-ended";
+/// Key of the limits that an operator set ([`StoredLimits`](crate::model::guard_limits::StoredLimits)).
+pub(crate) const LIMITS: &[u8] = b"limits";
 
 /// Prefix of the keys of all class versions.
 pub(crate) const CLASSES: &[u8] = b"class/";

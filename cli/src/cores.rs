@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::thread;
 
 /// Returns the result of `work` for each item, in the order of the items, or the first error.
-pub(super) fn on_all_cores<T: Sync, R: Send, E: Send>(
+pub(crate) fn on_all_cores<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
