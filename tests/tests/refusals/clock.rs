@@ -64,7 +64,16 @@ fn clock_that_leaves_the_calendar_is_not_believed() {
         step(&machine, wall);
         assert_not_believed(&machine, &engine, wall);
         drop(engine);
-        assert_not_believed(&machine, &machine.open().unwrap(), wall);
+        let engine = machine.open().unwrap();
+        assert_not_believed(&machine, &engine, wall);
+
+        // What arrived meanwhile gets its true start, and ends with the rest.
+        step(&machine, NEW_YEAR.unix_ms());
+        assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 0, "{wall}");
+        assert_eq!(engine.status().unwrap().state, EngineState::Running, "{wall}");
+        machine.clock.advance(190 * 24 * HOUR);
+        assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 2, "{wall}");
+        assert!(engine.check().unwrap().is_sound(), "{wall}");
     }
 }
 
