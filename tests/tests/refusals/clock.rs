@@ -72,7 +72,7 @@ fn clock_that_leaves_the_calendar_is_not_believed() {
         assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 0, "{wall}");
         assert_eq!(engine.status().unwrap().state, EngineState::Running, "{wall}");
         machine.clock.advance(190 * 24 * HOUR);
-        assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 3, "{wall}");
+        assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 2, "{wall}");
         assert!(engine.check().unwrap().is_sound(), "{wall}");
     }
 }
