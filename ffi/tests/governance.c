@@ -74,7 +74,7 @@ TEST("a hold keeps what each selector covers until it is lifted") {
         const bool all = cases[i].select == SEXTON_SELECT_EVERYTHING;
         const sexton_selector covered = {cases[i].select, &selected, all ? 0 : 1};
         uint64_t live = 0;
-        SUCCEEDS(sexton_count_live(engine, &covered, &live, &error));
+        CHECK_OK(sexton_count_live(engine, &covered, &live, &error), error);
         CHECK_INT(cases[i].kept, live);
         advance_ms(2 * SECOND_MS);
         CHECK_INT(3 - cases[i].kept, delete_due(engine));

@@ -220,3 +220,17 @@ fn enforce_with_failed_object_is_1() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.starts_with("           1 changed\n"), "{ran:?}");
 }
+
+#[test]
+fn enforce_with_prune_empty_removes_emptied_folders_only() {
+    let sandbox = Sandbox::new();
+    for folder in ["year/month", "kept", "empty before"] {
+        std::fs::create_dir_all(sandbox.path("files").join(folder)).unwrap();
+    }
+    sandbox.registered("files", HOUR_MS, &["year/month/a", "kept/b"]);
+    sandbox.put("files/kept/new", "not registered");
+    let words = ["enforce", "DATA", "--dir", "FILES", "--prune-empty"];
+    assert_eq!(sandbox.json(&words)["folders_removed"], 2);
+    assert!(!sandbox.has("year") && sandbox.has("kept/new") && sandbox.has("empty before"));
+    assert!(sandbox.ok(&words).stdout.contains("           0 empty folders removed\n"));
+}

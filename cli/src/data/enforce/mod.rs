@@ -1,5 +1,6 @@
 //! `sexton enforce`: deletes what is due now, once.
 
+mod prune;
 mod report;
 
 use super::args::{MutatingArgs, help};
@@ -10,12 +11,13 @@ use super::roots;
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
+use prune::Emptied;
 use report::{ALL_IN_TIME, Answers, EARLY_OR_LATE, Ends, Enforced, NOT_ALL};
 use serde_json::{Value, json};
 use sexton::store::dir::DirStore;
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::{Engine, ErrorKind, Opener, RegistrationId};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Objects that are handed to the store at once.
 const SUB_BATCH_OBJECTS: usize = 1_000;
@@ -38,6 +40,9 @@ pub(crate) struct EnforceArgs {
     /// Write a receipt for each object that ends into this folder; created if it is missing
     #[arg(long, value_name = "FOLDER", conflicts_with = "dry_run")]
     receipts: Option<PathBuf>,
+    /// Remove the folders that this enforcement empties; a host that writes there has to create them again
+    #[arg(long)]
+    prune_empty: bool,
 }
 
 pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
@@ -46,7 +51,7 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
         return run_dry(&engine, args, output);
     }
     let store = roots::store(&engine, &args.common.data.folder, &args.dir)?;
-    let enforced = enforce(&engine, &store, args.receipts.as_deref())?;
+    let enforced = enforce(&engine, &store, args)?;
     let reclaimed = engine.reclaim();
     if args.common.data.json {
         output.json(&enforced.json());
@@ -61,8 +66,10 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
     Ok(enforced.code())
 }
 
-/// Deletes what is due, batch by batch, and writes the receipts of each batch into `receipts`.
-fn enforce(engine: &Engine, store: &DirStore, receipts: Option<&Path>) -> Result<Enforced, Failure> {
+/// Deletes what is due, batch by batch. Writes the receipts of each batch and removes emptied folders, if asked to.
+fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enforced, Failure> {
+    let receipts = args.receipts.as_deref();
+    let mut emptied = Emptied::default();
     let before = Ends::of(&engine.status()?);
     let (mut answers, mut written, mut no_receipt) = (Answers::default(), 0, Vec::new());
     let bar = spinner("enforcing");
@@ -72,6 +79,9 @@ fn enforce(engine: &Engine, store: &DirStore, receipts: Option<&Path>) -> Result
             let given = store.delete(part);
             for (object, answer) in part.objects.iter().zip(&given) {
                 answers.add(object.key, answer);
+                if args.prune_empty && *answer == Answer::Deleted {
+                    emptied.add(object.key);
+                }
                 ended.push(matches!(answer, Answer::Deleted | Answer::Anonymised(_) | Answer::Absent));
             }
             given
@@ -89,6 +99,7 @@ fn enforce(engine: &Engine, store: &DirStore, receipts: Option<&Path>) -> Result
         }
     }
     bar.finish_and_clear();
+    let pruned = if args.prune_empty { Some(emptied.remove(&args.dir)?) } else { None };
     let status = engine.status()?;
     let needs = engine.needs(&status)?;
     let live: u64 = status.classes.values().map(|class| class.live).sum();
@@ -100,6 +111,7 @@ fn enforce(engine: &Engine, store: &DirStore, receipts: Option<&Path>) -> Result
         status,
         receipts: receipts.map(|_| written),
         no_receipt,
+        pruned,
     })
 }
 

@@ -88,6 +88,8 @@ pub(super) struct Enforced {
     pub(super) receipts: Option<u64>,
     /// Objects without a receipt: printable key and reason.
     pub(super) no_receipt: Vec<(String, String)>,
+    /// Number of emptied folders that were removed, if that was asked for.
+    pub(super) pruned: Option<u64>,
 }
 
 impl Answers {
@@ -153,6 +155,7 @@ impl Enforced {
             "problems_found": self.answers.problems_found,
             "problems": self.answers.problems.iter().map(problem).collect::<Vec<_>>(),
             "receipts": receipts,
+            "folders_removed": self.pruned,
             "next_due_ms": self.next.map(Timestamp::unix_ms),
             "needs": self.needs,
         })
@@ -197,6 +200,9 @@ impl Enforced {
         }
         for (name, why) in &self.no_receipt {
             receipts::print_refused(name, why, output);
+        }
+        if let Some(pruned) = self.pruned {
+            output.line(format_args!("{:>12} empty folders removed", format::count(pruned)));
         }
         if let Some(next) = self.next {
             output.line(format_args!("next work: {next}"));
