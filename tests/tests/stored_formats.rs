@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "307cdef4db46be866d57640d5e2c0f63275600c7068a007730163123a5eb866a";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "f08467458a684e67e956bb2282a85a8a98ec1e873b8ba0f7c923ab0ebe0f9e4f";
+const STORED_BYTES: &str = "ff15722b4180fb526646cb006eb624a37f9bc732773711d58aaa18d993708344";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "5f01cb099b805c68b58154fb9c4d31fdb10d22cf22213270d4fec01ee15e491b";
 

@@ -61,14 +61,17 @@ fn check_free(folder: &Path) -> Result<(), Failure> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return failed(&format!("cannot be read: {e}")),
     };
-    for entry in entries {
-        let name = entry.map_or_else(|_| OsString::new(), |entry| entry.file_name());
-        if !CREATED.iter().any(|created| name == *created) {
-            return failed("is not a new or empty folder");
-        }
-    }
     if folder.join(CHECKPOINT).exists() {
         return failed("is a data folder already");
+    }
+    for entry in entries {
+        let name = entry.map_or_else(|_| OsString::new(), |entry| entry.file_name());
+        // The engine writes a file under a temporary name first.
+        let name = name.to_string_lossy();
+        let name = name.strip_prefix(".tmp-").unwrap_or(&name);
+        if !CREATED.contains(&name) {
+            return failed("is not a new or empty folder");
+        }
     }
     Ok(())
 }

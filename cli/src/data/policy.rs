@@ -20,7 +20,7 @@ pub(super) fn run(args: &PolicyArgs, output: &mut Output) -> Result<u8, Failure>
     if args.data.json {
         output.json(&json!({ "policy": policy, "log_key": engine.log_key().to_string() }));
     } else {
-        output.line(policy.trim_end());
+        policy.lines().for_each(|line| output.line(line));
     }
     Ok(0)
 }

@@ -24,6 +24,7 @@ fn class_check_shows_promises_without_data_folder() {
         "name": "files", "keep": "1s", "within": "1d", "zone": "UTC", "holidays": [], "workdays": [],
         "start": "explicit", "max_open": "1h", "slot_ms": 1_000, "lead_ms": 1_000, "find": "key",
         "disposition": "delete", "openings": "operator", "feed": true, "remember": "90d",
+        "host_deletes": false,
     });
     assert_eq!(files, &expected);
 }

@@ -99,9 +99,12 @@ pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     if arguments.iter().any(|word| word == "--json") && !arguments.iter().any(|word| word == "--help") {
         let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let value = ran.json();
-        let name = if value.get("error").is_some() { "error".into() } else { schema::name(&words) };
-        schema::assert_fits(&name, &value);
+        // `verify` prints an object per line.
+        let values = serde_json::from_str(&ran.stdout).map_or_else(|_| ran.json_lines(), |value| vec![value]);
+        for value in values {
+            let name = if value.get("error").is_some() { "error".into() } else { schema::name(&words) };
+            schema::assert_fits(&name, &value);
+        }
     }
     ran
 }
