@@ -1,5 +1,6 @@
 //! Commands that open a data folder. This module and `demo` need the feature `engine`.
 
+mod again;
 mod alarm;
 mod args;
 mod bisect;
@@ -77,6 +78,9 @@ pub(crate) enum Command {
     ///
     /// Register every file below a folder whose path has no live registration. If the class has an explicit start, a
     /// file starts at its last modification; otherwise the rule of the class applies. Nothing is deleted.
+    ///
+    /// Files whose object has ended may have come back from a backup. They are left out and listed, unless
+    /// --delete-again or --as-new says what they are.
     ///
     /// The folder becomes a root of the data folder, and only its roots are enforced. The first root of a data folder
     /// without objects is accepted as it is; each further one is a decision (--new-root). Other file systems mounted

@@ -2,14 +2,16 @@
 
 mod summary;
 
+use super::again;
 use super::args::{MutatingArgs, help};
 use super::bisect::{self, OBJECTS_MAX};
 use super::roots::{self, Listing, NewRoot, Registering};
 use super::{dry_run, open};
+use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use sexton::class::{Definition, Find};
-use sexton::report::KeyHistory;
+use sexton::report::{Ended, KeyHistory};
 use sexton::store::dir::{Identified, Identity, Root};
 use sexton::{Engine, Previous, RegisterOptions, Registration};
 use sexton_proof::leaf::StartRule;
@@ -23,7 +25,8 @@ const SOME_REFUSED: u8 = 1;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton reconcile /var/lib/sexton --dir /srv/uploads --class data-30d",
-    "some files or folders were refused, and are listed with the reason",
+    "some files or folders were refused or left out, and are listed with the\n     \
+     reason",
     in steps
 ))]
 pub(crate) struct ReconcileArgs {
@@ -38,6 +41,12 @@ pub(crate) struct ReconcileArgs {
     /// Recognise files by inode and birth time, for files that still grow, such as logs
     #[arg(long)]
     appended: bool,
+    /// End files again whose object has ended: they came back from a backup; a dry run does not validate them
+    #[arg(long, conflicts_with = "as_new")]
+    delete_again: bool,
+    /// Register files whose object has ended as new objects: none of them came back from a backup
+    #[arg(long)]
+    as_new: bool,
     /// Class of the new registrations
     #[arg(long, value_name = "NAME")]
     class: String,
@@ -49,6 +58,28 @@ struct Reconciler<'a> {
     /// Engine in memory that takes the registrations of a dry run.
     dry: Option<Engine>,
     class: Definition,
+    returned: Returned,
+}
+
+/// Treatment of files whose object has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    /// They are left out, and listed.
+    LeaveOut,
+    /// They are registered for their second deletion.
+    DeleteAgain,
+    /// They are other objects under the same keys.
+    AsNew,
+}
+
+impl Returned {
+    fn of(args: &ReconcileArgs) -> Self {
+        match (args.delete_again, args.as_new) {
+            (true, _) => Returned::DeleteAgain,
+            (false, true) => Returned::AsNew,
+            (false, false) => Returned::LeaveOut,
+        }
+    }
 }
 
 pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failure> {
@@ -56,7 +87,7 @@ pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failu
     let class = class(&engine, &args.class)?;
     let is_dry = args.common.dry_run;
     let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
-    let reconciler = Reconciler { engine: &engine, dry, class };
+    let reconciler = Reconciler { engine: &engine, dry, class, returned: Returned::of(args) };
     let new_root = if args.new_root { NewRoot::Accept } else { NewRoot::FirstOnly };
     let Registering { root, is_new } =
         roots::for_registering(&engine, &args.common.data.folder, &args.dir, new_root, is_dry)?;
@@ -113,13 +144,27 @@ impl Reconciler<'_> {
     fn register(&self, found: &[(&Vec<u8>, Identified)], summary: &mut Summary) -> Result<(), Failure> {
         let is_explicit = self.class.start == StartRule::Explicit;
         let mut registrations = Vec::with_capacity(found.len());
+        let mut again = Vec::new();
         for (key, file) in found {
             match self.engine.ended(key)? {
                 KeyHistory::Live(_) if self.dry.is_some() => {
                     summary.known += 1;
                     continue;
                 }
-                KeyHistory::Ended(_) => summary.add_ended(key),
+                KeyHistory::Ended(ended) => {
+                    summary.had_ended += 1;
+                    match self.returned {
+                        Returned::LeaveOut => {
+                            summary.refused.push((key.to_vec(), came_back(&ended)));
+                            continue;
+                        }
+                        Returned::DeleteAgain => {
+                            again.push((&***key, file));
+                            continue;
+                        }
+                        Returned::AsNew => {}
+                    }
+                }
                 _ => {}
             }
             let start = is_explicit.then_some(file.modified);
@@ -136,6 +181,32 @@ impl Reconciler<'_> {
                 Err(why) => summary.refused.push((registration.key.to_vec(), why)),
             }
         }
+        self.delete_again(&again, summary)
+    }
+
+    /// Registers the files that came back for their second deletion. A dry run counts them only.
+    fn delete_again(&self, files: &[(&[u8], &Identified)], summary: &mut Summary) -> Result<(), Failure> {
+        if self.dry.is_some() {
+            summary.deleted_again += files.len() as u64;
+            return Ok(());
+        }
+        for ((key, _), answer) in files.iter().zip(again::delete_again(self.engine, files)?) {
+            match answer {
+                Ok(()) => summary.deleted_again += 1,
+                Err(why) => summary.refused.push((key.to_vec(), why)),
+            }
+        }
         Ok(())
     }
+}
+
+/// Returns why a file whose object has ended is left out, and what to do.
+fn came_back(ended: &Ended) -> String {
+    format!(
+        "its object ended at {} ({}, {}), so it may have come back from a backup: end it again with --delete-again; if \
+         it is another object under the same key, register it with --as-new",
+        ended.time,
+        ended.method,
+        format::reason(ended.reason)
+    )
 }

@@ -16,22 +16,14 @@ pub(super) struct Summary {
     pub(super) registered: u64,
     pub(super) known: u64,
     /// Files whose key had ended before.
-    had_ended: u64,
-    /// Keys of the first of these files.
-    first_ended: Vec<Vec<u8>>,
+    pub(super) had_ended: u64,
+    /// Those of them that are deleted again.
+    pub(super) deleted_again: u64,
     /// Files and folders that cannot be registered, each with the reason.
     pub(super) refused: Vec<(Vec<u8>, String)>,
 }
 
 impl Summary {
-    /// Adds a file whose key had ended before.
-    pub(super) fn add_ended(&mut self, key: &[u8]) {
-        self.had_ended += 1;
-        if self.first_ended.len() < LISTED_MAX {
-            self.first_ended.push(key.to_vec());
-        }
-    }
-
     pub(super) fn print(&self, is_dry: bool, output: &mut Output) {
         let registered = if is_dry { "would be registered" } else { "registered" };
         if self.is_new_root {
@@ -40,19 +32,17 @@ impl Summary {
         }
         output.line(format_args!("{:>12} already known", format::count(self.known)));
         output.line(format_args!("{:>12} {registered}", format::count(self.registered)));
+        if self.deleted_again > 0 {
+            let deleted =
+                if is_dry { "would be deleted again" } else { "deleted again at the next enforcement" };
+            output.line(format_args!("{:>12} {deleted}", format::count(self.deleted_again)));
+        }
         output.line(format_args!("{:>12} refused", format::count(self.refused.len() as u64)));
         for (key, why) in self.refused.iter().take(LISTED_MAX) {
             output.line(format_args!("{} {}: {why}", output.bad("refused:"), printable(key)));
         }
         let refused_more = self.refused.len().saturating_sub(LISTED_MAX) as u64;
         print_more(refused_more, output);
-        for key in &self.first_ended {
-            output.line(format_args!("{} {}", output.bad("had ended before:"), printable(key)));
-        }
-        print_more(self.had_ended.saturating_sub(self.first_ended.len() as u64), output);
-        if self.had_ended > 0 {
-            output.line("files that had ended before may have come back from a backup: see `sexton ended`");
-        }
     }
 
     pub(super) fn json(&self, is_dry: bool) -> Value {
@@ -63,6 +53,7 @@ impl Summary {
             "known": self.known,
             "registered": self.registered,
             "had_ended_before": self.had_ended,
+            "deleted_again": self.deleted_again,
             "refused": self.refused.iter().map(refused).collect::<Vec<_>>(),
         })
     }
