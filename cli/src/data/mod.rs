@@ -76,8 +76,12 @@ pub(crate) enum Command {
     Object(object::ObjectCommand),
     /// Register the files of a folder that have no registration
     ///
-    /// Register every file below a folder whose path has no live registration. If the class has an explicit start, a
-    /// file starts at its last modification; otherwise the rule of the class applies. Nothing is deleted.
+    /// Register every file below a folder whose path has no live registration. Nothing is
+    /// deleted.
+    ///
+    /// In a class with an explicit start, a file starts at its last modification, but not before its birth and not after
+    /// now (--start modified); with --start discovered it starts now. In a class that starts at registration, a file
+    /// starts now, unless --start modified is given. Files with other starts than their modification are listed.
     ///
     /// Files whose object has ended may have come back from a backup. They are left out and listed, unless
     /// --delete-again or --as-new says what they are.

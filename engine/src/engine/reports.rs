@@ -5,6 +5,7 @@ use crate::engine::check::{self, Report};
 use crate::engine::plan::{Action, Plan};
 use crate::engine::status::{self, EngineState, Status};
 use crate::governance::progress;
+use crate::model::breaker::BreakerLimits;
 use crate::platform::error::Result;
 use sexton_proof::note::Verifier;
 use sexton_proof::time::Timestamp;
@@ -72,6 +73,11 @@ impl Engine {
             }
         }
         Ok(false)
+    }
+
+    /// Returns the limits of the breaker, which stops deletions at short notice.
+    pub fn breaker_limits(&self) -> BreakerLimits {
+        self.core.batches.planner.lock_read().breaker.limits()
     }
 
     /// Returns every object that comes up for deletion by `until` (at least now), with its treatment.

@@ -1,5 +1,6 @@
 //! `sexton reconcile`: registers files that have no registration.
 
+mod start;
 mod summary;
 
 use super::again;
@@ -11,12 +12,13 @@ use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use sexton::class::{Definition, Find};
-use sexton::report::{Ended, KeyHistory};
+use sexton::report::{Action, Ended, KeyHistory};
 use sexton::store::dir::{Identified, Identity, Root};
 use sexton::{Engine, Previous, RegisterOptions, Registration};
-use sexton_proof::leaf::StartRule;
+use sexton_proof::time::Timestamp;
+use start::{Start, StartBy};
 use std::path::PathBuf;
-use summary::Summary;
+use summary::{AtOnce, Summary};
 
 const ALL_TAKEN: u8 = 0;
 const SOME_REFUSED: u8 = 1;
@@ -41,6 +43,9 @@ pub(crate) struct ReconcileArgs {
     /// Recognise files by inode and birth time, for files that still grow, such as logs
     #[arg(long)]
     appended: bool,
+    /// Start of a file [default: modified, if the class has an explicit start; otherwise discovered]
+    #[arg(long, value_name = "RULE")]
+    start: Option<StartBy>,
     /// End files again whose object has ended: they came back from a backup; a dry run does not validate them
     #[arg(long, conflicts_with = "as_new")]
     delete_again: bool,
@@ -58,6 +63,7 @@ struct Reconciler<'a> {
     /// Engine in memory that takes the registrations of a dry run.
     dry: Option<Engine>,
     class: Definition,
+    start: StartBy,
     returned: Returned,
 }
 
@@ -87,12 +93,15 @@ pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failu
     let class = class(&engine, &args.class)?;
     let is_dry = args.common.dry_run;
     let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
-    let reconciler = Reconciler { engine: &engine, dry, class, returned: Returned::of(args) };
+    let start = args.start.unwrap_or(StartBy::usual(&class));
+    let reconciler = Reconciler { engine: &engine, dry, class, start, returned: Returned::of(args) };
     let new_root = if args.new_root { NewRoot::Accept } else { NewRoot::FirstOnly };
     let Registering { root, is_new } =
         roots::for_registering(&engine, &args.common.data.folder, &args.dir, new_root, is_dry)?;
     let mut summary = reconciler.all(&root, open::identity(args.appended))?;
-    summary.is_new_root = is_new;
+    if is_new {
+        summary.new_root = Some(reconciler.at_once()?);
+    }
     if args.common.data.json {
         output.json(&summary.json(is_dry));
     } else {
@@ -142,7 +151,7 @@ impl Reconciler<'_> {
     }
 
     fn register(&self, found: &[(&Vec<u8>, Identified)], summary: &mut Summary) -> Result<(), Failure> {
-        let is_explicit = self.class.start == StartRule::Explicit;
+        let now = self.engine.now();
         let mut registrations = Vec::with_capacity(found.len());
         let mut again = Vec::new();
         for (key, file) in found {
@@ -167,9 +176,8 @@ impl Reconciler<'_> {
                 }
                 _ => {}
             }
-            let start = is_explicit.then_some(file.modified);
             let registration = Registration::new(&self.class.name, key).version(&file.version);
-            registrations.push(registration.size(file.size).start(start));
+            registrations.push(registration.size(file.size).start(self.start_of(key, file, now, summary)));
         }
         let target = self.dry.as_ref().unwrap_or(self.engine);
         let options = RegisterOptions::new().only_missing();
@@ -182,6 +190,36 @@ impl Reconciler<'_> {
             }
         }
         self.delete_again(&again, summary)
+    }
+
+    /// Returns the start to state for a file, and adds it to the summary if its modification time is not believed.
+    fn start_of(
+        &self,
+        key: &[u8],
+        file: &Identified,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Option<Timestamp> {
+        let start = self.start.start(self.class.start, file, now);
+        if let Start::Bounded(start) = start {
+            summary.add_bounded(key, file.modified, start);
+        }
+        start.stated()
+    }
+
+    /// Counts the objects of the class that the next enforcement would delete, and those that the breaker would stop.
+    fn at_once(&self) -> Result<AtOnce, Failure> {
+        let (mut objects, mut live) = (0, 0);
+        for engine in [Some(self.engine), self.dry.as_ref()].into_iter().flatten() {
+            for object in engine.plan(engine.now())? {
+                let object = object?;
+                objects += u64::from(object.class == self.class.name && object.action == Action::Delete);
+            }
+            live += engine.status()?.classes.get(&self.class.name).map_or(0, |class| class.live);
+        }
+        // Objects that are due when they are registered are at short notice, and the breaker stops all of them or none.
+        let passing = self.engine.breaker_limits().passing(live);
+        Ok(AtOnce { objects, passing })
     }
 
     /// Registers the files that came back for their second deletion. A dry run counts them only.
