@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// now (--start modified); with --start discovered it starts now. In a class that starts at registration, a file
     /// starts now, unless --start modified is given. Files with other starts than their modification are listed.
     ///
+    /// A file that was written again or grew stays its object. Its start follows its last modification under --start
+    /// modified, and stays otherwise, as it always does with --appended. Another file under a key is a new object.
+    ///
     /// Files whose object has ended may have come back from a backup. They are left out and listed, unless
     /// --delete-again or --as-new says what they are.
     ///

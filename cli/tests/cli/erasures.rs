@@ -224,7 +224,7 @@ fn request_list_has_all_kinds_or_erasures_only() {
     sandbox.refused(&["erase", "cancel", "DATA", "1"], "request 1 is no erasure");
     sandbox
         .run(&["request", "list", "DATA", "--objects", "1"])
-        .assert_refused("request 1 is no erasure, and has no list of objects");
+        .assert_refused("request 1 has no list of objects: it is a close of the class \"short\"");
     sandbox
         .run(&["erase", "receipts", "DATA", "1", "--out", "@receipts"])
         .assert_refused("request 1 is no erasure, and has no receipts");

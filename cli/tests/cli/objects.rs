@@ -128,8 +128,7 @@ fn reconcile_bounds_starts_by_birth_and_now() {
     sandbox.file("future", -3_000 * DAY_MS);
     sandbox.file("old", 7 * DAY_MS);
     sandbox.file("usual", 0);
-    let usual = sandbox.path("files").join("usual");
-    std::fs::write(usual, "as it is").unwrap();
+    sandbox.put("files/usual", "as it is");
     let start = |class: &'static str, rule: Option<&'static str>| {
         let words = ["reconcile", "DATA", "--dir", "FILES", "--class", class];
         let rule = rule.map_or(vec![], |rule| vec!["--start", rule]);
@@ -220,6 +219,67 @@ fn reconcile_with_refused_files_registers_the_others() {
     sandbox.refused(&["reconcile", "DATA", "--dir", "FILES", "--class", "unfound"], "does not find by key");
     sandbox
         .refused(&["reconcile", "DATA", "--dir", "@missing", "--class", "slow"], "name an existing folder");
+}
+
+/// A file that was written again or grew stays its object. Another file under its key is a new one.
+#[test]
+fn reconcile_takes_changed_files_as_they_are() {
+    // A replaced registration has the earlier ceiling of both.
+    let starts_ms = |sandbox: &Sandbox| -> Vec<i64> {
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+200d"]);
+        let mut latest_ms = std::collections::BTreeMap::new();
+        for object in plan["objects"].as_array().unwrap() {
+            let of_key = latest_ms.entry(object["key"].as_str().unwrap().to_owned()).or_insert(0);
+            *of_key = object["ceiling_ms"].as_i64().unwrap().max(*of_key);
+        }
+        latest_ms.into_values().collect()
+    };
+    for rule in [&["--start", "modified"][..], &["--start", "discovered"], &["--appended"]] {
+        let sandbox = Sandbox::new();
+        for key in ["grown", "other", "same"] {
+            sandbox.file(key, 0);
+        }
+        let words = [&["reconcile", "DATA", "--dir", "FILES", "--class", "short"][..], rule].concat();
+        sandbox.ok(&words);
+        sandbox.hold("case 7", &["--key", "grown", "--key", "other"]);
+        let before_ms = starts_ms(&sandbox);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        sandbox.put("files/grown", "as it is now");
+        // The new file may get the inode number of the old one.
+        std::fs::remove_file(sandbox.path("files").join("other")).unwrap();
+        sandbox.put("files/other", "another file");
+
+        let is_exact = !rule.contains(&"--appended");
+        let counts = |value: &serde_json::Value| {
+            ["known", "registered", "changed", "replaced"].map(|field| value[field].as_u64().unwrap())
+        };
+        let expected = [u64::from(!is_exact) + 1, 0, u64::from(is_exact), 1];
+        assert_eq!(counts(&sandbox.dry(&words).1), expected, "{rule:?}");
+        assert_eq!(counts(&sandbox.json(&words)), expected, "{rule:?}");
+        assert_eq!(counts(&sandbox.json(&words)), [3, 0, 0, 0], "{rule:?}");
+        let after_ms = starts_ms(&sandbox);
+        let moved = [0, 1, 2].map(|at| after_ms[at] > before_ms[at]);
+        assert_eq!(moved, [rule.contains(&"modified"), true, false], "{rule:?}");
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+200d"]);
+        let held = plan["objects"].as_array().unwrap().iter().filter(|object| object["action"] == "hold");
+        assert_eq!(held.count(), 2, "{rule:?}: {plan}");
+    }
+}
+
+/// A file that was written after its registration goes once it was reconciled.
+#[test]
+fn changed_file_goes_after_reconcile() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.put("files/a", "as it is now");
+    let enforce = ["enforce", "DATA", "--dir", "FILES"];
+    assert_eq!(sandbox.json(&enforce)["answers"]["changed"], 1);
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--start", "discovered"];
+    assert_eq!(sandbox.json(&words)["changed"], 1);
+    // Its next attempt comes a second after the first one.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(sandbox.json(&enforce)["answers"]["deleted"], 1);
+    assert!(!sandbox.has("a"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `sexton reconcile`: registers files that have no registration.
+//! `sexton reconcile`: registers files that have no registration, and states the content of those that changed.
 
 mod start;
 mod summary;
@@ -13,8 +13,8 @@ use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use sexton::class::{Definition, Find};
 use sexton::report::{Action, Ended, KeyHistory};
-use sexton::store::dir::{Identified, Identity, Root};
-use sexton::{Engine, Previous, RegisterOptions, Registration};
+use sexton::store::dir::{Identified, Identity, Likeness, Root};
+use sexton::{Change, Durability, Engine, Previous, RegisterOptions, Registration, Which};
 use sexton_proof::time::Timestamp;
 use start::{Start, StartBy};
 use std::path::PathBuf;
@@ -64,6 +64,7 @@ struct Reconciler<'a> {
     dry: Option<Engine>,
     class: Definition,
     start: StartBy,
+    identity: Identity,
     returned: Returned,
 }
 
@@ -94,11 +95,12 @@ pub(super) fn run(args: &ReconcileArgs, output: &mut Output) -> Result<u8, Failu
     let is_dry = args.common.dry_run;
     let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
     let start = args.start.unwrap_or(StartBy::usual(&class));
-    let reconciler = Reconciler { engine: &engine, dry, class, start, returned: Returned::of(args) };
+    let (identity, returned) = (open::identity(args.appended), Returned::of(args));
+    let reconciler = Reconciler { engine: &engine, dry, class, start, identity, returned };
     let new_root = if args.new_root { NewRoot::Accept } else { NewRoot::FirstOnly };
     let Registering { root, is_new } =
         roots::for_registering(&engine, &args.common.data.folder, &args.dir, new_root, is_dry)?;
-    let mut summary = reconciler.all(&root, open::identity(args.appended))?;
+    let mut summary = reconciler.all(&root)?;
     if is_new {
         summary.new_root = Some(reconciler.at_once()?);
     }
@@ -129,7 +131,7 @@ fn class(engine: &Engine, name: &str) -> Result<Definition, Failure> {
 }
 
 impl Reconciler<'_> {
-    fn all(&self, root: &Root, identity: Identity) -> Result<Summary, Failure> {
+    fn all(&self, root: &Root) -> Result<Summary, Failure> {
         let Listing { keys, skipped } = roots::list(root)?;
         let mut summary = Summary::default();
         summary.refused = skipped;
@@ -137,7 +139,7 @@ impl Reconciler<'_> {
         for chunk in keys.chunks(OBJECTS_MAX) {
             let mut found = Vec::with_capacity(chunk.len());
             for key in chunk {
-                match root.identify(key, identity) {
+                match root.identify(key, self.identity) {
                     Ok(Some(file)) => found.push((key, file)),
                     Ok(None) => {} // The file was deleted in the meantime.
                     Err(why) => summary.refused.push((key.clone(), why.to_string())),
@@ -153,43 +155,96 @@ impl Reconciler<'_> {
     fn register(&self, found: &[(&Vec<u8>, Identified)], summary: &mut Summary) -> Result<(), Failure> {
         let now = self.engine.now();
         let mut registrations = Vec::with_capacity(found.len());
-        let mut again = Vec::new();
+        let (mut changed, mut replacing, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for (key, file) in found {
-            match self.engine.ended(key)? {
-                KeyHistory::Live(_) if self.dry.is_some() => {
-                    summary.known += 1;
-                    continue;
+            if let Some(live) = self.engine.live(key)? {
+                match file.likeness(&live.version) {
+                    Likeness::OtherContent => changed.push((&***key, file)),
+                    Likeness::Another => replacing.push(self.registration(key, file, now, summary)),
+                    // A version that is none of this store is left to the host.
+                    _ => summary.known += 1,
                 }
-                KeyHistory::Ended(ended) => {
-                    summary.had_ended += 1;
-                    match self.returned {
-                        Returned::LeaveOut => {
-                            summary.refused.push((key.to_vec(), came_back(&ended)));
-                            continue;
-                        }
-                        Returned::DeleteAgain => {
-                            again.push((&***key, file));
-                            continue;
-                        }
-                        Returned::AsNew => {}
-                    }
-                }
-                _ => {}
+                continue;
             }
-            let registration = Registration::new(&self.class.name, key).version(&file.version);
-            registrations.push(registration.size(file.size).start(self.start_of(key, file, now, summary)));
+            if let KeyHistory::Ended(ended) = self.engine.ended(key)? {
+                summary.had_ended += 1;
+                match self.returned {
+                    Returned::LeaveOut => {
+                        summary.refused.push((key.to_vec(), came_back(&ended)));
+                        continue;
+                    }
+                    Returned::DeleteAgain => {
+                        again.push((&***key, file));
+                        continue;
+                    }
+                    Returned::AsNew => {}
+                }
+            }
+            registrations.push(self.registration(key, file, now, summary));
         }
+        self.register_all(&registrations, RegisterOptions::new().only_missing(), summary)?;
+        self.register_all(&replacing, RegisterOptions::new(), summary)?;
+        self.state_content(&changed, now, summary)?;
+        self.delete_again(&again, summary)
+    }
+
+    fn registration<'r>(
+        &'r self,
+        key: &'r [u8],
+        file: &'r Identified,
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Registration<'r> {
+        let start = self.start_of(key, file, now, summary);
+        Registration::new(&self.class.name, key).version(&file.version).size(file.size).start(start)
+    }
+
+    /// Registers objects in the engine, or in that of the dry run.
+    fn register_all(
+        &self,
+        registrations: &[Registration<'_>],
+        options: RegisterOptions,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
         let target = self.dry.as_ref().unwrap_or(self.engine);
-        let options = RegisterOptions::new().only_missing();
-        let answers = bisect::register(&registrations, &|part| target.register(part, options))?;
+        let answers = bisect::register(registrations, &|part| target.register(part, options))?;
         for (registration, answer) in registrations.iter().zip(answers) {
             match answer.map(|registered| registered.previous) {
                 Ok(Previous::Identical | Previous::Kept) => summary.known += 1,
-                Ok(_) => summary.registered += 1,
+                Ok(_) if options.only_missing => summary.registered += 1,
+                Ok(_) => summary.replaced += 1,
                 Err(why) => summary.refused.push((registration.key.to_vec(), why)),
             }
         }
-        self.delete_again(&again, summary)
+        Ok(())
+    }
+
+    /// States the content of files that were written again or grew. A dry run counts them only.
+    fn state_content(
+        &self,
+        files: &[(&[u8], &Identified)],
+        now: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        let mut changes = Vec::with_capacity(files.len());
+        for &(key, file) in files {
+            // A file that still grows keeps its start, or it would never go.
+            let moves = self.start == StartBy::Modified && self.identity == Identity::Exact;
+            let start = if moves { self.start_of(key, file, now, summary) } else { None };
+            let (of, version) = (Which::Key(key), &*file.version);
+            changes.push(Change::Content { of, version, size: Some(file.size), start });
+        }
+        if self.dry.is_some() {
+            summary.changed += changes.len() as u64;
+            return Ok(());
+        }
+        for ((key, _), answer) in files.iter().zip(self.engine.change(&changes, Durability::Synced)?) {
+            match answer {
+                Ok(_) => summary.changed += 1,
+                Err(why) => summary.refused.push((key.to_vec(), why.to_string())),
+            }
+        }
+        Ok(())
     }
 
     /// Returns the start to state for a file, and adds it to the summary if its modification time is not believed.

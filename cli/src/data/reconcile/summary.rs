@@ -16,6 +16,10 @@ pub(super) struct Summary {
     pub(super) new_root: Option<AtOnce>,
     pub(super) registered: u64,
     pub(super) known: u64,
+    /// Files that stay their objects, with other content.
+    pub(super) changed: u64,
+    /// Files that are new objects in place of other files under their keys.
+    pub(super) replaced: u64,
     /// Files whose key had ended before.
     pub(super) had_ended: u64,
     /// Those of them that are deleted again.
@@ -79,6 +83,17 @@ impl Summary {
         }
         output.line(format_args!("{:>12} already known", format::count(self.known)));
         output.line(format_args!("{:>12} {registered}", format::count(self.registered)));
+        if self.changed > 0 {
+            let changed = if is_dry { "would be updated" } else { "updated" };
+            output.line(format_args!(
+                "{:>12} {changed}, because their content changed",
+                format::count(self.changed)
+            ));
+        }
+        if self.replaced > 0 {
+            let place = "in place of other files under their keys";
+            output.line(format_args!("{:>12} {registered} {place}", format::count(self.replaced)));
+        }
         if self.deleted_again > 0 {
             let deleted =
                 if is_dry { "would be deleted again" } else { "deleted again at the next enforcement" };
@@ -122,6 +137,8 @@ impl Summary {
             "first_bounded": self.first_bounded.iter().map(bounded).collect::<Vec<_>>(),
             "known": self.known,
             "registered": self.registered,
+            "changed": self.changed,
+            "replaced": self.replaced,
             "had_ended_before": self.had_ended,
             "deleted_again": self.deleted_again,
             "refused": self.refused.iter().map(refused).collect::<Vec<_>>(),
