@@ -143,6 +143,7 @@ pub mod report {
     pub use crate::engine::status::{ClassStatus, EngineState};
     pub use crate::model::clock_guard::ClockState;
     pub use crate::model::schema::{Counts, Ended};
+    pub use crate::registration::change::LiveObject;
 }
 
 /// Limits and guards of [`Options`].

@@ -28,7 +28,7 @@
     false, false, 0, 0 }
 #define SEXTON_REGISTERED_INIT { 0, 0, SEXTON_ID_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_CHANGE_INIT \
-  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0 }
+  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0, SEXTON_BYTES_INIT, false, 0 }
 #define SEXTON_CHANGED_INIT \
   { 0, SEXTON_ID_INIT, false, false, 0, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_INIT \
@@ -139,6 +139,10 @@
 
 // Kind of a change: records that the host has deleted the object itself.
 #define SEXTON_RELEASE 3
+
+// Kind of a change: states that the object has other content, such as a file that was written again or grew. Class,
+// holds and erasures stay. A later start moves floor and ceiling; one that is not later changes nothing.
+#define SEXTON_CONTENT 4
 
 // The key had no live registration, or its class has find = "none".
 #define SEXTON_PREVIOUS_NONE 0
@@ -323,7 +327,7 @@ typedef struct sexton_registration {
 
 // Change to a registered object. Begin with SEXTON_OBJECT_CHANGE_INIT, then set kind, and key or id.
 typedef struct sexton_object_change {
-  // SEXTON_START, SEXTON_RESCHEDULE or SEXTON_RELEASE. Required.
+  // SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE or SEXTON_CONTENT. Required.
   int32_t kind;
   // Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
   struct sexton_bytes key;
@@ -331,10 +335,19 @@ typedef struct sexton_object_change {
   struct sexton_id id;
   // For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.
   struct sexton_bytes class_name;
-  // True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE the default, false, keeps the start.
+  // True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE and SEXTON_CONTENT the default, false,
+  // keeps the start.
   bool has_start;
-  // New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
+  // New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false. For SEXTON_CONTENT a start that is not
+  // later than the present one changes nothing.
   int64_t start_ms;
+  // For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 64 bytes. Default:
+  // empty.
+  struct sexton_bytes version;
+  // For SEXTON_CONTENT: true if size_bytes is set. Default: false, which means the size is not known.
+  bool has_size;
+  // For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
+  uint64_t size_bytes;
 } sexton_object_change;
 
 // Result of one registration.

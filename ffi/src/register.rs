@@ -26,6 +26,9 @@ pub const SEXTON_START: i32 = 1;
 pub const SEXTON_RESCHEDULE: i32 = 2;
 /// Kind of a change: records that the host has deleted the object itself.
 pub const SEXTON_RELEASE: i32 = 3;
+/// Kind of a change: states that the object has other content, such as a file that was written again or grew. Class,
+/// holds and erasures stay. A later start moves floor and ceiling; one that is not later changes nothing.
+pub const SEXTON_CONTENT: i32 = 4;
 
 /// Reads the flags of a call that registers.
 fn register_options(flags: u32) -> CallResult<RegisterOptions> {
@@ -114,7 +117,13 @@ unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
             Change::Reschedule { of, class: Some(class).filter(|name| !name.is_empty()), start }
         }
         SEXTON_RELEASE => Change::Release { of },
-        kind => return Err(invalid(format!("a change of kind {kind}; 1 to 3 are allowed"))),
+        SEXTON_CONTENT => {
+            // SAFETY: by the contract borrowed for the call.
+            let version = unsafe { pointer::bytes(from.version, "version") }?;
+            let size = optional(from.has_size, from.size_bytes, "has_size", "size_bytes")?;
+            Change::Content { of, version, size, start }
+        }
+        kind => return Err(invalid(format!("a change of kind {kind}; 1 to 4 are allowed"))),
     })
 }
 

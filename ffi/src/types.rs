@@ -91,7 +91,7 @@ pub struct sexton_registered {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_object_change {
-    /// SEXTON_START, SEXTON_RESCHEDULE or SEXTON_RELEASE. Required.
+    /// SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE or SEXTON_CONTENT. Required.
     pub kind: i32,
     /// Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
     pub key: sexton_bytes,
@@ -99,10 +99,19 @@ pub struct sexton_object_change {
     pub id: sexton_id,
     /// For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.
     pub class_name: sexton_bytes,
-    /// True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE the default, false, keeps the start.
+    /// True if start_ms is set. SEXTON_START requires it. For SEXTON_RESCHEDULE and SEXTON_CONTENT the default, false,
+    /// keeps the start.
     pub has_start: bool,
-    /// New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false.
+    /// New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false. For SEXTON_CONTENT a start that is not
+    /// later than the present one changes nothing.
     pub start_ms: i64,
+    /// For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 64 bytes. Default:
+    /// empty.
+    pub version: sexton_bytes,
+    /// For SEXTON_CONTENT: true if size_bytes is set. Default: false, which means the size is not known.
+    pub has_size: bool,
+    /// For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
+    pub size_bytes: u64,
 }
 
 /// Result of one change.

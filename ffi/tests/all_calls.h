@@ -55,7 +55,7 @@ static inline void check_object_calls(sexton_engine *engine, int32_t expected) {
     outputs out = initial_outputs();
     sexton_error *error = NULL;
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, false, 0};
+    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0};
     sexton_batch_id batch_id = {1, 1, 0, 1};
     sexton_answer answer = {0, SEXTON_ANSWER_DELETED, {NULL, 0}};
 

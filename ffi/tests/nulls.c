@@ -120,7 +120,7 @@ TEST("open refuses a bad folder or a NULL engine pointer") {
 TEST("a call with a NULL result pointer is INVALID, not done") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change release = {SEXTON_RELEASE, bytes("b"), {{0}}, {NULL, 0}, false, 0};
+    sexton_object_change release = {SEXTON_RELEASE, bytes("b"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0};
     register_object(engine, "files", "b");
     CHECK_INVALID(sexton_register(engine, &object, 1, 0, NULL, &error));
     CHECK_INVALID(sexton_change(engine, &release, 1, 0, NULL, &error));

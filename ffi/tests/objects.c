@@ -120,6 +120,26 @@ TEST("an object without start gets one by key or by id") {
     close_engine(engine);
 }
 
+TEST("an object with other content keeps its bounds, or gets later ones") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    register_object(engine, "files", "a");
+    sexton_object_change grown = change_by_key(SEXTON_CONTENT, "a", NO_START);
+    grown.version = bytes("v2");
+    grown.has_size = true;
+    grown.size_bytes = 7;
+    sexton_changed same = apply_change(engine, grown);
+    CHECK_INT(SEXTON_OK, same.status);
+    grown.has_start = true;
+    grown.start_ms = now_ms() + HOUR_MS;
+    sexton_changed later = apply_change(engine, grown);
+    CHECK_INT(SEXTON_OK, later.status);
+    CHECK(later.ceiling_ms > same.ceiling_ms);
+    CHECK_INT(now_ms() + HOUR_MS + DAY_MS, later.ceiling_ms);
+    grown.start_ms = now_ms();
+    CHECK_INT(later.ceiling_ms, apply_change(engine, grown).ceiling_ms);
+    close_engine(engine);
+}
+
 TEST("a rescheduled object is deleted at its new time") {
     sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_OTHERS);
     sexton_id a = register_object(engine, "files", "a"), b = register_object(engine, "files", "b");
@@ -204,7 +224,7 @@ TEST("each change has its own status, and a message if refused") {
 TEST("a call with one malformed change is INVALID, none applies") {
     sexton_engine *engine = open_engine(NULL, 0);
     register_object(engine, "files", "a");
-    static const int32_t kinds[] = {0, 4, -1, SEXTON_START};
+    static const int32_t kinds[] = {0, 5, -1, SEXTON_START};
     for (size_t i = 0; i < 4; i++) {
         sexton_object_change two[2] = {change_by_key(SEXTON_RELEASE, "a", NO_START),
                                        change_by_key(kinds[i], "a", NO_START)};

@@ -1,7 +1,9 @@
 //! Life of objects on an engine in memory, from registration to a receipt that verifies.
 
 use sexton::store::Answer;
-use sexton::{ClassSet, Durability, Engine, ErrorKind, Opener, Previous, Registration, RegistrationId};
+use sexton::{
+    Change, ClassSet, Durability, Engine, ErrorKind, Opener, Previous, Registration, RegistrationId, Which,
+};
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{self, Compliance, Verdict};
 use sexton_proof::record::Method;
@@ -47,6 +49,41 @@ fn upload_is_gone_within_three_hours_and_its_receipt_verifies() {
     assert_eq!(verdict.compliance(), Compliance::Kept);
     assert_eq!(verdict.method, Method::Deleted);
     assert_eq!(engine.find(b"cat.jpg").unwrap(), None);
+    assert_sound(&engine);
+    assert_sound(&machine.open().unwrap());
+}
+
+/// Also: a start that is not later changes nothing, and a repeated change is a no-op.
+#[test]
+fn object_with_other_content_keeps_its_time_or_gets_a_later_one() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let first = register(&engine, upload(b"grown", b"v1", NEW_YEAR).digest(b"of v1"));
+    register(&engine, upload(b"rewritten", b"v1", NEW_YEAR));
+    machine.clock.advance(HOUR);
+    let state = |key: &'static [u8], start| {
+        machine.store.put(key, b"v2");
+        let change = Change::Content { of: Which::Key(key), version: b"v2", size: Some(2), start };
+        engine.change(&[change], Durability::Synced).unwrap().remove(0).unwrap()
+    };
+    let earlier = NEW_YEAR.saturating_sub(HOUR);
+    let grown = state(b"grown", Some(earlier));
+    assert_eq!(grown.ceiling, Some(NEW_YEAR.saturating_add(3 * HOUR)));
+    assert_eq!(state(b"grown", None), grown);
+    let rewritten = state(b"rewritten", Some(NEW_YEAR.saturating_add(HOUR)));
+    assert_eq!(rewritten.ceiling, Some(NEW_YEAR.saturating_add(4 * HOUR)));
+    assert_eq!(state(b"rewritten", Some(NEW_YEAR)), rewritten);
+
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 1);
+    assert!(!machine.store.has(b"grown") && machine.store.has(b"rewritten"));
+    machine.clock.advance(HOUR);
+    assert_eq!(engine.enforce(&*machine.store).unwrap().objects, 1);
+    assert!(machine.store.is_empty());
+    for (id, key) in [(first, &b"grown"[..]), (rewritten.id, b"rewritten")] {
+        let verdict = verdict(&engine, id, key);
+        assert_eq!((verdict.compliance(), verdict.method), (Compliance::Kept, Method::Deleted));
+    }
     assert_sound(&engine);
     assert_sound(&machine.open().unwrap());
 }

@@ -11,8 +11,16 @@ pub(crate) use self::steps::{Step, histories};
 
 use proptest::prelude::*;
 
+/// Returns the configuration of the model: a few histories, or as many as `PROPTEST_CASES` says.
+fn config() -> ProptestConfig {
+    let from_environment = ProptestConfig::default();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if is_set { from_environment.cases } else { 96 };
+    ProptestConfig { cases, ..from_environment }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn every_object_ends_as_the_naive_scheduler_says(steps in histories()) {

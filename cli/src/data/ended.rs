@@ -1,7 +1,7 @@
 //! `sexton ended`: looks up how the last object under a key ended, and finds objects that a backup brought back.
 
+use super::again;
 use super::args::{MutatingArgs, help};
-use super::bisect::{self, OBJECTS_MAX};
 use super::keys::{self, KeyForm};
 use super::open;
 use super::roots::{self, Listing};
@@ -11,7 +11,7 @@ use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use sexton::report::KeyHistory;
 use sexton::store::dir::{Identified, Root};
-use sexton::{Durability, Engine, Registration, json};
+use sexton::{Engine, json};
 use sexton_proof::id::printable;
 use std::path::PathBuf;
 
@@ -155,28 +155,19 @@ fn look_up(
 
 /// Registers the files that came back, under their former terms.
 fn delete_again(engine: &Engine, findings: &mut [Finding]) -> Result<(), Failure> {
-    let mut back: Vec<&mut Finding> = findings.iter_mut().filter(|finding| finding.came_back()).collect();
-    for chunk in back.chunks_mut(OBJECTS_MAX) {
-        let registrations: Vec<Registration<'_>> =
-            chunk.iter().filter_map(|finding| registration(finding)).collect();
-        let answers =
-            bisect::register(&registrations, &|part| engine.delete_again(part, Durability::Synced))?;
-        for (finding, answer) in chunk.iter_mut().zip(answers) {
-            finding.again = match answer {
-                Ok(Some(_)) => Again::Registered,
-                Ok(None) => Again::Refused("it is live again, or its end is no longer remembered".into()),
-                Err(why) => Again::Refused(why),
-            };
-        }
+    let files: Vec<(&[u8], &Identified)> = findings
+        .iter()
+        .filter(|finding| finding.came_back())
+        .filter_map(|finding| Some((&*finding.key, finding.file.as_ref()?)))
+        .collect();
+    let answers = again::delete_again(engine, &files)?;
+    for (finding, answer) in findings.iter_mut().filter(|finding| finding.came_back()).zip(answers) {
+        finding.again = match answer {
+            Ok(()) => Again::Registered,
+            Err(why) => Again::Refused(why),
+        };
     }
     Ok(())
-}
-
-fn registration(finding: &Finding) -> Option<Registration<'_>> {
-    let file = finding.file.as_ref()?;
-    // The engine takes class and start from the ended object.
-    let registration = Registration::new("", &finding.key);
-    Some(registration.version(&file.version).size(file.size))
 }
 
 fn print(finding: &Finding, is_dry: bool, output: &mut Output) {

@@ -1,5 +1,6 @@
 //! Commands that open a data folder. This module and `demo` need the feature `engine`.
 
+mod again;
 mod alarm;
 mod args;
 mod bisect;
@@ -82,8 +83,18 @@ pub(crate) enum Command {
     Object(object::ObjectCommand),
     /// Register the files of a folder that have no registration
     ///
-    /// Register every file below a folder whose path has no live registration. If the class has an explicit start, a
-    /// file starts at its last modification; otherwise the rule of the class applies. Nothing is deleted.
+    /// Register every file below a folder whose path has no live registration. Nothing is
+    /// deleted.
+    ///
+    /// In a class with an explicit start, a file starts at its last modification, but not before its birth and not after
+    /// now (--start modified); with --start discovered it starts now. In a class that starts at registration, a file
+    /// starts now, unless --start modified is given. Files with other starts than their modification are listed.
+    ///
+    /// A file that was written again or grew stays its object. Its start follows its last modification under --start
+    /// modified, and stays otherwise, as it always does with --appended. Another file under a key is a new object.
+    ///
+    /// Files whose object has ended may have come back from a backup. They are left out and listed, unless
+    /// --delete-again or --as-new says what they are.
     ///
     /// The folder becomes a root of the data folder, and only its roots are enforced. The first root of a data folder
     /// without objects is accepted as it is; each further one is a decision (--new-root). Other file systems mounted

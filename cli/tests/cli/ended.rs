@@ -67,17 +67,61 @@ fn file_back_from_backup_is_deleted_again() {
     assert_eq!(value["keys"][0]["reason"], "restored");
 }
 
+/// A nightly run after a restore must not give the files another full term.
 #[test]
-fn reconcile_of_ended_key_points_to_ended() {
+fn reconcile_leaves_out_files_that_came_back() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a", "b"]);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    sandbox.file("a", 0);
+    sandbox.file("new", 0);
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "slow"];
+    let before = sandbox.everything();
+    let dry = sandbox.run(&[&words[..], &["--dry-run"]].concat());
+    assert_eq!((dry.code, sandbox.everything()), (1, before), "{dry:?}");
+    for is_repeated in [false, true] {
+        let ran = sandbox.run(&[&words[..], &["--json"]].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let value = ran.json();
+        let counts =
+            [&value["registered"], &value["known"], &value["had_ended_before"], &value["deleted_again"]];
+        let is_known = u64::from(is_repeated);
+        assert_eq!(counts, [1 - is_known, is_known, 1, 0], "{value}");
+        assert_eq!(value["refused"][0]["key"], "a");
+        let why = value["refused"][0]["why"].as_str().unwrap();
+        assert!(why.contains("(deleted, retention expired)") && why.contains("--delete-again"), "{why}");
+    }
+    assert_eq!(sandbox.json(&["ended", "DATA", "--key", "a"])["keys"][0]["state"], "ended");
+}
+
+#[test]
+fn reconcile_delete_again_ends_files_that_came_back() {
     let sandbox = Sandbox::new();
     sandbox.registered("files", HOUR_MS, &["a"]);
     sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     sandbox.file("a", 0);
-    let ran = sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--dry-run"]);
-    assert!(ran.stdout.contains(" refused\nhad ended before: a\n"), "{ran:?}");
-    assert!(ran.stdout.ends_with("may have come back from a backup: see `sexton ended`\n"), "{ran:?}");
-    let ran = sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--json"]);
-    assert_eq!((&ran.json()["had_ended_before"], ran.stderr.as_str()), (&1.into(), ""));
+    sandbox.file("new", 0);
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "slow", "--delete-again"];
+    let (text, json) = sandbox.dry(&words);
+    assert!(text.stdout.contains("           1 would be deleted again\n"), "{text:?}");
+    assert_eq!((&json["registered"], &json["deleted_again"]), (&1.into(), &1.into()));
+    let value = sandbox.json(&words);
+    assert_eq!((&value["registered"], &value["deleted_again"]), (&1.into(), &1.into()));
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(!sandbox.has("a") && sandbox.has("new"));
+    assert_eq!(sandbox.json(&["ended", "DATA", "--key", "a"])["keys"][0]["reason"], "restored");
+}
+
+#[test]
+fn reconcile_as_new_registers_a_reused_key() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    sandbox.file("a", 0);
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "slow", "--as-new"];
+    let value = sandbox.json(&words);
+    assert_eq!((&value["registered"], &value["had_ended_before"]), (&1.into(), &1.into()));
+    sandbox.run(&[&words[..], &["--delete-again"]].concat()).assert_refused("cannot be used with");
 }
 
 /// A folder that is not the root may be the mount point of a missing disk.

@@ -195,8 +195,7 @@ fn erasure_invalid_is_refused_with_reason() {
 fn erase_receipts_are_valid_and_skip_tickets() {
     let sandbox = Sandbox::new();
     sandbox.registered("files", HOUR_MS, &["a", "b"]);
-    sandbox.file("t", HOUR_MS);
-    sandbox.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", "tickets"]);
+    sandbox.registered("tickets", HOUR_MS, &["t"]);
     sandbox.registered("slow", 0, &["kept"]);
     sandbox.hold("case 7", &["--key", "kept"]);
     sandbox.ok(&request(&["--key", "a", "--key", "b", "--key", "t", "--key", "kept"]));

@@ -118,20 +118,86 @@ fn reconcile_registers_only_unknown_files() {
     assert_eq!((&json["registered"], &json["known"]), (&1.into(), &2.into()));
     let text = sandbox.ok(&words).stdout;
     assert!(text.contains("           2 already known\n           1 registered\n"), "{text}");
+}
 
-    // The start of a class with an explicit start is the last modification.
-    sandbox.registered("short", 7 * DAY_MS, &["old"]);
-    let plan = sandbox.json(&["plan", "DATA"]);
-    let ceiling_ms = plan["objects"][0]["ceiling_ms"].as_i64().unwrap();
-    assert!((ceiling_ms - now_ms() + 7 * DAY_MS - HOUR_MS).abs() < 60_000, "{plan}");
+/// A forged modification time neither keeps a file for ever nor deletes it at once.
+#[test]
+fn reconcile_bounds_starts_by_birth_and_now() {
+    let sandbox = Sandbox::new();
+    let began_ms = now_ms();
+    sandbox.file("future", -3_000 * DAY_MS);
+    sandbox.file("old", 7 * DAY_MS);
+    sandbox.file("usual", 0);
+    sandbox.put("files/usual", "as it is");
+    let start = |class: &'static str, rule: Option<&'static str>| {
+        let words = ["reconcile", "DATA", "--dir", "FILES", "--class", class];
+        let rule = rule.map_or(vec![], |rule| vec!["--start", rule]);
+        [&words[..], &rule].concat()
+    };
+    let (text, json) = sandbox.dry(&start("short", None));
+    let lines = [
+        "starts at ",
+        ": future: modified at ",
+        "and that is in the future\n",
+        "and that is before its birth\n",
+    ];
+    assert!(lines.iter().all(|line| text.stdout.contains(line)), "{text:?}");
+    assert_eq!((&json["registered"], &json["bounded"]), (&3.into(), &2.into()));
+    for (class, rule, bounded) in [
+        ("short", None, 2),
+        ("short", Some("discovered"), 0),
+        ("slow", None, 0),
+        ("slow", Some("modified"), 2),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("future", -3_000 * DAY_MS);
+        sandbox.file("old", 7 * DAY_MS);
+        let value = sandbox.json(&start(class, rule));
+        assert_eq!(
+            (&value["bounded"], &value["registered"]),
+            (&bounded.into(), &2.into()),
+            "{class} {rule:?}"
+        );
+        let listed: Vec<_> =
+            value["first_bounded"].as_array().unwrap().iter().map(|file| file["key"].clone()).collect();
+        assert_eq!(listed, if bounded > 0 { vec!["future", "old"] } else { vec![] });
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+200d"]);
+        let within_ms = if class == "short" { HOUR_MS } else { 100 * DAY_MS };
+        for object in plan["objects"].as_array().unwrap() {
+            let start_ms = object["ceiling_ms"].as_i64().unwrap() - within_ms;
+            assert!((began_ms - SECOND_MS..=now_ms()).contains(&start_ms), "{class} {rule:?}: {plan}");
+        }
+        assert_eq!(plan["objects"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn first_reconcile_of_a_root_says_what_goes_at_once() {
+    let sandbox = Sandbox::without_root();
+    sandbox.file("a", 0);
+    sandbox.file("b", 0);
+    // They are due after a second.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "files"];
+    let (text, json) = sandbox.dry(&words);
+    assert!(
+        text.stdout.ends_with("2 objects of the class would go at once, at the next enforcement\n"),
+        "{text:?}"
+    );
+    let at_once = serde_json::json!({ "objects": 2, "stopped_by_breaker": 0 });
+    assert_eq!(json["at_once"], at_once);
+    assert_eq!(sandbox.json(&words)["at_once"], at_once);
+    assert_eq!(sandbox.json(&words)["at_once"], serde_json::Value::Null);
 }
 
 #[test]
 fn reconcile_with_refused_files_registers_the_others() {
     let sandbox = Sandbox::new();
+    // A key of more than 1,024 bytes is too long.
+    let long = ["d".repeat(250).as_str(); 4].join("/");
     for n in 0..30 {
-        let age_ms = if n % 10 == 3 { 50 * 365 * DAY_MS } else { HOUR_MS };
-        sandbox.file(&format!("{n:02}"), age_ms);
+        let folder = if n % 10 == 3 { format!("{long}/{}", "e".repeat(25)) } else { "f".into() };
+        sandbox.file(&format!("{folder}/{n:02}"), HOUR_MS);
     }
     symlink("/etc/passwd", sandbox.path("files").join("link")).unwrap();
     let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "short", "--json"];
@@ -143,16 +209,77 @@ fn reconcile_with_refused_files_registers_the_others() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|file| file["key"].as_str().unwrap().to_owned())
+        .map(|file| file["key"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
         .collect();
     assert_eq!(refused, ["03", "13", "23"]);
-    assert!(ran.json()["refused"][0]["why"].as_str().unwrap().contains("before 1990-01-01"));
+    assert!(ran.json()["refused"][0]["why"].as_str().unwrap().contains("has 1032 bytes"), "{ran:?}");
     assert_eq!(ran.json()["registered"], 27);
 
     sandbox.refused(&["reconcile", "DATA", "--dir", "FILES", "--class", "nothing"], "unknown class");
     sandbox.refused(&["reconcile", "DATA", "--dir", "FILES", "--class", "unfound"], "does not find by key");
     sandbox
         .refused(&["reconcile", "DATA", "--dir", "@missing", "--class", "slow"], "name an existing folder");
+}
+
+/// A file that was written again or grew stays its object. Another file under its key is a new one.
+#[test]
+fn reconcile_takes_changed_files_as_they_are() {
+    // A replaced registration has the earlier ceiling of both.
+    let starts_ms = |sandbox: &Sandbox| -> Vec<i64> {
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+200d"]);
+        let mut latest_ms = std::collections::BTreeMap::new();
+        for object in plan["objects"].as_array().unwrap() {
+            let of_key = latest_ms.entry(object["key"].as_str().unwrap().to_owned()).or_insert(0);
+            *of_key = object["ceiling_ms"].as_i64().unwrap().max(*of_key);
+        }
+        latest_ms.into_values().collect()
+    };
+    for rule in [&["--start", "modified"][..], &["--start", "discovered"], &["--appended"]] {
+        let sandbox = Sandbox::new();
+        for key in ["grown", "other", "same"] {
+            sandbox.file(key, 0);
+        }
+        let words = [&["reconcile", "DATA", "--dir", "FILES", "--class", "short"][..], rule].concat();
+        sandbox.ok(&words);
+        sandbox.hold("case 7", &["--key", "grown", "--key", "other"]);
+        let before_ms = starts_ms(&sandbox);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        sandbox.put("files/grown", "as it is now");
+        // The new file may get the inode number of the old one.
+        std::fs::remove_file(sandbox.path("files").join("other")).unwrap();
+        sandbox.put("files/other", "another file");
+
+        let is_exact = !rule.contains(&"--appended");
+        let counts = |value: &serde_json::Value| {
+            ["known", "registered", "changed", "replaced"].map(|field| value[field].as_u64().unwrap())
+        };
+        let expected = [u64::from(!is_exact) + 1, 0, u64::from(is_exact), 1];
+        assert_eq!(counts(&sandbox.dry(&words).1), expected, "{rule:?}");
+        assert_eq!(counts(&sandbox.json(&words)), expected, "{rule:?}");
+        assert_eq!(counts(&sandbox.json(&words)), [3, 0, 0, 0], "{rule:?}");
+        let after_ms = starts_ms(&sandbox);
+        let moved = [0, 1, 2].map(|at| after_ms[at] > before_ms[at]);
+        assert_eq!(moved, [rule.contains(&"modified"), true, false], "{rule:?}");
+        let plan = sandbox.json(&["plan", "DATA", "--until", "+200d"]);
+        let held = plan["objects"].as_array().unwrap().iter().filter(|object| object["action"] == "hold");
+        assert_eq!(held.count(), 2, "{rule:?}: {plan}");
+    }
+}
+
+/// A file that was written after its registration goes once it was reconciled.
+#[test]
+fn changed_file_goes_after_reconcile() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["a"]);
+    sandbox.put("files/a", "as it is now");
+    let enforce = ["enforce", "DATA", "--dir", "FILES"];
+    assert_eq!(sandbox.json(&enforce)["answers"]["changed"], 1);
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--start", "discovered"];
+    assert_eq!(sandbox.json(&words)["changed"], 1);
+    // Its next attempt comes a second after the first one.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(sandbox.json(&enforce)["answers"]["deleted"], 1);
+    assert!(!sandbox.has("a"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Every command that takes both folders, for a data folder and a folder of objects.
 const COMMANDS: [&[&str]; 6] = [
@@ -115,6 +116,8 @@ fn other_data_folder_below_the_root_is_left_out_and_listed() {
         sandbox.run(&["ended", "DATA", "--dir", "FILES", "--json"]).json()["skipped"][0]["path"],
         "x/other"
     );
+    // The birth of the file is now, and the class keeps it for a second.
+    std::thread::sleep(Duration::from_millis(2_100));
     sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     assert!(!sandbox.has("a") && !sandbox.has("x/b"));
     assert_eq!(sexton(["check", other.to_str().unwrap()]).code, 0);
@@ -144,7 +147,8 @@ fn first_root_needs_no_flag_and_each_further_one_does() {
     assert_eq!(sandbox.json(&further)["registered"], 1);
     assert_eq!(sandbox.json(&further)["new_root"], false, "it stays the root that it is");
 
-    // What is in the other root is not absent here.
+    // What is in the other root is not absent here. The birth of both is now, and the class keeps them for a second.
+    std::thread::sleep(Duration::from_millis(2_100));
     let value = sandbox.run(&["enforce", "DATA", "--dir", "FILES", "--json"]).json();
     assert_eq!(value["answers"], serde_json::json!({ "deleted": 1, "failed": 1 }));
     assert!(value["problems"][0]["why"].as_str().unwrap().contains("registered in another root"), "{value}");
@@ -167,6 +171,7 @@ fn empty_mount_point_is_refused_by_every_command() {
     let sandbox = Sandbox::without_root();
     let files = sandbox.path("files");
     let Some(mounted) = Mounted::tmpfs(&files) else { return };
+    sandbox.accept_root();
     sandbox.registered("files", HOUR_MS, &["a", "b"]);
     let disk = sandbox.path("disk");
     let Some(kept) = Mounted::bind(&files, &disk) else { return };

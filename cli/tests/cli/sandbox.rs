@@ -2,9 +2,10 @@
 
 use crate::run::{Opened, Ran, copy_folder, open, sexton, shared_folder, write};
 use serde_json::Value;
-use sexton::store::dir::DirStore;
+use sexton::store::dir::{DirStore, Identity, Root};
 use sexton::testing::{Clock, SystemClock};
-use sexton::{Durability, Options, Registration};
+use sexton::{Durability, Options, RegisterOptions, Registration};
+use sexton_proof::leaf::StartRule;
 use sexton_proof::time::Timestamp;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -57,9 +58,7 @@ impl Sandbox {
     /// Creates a sandbox with [`CLASSES`], the folder of objects as its root, and no objects.
     pub(crate) fn new() -> Self {
         let sandbox = Sandbox::without_root();
-        let files = sandbox.path("files");
-        let root = DirStore::open(&files).unwrap().id();
-        sandbox.engine().accept_root(root, &files).unwrap();
+        sandbox.accept_root();
         sandbox
     }
 
@@ -83,6 +82,13 @@ impl Sandbox {
         copy_folder(made, sandbox.folder.path());
         fs::create_dir(sandbox.path("files")).unwrap();
         sandbox
+    }
+
+    /// Accepts the folder of objects as a root.
+    pub(crate) fn accept_root(&self) {
+        let files = self.path("files");
+        let root = DirStore::open(&files).unwrap().id();
+        self.engine().accept_root(root, &files).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -111,7 +117,19 @@ impl Sandbox {
         for key in keys {
             self.file(key, age_ms);
         }
-        self.ok(&["reconcile", "DATA", "--dir", "FILES", "--class", class]);
+        let root = Root::open(&self.path("files")).unwrap();
+        let engine = self.engine();
+        let definitions = engine.classes();
+        let (definition, _) = definitions.iter().find(|(definition, _)| definition.name == class).unwrap();
+        // Their birth is now, so the command would not believe that they are older.
+        let start = |modified| (definition.start == StartRule::Explicit).then_some(modified);
+        for key in keys {
+            let file = root.identify(key.as_bytes(), Identity::Exact).unwrap().unwrap();
+            let registration =
+                Registration::new(class, key.as_bytes()).version(&file.version).size(file.size);
+            let options = RegisterOptions::new().only_missing();
+            engine.register(&[registration.start(start(file.modified))], options).unwrap();
+        }
     }
 
     /// Opens the engine as a library. No command can open it meanwhile.

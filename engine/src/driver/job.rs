@@ -110,6 +110,7 @@ impl OwnedRegistrations {
 enum OwnedChange {
     Start { of: OwnedWhich, start: Timestamp },
     Reschedule { of: OwnedWhich, class: Option<String>, start: Option<Timestamp> },
+    Content { of: OwnedWhich, version: Vec<u8>, size: Option<u64>, start: Option<Timestamp> },
     Release { of: OwnedWhich },
 }
 
@@ -143,6 +144,9 @@ impl OwnedChange {
                 let class = class.map(str::to_owned);
                 OwnedChange::Reschedule { of: OwnedWhich::new(of), class, start }
             }
+            Change::Content { of, version, size, start } => {
+                OwnedChange::Content { of: OwnedWhich::new(of), version: version.to_vec(), size, start }
+            }
             Change::Release { of } => OwnedChange::Release { of: OwnedWhich::new(of) },
         }
     }
@@ -152,6 +156,9 @@ impl OwnedChange {
             OwnedChange::Start { of, start } => Change::Start { of: of.borrowed(), start: *start },
             OwnedChange::Reschedule { of, class, start } => {
                 Change::Reschedule { of: of.borrowed(), class: class.as_deref(), start: *start }
+            }
+            OwnedChange::Content { of, version, size, start } => {
+                Change::Content { of: of.borrowed(), version, size: *size, start: *start }
             }
             OwnedChange::Release { of } => Change::Release { of: of.borrowed() },
         }

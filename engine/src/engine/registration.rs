@@ -4,7 +4,7 @@ use crate::enforcement::ended::KeyHistory;
 use crate::engine::Engine;
 use crate::model::class::{ClassSet, Definition};
 use crate::platform::error::Result;
-use crate::registration::change::{self, Change, Changed};
+use crate::registration::change::{self, Change, Changed, LiveObject};
 use crate::registration::classes;
 use crate::registration::register::{
     self, Durability, RegisterMode, RegisterOptions, Registered, Registration,
@@ -186,5 +186,13 @@ impl Engine {
         let lookup = KeyLookup::of(&self.core, key)?;
         let mut shard = lookup.lock(&self.core);
         lookup.live(&self.core, &mut shard, |id, _| Ok(id))
+    }
+    /// Returns the live registration of a key with its class and version. `None` if there is none, or if its class does not
+    /// find by key.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn live(&self, key: &[u8]) -> Result<Option<LiveObject>> {
+        change::live(&self.core, key)
     }
 }

@@ -129,7 +129,7 @@ impl Breaker {
         // would make its few objects at short notice look like a large share.
         let most = intervals().map(|i| i.live).max().unwrap_or(0);
         let base = live.saturating_add(earlier).max(most);
-        let limit = self.limits.limit(base);
+        let limit = self.limits.passing(base);
         // A batch without objects at short notice passes even if the limit has shrunk below what was counted before.
         if short_notice > 0 && total > limit {
             return Err(Tripped { class: class.to_owned(), short_notice: total, live: base, limit });
@@ -150,7 +150,7 @@ impl Breaker {
 
 impl BreakerLimits {
     /// Returns the number of objects at short notice that pass if `live` objects are live.
-    fn limit(self, live: u64) -> u64 {
+    pub fn passing(self, live: u64) -> u64 {
         let share = u128::from(live) * u128::from(self.share_percent) / 100;
         self.objects.max(u64::try_from(share).unwrap_or(u64::MAX))
     }

@@ -19,7 +19,7 @@ NEVER_MS = 2**63 - 1
 ID_BYTES = 20
 BUFFERED, ONLY_MISSING = 1, 2
 DELETE, ANONYMISE = 1, 2
-START, RESCHEDULE, RELEASE = 1, 2, 3
+START, RESCHEDULE, RELEASE, CONTENT = 1, 2, 3, 4
 SELECT_KEYS, SELECT_PREFIX, SELECT_SUBJECT, SELECT_CLASS, SELECT_EVERYTHING = 1, 2, 3, 4, 5
 HOLD_TEMPORARY, HOLD_EVENT = 1, 2
 OPENER_KEY, OPENER_TICKET = 1, 2
@@ -132,6 +132,9 @@ class sexton_object_change(Structure):
         ("class_name", sexton_bytes),
         ("has_start", c_bool),
         ("start_ms", c_int64),
+        ("version", sexton_bytes),
+        ("has_size", c_bool),
+        ("size_bytes", c_uint64),
     ]
 
 

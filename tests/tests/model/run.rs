@@ -1,13 +1,15 @@
 //! Runs a history on the engine and on the naive scheduler, and compares them after each step.
 
+mod changes;
+
 use super::naive::{CLASSES, Doubt, HOUR_MS, Hold, Item, Lifted, Model, Progress, Wish};
 use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
 use sexton::decision::{Alarm, AlarmCause, HoldKind, RequestKind, RequestState};
 use sexton::report::ClockState;
 use sexton::testing::Clock;
 use sexton::{
-    Attribution, Change, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener,
-    Previous, Registration, Result, Selector, Which,
+    Attribution, ClassSet, Durability, Engine, Erasure, ErrorKind, HoldName, NewHold, Opener, Previous,
+    Registration, Result, Selector,
 };
 use sexton_proof::policy::Policy;
 use sexton_proof::receipt;
@@ -174,6 +176,7 @@ impl Run {
             Step::FailureMode { key, mode } => self.set_failure_mode(key, mode),
             Step::Start { key, by_id, ago_ms } => self.start(key, by_id, ago_ms),
             Step::Reschedule { key, by_id, class, ago_ms } => self.reschedule(key, by_id, class, ago_ms),
+            Step::Content { key, by_id, is_new, ago_ms } => self.content(key, by_id, is_new, ago_ms),
             Step::Release { key, by_id } => self.release(key, by_id),
             Step::Hold { name, of, is_event } => self.place_hold(name, of, is_event),
             Step::Lift { name, grace_ms } => self.lift(name, grace_ms),
@@ -327,100 +330,6 @@ impl Run {
         };
         item.fall_under(terms, start_ms, now_ms);
         self.model.items.push(item);
-    }
-
-    /// Changes the live registration of a key, by key or by its first id. Returns the answer and the index of the
-    /// registration.
-    fn change(
-        &mut self,
-        key: u8,
-        by_id: bool,
-        change: impl FnOnce(Which<'_>) -> Change<'_>,
-    ) -> (std::result::Result<(), ErrorKind>, Option<usize>) {
-        let meant = self.model.meant(key, by_id);
-        let bytes = key_bytes(key);
-        let which = match meant {
-            Some(at) if by_id => Which::Id(self.model.items[at].id),
-            _ => Which::Key(&bytes),
-        };
-        let answer = self.engine().change(&[change(which)], Durability::Synced).unwrap().remove(0);
-        (kind(answer).map(|_| ()), meant)
-    }
-
-    fn start(&mut self, key: u8, by_id: bool, ago_ms: i64) {
-        let now_ms = self.now_ms();
-        let start_ms = now_ms - ago_ms;
-        let (answer, at) = self.change(key, by_id, |of| Change::Start { of, start: instant(start_ms) });
-        let live = at.map(|at| &mut self.model.items[at]);
-        let expected = match &live {
-            None => Err(ErrorKind::NotFound),
-            Some(live) if !live.is_open && live.start_ms != start_ms => Err(ErrorKind::Invalid),
-            Some(live) if live.is_open && (live.start_ms <= now_ms || start_ms > live.start_ms) => {
-                Err(ErrorKind::Invalid)
-            }
-            Some(_) => Ok(()),
-        };
-        assert_eq!(answer, expected, "start {key}: {live:?}");
-        if let (Ok(()), Some(live)) = (answer, live.filter(|live| live.is_open)) {
-            (live.is_open, live.is_parked, live.outlasted) = (false, false, false);
-            (live.is_clocked, live.doubt) = (false, None);
-            live.fall_under(live.terms, start_ms, now_ms);
-        }
-    }
-
-    fn reschedule(&mut self, key: u8, by_id: bool, class: Option<usize>, ago_ms: Option<i64>) {
-        let now_ms = self.now_ms();
-        let start_ms = ago_ms.map(|ms| now_ms - ms);
-        let name = class.map(|class| CLASSES[class].name);
-        let start = start_ms.map(instant);
-        let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start });
-        let newest = class.map(|class| self.model.newest(class));
-        // An object under a hold on its class cannot go to a class without that hold.
-        let leaves_hold = at
-            .map(|at| &self.model.items[at])
-            .is_some_and(|live| class.is_some_and(|to| self.model.loses_hold(live, to, live.subject)));
-        let live = at.map(|at| &mut self.model.items[at]);
-        let expected = match &live {
-            None => Err(ErrorKind::NotFound),
-            _ if class.is_some_and(|class| self.model.closed.contains(&class)) => Err(ErrorKind::Invalid),
-            Some(live) if newest.is_some_and(|to| to.by_key != live.terms.by_key) => Err(ErrorKind::Invalid),
-            Some(live) if live.is_released => Err(ErrorKind::TooLate),
-            Some(_) if leaves_hold => Err(ErrorKind::Held),
-            Some(_) => Ok(()),
-        };
-        assert_eq!(answer, expected, "reschedule {key}: {live:?}");
-        if let (Ok(()), Some(live)) = (answer, live) {
-            let terms = newest.unwrap_or(live.terms);
-            let is_stated = start_ms.is_some();
-            let (start_ms, is_open) =
-                start_ms.map_or_else(|| live.start_under(terms, now_ms), |start_ms| (start_ms, false));
-            if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
-                live.class = class.unwrap_or(live.class);
-                live.is_open = is_open;
-                (live.is_parked, live.outlasted) = (false, false);
-                if is_stated {
-                    (live.is_clocked, live.doubt) = (false, None);
-                }
-                live.fall_under(terms, start_ms, now_ms);
-            }
-        }
-    }
-
-    fn release(&mut self, key: u8, by_id: bool) {
-        let now_ms = self.now_ms();
-        let (answer, at) = self.change(key, by_id, |of| Change::Release { of });
-        let is_held =
-            at.is_some_and(|at| self.model.is_held(&self.model.items[at], self.model.items[at].class));
-        let live = at.map(|at| &mut self.model.items[at]);
-        let expected = match &live {
-            None => Err(ErrorKind::NotFound),
-            Some(live) if !live.is_released && is_held => Err(ErrorKind::Held),
-            Some(_) => Ok(()),
-        };
-        assert_eq!(answer, expected, "release {key}: {live:?}");
-        if let (Ok(()), Some(live)) = (answer, live.filter(|live| !live.is_released)) {
-            live.release(now_ms);
-        }
     }
 
     /// Returns `true` if the hold of that name stands and covers the key in the class.

@@ -66,6 +66,13 @@ pub(crate) enum Step {
         class: Option<usize>,
         ago_ms: Option<i64>,
     },
+    /// The stored object has other content, or only a later start if `is_new` is `false`.
+    Content {
+        key: u8,
+        by_id: bool,
+        is_new: bool,
+        ago_ms: Option<i64>,
+    },
     Release {
         key: u8,
         by_id: bool,
@@ -188,6 +195,9 @@ fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
         (key(), any::<bool>(), class, proptest::option::of(ago()))
             .prop_map(|(key, by_id, class, ago_ms)| Step::Reschedule { key, by_id, class, ago_ms })
             .boxed(),
+        (key(), any::<bool>(), any::<bool>(), proptest::option::of(ago()))
+            .prop_map(|(key, by_id, is_new, ago_ms)| Step::Content { key, by_id, is_new, ago_ms })
+            .boxed(),
         (key(), any::<bool>()).prop_map(|(key, by_id)| Step::Release { key, by_id }).boxed(),
     ]
 }
@@ -231,7 +241,7 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
 /// rare in it and others frequent.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
-    (proptest::collection::vec(weight, 21), 1..=SEEN).prop_flat_map(|(weights, keys)| {
+    (proptest::collection::vec(weight, 22), 1..=SEEN).prop_flat_map(|(weights, keys)| {
         let all = of_hosts(keys).into_iter().chain(of_people()).chain(of_machines());
         let mut steps: Vec<(u32, BoxedStrategy<Step>)> =
             weights.into_iter().zip(all).filter(|(weight, _)| *weight > 0).collect();

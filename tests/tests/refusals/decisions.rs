@@ -328,6 +328,22 @@ fn held_is_not_released_and_released_is_not_rescheduled() {
     let start = Some(NEW_YEAR.saturating_add(MS));
     let ask = change(Change::Reschedule { of, class: None, start });
     refused(&sim, ErrorKind::TooLate, &["is released", "the host has reported its deletion"], ask);
+    let ask = change(Change::Content { of, version: b"v2", size: None, start: None });
+    refused(&sim, ErrorKind::TooLate, &["is released"], ask);
+    sim.assert_sound();
+}
+
+#[test]
+fn content_with_long_version_or_early_start_is_refused() {
+    let sim = simulation();
+    let of = |key: &'static str| Which::Key(key.as_bytes());
+    let (of_held, start) = (of("held"), Some(Timestamp::from_unix_ms(0)));
+    let ask = change(Change::Content { of: of("nothing"), version: b"v2", size: None, start: None });
+    refused(&sim, ErrorKind::NotFound, &["no live registration"], ask);
+    let ask = change(Change::Content { of: of_held, version: &[7; 65], size: None, start: None });
+    refused(&sim, ErrorKind::Invalid, &["version of 65 bytes", "0 to 64"], ask);
+    let ask = change(Change::Content { of: of_held, version: b"v2", size: None, start });
+    refused(&sim, ErrorKind::Invalid, &["before 1990-01-01"], ask);
     sim.assert_sound();
 }
 

@@ -101,7 +101,7 @@ impl Answers {
             Answer::Changed => (
                 "changed",
                 Some(
-                    "the registered file was changed or replaced, so nothing is deleted; if its former content is gone, run `sexton object release`, then `sexton reconcile` to register the file as it is now",
+                    "the registered file was changed or replaced, so nothing is deleted; run `sexton reconcile`, which takes the file as it is now",
                 ),
             ),
             Answer::Refused(why) => ("refused", Some(&**why)),

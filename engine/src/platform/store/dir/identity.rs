@@ -44,8 +44,44 @@ pub struct Identified {
     pub version: Vec<u8>,
     /// Size, bytes.
     pub size: u64,
-    /// Last modification.
+    /// Last modification. Anyone who may write the file can set it to any instant.
     pub modified: Timestamp,
+    /// Birth time, if the file system knows it. No call sets it. A copy of a file is born when it is made.
+    pub born: Option<Timestamp>,
+    pub(super) seen: Seen,
+    pub(super) root: RootId,
+}
+
+/// Relation of a file to the version that is registered for its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Likeness {
+    /// It is the registered file.
+    Same,
+    /// It is the registered file by its inode and birth time, with other content.
+    OtherContent,
+    /// It is another file under the name, or one of another root. Without birth times, a file with other content is another
+    /// one, because inode numbers are reused.
+    Another,
+    /// The version is not one of a directory store, so it tells nothing.
+    Unknown,
+}
+
+impl Identified {
+    /// Returns the relation of the file to a registered version.
+    pub fn likeness(&self, registered: &[u8]) -> Likeness {
+        let Ok(version) = FileVersion::decode(registered) else { return Likeness::Unknown };
+        let is_by_inode = FileVersion { content: None, ..version }.is(&self.seen);
+        if !version.is_of(self.root) {
+            Likeness::Another
+        } else if version.is(&self.seen) {
+            Likeness::Same
+        } else if is_by_inode && self.born.is_some() {
+            Likeness::OtherContent
+        } else {
+            Likeness::Another
+        }
+    }
 }
 
 /// Time stamp of the file system: seconds and nanoseconds since 1970.
@@ -53,6 +89,14 @@ pub struct Identified {
 struct Instant {
     s: i64,
     ns: u32,
+}
+
+impl Instant {
+    /// Returns it in whole milliseconds.
+    fn timestamp(self) -> Timestamp {
+        let whole = self.s.saturating_mul(1000);
+        Timestamp::from_unix_ms(whole.saturating_add(i64::from(self.ns / 1_000_000)))
+    }
 }
 
 impl From<StatxTimestamp> for Instant {
@@ -71,7 +115,7 @@ pub(super) struct Place {
 }
 
 /// Metadata of a name in a folder.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) regular: bool,
     pub(super) folder: bool,
@@ -113,10 +157,16 @@ impl Seen {
         format!("{} {birth}", self.inode)
     }
 
-    /// Returns the last modification.
-    pub(super) fn modified(&self) -> Timestamp {
-        let whole = self.modified.s.saturating_mul(1000);
-        Timestamp::from_unix_ms(whole.saturating_add(i64::from(self.modified.ns / 1_000_000)))
+    /// Returns the file as it is registered in a root; `None` if the file system does not tell enough for this kind.
+    pub(super) fn identified(self, identity: Identity, root: RootId) -> Option<Identified> {
+        Some(Identified {
+            version: self.version(identity, root)?.encode(),
+            size: self.size_bytes,
+            modified: self.modified.timestamp(),
+            born: self.birth.map(Instant::timestamp),
+            seen: self,
+            root,
+        })
     }
 
     /// Returns the version of this file of a root; `None` if the file system does not tell enough for this kind.
@@ -327,6 +377,24 @@ mod tests {
     fn birth_time_known_on_one_side_is_another_file() {
         let v = seen(Some(T)).version(Identity::Exact, ROOT).unwrap();
         assert!(v.is(&seen(Some(T))) && !v.is(&seen(None)));
+    }
+
+    #[test]
+    fn likeness_tells_other_content_from_another_file() {
+        let old = seen(Some(T));
+        let registered = |identity| old.version(identity, ROOT).unwrap().encode();
+        let grown = Seen { size_bytes: 4, ..old };
+        let of = |seen: Seen, root| seen.identified(Identity::Exact, root).unwrap();
+        let exact = registered(Identity::Exact);
+        assert_eq!(of(old, ROOT).likeness(&exact), Likeness::Same);
+        assert_eq!(of(grown, ROOT).likeness(&exact), Likeness::OtherContent);
+        assert_eq!(of(grown, ROOT).likeness(&registered(Identity::InodeOnly)), Likeness::Same);
+        assert_eq!(of(Seen { inode: 8, ..old }, ROOT).likeness(&exact), Likeness::Another);
+        assert_eq!(of(Seen { birth: None, ..old }, ROOT).likeness(&exact), Likeness::Another);
+        assert_eq!(of(old, RootId::from_bytes([8; 16])).likeness(&exact), Likeness::Another);
+        assert_eq!(of(old, ROOT).likeness(b"etag-1"), Likeness::Unknown);
+        let nameless = seen(None).version(Identity::Exact, ROOT).unwrap().encode();
+        assert_eq!(of(Seen { birth: None, ..grown }, ROOT).likeness(&nameless), Likeness::Another);
     }
 
     #[test]

@@ -51,7 +51,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use rustix::fd::AsFd;
 
-pub use identity::{Identified, Identity};
+pub use identity::{Identified, Identity, Likeness};
 pub use root::Root;
 pub use root_id::RootId;
 pub use walk::Found;

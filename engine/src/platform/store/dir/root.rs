@@ -105,10 +105,10 @@ impl Root {
         if !seen.regular {
             return invalid("is not a regular file; only regular files can be registered");
         }
-        let Some(version) = seen.version(identity, self.named) else {
-            return invalid("lies on a file system without birth times; register it with its exact identity");
-        };
-        Ok(Some(Identified { version: version.encode(), size: seen.size_bytes, modified: seen.modified() }))
+        match seen.identified(identity, self.named) {
+            Some(file) => Ok(Some(file)),
+            None => invalid("lies on a file system without birth times; register it with its exact identity"),
+        }
     }
 
     /// Refuses the root if it overlaps the data folder of an engine: neither may be inside the other.

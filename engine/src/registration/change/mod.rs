@@ -1,10 +1,12 @@
-//! Changes of registered objects by their host: a start that is now known, other terms, a deletion by the host itself. The
-//! registration moves to the page of its new slot.
+//! Changes of registered objects by their host: a start that is now known, other terms, other content, a deletion by the
+//! host itself. The registration moves to the page of its new slot.
 
-use crate::model::class::{Class, change_of_terms, floor_to_second};
-use crate::model::hold::{self, HoldFacts};
-use crate::model::request_rules;
-use crate::model::schema::{self, FINGERPRINT_BYTES, Flags, Mark, Row};
+mod plan;
+
+pub(crate) use plan::check_compatible;
+
+use crate::model::class::Class;
+use crate::model::schema::{self, FINGERPRINT_BYTES, Mark, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::commitment::opening_of;
@@ -17,11 +19,10 @@ use crate::state::marks;
 use crate::state::page::PageState;
 use crate::state::shard::Shard;
 use crate::state::writer::{PoisoningGuard, WriteNumber};
+use plan::{Content, plan_content, plan_release, plan_reschedule, plan_start};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::Openings;
-use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
-use std::sync::Arc;
 
 /// Limit on the attempts to find a registration that other threads move during the search.
 const ATTEMPTS_MAX: usize = 16;
@@ -57,6 +58,19 @@ pub enum Change<'a> {
         /// Start. A later start extends the time of the object, an earlier one shortens it.
         start: Option<Timestamp>,
     },
+    /// States that the object has other content, such as a file that was written again or grew. It stays the object:
+    /// class, holds, erasures and reasons stay. The digest of other content is dropped.
+    Content {
+        /// Object.
+        of: Which<'a>,
+        /// Version by which the store recognises the object from now on: at most 64 bytes, or empty.
+        version: &'a [u8],
+        /// Size from now on, bytes; `None` if it is not known.
+        size: Option<u64>,
+        /// Start from now on, and the bounds follow from it. A start that is not later than the present one, or `None`,
+        /// leaves start and bounds as they are.
+        start: Option<Timestamp>,
+    },
     /// Records that the host deleted the object itself.
     Release {
         /// Object.
@@ -66,9 +80,34 @@ pub enum Change<'a> {
 
 impl<'a> Change<'a> {
     fn object(&self) -> Which<'a> {
-        let (Change::Start { of, .. } | Change::Reschedule { of, .. } | Change::Release { of }) = *self;
+        let (Change::Start { of, .. }
+        | Change::Reschedule { of, .. }
+        | Change::Content { of, .. }
+        | Change::Release { of }) = *self;
         of
     }
+}
+
+/// Live registration of a key, as far as a host needs it to tell if the object is still the registered one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveObject {
+    /// Present registration id.
+    pub id: RegistrationId,
+    /// Name of its class.
+    pub class: String,
+    /// Version by which the store recognises the object; empty if it has none.
+    pub version: Vec<u8>,
+}
+
+/// Returns the live registration of a key. `None` if there is none, or if its class does not find by key.
+pub(crate) fn live(core: &Core, key: &[u8]) -> Result<Option<LiveObject>> {
+    let lookup = KeyLookup::of(core, key)?;
+    let mut shard = lookup.lock(core);
+    lookup.live(core, &mut shard, |id, row| {
+        let class = core.classes.get(id.page.class)?.definition.name.clone();
+        Ok(LiveObject { id, class, version: row.version.to_vec() })
+    })
 }
 
 /// Answer to a change that was applied.
@@ -205,23 +244,14 @@ fn find_row(
     }
 }
 
-/// Move of a registration that a change asks for.
-struct Move<'a> {
-    class: Arc<Class>,
-    slot: u64,
-    short_notice: bool,
-    row: Row<'a>,
-    cause: Cause,
-}
-
 /// Moves the registration `id`, whose row is `row`, as the change asks. Returns the number of the write that the answer
 /// relies on.
-fn change_row(
+fn change_row<'a>(
     core: &Core,
     shard: &mut Shard,
-    change: &Change<'_>,
+    change: &Change<'a>,
     id: RegistrationId,
-    row: &Row<'_>,
+    row: &Row<'a>,
     now: Timestamp,
 ) -> Result<(Changed, Option<WriteNumber>)> {
     let class = core.classes.get(id.page.class)?;
@@ -229,6 +259,10 @@ fn change_row(
         Change::Start { start, .. } => plan_start(&class, id, row, start, now)?,
         Change::Reschedule { class: name, start, .. } => {
             plan_reschedule(core, &class, (id, row), name, start, now)?
+        }
+        Change::Content { version, size, start, .. } => {
+            let among_short_notice = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
+            plan_content(&class, (id, row), Content { version, size, start }, among_short_notice, now)?
         }
         Change::Release { .. } => plan_release(core, &class, id, row, now)?,
     };
@@ -259,157 +293,4 @@ fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Resu
         Openings::Ticket => Some(opening_of(core, class, id, row)?.encode()),
     };
     Ok(Changed { id, floor: row.floor, ceiling: row.ceiling, ticket })
-}
-
-/// Plans the move of an object whose start becomes known. `None` if it has this start already.
-fn plan_start<'a>(
-    class: &Arc<Class>,
-    id: RegistrationId,
-    row: &Row<'a>,
-    start: Timestamp,
-    now: Timestamp,
-) -> Result<Option<Move<'a>>> {
-    if !row.flags.has(Flags::OPEN) {
-        if row.start == start {
-            return Ok(None);
-        }
-        return Err(Error::invalid(format!(
-            "the start of {id} is known already: {}; to change it, reschedule it",
-            row.start
-        )));
-    }
-    if row.start <= now {
-        return Err(Error::invalid(format!(
-            "registration {id} has had the start {} since max_open ended; to change it, reschedule it",
-            row.start
-        )));
-    }
-    if start > row.start {
-        return Err(Error::invalid(format!(
-            "start {start} of registration {id} is after {}, the end of max_open; give an earlier start, or \
-             reschedule it",
-            row.start
-        )));
-    }
-    let start = class.start(Some(start), now)?;
-    under_terms(class, class, row, start, stated(row.flags), now)
-        .map(|planned| Some(Move { cause: Cause::Started, ..planned }))
-}
-
-/// Returns the row under the terms of `to` from `start` on. `from` is the class version that it leaves.
-fn under_terms<'a>(
-    from: &Class,
-    to: &Arc<Class>,
-    row: &Row<'a>,
-    start: Timestamp,
-    flags: Flags,
-    now: Timestamp,
-) -> Result<Move<'a>> {
-    let bounds = to.bounds(start)?;
-    let cause = change_of_terms(row.bounds(), bounds);
-    // If an erasure or a closing covers the object, it is still deleted as soon as its floor allows. If a lifted hold
-    // kept it past its time, it gets a new time.
-    let slot = match row.reason {
-        Reason::Due => to.slot(bounds, now),
-        _ => to.soonest_slot(bounds, now),
-    };
-    let flags = flags.without(Flags::OUTLASTED);
-    // A start that the host states is in no doubt.
-    let doubt = row.doubt.filter(|_| flags.has(Flags::CLOCKED));
-    let row =
-        Row { cause: cause.code(), attempts: 0, flags, doubt, ..row.under(from.id, to.id, start, bounds) };
-    let short_notice = to.is_short_notice(start, bounds, now);
-    Ok(Move { class: Arc::clone(to), slot, short_notice, row, cause })
-}
-
-/// Plans the move of an object to other terms. `None` if it is under these terms already.
-fn plan_reschedule<'a>(
-    core: &Core,
-    class: &Arc<Class>,
-    (id, row): (RegistrationId, &Row<'a>),
-    name: Option<&str>,
-    start: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Option<Move<'a>>> {
-    let to = match name {
-        None => Arc::clone(class),
-        Some(name) => {
-            let classes = core.classes.read();
-            classes.check_open(name)?;
-            Arc::clone(classes.known(name)?)
-        }
-    };
-    check_compatible(class, &to)?;
-    if row.flags.has(Flags::RELEASED) {
-        return Err(Error::new(
-            ErrorKind::TooLate,
-            format!("registration {id} is released: the host has reported its deletion"),
-        ));
-    }
-    let (facts, name) = (HoldFacts::of(&class.definition.name, row), &to.definition.name);
-    if let Some(hold) = core.governance.holds.read().lost_by_move(facts, name, row.subject) {
-        return Err(hold::held(&format!("registration {id} cannot move to class \"{name}\""), hold));
-    }
-    let (start, flags) = match start {
-        Some(start) => (to.start(Some(start), now)?, stated(row.flags)),
-        None => request_rules::start_under(class, &to, row, now),
-    };
-    if to.id == class.id && start == row.start && flags == row.flags {
-        return Ok(None);
-    }
-    under_terms(class, &to, row, start, flags, now).map(Some)
-}
-
-/// Returns the flags of a row whose start the host states.
-fn stated(flags: Flags) -> Flags {
-    flags.without(Flags::OPEN).without(Flags::CLOCKED)
-}
-
-/// Refuses to move objects to a class with another `find` or `openings` rule.
-///
-/// With another `find` rule a lookup by key would miss them. With another `openings` rule neither the host nor the
-/// operator would hold their openings.
-pub(crate) fn check_compatible(from: &Class, to: &Class) -> Result<()> {
-    let (a, b) = (&from.definition, &to.definition);
-    if a.find != b.find {
-        return Err(Error::invalid(format!(
-            "class \"{}\" has find = \"{}\", class \"{}\" has find = \"{}\": objects cannot go from one to the other",
-            a.name,
-            a.find.name(),
-            b.name,
-            b.find.name()
-        )));
-    }
-    if a.openings != b.openings {
-        return Err(Error::invalid(format!(
-            "class \"{}\" has openings = \"{}\", class \"{}\" has openings = \"{}\": objects cannot go from one to the \
-             other",
-            a.name,
-            a.openings.name(),
-            b.name,
-            b.openings.name()
-        )));
-    }
-    Ok(())
-}
-
-/// Plans the move of an object that its host deleted. `None` if it is released already.
-fn plan_release<'a>(
-    core: &Core,
-    class: &Arc<Class>,
-    id: RegistrationId,
-    row: &Row<'a>,
-    now: Timestamp,
-) -> Result<Option<Move<'a>>> {
-    if row.flags.has(Flags::RELEASED) {
-        return Ok(None);
-    }
-    if let Some(hold) = core.governance.holds.read().covering(HoldFacts::of(&class.definition.name, row)) {
-        return Err(hold::held(&format!("registration {id} cannot be released"), hold));
-    }
-    let cause = Cause::Released;
-    let row =
-        Row { cause: cause.code(), reason: Reason::Host, flags: row.flags.with(Flags::RELEASED), ..*row };
-    let slot = floor_to_second(now);
-    Ok(Some(Move { class: Arc::clone(class), slot, short_notice: false, row, cause }))
 }
