@@ -273,7 +273,8 @@ fn changed_file_goes_after_reconcile() {
     sandbox.registered("files", HOUR_MS, &["a"]);
     sandbox.put("files/a", "as it is now");
     let enforce = ["enforce", "DATA", "--dir", "FILES"];
-    assert_eq!(sandbox.json(&enforce)["answers"]["changed"], 1);
+    let ran = sandbox.run(&[&enforce[..], &["--json"]].concat());
+    assert_eq!((ran.code, &ran.json()["answers"]["changed"]), (1, &1.into()));
     let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--start", "discovered"];
     assert_eq!(sandbox.json(&words)["changed"], 1);
     // Its next attempt comes a second after the first one.
