@@ -143,6 +143,36 @@ fn accepted_absence_counts_for_a_day_and_survives_a_restart() {
     sim.assert_sound();
 }
 
+/// A batch that comes again after the alarm waits like the rest of its class.
+#[test]
+fn batch_out_during_the_alarm_waits_when_it_is_dropped() {
+    let mut machine = sexton_tests::Machine::new();
+    machine.options.classes = sexton::ClassSet::from_toml(CLASSES).unwrap();
+    machine.options.batch_objects = 120;
+    machine.options.shards = Some(1);
+    let sim = Simulation::on(machine);
+    for number in 0..240 {
+        sim.put("upload", &format!("{number:03}"));
+        if number == 119 {
+            sim.machine.clock.advance(HOUR);
+        }
+    }
+    sim.machine.clock.advance(4 * HOUR);
+    let (mut first, second) =
+        (sim.engine().next_batch().unwrap().unwrap(), sim.engine().next_batch().unwrap());
+    let now = sim.now();
+    first.answer_all(&sexton::store::Answer::Absent, now);
+    sim.engine().complete(first).unwrap();
+    assert_eq!(alarms(&sim), [cause()]);
+    drop(second);
+    sim.pass(HOUR);
+    assert_eq!(sim.class("upload").live, 240);
+    resume(&sim);
+    sim.pass(2 * HOUR);
+    assert_eq!((sim.class("upload").live, sim.machine.store.len()), (0, 0));
+    sim.assert_sound();
+}
+
 /// An earlier attempt of the engine may have deleted them.
 #[test]
 fn absence_after_an_attempt_of_the_engine_is_believed() {

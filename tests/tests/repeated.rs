@@ -176,6 +176,64 @@ fn call_cannot_take_its_own_object_out_of_a_hold() {
     assert_eq!(sim.engine().find(b"a").unwrap(), None);
 }
 
+/// A member that only repeats the live registration does not hide it from the members after it.
+#[test]
+fn later_members_of_a_call_cannot_leave_a_hold_either() {
+    let no_subject = Said { subject: "", ..FIRST };
+    let moved = Said { start: Some(NEW_YEAR.saturating_add(HOUR)), ..no_subject };
+    for is_live in [false, true] {
+        let sim = Simulation::new(CLASSES);
+        sim.hold("case", subject("anna"));
+        if is_live {
+            register(&sim, FIRST).unwrap();
+        }
+        let said = [FIRST, no_subject, moved];
+        let call: Vec<_> = said[usize::from(is_live)..].iter().map(Said::registration).collect();
+        let refused = sim.engine().register(&call, Durability::Synced).unwrap_err();
+        assert_eq!((refused.kind(), is_live), (ErrorKind::Held, is_live));
+    }
+}
+
+#[test]
+fn call_for_missing_keys_does_not_change_a_held_subject() {
+    let (sim, _) = with_object(FIRST);
+    sim.hold("case", subject("anna"));
+    let other = Said { subject: "ben", ..FIRST };
+    let options = RegisterOptions::new().only_missing();
+    let refused = sim.engine().register(&[other.registration()], options).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Held);
+}
+
+/// Two members adopt a subject while a batch has the object. The key keeps one live registration.
+#[test]
+fn subject_adopted_twice_in_a_call_leaves_one_registration() {
+    let (sim, _) = with_object(Said { subject: "", ..FIRST });
+    sim.machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR));
+    let batch = sim.engine().next_batch().unwrap().unwrap();
+    assert_eq!(batch.len(), 1);
+    let call = [FIRST.registration(), FIRST.registration()];
+    let answers = sim.engine().register(&call, Durability::Synced).unwrap();
+    assert!(matches!(answers[0].previous, Previous::TooLate(_)), "{:?}", answers[0].previous);
+    assert_eq!((answers[1].previous, answers[1].id), (Previous::Identical, answers[0].id));
+    sim.engine().complete(batch).unwrap();
+    sim.pass(HOUR);
+    assert_eq!(sim.class("short").live, 0);
+    sim.assert_sound();
+}
+
+#[test]
+fn retry_of_an_object_of_an_earlier_class_version_gets_its_ticket() {
+    let tickets = CLASSES.replace("find = \"none\"", "openings = \"ticket\"");
+    let sim = Simulation::new(&tickets);
+    let said = Said { class: "blind", ..FIRST };
+    let first = register(&sim, said).unwrap();
+    let without = ClassSet::from_toml(&tickets.replace("openings = \"ticket\"", "")).unwrap();
+    sim.engine().define_classes(&without).unwrap();
+    let again = register(&sim, said).unwrap();
+    assert_eq!((again.previous, &again.ticket), (Previous::Identical, &first.ticket));
+    assert!(first.ticket.is_some());
+}
+
 #[test]
 fn reconciling_a_held_object_in_another_class_keeps_it() {
     let (sim, _) = with_object(FIRST);

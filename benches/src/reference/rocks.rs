@@ -75,7 +75,7 @@ mod tests {
         Ok(options)
     }
 
-    /// The three options that differ have no influence on speed.
+    /// The options that differ protect the engine, and can only cost it speed. The reference keeps the defaults.
     #[test]
     fn reference_has_the_performance_options_of_the_engine() {
         let folder = tempfile::tempdir().unwrap();
@@ -90,7 +90,14 @@ mod tests {
             .filter(|(name, value)| theirs.get(*name) != Some(value))
             .map(|(name, _)| &name[..])
             .collect();
-        assert_eq!(differ, ["keep_log_file_num", "track_and_verify_wals_in_manifest", "wal_recovery_mode"]);
+        let protecting = [
+            "allow_fallocate",
+            "keep_log_file_num",
+            "max_file_opening_threads",
+            "track_and_verify_wals_in_manifest",
+            "wal_recovery_mode",
+        ];
+        assert_eq!(differ, protecting);
         assert!(ours.len() > 100 && ours.len() == theirs.len(), "{} options", ours.len());
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Fewest objects of a batch whose absence is doubted.
 const OBJECTS_MIN: usize = 100;
-/// Share of absent objects from which on they are doubted.
+/// Share of absent objects from which on they are doubted, of those whose answer says if they were there.
 const SHARE_PERCENT: usize = 90;
 /// Span for which an operator's acceptance of absent objects counts.
 const ACCEPTED_FOR: Duration = Duration::from_hours(24);
@@ -25,8 +25,15 @@ const ACCEPTED_FOR: Duration = Duration::from_hours(24);
 pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates, now: Timestamp) -> Result<()> {
     let (definition, asked) = (&batch.class.definition, batch.len());
     let is_absent = |fate: &Fate| matches!(fate, Fate::Ends { method: Method::Absent, .. });
+    let was_there = |fate: &Fate| match *fate {
+        Fate::Ends { method, .. } => matches!(method, Method::Deleted | Method::Anonymised),
+        Fate::Carried { cause, .. } => cause == Cause::Changed,
+    };
     let absent = fates.of.iter().filter(|fate| is_absent(fate)).count();
-    if definition.host_deletes || asked < OBJECTS_MIN || absent * 100 < asked * SHARE_PERCENT {
+    let there = fates.of.iter().filter(|fate| was_there(fate)).count();
+    let is_rare =
+        absent * 100 < OBJECTS_MIN * SHARE_PERCENT || absent * 100 < (absent + there) * SHARE_PERCENT;
+    if definition.host_deletes || asked < OBJECTS_MIN || is_rare {
         return Ok(());
     }
     let class = &definition.name;

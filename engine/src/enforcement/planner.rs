@@ -88,7 +88,10 @@ fn next_intent(
     now: Timestamp,
     sweep_rows: u32,
 ) -> Result<Next> {
-    if let Some(Unanswered { intent, attempts }) = planner.unfinished.pop_front() {
+    // A class whose objects were absent waits, also with the batches that come again.
+    let absent = alarms::absent_classes(core);
+    let next = planner.unfinished.iter().position(|unanswered| !absent.contains(&unanswered.intent.class));
+    if let Some(Unanswered { intent, attempts }) = next.and_then(|at| planner.unfinished.remove(at)) {
         // The intent is on disk already. A crash here loses nothing, because the next opening finds it again.
         return Ok(Next::Intent(intent, attempts.saturating_add(1)));
     }

@@ -20,7 +20,7 @@ impl Engine {
     /// After `Ok` with [`Durability::Synced`] they survive a power failure; with [`Durability::Buffered`] they survive
     /// the end of the process. Calls of many threads share their fsyncs.
     ///
-    /// After `Invalid` or `Held` nothing was registered. After another error some may be registered. It is safe to repeat the
+    /// After `Invalid` nothing was registered, nor after `Held` if the hold stood before the call. After another error some may be registered. It is safe to repeat the
     /// call if the class finds by key and the version is not empty.
     ///
     /// # Errors

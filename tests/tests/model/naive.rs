@@ -504,6 +504,15 @@ impl Model {
 
     fn take_its_turn(&mut self, at: usize, now_ms: i64) {
         let item = &self.items[at];
+        // Only a clock that was wrong lets an object fall due before it starts. No receipt could show such an end.
+        let has_begun = item.end_reason() != Reason::Due || item.start_ms <= now_ms;
+        let is_held = !item.is_replaced && self.is_held(item, item.class);
+        if !has_begun && !item.is_released && !is_held {
+            let item = &mut self.items[at];
+            item.go_ms = item.terms.usual_ms((item.floor_ms, item.ceiling_ms), now_ms);
+            item.is_parked = false;
+            return;
+        }
         let method = if item.is_replaced {
             Some(Method::Replaced)
         } else if item.is_released {
@@ -688,8 +697,9 @@ fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms:
             Wish::Close(class) if class == item.class => Reason::Closed,
             Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => item.reason,
             Wish::Doubt(..) | Wish::Back(..) => {
-                item.correct_clock(request.wish, now_ms);
-                item.go_ms = item.go_ms.max(second_of(now_ms));
+                if item.correct_clock(request.wish, now_ms) {
+                    item.go_ms = item.go_ms.max(second_of(now_ms));
+                }
                 continue;
             }
             _ => continue,

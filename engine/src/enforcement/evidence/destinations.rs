@@ -105,14 +105,9 @@ fn arrivals(cause: Cause) -> Arrivals {
 /// Groups the parked rows by slot and shard, and held rows apart from the others.
 ///
 /// All delays count from the last outcome of the batch. So even a slow batch makes few groups: one for each number of
-/// attempts and shard. Few groups keep the leaf of a later batch short, because it names every page.
+/// attempts and shard. Rows before their floor or their start need a clock that was wrong; they go to their own slots. Few groups keep the leaf of a later batch short, because it names every page.
 fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals), Vec<usize>> {
-    let before_floor = batch.rows.iter().zip(&fates.of).filter_map(|(row, fate)| match fate {
-        Fate::Carried { cause: Cause::Floor, .. } => Some(batch.row(row)),
-        _ => None,
-    });
     let last = fates.of.iter().map(|fate| fate.time()).max().unwrap_or(batch.intent.started);
-    let after_floors = before_floor.map(|row| batch.class.slot(row.bounds(), last)).max().unwrap_or(0);
     let mut groups = BTreeMap::new();
     for (index, (planned, fate)) in batch.rows.iter().zip(&fates.of).enumerate() {
         let Fate::Carried { cause, .. } = *fate else { continue };
@@ -120,7 +115,7 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
             continue;
         }
         let slot = match (cause, planned.plan) {
-            (Cause::Floor, _) => after_floors,
+            (Cause::Floor, _) => batch.class.slot(batch.row(planned).bounds(), last),
             (Cause::Held, Planned::Held { standing: true }) => floor_to_second(last.saturating_add(HELD)),
             (Cause::Held, _) => floor_to_second(last.saturating_add(RESTART)),
             _ => {

@@ -96,7 +96,9 @@ fn with_ticket(
     registration: &Registration<'_>,
     validated: &Validated<'_>,
 ) -> Result<Registered> {
-    if validated.class.definition.openings != Openings::Ticket {
+    // A registration that stays may be of another version of the class.
+    let class = core.classes.get(answer.id.page.class)?;
+    if class.definition.openings != Openings::Ticket {
         return Ok(answer);
     }
     if matches!(answer.previous, Previous::Identical | Previous::Kept | Previous::TooLate(_)) {

@@ -18,11 +18,48 @@ pub(super) struct Earlier<'a> {
     pub(super) row: Row<'a>,
 }
 
+/// Registration of a key as an earlier member of the same call leaves it.
+pub(super) enum InCall {
+    /// The member at this index registers the key.
+    Registered(usize),
+    /// The key keeps the registration that it had, with the row in these bytes.
+    Kept { class: ClassId, row: Vec<u8> },
+}
+
+impl InCall {
+    /// Returns the registration.
+    pub(super) fn earlier<'a>(&'a self, call: &RegisterCall<'_, 'a>) -> Result<Earlier<'a>> {
+        match self {
+            InCall::Registered(index) => {
+                let validated = &call.validated[*index];
+                let row = validated.row(&call.registrations[*index]);
+                Ok(Earlier { class: validated.class.id, row })
+            }
+            InCall::Kept { class, row } => Ok(Earlier { class: *class, row: Row::decode(row)? }),
+        }
+    }
+}
+
 impl<'a> Earlier<'a> {
-    /// Returns the registration at `index` of a call, as it is staged.
-    pub(super) fn of_call(call: &RegisterCall<'_, 'a>, index: usize) -> Earlier<'a> {
-        let validated = &call.validated[index];
-        Earlier { class: validated.class.id, row: validated.row(&call.registrations[index]) }
+    /// Checks a registration of the same key against the holds. Returns the registration as the call leaves it, if it stays.
+    fn check(
+        &self,
+        core: &Core,
+        call: &RegisterCall<'_, '_>,
+        registration: &Registration<'_>,
+        by_key: bool,
+    ) -> Result<Checked> {
+        let is_repeated = by_key && self.is_repeated_by(core, registration)?;
+        let is_kept = call.mode.only_missing && by_key && !self.row.flags.has(Flags::RELEASED);
+        if !is_repeated && is_kept {
+            return Ok(Checked::Kept);
+        }
+        self.check_holds(core, registration)?;
+        if !is_repeated {
+            return Ok(Checked::Replaced);
+        }
+        let subject = if registration.subject.is_empty() { self.row.subject } else { registration.subject };
+        Ok(Checked::Repeated(InCall::Kept { class: self.class, row: Row { subject, ..self.row }.encode() }))
     }
 
     /// Returns `true` if `registration` repeats the call that made this one, so that a host may repeat a call whose answer
@@ -71,6 +108,16 @@ impl<'a> Earlier<'a> {
     }
 }
 
+/// Result of the check of one registration whose key is registered.
+enum Checked {
+    /// The call leaves the key alone.
+    Kept,
+    /// It repeats the earlier registration, which stays like this.
+    Repeated(InCall),
+    /// It takes the place of the earlier registration.
+    Replaced,
+}
+
 /// Refuses the call if one of its registrations would take an object out of a hold. The caller holds the shard's lock.
 ///
 /// A class that does not find by key counts as well: the object of a key is the same, whatever class names it.
@@ -84,28 +131,21 @@ pub(super) fn check_holds(
     if !core.governance.holds.read().any_to_lose() {
         return Ok(());
     }
-    let mut staged: HashMap<&[u8], usize> = HashMap::new();
+    let mut staged: HashMap<&[u8], InCall> = HashMap::new();
     for &index in members {
         let (registration, validated) = (&call.registrations[index], &call.validated[index]);
-        let by_key = validated.class.finds_by_key();
-        let is_kept = call.mode.only_missing && by_key;
-        if let Some(&first) = staged.get(registration.key) {
-            if is_kept {
-                continue;
-            }
-            Earlier::of_call(call, first).check_holds(core, registration)?;
-        } else {
-            let key = registration.key;
-            let checked = candidates.live(core, shard, &validated.fingerprint, key, |id, row| {
-                let earlier = Earlier { class: id.page.class, row: *row };
-                if is_kept { Ok(()) } else { earlier.check_holds(core, registration) }
-            })?;
-            if is_kept && checked.is_some() {
-                continue;
-            }
-        }
-        if by_key {
-            staged.insert(registration.key, index);
+        let (by_key, key) = (validated.class.finds_by_key(), registration.key);
+        let checked = match staged.get(key) {
+            Some(in_call) => Some(in_call.earlier(call)?.check(core, call, registration, by_key)?),
+            None => candidates.live(core, shard, &validated.fingerprint, key, |id, row| {
+                Earlier { class: id.page.class, row: *row }.check(core, call, registration, by_key)
+            })?,
+        };
+        match checked {
+            Some(Checked::Kept) => {}
+            Some(Checked::Repeated(kept)) => _ = staged.insert(key, kept),
+            Some(Checked::Replaced) | None if by_key => _ = staged.insert(key, InCall::Registered(index)),
+            Some(Checked::Replaced) | None => {}
         }
     }
     Ok(())

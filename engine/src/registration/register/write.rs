@@ -1,6 +1,6 @@
 //! Write of the registrations of one shard.
 
-use super::repeat::{self, Earlier};
+use super::repeat::{self, Earlier, InCall};
 use super::types::{Previous, RegisterCall, Registered, Registration};
 use crate::model::schema::{self, Flags, Mark, RegisteredTotals, Row};
 use crate::platform::error::Result;
@@ -89,7 +89,7 @@ struct ShardWrite<'s, 'c, 'r> {
     set: WriteSet,
     /// Ids and indices of the keys that this write registers. The index does not have them yet, and a key may come
     /// again in the same call.
-    staged: HashMap<&'r [u8], (RegistrationId, usize)>,
+    staged: HashMap<&'r [u8], (RegistrationId, InCall)>,
     totals: BTreeMap<ClassId, RegisteredTotals>,
     /// `true` if an answer names a row that was written earlier.
     relies_on_earlier: bool,
@@ -133,7 +133,7 @@ impl ShardWrite<'_, '_, '_> {
         let row = validated.row(registration);
         let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
         if by_key {
-            self.staged.insert(registration.key, (id, index));
+            self.staged.insert(registration.key, (id, InCall::Registered(index)));
         }
         self.totals.entry(validated.class.id).or_default().add(registration.size);
         Ok(Registered { id, previous, ticket: None })
@@ -157,9 +157,11 @@ impl ShardWrite<'_, '_, '_> {
     /// the row as it was.
     fn stage_subject(&mut self, index: usize, id: RegistrationId, row: &Row<'_>) -> Result<Registered> {
         let in_batch = self.shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);
+        let key = self.call.registrations[index].key;
         if !in_batch {
             let column_family = ColumnFamily::Rows(id.page.class);
             self.set.put_with(column_family, &schema::row_key(id), |out| row.encode_into(out));
+            self.staged.insert(key, (id, InCall::Kept { class: id.page.class, row: row.encode() }));
             return Ok(Registered { id, previous: Previous::Identical, ticket: None });
         }
         let previous = self.stage_replaced(index, id);
@@ -169,9 +171,12 @@ impl ShardWrite<'_, '_, '_> {
         self.core.secrets.keyring.get_or_create(class.id, slot)?;
         let fingerprint = &self.call.validated[index].fingerprint;
         let to = Placement { class: &class, slot, short_notice: false, fingerprint };
-        let row = Row { cause: 0, attempts: 0, ..*row };
+        // The batch may delete the object, so its absence is then known as our own deletion.
+        let flags = row.flags.with(Flags::MAYBE_DELETED);
+        let row = Row { cause: 0, attempts: 0, flags, ..*row };
         let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
         self.totals.entry(class.id).or_default().add(row.size);
+        self.staged.insert(key, (id, InCall::Kept { class: class.id, row: row.encode() }));
         Ok(Registered { id, previous, ticket: None })
     }
 
@@ -179,8 +184,8 @@ impl ShardWrite<'_, '_, '_> {
     fn find_live(&mut self, index: usize) -> Result<Option<Found>> {
         let (core, call) = (self.core, self.call);
         let registration = &call.registrations[index];
-        if let Some((id, first)) = self.staged.get(registration.key) {
-            let earlier = Earlier::of_call(call, *first);
+        if let Some((id, in_call)) = self.staged.get(registration.key) {
+            let earlier = in_call.earlier(call)?;
             return Ok(Some(Found { id: *id, relation: Relation::of(core, &earlier, call, registration)? }));
         }
         let fingerprint = &call.validated[index].fingerprint;
