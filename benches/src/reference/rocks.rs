@@ -46,6 +46,7 @@ mod tests {
     use crate::reference::naive::Naive;
     use crate::{Ours, Result};
     use sexton::class::Find;
+    use sexton::{Durability, Registration};
     use sexton_proof::leaf::Openings;
     use std::collections::BTreeMap;
     use std::fs;
@@ -82,8 +83,13 @@ mod tests {
         let (ours, naive) = (folder.path().join("ours"), folder.path().join("naive"));
         let engine = Ours::open(&ours, Find::None, Openings::Operator).unwrap();
         let reference = Naive::open(&naive).unwrap();
+        // A class version has a column family once it has a row.
+        let name = engine.engine.classes()[0].0.name.clone();
+        let object = Registration::new(&name, b"key").start(engine.engine.now());
+        let registered = engine.engine.register(&[object], Durability::Synced).unwrap();
+        let family = format!("class-{}", registered[0].id.page.class);
         drop((engine, reference));
-        let ours = written(&ours.join("index"), "class-1").unwrap();
+        let ours = written(&ours.join("index"), &family).unwrap();
         let theirs = written(&naive.join("naive"), "due").unwrap();
         let differ: Vec<&str> = ours
             .iter()

@@ -184,7 +184,13 @@ pub(crate) fn check_certain(what: &str, now: Trusted) -> Result<()> {
 /// `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`.
 pub(crate) fn accept(core: &Core, now: Trusted, accept: impl FnOnce() -> Trusted) -> Result<()> {
     if !matches!(now.state, ClockState::Behind { .. }) {
-        let recorded = record(core, accept().now)?;
+        let planner = core.batches.planner.lock();
+        let accepted = accept();
+        // The doubt ends before the accepted time is on disk: the next opening could no longer tell which time was right.
+        core.governance.doubts.decide(accepted);
+        end_doubts(core, accepted)?;
+        let recorded = record(core, accepted.now)?;
+        drop(planner);
         return core.writer.sync(recorded);
     }
     // No reclaim pass is under way, and none begins: its fence and its filter count on a time that goes on.
@@ -204,6 +210,8 @@ pub(crate) fn accept(core: &Core, now: Trusted, accept: impl FnOnce() -> Trusted
     let accepted = accept();
     take_back(core, &mut planner, era, now, accepted)?;
     drop(closing);
+    core.governance.doubts.decide(accepted);
+    end_doubts(core, accepted)?;
     drop(planner);
     drop(cleared);
     Ok(())

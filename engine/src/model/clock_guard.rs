@@ -102,9 +102,21 @@ pub struct Trusted {
 pub struct Verdict {
     /// `true` if the wall clock was right, `false` if the expected time was.
     pub wall_was_right: bool,
-    /// Time that the expected time had lost, because the engine was off when the doubt began.
+    /// Distance by which the expected time was behind the wall clock when the doubt ended.
     #[serde(rename = "lag_ms", with = "span_ms")]
     pub lag: Duration,
+    /// Distance by which the expected time was ahead of the wall clock when the doubt ended.
+    #[serde(rename = "lead_ms", with = "span_ms")]
+    pub lead: Duration,
+    /// `true` if the doubt began in an earlier opening, so it is not known what the wall clock did meanwhile.
+    pub is_unsure: bool,
+}
+
+impl Verdict {
+    /// Returns the outcome of a doubt that ends when the wall clock shows `wall` and `expected` is the expected time.
+    fn at(wall_was_right: bool, wall: Timestamp, expected: Timestamp) -> Self {
+        Verdict { wall_was_right, lag: wall.since(expected), lead: expected.since(wall), is_unsure: false }
+    }
 }
 
 impl Trusted {
@@ -204,7 +216,7 @@ impl ClockGuard {
             ClockState::Agrees if self.anchor.after_time_off => reading.wall.since(expected) > room,
             ClockState::Agrees => return,
         };
-        self.verdict = Verdict { wall_was_right, lag: reading.wall.since(expected) };
+        self.verdict = Verdict::at(wall_was_right, reading.wall, expected);
     }
 
     /// Trusts the wall clock of `reading` from now on, because an operator found it right.
@@ -212,9 +224,9 @@ impl ClockGuard {
     /// Trusted time goes back with a wall clock that is behind.
     pub fn accept(&mut self, reading: Reading) -> Trusted {
         if self.observe(reading).is_in_doubt() {
+            let expected = self.anchor.expected(reading).max(self.latest);
             self.latest = reading.wall;
-            let lag = reading.wall.since(self.anchor.expected(reading));
-            self.verdict = Verdict { wall_was_right: true, lag };
+            self.verdict = Verdict::at(true, reading.wall, expected);
         }
         self.anchor = Anchor::at(reading);
         self.state = ClockState::Agrees;

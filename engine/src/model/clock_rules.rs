@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Puts a row that was registered in a doubt under its true start. `None` if its host stated the start.
 pub(crate) fn end_doubt<'a>(target: &Target<'a>, verdict: Verdict, now: Timestamp) -> Option<Target<'a>> {
-    let registered = true_registration(&target.row, verdict)?;
+    let registered = true_registration(&target.row, verdict, now)?;
     if !target.row.flags.has(Flags::CLOCKED) {
         return None;
     }
@@ -30,18 +30,28 @@ pub(crate) fn end_doubt<'a>(target: &Target<'a>, verdict: Verdict, now: Timestam
 /// Returns `true` if a row that was registered in a doubt starts after its true registration. Such a start was most likely
 /// taken from the wrong clock.
 pub(crate) fn starts_after_its_doubt(row: &Row<'_>, verdict: Verdict) -> bool {
-    true_registration(row, verdict).is_some_and(|registered| row.start > registered)
+    true_registration(row, verdict, Timestamp::MAX).is_some_and(|registered| row.start > registered)
 }
 
-/// Returns the true instant of registration of a row that was registered in a doubt.
-fn true_registration(row: &Row<'_>, verdict: Verdict) -> Option<Timestamp> {
-    let of = |doubt: Doubt| match verdict.wall_was_right {
-        true => doubt.wall,
-        // The lag of a later opening is longer, so a start may be too late, never too early.
-        false if doubt.lags => doubt.expected.saturating_add(verdict.lag),
-        false => doubt.expected,
-    };
-    row.doubt.map(of)
+/// Returns the true instant of registration of a row that was registered in a doubt. `None` if it was in none.
+///
+/// The expected time counts on evenly, so its distance from the right clock at the end of the doubt is the one that it had
+/// at the registration. The wall clock may have been set several times meanwhile: it only limits the result. If the engine
+/// was off in between, the distance is too long, and the result too late, never too early.
+fn true_registration(row: &Row<'_>, verdict: Verdict, now: Timestamp) -> Option<Timestamp> {
+    let Doubt { wall, expected, .. } = row.doubt?;
+    let later = expected.saturating_add(verdict.lag);
+    Some(if verdict.is_unsure {
+        if wall <= now { wall.max(later) } else { later }
+    } else if !verdict.wall_was_right {
+        later
+    } else if !verdict.lead.is_zero() {
+        expected.saturating_sub(verdict.lead).max(wall)
+    } else if wall >= expected {
+        wall.min(later)
+    } else {
+        later
+    })
 }
 
 /// Corrects a row after time went back to `to`, by `by`, at the beginning of `era`. `None` if nothing in it comes from the

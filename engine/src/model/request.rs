@@ -182,11 +182,16 @@ mod tests {
             \"received_ms\":1,\"ready_ms\":2,\"due_ms\":4,\"state\":\"waiting\",\"changed_ms\":1,\"objects\":0}";
         assert_eq!(serde_json::to_string(&request).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Request>(stored).unwrap(), request);
-        let verdict = Verdict { wall_was_right: true, lag: Duration::from_millis(8) };
+        let verdict = Verdict {
+            wall_was_right: true,
+            lag: Duration::from_millis(8),
+            lead: Duration::ZERO,
+            is_unsure: false,
+        };
         for (kind, stored) in [
             (
                 RequestKind::Doubt { doubt: 3, verdict },
-                "{\"kind\":\"doubt\",\"doubt\":3,\"wall_was_right\":true,\"lag_ms\":8}",
+                "{\"kind\":\"doubt\",\"doubt\":3,\"wall_was_right\":true,\"lag_ms\":8,\"lead_ms\":0,\"is_unsure\":false}",
             ),
             (
                 RequestKind::Back { era: 2, to: ms(6), by: Duration::from_millis(7) },

@@ -40,6 +40,8 @@ struct State {
     verdicts: Vec<(u32, Verdict)>,
     /// Latest wall time on disk that was read in the last doubt.
     wall: Timestamp,
+    /// Number of the last doubt that began before this opening.
+    opened: u32,
 }
 
 impl State {
@@ -51,7 +53,7 @@ impl State {
 
 impl Doubts {
     pub(crate) fn new(last: u32, ended: u32, wall: Timestamp, era: u32) -> Self {
-        let state = Mutex::new(State { last, ended, verdicts: Vec::new(), wall });
+        let state = Mutex::new(State { last, ended, verdicts: Vec::new(), wall, opened: last });
         Doubts { state, era: AtomicU32::new(era) }
     }
 
@@ -91,9 +93,10 @@ impl Doubts {
         }
         // A wall clock that is earlier than it was in the doubt was set back, maybe while the engine was closed.
         let wall_was_right = now.verdict.wall_was_right && state.wall <= now.wall;
-        let verdict = Verdict { wall_was_right, ..now.verdict };
+        let opened = state.opened;
         let undecided = state.decided() + 1..=state.last;
-        state.verdicts.extend(undecided.map(|number| (number, verdict)));
+        let verdict = |number| Verdict { wall_was_right, is_unsure: number <= opened, ..now.verdict };
+        state.verdicts.extend(undecided.map(|number| (number, verdict(number))));
     }
 
     /// Records the wall clock at intervals while a doubt lasts. If it is lost, a wall clock that was set back meanwhile looks

@@ -243,7 +243,8 @@ impl Item {
     }
 
     pub(crate) fn release(&mut self, now_ms: i64) {
-        (self.is_released, self.reason, self.is_parked) = (true, Reason::Host, false);
+        (self.is_released, self.reason) = (true, Reason::Host);
+        (self.is_parked, self.outlasted) = (false, false);
         self.go_ms = second_of(now_ms);
     }
 

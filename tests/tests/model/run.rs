@@ -487,6 +487,10 @@ impl Run {
             self.true_ms += self.off_ms;
             self.off_ms = 0;
         }
+        // The doubt ends with the acceptance.
+        self.decide_doubt();
+        let now_ms = self.now_ms();
+        self.model.end_doubts(now_ms);
         self.is_wary = false;
     }
 

@@ -223,8 +223,12 @@ pub(super) fn plan_release<'a>(
         return Err(hold::held(&format!("registration {id} cannot be released"), hold));
     }
     let cause = Cause::Released;
-    let row =
-        Row { cause: cause.code(), reason: Reason::Host, flags: row.flags.with(Flags::RELEASED), ..*row };
+    let row = Row {
+        cause: cause.code(),
+        reason: Reason::Host,
+        flags: row.flags.with(Flags::RELEASED).without(Flags::OUTLASTED),
+        ..*row
+    };
     let slot = floor_to_second(now);
     Ok(Some(Move { class: Arc::clone(class), slot, short_notice: false, row, cause }))
 }
