@@ -45,7 +45,7 @@ fn files_of_an_unmounted_root_fail_and_are_not_absent() {
         assert!(
             store.identify(b"a", Identity::Exact).unwrap_err().to_string().contains("no longer the root")
         );
-        // A store that somebody opens on the mount point gives it a label of its own.
+        // A store that is opened on the mount point gives it a label of its own.
         let wrong = DirStore::open(&root).unwrap();
         assert_failed(&delete_all(&wrong, &objects)[0], &["`a` was registered in another root"]);
     }
