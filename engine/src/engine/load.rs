@@ -82,8 +82,7 @@ pub(crate) fn governance(kv: &dyn Kv) -> Result<Governance> {
         number(kv, schema::DOUBT_ENDED, "the last doubt that ended")?,
     ]
     .map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-    let wall = instant(kv, schema::DOUBT_WALL)?.unwrap_or(Timestamp::MIN);
-    Ok(Governance::new(holds, requests, last_request, alarms, Doubts::new(doubt, ended, wall, era)))
+    Ok(Governance::new(holds, requests, last_request, alarms, Doubts::new(doubt, ended, era)))
 }
 
 /// Reads the JSON records under a prefix.

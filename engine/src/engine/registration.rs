@@ -62,7 +62,7 @@ impl Engine {
         // Read before the time: if time goes back in between, the call is refused.
         let era = self.core.governance.doubts.era();
         let now = self.trusted();
-        let in_doubt = InDoubt { wall: now.wall, expected: now.expected, lags: now.lags };
+        let in_doubt = InDoubt { wall: now.wall, expected: now.expected };
         let in_doubt = now.is_in_doubt().then_some(in_doubt);
         let mode = RegisterMode { only_missing, in_doubt, ..RegisterMode::usual(era) };
         register::register(&self.core, registrations, durability, mode, now.now)

@@ -88,7 +88,7 @@ pub(crate) fn allows(core: &Core, planner: &mut Planner, now: Trusted, stepped: 
         alarms::raise(core, cause, message, now.now)?;
     }
     if now.is_in_doubt() {
-        core.governance.doubts.record_wall(&core.writer, now.wall)?;
+        core.governance.doubts.note_wall(now.wall);
     }
     end_doubts(core, now)?;
     if deletable != Deletable::Nothing && now.now.since(planner.clock_recorded) >= RECORD_EVERY {

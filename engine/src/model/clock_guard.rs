@@ -90,8 +90,6 @@ pub struct Trusted {
     pub wall: Timestamp,
     /// Present instant if the wall clock is wrong: by the monotonic clock, from the last reading that agreed.
     pub expected: Timestamp,
-    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
-    pub lags: bool,
     /// Outcome of the last doubt about the wall clock.
     pub verdict: Verdict,
 }
@@ -200,8 +198,7 @@ impl ClockGuard {
             ClockState::Behind { .. } => expected,
             ClockState::Agrees | ClockState::Ahead { .. } => self.latest,
         };
-        let (now, lags) = (self.latest, self.anchor.after_time_off);
-        Trusted { now, state, wall: reading.wall, expected, lags, verdict: self.verdict }
+        Trusted { now: self.latest, state, wall: reading.wall, expected, verdict: self.verdict }
     }
 
     /// Decides, as the wall clock agrees at `reading`, if it was right while it was in doubt.

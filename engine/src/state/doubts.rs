@@ -17,12 +17,10 @@ pub(crate) struct InDoubt {
     pub(crate) wall: Timestamp,
     /// Present instant if the wall clock is wrong.
     pub(crate) expected: Timestamp,
-    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
-    pub(crate) lags: bool,
 }
 
-/// Interval of the wall clock at which it is recorded in a doubt.
-const RECORD_EVERY: Duration = Duration::from_mins(1);
+/// Interval of the wall clock at which it is noted in a doubt.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Numbers of the doubts that have not ended, and their verdicts so far; and the number of times that time was taken back.
 pub(crate) struct Doubts {
@@ -38,7 +36,7 @@ struct State {
     /// Verdicts of doubts after `ended`, in ascending order of their numbers. They are only in memory: after a restart, one
     /// verdict counts for all doubts that are open.
     verdicts: Vec<(u32, Verdict)>,
-    /// Latest wall time on disk that was read in the last doubt.
+    /// Latest wall time that was noted in the last doubt of this opening.
     wall: Timestamp,
     /// Number of the last doubt that began before this opening.
     opened: u32,
@@ -52,8 +50,9 @@ impl State {
 }
 
 impl Doubts {
-    pub(crate) fn new(last: u32, ended: u32, wall: Timestamp, era: u32) -> Self {
-        let state = Mutex::new(State { last, ended, verdicts: Vec::new(), wall, opened: last });
+    pub(crate) fn new(last: u32, ended: u32, era: u32) -> Self {
+        let (verdicts, wall) = (Vec::new(), Timestamp::MIN);
+        let state = Mutex::new(State { last, ended, verdicts, wall, opened: last });
         Doubts { state, era: AtomicU32::new(era) }
     }
 
@@ -72,17 +71,16 @@ impl Doubts {
     /// The caller holds `Classes::closing` shared until its rows are written, so the doubt does not end before that. A crash
     /// after the write leaves a doubt without rows, which ends like any other.
     pub(crate) fn current(&self, writer: &Writer, in_doubt: InDoubt) -> Result<Doubt> {
-        let InDoubt { wall, expected, lags } = in_doubt;
+        let InDoubt { wall, expected } = in_doubt;
         let mut state = self.state.lock();
         if state.last == state.decided() {
             let mut set = WriteSet::default();
             let next = state.last.saturating_add(1);
             set.put(ColumnFamily::Meta, schema::DOUBT, &schema::encode_number(next.into()));
-            set.put(ColumnFamily::Meta, schema::DOUBT_WALL, &schema::encode_instant(wall));
             writer.write_durably(set)?;
             (state.last, state.wall) = (next, wall);
         }
-        Ok(Doubt { number: state.last, wall, expected, lags })
+        Ok(Doubt { number: state.last, wall, expected })
     }
 
     /// Takes the verdict of the clock guard on the doubts that have none, once the clock agrees.
@@ -91,7 +89,7 @@ impl Doubts {
         if now.state != ClockState::Agrees || state.last == state.decided() {
             return;
         }
-        // A wall clock that is earlier than it was in the doubt was set back, maybe while the engine was closed.
+        // A wall clock that is earlier than it was in the doubt was set back.
         let wall_was_right = now.verdict.wall_was_right && state.wall <= now.wall;
         let opened = state.opened;
         let undecided = state.decided() + 1..=state.last;
@@ -99,17 +97,12 @@ impl Doubts {
         state.verdicts.extend(undecided.map(|number| (number, verdict(number))));
     }
 
-    /// Records the wall clock at intervals while a doubt lasts. If it is lost, a wall clock that was set back meanwhile looks
-    /// right, and objects are kept longer.
-    pub(crate) fn record_wall(&self, writer: &Writer, wall: Timestamp) -> Result<()> {
+    /// Notes the wall clock at intervals while a doubt lasts.
+    pub(crate) fn note_wall(&self, wall: Timestamp) {
         let mut state = self.state.lock();
-        if state.last > state.decided() && wall.since(state.wall) >= RECORD_EVERY {
-            let mut set = WriteSet::default();
-            set.put(ColumnFamily::Meta, schema::DOUBT_WALL, &schema::encode_instant(wall));
-            writer.write(set)?;
+        if state.last > state.decided() && wall.since(state.wall) >= NOTE_EVERY {
             state.wall = wall;
         }
-        Ok(())
     }
 
     /// Returns the doubts that have a verdict and have not ended, with their verdicts.

@@ -28,8 +28,6 @@ pub(crate) const DISOWNED: &[u8] = b"disowned";
 pub(crate) const ERA: &[u8] = b"era";
 /// Key of the number of the last doubt about the clock.
 pub(crate) const DOUBT: &[u8] = b"doubt";
-/// Key of the latest wall time that was recorded in the last doubt.
-pub(crate) const DOUBT_WALL: &[u8] = b"doubt-wall";
 /// Key of the number of the last doubt that has ended.
 pub(crate) const DOUBT_ENDED: &[u8] = b"doubt-ended";
 /// Key of the limits that an operator set ([`StoredLimits`](crate::model::guard_limits::StoredLimits)).

@@ -26,8 +26,8 @@ pub(crate) use self::key_index::{
 };
 pub(crate) use self::log::{decode_log_head, encode_log_head, entry_key, node_key};
 pub(crate) use self::meta::{
-    ABSENCE_ACCEPTED, ALARMS, BATCH, CLASSES, CLOCK, CLOSED, DISOWNED, DOUBT, DOUBT_ENDED, DOUBT_WALL, EPOCH,
-    ERA, FEED, HOLDS, INTENTS, LIMITS, LOG, REQUEST, REQUESTS, ROOTS, SHAPE, absence_accepted_class,
+    ABSENCE_ACCEPTED, ALARMS, BATCH, CLASSES, CLOCK, CLOSED, DISOWNED, DOUBT, DOUBT_ENDED, EPOCH, ERA, FEED,
+    HOLDS, INTENTS, LIMITS, LOG, REQUEST, REQUESTS, ROOTS, SHAPE, absence_accepted_class,
     absence_accepted_key, alarm_key, class_key, closed_key, closed_name, counts_key, decode_instant,
     decode_number, encode_instant, encode_number, event_key, event_value, hold_key, intent_key, page_key,
     parse_request_object_key, registered_totals_key, request_key, request_object_key, request_object_range,

@@ -98,8 +98,6 @@ pub(crate) struct Doubt {
     pub(crate) wall: Timestamp,
     /// Instant of registration if the wall clock was wrong.
     pub(crate) expected: Timestamp,
-    /// `true` if `expected` lacks the time that the engine was off before the doubt began.
-    pub(crate) lags: bool,
 }
 
 /// Optional parts of a stored row, one bit each.
@@ -165,11 +163,10 @@ impl<'a> Row<'a> {
             out.extend_from_slice(&class.to_be_bytes());
             out.extend_from_slice(&start.to_be_bytes());
         }
-        if let Some(Doubt { number, wall, expected, lags }) = self.doubt {
+        if let Some(Doubt { number, wall, expected }) = self.doubt {
             out.extend_from_slice(&number.to_be_bytes());
             out.extend_from_slice(&wall.to_be_bytes());
             out.extend_from_slice(&expected.to_be_bytes());
-            out.push(u8::from(lags));
         }
         if self.era > 0 {
             out.extend_from_slice(&self.era.to_be_bytes());
@@ -309,7 +306,7 @@ fn read_origin(reader: &mut Reader<'_>) -> Option<Origin> {
 
 fn read_doubt(reader: &mut Reader<'_>) -> Option<Doubt> {
     let (number, wall, expected) = (reader.u32()?, reader.timestamp()?, reader.timestamp()?);
-    Some(Doubt { number, wall, expected, lags: reader.array()? != [0] })
+    Some(Doubt { number, wall, expected })
 }
 
 #[cfg(test)]
@@ -340,7 +337,7 @@ mod tests {
     fn row_survives_a_round_trip_with_and_without_its_optional_parts() {
         let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1) };
         let (wall, expected) = (Timestamp::from_unix_ms(11), Timestamp::from_unix_ms(12));
-        let doubt = Doubt { number: 3, wall, expected, lags: true };
+        let doubt = Doubt { number: 3, wall, expected };
         for origin in [None, Some(origin)] {
             for doubt in [None, Some(doubt)] {
                 for era in [0, 7] {

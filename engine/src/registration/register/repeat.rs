@@ -58,7 +58,7 @@ impl<'a> Earlier<'a> {
         if !is_repeated {
             return Ok(Checked::Replaced);
         }
-        let subject = if registration.subject.is_empty() { self.row.subject } else { registration.subject };
+        let subject = self.subject_after(registration);
         Ok(Checked::Repeated(InCall::Kept { class: self.class, row: Row { subject, ..self.row }.encode() }))
     }
 

@@ -90,7 +90,7 @@ fn validate<'c>(
     // A floor that counts from registration must hold by the wall clock and by the expected time, so the later instant
     // counts until it is known which of them is right.
     let counts_from = match mode.in_doubt {
-        Some(InDoubt { wall, expected, .. }) if class.has_floor() => now.max(wall).max(expected),
+        Some(InDoubt { wall, expected }) if class.has_floor() => now.max(wall).max(expected),
         _ => now,
     };
     let start = class.start(registration.start, counts_from)?;
