@@ -15,7 +15,7 @@ use std::path::{Path, absolute};
 pub(super) enum NewRoot {
     /// Only the first root of a data folder without objects is accepted.
     FirstOnly,
-    /// It is accepted, and taken from another data folder if it has one.
+    /// Any folder is accepted, and taken from another data folder if it has one.
     Accept,
 }
 

@@ -104,7 +104,7 @@ struct PlanInputs {
     foresight: Foresight,
     /// Class versions that wait because nearly all objects of a batch were absent.
     absent: BTreeSet<ClassId>,
-    /// What the clock allows to be deleted.
+    /// Objects that the clock allows to be deleted.
     deletable: Deletable,
     /// Alarm of the clock, which stops the rest.
     clock: Option<AlarmCause>,

@@ -13,7 +13,7 @@ const CURRENT: &str = "index/CURRENT";
 
 /// Returns `true` if the open folder is a data folder, a copy of one, or what is left of one.
 ///
-/// It has the signing key, or an index beside a lock. A folder that only holds a copy of `keys/` counts: it can sign
+/// A data folder has the signing key, or an index beside a lock. A folder that only holds a copy of `keys/` counts: it can sign
 /// another history.
 pub(crate) fn is_data_folder(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(has(folder, SIGNING_KEY)? || (has(folder, CURRENT)? && has(folder, LOCK)?))

@@ -12,9 +12,9 @@ use sexton_proof::time::Timestamp;
 /// Instant at which a file starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum StartBy {
-    /// Its last modification, but not before its birth and not after now
+    /// Last modification, but not before its birth and not after now
     Modified,
-    /// Its first registration by this command
+    /// First registration by this command
     Discovered,
 }
 

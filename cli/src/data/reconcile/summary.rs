@@ -22,7 +22,7 @@ pub(super) struct Summary {
     pub(super) replaced: u64,
     /// Files whose key had ended before.
     pub(super) had_ended: u64,
-    /// Those of them that are deleted again.
+    /// Files of these that are deleted again.
     pub(super) deleted_again: u64,
     /// Files whose modification time is not believed.
     bounded: u64,
