@@ -1,6 +1,11 @@
 # `make` lists the targets. Each does its own set-up and asks nothing; ARGS="..." is handed on.
-.PHONY: help demo test test-rust test-c header install uninstall bench bench-ffi-overhead quick ci clean
+.PHONY: help demo test test-rust test-serve test-c test-deb header install uninstall deb bench bench-ffi-overhead quick ci clean
 PREFIX ?= /usr/local
+
+define build-installed
+cargo build --release --locked -p sexton-ffi
+cargo build --release --locked -p sexton-cli --features serve
+endef
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -12,31 +17,52 @@ demo: ## build the sexton command and run its demonstration; what it leaves is i
 
 test: ## build and run every test (ARGS="NAME" for some of the Rust ones)
 	@$(MAKE) --no-print-directory test-rust
-	$(if $(ARGS),,@$(MAKE) --no-print-directory test-c)
+	$(if $(ARGS),,@$(MAKE) --no-print-directory test-serve test-c test-deb)
 
 test-rust: ## build and run every Rust test (ARGS="NAME" for some of them)
 	@scripts/setup
-	cargo test --workspace --locked $(ARGS)
+	cargo test --workspace --locked --features sexton-cli/serve $(ARGS)
+
+# They are ignored elsewhere, so that without Prometheus or Schemathesis they count as ignored and never as passed.
+test-serve: ## build and run the tests of the service that need Prometheus and Schemathesis
+	@scripts/setup serve
+	cargo test --locked -p sexton-service --test metrics --test operations -- --ignored $(ARGS)
 
 test-c: ## build and run every test of the C library and its examples
 	@scripts/setup c
-	cargo build --release --locked -p sexton-ffi -p sexton-cli
+	cargo build --release --locked -p sexton-ffi
+	cargo build --release --locked -p sexton-cli --features serve
 	ffi/tests/run $(ARGS)
 	@scripts/install "$(CURDIR)/target/c/prefix"
 	ffi/examples/filehold/test --sexton target/release/sexton target/c/prefix
 	SEXTON_LIBRARY=target/c/prefix/lib/libsexton.so.0 SEXTON_HEADER=ffi/include/sexton.h \
 	  python3 ffi/examples/python/test_sexton.py
+	SEXTON_LIBRARY=target/c/prefix/lib/libsexton.so.0 SEXTON_COMMAND=target/release/sexton \
+	  python3 ffi/examples/python/test_control.py
+
+# Not for other machines: it has this machine's CPU extensions, so that CI compiles RocksDB once.
+test-deb: ## install the Debian package in a clean root folder, and serve, crash, upgrade and purge it there
+	@scripts/setup deb
+	$(build-installed)
+	packaging/test "$$(packaging/deb target/deb/test)"
 
 header: ## write ffi/include/sexton.h from the source
 	@scripts/header
 
-install: ## install the C library: PREFIX=/usr/local, DESTDIR= (with DESTDIR for any CPU)
+install: ## install command, service and C library: PREFIX=/usr/local, DESTDIR= (with DESTDIR for any CPU)
 	@scripts/setup $(if $(DESTDIR),--portable)
-	cargo build --release --locked -p sexton-ffi
+	$(build-installed)
 	scripts/install "$(PREFIX)" "$(DESTDIR)"
+	packaging/install "$(PREFIX)" "$(DESTDIR)"
 
-uninstall: ## remove the C library
+uninstall: ## remove them; the configuration stays
 	scripts/install --uninstall "$(PREFIX)" "$(DESTDIR)"
+	packaging/install --uninstall "$(PREFIX)" "$(DESTDIR)"
+
+deb: ## make the Debian package, for any CPU: target/deb/sexton_VERSION_ARCH.deb
+	@scripts/setup deb --portable
+	$(build-installed)
+	packaging/deb target/deb
 
 # Measurements need a quiet machine and free disk space: docs/performance.md says how much.
 .PHONY: bench-peers bench-scale

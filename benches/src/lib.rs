@@ -74,7 +74,7 @@ impl Store for NullStore {
 /// due.
 pub struct Ours {
     /// Engine under measurement.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     clock: Arc<FastForwardClock>,
 }
 
@@ -96,7 +96,7 @@ impl Ours {
         let breaker = unlimited_breaker();
         let options = Options::new(ORIGIN).classes(classes).breaker(breaker).shards(SHARDS);
         let clock = Arc::new(FastForwardClock::new(REGISTERED));
-        let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
+        let engine = Arc::new(Engine::open_with_clock(folder, &options, clock.clone())?);
         Ok(Ours { engine, clock })
     }
 
@@ -107,7 +107,7 @@ impl Ours {
     pub fn reopen(folder: &Path, now: Timestamp) -> Result<Self> {
         let options = Options::new(ORIGIN).breaker(unlimited_breaker());
         let clock = Arc::new(FastForwardClock::new(now));
-        let engine = Engine::open_with_clock(folder, &options, clock.clone())?;
+        let engine = Arc::new(Engine::open_with_clock(folder, &options, clock.clone())?);
         Ok(Ours { engine, clock })
     }
 

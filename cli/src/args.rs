@@ -2,6 +2,8 @@
 
 #[cfg(feature = "engine")]
 use crate::{data, demo};
+#[cfg(feature = "serve")]
+use crate::{generate, serve};
 use crate::{inspect, verify};
 use clap::{Parser, Subcommand};
 
@@ -35,6 +37,20 @@ pub(crate) enum Command {
     /// Only the jumps of the clock are simulated, and only the copy is deleted. The source is read, never changed.
     #[cfg(feature = "engine")]
     Demo(demo::DemoArgs),
+    /// Run the service: keep the promises of a configuration until told to stop
+    ///
+    /// Open the data folder of the configuration, or create it, and own it until SIGTERM or SIGINT. Delete what is due,
+    /// reclaim space, publish the log, and answer hosts and operators on two Unix sockets. Every other command that
+    /// names the data folder goes through the socket meanwhile.
+    ///
+    /// SIGHUP reads the sources of the configuration again. Classes are never read from it: `sexton class set` changes
+    /// them.
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
+    /// Write manual pages and shell completions
+    #[cfg(feature = "serve")]
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
     /// Verify receipts, offline
     ///
     /// Verify receipts against a trust policy (C2SP tlog-policy), which names the log, its key and the trusted

@@ -39,6 +39,17 @@ pub(crate) fn counted(n: impl TryInto<u64>, singular: &str, plural: &str) -> Str
     format!("{} {}", count(n), if n == 1 { singular } else { plural })
 }
 
+/// Reason for which a registration ended, by its name.
+#[cfg(feature = "engine")]
+pub(crate) fn reason_of(name: &str) -> &str {
+    let known = (0..=u8::MAX).filter_map(Reason::from_code).find(|reason| reason.name() == name);
+    match known {
+        Some(known) => reason(known),
+        // A later version of the engine may add reasons.
+        None => name,
+    }
+}
+
 /// Reason for which a registration ended.
 pub(crate) fn reason(reason: Reason) -> &'static str {
     match reason {

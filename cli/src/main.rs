@@ -12,9 +12,13 @@ mod data;
 #[cfg(feature = "engine")]
 mod demo;
 mod format;
+#[cfg(feature = "serve")]
+mod generate;
 mod input;
 mod inspect;
 mod output;
+#[cfg(feature = "serve")]
+mod serve;
 mod verify;
 
 use args::{Args, Command};
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
         output.failure(&failure, is_json);
         // The failure is all that can be reported.
         let _ = output.flush();
-        Failure::EXIT
+        failure.exit_code()
     });
     ExitCode::from(code)
 }
@@ -66,6 +70,10 @@ fn run(command: &Command, output: &mut Output) -> Result<u8, Failure> {
     match command {
         #[cfg(feature = "engine")]
         Command::Demo(args) => demo::run(args, output),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, output),
+        #[cfg(feature = "serve")]
+        Command::Generate(args) => generate::run(args, &<Args as clap::CommandFactory>::command()),
         Command::Verify(args) => verify::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
         #[cfg(feature = "engine")]

@@ -15,20 +15,36 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
 
 /// Reason for which a command failed, in one sentence.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    message: String,
+    exit_code: u8,
+}
 
 impl Failure {
     /// Exit code of a failed command.
     pub(crate) const EXIT: u8 = 2;
+    /// Exit code of a command that lost the connection to the service: it may be done or not.
+    #[cfg(feature = "serve")]
+    const EXIT_UNKNOWN: u8 = 6;
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Failure(message.into())
+        Failure { message: message.into(), exit_code: Failure::EXIT }
+    }
+
+    /// Returns the failure of a command whose outcome is unknown.
+    #[cfg(feature = "serve")]
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), exit_code: Failure::EXIT_UNKNOWN }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
@@ -63,7 +79,7 @@ impl Output {
     ///
     /// After a result on stdout the object goes to stderr, because stdout has one JSON value.
     pub(crate) fn failure(&mut self, failure: &Failure, is_json: bool) {
-        let value = || json!({ "error": failure.to_string(), "exit_code": Failure::EXIT });
+        let value = || json!({ "error": failure.to_string(), "exit_code": failure.exit_code });
         match (is_json, self.is_used) {
             (true, false) => self.json(&value()),
             (true, true) => message(value()),

@@ -6,6 +6,11 @@
 
 #[path = "cli/alarms.rs"]
 mod alarms;
+#[path = "cli/backups.rs"]
+mod backups;
+#[cfg(feature = "serve")]
+#[path = "cli/both_ways.rs"]
+mod both_ways;
 #[path = "cli/classes.rs"]
 mod classes;
 #[path = "cli/demo.rs"]
@@ -20,6 +25,8 @@ mod erasures;
 mod holds;
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/inspected.rs"]
+mod inspected;
 #[path = "cli/issued.rs"]
 mod issued;
 #[path = "cli/json.rs"]
@@ -28,10 +35,15 @@ mod json;
 mod limits;
 #[path = "cli/objects.rs"]
 mod objects;
+#[cfg(feature = "serve")]
+#[path = "cli/operations_page.rs"]
+mod operations_page;
 #[path = "cli/plans.rs"]
 mod plans;
 #[path = "cli/receipts.rs"]
 mod receipts;
+#[path = "cli/renamed.rs"]
+mod renamed;
 #[path = "cli/roots.rs"]
 mod roots;
 #[path = "cli/run.rs"]
@@ -40,3 +52,10 @@ mod run;
 mod sandbox;
 #[path = "cli/schema.rs"]
 mod schema;
+#[path = "cli/selection.rs"]
+mod selection;
+#[cfg(feature = "serve")]
+#[path = "cli/serve_faults.rs"]
+mod serve_faults;
+#[path = "cli/sources.rs"]
+mod sources;

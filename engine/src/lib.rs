@@ -55,6 +55,19 @@
 //! * Deletion is logical. No receipt proves that a medium holds no remnant.
 //! * One process has a data folder open at a time. Linux only.
 //!
+//! # Fork
+//!
+//! Fork workers before the first opening. [`std::process::Command`] is safe at any time, because its child executes another
+//! program. Any other child has a copy of the engine's memory, but none of its threads and none of RocksDB's. In such a child:
+//!
+//! * Call nothing on an engine or a store of the parent, and open none. A call can wait for ever.
+//! * Drop neither. Dropping can wait for ever, and releases the locks of the parent.
+//! * End with `_exit`, or execute a program. [`std::process::exit`] and the return from `main` run the exit handlers of
+//!   RocksDB. They join threads that the child does not have, and it dies with `SIGSEGV`.
+//!
+//! The child keeps the files of the locks open. So the data folder can stay locked until the child ends, even if the parent
+//! has ended. Nothing here checks these rules. The C library refuses calls in a child, and leaves out the exit handlers there.
+//!
 //! # Where to find what
 //!
 //! | to | use |
@@ -67,6 +80,7 @@
 //! | place holds, take erasures, resume after an alarm | [`decision`] |
 //! | see the state and look ahead | [`Status`], [`Engine::plan`], [`report`] |
 //! | tell third parties of deletions | [`Engine::feed`], [`feed`] |
+//! | copy a data folder, and go on with a copy | [`Engine::back_up`], [`Engine::restore`] |
 //! | prove | [`Engine::receipt`], [`Opener`]; verify: [`proof`] |
 //! | test a host | [`testing`]: clocks, an index and files in memory, faults |
 //!
@@ -102,6 +116,7 @@ pub use sexton_proof::window::Span;
 pub use state::batch::{Batch, Object};
 
 pub use engine::json;
+pub use platform::panics::log_panics;
 pub use platform::store;
 pub use sexton_proof as proof;
 
@@ -114,12 +129,16 @@ pub mod class {
 /// Decisions of people: holds, requests, accepted roots, and alarms that wait for a decision.
 pub mod decision {
     pub use crate::governance::holds::{GRACE_MAX, Placed};
-    pub use crate::governance::progress::{ErasureObject, Progress};
+    pub use crate::governance::pauses::PAUSE_MAX;
+    pub use crate::governance::progress::{ErasureObject, ErasureObjects, Progress};
     pub use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
     pub use crate::model::hold::{Hold, HoldId, HoldKind, Lifted};
+    pub use crate::model::key_list::KeyList;
     pub use crate::model::request::{AT_ONCE, Request, RequestKind, RequestState};
-    pub use crate::model::schema::AcceptedRoot;
-    pub use crate::model::selector::{SELECTOR_KEYS_MAX, SUBJECT_MAX_BYTES};
+    pub use crate::model::schema::{AcceptedRoot, RootSource};
+    pub use crate::model::selector::{SELECTOR_KEYS_MAX_BYTES, SUBJECT_MAX_BYTES};
+    pub use crate::model::text::Decided;
+    pub use crate::model::time_back::{Jump, TimeBack};
 }
 
 /// Driving an engine from an event loop: sub-batches, handlers and completions of a [`Driver`].
@@ -135,15 +154,27 @@ pub mod feed {
     pub use crate::enforcement::feed::{FEED_MAX, FeedEntry};
 }
 
-/// Reports: details of a [`Status`], of the plan, of the self-check, and of what ended under a key.
+/// Reports: details of a [`Status`], of the plan, of the self-check, of measures, and of what ended under a key.
 pub mod report {
     pub use crate::enforcement::ended::KeyHistory;
     pub use crate::engine::check::Report;
+    pub use crate::engine::measures::Measures;
     pub use crate::engine::plan::{Action, Plan, PlannedObject};
     pub use crate::engine::status::{ClassStatus, EngineState};
     pub use crate::model::clock_guard::ClockState;
+    pub use crate::model::outcomes::{Distribution, Outcomes};
     pub use crate::model::schema::{Counts, Ended};
+    pub use crate::platform::kv::IndexUsage;
     pub use crate::registration::change::LiveObject;
+    pub use crate::state::failures::Failure;
+    pub use crate::state::tally::{ClassTally, ReclaimTally};
+    pub use sexton_proof::record::Cause;
+}
+
+/// Copies of data folders: [`Engine::back_up`], and [`Engine::restore`].
+pub mod backup {
+    pub use crate::engine::backup::Backup;
+    pub use crate::model::copy_mark::CopyOf;
 }
 
 /// Limits and guards of [`Options`].

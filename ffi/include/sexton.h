@@ -28,11 +28,12 @@
     false, false, 0, 0 }
 #define SEXTON_REGISTERED_INIT { 0, 0, SEXTON_ID_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_CHANGE_INIT \
-  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0, SEXTON_BYTES_INIT, false, 0 }
+  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0, SEXTON_BYTES_INIT, false, 0, \
+    SEXTON_BYTES_INIT }
 #define SEXTON_CHANGED_INIT \
   { 0, SEXTON_ID_INIT, false, false, 0, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_INIT \
-  { SEXTON_ID_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
+  { SEXTON_ID_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
     false, false, false, 0, 0, 0 }
 #define SEXTON_BATCH_ID_INIT { 0, 0, 0, 0 }
 #define SEXTON_ANSWER_INIT { 0, 0, SEXTON_BYTES_INIT }
@@ -42,6 +43,9 @@
 #define SEXTON_ERASURE_INIT \
   { SEXTON_SELECTOR_INIT, false, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, 0, \
     SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
+#define SEXTON_API_REQUEST_INIT \
+  { SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
+    false, 0 }
 #define SEXTON_COUNTERS_INIT \
   { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0 }
 #define SEXTON_PLANNED_OBJECT_INIT \
@@ -69,7 +73,7 @@
 // The named object, hold, request, class or alarm does not exist.
 #define SEXTON_NOT_FOUND 2
 
-// A legal hold forbids the call. Lift it first.
+// A legal hold forbids the call, or a waiting erasure does. Lift the hold, or cancel the erasure, first.
 #define SEXTON_HELD 3
 
 // The object is already in a batch or gone, or the request is final.
@@ -89,8 +93,8 @@
 // docs/operations.md.
 #define SEXTON_CORRUPT 8
 
-// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing. Unrelated
-// to fork().
+// The log in the folder does not extend the published one, or the folder is a copy. The engine registers, deletes and
+// signs nothing. Unrelated to fork().
 #define SEXTON_FORKED 9
 
 // An earlier write or fsync failed, so the contents of the disk are unknown. Close the engine and open it again.
@@ -144,6 +148,12 @@
 // holds and erasures stay. A later start moves floor and ceiling; one that is not later changes nothing.
 #define SEXTON_CONTENT 4
 
+// Kind of a change: states that the object is stored under another key, such as a file that was renamed. Class, holds and
+// erasures stay. Holds and erasures by key cover it under its first key as well, and its receipt names that one. An object
+// that is live under the new key is replaced. Renames that follow each other in a call are applied together, so two objects
+// may exchange their keys. To repeat such a call safely, name the objects by id.
+#define SEXTON_RENAME 5
+
 // The key had no live registration, or its class has find = "none".
 #define SEXTON_PREVIOUS_NONE 0
 
@@ -186,7 +196,7 @@
 // Disposition of a sub-batch: rewrite the objects so that they concern no person.
 #define SEXTON_ANONYMISE 2
 
-// Kind of a selector: 1 to 10,000 keys.
+// Kind of a selector: keys, together 1 to 268,435,456 bytes.
 #define SEXTON_SELECT_KEYS 1
 
 // Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
@@ -201,8 +211,7 @@
 // Kind of a selector: all objects.
 #define SEXTON_SELECT_EVERYTHING 5
 
-// Kind of a hold: the promise's clock runs on. After the lift an object past its ceiling is deleted after the grace
-// time.
+// Kind of a hold: the promise's clock runs on. After the lift an object that fell due before is deleted after the grace.
 #define SEXTON_HOLD_TEMPORARY 1
 
 // Kind of a hold: the promise's clock restarts. After the lift the promise counts from the instant of the lift.
@@ -214,11 +223,16 @@
 // Deleting is stopped until the clock is right, or until an operator calls sexton_resume().
 #define SEXTON_STATE_PAUSED 2
 
-// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing.
+// The log in the folder does not extend the published one, or the folder is a copy. The engine registers, deletes and
+// signs nothing.
 #define SEXTON_STATE_FORKED 3
 
 // A write failed. The engine writes nothing until it is opened again.
 #define SEXTON_STATE_POISONED 4
+
+// Longest body of a request to the API, bytes. A host that reads one byte more of a longer body and passes it on gets
+// the response to that.
+#define SEXTON_API_BODY_BYTES_MAX 8388608
 
 // Opener of a receipt: the key of the object, for classes with openings = "operator".
 #define SEXTON_OPENER_KEY 1
@@ -327,7 +341,7 @@ typedef struct sexton_registration {
 
 // Change to a registered object. Begin with SEXTON_OBJECT_CHANGE_INIT, then set kind, and key or id.
 typedef struct sexton_object_change {
-  // SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE or SEXTON_CONTENT. Required.
+  // SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
   int32_t kind;
   // Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
   struct sexton_bytes key;
@@ -348,6 +362,8 @@ typedef struct sexton_object_change {
   bool has_size;
   // For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
   uint64_t size_bytes;
+  // For SEXTON_RENAME: key under which the object is stored from now on, 1 to 1,024 bytes.
+  struct sexton_bytes new_key;
 } sexton_object_change;
 
 // Result of one registration.
@@ -407,6 +423,8 @@ typedef struct sexton_object {
   struct sexton_id id;
   // Key under which the object is stored.
   struct sexton_bytes key;
+  // Key under which the object was registered, for its receipt. It differs from key after SEXTON_RENAME.
+  struct sexton_bytes first_key;
   // Version by which the store recognises the object, or empty. If the key has another version, leave that object
   // alone and answer SEXTON_ANSWER_CHANGED.
   struct sexton_bytes version;
@@ -433,7 +451,7 @@ typedef struct sexton_answer {
   // SEXTON_ANSWER_*. Required. It is a statement of fact that goes into the evidence.
   int32_t answer;
   // For SEXTON_ANSWER_ANONYMISED: digest of the rewritten content, at most 64 bytes. For SEXTON_ANSWER_REFUSED and
-  // SEXTON_ANSWER_FAILED: reason, for the log callback. Default: empty.
+  // SEXTON_ANSWER_FAILED: reason, which sexton_status shows. It may name keys. Default: empty.
   struct sexton_bytes detail;
 } sexton_answer;
 
@@ -441,7 +459,7 @@ typedef struct sexton_answer {
 typedef struct sexton_selector {
   // SEXTON_SELECT_*. Required.
   int32_t kind;
-  // Values to match: 1 to 10,000 keys, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
+  // Values to match: keys of 1 to 268,435,456 bytes together, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
   const struct sexton_bytes *values;
   // Number of values.
   size_t len;
@@ -558,6 +576,24 @@ typedef struct sexton_planned_object {
 // function except sexton_run(), sexton_close() and sexton_engine_free().
 typedef int32_t (*sexton_plan_fn)(void *user, const struct sexton_planned_object *planned);
 
+// Request to the API, as it came over HTTP. Begin with SEXTON_API_REQUEST_INIT, then set method and target.
+typedef struct sexton_api_request {
+  // Method, like "GET". Required.
+  struct sexton_bytes method;
+  // Path and query as they came, like "/v1/plan?until_ms=0". Required.
+  struct sexton_bytes target;
+  // Value of the header Content-Type. Default: empty, which means that there is none.
+  struct sexton_bytes content_type;
+  // Value of the header Idempotency-Key. Default: empty, which means that there is none.
+  struct sexton_bytes idempotency_key;
+  // Body; if it is longer than SEXTON_API_BODY_BYTES_MAX, at least one byte more than that of it. Default: empty.
+  struct sexton_bytes body;
+  // True if uid is set. Default: false.
+  bool has_uid;
+  // User id of the peer as the kernel authenticated it (SO_PEERCRED). It is recorded with each decision.
+  uint32_t uid;
+} sexton_api_request;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -664,8 +700,8 @@ int32_t sexton_close(struct sexton_engine *engine,
 // child it frees only the handle, and the parent's engine goes on.
 void sexton_engine_free(struct sexton_engine *engine);
 
-// Writes the engine's present time to *out, Unix ms. It never goes back, and does not follow a wall clock that steps
-// ahead.
+// Writes the engine's present time to *out, Unix ms. It goes back only if an operator accepts that (sexton_resume()), and
+// does not follow a wall clock that steps ahead.
 int32_t sexton_now_ms(const struct sexton_engine *engine,
                       int64_t *out,
                       struct sexton_error **error);
@@ -692,7 +728,7 @@ int32_t sexton_open(struct sexton_bytes folder,
 // is then safe if their class has find = "key" and they have versions.
 //
 // Errors: SEXTON_INVALID with the registration, the value and the bound; SEXTON_HELD if a hold on the object's class
-// forbids another class; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
+// or subject, or a waiting erasure of its subject, forbids another one; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
 int32_t sexton_register(struct sexton_engine *engine,
                         const struct sexton_registration *registrations,
                         size_t len,
@@ -907,13 +943,13 @@ int32_t sexton_count_live(const struct sexton_engine *engine,
                           uint64_t *live,
                           struct sexton_error **error);
 
-// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within
-// their window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
+// Lifts the standing hold of this name. Objects that fell due before are deleted grace_ms later, or in time for a ceiling
+// that is still to come; other objects on time. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
 // After SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown
 // whether the hold stands.
 //
-// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
-// SEXTON_FULL; SEXTON_IO.
+// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_BUSY while the wall clock is ahead or behind;
+// SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 int32_t sexton_lift_hold(struct sexton_engine *engine,
                          struct sexton_bytes name,
                          struct sexton_bytes reason,
@@ -1006,8 +1042,9 @@ int32_t sexton_apply_class(struct sexton_engine *engine,
 // notice are accepted. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the end of the alarm survives a
 // power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
 //
-// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
-// SEXTON_IO.
+// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_BUSY if time would go back while batches are out;
+// SEXTON_INVALID, also if the clock to be accepted shows a year before 1970 or after 9998; SEXTON_POISONED;
+// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO. After SEXTON_BUSY the alarm stands and time is as before.
 int32_t sexton_resume(struct sexton_engine *engine,
                       struct sexton_bytes alarm,
                       struct sexton_bytes reason,
@@ -1101,6 +1138,32 @@ int32_t sexton_find(const struct sexton_engine *engine,
                     struct sexton_bytes key,
                     struct sexton_id *out,
                     struct sexton_error **error);
+
+// Runs the operation of the API that a request names, as docs/api.md says. Writes the HTTP status of the response to
+// *http_status and its body to *body. The body is the JSON of the answer if the status is 200, and otherwise a problem
+// document (application/problem+json). A response of 429 or 503 has the header Retry-After: 1.
+//
+// SEXTON_OK means that there is a response, also if it is a problem. A reader of the feed gets its response at once,
+// whatever time it would wait. A request with an idempotency key is refused, since no responses are kept. Operations on
+// sources are refused: only `sexton serve` has sources.
+//
+// All operations are those of an operator. The host decides who may connect to its socket.
+int32_t sexton_api(struct sexton_engine *engine,
+                   const struct sexton_api_request *request,
+                   uint32_t *http_status,
+                   struct sexton_text **body,
+                   struct sexton_error **error);
+
+// Notes in the data folder that this process answers the API at the Unix socket `path`, which is absolute. `sexton`
+// commands on the folder then use the socket. The host listens there first. An empty path withdraws the note.
+//
+// The note stays when the engine is closed. So a command does not open the folder of a host by accident, unless it has
+// --offline. After SEXTON_OK the note survives a power failure.
+//
+// Errors: SEXTON_INVALID if the path is not absolute or contains a NUL; SEXTON_FULL; SEXTON_IO.
+int32_t sexton_set_control_socket(struct sexton_engine *engine,
+                                  struct sexton_bytes path,
+                                  struct sexton_error **error);
 
 // Writes the receipt of an ended registration to *out: the text of a C2SP tlog-proof file, for sexton_verify() and
 // `sexton verify`. `opener` is SEXTON_OPENER_*, and `with` is the key or the ticket. If the log entry is not published

@@ -52,6 +52,7 @@ impl sexton_batch {
             sexton_object {
                 id: object.id.into(),
                 key: lend(object.key),
+                first_key: lend(object.first_key),
                 version: lend(object.version),
                 digest: lend(object.digest),
                 has_size,

@@ -13,7 +13,7 @@ use sexton::decision::{AlarmId, HoldKind};
 use sexton::{Attribution, ClassSet, Engine, Erasure, HoldName, NewHold, Selector, Span, json};
 use sexton_proof::time::Timestamp;
 
-/// Kind of a selector: 1 to 10,000 keys.
+/// Kind of a selector: keys, together 1 to 268,435,456 bytes.
 pub const SEXTON_SELECT_KEYS: i32 = 1;
 /// Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
 pub const SEXTON_SELECT_PREFIX: i32 = 2;
@@ -24,8 +24,7 @@ pub const SEXTON_SELECT_CLASS: i32 = 4;
 /// Kind of a selector: all objects.
 pub const SEXTON_SELECT_EVERYTHING: i32 = 5;
 
-/// Kind of a hold: the promise's clock runs on. After the lift an object past its ceiling is deleted after the grace
-/// time.
+/// Kind of a hold: the promise's clock runs on. After the lift an object that fell due before is deleted after the grace.
 pub const SEXTON_HOLD_TEMPORARY: i32 = 1;
 /// Kind of a hold: the promise's clock restarts. After the lift the promise counts from the instant of the lift.
 pub const SEXTON_HOLD_EVENT: i32 = 2;
@@ -46,7 +45,7 @@ unsafe fn selector(selector: &sexton_selector) -> CallResult<Selector> {
         ))),
     };
     Ok(match selector.kind {
-        SEXTON_SELECT_KEYS => Selector::Keys(values.iter().map(bytes).collect::<CallResult<_>>()?),
+        SEXTON_SELECT_KEYS => Selector::keys(values.iter().map(bytes).collect::<CallResult<Vec<_>>>()?),
         SEXTON_SELECT_PREFIX => Selector::Prefix(single()?),
         SEXTON_SELECT_SUBJECT => Selector::Subject(single()?),
         SEXTON_SELECT_CLASS => {
@@ -183,13 +182,13 @@ pub unsafe extern "C" fn sexton_count_live(
     unsafe { with_engine(engine, error, body) }
 }
 
-/// Lifts the standing hold of this name. Objects past their ceiling are deleted grace_ms later, other objects within
-/// their window. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
+/// Lifts the standing hold of this name. Objects that fell due before are deleted grace_ms later, or in time for a ceiling
+/// that is still to come; other objects on time. grace_ms is at most 3,660 days. `reason` and `author` have 1 to 1,000 bytes. Writes the hold to *json.
 /// After SEXTON_OK the lift survives a power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown
 /// whether the hold stands.
 ///
-/// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED;
-/// SEXTON_FULL; SEXTON_IO.
+/// Errors: SEXTON_NOT_FOUND if no hold of this name stands; SEXTON_BUSY while the wall clock is ahead or behind;
+/// SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL; SEXTON_IO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_lift_hold(
     engine: *mut sexton_engine,
@@ -389,8 +388,9 @@ pub unsafe extern "C" fn sexton_apply_class(
 /// notice are accepted. `reason` and `author` have 1 to 1,000 bytes. After SEXTON_OK the end of the alarm survives a
 /// power failure; after SEXTON_POISONED, SEXTON_FULL or SEXTON_IO it is unknown whether the alarm stands.
 ///
-/// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_INVALID; SEXTON_POISONED; SEXTON_FORKED; SEXTON_FULL;
-/// SEXTON_IO.
+/// Errors: SEXTON_NOT_FOUND if no such alarm stands; SEXTON_BUSY if time would go back while batches are out;
+/// SEXTON_INVALID, also if the clock to be accepted shows a year before 1970 or after 9998; SEXTON_POISONED;
+/// SEXTON_FORKED; SEXTON_FULL; SEXTON_IO. After SEXTON_BUSY the alarm stands and time is as before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_resume(
     engine: *mut sexton_engine,

@@ -8,6 +8,7 @@ use crate::status::{SEXTON_BUSY, SEXTON_INTERNAL};
 use parking_lot::{Condvar, Mutex};
 use sexton::{Driver, Engine, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::process;
 use std::ptr;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use tracing::Dispatch;
 pub struct sexton_engine {
     /// Process that opened the engine. A forked child has a copy of the memory, but none of the threads.
     process: u32,
+    /// Data folder, as it was given at opening.
+    folder: PathBuf,
     /// `None` before the driver is attached, and once the engine is closed.
     driver: Mutex<Option<Arc<Driver>>>,
     running: RunningCalls,
@@ -30,10 +33,11 @@ pub struct sexton_engine {
 }
 
 impl sexton_engine {
-    /// Makes a handle without a driver, whose log lines go to `log`.
-    pub(crate) fn new(log: Dispatch) -> Self {
+    /// Makes a handle of a data folder, without a driver, whose log lines go to `log`.
+    pub(crate) fn new(folder: &Path, log: Dispatch) -> Self {
         sexton_engine {
             process: process::id(),
+            folder: folder.to_owned(),
             driver: Mutex::new(None),
             running: RunningCalls::default(),
             closing: AtomicBool::new(false),
@@ -191,6 +195,19 @@ pub(crate) unsafe fn with_engine(
     unsafe { with_driver(engine, error, |driver| body(driver.engine())) }
 }
 
+/// Runs the body of a C function that needs the driver and the data folder, which is locked.
+pub(crate) unsafe fn with_folder(
+    engine: *const sexton_engine,
+    error: *mut *mut sexton_error,
+    body: impl FnOnce(&Driver, &Path) -> CallResult<()>,
+) -> i32 {
+    call(error, || {
+        // SAFETY: by the contract NULL or an engine that is not freed before the call returns.
+        let handle = unsafe { pointer::borrow(engine, "engine") }?;
+        handle.with(|driver| body(driver, &handle.folder))
+    })
+}
+
 /// Pointer to an engine's handle, for its own callbacks.
 #[derive(Clone, Copy)]
 pub(crate) struct Handle(pub(crate) *mut sexton_engine);
@@ -231,8 +248,8 @@ pub unsafe extern "C" fn sexton_engine_free(engine: *mut sexton_engine) {
     });
 }
 
-/// Writes the engine's present time to *out, Unix ms. It never goes back, and does not follow a wall clock that steps
-/// ahead.
+/// Writes the engine's present time to *out, Unix ms. It goes back only if an operator accepts that (sexton_resume()), and
+/// does not follow a wall clock that steps ahead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_now_ms(
     engine: *const sexton_engine,

@@ -34,6 +34,8 @@ mod governance;
 
 mod reports;
 
+mod api;
+
 mod verify;
 
 // Not in the header.
@@ -43,6 +45,7 @@ mod pointer;
 mod reentrancy;
 mod time;
 
+pub use api::*;
 pub use batch::*;
 pub use clock::*;
 pub use error::*;

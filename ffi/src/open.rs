@@ -56,13 +56,13 @@ fn check_process() -> CallResult<()> {
 /// libsexton; a host written in Rust has its own.
 fn send_panics_to_log() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| tracing::error!("{info}"))));
+    ONCE.call_once(sexton::log_panics);
 }
 
 fn open(folder: &Path, options: &sexton_options) -> CallResult<Box<sexton_engine>> {
     options.driver.check()?;
     let log = options.log.map_or_else(logging::nowhere, |target| target.dispatch(options.log_level));
-    let handle = Handle(Box::into_raw(Box::new(sexton_engine::new(log))));
+    let handle = Handle(Box::into_raw(Box::new(sexton_engine::new(folder, log))));
     // SAFETY: just made, and shared only with its own callbacks.
     let engine = unsafe { &*handle.0 };
     let opened = engine.log_to_callback(|| {

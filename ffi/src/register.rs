@@ -29,6 +29,11 @@ pub const SEXTON_RELEASE: i32 = 3;
 /// Kind of a change: states that the object has other content, such as a file that was written again or grew. Class,
 /// holds and erasures stay. A later start moves floor and ceiling; one that is not later changes nothing.
 pub const SEXTON_CONTENT: i32 = 4;
+/// Kind of a change: states that the object is stored under another key, such as a file that was renamed. Class, holds and
+/// erasures stay. Holds and erasures by key cover it under its first key as well, and its receipt names that one. An object
+/// that is live under the new key is replaced. Renames that follow each other in a call are applied together, so two objects
+/// may exchange their keys. To repeat such a call safely, name the objects by id.
+pub const SEXTON_RENAME: i32 = 5;
 
 /// Reads the flags of a call that registers.
 fn register_options(flags: u32) -> CallResult<RegisterOptions> {
@@ -123,7 +128,12 @@ unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
             let size = optional(from.has_size, from.size_bytes, "has_size", "size_bytes")?;
             Change::Content { of, version, size, start }
         }
-        kind => return Err(invalid(format!("a change of kind {kind}; 1 to 4 are allowed"))),
+        SEXTON_RENAME => {
+            // SAFETY: by the contract borrowed for the call.
+            let to = unsafe { pointer::bytes(from.new_key, "new_key") }?;
+            Change::Rename { of, to }
+        }
+        kind => return Err(invalid(format!("a change of kind {kind}; 1 to 5 are allowed"))),
     })
 }
 
@@ -136,7 +146,7 @@ unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
 /// is then safe if their class has find = "key" and they have versions.
 ///
 /// Errors: SEXTON_INVALID with the registration, the value and the bound; SEXTON_HELD if a hold on the object's class
-/// forbids another class; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
+/// or subject, or a waiting erasure of its subject, forbids another one; SEXTON_FULL; SEXTON_IO; SEXTON_POISONED; SEXTON_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_register(
     engine: *mut sexton_engine,

@@ -18,7 +18,8 @@ use std::ffi::c_void;
 pub const SEXTON_STATE_RUNNING: i32 = 1;
 /// Deleting is stopped until the clock is right, or until an operator calls sexton_resume().
 pub const SEXTON_STATE_PAUSED: i32 = 2;
-/// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing.
+/// The log in the folder does not extend the published one, or the folder is a copy. The engine registers, deletes and
+/// signs nothing.
 pub const SEXTON_STATE_FORKED: i32 = 3;
 /// A write failed. The engine writes nothing until it is opened again.
 pub const SEXTON_STATE_POISONED: i32 = 4;
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn sexton_state(
         Out::new(out, "out")?.put(match engine.state() {
             EngineState::Running => SEXTON_STATE_RUNNING,
             EngineState::Paused(_) => SEXTON_STATE_PAUSED,
-            EngineState::Forked(_) => SEXTON_STATE_FORKED,
+            EngineState::Forked(_) | EngineState::Copy(_) => SEXTON_STATE_FORKED,
             EngineState::Poisoned(_) => SEXTON_STATE_POISONED,
             _ => return Err(no_number("state")),
         });
@@ -56,13 +57,18 @@ pub unsafe extern "C" fn sexton_status(
     let body = |driver: &Driver| {
         let status = driver.engine().status()?;
         let mut needs = driver.engine().needs(&status)?;
-        // A read error stops the driver without poisoning the engine. A host that never polls sees it only here.
-        let stopped = |error| format!("deleting has stopped: {error}; close the engine and open it again");
-        needs.extend(driver.failure().map(stopped));
+        needs.extend(needs_of(driver));
         Ok(json::status(&status, &needs))
     };
     // SAFETY: by the contract of docs/c-api.md.
     unsafe { give_json_of_driver(engine, json, error, body) }
+}
+
+/// Returns the condition of a driver that needs an operator. A read error stops the driver without poisoning the engine,
+/// and a host that never polls sees it only in the status.
+pub(crate) fn needs_of(driver: &Driver) -> Option<String> {
+    let stopped = |error| format!("deleting has stopped: {error}; close the engine and open it again");
+    driver.failure().map(stopped)
 }
 
 /// Writes the counts of a class to *out. It visits every page of the index.

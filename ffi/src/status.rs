@@ -9,7 +9,7 @@ pub const SEXTON_OK: i32 = 0;
 pub const SEXTON_INVALID: i32 = 1;
 /// The named object, hold, request, class or alarm does not exist.
 pub const SEXTON_NOT_FOUND: i32 = 2;
-/// A legal hold forbids the call. Lift it first.
+/// A legal hold forbids the call, or a waiting erasure does. Lift the hold, or cancel the erasure, first.
 pub const SEXTON_HELD: i32 = 3;
 /// The object is already in a batch or gone, or the request is final.
 pub const SEXTON_TOO_LATE: i32 = 4;
@@ -23,8 +23,8 @@ pub const SEXTON_IO: i32 = 7;
 /// Stored data contradict each other. Keep the folder as it is, run the full check, and see Backups in
 /// docs/operations.md.
 pub const SEXTON_CORRUPT: i32 = 8;
-/// The log in the folder does not extend the published one. The engine registers, deletes and signs nothing. Unrelated
-/// to fork().
+/// The log in the folder does not extend the published one, or the folder is a copy. The engine registers, deletes and
+/// signs nothing. Unrelated to fork().
 pub const SEXTON_FORKED: i32 = 9;
 /// An earlier write or fsync failed, so the contents of the disk are unknown. Close the engine and open it again.
 pub const SEXTON_POISONED: i32 = 10;

@@ -91,7 +91,7 @@ pub struct sexton_registered {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_object_change {
-    /// SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE or SEXTON_CONTENT. Required.
+    /// SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
     pub kind: i32,
     /// Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
     pub key: sexton_bytes,
@@ -112,6 +112,8 @@ pub struct sexton_object_change {
     pub has_size: bool,
     /// For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
     pub size_bytes: u64,
+    /// For SEXTON_RENAME: key under which the object is stored from now on, 1 to 1,024 bytes.
+    pub new_key: sexton_bytes,
 }
 
 /// Result of one change.
@@ -146,6 +148,8 @@ pub struct sexton_object {
     pub id: sexton_id,
     /// Key under which the object is stored.
     pub key: sexton_bytes,
+    /// Key under which the object was registered, for its receipt. It differs from key after SEXTON_RENAME.
+    pub first_key: sexton_bytes,
     /// Version by which the store recognises the object, or empty. If the key has another version, leave that object
     /// alone and answer SEXTON_ANSWER_CHANGED.
     pub version: sexton_bytes,
@@ -189,7 +193,7 @@ pub struct sexton_answer {
     /// SEXTON_ANSWER_*. Required. It is a statement of fact that goes into the evidence.
     pub answer: i32,
     /// For SEXTON_ANSWER_ANONYMISED: digest of the rewritten content, at most 64 bytes. For SEXTON_ANSWER_REFUSED and
-    /// SEXTON_ANSWER_FAILED: reason, for the log callback. Default: empty.
+    /// SEXTON_ANSWER_FAILED: reason, which sexton_status shows. It may name keys. Default: empty.
     pub detail: sexton_bytes,
 }
 
@@ -199,10 +203,30 @@ pub struct sexton_answer {
 pub struct sexton_selector {
     /// SEXTON_SELECT_*. Required.
     pub kind: i32,
-    /// Values to match: 1 to 10,000 keys, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
+    /// Values to match: keys of 1 to 268,435,456 bytes together, or one prefix, subject or class name. NULL for SEXTON_SELECT_EVERYTHING.
     pub values: *const sexton_bytes,
     /// Number of values.
     pub len: usize,
+}
+
+/// Request to the API, as it came over HTTP. Begin with SEXTON_API_REQUEST_INIT, then set method and target.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sexton_api_request {
+    /// Method, like "GET". Required.
+    pub method: sexton_bytes,
+    /// Path and query as they came, like "/v1/plan?until_ms=0". Required.
+    pub target: sexton_bytes,
+    /// Value of the header Content-Type. Default: empty, which means that there is none.
+    pub content_type: sexton_bytes,
+    /// Value of the header Idempotency-Key. Default: empty, which means that there is none.
+    pub idempotency_key: sexton_bytes,
+    /// Body; if it is longer than SEXTON_API_BODY_BYTES_MAX, at least one byte more than that of it. Default: empty.
+    pub body: sexton_bytes,
+    /// True if uid is set. Default: false.
+    pub has_uid: bool,
+    /// User id of the peer as the kernel authenticated it (SO_PEERCRED). It is recorded with each decision.
+    pub uid: u32,
 }
 
 /// Legal hold to be placed. Begin with SEXTON_HOLD_INIT, then set all fields.

@@ -16,6 +16,7 @@ typedef struct outputs {
     size_t taken;
     int32_t state;
     uint64_t live;
+    uint32_t http_status;
     sexton_counters counters;
 } outputs;
 
@@ -27,6 +28,7 @@ static inline outputs initial_outputs(void) {
     initial.ms = initial.number = initial.state = 77;
     initial.taken = 77;
     initial.live = 77;
+    initial.http_status = 77;
     return initial;
 }
 
@@ -35,7 +37,7 @@ static inline int is_initial(const outputs *out) {
     return out->results == UNTOUCHED(sexton_results) && out->batch == UNTOUCHED(sexton_batch) &&
            out->text == UNTOUCHED(sexton_text) && ids_equal(out->id, zero_id) && out->ms == 77 &&
            out->number == 77 && out->taken == 77 && out->state == 77 &&
-           out->live == 77 && out->counters.registered == 0;
+           out->live == 77 && out->http_status == 77 && out->counters.registered == 0;
 }
 
 /* Expects status `expected`, and results that are still in their initial state. */
@@ -55,7 +57,8 @@ static inline void check_object_calls(sexton_engine *engine, int32_t expected) {
     outputs out = initial_outputs();
     sexton_error *error = NULL;
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0};
+    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}},    {NULL, 0}, false, 0,
+                                   {NULL, 0},      false,      0,       {NULL, 0}};
     sexton_batch_id batch_id = {1, 1, 0, 1};
     sexton_answer answer = {0, SEXTON_ANSWER_DELETED, {NULL, 0}};
 
@@ -92,6 +95,9 @@ static inline void check_operator_calls(sexton_engine *engine, int32_t expected)
     sexton_erasure erasure = {by_key, false, 0, bytes("30d"), {NULL, 0}, 0, reason,
                               author};
     const sexton_bytes alarm = bytes("00112233445566778899aabbccddeeff");
+    sexton_api_request request = SEXTON_API_REQUEST_INIT;
+    request.method = bytes("GET");
+    request.target = bytes("/v1/time");
 
     CHECK_REFUSED(sexton_place_hold(engine, &hold, &out.text, &error));
     CHECK_REFUSED(sexton_lift_hold(engine, hold.name, reason, author, 0, &out.text, &error));
@@ -115,6 +121,8 @@ static inline void check_operator_calls(sexton_engine *engine, int32_t expected)
     CHECK_REFUSED(sexton_check(engine, &out.text, &error));
     CHECK_REFUSED(sexton_publish(engine, &error));
     CHECK_REFUSED(sexton_policy(engine, &out.text, &error));
+    CHECK_REFUSED(sexton_api(engine, &request, &out.http_status, &out.text, &error));
+    CHECK_REFUSED(sexton_set_control_socket(engine, bytes("/nowhere/control.sock"), &error));
 }
 
 /* Checks that every function but sexton_close and sexton_engine_free returns `expected` and writes only its error. */

@@ -105,7 +105,8 @@ TEST("an unknown or non-UTF-8 class name is INVALID") {
 TEST("unknown flags are INVALID") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0};
+    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}},    {NULL, 0}, false, 0,
+                                   {NULL, 0},      false,      0,       {NULL, 0}};
     sexton_results *results = NULL;
     CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, &object, 1, 4, &results, &error), error);
     CHECK_STATUS(SEXTON_INVALID, sexton_submit_register(engine, 1, &object, 1, 1u << 31, &error),

@@ -120,7 +120,8 @@ TEST("open refuses a bad folder or a NULL engine pointer") {
 TEST("a call with a NULL result pointer is INVALID, not done") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change release = {SEXTON_RELEASE, bytes("b"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0};
+    sexton_object_change release = {SEXTON_RELEASE, bytes("b"), {{0}},    {NULL, 0}, false, 0,
+                                    {NULL, 0},      false,      0,       {NULL, 0}};
     register_object(engine, "files", "b");
     CHECK_INVALID(sexton_register(engine, &object, 1, 0, NULL, &error));
     CHECK_INVALID(sexton_change(engine, &release, 1, 0, NULL, &error));
@@ -146,6 +147,15 @@ TEST("a call with a NULL result pointer is INVALID, not done") {
     CHECK_INVALID(sexton_requests(engine, NULL, &error));
     CHECK_INVALID(sexton_check(engine, NULL, &error));
     CHECK_INVALID(sexton_ended(engine, bytes("b"), NULL, &error));
+    sexton_api_request reclaim = SEXTON_API_REQUEST_INIT;
+    sexton_text *answer = UNTOUCHED(sexton_text);
+    uint32_t http_status = 77;
+    reclaim.method = bytes("POST");
+    reclaim.target = bytes("/v1/reclaim");
+    CHECK_INVALID(sexton_api(engine, &reclaim, NULL, &answer, &error));
+    CHECK_INVALID(sexton_api(engine, &reclaim, &http_status, NULL, &error));
+    CHECK_INVALID(sexton_api(engine, NULL, &http_status, &answer, &error));
+    CHECK(answer == UNTOUCHED(sexton_text) && http_status == 77);
     advance_ms(2 * SECOND_MS);
     run_until_idle(engine);
     CHECK_INVALID(sexton_next_batch(engine, NULL, &error));

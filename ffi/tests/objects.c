@@ -140,6 +140,28 @@ TEST("an object with other content keeps its bounds, or gets later ones") {
     close_engine(engine);
 }
 
+TEST("renamed objects exchange their keys, and their receipts have the first ones") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_id a = register_object(engine, "files", "a"), b = register_object(engine, "files", "b");
+    sexton_object_change swap[2] = {change_by_id(SEXTON_RENAME, a, NO_START),
+                                    change_by_id(SEXTON_RENAME, b, NO_START)};
+    swap[0].new_key = bytes("b");
+    swap[1].new_key = bytes("a");
+    /* The second call repeats the first one. */
+    for (int i = 0; i < 2; i++) {
+        sexton_results *results = NULL;
+        CHECK_OK(sexton_change(engine, swap, 2, 0, &results, &error), error);
+        sexton_results_free(results);
+    }
+    CHECK_INT(SEXTON_INVALID, apply_change(engine, change_by_id(SEXTON_RENAME, a, NO_START)).status);
+    advance_ms(2 * SECOND_MS);
+    CHECK_INT(2, delete_due(engine));
+    check_kept(engine, a, "a");
+    check_kept(engine, b, "b");
+    check_sound(engine);
+    close_engine(engine);
+}
+
 TEST("a rescheduled object is deleted at its new time") {
     sexton_engine *engine = define_classes(open_engine(NULL, 0), CLASS_OTHERS);
     sexton_id a = register_object(engine, "files", "a"), b = register_object(engine, "files", "b");
@@ -224,7 +246,7 @@ TEST("each change has its own status, and a message if refused") {
 TEST("a call with one malformed change is INVALID, none applies") {
     sexton_engine *engine = open_engine(NULL, 0);
     register_object(engine, "files", "a");
-    static const int32_t kinds[] = {0, 5, -1, SEXTON_START};
+    static const int32_t kinds[] = {0, 6, -1, SEXTON_START};
     for (size_t i = 0; i < 4; i++) {
         sexton_object_change two[2] = {change_by_key(SEXTON_RELEASE, "a", NO_START),
                                        change_by_key(kinds[i], "a", NO_START)};

@@ -104,7 +104,7 @@ TEST("the log callback gets warnings and errors, line by line") {
     sexton_engine *engine = open_logged(&lines, "debug");
     refuse_object(engine, "a");
     CHECK(lines.count[SEXTON_LOG_WARN] > 0);
-    CHECK(strstr(lines.last, "the store refused") != NULL);
+    CHECK(strstr(lines.last, "result=\"refused\"") != NULL);
     break_commit(engine, "b");
     CHECK(lines.count[SEXTON_LOG_ERROR] > 0);
     CHECK_INT(0, lines.wrong);

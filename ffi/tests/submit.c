@@ -102,8 +102,9 @@ TEST("each submitted change has its own status") {
     size_t len;
     register_object(engine, "files", "a");
     sexton_object_change changes[2] = {
-        {SEXTON_RESCHEDULE, bytes("a"), {{0}}, {NULL, 0}, true, now_ms() + HOUR_MS, {NULL, 0}, false, 0},
-        {SEXTON_RELEASE, bytes("unknown"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0}};
+        {SEXTON_RESCHEDULE, bytes("a"), {{0}}, {NULL, 0}, true, now_ms() + HOUR_MS, {NULL, 0}, false, 0,
+         {NULL, 0}},
+        {SEXTON_RELEASE, bytes("unknown"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0, {NULL, 0}}};
     CHECK_OK(sexton_submit_change(engine, 6, changes, 2, 0, &error), error);
     wait_readable(engine);
     sexton_results *results = next_completion(engine);

@@ -206,7 +206,7 @@ pub fn instant(text: &str) -> Timestamp {
 
 /// Returns a selector of one key.
 pub fn key(key: &str) -> Selector {
-    Selector::Keys(vec![key.into()])
+    Selector::keys([key])
 }
 
 /// Returns a selector of one subject.

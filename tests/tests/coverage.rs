@@ -37,7 +37,7 @@ fn count(engine: &Engine, selector: &Selector) -> u64 {
 fn counts(engine: &Engine) -> [u64; 4] {
     let keys = [&b"a/1"[..], b"a/2", b"b/1", b"a/1", b"none"].map(<[u8]>::to_vec).to_vec();
     [
-        count(engine, &Selector::Keys(keys)),
+        count(engine, &Selector::keys(keys)),
         count(engine, &Selector::Prefix(b"a/".into())),
         count(engine, &Selector::Subject(b"anna".into())),
         count(engine, &Selector::Class("plain".into())),
@@ -70,7 +70,7 @@ fn count_live_covers_each_selector_and_state() {
     // The host deleted `a/3`, and a hold keeps `a/1`.
     engine.change(&[Change::Release { of: Which::Key(b"a/3") }], Durability::Synced).unwrap();
     let name = HoldName::new("case 7").unwrap();
-    let key = Selector::Keys(vec![b"a/1".to_vec()]);
+    let key = Selector::keys([b"a/1"]);
     let review = NEW_YEAR.saturating_add(1_000 * HOUR);
     engine.place_hold(NewHold::new(name, key, HoldKind::Temporary, who(), review)).unwrap();
     assert_eq!(counts(&engine)[..3], [3, 2, 2]);

@@ -36,7 +36,7 @@ fn after_hold(by: Duration) -> (Compliance, Method, Reason) {
 fn hold_keeps_exactly_what_its_selector_covers() {
     for (selector, kept) in [
         (key("a/1"), &["a/1"][..]),
-        (Selector::Keys(vec![b"a/1".into(), b"b/1".into()]), &["a/1", "b/1"]),
+        (Selector::keys([b"a/1", b"b/1"]), &["a/1", "b/1"]),
         (Selector::Prefix(b"a/".into()), &["a/1", "a/2"]),
         (subject("anna"), &["a/1", "b/1"]),
         (Selector::Class("account".into()), &["b/2"]),

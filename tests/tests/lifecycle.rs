@@ -157,6 +157,34 @@ fn overwritten_object_is_kept_and_reported_overdue() {
     assert_sound(&machine.open().unwrap());
 }
 
+/// Only the newest answer counts.
+#[test]
+fn status_has_the_reason_of_a_failure_until_the_object_ends() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let failures = |engine: &Engine| {
+        let failures = engine.status().unwrap().failures;
+        failures.into_iter().map(|of| (of.id, of.key, of.cause.name(), of.why)).collect::<Vec<_>>()
+    };
+    machine.store.put(b"a", b"v1");
+    let id = register(&engine, upload(b"a", b"v1", NEW_YEAR));
+    machine.clock.set(NEW_YEAR.saturating_add(3 * HOUR - Duration::from_secs(30)));
+    for (mode, cause, why) in
+        [(FailureMode::Fails, "failed", "it is broken"), (FailureMode::Refuses, "refused", "it is held")]
+    {
+        machine.store.set_failure_mode(b"a", Some(mode));
+        engine.enforce(&*machine.store).unwrap();
+        let now = engine.find(b"a").unwrap().unwrap();
+        assert_ne!(now, id);
+        assert_eq!(failures(&engine), [(now, b"a".to_vec(), cause, why.to_owned())]);
+        machine.clock.advance(Duration::from_secs(2));
+    }
+    machine.store.set_failure_mode(b"a", None);
+    machine.clock.advance(Duration::from_secs(2));
+    engine.enforce(&*machine.store).unwrap();
+    assert_eq!(failures(&engine), []);
+}
+
 /// The object then has exactly one tombstone.
 #[test]
 fn failed_deletion_is_retried_with_backoff_until_it_ends() {

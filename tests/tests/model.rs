@@ -32,6 +32,15 @@ proptest! {
     }
 
     #[test]
+    fn every_object_ends_alike_if_sweeps_go_in_parts(steps in histories()) {
+        let mut run = Run::with_sweeps_in_parts();
+        for step in &steps {
+            run.step(step);
+        }
+        run.finish();
+    }
+
+    #[test]
     fn equal_histories_give_equal_files(steps in histories()) {
         let files = || {
             let mut run = Run::new();
@@ -72,15 +81,34 @@ fn once_wrong() -> Vec<(&'static str, Vec<Step>)> {
         Step::Define { class: 6 },
         Step::Apply { class: 6 },
     ];
+    let opened_in_doubt = vec![
+        Step::ClockForward,
+        Step::Enforce,
+        upload(3, Begin::Unsaid),
+        Step::Resume { back: false },
+        Step::Reschedule { key: 0, by_id: false, class: Some(0), ago_ms: None },
+        Step::Retry { key: 0 },
+    ];
     let released = vec![kept.clone(), Step::Release { key: 0, by_id: false }];
+    let accepted = |step| [step, Step::Enforce, Step::Resume { back: true }];
+    let stepwise = [
+        accepted(Step::ClockForward).to_vec(),
+        vec![upload(1, Begin::Unsaid)],
+        accepted(Step::ClockForward).to_vec(),
+        accepted(Step::ClockBack { far: true }).to_vec(),
+        vec![Step::Enforce],
+    ]
+    .concat();
     let with = |more: Step| [released.clone(), vec![more, Step::Enforce]].concat();
     vec![
         ("a changed class took objects of another class along", other_class),
         ("what was erased stayed parked when its event hold was lifted", parked),
         ("an erasure hid that a hold had kept an object late", after_hold),
         ("a sweep took what it had made late itself for what a hold had kept", made_late),
+        ("an assumed start that had passed was corrected from a later instant", opened_in_doubt),
         ("an object stored again after its release was forgotten", with(Step::Retry { key: 0 })),
         ("a released and replaced registration failed the full check", with(kept)),
+        ("an object between two jumps went back by both", stepwise),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{CLASSES, Run, Step, histories};
 use proptest::prelude::*;
-use sexton::decision::AlarmCause;
+use sexton::decision::{AlarmCause, RequestKind};
 use sexton::limits::BreakerLimits;
 use sexton::report::{Action, Counts, PlannedObject};
 use sexton::store::Disposition;
@@ -73,10 +73,13 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTre
                 );
                 continue;
             }
+            // A replaced object whose stated start lies in the future, since time went back.
+            Action::WaitForFloor if time_went_back(run.engine()) => continue,
             Action::WaitForFloor => panic!("{line:?}: nothing is due before its floor"),
             _ => continue,
         };
-        let text = run.engine().receipt(line.id, Opener::Key(&line.key)).unwrap();
+        let text =
+            run.engine().receipt(line.id, Opener::Key(line.first_key.as_ref().unwrap_or(&line.key))).unwrap();
         let verdict = receipt::verify(text.as_bytes(), &policy, run.engine().now()).unwrap();
         assert_eq!((verdict.method, verdict.reason), (method, line.reason), "{line:?}");
         assert_eq!((verdict.floor, verdict.ceiling), (line.floor, line.ceiling), "{line:?}");
@@ -93,6 +96,10 @@ fn check_what_was_not_asked_for(run: &Run, plan: &[PlannedObject], before: &BTre
             (after.replaced - earlier.replaced, after.released - earlier.released, after.held - earlier.held);
         assert_eq!(found, (replaced, released, held), "{class}: {plan:#?}");
     }
+}
+
+fn time_went_back(engine: &Engine) -> bool {
+    engine.requests().unwrap().iter().any(|request| matches!(request.kind, RequestKind::Back(_)))
 }
 
 /// Checks that a clock alarm stops all planned objects, and that without one none is stopped. A clock that is behind stops

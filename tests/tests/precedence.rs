@@ -101,7 +101,10 @@ const WORDS: [&str; 10] = [
 /// excused by a hold (`after-hold`) or not (`late`). The fate of the newer registration follows a `/`.
 ///
 /// The rules: a hold wins over everything, a floor over an erasure, an erasure over a ceiling and over the grace of a lifted
-/// hold. A lifted event hold restarts the time of whatever it covered, also of what is to be erased. The order of decisions
+/// hold. A lifted event hold restarts the time of whatever it covered, also of what is to be erased. A lifted hold gives its
+/// grace to whatever it covered that had fallen due before, by its present terms; the longest grace counts, up to a ceiling
+/// that had not passed at the lift (`graces.rs` has more). A call that would take an object out of a hold or a waiting
+/// erasure is refused (`repeated.rs`, `waiting_erasures.rs`). The order of decisions
 /// does not matter. Of two ceilings the earlier counts, of two floors the later. An object that the host deleted itself has ended. Other terms replace the
 /// earlier ones, and the evidence says if they were looser.
 const TABLE: &str = "
@@ -112,6 +115,9 @@ hold erasure         | plain             | 1 hold, 2 erase, 5 lift              
 hold erasure         | plain             | 1 erase + 1 hold, 5 lift             | deleted 5 erasure           | the hold, though it came second
 hold erasure         | plain             | 1 hold + 1 erase                     | stays                       | the hold
 hold erasure         | plain             | 1 hold, 2 erase, 12 lift             | deleted 12 lifted after-hold 2 | the hold, and it is why the object is late
+hold floor           | floored           | 1 hold, 6 lift 2                     | deleted 8 due               | the grace, because its floor passed under the hold
+hold floor           | floored           | 1 hold, 3 lift 5                     | deleted 4 due               | no grace, because the lift came before
+hold erasure         | floored           | 1 hold, 5 erase, 6 lift 2            | deleted 6 erasure           | an erasure does not wait for a grace
 hold erasure         | floored           | 1 erase, 2 hold, 3 lift              | deleted 4 erasure           | the floor, then the erasure
 hold erasure         | floored           | 1 erase, 2 hold-event, 6 lift        | deleted 10 erasure          | the floor, which counts from the lift
 hold erasure         | floored           | 1 hold-event, 2 erase, 6 lift        | deleted 10 erasure          | the same, asked under the hold
@@ -121,6 +127,7 @@ hold erasure         | plain             | 1 hold, 2 erase, 12 lift 5           
 hold erasure         | plain             | 1 hold, 12 lift 5, 12 erase          | deleted 12 lifted after-hold 2 | the same, asked in the grace
 hold ceiling         | plain             | 1 hold, 12 lift                      | deleted 12 lifted after-hold 2 | the hold
 hold ceiling         | plain             | 1 hold, 9 lift                       | deleted 10 due              | a ceiling counts as if there had been no hold
+hold ceiling         | floored           | 1 hold, 6 lift 9                     | deleted 10 due              | a ceiling that is still to come ends the grace
 hold ceiling         | plain             | 11 hold                              | deleted 10 due              | it was gone before
 hold release         | plain             | 1 hold, 2 release!                   | stays                       | the hold: the host is told not to delete it itself
 hold release         | plain             | 1 hold, 2 release!, 3 lift, 4 release | released 4 host            | after the hold the host is free again
@@ -132,6 +139,8 @@ hold anonymise       | rewritten         | 1 hold                               
 hold closing         | plain             | 1 hold, 2 close, 5 lift              | deleted 5 closed            | the hold, and the closing waits for it
 hold closing         | plain             | 1 close + 1 hold, 5 lift             | deleted 5 closed            | the hold, though it came second
 hold closing         | plain             | 1 hold, 2 close, 12 lift             | deleted 12 lifted after-hold 2 | the hold
+hold closing         | floored           | 1 hold, 5 close, 6 lift 2            | deleted 8 closed            | the grace: a closing waits for it
+hold closing         | floored           | 1 hold, 6 lift 2, 7 close            | deleted 8 closed            | the same, closed in the grace
 hold closing         | floored           | 1 close, 2 hold-event, 6 lift        | deleted 10 closed           | the floor, which counts from the lift
 hold closing         | floored           | 1 hold-event, 6 lift, 7 close        | deleted 10 closed           | the same, closed after the hold
 hold closing         | plain             | 1 hold, 2 close, 12 lift 5           | deleted 17 lifted after-hold 7 | the grace: a closing waits for it
@@ -139,6 +148,8 @@ hold closing         | plain             | 1 hold, 12 lift 5, 13 close          
 hold reschedule      | plain             | 1 hold, 2 to shorter, 7 lift         | deleted 7 lifted after-hold 2 | the hold; the new ceiling had passed
 hold reschedule      | plain             | 1 to shorter, 2 hold, 7 lift         | deleted 7 lifted after-hold 2 | the same
 hold reschedule      | plain             | 1 hold, 2 to longer, 12 lift         | deleted 15 due              | the new ceiling is still to come
+hold reschedule      | floored           | 1 hold, 2 to later-floor, 7 lift 3   | deleted 10 due              | the grace, because the new floor passed under the hold
+hold reschedule      | floored           | 1 hold, 6 lift 3, 7 to later-floor   | deleted 7 due               | terms stated after the lift: a new time, without a grace
 hold reschedule      | plain             | 1 hold-class, 2 to longer!           | stays                       | the hold of a class: its objects cannot go to another class
 hold reschedule      | plain             | 1 hold-class, 2 from 5               | stays                       | the hold
 hold start           | open              | 1 hold, 2 start, 13 lift             | deleted 13 lifted after-hold 1 | the hold

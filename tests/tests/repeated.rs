@@ -43,6 +43,12 @@ within = "3h"
 slot = "1s"
 lead = "1s"
 
+[class.stated]
+within = "3h"
+start = "explicit"
+slot = "1s"
+lead = "1s"
+
 [class.briefly-open]
 within = "3h"
 start = "explicit"
@@ -147,6 +153,44 @@ fn held_object_registered_again_stays_held_under_every_selector() {
                     sim.assert_sound();
                 }
             }
+        }
+    }
+}
+
+/// The stated limit of `find = "none"`: a second registration of the object is not recognised as one. The held
+/// registration itself stays in any case.
+#[test]
+fn blind_object_is_kept_only_by_a_hold_on_all_its_registrations() {
+    let first = Said { class: "blind", ..FIRST };
+    let twice = [
+        ("by key", Said { subject: "", ..FIRST }),
+        ("of another subject", Said { subject: "ben", ..first }),
+        ("of the same subject", FIRST),
+    ];
+    let selectors = [
+        ("key", key("a"), [true; 3]),
+        ("prefix", Selector::Prefix(b"a".to_vec()), [true; 3]),
+        ("everything", Selector::Everything, [true; 3]),
+        ("class", Selector::Class("blind".into()), [false, true, false]),
+        ("subject", subject("anna"), [false, false, true]),
+    ];
+    for (name, selector, keeps) in selectors {
+        for ((again, said), keeps) in twice.into_iter().zip(keeps) {
+            let what = format!("hold on the {name}, registered again {again}");
+            let (mut sim, registered) = with_object(first);
+            sim.hold("case", selector.clone());
+            assert_eq!(register(&sim, said).unwrap().previous, Previous::None, "{what}");
+            sim.pass(2 * DAY);
+            sim.lose_power();
+            sim.pass(40 * DAY);
+            assert_eq!(sim.has("a"), keeps, "{what}");
+            assert!(sim.class("blind").held > 0, "{what}: the held registration is gone");
+            sim.lift("case", Duration::ZERO);
+            sim.pass(DAY);
+            let method = sim.verdict(registered.id, "a").method;
+            let ends = if keeps { [Method::Deleted, Method::Absent] } else { [Method::Absent; 2] };
+            assert!(ends.contains(&method), "{what}: {method}");
+            sim.assert_sound();
         }
     }
 }
@@ -261,7 +305,15 @@ fn apply(sim: &Simulation, class_file: &str, class: &str) {
     sim.engine().apply_class(class, Attribution::new("board", "new terms")).unwrap();
 }
 
-/// Decision that changes the time of the object.
+/// States that the object has other content.
+fn rewrite(sim: &Simulation, start: Option<Timestamp>) {
+    let known = sim.engine().live(b"a").unwrap().unwrap().version;
+    let version = [&known[..], b"'"].concat();
+    sim.machine.store.put(b"a", &version);
+    sim.change(Change::Content { of: Which::Key(b"a"), version: &version, size: None, start }).unwrap();
+}
+
+/// Decision or statement that changes the object or its time.
 type Decide = fn(&Simulation);
 
 fn decisions() -> Vec<(&'static str, Decide)> {
@@ -312,6 +364,13 @@ fn decisions() -> Vec<(&'static str, Decide)> {
             sim.pass(3 * HOUR);
             sim.lift("case", 2 * HOUR);
         }),
+        ("other content", |sim| rewrite(sim, None)),
+        ("other content twice, in another class", |sim| {
+            rewrite(sim, None);
+            reschedule(sim, Some("long"), None);
+            rewrite(sim, None);
+        }),
+        ("other content with a later start", |sim| rewrite(sim, Some(NEW_YEAR.saturating_add(HOUR)))),
     ]
 }
 
@@ -358,6 +417,37 @@ fn registration_that_differs_after_a_decision_replaces() {
         let answer = register(&sim, other).unwrap();
         assert!(matches!(answer.previous, Previous::Replaced(_)), "{:?}", answer.previous);
         assert_ne!(answer.id, first.id);
+    }
+}
+
+/// An object that was written again stays the object, so its first version still names it.
+#[test]
+fn object_with_other_content_cannot_leave_its_hold_by_its_first_version() {
+    for version in ["v1", "v1'"] {
+        let (sim, _) = with_object(FIRST);
+        sim.hold("case", subject("anna"));
+        rewrite(&sim, None);
+        let elsewhere = Said { class: "long", subject: "", version, ..FIRST };
+        assert_eq!(register(&sim, elsewhere).unwrap_err().kind(), ErrorKind::Held, "{version}");
+    }
+}
+
+/// The stated limit of versions: another one is another object, so nothing links the third registration to the first.
+/// A hold by key covers all of them.
+#[test]
+fn object_back_in_its_first_version_has_left_only_the_hold_on_its_subject() {
+    for (selector, is_kept) in [(subject("anna"), false), (key("a"), true)] {
+        let (sim, first) = with_object(FIRST);
+        sim.hold("case", selector);
+        for version in ["v2", "v1"] {
+            sim.machine.store.put(b"a", version.as_bytes());
+            let answer = register(&sim, Said { subject: "ben", version, ..FIRST }).unwrap();
+            assert!(matches!(answer.previous, Previous::Replaced(_)), "{version}");
+        }
+        sim.pass(2 * DAY);
+        assert_eq!(sim.has("a"), is_kept);
+        assert_eq!(sim.verdict(first.id, "a").method, Method::Replaced);
+        sim.assert_sound();
     }
 }
 
@@ -493,7 +583,7 @@ fn held_row_replaced_during_its_batch_ends_after_the_lift() {
 #[test]
 fn unknown_start_follows_the_rule_of_the_new_class() {
     let open = Said { class: "open", ..FIRST };
-    let moves: [(&str, Decide, u32); 4] = [
+    let moves: [(&str, Decide, u32); 7] = [
         (
             "rescheduled to a class that starts at registration",
             |sim| reschedule(sim, Some("started"), None),
@@ -509,6 +599,34 @@ fn unknown_start_follows_the_rule_of_the_new_class() {
             3,
         ),
         ("applied to a shorter max_open", |sim| apply(sim, &CLASSES.replace("720h", "1h"), "open"), 4),
+        (
+            "rescheduled through a class that assumes none",
+            |sim| {
+                reschedule(sim, Some("stated"), None);
+                reschedule(sim, Some("started"), None);
+            },
+            3,
+        ),
+        (
+            "rescheduled through two classes that assume none",
+            |sim| {
+                reschedule(sim, Some("briefly-open"), None);
+                reschedule(sim, Some("stated"), None);
+                apply(sim, &CLASSES.replace("slot = \"1s\"", "slot = \"2s\""), "stated");
+                sim.enforce();
+                reschedule(sim, Some("briefly-open"), None);
+            },
+            4,
+        ),
+        (
+            "applied through a version that assumes none",
+            |sim| {
+                apply(sim, &CLASSES.replace("max_open = \"720h\"\n", ""), "open");
+                sim.enforce();
+                apply(sim, &CLASSES.replace("720h", "1h"), "open");
+            },
+            4,
+        ),
     ];
     for (what, change, hours) in moves {
         let (sim, first) = with_object(open);

@@ -1,5 +1,6 @@
 //! Engine on real RocksDB, with small limits so that it creates and drops many files.
 
+mod backups;
 mod class_versions;
 mod durability;
 mod full_disk;

@@ -5,8 +5,8 @@ use sexton::decision::{AlarmCause, HoldKind, RequestKind, RequestState};
 use sexton::report::Action;
 use sexton::testing::Clock;
 use sexton::{
-    Attribution, Change, Durability, Erasure, ErrorKind, HoldName, Previous, Registered, Registration,
-    RegistrationId, Selector, Which,
+    Attribution, Change, Durability, Erasure, ErrorKind, HoldName, NewHold, Previous, Registered,
+    Registration, RegistrationId, Selector, Which,
 };
 use sexton_proof::receipt::Compliance;
 use sexton_proof::time::Timestamp;
@@ -17,7 +17,7 @@ use std::time::Duration;
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Terms of each class, for an object registered at an instant: floor and ceiling in hours.
-const CLASSES: &str = r#"
+pub(crate) const CLASSES: &str = r#"
 [class.kept]
 keep = "2h"
 within = "5h"
@@ -45,17 +45,29 @@ lead = "1s"
 keep = "30d"
 slot = "1h"
 lead = "1h"
+
+[class.remembered]
+within = "3h"
+slot = "1s"
+lead = "1s"
+remember = "30d"
+
+[class.noticed]
+within = "90d"
+slot = "24h"
+lead = "24h"
 "#;
 
 /// Classes whose start is read from the clock, with the hours from registration to the end.
-const READ_FROM_CLOCK: [(&str, u32); 4] = [("kept", 2), ("archive", 2), ("upload", 3), ("open", 4)];
+pub(crate) const READ_FROM_CLOCK: [(&str, u32); 4] =
+    [("kept", 2), ("archive", 2), ("upload", 3), ("open", 4)];
 
-fn simulation() -> Simulation {
+pub(crate) fn simulation() -> Simulation {
     Simulation::new(CLASSES)
 }
 
 /// Returns a simulation on a machine whose clock is wrong from the beginning.
-fn made_at(wrong: Timestamp) -> Simulation {
+pub(crate) fn made_at(wrong: Timestamp) -> Simulation {
     let mut machine = Machine::new();
     machine.options.classes = sexton::ClassSet::from_toml(CLASSES).unwrap();
     machine.clock.set(wrong);
@@ -63,7 +75,7 @@ fn made_at(wrong: Timestamp) -> Simulation {
 }
 
 /// Ends the only alarm about the clock, as an operator who found the wall clock right.
-fn accept(sim: &Simulation) {
+pub(crate) fn accept(sim: &Simulation) {
     sim.enforce();
     let alarm = sim.engine().status().unwrap().alarms.remove(0);
     assert!(alarm.cause != AlarmCause::Breaker { class: String::new() });
@@ -72,14 +84,14 @@ fn accept(sim: &Simulation) {
 }
 
 /// Stores an object whose key is the name of its class, and registers it without a start.
-fn put(sim: &Simulation, class: &str) -> Registered {
+pub(crate) fn put(sim: &Simulation, class: &str) -> Registered {
     sim.machine.store.put(class.as_bytes(), b"v1");
     let registration = Registration::new(class, class.as_bytes()).version(b"v1");
     sim.engine().register(&[registration], Durability::Synced).unwrap().remove(0)
 }
 
 /// Sets the wall clock, and nothing else.
-fn set_right(sim: &Simulation, right: Timestamp) {
+pub(crate) fn set_right(sim: &Simulation, right: Timestamp) {
     let now = sim.machine.clock.now();
     if right < now {
         sim.machine.clock.step_back(now.since(right));
@@ -88,12 +100,12 @@ fn set_right(sim: &Simulation, right: Timestamp) {
     }
 }
 
-fn needs(sim: &Simulation) -> Vec<String> {
+pub(crate) fn needs(sim: &Simulation) -> Vec<String> {
     sim.engine().needs(&sim.engine().status().unwrap()).unwrap()
 }
 
 /// Lets time pass until the object has gone, and returns the time of its end.
-fn end(sim: &Simulation, id: RegistrationId, key: &str) -> Timestamp {
+pub(crate) fn end(sim: &Simulation, id: RegistrationId, key: &str) -> Timestamp {
     for _ in 0..60 {
         if !sim.has(key) {
             break;
@@ -217,7 +229,7 @@ fn objects_registered_in_doubt_get_their_true_time() {
                 sim.enforce();
                 sim.machine.clock.advance(10 * MINUTE);
                 let ids = READ_FROM_CLOCK.map(|(class, _)| put(&sim, class).id);
-                if restarts && is_ahead {
+                if restarts {
                     sim.lose_power();
                 }
                 let registered = match end_of_doubt {
@@ -255,41 +267,45 @@ fn objects_registered_in_doubt_get_their_true_time() {
     }
 }
 
-/// A machine without a battery starts in 1970. Its clock is set a little before the kernel reports it as synchronised.
-#[test]
-fn object_registered_in_1970_keeps_its_floor_once_the_clock_is_set() {
-    let mut sim = simulation();
-    sim.put("upload", "before");
-    sim.pass(MINUTE);
-    sim.close();
-    let off = 3 * DAY;
-    sim.machine.clock.set_synchronised(false);
-    set_right(&sim, Timestamp::from_unix_ms(1_000));
-    sim.reopen();
-    sim.enforce();
-    let id = sim.put("kept", "a");
-    sim.machine.clock.advance(MINUTE);
-    let truth = NEW_YEAR.saturating_add(off);
-    set_right(&sim, truth);
-    sim.enforce();
-    sim.machine.clock.set_synchronised(true);
-    sim.enforce();
-    let ended = end(&sim, id, "a");
-    let due = truth.saturating_sub(MINUTE).saturating_add(2 * HOUR);
-    assert!(ended >= due && ended.since(due) <= HOUR, "went at {ended}, and {due} is due");
-    sim.assert_sound();
-}
-
-/// The service registers after a long time off, an operator accepts the clock with a command, and the service goes on.
-#[test]
-fn clock_accepted_in_an_opening_of_its_own_gives_true_starts() {
+/// Returns a simulation that was off, and was opened again after `wake` set its clock. The clock is not NTP-synchronised.
+fn after_time_off(wake: impl FnOnce(&Simulation)) -> Simulation {
     let mut sim = simulation();
     sim.put("upload", "before");
     sim.pass(HOUR);
     sim.close();
     sim.machine.clock.set_synchronised(false);
-    sim.machine.clock.advance(40 * DAY);
+    wake(&sim);
     sim.reopen();
+    sim
+}
+
+/// Asserts that an object of the class `kept` with the key "a" goes in time for its registration at `registered`.
+fn assert_ends_in_time(sim: &Simulation, id: RegistrationId, registered: Timestamp) {
+    let ended = end(sim, id, "a");
+    let due = registered.saturating_add(2 * HOUR);
+    assert!(ended >= due && ended.since(due) <= HOUR, "went at {ended}, and {due} is due");
+    sim.assert_sound();
+}
+
+/// A machine without a battery starts in 1970. Its clock is set a little before the kernel reports it as synchronised.
+#[test]
+fn object_registered_in_1970_keeps_its_floor_once_the_clock_is_set() {
+    let sim = after_time_off(|sim| set_right(sim, Timestamp::from_unix_ms(1_000)));
+    sim.enforce();
+    let id = sim.put("kept", "a");
+    sim.machine.clock.advance(MINUTE);
+    let truth = NEW_YEAR.saturating_add(3 * DAY);
+    set_right(&sim, truth);
+    sim.enforce();
+    sim.machine.clock.set_synchronised(true);
+    sim.enforce();
+    assert_ends_in_time(&sim, id, truth.saturating_sub(MINUTE));
+}
+
+/// The service registers after a long time off, an operator accepts the clock with a command, and the service goes on.
+#[test]
+fn clock_accepted_in_an_opening_of_its_own_gives_true_starts() {
+    let mut sim = after_time_off(|sim| sim.machine.clock.advance(40 * DAY));
     sim.enforce();
     let id = sim.put("kept", "a");
     let registered = sim.machine.clock.now();
@@ -297,22 +313,13 @@ fn clock_accepted_in_an_opening_of_its_own_gives_true_starts() {
     let alarm = sim.engine().status().unwrap().alarms.remove(0);
     sim.engine().resume(alarm.id, Attribution::new("operator", "the clock is right")).unwrap();
     sim.lose_power();
-    let ended = end(&sim, id, "a");
-    let due = registered.saturating_add(2 * HOUR);
-    assert!(ended >= due && ended.since(due) <= HOUR, "went at {ended}, and {due} is due");
-    sim.assert_sound();
+    assert_ends_in_time(&sim, id, registered);
 }
 
 /// Another command moves the recorded time on before anything was planned.
 #[test]
 fn doubt_whose_outcome_is_lost_never_gives_an_early_start() {
-    let mut sim = simulation();
-    sim.put("upload", "before");
-    sim.pass(HOUR);
-    sim.close();
-    sim.machine.clock.set_synchronised(false);
-    sim.machine.clock.advance(40 * DAY);
-    sim.reopen();
+    let mut sim = after_time_off(|sim| sim.machine.clock.advance(40 * DAY));
     let id = sim.put("kept", "a");
     let registered = sim.machine.clock.now();
     sim.close();
@@ -320,10 +327,61 @@ fn doubt_whose_outcome_is_lost_never_gives_an_early_start() {
     sim.reopen();
     sim.hold("other", key("nothing"));
     sim.lose_power();
-    let ended = end(&sim, id, "a");
-    let due = registered.saturating_add(2 * HOUR);
-    assert!(ended >= due && ended.since(due) <= HOUR, "went at {ended}, and {due} is due");
-    sim.assert_sound();
+    assert_ends_in_time(&sim, id, registered);
+}
+
+/// The last time of the wall clock counts, and the objects keep their distance from it.
+#[test]
+fn wall_clock_set_twice_in_a_doubt_gives_true_starts() {
+    let later = |days: u32| NEW_YEAR.saturating_add(days * DAY);
+    let earlier = |days: u32| NEW_YEAR.saturating_sub(days * DAY);
+    let pairs = [
+        (earlier(1), earlier(2)),
+        (earlier(2), earlier(1)),
+        (later(1), later(40)),
+        (later(40), later(1)),
+        (later(40), earlier(1)),
+        (earlier(1), later(40)),
+        (later(4_000), earlier(4_000)),
+    ];
+    for (first, second) in pairs {
+        for restarts in [false, true] {
+            let what = format!("{first}, then {second}, restart: {restarts}");
+            let mut sim = simulation();
+            sim.machine.clock.set_synchronised(false);
+            sim.put("upload", "before");
+            sim.enforce();
+            set_right(&sim, first);
+            sim.enforce();
+            let ids = READ_FROM_CLOCK.map(|(class, _)| put(&sim, class).id);
+            sim.machine.clock.advance(5 * MINUTE);
+            sim.enforce();
+            if restarts {
+                sim.lose_power();
+            }
+            set_right(&sim, second);
+            sim.enforce();
+            sim.machine.clock.advance(5 * MINUTE);
+            accept(&sim);
+            let registered = second.saturating_sub(5 * MINUTE);
+            for (id, (class, hours)) in ids.into_iter().zip(READ_FROM_CLOCK) {
+                let due = registered.saturating_add(hours * HOUR);
+                let ended = end(&sim, id, class);
+                let is_early = class != "upload" && class != "open" && ended < due;
+                assert!(
+                    !is_early && due.since(ended) <= 2 * MINUTE,
+                    "{what}: {class} went at {ended}, not at {due}"
+                );
+                // After a restart the time off counts as well.
+                assert!(ended.since(due) <= 12 * MINUTE, "{what}: {class} went at {ended}, not at {due}");
+                if !restarts {
+                    assert!(ended.since(due) <= 2 * MINUTE, "{what}: {class} went at {ended}, not at {due}");
+                }
+            }
+            assert_eq!(needs(&sim), Vec::<String>::new(), "{what}");
+            sim.assert_sound();
+        }
+    }
 }
 
 /// The wall clock was right after all: it went back by an hour and caught up by itself.
@@ -394,12 +452,84 @@ fn time_does_not_go_back_while_batches_are_out() {
     let batch = sim.engine().next_batch().unwrap().unwrap();
     set_right(&sim, NEW_YEAR);
     sim.engine().next_batch().unwrap();
-    let alarm = sim.engine().status().unwrap().alarms.remove(0);
-    let refused = sim.engine().resume(alarm.id, Attribution::new("a", "r")).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Busy);
+    let before = sim.engine().status().unwrap();
+    let resume = || sim.engine().resume(before.alarms[0].id, Attribution::new("a", "r"));
+    assert_eq!(resume().unwrap_err().kind(), ErrorKind::Busy);
+    let after = sim.engine().status().unwrap();
+    assert_eq!(
+        (after.alarms, after.log_size, after.as_of),
+        (before.alarms.clone(), before.log_size, before.as_of)
+    );
     sim.engine().complete(batch).unwrap();
-    accept(&sim);
+    resume().unwrap();
     assert_eq!(sim.now(), NEW_YEAR);
+    sim.assert_sound();
+}
+
+/// The clock of the desk was wrong as well. Once it is right, the erasure counts as received now.
+#[test]
+fn receipt_stated_by_a_wrong_clock_does_not_delay_the_erasure() {
+    let mut sim = simulation();
+    sim.put_of("archive", "a", "anna", None);
+    sim.enforce();
+    set_right(&sim, NEW_YEAR.saturating_add(10 * YEAR));
+    let erasure = Erasure::new(subject("anna"), sim.machine.clock.now(), Attribution::new("desk", "asked"));
+    let erasure = erasure.within("30d".parse().unwrap()).cancellable(HOUR);
+    let number = sim.engine().erase(erasure).unwrap().number;
+    set_right(&sim, NEW_YEAR);
+    sim.enforce();
+    sim.lose_power();
+    let request = sim.engine().requests().unwrap().into_iter().find(|r| r.number == number).unwrap();
+    assert_eq!((request.received, request.ready), (NEW_YEAR, NEW_YEAR.saturating_add(HOUR)));
+    assert_eq!(request.answer_by, Some(NEW_YEAR.saturating_add(30 * DAY)));
+    sim.pass(3 * HOUR);
+    assert!(!sim.has("a"));
+    sim.assert_sound();
+}
+
+/// Returns a machine whose clock agreed at [`NEW_YEAR`] and was set wrong, or right, by a day since. An hour passed.
+fn in_doubt(ahead: bool) -> Simulation {
+    let sim = simulation();
+    sim.enforce();
+    let step = if ahead { NEW_YEAR.saturating_add(DAY) } else { NEW_YEAR.saturating_sub(DAY) };
+    set_right(&sim, step);
+    sim.machine.clock.advance(HOUR);
+    sim
+}
+
+/// A review date that has passed by one clock only may lie in the future.
+#[test]
+fn review_date_in_doubt_is_judged_by_the_earlier_clock() {
+    for (ahead, earliest) in
+        [(true, NEW_YEAR.saturating_add(HOUR)), (false, NEW_YEAR.saturating_sub(DAY - HOUR))]
+    {
+        let sim = in_doubt(ahead);
+        let place = |name: &str, review| {
+            let who = Attribution::new("counsel", "order");
+            let name = HoldName::new(name).unwrap();
+            let hold = NewHold::new(name, Selector::Everything, HoldKind::Temporary, who, review);
+            sim.engine().place_hold(hold).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(place("past", earliest), Err(ErrorKind::Invalid), "{ahead}");
+        assert_eq!(place("next", earliest.saturating_add(MINUTE)), Ok(()), "{ahead}");
+    }
+}
+
+/// A receipt that is in the future by one clock only may be true.
+#[test]
+fn receipt_in_doubt_is_judged_by_the_later_clock() {
+    for (ahead, latest) in
+        [(true, NEW_YEAR.saturating_add(DAY + HOUR)), (false, NEW_YEAR.saturating_add(HOUR))]
+    {
+        let sim = in_doubt(ahead);
+        let erase = |received| {
+            let who = Attribution::new("desk", "asked");
+            let erasure = Erasure::new(key("a"), received, who);
+            sim.engine().erase(erasure).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(erase(latest.saturating_add(MINUTE)), Err(ErrorKind::Invalid), "{ahead}");
+        assert_eq!(erase(latest), Ok(()), "{ahead}");
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Comparisons, in groups. A group lists its comparisons and measures the contestants that they need.
 
 mod databases;
+mod erasing;
 mod files;
 pub mod growth;
 mod lateness;
 mod objects;
 mod proofs;
 mod residue;
+mod service;
 mod structures;
 
 use crate::Result;
@@ -43,11 +45,13 @@ impl Set {
                 objects::SPREAD,
                 objects::AGAIN,
                 objects::AGAIN_MANY,
+                erasing::GROUP,
                 proofs::HASHING,
                 proofs::VERIFYING,
                 proofs::MAKING,
                 lateness::GROUP,
                 residue::GROUP,
+                service::GROUP,
             ],
             Set::Peers => &[databases::GROUP, files::GROUP, structures::WHEEL, structures::LOG],
             Set::Scale => &[growth::GROUP],

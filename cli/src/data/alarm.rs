@@ -1,12 +1,11 @@
 //! `sexton alarm`: alarms, which stop deletion until the operator resumes it.
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
-use super::open;
+use super::host::Host;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::{Value, json};
-use sexton::decision::{Alarm, AlarmId};
-use sexton::json;
+use sexton_proof::time::Timestamp;
+use sexton_service::api::{Alarm, AlarmList, ListAlarms, ResumeAlarm, ResumedAlarms};
 
 /// Subcommands of `sexton alarm`.
 #[derive(Debug, Subcommand)]
@@ -56,12 +55,13 @@ pub(super) fn run(command: &AlarmCommand, output: &mut Output) -> Result<u8, Fai
 }
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
-    let alarms = open::data(&args.data.folder)?.status()?.alarms;
+    let listed = Host::of(&args.data)?.call(ListAlarms {})?;
     if args.data.json {
-        output.json(&Value::Array(alarms.iter().map(json::alarm).collect()));
+        output.json(&listed.into_json()["alarms"]);
         return Ok(0);
     }
-    print(&alarms, output);
+    let AlarmList { alarms } = listed.answer();
+    print(alarms, output);
     if alarms.is_empty() {
         output.line("no alarm stands");
     }
@@ -82,71 +82,30 @@ pub(super) fn print_head(alarm: &Alarm, output: &mut Output) {
         "{} {} since {}, {}",
         output.bad("alarm"),
         alarm.id,
-        alarm.raised,
-        json::cause(&alarm.cause)
+        Timestamp::from_unix_ms(alarm.raised_ms),
+        alarm.cause
     ));
 }
 
 fn resume(args: &ResumeArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let standing = engine.status()?.alarms;
-    let chosen =
-        if args.all { standing } else { vec![choose(standing, |alarm| alarm.id, args.alarm.as_deref())?] };
-    let is_dry = args.common.dry_run;
-    for alarm in chosen.iter().filter(|_| !is_dry) {
-        engine.resume(alarm.id, args.decision.attribution())?;
-    }
+    let request = ResumeAlarm {
+        alarm: args.alarm.clone(),
+        all: args.all,
+        decision: args.decision.decision(),
+        dry_run: args.common.dry_run,
+    };
+    let ended = Host::of(&args.common.data)?.call(request)?;
     if args.common.data.json {
-        let values: Vec<Value> = chosen.iter().map(json::alarm).collect();
-        output.json(&json!({ "dry_run": is_dry, "resumed": values }));
+        output.json(&ended.into_json());
         return Ok(0);
     }
-    let done = if is_dry { "would be ended" } else { "is ended" };
-    for alarm in &chosen {
-        output.line(format_args!("alarm {} ({}) {done}", alarm.id, json::cause(&alarm.cause)));
+    let ResumedAlarms { resumed, dry_run } = ended.answer();
+    let done = if *dry_run { "would be ended" } else { "is ended" };
+    for alarm in resumed {
+        output.line(format_args!("alarm {} ({}) {done}", alarm.id, alarm.cause));
     }
-    if chosen.is_empty() {
+    if resumed.is_empty() {
         output.line("no alarm stands");
     }
     Ok(0)
-}
-
-/// Returns the alarm whose id begins with `prefix`, or the only standing alarm if there is no prefix.
-fn choose<T>(standing: Vec<T>, id: fn(&T) -> AlarmId, prefix: Option<&str>) -> Result<T, Failure> {
-    let matches = |alarm: &T| prefix.is_none_or(|prefix| id(alarm).to_string().starts_with(prefix));
-    let mut found: Vec<T> = standing.into_iter().filter(matches).collect();
-    match (found.pop(), found.len(), prefix) {
-        (Some(alarm), 0, _) => Ok(alarm),
-        (Some(_), more, _) => Err(Failure::new(format!(
-            "{} alarms match; give more digits of an id (`sexton alarm list` shows them), or --all",
-            more + 1
-        ))),
-        (None, _, Some(prefix)) => {
-            Err(Failure::new(format!("no alarm stands whose id begins with {prefix:?}")))
-        }
-        (None, _, None) => Err(Failure::new("no alarm stands")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(first: u8) -> AlarmId {
-        let mut id = [0x11; 16];
-        id[0] = first;
-        AlarmId::from_bytes(id)
-    }
-
-    #[test]
-    fn choose_by_prefix_needs_a_unique_match() {
-        let all = || vec![id(0x3f), id(0x3e), id(0xa0)];
-        let choose = |standing: Vec<AlarmId>, prefix| choose(standing, |id| *id, prefix);
-        assert_eq!(choose(all(), Some("3f")).unwrap(), id(0x3f));
-        assert_eq!(choose(all(), Some("a")).unwrap(), id(0xa0));
-        for (standing, prefix) in [(all(), Some("3")), (all(), Some("b")), (all(), None), (vec![], None)] {
-            assert!(choose(standing, prefix).is_err(), "{prefix:?}");
-        }
-        assert_eq!(choose(vec![id(1)], None).unwrap(), id(1));
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::parse;
 use clap::Args as ClapArgs;
-use sexton::{Attribution, RegistrationId};
+use sexton::RegistrationId;
+use sexton_service::api::Decision;
 use std::path::PathBuf;
 
 /// The end of a command's long help: an example and the exit codes.
@@ -43,6 +44,9 @@ pub(crate) struct DataArgs {
     /// Data folder
     #[arg(value_name = "DATA")]
     pub(crate) folder: PathBuf,
+    /// Open the folder of a service that is stopped, instead of going through its socket
+    #[arg(long)]
+    pub(crate) offline: bool,
     /// Print JSON on stdout instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -70,9 +74,9 @@ pub(crate) struct DecisionArgs {
 }
 
 impl DecisionArgs {
-    /// Returns author and reason as the engine takes them.
-    pub(super) fn attribution(&self) -> Attribution {
-        Attribution::new(&self.author, &self.reason)
+    /// Returns author and reason as a request has them.
+    pub(super) fn decision(&self) -> Decision {
+        Decision { author: self.author.clone(), reason: self.reason.clone() }
     }
 }
 

@@ -2,16 +2,21 @@
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
 use super::format::span;
+use super::host::Host;
 use super::live::Live;
-use super::{dry_run, open, parse, requests};
+use super::{parse, requests};
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::{Value, json};
-use sexton::class::{Definition, Find};
-use sexton::{ClassSet, Selector, Span, json};
-use sexton_proof::leaf::Openings;
+use serde_json::Value;
+use sexton::{ClassSet, json};
+use sexton_proof::time::Timestamp;
+use sexton_service::api::{
+    ApplyClass, Class, ClassChange, CloseClass, Covers, Decided, Decision, ListClasses, ListedClass,
+    SetClasses,
+};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Subcommands of `sexton class`.
 #[derive(Debug, Subcommand)]
@@ -63,6 +68,12 @@ pub(crate) struct SetArgs {
     /// Class file
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Reason, for later readers; kept with each new class version
+    #[arg(long, value_name = "TEXT", value_parser = parse::short_text, requires = "author")]
+    reason: Option<String>,
+    /// Person who decides
+    #[arg(long, value_name = "NAME", value_parser = parse::short_text, requires = "reason")]
+    author: Option<String>,
 }
 
 /// Arguments of `sexton class apply`.
@@ -114,139 +125,137 @@ pub(super) fn run(command: &ClassCommand, output: &mut Output) -> Result<u8, Fai
 }
 
 fn check(args: &CheckArgs, output: &mut Output) -> Result<u8, Failure> {
-    let classes = read(&args.file)?;
+    let (_, classes) = read(&args.file)?;
+    let value = Value::Array(classes.iter().map(json::class).collect());
     if args.json {
-        output.json(&Value::Array(classes.iter().map(json::class).collect()));
+        output.json(&value);
         return Ok(0);
     }
-    for class in classes.iter() {
-        describe(class, "", output);
+    for class in described(value)? {
+        describe(&class, "", output);
     }
     Ok(0)
 }
 
-fn read(path: &Path) -> Result<ClassSet, Failure> {
+/// Reads a class file. Returns its text and its classes.
+fn read(path: &Path) -> Result<(String, ClassSet), Failure> {
     let text = parse::text_of("the class file", path)?;
     let classes = ClassSet::from_toml(&text).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
     if classes == ClassSet::empty() {
         return Err(Failure::new(format!("{}: it defines no class", path.display())));
     }
-    Ok(classes)
+    Ok((text, classes))
+}
+
+/// Returns classes from their JSON.
+fn described(classes: Value) -> Result<Vec<Class>, Failure> {
+    serde_json::from_value(classes).map_err(|e| Failure::new(format!("the classes are not understood: {e}")))
 }
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let status = engine.status()?;
-    let is_closed = |name: &str| status.classes.get(name).is_some_and(|class| class.closed);
+    let listed = Host::of(&args.data)?.call(ListClasses {})?;
     if args.data.json {
-        let value = |(class, version): &(Definition, u32)| {
-            let mut value = json::class(class);
-            value["version"] = (*version).into();
-            value["closed"] = is_closed(&class.name).into();
-            value
-        };
-        output.json(&Value::Array(engine.classes().iter().map(value).collect()));
+        output.json(&listed.into_json()["classes"]);
         return Ok(0);
     }
-    for (class, version) in engine.classes() {
-        let closed = if is_closed(&class.name) { ", closed down" } else { "" };
-        describe(&class, &format!(" (version {version}{closed})"), output);
+    for ListedClass { class, version, closed, set } in &listed.answer().classes {
+        let closed = if *closed { ", closed down" } else { "" };
+        describe(class, &format!(" (version {version}{closed})"), output);
+        if let Some(Decided { at_ms, author, reason, .. }) = set {
+            let at = Timestamp::from_unix_ms(*at_ms);
+            output.line(format_args!("  set       {at} by {author}: {reason}"));
+        }
     }
     Ok(0)
 }
 
 fn set(args: &SetArgs, output: &mut Output) -> Result<u8, Failure> {
-    let classes = read(&args.file)?;
-    let engine = open::for_change(&args.common)?;
-    let before = engine.classes();
-    let is_dry = args.common.dry_run;
-    if is_dry {
-        dry_run::of(&engine)?.define_classes(&classes)?;
-    } else {
-        engine.define_classes(&classes)?;
-    }
-    let changes: Vec<(&Definition, &str, u32)> = classes
-        .iter()
-        .map(|class| match before.iter().find(|(known, _)| known.name == class.name) {
-            None => (class, "new", 1),
-            Some((known, version)) if known == class => (class, "unchanged", *version),
-            Some((_, version)) => (class, "new version", version + 1),
-        })
-        .collect();
+    let (toml, classes) = read(&args.file)?;
+    let decision = args.reason.as_ref().zip(args.author.as_ref());
+    let decision =
+        decision.map(|(reason, author)| Decision { author: author.clone(), reason: reason.clone() });
+    let dry_run = args.common.dry_run;
+    let reply = Host::of(&args.common.data)?.call(SetClasses { toml, decision, dry_run })?;
     if args.common.data.json {
-        let value = |(class, change, version): &(&Definition, &str, u32)| json!({ "name": class.name, "change": change, "version": version });
-        let values: Vec<Value> = changes.iter().map(value).collect();
-        output.json(&json!({ "dry_run": is_dry, "classes": values }));
+        output.json(&reply.into_json());
         return Ok(0);
     }
-    for (class, change, version) in changes {
-        let would = if is_dry { "would be " } else { "" };
+    let would = if dry_run { "would be " } else { "" };
+    let classes = described(Value::Array(classes.iter().map(json::class).collect()))?;
+    for (class, ClassChange { change, version, .. }) in classes.iter().zip(&reply.answer().classes) {
         describe(class, &format!(": {would}{change}, version {version}"), output);
     }
     Ok(0)
 }
 
 fn apply(args: &ApplyArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let dry = if args.common.dry_run { Some(dry_run::of(&engine)?) } else { None };
-    let target = dry.as_ref().unwrap_or(&engine);
-    let request = target.apply_class(&args.name, args.decision.attribution())?;
-    let live = Live::count(&engine, &request.selector);
+    let host = Host::of(&args.common.data)?;
+    let request = ApplyClass {
+        name: args.name.clone(),
+        decision: args.decision.decision(),
+        dry_run: args.common.dry_run,
+    };
+    let reply = host.call(request)?;
+    let live = Live::on(&host, Covers { class: Some(args.name.clone()), ..Covers::default() });
     let what = format!("apply the newest version of class \"{}\" to its live objects", args.name);
-    requests::accepted(&request, &what, &live, &args.common, output);
+    let (json, accepted) = reply.into_parts();
+    requests::report((json, &accepted), &what, &live, args.common.data.json, output);
     Ok(0)
 }
 
 fn close(args: &CloseArgs, output: &mut Output) -> Result<u8, Failure> {
-    let selector = match &args.name {
-        Some(name) => Selector::Class(name.clone()),
-        None => Selector::Everything,
+    let host = Host::of(&args.common.data)?;
+    let request = CloseClass {
+        name: args.name.clone(),
+        everything: args.everything,
+        decision: args.decision.decision(),
+        dry_run: args.common.dry_run,
     };
-    let engine = open::for_change(&args.common)?;
-    let what = format!("close down {}", selector.describe());
-    let dry = if args.common.dry_run { Some(dry_run::of(&engine)?) } else { None };
-    let request = dry.as_ref().unwrap_or(&engine).close_down(selector, args.decision.attribution())?;
-    let live = Live::count(&engine, &request.selector);
-    requests::accepted(&request, &what, &live, &args.common, output);
+    let reply = host.call(request)?;
+    let live = match &args.name {
+        Some(name) => Live::on(&host, Covers { class: Some(name.clone()), ..Covers::default() }),
+        None => Live::all(&host),
+    };
+    let what = format!("close down {}", reply.answer().request.of);
+    let (json, accepted) = reply.into_parts();
+    requests::report((json, &accepted), &what, &live, args.common.data.json, output);
     Ok(0)
 }
 
 /// Prints the promise and the settings of a class, below its name and `about`.
-fn describe(class: &Definition, about: &str, output: &mut Output) {
+fn describe(class: &Class, about: &str, output: &mut Output) {
     output.line(format_args!("{}{about}", output.strong(&class.name)));
-    let text = |span: Option<Span>| span.map(|span| span.to_string()).unwrap_or_default();
-    let bounds = match (class.keep, class.within) {
-        (Some(_), Some(_)) => {
-            format!("kept for {}, gone within {} of", text(class.keep), text(class.within))
-        }
-        (Some(_), None) => format!("kept for {} from", text(class.keep)),
-        (None, _) => format!("gone within {} of", text(class.within)),
+    let bounds = match (&class.keep, &class.within) {
+        (Some(keep), Some(within)) => format!("kept for {keep}, gone within {within} of"),
+        (Some(keep), None) => format!("kept for {keep} from"),
+        (None, within) => format!("gone within {} of", within.as_deref().unwrap_or_default()),
     };
-    let max_open = class.max_open.map(|span| format!(", {span} after registration at the latest"));
+    let max_open = class.max_open.as_ref().map(|span| format!(", {span} after registration at the latest"));
     output.line(format_args!(
         "  promise   {bounds} its start, which is {}{}",
-        class.start.name(),
+        class.start,
         max_open.unwrap_or_default()
     ));
-    if class.zone != "UTC" || !class.calendar.is_empty() {
-        let days = class.calendar.holidays().len();
+    if class.zone != "UTC" || !class.holidays.is_empty() || !class.workdays.is_empty() {
         output.line(format_args!(
             "  calendar  {}, {}",
             class.zone,
-            format::counted(days, "holiday", "holidays")
+            format::counted(class.holidays.len(), "holiday", "holidays")
         ));
     }
-    output.line(format_args!("  slot      {}, lead {}", span(class.slot), span(class.lead)));
+    let length = |ms| span(Duration::from_millis(ms));
+    output.line(format_args!("  slot      {}, lead {}", length(class.slot_ms), length(class.lead_ms)));
     let mut settings = vec![
-        class.disposition.name().to_owned(),
-        if class.find == Find::Key { "found by key" } else { "not found by key" }.to_owned(),
-        match class.openings {
-            Openings::Ticket => "openings handed out as tickets".to_owned(),
-            other => format!("openings kept by the {}", other.name()),
+        class.disposition.clone(),
+        if class.find == "key" { "found by key" } else { "not found by key" }.to_owned(),
+        match &*class.openings {
+            "ticket" => "openings handed out as tickets".to_owned(),
+            other => format!("openings kept by the {other}"),
         },
     ];
     settings.extend(class.feed.then(|| "deletions go into the feed".to_owned()));
-    settings.extend(class.remember.map(|span| format!("ended objects remembered for {span}")));
+    let remember = class.remember.as_ref();
+    settings.extend(remember.map(|span| format!("ended objects remembered for {span}")));
     settings.extend(class.host_deletes.then(|| "the host deletes most objects".to_owned()));
     output.line(format_args!("  settings  {}", settings.join(", ")));
 }

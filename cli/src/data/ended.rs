@@ -1,18 +1,19 @@
 //! `sexton ended`: looks up how the last object under a key ended, and finds objects that a backup brought back.
 
-use super::again;
 use super::args::{MutatingArgs, help};
+use super::host::Host;
 use super::keys::{self, KeyForm};
-use super::open;
-use super::roots::{self, Listing};
+use super::roots::{self, Listing, Seen};
+use super::{history, open};
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
-use sexton::report::KeyHistory;
-use sexton::store::dir::{Identified, Root};
-use sexton::{Engine, json};
+use sexton::Engine;
+use sexton::store::dir::{Filter, Identified};
 use sexton_proof::id::printable;
+use sexton_service::api::KeyHistory;
+use sexton_service::intake;
 use std::path::PathBuf;
 
 const NONE_CAME_BACK: u8 = 0;
@@ -51,6 +52,10 @@ pub(crate) struct EndedArgs {
     delete_again: bool,
 }
 
+/// Work of a service on files that came back, in words.
+const DELETES_AGAIN: &str = "deletes files again that came back if `returned = \"delete-again\"` stands at their directory in \
+                             its configuration";
+
 /// Folders that were left out, each with the reason.
 type Skipped = Vec<(Vec<u8>, String)>;
 
@@ -58,6 +63,7 @@ type Skipped = Vec<(Vec<u8>, String)>;
 struct Finding {
     key: Vec<u8>,
     history: KeyHistory,
+    history_json: Value,
     /// File under the key, if a folder is given and has one.
     file: Option<Identified>,
     again: Again,
@@ -76,7 +82,7 @@ enum Again {
 impl Finding {
     /// Returns `true` if there is a file whose object has ended.
     fn came_back(&self) -> bool {
-        self.file.is_some() && matches!(self.history, KeyHistory::Ended(_))
+        self.file.is_some() && self.history.state == "ended"
     }
 
     /// Returns `true` if the file came back, or was refused.
@@ -86,19 +92,27 @@ impl Finding {
 }
 
 pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> {
-    let keys = keys::keys(&args.key, args.keys.as_deref(), args.form)?;
-    let engine = open::for_change(&args.common)?;
-    let changes = args.delete_again && !args.common.dry_run;
-    let data = &args.common.data.folder;
-    let root = match &args.dir {
-        None => None,
-        Some(dir) if changes => Some(roots::restored(&engine, data, dir)?),
-        Some(dir) => Some(roots::known(&engine, data, dir)?),
+    let keys: Vec<Vec<u8>> = keys::keys(&args.key, args.keys.as_deref(), args.form)?;
+    let data = &args.common.data;
+    let Some(dir) = &args.dir else {
+        history::show(&Host::of(data)?, &keys, args.common.dry_run, data.json, output)?;
+        return Ok(NONE_CAME_BACK);
     };
-    let (mut findings, skipped) = look_up(&engine, root.as_ref(), keys, args)?;
-    if changes {
-        delete_again(&engine, &mut findings)?;
-    }
+    let (findings, skipped) = if args.delete_again {
+        let engine = Host::work(&args.common, DELETES_AGAIN)?;
+        let is_dry = args.common.dry_run;
+        let open = if is_dry { roots::known } else { roots::restored };
+        let root = open(&engine, &data.folder, dir)?;
+        let host = Host::Folder(Box::new(engine));
+        let (mut findings, skipped) = look_up(&host, &Seen { root, prefix: String::new() }, keys, args)?;
+        if let Some(engine) = host.engine().filter(|_| !is_dry) {
+            delete_again(engine, &mut findings)?;
+        }
+        (findings, skipped)
+    } else {
+        let host = Host::of(data)?;
+        look_up(&host, &roots::seen(&host, &data.folder, dir)?, keys, args)?
+    };
     if args.common.data.json {
         output.json(&json!({
             "dry_run": args.common.dry_run,
@@ -126,28 +140,31 @@ pub(super) fn run(args: &EndedArgs, output: &mut Output) -> Result<u8, Failure> 
 }
 
 fn look_up(
-    engine: &Engine,
-    root: Option<&Root>,
+    host: &Host,
+    Seen { root, prefix }: &Seen,
     keys: Vec<Vec<u8>>,
     args: &EndedArgs,
 ) -> Result<(Vec<Finding>, Skipped), Failure> {
-    let Listing { keys, skipped } = match root {
-        Some(root) if keys.is_empty() => roots::list(root)?,
-        _ => Listing { keys, skipped: Vec::new() },
+    let (keys, skipped) = if keys.is_empty() {
+        let Listing { keys: paths, skipped, .. } = roots::list(root, &Filter::default())?;
+        let key = |path: &[u8]| [prefix.as_bytes(), path].concat();
+        let skipped = skipped.into_iter().map(|(path, why)| (key(&path), why)).collect();
+        (paths.iter().map(|path| key(path)).collect(), skipped)
+    } else {
+        (keys, Skipped::default())
     };
     let identity = open::identity(args.appended);
     let bar = output::progress(keys.len(), "looking up keys");
     let mut findings = Vec::with_capacity(keys.len());
-    for key in keys {
+    for (key, (history_json, history)) in keys.iter().zip(history::of(host, &keys)?) {
         bar.inc(1);
-        let history = engine.ended(&key)?;
         // A file that cannot be identified cannot be deleted either, so its refusal is reported.
-        let file = root.map(|root| root.identify(&key, identity)).transpose();
+        let file = key.strip_prefix(prefix.as_bytes()).map(|path| root.identify(path, identity)).transpose();
         let (file, again) = match file {
             Ok(file) => (file.flatten(), Again::NotRegistered),
             Err(why) => (None, Again::Refused(why.to_string())),
         };
-        findings.push(Finding { key, history, file, again });
+        findings.push(Finding { key: key.clone(), history, history_json, file, again });
     }
     bar.finish_and_clear();
     Ok((findings, skipped))
@@ -160,7 +177,7 @@ fn delete_again(engine: &Engine, findings: &mut [Finding]) -> Result<(), Failure
         .filter(|finding| finding.came_back())
         .filter_map(|finding| Some((&*finding.key, finding.file.as_ref()?)))
         .collect();
-    let answers = again::delete_again(engine, &files)?;
+    let answers = intake::delete_again(engine, &files)?;
     for (finding, answer) in findings.iter_mut().filter(|finding| finding.came_back()).zip(answers) {
         finding.again = match answer {
             Ok(()) => Again::Registered,
@@ -171,19 +188,7 @@ fn delete_again(engine: &Engine, findings: &mut [Finding]) -> Result<(), Failure
 }
 
 fn print(finding: &Finding, is_dry: bool, output: &mut Output) {
-    let key = printable(&finding.key);
-    let line = match &finding.history {
-        KeyHistory::Live(id) => format!("live     {key}  registration {id}"),
-        KeyHistory::Ended(ended) => format!(
-            "ended    {key}  {} {}, {}; remembered until {}",
-            ended.method,
-            ended.time,
-            format::reason(ended.reason),
-            ended.until
-        ),
-        _ => format!("unknown  {key}"),
-    };
-    output.line(line);
+    output.line(history::line(&finding.history));
     if finding.came_back() && matches!(finding.again, Again::NotRegistered) {
         let what = if is_dry { "it would be deleted again" } else { "it came back" };
         output.line(format_args!("         {}", output.bad(what)));
@@ -199,9 +204,9 @@ fn print(finding: &Finding, is_dry: bool, output: &mut Output) {
 fn print_summary(findings: &[Finding], output: &mut Output) {
     let (mut live, mut ended, mut unknown) = (0_u64, 0_u64, 0_u64);
     for finding in findings {
-        match finding.history {
-            KeyHistory::Live(_) => live += 1,
-            KeyHistory::Ended(_) => ended += 1,
+        match &*finding.history.state {
+            "live" => live += 1,
+            "ended" => ended += 1,
             _ => unknown += 1,
         }
     }
@@ -219,7 +224,7 @@ fn skipped_json((path, why): &(Vec<u8>, String)) -> Value {
 }
 
 fn to_json(finding: &Finding) -> Value {
-    let mut value = json::key_history(&finding.key, &finding.history);
+    let mut value = finding.history_json.clone();
     value["came_back"] = finding.came_back().into();
     let (registered, refused) = match &finding.again {
         Again::NotRegistered => (false, None),

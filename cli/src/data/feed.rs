@@ -1,12 +1,15 @@
 //! `sexton feed`: deletions that third parties are told of.
 
 use super::args::{DataArgs, MutatingArgs, help};
-use super::open;
+use super::host::Host;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use sexton::json;
-use sexton_proof::id::printable;
+use sexton_proof::time::Timestamp;
+use sexton_service::api::{AcknowledgeFeed, Acknowledged, FeedEntry, Limit, ReadFeed};
+
+/// Entries of one call.
+const PAGE: u32 = 1_000;
 
 /// Subcommands of `sexton feed`.
 #[derive(Debug, Subcommand)]
@@ -52,21 +55,25 @@ pub(super) fn run(command: &FeedCommand, output: &mut Output) -> Result<u8, Fail
 }
 
 fn read(args: &ReadArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let entries = engine.feed(args.after, args.max as usize)?;
+    let host = Host::of(&args.data)?;
+    let (mut values, mut entries): (Vec<Value>, Vec<FeedEntry>) = (Vec::new(), Vec::new());
+    each(&host, args.after, args.max.into(), &mut |value, entry| {
+        values.push(value);
+        entries.push(entry);
+        Ok(())
+    })?;
     let next = entries.last().map_or(args.after, |entry| entry.number);
     if args.data.json {
-        let entries: Vec<Value> = entries.iter().map(json::feed_entry).collect();
-        output.json(&json!({ "entries": entries, "next_after": next }));
+        output.json(&json!({ "entries": values, "next_after": next }));
         return Ok(0);
     }
     for entry in &entries {
         output.line(format_args!(
             "{:>8}  {}  {}  {}  {} ({})",
             entry.number,
-            entry.time,
+            Timestamp::from_unix_ms(entry.time_ms),
             entry.class,
-            printable(&entry.key),
+            entry.key,
             entry.method,
             entry.reason
         ));
@@ -77,21 +84,36 @@ fn read(args: &ReadArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Calls `visit` for at most `max` entries after a number, each as JSON too.
+pub(super) fn each(
+    host: &Host,
+    mut after: u64,
+    max: u64,
+    visit: &mut dyn FnMut(Value, FeedEntry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut left = max;
+    while left > 0 {
+        let limit = Limit(u32::try_from(left).map_or(PAGE, |left| left.min(PAGE)));
+        let (mut value, feed) = host.call(ReadFeed { after, limit, wait_ms: 0 })?.into_parts();
+        if feed.entries.is_empty() {
+            break;
+        }
+        (after, left) = (feed.next_after, left.saturating_sub(feed.entries.len() as u64));
+        let values = value["entries"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        values.into_iter().zip(feed.entries).try_for_each(|(value, entry)| visit(value, entry))?;
+    }
+    Ok(())
+}
+
 fn acknowledge(args: &AckArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let (is_dry, through, last) = (args.common.dry_run, args.through, engine.feed_end());
-    // The engine checks again. This check gives the dry run the same message.
-    if through > last {
-        return Err(Failure::new(format!("entry {through} was not given yet; the last one is {last}")));
-    }
-    if !is_dry {
-        engine.acknowledge_feed(through)?;
-    }
+    let request = AcknowledgeFeed { through: args.through, dry_run: args.common.dry_run };
+    let reply = Host::of(&args.common.data)?.call(request)?;
     if args.common.data.json {
-        output.json(&json!({ "dry_run": is_dry, "acknowledged": through }));
+        output.json(&reply.into_json());
         return Ok(0);
     }
-    let done = if is_dry { "would be" } else { "are" };
-    output.line(format_args!("the entries up to {through} {done} forgotten"));
+    let Acknowledged { acknowledged, dry_run } = reply.answer();
+    let done = if *dry_run { "would be" } else { "are" };
+    output.line(format_args!("the entries up to {acknowledged} {done} forgotten"));
     Ok(0)
 }

@@ -1,16 +1,16 @@
 //! `sexton hold`: legal holds, which keep objects until a person lifts them.
 
 use super::args::{DataArgs, DecisionArgs, MutatingArgs, help};
+use super::host::Host;
 use super::keys::{self, KeyForm};
 use super::live::Live;
-use super::{dry_run, open, parse};
+use super::parse;
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::Value;
-use sexton::decision::{Hold, HoldKind};
-use sexton::{HoldName, NewHold, Selector, json};
-use sexton_proof::time::Timestamp;
+use sexton::{HoldName, Selector};
+use sexton_proof::time::{Timestamp, whole_ms};
+use sexton_service::api::{Covers, Hold, HoldList, LiftHold, LiftedHold, ListHolds, PlaceHold, PlacedHold};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,13 +23,15 @@ pub(crate) enum HoldCommand {
     /// Place a legal hold: the objects that it covers are not deleted until it is lifted
     ///
     /// Place a legal hold. The objects that it covers, now and later, are not deleted until it is lifted. The host can
-    /// still overwrite or delete an object by itself. Name, reason and selector of a hold are kept for ever, even
+    /// still overwrite or delete an object by itself. An object that is registered twice, because its class has
+    /// find = "none", needs a hold that covers both registrations: by key, by prefix or on everything. Name, reason and selector of a hold are kept for ever, even
     /// after it is lifted: name a case, not a person. A dry run does not list objects on their way to deletion.
     Place(PlaceArgs),
     /// Lift a legal hold
     ///
-    /// Lift a legal hold. Objects that it kept past their ceiling are deleted when the grace has passed. Objects that
-    /// are still in their window are deleted on time. Objects of an event hold count from now on.
+    /// Lift a legal hold. Objects that fell due under it are deleted when the grace has passed, or just before a ceiling
+    /// that is still to come. Other objects are deleted on time. Of several lifted holds the longest grace counts, and an
+    /// erasure waits for none. Objects of an event hold count from now on.
     Lift(LiftArgs),
     /// Show the standing legal holds
     List(ListArgs),
@@ -49,7 +51,7 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "NAME")]
     name: HoldName,
     #[command(flatten)]
-    covers: Covers,
+    covers: CoverArgs,
     #[command(flatten)]
     form: KeyForm,
     /// Restart the clock of the covered objects when the hold is lifted
@@ -65,11 +67,11 @@ pub(crate) struct PlaceArgs {
 /// Selector of a hold, exactly one of these.
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = false)]
-struct Covers {
+struct CoverArgs {
     /// Cover the object with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
-    /// Cover the objects with the keys of this file, one key per line
+    /// Cover the objects with the keys of this file, one key per line, in any number
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Cover every object whose key begins with this
@@ -121,27 +123,29 @@ pub(super) fn run(command: &HoldCommand, output: &mut Output) -> Result<u8, Fail
 }
 
 fn place(args: &PlaceArgs, output: &mut Output) -> Result<u8, Failure> {
-    let kind = if args.event { HoldKind::Event } else { HoldKind::Temporary };
-    let attribution = args.decision.attribution();
-    let new = NewHold::new(args.name.clone(), selector(args)?, kind, attribution, args.review);
-    let engine = open::for_change(&args.common)?;
-    let is_dry = args.common.dry_run;
-    let dry = if is_dry { Some(dry_run::of(&engine)?) } else { None };
-    let placed = dry.as_ref().unwrap_or(&engine).place_hold(new)?;
+    let on = Covers::from(&selector(args)?);
+    let request = PlaceHold {
+        name: args.name.as_str().to_owned(),
+        on: on.clone(),
+        event: args.event,
+        decision: args.decision.decision(),
+        review_ms: args.review.unix_ms(),
+        dry_run: args.common.dry_run,
+    };
+    let host = Host::of(&args.common.data)?;
+    let placed = host.call(request)?;
     // The hold stands before its objects are counted.
-    let live = Live::count(&engine, &placed.hold.terms.selector);
-    let too_late: Vec<String> = placed.too_late.iter().map(ToString::to_string).collect();
+    let live = Live::on(&host, on);
+    let PlacedHold { hold, too_late, dry_run } = placed.answer();
     let code = if too_late.is_empty() { PLACED } else { SOME_TOO_LATE };
     if args.common.data.json {
-        let mut value = hold_json(&placed.hold, is_dry);
-        value["too_late"] = too_late.into();
+        let mut value = placed.into_json();
         value["live_objects"] = live.json();
         output.json(&value);
         return Ok(code);
     }
-    let done = if is_dry { "would be placed" } else { "is placed" };
-    let terms = &placed.hold.terms;
-    output.line(format_args!("hold {:?} {done} on {}", terms.name.as_str(), terms.selector.describe()));
+    let done = if *dry_run { "would be placed" } else { "is placed" };
+    output.line(format_args!("hold {:?} {done} on {}", hold.name, hold.on));
     live.print(output);
     for id in too_late {
         output.line(format_args!("{} {id} was already on its way to deletion", output.bad("too late:")));
@@ -160,41 +164,39 @@ fn selector(args: &PlaceArgs) -> Result<Selector, Failure> {
 }
 
 fn lift(args: &LiftArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let is_dry = args.common.dry_run;
-    let target = if is_dry { dry_run::of(&engine)? } else { engine };
-    let hold = target.lift_hold(&args.name, args.decision.attribution(), args.grace)?;
+    let request = LiftHold {
+        name: args.name.as_str().to_owned(),
+        decision: args.decision.decision(),
+        grace_ms: whole_ms(args.grace),
+        dry_run: args.common.dry_run,
+    };
+    let lifted = Host::of(&args.common.data)?.call(request)?;
     if args.common.data.json {
-        output.json(&hold_json(&hold, is_dry));
+        output.json(&lifted.into_json());
         return Ok(0);
     }
-    let done = if is_dry { "would be lifted" } else { "is lifted" };
-    let terms = &hold.terms;
-    output.line(format_args!("hold {:?} {done} from {}", terms.name.as_str(), terms.selector.describe()));
-    output.line(match terms.kind {
-        HoldKind::Event => "  the covered objects count from now on".to_owned(),
-        _ if args.grace.is_zero() => {
+    let LiftedHold { hold, dry_run } = lifted.answer();
+    let done = if *dry_run { "would be lifted" } else { "is lifted" };
+    output.line(format_args!("hold {:?} {done} from {}", hold.name, hold.on));
+    output.line(match () {
+        () if hold.event => "  the covered objects count from now on".to_owned(),
+        () if args.grace.is_zero() => {
             "  objects past their ceiling are deleted at the next enforcement".to_owned()
         }
-        _ => {
-            format!("  objects past their ceiling are deleted in {}", format::length(args.grace))
-        }
+        () => format!("  objects past their ceiling are deleted in {}", format::length(args.grace)),
     });
     Ok(0)
 }
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let now = engine.now();
-    let mut holds = engine.holds();
-    holds.retain(|hold| args.all || hold.lifted.is_none());
-    holds.sort_by_key(|hold| hold.placed);
+    let listed = Host::of(&args.data)?.call(ListHolds { all: args.all })?;
     if args.data.json {
-        output.json(&Value::Array(holds.iter().map(json::hold).collect()));
+        output.json(&listed.into_json()["holds"]);
         return Ok(0);
     }
-    for hold in &holds {
-        print(hold, now, output);
+    let HoldList { holds, as_of_ms } = listed.answer();
+    for hold in holds {
+        print(hold, *as_of_ms, output);
     }
     if holds.is_empty() {
         output.line("no hold stands");
@@ -202,33 +204,20 @@ fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn print(hold: &Hold, now: Timestamp, output: &mut Output) {
-    let terms = &hold.terms;
-    let event = if terms.kind == HoldKind::Event { ", restarts the clock" } else { "" };
-    output.line(format_args!("{} on {}{event}", output.strong(&terms.name), terms.selector.describe()));
-    let review = format!("review {}", terms.review);
-    let is_overdue = hold.lifted.is_none() && terms.review < now;
+fn print(hold: &Hold, as_of_ms: i64, output: &mut Output) {
+    let event = if hold.event { ", restarts the clock" } else { "" };
+    output.line(format_args!("{} on {}{event}", output.strong(&hold.name), hold.on));
+    let instant = Timestamp::from_unix_ms;
+    let review = format!("review {}", instant(hold.review_ms));
+    let is_overdue = hold.lifted.is_none() && hold.review_ms < as_of_ms;
     output.line(format_args!(
         "  placed {} by {}: {}; {}",
-        hold.placed,
-        terms.attribution.author,
-        terms.attribution.reason,
+        instant(hold.placed_ms),
+        hold.author,
+        hold.reason,
         if is_overdue { output.bad(review) } else { review }
     ));
-    if let Some(lifted) = &hold.lifted {
-        output.line(format_args!(
-            "  lifted {} by {}: {}",
-            lifted.at, lifted.attribution.author, lifted.attribution.reason
-        ));
+    if let Some(lift) = &hold.lifted {
+        output.line(format_args!("  lifted {} by {}: {}", instant(lift.at_ms), lift.author, lift.reason));
     }
-}
-
-/// Returns a hold as JSON. In a dry run it has no id.
-fn hold_json(hold: &Hold, is_dry: bool) -> Value {
-    let mut value = json::hold(hold);
-    value["dry_run"] = is_dry.into();
-    if is_dry {
-        value["id"] = Value::Null;
-    }
-    value
 }

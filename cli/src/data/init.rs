@@ -1,12 +1,12 @@
 //! `sexton init`: creates a data folder.
 
 use super::args::{MutatingArgs, help};
-use super::dry_run;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::json;
 use sexton::testing::{Clock, SystemClock};
 use sexton::{Engine, Options};
+use sexton_service::dry_run;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;

@@ -2,13 +2,13 @@
 
 use super::args::{MutatingArgs, help};
 use super::format::span;
-use super::{dry_run, open, parse};
+use super::host::Host;
+use super::parse;
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
-use serde_json::json;
-use sexton::limits::{GuardLimits, StoredLimits};
-use sexton::{Attribution, json};
+use sexton_proof::time::{Timestamp, whole_ms};
+use sexton_service::api::{Decision, GetLimits, LimitsInForce, SetLimits};
 use std::time::Duration;
 
 /// Arguments of `sexton limits`.
@@ -50,69 +50,57 @@ pub(crate) struct LimitsArgs {
 }
 
 impl LimitsArgs {
-    /// Returns the limits that result from those in effect, or `None` if they are the defaults again.
-    fn applied_to(&self, now: GuardLimits) -> Option<GuardLimits> {
-        let mut limits = if self.reset { GuardLimits::default() } else { now };
-        limits.breaker.objects = self.breaker_objects.unwrap_or(limits.breaker.objects);
-        limits.breaker.share_percent = self.breaker_share.unwrap_or(limits.breaker.share_percent);
-        limits.clock.step_max = self.clock_step.unwrap_or(limits.clock.step_max);
-        limits.clock.time_off_max = self.time_off.unwrap_or(limits.clock.time_off_max);
-        Some(limits).filter(|limits| *limits != GuardLimits::default())
+    /// Returns the request to set limits; `None` if none is to be set.
+    fn request(&self) -> Option<SetLimits> {
+        let (reason, author) = self.reason.as_ref().zip(self.author.as_ref())?;
+        Some(SetLimits {
+            clock_step_max_ms: self.clock_step.map(whole_ms),
+            clock_time_off_max_ms: self.time_off.map(whole_ms),
+            breaker_objects: self.breaker_objects,
+            breaker_share_percent: self.breaker_share,
+            reset: self.reset,
+            decision: Decision { author: author.clone(), reason: reason.clone() },
+            dry_run: self.common.dry_run,
+        })
     }
 }
 
 pub(super) fn run(args: &LimitsArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let is_dry = args.common.dry_run;
-    let mut stored = engine.stored_limits()?;
-    let mut limits = engine.limits();
-    if let Some((reason, author)) = args.reason.as_ref().zip(args.author.as_ref()) {
-        let new = args.applied_to(limits);
-        let attribution = Attribution::new(author, reason);
-        if is_dry {
-            dry_run::of(&engine)?.set_limits(new, attribution)?;
-        } else {
-            engine.set_limits(new, attribution)?;
-            stored = engine.stored_limits()?;
-        }
-        limits = new.unwrap_or_default();
-    }
+    let host = Host::of(&args.common.data)?;
+    let (value, limits) = match args.request() {
+        Some(set) => host.call(set)?.into_parts(),
+        None => host.call(GetLimits {})?.into_parts(),
+    };
     if args.common.data.json {
-        let mut value = json::limits(&limits);
-        value["dry_run"] = is_dry.into();
-        value["set"] = stored.as_ref().map(set_json).into();
+        let mut value = value;
+        value["dry_run"] = args.common.dry_run.into();
         output.json(&value);
     } else {
-        print(&limits, stored.as_ref(), output);
+        print(&limits, output);
     }
     Ok(0)
 }
 
-fn set_json(stored: &StoredLimits) -> serde_json::Value {
-    json!({
-        "at_ms": stored.set.unix_ms(),
-        "reason": stored.attribution.reason,
-        "author": stored.attribution.author,
-    })
-}
-
-fn print(limits: &GuardLimits, stored: Option<&StoredLimits>, output: &mut Output) {
+fn print(limits: &LimitsInForce, output: &mut Output) {
+    let LimitsInForce { limits, set, .. } = limits;
     let mut line = |name: &str, value: String, what: &str| {
         output.line(format_args!("{name:<16}  {value:>8}  {what}"));
     };
-    line("breaker objects", format::count(limits.breaker.objects), "at short notice pass in each class");
+    let length = |ms| span(Duration::from_millis(ms));
+    line("breaker objects", format::count(limits.breaker_objects), "at short notice pass in each class");
     line(
         "breaker share",
-        format!("{} %", limits.breaker.share_percent),
+        format!("{} %", limits.breaker_share_percent),
         "of a class passes, if that is more",
     );
-    line("clock step", span(limits.clock.step_max), "is the largest step of the clock that is trusted");
-    line("time off", span(limits.clock.time_off_max), "may pass between two openings without NTP");
-    match stored {
+    let (step, off) = (length(limits.clock_step_max_ms), length(limits.clock_time_off_max_ms));
+    line("clock step", step, "is the largest step of the clock that is trusted");
+    line("time off", off, "may pass between two openings without NTP");
+    match set {
         None => output.line("no limit was set"),
-        Some(stored) => {
-            let by = &stored.attribution;
-            output.line(format_args!("last set {} by {}: {}", stored.set, by.author, by.reason));
+        Some(set) => {
+            let at = Timestamp::from_unix_ms(set.at_ms);
+            output.line(format_args!("last set {at} by {}: {}", set.author, set.reason));
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Commands that open a data folder. This module and `demo` need the feature `engine`.
 
-mod again;
 mod alarm;
 mod args;
-mod bisect;
+mod backup;
 mod check;
 mod class;
-mod dry_run;
 mod ended;
 mod enforce;
 mod erase;
 mod feed;
 mod format;
+mod history;
 mod hold;
+mod host;
 mod init;
 mod keys;
 mod limits;
@@ -20,13 +20,16 @@ mod live;
 mod object;
 mod open;
 mod parse;
+mod pause;
 mod plan;
 mod policy;
 mod receipt;
 pub(crate) mod receipts;
 mod reconcile;
 mod requests;
+mod restore;
 mod roots;
+mod source;
 mod status;
 
 pub(crate) use open::{spinner, warnings_to_stderr};
@@ -47,8 +50,8 @@ pub(crate) enum Command {
     ///
     /// Open a data folder and check rows, pages, wheels, evidence, the log and the published files against each other.
     /// All of it is read. Opening completes the work that a crash interrupted; the check itself writes nothing. Nothing
-    /// is deleted meanwhile. Never open a copy of a folder while the original is in use. Opening the copy completes
-    /// work there and signs it with the same key, which creates a second history.
+    /// is deleted meanwhile. A copy that `sexton backup` made may be checked. Never open another copy of a folder while
+    /// the original is in use: opening it completes work there and signs it with the same key, a second history.
     Check(check::CheckArgs),
     /// Create a data folder
     ///
@@ -100,6 +103,9 @@ pub(crate) enum Command {
     /// without objects is accepted as it is; each further one is a decision (--new-root). Other file systems mounted
     /// below the folder, data folders of Sexton, and folders that cannot be read are left out and listed.
     Reconcile(reconcile::ReconcileArgs),
+    /// Show and enable the sources of a running service, or have one scanned
+    #[command(subcommand)]
+    Source(source::SourceCommand),
     /// Delete from a folder what is due now, once
     ///
     /// Delete from a folder what is due now, once, and report the answers of the store. A service enforces
@@ -115,6 +121,25 @@ pub(crate) enum Command {
     ///
     /// Print the trust policy that accepts the log of a data folder and asks for no witnesses, for `sexton verify`.
     Policy(policy::PolicyArgs),
+    /// Stop all deletion for a time
+    ///
+    /// Stop all deletion for a time, for example while the disk of the objects is moved. It resumes by itself, or with
+    /// `sexton alarm resume`. Ceilings pass meanwhile, and the status says what is overdue. Batches on their way to
+    /// deletion finish.
+    Pause(pause::PauseArgs),
+    /// Copy a data folder consistently, also while a service has it open
+    ///
+    /// Copy a data folder into a new folder, while registrations and deletions go on. On the same file system the copy
+    /// shares its files as hard links. An unfinished copy never has the name of a whole one, and nothing is overwritten.
+    /// The copy opens for reading only, for receipts, plans and checks. It has no key that signs the log, but keys and
+    /// subjects of objects, so guard it as the original.
+    Backup(backup::BackupArgs),
+    /// Let a copy go on in place of its original, which is lost for good
+    ///
+    /// Let a copy go on in place of its original. The caller declares the original lost: it must never run again. The log
+    /// goes on under a new origin and a new key, because the original may have signed more than the copy has. Nothing is
+    /// deleted until `sexton alarm resume`: holds, erasures and registrations that came after the copy are unknown.
+    Restore(restore::RestoreArgs),
     /// Show and resume alarms, which stop deletion
     #[command(subcommand)]
     Alarm(alarm::AlarmCommand),
@@ -147,9 +172,13 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<u8, Failure>
         Command::Request(command) => requests::run(command, output),
         Command::Object(command) => object::run(command, output),
         Command::Reconcile(args) => reconcile::run(args, output),
+        Command::Source(command) => source::run(command, output),
         Command::Enforce(args) => enforce::run(args, output),
         Command::Receipt(args) => receipt::run(args, output),
         Command::Policy(args) => policy::run(args, output),
+        Command::Pause(args) => pause::run(args, output),
+        Command::Backup(args) => backup::run(args, output),
+        Command::Restore(args) => restore::run(args, output),
         Command::Alarm(command) => alarm::run(command, output),
         Command::Limits(args) => limits::run(args, output),
         Command::Feed(command) => feed::run(command, output),

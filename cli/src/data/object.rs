@@ -1,14 +1,13 @@
 //! `sexton object`: changes to one registered object.
 
-use super::args::{KeyOrId, MutatingArgs, ObjectArgs, help};
+use super::args::{MutatingArgs, ObjectArgs, help};
 use super::format::bounds;
-use super::{dry_run, open, parse};
+use super::host::Host;
+use super::parse;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::json;
-use sexton::report::{Action, PlannedObject};
-use sexton::{Change, Changed, Durability, Engine, Registration, Which};
 use sexton_proof::time::Timestamp;
+use sexton_service::api::{ChangedObject, Operation, ReleaseObject, RescheduleObject, StartObject, Which};
 
 /// Subcommands of `sexton object`.
 #[derive(Debug, Subcommand)]
@@ -72,124 +71,83 @@ pub(crate) struct ReleaseArgs {
     object: ObjectArgs,
 }
 
-/// Change to an object that is named apart from it.
-#[derive(Clone, Copy)]
-enum Edit<'a> {
-    Start(Timestamp),
-    Reschedule { class: Option<&'a str>, start: Option<Timestamp> },
-    Release,
-}
-
-impl<'a> Edit<'a> {
-    /// Returns the change to this object.
-    fn to(self, of: Which<'a>) -> Change<'a> {
-        match self {
-            Edit::Start(start) => Change::Start { of, start },
-            Edit::Reschedule { class, start } => Change::Reschedule { of, class, start },
-            Edit::Release => Change::Release { of },
-        }
-    }
-}
-
 pub(super) fn run(command: &ObjectCommand, output: &mut Output) -> Result<u8, Failure> {
     match command {
-        ObjectCommand::Start(args) => run_edit(&args.common, &args.object, Edit::Start(args.at), output),
-        ObjectCommand::Reschedule(args) => {
-            let edit = Edit::Reschedule { class: args.class.as_deref(), start: args.start };
-            run_edit(&args.common, &args.object, edit, output)
+        ObjectCommand::Start(StartArgs { common, object, at }) => {
+            let start =
+                StartObject { object: which(object)?, start_ms: at.unix_ms(), dry_run: common.dry_run };
+            change(common, start, Told { done: "started", bounds: Bounds::Shown }, output)
         }
-        ObjectCommand::Release(args) => run_edit(&args.common, &args.object, Edit::Release, output),
+        ObjectCommand::Reschedule(RescheduleArgs { common, object, class, start }) => {
+            let told = match start {
+                None if common.dry_run => Bounds::OfPresentStart,
+                _ => Bounds::Shown,
+            };
+            let reschedule = RescheduleObject {
+                object: which(object)?,
+                class: class.clone(),
+                start_ms: start.map(Timestamp::unix_ms),
+                dry_run: common.dry_run,
+            };
+            change(common, reschedule, Told { done: "rescheduled", bounds: told }, output)
+        }
+        ObjectCommand::Release(ReleaseArgs { common, object }) => {
+            let release = ReleaseObject { object: which(object)?, dry_run: common.dry_run };
+            change(common, release, Told { done: "released", bounds: Bounds::Hidden }, output)
+        }
     }
 }
 
-fn run_edit(
+/// Words about a change in the text output.
+#[derive(Clone, Copy)]
+struct Told {
+    done: &'static str,
+    bounds: Bounds,
+}
+
+/// Bounds of a changed object in the text output.
+#[derive(Clone, Copy)]
+enum Bounds {
+    Shown,
+    /// They follow from the present start, which a dry run does not know.
+    OfPresentStart,
+    Hidden,
+}
+
+fn which(object: &ObjectArgs) -> Result<Which, Failure> {
+    Ok(match object.by.id {
+        Some(id) => Which::id(id),
+        None => Which::key(&parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)?),
+    })
+}
+
+fn change<O: Operation<Answer = ChangedObject>>(
     args: &MutatingArgs,
-    object: &ObjectArgs,
-    edit: Edit<'_>,
+    request: O,
+    told: Told,
     output: &mut Output,
 ) -> Result<u8, Failure> {
-    let key = parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)?;
-    let engine = open::for_change(args)?;
-    let changed = if args.dry_run {
-        apply_dry(&engine, &find(&engine, &object.by, &key)?, edit)?
-    } else {
-        apply(&engine, edit.to(object.by.id.map_or(Which::Key(&key), Which::Id)))?
-    };
+    let reply = Host::of(&args.data)?.call(request)?;
     if args.data.json {
-        output.json(&json!({
-            "dry_run": args.dry_run,
-            "id": changed.id.to_string(),
-            "floor_ms": changed.floor.map(Timestamp::unix_ms),
-            "ceiling_ms": changed.ceiling.map(Timestamp::unix_ms),
-            "ticket_hex": changed.ticket.map(hex::encode),
-        }));
+        output.json(&reply.into_json());
         return Ok(0);
     }
-    let done = match edit {
-        Edit::Start(_) => "started",
-        Edit::Reschedule { .. } => "rescheduled",
-        Edit::Release => "released",
-    };
+    let changed = reply.answer();
     let would = if args.dry_run { "would be " } else { "" };
-    output.line(format_args!("{would}{done}: registration {}", changed.id));
-    if args.dry_run && matches!(edit, Edit::Reschedule { start: None, .. }) {
-        output.line("  its bounds would follow from the class and its present start");
-    } else if !matches!(edit, Edit::Release) {
-        output.line(format_args!("  {}", bounds(changed.floor, changed.ceiling)));
+    output.line(format_args!("{would}{}: registration {}", told.done, changed.id));
+    let instant = |ms: Option<i64>| ms.map(Timestamp::from_unix_ms);
+    match told.bounds {
+        Bounds::Shown => {
+            let shown = bounds(instant(changed.floor_ms), instant(changed.ceiling_ms));
+            output.line(format_args!("  {shown}"));
+        }
+        Bounds::OfPresentStart => {
+            output.line("  its bounds would follow from the class and its present start");
+        }
+        Bounds::Hidden => {}
     }
-    if let Some(ticket) = changed.ticket {
-        output
-            .line(format_args!("  its new ticket, of which there is no other copy: {}", hex::encode(ticket)));
+    if let Some(ticket) = &changed.ticket_hex {
+        output.line(format_args!("  its new ticket, of which there is no other copy: {ticket}"));
     }
     Ok(0)
-}
-
-fn apply(engine: &Engine, change: Change<'_>) -> Result<Changed, Failure> {
-    let answers = engine.change(&[change], Durability::Synced)?;
-    let answer = answers.into_iter().next();
-    Ok(answer.ok_or_else(|| Failure::new("the engine did not answer the change"))??)
-}
-
-/// Applies a change to a stand-in of the object, in an engine in memory.
-///
-/// Only the index knows if the object has a start, and which. So a dry run does not check the start, and it returns no
-/// bounds for a reschedule without one.
-fn apply_dry(engine: &Engine, object: &PlannedObject, edit: Edit<'_>) -> Result<Changed, Failure> {
-    if let (Edit::Release, Action::Hold(name)) = (edit, &object.action) {
-        return Err(Failure::new(format!("the legal hold {:?} covers it; lift it first", name.as_str())));
-    }
-    let dry = dry_run::with_open_classes(engine)?;
-    let start = match edit {
-        Edit::Start(_) => None,
-        _ => Some(engine.now()),
-    };
-    let stand_in = Registration::new(&object.class, &object.key).start(start);
-    let registered = dry.register(&[stand_in], Durability::Synced)?;
-    dry_run::close_classes(&dry, engine)?;
-    let id = registered.first().map_or(object.id, |registered| registered.id);
-    let mut changed = apply(&dry, edit.to(Which::Id(id)))?;
-    (changed.floor, changed.ceiling) = match edit {
-        Edit::Start(_) | Edit::Reschedule { start: Some(_), .. } => (changed.floor, changed.ceiling),
-        Edit::Reschedule { start: None, .. } => (None, None),
-        Edit::Release => (object.floor, object.ceiling),
-    };
-    (changed.id, changed.ticket) = (object.id, None);
-    Ok(changed)
-}
-
-/// Returns the object as the plan shows it.
-fn find(engine: &Engine, by: &KeyOrId, key: &[u8]) -> Result<PlannedObject, Failure> {
-    let id = match by.id {
-        Some(id) => id,
-        None => engine.find(key)?.ok_or_else(|| Failure::new("no live registration has this key"))?,
-    };
-    for object in engine.plan(Timestamp::MAX)? {
-        let object = object?;
-        if object.id == id {
-            return Ok(object);
-        }
-    }
-    Err(Failure::new(format!(
-        "registration {id} is not live under this id: it ended, moved, or is on its way to deletion"
-    )))
 }

@@ -38,9 +38,13 @@ pub(super) fn data(folder: &Path) -> Result<Engine, Failure> {
 
 /// Opens an existing data folder for a mutating command.
 ///
-/// The engine refuses changes if it is forked or poisoned. A dry run changes nothing, so it is refused here.
+/// The engine refuses changes if it is forked or poisoned. A dry run changes nothing, so it is refused here. A copy is always
+/// refused here, before anything happens to the folder of objects.
 pub(super) fn for_change(args: &MutatingArgs) -> Result<Engine, Failure> {
     let engine = data(&args.data.folder)?;
+    if let EngineState::Copy(why) = engine.state() {
+        return Err(Failure::new(why));
+    }
     if args.dry_run
         && let EngineState::Forked(why) | EngineState::Poisoned(why) = engine.status()?.state
     {

@@ -1,20 +1,19 @@
 //! `sexton plan`: which objects will end when and why, and what delays them.
 
+use super::alarm;
 use super::args::{DataArgs, help};
 use super::format::bounds;
+use super::host::{Host, Reply};
 use super::parse::{self, When};
-use super::{alarm, open};
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
-use serde_json::{Value, json};
-use sexton::decision::Alarm;
-use sexton::report::{Action, PlannedObject};
-use sexton::{Engine, json};
-use sexton_proof::id::printable;
-use sexton_proof::record::Reason;
+use serde_json::Value;
+use sexton::Engine;
 use sexton_proof::time::Timestamp;
-use std::collections::{BTreeMap, BinaryHeap};
+use sexton_service::api::{self, GetPlan, Limit, PLAN_OBJECTS_MAX};
+use sexton_service::outlook::{self, Outlook};
+use std::collections::BTreeMap;
 
 /// Arguments of `sexton plan`.
 #[derive(Debug, ClapArgs)]
@@ -33,11 +32,9 @@ pub(crate) struct PlanArgs {
     summary: bool,
 }
 
-/// Objects that fall due up to an instant.
+/// Counts of the objects that fall due up to an instant, for `sexton enforce --dry-run`.
 pub(super) struct Plan {
-    /// The earliest objects, in order of time.
-    first: Vec<PlannedObject>,
-    /// Counts of all objects, by class and action.
+    /// Counts by class and action.
     pub(super) groups: BTreeMap<(String, String), Group>,
     /// Number of objects that an alarm stops.
     pub(super) stopped: u64,
@@ -47,169 +44,114 @@ pub(super) struct Plan {
 #[derive(Clone, Copy)]
 pub(super) struct Group {
     pub(super) objects: u64,
-    /// Number of these objects that will end after their ceiling, and that no lifted hold had kept.
     pub(super) late: u64,
-    first: Timestamp,
-    last: Timestamp,
+}
+
+impl Plan {
+    /// Returns the counts up to `until`.
+    pub(super) fn of(engine: &Engine, until: Timestamp, limit: usize) -> Result<Plan, Failure> {
+        let outlook = Outlook::of(engine, until, None, limit)?;
+        let group = |group: outlook::Group| Group { objects: group.objects, late: group.late };
+        let groups = outlook.groups.into_iter().map(|(name, counts)| (name, group(counts))).collect();
+        Ok(Plan { groups, stopped: outlook.stopped })
+    }
 }
 
 impl Group {
     /// Returns how many objects are late, in words; nothing if none is.
     pub(super) fn late_text(&self) -> String {
-        if self.late == 0 { String::new() } else { format!(", {} late", format::count(self.late)) }
+        late_text(self.late)
     }
 }
 
-/// Object of the plan, ordered by time.
-struct ByTime(PlannedObject);
-
-impl ByTime {
-    fn order(&self) -> (Timestamp, &str, &[u8]) {
-        (self.0.at, &self.0.class, &self.0.key)
-    }
-}
-
-impl Ord for ByTime {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order().cmp(&other.order())
-    }
-}
-
-impl PartialOrd for ByTime {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for ByTime {
-    fn eq(&self, other: &Self) -> bool {
-        self.order() == other.order()
-    }
-}
-
-impl Eq for ByTime {}
-
-impl Plan {
-    /// Returns the plan up to `until` with its `limit` earliest objects. Memory grows with the limit only.
-    pub(super) fn of(engine: &Engine, until: Timestamp, limit: usize) -> Result<Plan, Failure> {
-        let (now, mut stopped) = (engine.now(), 0);
-        let mut first: BinaryHeap<ByTime> = BinaryHeap::new();
-        let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
-        for object in engine.plan(until)? {
-            let object = object?;
-            let at = object.at;
-            stopped += u64::from(matches!(object.action, Action::Stopped(_)));
-            let group = groups.entry((object.class.clone(), action(&object.action))).or_insert(Group {
-                objects: 0,
-                late: 0,
-                first: at,
-                last: at,
-            });
-            group.objects += 1;
-            group.late += u64::from(is_late(&object, now));
-            group.first = group.first.min(at);
-            group.last = group.last.max(at);
-            first.push(ByTime(object));
-            if first.len() > limit {
-                first.pop();
-            }
-        }
-        let first = first.into_sorted_vec().into_iter().map(|by_time| by_time.0).collect();
-        Ok(Plan { first, groups, stopped })
-    }
-
-    fn objects(&self) -> u64 {
-        self.groups.values().map(|group| group.objects).sum()
-    }
+/// Returns how many objects are late, in words; nothing if none is.
+fn late_text(late: u64) -> String {
+    if late == 0 { String::new() } else { format!(", {} late", format::count(late)) }
 }
 
 pub(super) fn run(args: &PlanArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let as_of = engine.now();
-    let until = args.until.resolve(as_of)?;
-    let limit = if args.summary { 0 } else { args.limit as usize };
-    let plan = Plan::of(&engine, until, limit)?;
-    let alarms = engine.status()?.alarms;
+    let host = Host::of(&args.data)?;
+    let until = args.until.resolve(host.now()?)?;
+    let limit = if args.summary { 0 } else { args.limit };
+    let (value, plan) = read(&host, until, limit)?;
     if args.data.json {
-        output.json(&to_json(&plan, &alarms, as_of, until));
+        output.json(&value);
     } else {
-        print(&plan, &alarms, args, until, output);
+        print(&plan, args, until, output);
     }
     Ok(0)
 }
 
-/// Returns `true` if the object will be deleted after its ceiling, and no lifted hold had kept it.
-fn is_late(object: &PlannedObject, now: Timestamp) -> bool {
-    matches!(object.action, Action::Delete | Action::Anonymise)
-        && object.reason != Reason::Lifted
-        && object.ceiling.is_some_and(|ceiling| ceiling < object.at.max(now))
+/// Returns the plan with its `limit` earliest objects, read in pages.
+fn read(host: &Host, until: Timestamp, limit: u32) -> Result<(Value, api::Plan), Failure> {
+    let page = |after: Option<String>, left: u32| {
+        let limit = Limit(left.min(PLAN_OBJECTS_MAX));
+        host.call(GetPlan { until_ms: until.unix_ms(), limit, after }).map(Reply::into_parts)
+    };
+    let (mut value, mut plan) = page(None, limit)?;
+    while let Some(after) = plan.next.take()
+        && let left = limit.saturating_sub(u32::try_from(plan.objects.len()).unwrap_or(u32::MAX))
+        && left > 0
+    {
+        let (mut more, next) = page(Some(after), left)?;
+        plan.objects.extend(next.objects);
+        plan.next = next.next;
+        if let (Value::Array(all), Value::Array(more)) = (&mut value["objects"], &mut more["objects"]) {
+            all.append(more);
+        }
+    }
+    // The command has no pages, and words of the actions are for people.
+    if let Value::Object(fields) = &mut value {
+        fields.remove("next");
+    }
+    for object in value["objects"].as_array_mut().into_iter().flatten() {
+        if let Value::Object(fields) = object {
+            fields.remove("action_text");
+        }
+    }
+    Ok((value, plan))
 }
 
-fn action(action: &Action) -> String {
-    match action {
-        Action::Delete => "delete".into(),
-        Action::Anonymise => "anonymise".into(),
-        Action::EndReplaced => "end, replaced".into(),
-        Action::EndReleased => "end, released".into(),
-        Action::Hold(name) => format!("keep, hold {:?}", name.as_str()),
-        Action::WaitForFloor => "wait for the floor".into(),
-        Action::Stopped(cause) => format!("stopped, alarm: {}", json::cause(cause)),
-        // A later version of the engine may add actions.
-        other => json::action(other).into(),
+/// Returns the key of an object, with the one that it was registered under if it was renamed.
+fn names(object: &api::PlannedObject) -> String {
+    match &object.first_key {
+        Some(first) => format!("{} (first {first})", object.key),
+        None => object.key.clone(),
     }
 }
 
-fn print(plan: &Plan, alarms: &[Alarm], args: &PlanArgs, until: Timestamp, output: &mut Output) {
-    alarm::print(alarms, output);
-    for object in &plan.first {
+fn print(plan: &api::Plan, args: &PlanArgs, until: Timestamp, output: &mut Output) {
+    let instant = Timestamp::from_unix_ms;
+    alarm::print(&plan.alarms, output);
+    for object in &plan.objects {
         output.line(format_args!(
             "{}  {}  {}  {} ({}; {})",
-            object.at,
+            instant(object.at_ms),
             object.class,
-            printable(&object.key),
-            output.strong(action(&object.action)),
-            format::reason(object.reason),
-            bounds(object.floor, object.ceiling)
+            names(object),
+            output.strong(&object.action_text),
+            format::reason_of(&object.reason),
+            bounds(object.floor_ms.map(instant), object.ceiling_ms.map(instant))
         ));
     }
-    let more = plan.objects().saturating_sub(plan.first.len() as u64);
+    let more = plan.found.saturating_sub(plan.objects.len() as u64);
     if more > 0 && !args.summary {
         output.line(format_args!("and {} more; --limit shows more of them", format::count(more)));
     }
     if args.summary {
-        for ((class, action), group) in &plan.groups {
+        for group in &plan.summary {
             output.line(format_args!(
-                "{:>12}  {class}  {}, from {} to {}{}",
+                "{:>12}  {}  {}, from {} to {}{}",
                 format::count(group.objects),
-                output.strong(action),
-                group.first,
-                group.last,
-                output.bad(group.late_text())
+                group.class,
+                output.strong(&group.action),
+                instant(group.first_ms),
+                instant(group.last_ms),
+                output.bad(late_text(group.late))
             ));
         }
     }
-    if plan.groups.is_empty() {
+    if plan.summary.is_empty() {
         output.line(format_args!("nothing until {until}"));
     }
-}
-
-fn to_json(plan: &Plan, alarms: &[Alarm], as_of: Timestamp, until: Timestamp) -> Value {
-    let group = |((class, action), group): (&(String, String), &Group)| {
-        json!({
-            "class": class,
-            "action": action,
-            "objects": group.objects,
-            "late": group.late,
-            "first_ms": group.first.unix_ms(),
-            "last_ms": group.last.unix_ms(),
-        })
-    };
-    json!({
-        "as_of_ms": as_of.unix_ms(),
-        "until_ms": until.unix_ms(),
-        "alarms": alarms.iter().map(json::alarm).collect::<Vec<_>>(),
-        "found": plan.objects(),
-        "objects": plan.first.iter().map(json::planned_object).collect::<Vec<_>>(),
-        "summary": plan.groups.iter().map(group).collect::<Vec<_>>(),
-    })
 }

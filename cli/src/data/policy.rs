@@ -1,10 +1,10 @@
 //! `sexton policy`: the trust policy of the log.
 
 use super::args::{DataArgs, help};
-use super::open;
+use super::host::Host;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
-use serde_json::json;
+use sexton_service::api::GetPolicy;
 
 /// Arguments of `sexton policy`.
 #[derive(Debug, ClapArgs)]
@@ -15,12 +15,11 @@ pub(crate) struct PolicyArgs {
 }
 
 pub(super) fn run(args: &PolicyArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let policy = engine.policy();
+    let policy = Host::of(&args.data)?.call(GetPolicy {})?;
     if args.data.json {
-        output.json(&json!({ "policy": policy, "log_key": engine.log_key().to_string() }));
+        output.json(&policy.into_json());
     } else {
-        policy.lines().for_each(|line| output.line(line));
+        policy.answer().policy.lines().for_each(|line| output.line(line));
     }
     Ok(0)
 }

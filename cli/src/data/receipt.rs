@@ -1,19 +1,18 @@
 //! `sexton receipt`: receipts of objects that ended.
 
 use super::args::{DataArgs, help};
+use super::host::Host;
 use super::keys::{self, KeyForm};
-use super::open;
 use super::parse::{self, When};
 use super::receipts::{self, POLICY, Wanted};
+use super::{feed, history, requests};
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::json;
-use sexton::decision::{Progress, RequestKind};
-use sexton::feed::FEED_MAX;
-use sexton::report::KeyHistory;
-use sexton::{Engine, Opener, RegistrationId};
+use sexton::{Opener, RegistrationId};
 use sexton_proof::id::printable;
 use sexton_proof::time::Timestamp;
+use sexton_service::api::FeedEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -72,23 +71,26 @@ struct Found {
 }
 
 pub(super) fn run(args: &ReceiptArgs, output: &mut Output) -> Result<u8, Failure> {
-    let keys = keys::keys(&args.key, args.keys.as_deref(), args.form)?;
+    let keys: Vec<Vec<u8>> = keys::keys(&args.key, args.keys.as_deref(), args.form)?;
     if args.id.is_some() && keys.len() > 1 {
         return Err(Failure::new(format!("--id names one registration, not those of {} keys", keys.len())));
     }
     let ticket = args.ticket.as_deref().map(|ticket| parse::bytes(ticket, true)).transpose()?;
-    let engine = open::data(&args.data.folder)?;
-    let since = args.since.map(|since| since.resolve(engine.now())).transpose()?;
+    let host = Host::of(&args.data)?;
+    let since = match args.since {
+        None => None,
+        Some(since) => Some(since.resolve(host.now()?)?),
+    };
     let found = match (args.id, since) {
         (Some(id), _) => Found { ended: keys.into_iter().map(|key| (key, id)).collect(), ..Found::default() },
-        (None, Some(since)) if keys.is_empty() => all_since(&engine, since)?,
-        (None, since) => by_key(&engine, keys, since.unwrap_or(Timestamp::MIN))?,
+        (None, Some(since)) if keys.is_empty() => all_since(&host, since)?,
+        (None, since) => by_key(&host, keys, since.unwrap_or(Timestamp::MIN))?,
     };
     let out = &args.out;
     let by_key = found.ended.iter().map(|(key, id)| Wanted::in_folder(out, *id, Opener::Key(key)));
     let by_ticket = args.id.zip(ticket.as_deref());
     let by_ticket = by_ticket.map(|(id, ticket)| Wanted::in_folder(out, id, Opener::Ticket(ticket)));
-    let issued = receipts::issue(&engine, out, by_key.chain(by_ticket).collect())?;
+    let issued = receipts::issue(&host, out, by_key.chain(by_ticket).collect())?;
     if args.data.json {
         let (written, mut refused) = issued.json();
         let unknown = found.unknown.iter();
@@ -107,16 +109,17 @@ pub(super) fn run(args: &ReceiptArgs, output: &mut Output) -> Result<u8, Failure
 }
 
 /// Finds the ends of these keys since an instant.
-fn by_key(engine: &Engine, keys: Vec<Vec<u8>>, since: Timestamp) -> Result<Found, Failure> {
+fn by_key(host: &Host, keys: Vec<Vec<u8>>, since: Timestamp) -> Result<Found, Failure> {
     let mut found = Found::default();
     let mut unknown = Vec::new();
-    for key in keys {
-        match engine.ended(&key)? {
-            KeyHistory::Ended(ended) if ended.time >= since => found.ended.push((key, ended.id)),
-            KeyHistory::Ended(_) => {}
-            KeyHistory::Live(_) if since > Timestamp::MIN => found.pending += 1,
+    let histories = history::of(host, &keys)?;
+    for (key, (_, history)) in keys.into_iter().zip(histories) {
+        match (&*history.state, history::end(&history)?) {
+            ("ended", Some((time, id))) if time >= since => found.ended.push((key, id)),
+            ("ended", _) => {}
+            ("live", _) if since > Timestamp::MIN => found.pending += 1,
             // The engine refuses its receipt, and says when it is due.
-            KeyHistory::Live(id) => found.ended.push((key, id)),
+            ("live", Some((_, id))) => found.ended.push((key, id)),
             _ => unknown.push(key),
         }
     }
@@ -124,7 +127,7 @@ fn by_key(engine: &Engine, keys: Vec<Vec<u8>>, since: Timestamp) -> Result<Found
         return Ok(found);
     }
     let mut recorded: HashMap<Vec<u8>, Vec<(Timestamp, Option<RegistrationId>)>> = HashMap::new();
-    for ((key, time), id) in recorded_ends(engine)? {
+    for ((key, time), id) in recorded_ends(host)? {
         recorded.entry(key).or_default().push((time, id));
     }
     for key in unknown {
@@ -140,16 +143,21 @@ fn by_key(engine: &Engine, keys: Vec<Vec<u8>>, since: Timestamp) -> Result<Found
 }
 
 /// Finds the ends since an instant of which the key is on record.
-fn all_since(engine: &Engine, since: Timestamp) -> Result<Found, Failure> {
+fn all_since(host: &Host, since: Timestamp) -> Result<Found, Failure> {
     let mut found = Found::default();
-    for ((key, time), id) in recorded_ends(engine)? {
-        if time < since {
-            continue;
+    let ends: Vec<_> = recorded_ends(host)?.into_iter().filter(|((_, time), _)| *time >= since).collect();
+    let unknown = ends.iter().filter(|(_, id)| id.is_none());
+    let keys: Vec<Vec<u8>> = unknown.map(|((key, _), _)| key.clone()).collect();
+    let mut remembered = HashMap::new();
+    for (key, (_, history)) in keys.iter().zip(history::of(host, &keys)?) {
+        if history.state == "ended"
+            && let Some((time, id)) = history::end(&history)?
+        {
+            remembered.insert((key.clone(), time), id);
         }
-        let id = match (id, engine.ended(&key)?) {
-            (None, KeyHistory::Ended(ended)) if ended.time == time => Some(ended.id),
-            (id, _) => id,
-        };
+    }
+    for ((key, time), id) in ends {
+        let id = id.or_else(|| remembered.get(&(key.clone(), time)).copied());
         found.add(key, id);
     }
     Ok(found)
@@ -169,19 +177,18 @@ impl Found {
 type RecordedEnds = BTreeMap<(Vec<u8>, Timestamp), Option<RegistrationId>>;
 
 /// Returns the ends in the feed and in erasures.
-fn recorded_ends(engine: &Engine) -> Result<RecordedEnds, Failure> {
+fn recorded_ends(host: &Host) -> Result<RecordedEnds, Failure> {
     let mut ends = BTreeMap::new();
-    let mut after = 0;
-    loop {
-        let entries = engine.feed(after, FEED_MAX)?;
-        let Some(last) = entries.last() else { break };
-        after = last.number;
-        ends.extend(entries.into_iter().map(|entry| ((entry.key, entry.time), entry.id)));
-    }
-    for request in engine.requests()?.iter().filter(|request| request.kind == RequestKind::Erase) {
-        for object in engine.erasure_objects(request.number)? {
-            if let Progress::Ended { time, .. } = object.progress {
-                ends.entry((object.key, time)).or_default().get_or_insert(object.id);
+    feed::each(host, 0, u64::MAX, &mut |_, entry: FeedEntry| {
+        let id = entry.id.as_deref().map(history::id).transpose()?;
+        ends.insert((history::key(&entry.key_hex)?, Timestamp::from_unix_ms(entry.time_ms)), id);
+        Ok(())
+    })?;
+    for number in requests::erasures(host)? {
+        for (id, (_, object)) in requests::objects(host, number)?.objects {
+            if let Some(time_ms) = object.time_ms {
+                let end = (history::key(&object.key_hex)?, Timestamp::from_unix_ms(time_ms));
+                ends.entry(end).or_default().get_or_insert(id);
             }
         }
     }

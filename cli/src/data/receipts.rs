@@ -14,6 +14,33 @@ use std::path::{Path, PathBuf};
 /// File name of the trust policy beside the receipts.
 pub(super) const POLICY: &str = "trust.policy";
 
+/// Maker of receipts: an engine, or a service that has the data folder open.
+pub(crate) trait Prover: Sync {
+    /// Returns the receipt of a registration, or why it cannot be made.
+    ///
+    /// # Errors
+    /// Those that concern the whole folder.
+    fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<Result<String, String>, Failure>;
+
+    /// Returns the trust policy of the log.
+    fn policy(&self) -> Result<String, Failure>;
+}
+
+impl Prover for Engine {
+    fn receipt(&self, id: RegistrationId, opener: Opener<'_>) -> Result<Result<String, String>, Failure> {
+        match Engine::receipt(self, id, opener) {
+            Ok(receipt) => Ok(Ok(receipt)),
+            // These errors concern the whole folder. All others concern this object, or an entry that cannot be published.
+            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => Err(e.into()),
+            Err(e) => Ok(Err(e.to_string())),
+        }
+    }
+
+    fn policy(&self) -> Result<String, Failure> {
+        Ok(Engine::policy(self))
+    }
+}
+
 /// Receipt to be written.
 pub(crate) struct Wanted<'a> {
     /// Registration that ended.
@@ -97,16 +124,16 @@ pub(super) fn print_refused(name: &str, why: &str, output: &mut Output) {
 
 /// Writes the trust policy and the receipts into `folder`, durably. Creates the folder if it is missing.
 pub(super) fn issue<'a>(
-    engine: &Engine,
+    prover: &impl Prover,
     folder: &Path,
     mut wanted: Vec<Wanted<'a>>,
 ) -> Result<Issued<'a>, Failure> {
     create_folder(folder)?;
-    write_policy(engine, &folder.join(POLICY))?;
+    write_policy(prover, &folder.join(POLICY))?;
     // Receipts of one batch come together, so its files are read once.
     wanted.sort_unstable_by_key(|wanted| wanted.id);
     wanted.dedup_by_key(|wanted| wanted.id);
-    let answers = write_each(engine, &wanted)?;
+    let answers = write_each(prover, &wanted)?;
     // One call for all files: an fsync for each takes most of the time.
     File::open(folder)
         .and_then(|folder| Ok(syncfs(folder)?))
@@ -122,15 +149,16 @@ pub(super) fn issue<'a>(
 }
 
 /// Writes each receipt to its file, not durably. Returns for each why it cannot be made, if so.
-pub(crate) fn write_each(engine: &Engine, wanted: &[Wanted<'_>]) -> Result<Vec<Option<String>>, Failure> {
+pub(crate) fn write_each(
+    prover: &impl Prover,
+    wanted: &[Wanted<'_>],
+) -> Result<Vec<Option<String>>, Failure> {
     let bar = output::progress(wanted.len(), "writing receipts");
     let answers = on_all_cores(wanted, |wanted| {
         bar.inc(1);
-        match engine.receipt(wanted.id, wanted.opener) {
+        match prover.receipt(wanted.id, wanted.opener)? {
             Ok(receipt) => write(&wanted.path, receipt.as_bytes()).map(|()| None),
-            // These errors concern the whole folder. All others concern this object, or an entry that cannot be published.
-            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => Err(e.into()),
-            Err(e) => Ok(Some(e.to_string())),
+            Err(why) => Ok(Some(why)),
         }
     });
     bar.finish_and_clear();
@@ -138,8 +166,8 @@ pub(crate) fn write_each(engine: &Engine, wanted: &[Wanted<'_>]) -> Result<Vec<O
 }
 
 /// Writes the trust policy of the log.
-pub(crate) fn write_policy(engine: &Engine, path: &Path) -> Result<(), Failure> {
-    write(path, engine.policy().as_bytes())
+pub(crate) fn write_policy(prover: &impl Prover, path: &Path) -> Result<(), Failure> {
+    write(path, prover.policy()?.as_bytes())
 }
 
 /// Creates a folder and its parents, if they are missing.

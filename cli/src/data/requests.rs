@@ -1,16 +1,19 @@
 //! `sexton request`: erasures, closings, applied classes and lifted holds, and the progress of their objects.
 
-use super::args::{DataArgs, MutatingArgs, help};
+use super::args::{DataArgs, help};
+use super::host::Host;
 use super::live::Live;
-use super::open;
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::Value;
-use sexton::decision::{ErasureObject, Progress, Request, RequestKind, RequestState};
-use sexton::{Engine, json};
-use sexton_proof::id::printable;
+use sexton::RegistrationId;
 use sexton_proof::time::Timestamp;
+use sexton_service::api::{AcceptedRequest, Limit, ListRequestObjects, ListRequests, Request, RequestObject};
+use std::collections::BTreeMap;
+
+/// Requests or objects of one call.
+const PAGE: u32 = 1_000;
 
 /// Subcommands of `sexton request`.
 #[derive(Debug, Subcommand)]
@@ -40,158 +43,184 @@ pub(super) fn run(command: &RequestCommand, output: &mut Output) -> Result<u8, F
 }
 
 fn list(args: &ListArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let now = engine.now();
+    let host = Host::of(&args.data)?;
     if let Some(number) = args.objects {
-        let request = find(&engine, number)?;
-        if !request.lists_objects() {
-            return Err(Failure::new(format!(
-                "request {number} has no list of objects: it is a {} of {}",
-                json::request_kind(&request),
-                request.selector.describe()
-            )));
+        let listed = objects(&host, number)?;
+        if args.data.json {
+            // `objects` is the number of objects found, as in the list of requests.
+            let mut value = listed.request_json;
+            value["object_list"] = listed.objects.into_values().map(|(value, _)| value).collect();
+            output.json(&value);
+            return Ok(0);
         }
-        let objects = engine.erasure_objects(number)?;
-        print_objects(&request, &objects, args.data.json, now, output);
+        print(&listed.request, listed.as_of_ms, output);
+        for (_, object) in listed.objects.values() {
+            let progress = progress(object, listed.as_of_ms);
+            output.line(format_args!("      {}  {progress}", object.key));
+        }
         return Ok(0);
     }
-    let mut requests = engine.requests()?;
-    requests.retain(|request| !args.erasures || request.kind == RequestKind::Erase);
+    let mut next = Some(0);
+    let mut values: Vec<Value> = Vec::new();
+    let mut is_empty = true;
+    while let Some(after) = next {
+        let page = ListRequests { after, limit: Limit(PAGE), erasures: args.erasures };
+        let (mut value, list) = host.call(page)?.into_parts();
+        next = list.next;
+        is_empty &= list.requests.is_empty();
+        if args.data.json {
+            values.extend(value["requests"].as_array_mut().into_iter().flat_map(std::mem::take));
+        } else {
+            list.requests.iter().for_each(|request| print(request, list.as_of_ms, output));
+        }
+    }
     if args.data.json {
-        output.json(&Value::Array(requests.iter().map(json::request).collect()));
-        return Ok(0);
-    }
-    for request in &requests {
-        print(request, now, output);
-    }
-    if requests.is_empty() {
+        output.json(&Value::Array(values));
+    } else if is_empty {
         output.line("there are no requests");
     }
     Ok(0)
 }
 
-/// Returns the request with this number.
-pub(super) fn find(engine: &Engine, number: u32) -> Result<Request, Failure> {
-    let found = engine.requests()?.into_iter().find(|request| request.number == number);
-    found.ok_or_else(|| {
-        Failure::new(format!("there is no request {number}; `sexton request list` shows all requests"))
-    })
-}
-
-/// Returns the erasure with this number. Any other request is refused with this explanation.
-pub(super) fn find_erasure(engine: &Engine, number: u32, otherwise: &str) -> Result<Request, Failure> {
-    let request = find(engine, number)?;
-    if request.kind != RequestKind::Erase {
-        return Err(Failure::new(format!("request {number} is no erasure, and {otherwise}")));
+/// Returns the numbers of all erasures.
+pub(super) fn erasures(host: &Host) -> Result<Vec<u32>, Failure> {
+    let mut numbers = Vec::new();
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page = ListRequests { after, limit: Limit(PAGE), erasures: true };
+        let (_, list) = host.call(page)?.into_parts();
+        next = list.next;
+        numbers.extend(list.requests.iter().filter_map(|request| request.number));
     }
-    Ok(request)
+    Ok(numbers)
 }
 
-fn print(request: &Request, now: Timestamp, output: &mut Output) {
-    let state = match request.state {
-        RequestState::Waiting if now < request.ready => {
-            format!("waiting, can be cancelled until {}", request.ready)
+/// Objects of a request, all pages together.
+pub(super) struct Objects {
+    pub(super) request: Request,
+    pub(super) request_json: Value,
+    /// Each object by its present id, as JSON too. An object that moved meanwhile is listed twice, and counts once.
+    pub(super) objects: BTreeMap<RegistrationId, (Value, RequestObject)>,
+    pub(super) as_of_ms: i64,
+}
+
+/// Returns the objects of a request.
+pub(super) fn objects(host: &Host, number: u32) -> Result<Objects, Failure> {
+    let mut objects = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = ListRequestObjects { number, after, limit: Limit(PAGE) };
+        let (mut value, list) = host.call(page)?.into_parts();
+        let values = value["objects"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        for (value, object) in values.into_iter().zip(list.objects) {
+            let id: RegistrationId =
+                object.id.parse().map_err(|e| Failure::new(format!("the id {:?}: {e}", object.id)))?;
+            objects.insert(id, (value, object));
         }
-        RequestState::Waiting => "waiting, the next enforcement looks for its objects".into(),
-        _ => format!(
-            "{} {}, {}",
-            json::request_state(request),
-            request.changed,
+        after = list.next;
+        if after.is_none() {
+            let request_json = value["request"].take();
+            return Ok(Objects { request: list.request, request_json, objects, as_of_ms: list.as_of_ms });
+        }
+    }
+}
+
+fn print(request: &Request, now_ms: i64, output: &mut Output) {
+    let instant = Timestamp::from_unix_ms;
+    let state = match (&*request.state, request.cancellable_until_ms) {
+        ("waiting", Some(until_ms)) if now_ms < until_ms => {
+            format!("waiting, can be cancelled until {}", instant(until_ms))
+        }
+        ("waiting", _) => "waiting, the next enforcement looks for its objects".into(),
+        (state, _) => format!(
+            "{state} {}, {}",
+            instant(request.changed_ms),
             format::counted(request.objects, "object", "objects")
         ),
     };
-    let answer_by = match request.answer_by {
-        Some(_) if request.is_immediate() => ", immediate".into(),
-        Some(answer_by) => format!(", to be answered by {answer_by}"),
+    let answer_by = match request.answer_by_ms {
+        Some(_) if request.immediate => ", immediate".into(),
+        Some(answer_by_ms) => format!(", to be answered by {}", instant(answer_by_ms)),
         None => String::new(),
     };
-    let is_late = request.is_open() && request.answer_by.is_some_and(|answer_by| answer_by < now);
+    let is_open = ["waiting", "found"].contains(&&*request.state);
+    let is_late = is_open && request.answer_by_ms.is_some_and(|answer_by_ms| answer_by_ms < now_ms);
     let answer_by = if is_late { output.bad(answer_by) } else { answer_by };
-    let what = kind(request);
     output.line(format_args!(
-        "{:>4}  {what} {}, received {}{answer_by}",
-        request.number,
-        request.selector.describe(),
-        request.received
+        "{:>4}  {} {}, received {}{answer_by}",
+        request.number.unwrap_or_default(),
+        kind(&request.kind),
+        request.of,
+        instant(request.received_ms)
     ));
     output.line(format_args!("      {state}"));
-    output.line(format_args!("      {} ({})", request.attribution.reason, request.attribution.author));
+    output.line(format_args!("      {} ({})", request.reason, request.author));
 }
 
-fn kind(request: &Request) -> &'static str {
-    match request.kind {
-        RequestKind::Erase => "erasure of",
-        RequestKind::Close => "closing of",
-        RequestKind::Apply { .. } => "new terms for",
-        RequestKind::Lift { .. } => "lifted hold on",
-        RequestKind::Doubt { .. } => "end of a doubt about the clock, for",
-        RequestKind::Back { .. } => "time that went back, for",
+fn kind(name: &str) -> &str {
+    match name {
+        "erase" => "erasure of",
+        "close" => "closing of",
+        "apply" => "new terms for",
+        "lift" => "lifted hold on",
+        "doubt" => "end of a doubt about the clock, for",
+        "back" => "time that went back, for",
         // A later version of the engine may add kinds.
-        _ => json::request_kind(request),
+        other => other,
     }
 }
 
-fn print_objects(
-    request: &Request,
-    objects: &[ErasureObject],
-    json: bool,
-    now: Timestamp,
-    output: &mut Output,
-) {
-    if json {
-        // `objects` is the number of objects found, as in the list of requests.
-        let mut value = json::request(request);
-        value["object_list"] = objects.iter().map(json::erasure_object).collect();
-        output.json(&value);
-        return;
-    }
-    print(request, now, output);
-    for object in objects {
-        output.line(format_args!("      {}  {}", printable(&object.key), progress(&object.progress, now)));
-    }
-}
-
-fn progress(progress: &Progress, now: Timestamp) -> String {
-    match progress {
-        Progress::Ended { method, time } => format!("{method} {time}"),
-        Progress::Pending { held: true, .. } => "kept by a legal hold".into(),
-        Progress::Pending { floor: Some(floor), .. } => format!("waits for its floor, {floor}"),
-        Progress::Pending { until, .. } if *until <= now => "due at the next enforcement".into(),
-        Progress::Pending { until, .. } => format!("due {until}"),
+fn progress(object: &RequestObject, now_ms: i64) -> String {
+    let instant = Timestamp::from_unix_ms;
+    match object {
+        RequestObject { method: Some(method), time_ms: Some(time_ms), .. } => {
+            format!("{method} {}", instant(*time_ms))
+        }
+        RequestObject { held: Some(true), .. } => "kept by a legal hold".into(),
+        RequestObject { floor_ms: Some(Some(floor_ms)), .. } => {
+            format!("waits for its floor, {}", instant(*floor_ms))
+        }
+        RequestObject { until_ms: Some(until_ms), .. } if *until_ms <= now_ms => {
+            "due at the next enforcement".into()
+        }
+        RequestObject { until_ms: Some(until_ms), .. } => format!("due {}", instant(*until_ms)),
         // A later version of the engine may add states.
         _ => "in a state that this version does not know".into(),
     }
 }
 
 /// Reports that a request was accepted, or that the dry run accepts it.
-pub(super) fn accepted(request: &Request, what: &str, live: &Live, args: &MutatingArgs, output: &mut Output) {
-    if args.data.json {
-        let mut value = json::request(request);
-        value["dry_run"] = args.dry_run.into();
+pub(super) fn report(
+    (json, accepted): (Value, &AcceptedRequest),
+    what: &str,
+    live: &Live,
+    is_json: bool,
+    output: &mut Output,
+) {
+    if is_json {
+        let mut value = json;
         value["live_objects"] = live.json();
-        if args.dry_run {
-            value["number"] = Value::Null;
-        }
         output.json(&value);
         return;
     }
-    if args.dry_run {
-        output.line(format_args!("would {what}"));
-    } else {
-        output.line(format_args!("request {} accepted: {what}", request.number));
+    let AcceptedRequest { request, .. } = accepted;
+    match request.number {
+        Some(number) => output.line(format_args!("request {number} accepted: {what}")),
+        None => output.line(format_args!("would {what}")),
     }
     live.print(output);
-    if request.is_immediate() {
+    if request.immediate {
         output.line(
             "  immediate, as it is to be answered within a second: it cannot be cancelled, and its objects are deleted at the next enforcement, unless a floor \
              or a hold keeps them",
         );
         return;
     }
-    if request.ready > request.received {
-        output.line(format_args!("  it can be cancelled until {}", request.ready));
+    let instant = Timestamp::from_unix_ms;
+    if let Some(until_ms) = request.cancellable_until_ms {
+        output.line(format_args!("  it can be cancelled until {}", instant(until_ms)));
     }
-    if let Some(answer_by) = request.answer_by {
-        output.line(format_args!("  it is to be answered by {answer_by}"));
+    if let Some(answer_by_ms) = request.answer_by_ms {
+        output.line(format_args!("  it is to be answered by {}", instant(answer_by_ms)));
     }
 }

@@ -3,11 +3,14 @@
 //! A root and its data folder know each other. The root has a label with a random id, and the data folder has the ids of the
 //! roots that were accepted for it. So the mount point of a missing disk, and the root of another data folder, are refused.
 
+use super::host::Host;
 use super::open::spinner;
 use crate::output::Failure;
 use sexton::Engine;
 use sexton::decision::AcceptedRoot;
-use sexton::store::dir::{DirStore, Found, Root};
+use sexton::store::dir::{DirStore, Filter, Found, Kind, Obstacle, Root};
+use sexton_service::api::ListSources;
+use std::collections::BTreeMap;
 use std::path::{Path, absolute};
 
 /// Treatment of a folder that is no root of the data folder yet.
@@ -27,17 +30,70 @@ pub(super) struct Registering {
 }
 
 /// Content of a root.
+#[derive(Default)]
 pub(super) struct Listing {
-    /// Keys of all files, sorted.
+    /// Keys of all files that the filter takes, sorted.
     pub(super) keys: Vec<Vec<u8>>,
     /// Folders that were left out, each with the reason.
     pub(super) skipped: Vec<(Vec<u8>, String)>,
+    /// Number of these folders that lie on another file system.
+    pub(super) file_systems: u64,
+    /// Numbers of other entries, by kind.
+    pub(super) others: BTreeMap<Kind, u64>,
 }
 
-/// Opens a root of the data folder for reading.
+/// Root whose files are only looked at, and the beginning of the keys of its objects.
+pub(super) struct Seen {
+    pub(super) root: Root,
+    pub(super) prefix: String,
+}
+
+/// Opens a root of the data folder, or of the service that has it open, to look at its files.
+pub(super) fn seen(host: &Host, data: &Path, dir: &Path) -> Result<Seen, Failure> {
+    if let Some(engine) = host.engine() {
+        let (root, roots) = (apart(data, dir)?, engine.roots()?);
+        let accepted = accepted(&root, &roots).ok_or_else(|| unknown(&root, &roots, dir))?;
+        let prefix = accepted.source.as_ref().map_or(String::new(), |source| source.prefix().to_owned());
+        return Ok(Seen { root, prefix });
+    }
+    let root = Root::open(dir).map_err(failure)?;
+    let listed = host.call(ListSources {})?;
+    let sources = &listed.answer().sources;
+    let is_here = |path: &str| Path::new(path).canonicalize().ok() == dir.canonicalize().ok();
+    match sources.iter().find(|source| is_here(&source.path)) {
+        Some(source) => Ok(Seen { root, prefix: source.prefix.clone() }),
+        None => {
+            let paths: Vec<&str> = sources.iter().map(|source| &*source.path).collect();
+            Err(Failure::new(format!(
+                "{} is no directory of the service (it has {}); name one of its directories, or add this one to its \
+                 configuration",
+                dir.display(),
+                if paths.is_empty() { "none".to_owned() } else { paths.join(", ") }
+            )))
+        }
+    }
+}
+
+/// Opens a root of the data folder for work on objects whose keys are paths below it.
 pub(super) fn known(engine: &Engine, data: &Path, dir: &Path) -> Result<Root, Failure> {
     let (root, roots) = (apart(data, dir)?, engine.roots()?);
-    if is_known(&root, &roots) { Ok(root) } else { Err(unknown(&root, &roots, dir)) }
+    let accepted = accepted(&root, &roots).ok_or_else(|| unknown(&root, &roots, dir))?;
+    check_keys(accepted, dir)?;
+    Ok(root)
+}
+
+/// Refuses a root of a source whose keys are not paths alone. Under these paths its files would seem to be gone.
+fn check_keys(accepted: &AcceptedRoot, dir: &Path) -> Result<(), Failure> {
+    match &accepted.source {
+        Some(source) if !source.prefix().is_empty() => Err(Failure::new(format!(
+            "{} is the directory {:?} of a service, and the keys of its objects begin with {:?}: only the service takes its \
+             files in and deletes them; start it with `sexton serve`",
+            dir.display(),
+            source.name(),
+            source.prefix()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the store on a root of the data folder, which puts back the files in its quarantine.
@@ -64,7 +120,8 @@ pub(super) fn for_registering(
     is_dry: bool,
 ) -> Result<Registering, Failure> {
     let (root, roots) = (apart(data, dir)?, engine.roots()?);
-    if is_known(&root, &roots) {
+    if let Some(accepted) = accepted(&root, &roots) {
+        check_keys(accepted, dir)?;
         let root = if is_dry { root } else { restored(engine, data, dir)? };
         return Ok(Registering { root, is_new: false });
     }
@@ -84,13 +141,17 @@ pub(super) fn for_registering(
     Ok(Registering { root: store.root().map_err(failure)?, is_new: true })
 }
 
-/// Lists the files of a root.
-pub(super) fn list(root: &Root) -> Result<Listing, Failure> {
+/// Lists the files of a root that the filter takes, and counts what else it has.
+pub(super) fn list(root: &Root, filter: &Filter) -> Result<Listing, Failure> {
     let bar = spinner("reading the folder");
-    let mut listing = Listing { keys: Vec::new(), skipped: Vec::new() };
-    root.walk(|found| match found {
+    let mut listing = Listing::default();
+    root.walk(filter, |found| match found {
         Found::File(path) => listing.keys.push(path.to_vec()),
-        Found::Skipped { path, why } => listing.skipped.push((path.to_vec(), why.into())),
+        Found::Skipped { path, obstacle, why } => {
+            listing.skipped.push((path.to_vec(), why.into()));
+            listing.file_systems += u64::from(obstacle == Obstacle::FileSystem);
+        }
+        Found::Other { kind, .. } => *listing.others.entry(kind).or_default() += 1,
         // A later version of the store may find more.
         _ => {}
     })
@@ -108,11 +169,14 @@ fn apart(data: &Path, dir: &Path) -> Result<Root, Failure> {
     Ok(root)
 }
 
-fn is_known(root: &Root, roots: &[AcceptedRoot]) -> bool {
-    root.id().is_some_and(|id| roots.iter().any(|known| known.id == id))
+/// Returns the record of a root that was accepted.
+fn accepted<'r>(root: &Root, roots: &'r [AcceptedRoot]) -> Option<&'r AcceptedRoot> {
+    let id = root.id()?;
+    roots.iter().find(|known| known.id == id)
 }
 
-fn has_objects(engine: &Engine) -> Result<bool, Failure> {
+/// Returns `true` if an object is live.
+pub(super) fn has_objects(engine: &Engine) -> Result<bool, Failure> {
     Ok(engine.status()?.classes.values().any(|class| class.live > 0))
 }
 

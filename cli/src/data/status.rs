@@ -1,11 +1,14 @@
 //! `sexton status`: state of the engine, and what needs an operator.
 
+use super::alarm;
 use super::args::{DataArgs, help};
-use super::{alarm, open};
+use super::host::Host;
 use crate::format;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
-use sexton::{Status, json};
+use sexton_proof::time::Timestamp;
+use sexton_service::api::{GetStatus, Status};
+use std::time::Duration;
 
 const FINE: u8 = 0;
 const NEEDS_OPERATOR: u8 = 1;
@@ -25,52 +28,57 @@ pub(crate) struct StatusArgs {
 }
 
 pub(super) fn run(args: &StatusArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let status = engine.status()?;
-    let needs = engine.needs(&status)?;
+    let status = Host::of(&args.data)?.call(GetStatus {})?;
+    let code = if status.answer().needs.is_empty() { FINE } else { NEEDS_OPERATOR };
     if args.data.json {
-        output.json(&json::status(&status, &needs));
+        output.json(&status.into_json());
     } else {
-        print(&status, &needs, output);
+        print(status.answer(), output);
     }
-    Ok(code(&needs))
+    Ok(code)
 }
 
-/// Returns the exit code for the conditions that need an operator.
-pub(super) fn code(needs: &[String]) -> u8 {
-    if needs.is_empty() { FINE } else { NEEDS_OPERATOR }
-}
-
-fn print(status: &Status, needs: &[String], output: &mut Output) {
-    let (state, _) = status.state.word_and_reason();
-    output.line(format_args!("{} as of {}: {state}", status.origin, status.as_of));
-    for need in needs {
+fn print(status: &Status, output: &mut Output) {
+    let instant = Timestamp::from_unix_ms;
+    output.line(format_args!("{} as of {}: {}", status.origin, instant(status.as_of_ms), status.state));
+    for need in &status.needs {
         output.line(output.bad(need));
     }
     // Their messages stand above.
     status.alarms.iter().for_each(|alarm| alarm::print_head(alarm, output));
-    if let (word @ ("behind" | "ahead"), by) = json::clock(status.clock) {
+    if let word @ ("behind" | "ahead") = &*status.clock {
+        let by = Duration::from_millis(status.clock_off_ms);
         output.line(format_args!("the clock is {word} by {}", format::length(by)));
     }
     output.line(format_args!(
         "{} log entries, {} published; standing legal holds: {}",
-        format::count(status.log_size),
-        format::count(status.published_size),
+        format::count(status.log_entries),
+        format::count(status.log_published),
         format::count(status.holds)
     ));
     if let Some(erasure) = &status.oldest_erasure {
-        let answer_by = erasure.answer_by.map(|answer_by| format!(", to be answered by {answer_by}"));
+        let answer_by = erasure.answer_by_ms.map(|ms| format!(", to be answered by {}", instant(ms)));
         output.line(format_args!(
             "the oldest open erasure is number {}, received {}{}",
             erasure.number,
-            erasure.received,
+            instant(erasure.received_ms),
             answer_by.unwrap_or_default()
+        ));
+    }
+    for failure in &status.failures {
+        let at = instant(failure.at_ms);
+        output.line(format_args!(
+            "{} at {at}: {}: {}",
+            output.bad(&failure.result),
+            failure.key,
+            failure.why
         ));
     }
     for (name, class) in &status.classes {
         let closed = if class.closed { ", closed down" } else { "" };
         output.line(format_args!("{}{closed}", output.strong(name)));
-        let counts: Vec<String> = json::counts(class)
+        let counts: Vec<String> = class
+            .counts()
             .into_iter()
             .filter(|(name, n)| *n > 0 || ["registered", "live"].contains(name))
             .map(|(name, n)| {
@@ -80,8 +88,8 @@ fn print(status: &Status, needs: &[String], output: &mut Output) {
             })
             .collect();
         output.line(format_args!("  {}", counts.join(", ")));
-        if let Some(oldest) = class.oldest_overdue {
-            output.line(format_args!("  the oldest overdue ceiling was {oldest}"));
+        if let Some(oldest_ms) = class.oldest_overdue_ms {
+            output.line(format_args!("  the oldest overdue ceiling was {}", instant(oldest_ms)));
         }
     }
 }

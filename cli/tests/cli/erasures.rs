@@ -40,6 +40,38 @@ fn erasure_by_keys_finds_and_deletes_objects() {
 }
 
 #[test]
+fn key_file_of_any_length_makes_one_decision() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("slow", 0, &["key-00007", "key-24999", "other"]);
+    let keys: String = (0..25_000).map(|number| format!("key-{number:05}\n")).collect();
+    sandbox.put("keys.txt", &keys);
+    let hold = ["hold", "place", "DATA", "--name", "case 7", "--review", "2999-12-31", "--keys", "@keys.txt"];
+    let hold = [&hold[..], &WHY].concat();
+    let erase = request(&["--keys", "@keys.txt"]);
+    for (words, of) in [(&hold, "on"), (&erase, "of")] {
+        let (text, _) = sandbox.dry(words);
+        let is_said = text.stdout.contains("25000 keys\n  it covers 2 live objects now\n");
+        assert!(is_said, "{}", text.stdout);
+        let value = sandbox.json(words);
+        assert_eq!((&value[of], &value["live_objects"]), (&"25000 keys".into(), &2.into()));
+        let shown = value["selector"]["keys"].as_array().unwrap();
+        assert_eq!((shown.len(), &value["selector"]["more"]), (10_000, &15_000.into()));
+        assert_eq!(shown[0], hex::encode("key-00000"));
+    }
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(sandbox.has("key-00007") && sandbox.has("key-24999"), "the hold covers both");
+    sandbox.ok(&[&["hold", "lift", "DATA", "case 7", "--grace", "0"], &WHY[..]].concat());
+    sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
+    assert!(!sandbox.has("key-00007") && !sandbox.has("key-24999") && sandbox.has("other"));
+
+    let overlong = format!("{keys}{}\nlast\n", "x".repeat(1_025));
+    sandbox.put("keys.txt", overlong);
+    for words in [&hold, &erase] {
+        sandbox.refused(words, "keys.txt line 25001 has a key of more than 1024 bytes");
+    }
+}
+
+#[test]
 fn erasure_by_subject_finds_it_and_unknown_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.register(Registration::new("slow", b"1").subject(b"anna"));
@@ -233,7 +265,7 @@ fn request_list_has_all_kinds_or_erasures_only() {
         .assert_refused("request 1 has no list of objects: it is a close of the class \"short\"");
     sandbox
         .run(&["erase", "receipts", "DATA", "1", "--out", "@receipts"])
-        .assert_refused("request 1 is no erasure, and has no receipts");
+        .assert_refused("request 1 has no list of objects: it is a close of the class \"short\"");
     assert!(!sandbox.path("receipts").exists());
     assert_eq!(sandbox.json(&["request", "list", "DATA", "--erasures"]), json!([]));
     assert_eq!(sandbox.ok(&["request", "list", "DATA", "--erasures"]).stdout, "there are no requests\n");

@@ -40,7 +40,8 @@ fn each_command_has_a_schema_and_each_schema_a_command() {
     let mut expected: BTreeSet<String> = ["common", "error"].map(str::to_owned).into();
     for first in listed(&[]).iter().filter(|word| !word.is_empty() && *word != "help") {
         let below = listed(&[first]);
-        if below.is_empty() {
+        // The service writes no result.
+        if below.is_empty() && first != "serve" {
             expected.insert(first.clone());
         }
         expected

@@ -357,8 +357,26 @@ fn enforce_with_prune_empty_removes_emptied_folders_only() {
     }
     sandbox.registered("files", HOUR_MS, &["year/month/a", "kept/b"]);
     sandbox.put("files/kept/new", "not registered");
-    let words = ["enforce", "DATA", "--dir", "FILES", "--prune-empty"];
-    assert_eq!(sandbox.json(&words)["folders_removed"], 2);
+    // A root may be a symbolic link.
+    symlink("files", sandbox.path("linked")).unwrap();
+    let words = ["enforce", "DATA", "--dir", "@linked", "--prune-empty"];
+    let (text, dry) = sandbox.dry(&words);
+    assert_eq!(dry["folders_removed"], 2);
+    assert!(text.stdout.contains("           2 empty folders would be removed\n"), "{text:?}");
+    assert!(sandbox.dry(&words[..4]).1["folders_removed"].is_null());
+    let json = sandbox.json(&words);
+    assert_eq!((&json["folders_removed"], &json["folders_refused"]), (&2.into(), &serde_json::json!([])));
     assert!(!sandbox.has("year") && sandbox.has("kept/new") && sandbox.has("empty before"));
     assert!(sandbox.ok(&words).stdout.contains("           0 empty folders removed\n"));
+}
+
+/// An enforcement that was killed after its deletions leaves the folders to the next one.
+#[test]
+fn enforce_with_prune_empty_removes_folders_of_absent_files() {
+    let sandbox = Sandbox::new();
+    sandbox.registered("files", HOUR_MS, &["x/y/a"]);
+    std::fs::remove_file(sandbox.path("files/x/y/a")).unwrap();
+    let json = sandbox.json(&["enforce", "DATA", "--dir", "FILES", "--prune-empty"]);
+    assert_eq!((&json["answers"]["absent"], &json["folders_removed"]), (&1.into(), &2.into()));
+    assert!(!sandbox.has("x"));
 }

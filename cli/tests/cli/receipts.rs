@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const NEW_YEAR: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+pub(crate) const NEW_YEAR: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 const HOUR: Duration = Duration::from_hours(1);
 /// Age at which an upload is due: its ceiling of three hours, less slot and lead.
-const DUE: Duration = Duration::from_secs(3 * 3_600 - 30);
+pub(crate) const DUE: Duration = Duration::from_secs(3 * 3_600 - 30);
 
 /// Store that gives every object the same answer.
-struct Always(Answer);
+pub(crate) struct Always(pub(crate) Answer);
 
 impl Store for Always {
     fn delete(&self, part: &SubBatch<'_>) -> Vec<Answer> {
@@ -33,15 +33,15 @@ impl Store for Always {
 }
 
 /// Folder with receipts and trust policies of a small engine in memory.
-struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
-    engine: Engine,
-    clock: Arc<VirtualClock>,
-    files: MemoryFiles,
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) files: MemoryFiles,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(VirtualClock::new(NEW_YEAR));
         let files = MemoryFiles::new(Faults::none());
         let seams = Seams {
@@ -61,7 +61,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         write(&self.path(name), bytes);
         self.path(name)
     }
@@ -75,7 +75,7 @@ impl Bench {
         self.put(name, self.engine.receipt(id, Opener::Key(name.as_bytes())).unwrap())
     }
 
-    fn kept(&self, name: &str) -> PathBuf {
+    pub(crate) fn kept(&self, name: &str) -> PathBuf {
         self.receipt(name, Answer::Deleted, DUE)
     }
 
@@ -289,32 +289,6 @@ fn receipt_of_absent_object_is_5() {
     let ran = bench.verify(&[&absent], &bench.path("trust.policy"), &[]);
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.stdout.contains("it ended as absent"), "{ran:?}");
-}
-
-#[test]
-fn inspect_shows_carries_and_a_single_leaf() {
-    let bench = Bench::new();
-    let upload = Registration::new("upload-3h", b"stubborn").start(NEW_YEAR);
-    bench.engine.register(&[upload], Durability::Synced).unwrap();
-    bench.clock.advance(DUE);
-    bench.engine.enforce(&Always(Answer::Failed("it is broken".into()))).unwrap();
-    let files = bench.files.all();
-    let inspect = |name: &str, bytes: &[u8]| {
-        let path = bench.put(name, bytes);
-        sexton(["inspect".as_ref(), path.as_os_str(), "--json".as_ref()]).json()
-    };
-    let carries = inspect("carries", &files["tombstones/001.carry"]);
-    assert_eq!((&carries["format"], &carries["n"]), (&"carries".into(), &1.into()));
-    assert_eq!(carries["carries"][0]["cause"], "failed");
-
-    let bundle = files.iter().rfind(|(path, _)| path.starts_with("log/tile/entries/")).unwrap().1;
-    let shown = inspect("bundle", bundle);
-    let entries = sexton_proof::tile::parse_bundle(bundle).unwrap();
-    for (at, entry) in entries.iter().enumerate() {
-        let mut leaf = inspect("leaf", entry);
-        assert_eq!(leaf, shown["entry"][at]);
-        assert_eq!(leaf["format"].take(), if at < 4 { "class leaf" } else { "batch leaf" });
-    }
 }
 
 #[test]

@@ -197,6 +197,10 @@ fn mount_over_a_subfolder_fails_its_files_and_is_listed() {
     sandbox.file("x/new", HOUR_MS);
     let ran = sandbox.run(&["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--json"]);
     assert_eq!((ran.code, &ran.json()["refused"][0]["key"]), (1, &"x".into()), "{ran:?}");
+    assert_eq!(ran.json()["others"]["other_file_systems"], 1, "{ran:?}");
+    let words = ["reconcile", "DATA", "--dir", "FILES", "--class", "files", "--exclude", "/x/", "--json"];
+    let excluded = sandbox.run(&words);
+    assert_eq!((excluded.code, &excluded.json()["excluded"]["folders"]), (0, &1.into()), "{excluded:?}");
     let value = sandbox.run(&["enforce", "DATA", "--dir", "FILES", "--json"]).json();
     assert_eq!(value["answers"], serde_json::json!({ "deleted": 1, "failed": 1 }), "{value}");
     assert!(value["problems"][0]["why"].as_str().unwrap().contains("another file system"), "{value}");

@@ -30,6 +30,11 @@ impl Ran {
         self.stdout.lines().map(line).collect()
     }
 
+    /// Returns the only JSON value, or those of all lines.
+    pub(crate) fn json_lines_or_one(&self) -> Vec<Value> {
+        serde_json::from_str(&self.stdout).map_or_else(|_| self.json_lines(), |value| vec![value])
+    }
+
     /// Asserts that the command failed, with these words in a single error message: text on stderr, or JSON on stdout.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");
@@ -100,8 +105,7 @@ pub(crate) fn sexton<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     if arguments.iter().any(|word| word == "--json") && !arguments.iter().any(|word| word == "--help") {
         let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         // `verify` prints an object per line.
-        let values = serde_json::from_str(&ran.stdout).map_or_else(|_| ran.json_lines(), |value| vec![value]);
-        for value in values {
+        for value in ran.json_lines_or_one() {
             let name = if value.get("error").is_some() { "error".into() } else { schema::name(&words) };
             schema::assert_fits(&name, &value);
         }

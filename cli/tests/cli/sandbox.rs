@@ -195,7 +195,7 @@ impl Sandbox {
         let mut status = engine.status().unwrap();
         for class in status.classes.values_mut() {
             // These depend on the time alone.
-            (class.due, class.overdue, class.oldest_overdue) = (0, 0, None);
+            (class.due, class.overdue, class.oldest_due, class.oldest_overdue) = (0, 0, None, None);
         }
         let plan =
             engine.plan(now().saturating_add(Duration::from_hours(366 * 24))).unwrap().map(Result::unwrap);

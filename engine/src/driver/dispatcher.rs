@@ -144,8 +144,8 @@ impl Dispatcher {
     ///
     /// Refuses the objects that a hold covers by now, because the sub-batch may have been ready for long.
     pub(crate) fn take(&self, engine: &Engine) -> Option<OwnedSubBatch> {
-        let (now, monotonic) = (engine.now(), engine.monotonic());
         let mut state = self.state.lock();
+        let (now, monotonic) = (engine.now(), engine.monotonic());
         loop {
             let (number, index) = state.ready.pop_front()?;
             self.remove_event();
@@ -195,8 +195,8 @@ impl Dispatcher {
         id: SubBatchId,
         answers: Vec<(u32, Answer)>,
     ) -> Result<usize> {
-        let (now, monotonic) = (engine.now(), engine.monotonic());
         let mut state = self.state.lock();
+        let (now, monotonic) = (engine.now(), engine.monotonic());
         let Some(open) = state.of(id) else { return Ok(0) };
         let sub_batches = open.sub_batches.len();
         let Some(sub_batch) = open.sub_batches.get(id.index as usize) else {
@@ -220,9 +220,9 @@ impl Dispatcher {
     }
 
     /// Records `Failed` for the unanswered objects of a sub-batch.
-    pub(crate) fn fail_rest(&self, id: SubBatchId, why: &str, now: Timestamp) {
+    pub(crate) fn fail_rest(&self, engine: &Engine, id: SubBatchId, why: &str) {
         if let Some(open) = self.state.lock().of(id) {
-            open.fail_rest(id.index, why, now);
+            open.fail_rest(id.index, why, engine.now());
         }
     }
 
@@ -237,19 +237,21 @@ impl Dispatcher {
     /// Commits answered batches. In a batch with at least one answer, unanswered objects count as failed. Batches without
     /// an answer come again unchanged at the next opening.
     pub(crate) fn commit_answered(&self, engine: &Engine) -> Result<()> {
+        let mut state = self.state.lock();
         let now = engine.now();
-        for open in self.state.lock().open.values_mut() {
+        for open in state.open.values_mut() {
             if open.unanswered < open.batch.len() {
                 open.indices().for_each(|index| open.fail_rest(index, "the engine was closed", now));
             }
         }
+        drop(state);
         while self.commit(engine)? {}
         Ok(())
     }
 
     /// Does one blocking step: commits an answered batch, or else plans one. Returns `false` if there was no work.
     pub(crate) fn advance(&self, engine: &Engine) -> Result<bool> {
-        self.run_out(engine.now(), engine.monotonic());
+        self.run_out(engine);
         if self.commit(engine)? {
             return Ok(true);
         }
@@ -283,10 +285,12 @@ impl Dispatcher {
     }
 
     /// Records `Failed` for objects that ran out of time.
-    fn run_out(&self, now: Timestamp, monotonic: Monotonic) {
+    fn run_out(&self, engine: &Engine) {
+        let mut state = self.state.lock();
+        let (now, monotonic) = (engine.now(), engine.monotonic());
         let answer_timeout = self.limits.answer_timeout;
         let why = format!("no answer within {} ms", whole_ms(answer_timeout));
-        for open in self.state.lock().open.values_mut().filter(|open| open.unanswered > 0) {
+        for open in state.open.values_mut().filter(|open| open.unanswered > 0) {
             for index in open.indices() {
                 let runs_out = open.sub_batches[index as usize].runs_out(answer_timeout);
                 if runs_out.is_some_and(|at| at <= monotonic) {

@@ -111,6 +111,7 @@ enum OwnedChange {
     Start { of: OwnedWhich, start: Timestamp },
     Reschedule { of: OwnedWhich, class: Option<String>, start: Option<Timestamp> },
     Content { of: OwnedWhich, version: Vec<u8>, size: Option<u64>, start: Option<Timestamp> },
+    Rename { of: OwnedWhich, to: Vec<u8> },
     Release { of: OwnedWhich },
 }
 
@@ -147,6 +148,7 @@ impl OwnedChange {
             Change::Content { of, version, size, start } => {
                 OwnedChange::Content { of: OwnedWhich::new(of), version: version.to_vec(), size, start }
             }
+            Change::Rename { of, to } => OwnedChange::Rename { of: OwnedWhich::new(of), to: to.to_vec() },
             Change::Release { of } => OwnedChange::Release { of: OwnedWhich::new(of) },
         }
     }
@@ -160,6 +162,7 @@ impl OwnedChange {
             OwnedChange::Content { of, version, size, start } => {
                 Change::Content { of: of.borrowed(), version, size: *size, start: *start }
             }
+            OwnedChange::Rename { of, to } => Change::Rename { of: of.borrowed(), to },
             OwnedChange::Release { of } => Change::Release { of: of.borrowed() },
         }
     }

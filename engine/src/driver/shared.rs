@@ -90,7 +90,7 @@ impl Shared {
             Ok(Err(error)) => error.to_string(),
             Err(why) => why,
         };
-        self.dispatcher.fail_rest(id, &why, self.engine.now());
+        self.dispatcher.fail_rest(&self.engine, id, &why);
         Ok(true)
     }
 

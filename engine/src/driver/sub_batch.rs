@@ -32,8 +32,8 @@ pub struct OwnedSubBatch {
 #[derive(Clone, Debug)]
 struct OwnedObject {
     id: RegistrationId,
-    /// Ends of key, version and digest in the bytes of the sub-batch.
-    ends: [usize; 3],
+    /// Ends of key, first key, version and digest in the bytes of the sub-batch. The first key is empty if it is the key.
+    ends: [usize; 4],
     size: Option<u64>,
     floor: Option<Timestamp>,
     ceiling: Option<Timestamp>,
@@ -46,7 +46,7 @@ impl OwnedSubBatch {
         let objects =
             indices.flat_map(|index| batch.objects_in(index..index + 1)).map(|object| OwnedObject {
                 id: object.id,
-                ends: [object.key, object.version, object.digest].map(|part| {
+                ends: [object.key, other_first_key(&object), object.version, object.digest].map(|part| {
                     bytes.extend_from_slice(part);
                     bytes.len()
                 }),
@@ -88,12 +88,18 @@ impl OwnedSubBatch {
     pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
         let mut from = 0;
         self.objects.iter().map(move |object| {
-            let [key, version, digest] = object.ends.map(|end| {
+            let [key, other_first_key, version, digest] = object.ends.map(|end| {
                 let begin = std::mem::replace(&mut from, end);
                 &self.bytes[begin..end]
             });
             let OwnedObject { id, size, floor, ceiling, .. } = *object;
-            Object { id, key, version, digest, size, floor, ceiling }
+            let first_key = if other_first_key.is_empty() { key } else { other_first_key };
+            Object { id, key, first_key, version, digest, size, floor, ceiling }
         })
     }
+}
+
+/// Returns the key that a renamed object was registered under; empty if it was not renamed.
+fn other_first_key<'o>(object: &Object<'o>) -> &'o [u8] {
+    if object.first_key == object.key { &[] } else { object.first_key }
 }

@@ -7,7 +7,6 @@ use crate::platform::error::Result;
 use crate::state::batch::Batch;
 use crate::state::core::Core;
 use sexton_proof::record::{Cause, Method};
-use sexton_proof::time::Timestamp;
 use std::time::Duration;
 
 /// Fewest objects of a batch whose absence is doubted.
@@ -22,7 +21,7 @@ const ACCEPTED_FOR: Duration = Duration::from_hours(24);
 /// Objects that an earlier attempt of the engine may have deleted do not count, nor do classes whose host deletes the
 /// objects. The kept objects are carried as refused: no attempt of the engine has deleted them. The alarm is durable before
 /// the carries are. A crash in between loses nothing: the batch comes again.
-pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates, now: Timestamp) -> Result<()> {
+pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates) -> Result<()> {
     let (definition, asked) = (&batch.class.definition, batch.len());
     let is_absent = |fate: &Fate| matches!(fate, Fate::Ends { method: Method::Absent, .. });
     let was_there = |fate: &Fate| match *fate {
@@ -38,6 +37,7 @@ pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates, now: Timestam
     }
     let class = &definition.name;
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner).now;
     let accepted = planner.absence_accepted.get(class);
     if accepted.is_some_and(|at| *at <= now && now.since(*at) < ACCEPTED_FOR) {
         return Ok(());

@@ -10,6 +10,7 @@ use crate::enforcement::feed;
 use crate::model::schema::{self, Flags, Mark, PageRows, Row, Settled};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::registration::placement;
 use crate::state::core::{Core, Ledger};
 use crate::state::locator;
 use crate::state::marks;
@@ -33,15 +34,16 @@ pub(crate) struct Committer(Mutex<Vec<Waiting>>);
 impl Committer {
     /// Commits the evidence and returns the index of the batch's leaf. After `Ok` the end of these objects survives the loss
     /// of power. After `Err` the engine is poisoned: the end may or may not survive. Recovery decides at the next opening.
-    pub(crate) fn commit(&self, core: &Core, evidence: Evidence, now: Timestamp) -> Result<u64> {
-        let index = self.commit_in_group(core, evidence, now)?;
+    pub(crate) fn commit(&self, core: &Core, evidence: Evidence) -> Result<u64> {
+        let index = self.commit_in_group(core, evidence)?;
         // The commit stands even if the flush fails: the memtable still finds what was carried.
         let _ = locator::flush_if_full(core);
         Ok(index)
     }
 
     /// Commits the evidence together with all that waits, unless another thread has done so meanwhile.
-    fn commit_in_group(&self, core: &Core, evidence: Evidence, now: Timestamp) -> Result<u64> {
+    fn commit_in_group(&self, core: &Core, evidence: Evidence) -> Result<u64> {
+        let now = core.now(&evidence.batch).now;
         let result = Arc::new(Mutex::new(None));
         self.0.lock().push((evidence, Arc::clone(&result)));
         let mut ledger = core.transparency.ledger.lock();
@@ -109,6 +111,8 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now: Timest
         // First the carried rows' pages become visible, then the settled pages go: a reader finds every row in one of them.
         core.schedule.close(&evidence.reserved_pages());
         core.schedule.settle(&evidence.batch.intent.pages);
+        core.tally.add_outcomes(evidence.batch.class(), &evidence.outcomes);
+        core.failures.follow(evidence.failed_rows());
     }
     core.residue.add();
     Ok(first)
@@ -118,7 +122,8 @@ fn commit_group(core: &Core, ledger: &mut Ledger, group: &[Waiting], now: Timest
 ///
 /// A registration that is replaced after this gets a mark that stays under its settled page. There it is void.
 fn marked_pages(core: &Core, group: &[Waiting]) -> BTreeSet<PageId> {
-    group.iter().flat_map(|(evidence, _)| core.schedule.marked(&evidence.batch.intent.pages)).collect()
+    let pages = group.iter().flat_map(|(evidence, _)| &evidence.batch.intent.pages);
+    core.schedule.marked(pages.map(|rows| rows.page)).into_iter().collect()
 }
 
 /// Stages the settled records of a batch's pages, and the deletion of the pages' records and marks.
@@ -178,6 +183,7 @@ fn stage_carried(
             }
         } else if let Some(shard) = shards.get_mut(usize::from(id.page.shard)) {
             locator::put(core, shard, set, &core.schedule.locate(row.key).1, id);
+            placement::put_first(core, shard, set, id, &row);
         }
     }
     for (page, record) in evidence.reserved_page_records() {

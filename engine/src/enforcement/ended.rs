@@ -13,9 +13,6 @@ use sexton_proof::time::Timestamp;
 use sexton_proof::window::Span;
 use std::time::Duration;
 
-/// Width of the buckets in which records are stored and forgotten, ms: 32 days.
-const BUCKET_MS: i64 = 32 * 86_400_000;
-
 /// History of a key, as far as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,11 +25,6 @@ pub enum KeyHistory {
     Unknown,
 }
 
-/// Returns the bucket of an instant. A record lies in the bucket of the instant until which it is stored.
-fn bucket_of(at: Timestamp) -> u32 {
-    u32::try_from(at.unix_ms().div_euclid(BUCKET_MS)).unwrap_or(0)
-}
-
 /// Stages the records of the objects that end with this batch.
 pub(crate) fn stage_ended(core: &Core, set: &mut WriteSet, evidence: &Evidence) {
     let batch = &evidence.batch;
@@ -42,9 +34,11 @@ pub(crate) fn stage_ended(core: &Core, set: &mut WriteSet, evidence: &Evidence) 
         let until = time.saturating_add(remember);
         let (id, reason, start) = (batch.id(planned), row.end_reason(), row.start);
         let ended = Ended { id, method, reason, start, time, until };
-        let (_, fingerprint) = core.schedule.locate(row.key);
-        let key = schema::ended_key(bucket_of(until), &fingerprint);
-        set.put(ColumnFamily::Ended, &key, &ended.encode());
+        // A backup may have a renamed file under either name.
+        for (_, fingerprint) in core.schedule.locate_each(row.names().iter()) {
+            let key = schema::ended_key(schema::ended_bucket(until), &fingerprint);
+            set.put(ColumnFamily::Ended, &key, &ended.encode());
+        }
     }
 }
 
@@ -65,7 +59,7 @@ pub(crate) fn history_of(core: &Core, object_key: &[u8], now: Timestamp) -> Resu
     }
     let mut last: Option<Ended> = None;
     let until_max = now.saturating_add(remember_max(core));
-    for bucket in bucket_of(now)..=bucket_of(until_max) {
+    for bucket in schema::ended_bucket(now)..=schema::ended_bucket(until_max) {
         if let Some(bytes) = core.kv.get(ColumnFamily::Ended, &schema::ended_key(bucket, &fingerprint))? {
             let ended = Ended::decode(&bytes)?;
             if ended.until > now && last.is_none_or(|last| last.time < ended.time) {
@@ -78,7 +72,7 @@ pub(crate) fn history_of(core: &Core, object_key: &[u8], now: Timestamp) -> Resu
 
 /// Forgets the records of past buckets. Not synced: after a crash they are forgotten again.
 pub(crate) fn forget_expired(core: &Core, now: Timestamp) -> Result<()> {
-    let range = schema::ended_range(bucket_of(now));
+    let range = schema::ended_range(schema::ended_bucket(now));
     let mut set = WriteSet::default();
     set.delete_range(ColumnFamily::Ended, &range.start..&range.end);
     core.writer.write(set).map(|_| ())

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Path of the feed's key below the data folder.
-const KEY_PATH: &str = "keys/feed.key";
+pub(crate) const KEY_PATH: &str = "keys/feed.key";
 /// Context in which the keys of entries are derived.
 const CONTEXT: &str = "sexton v1 feed";
 /// Limit on the entries of one call.
@@ -136,7 +136,7 @@ fn entry(class: &str, id: RegistrationId, row: &Row<'_>, method: Method, time: T
     FeedEntry {
         number: 0,
         class: class.to_owned(),
-        key: row.key.to_vec(),
+        key: row.names().first.to_vec(),
         version: row.version.to_vec(),
         method: method.name().to_owned(),
         reason: row.end_reason().name().to_owned(),

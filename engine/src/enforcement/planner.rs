@@ -4,7 +4,6 @@ use crate::governance::clock::{self, Deletable};
 use crate::governance::{alarms, sweep};
 use crate::model::alarm::AlarmCause;
 use crate::model::class::Class;
-use crate::model::clock_guard::Trusted;
 use crate::model::hold::{HoldFacts, HoldSet};
 use crate::model::schema::{self, Flags, Intent, Mark, PageRows, Row};
 use crate::platform::error::{Error, Result};
@@ -25,9 +24,6 @@ use std::time::Duration;
 /// Limit on the pages of a batch. Its leaf has a line of at most 48 bytes for each, and must stay below 60,000 bytes.
 pub const BATCH_PAGES_MAX: usize = 1_200;
 
-/// Rows that a sweep scans before due batches get their turn again.
-pub(crate) const SWEEP_ROWS: u32 = 1 << 20;
-
 /// Result of one step of planning.
 pub(crate) enum Step {
     /// Batch that is due.
@@ -46,11 +42,12 @@ pub(crate) enum Step {
 ///
 /// # Errors
 /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
-pub(crate) fn next_step(core: &Core, now: Trusted, stepped: bool, sweep_rows: u32) -> Result<Step> {
+pub(crate) fn next_step(core: &Core, sweep_rows: u32) -> Result<Step> {
     core.check_writable()?;
     let mut planner = core.batches.planner.lock();
+    let now = core.now(&*planner);
     take_back_dropped(core, &mut planner);
-    let deletable = clock::allows(core, &mut planner, now, stepped)?;
+    let deletable = clock::allows(core, &mut planner, now)?;
     if deletable == Deletable::Nothing {
         core.batches.pool.free_buffers();
         return Ok(Step::Nothing);
@@ -60,12 +57,14 @@ pub(crate) fn next_step(core: &Core, now: Trusted, stepped: bool, sweep_rows: u3
     }
     // Counted before it is planned: a thread that hands a batch back meanwhile leaves publishing to this one.
     core.batches.in_flight.fetch_add(1, Ordering::SeqCst);
+    // Read before another thread can end a doubt: a sweep would have no time to correct the rows of this batch.
+    let doubts_ended = core.governance.doubts.ended();
+    let times = Times { now: now.now, for_floors: now.for_floors(), doubts_ended };
     let planned = next_intent(core, &mut planner, deletable, now.now, sweep_rows);
     if !matches!(planned, Ok(Next::Intent(..))) {
         core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     drop(planner);
-    let times = Times { now: now.now, for_floors: now.for_floors() };
     Ok(match planned? {
         Next::Intent(intent, attempt) => Step::Batch(Box::new(hand_out(core, intent, attempt, times)?)),
         Next::Sweeping => Step::Sweeping,
@@ -99,7 +98,7 @@ fn next_intent(
     // time. Due batches get their turn after many rows only, so that few objects move twice.
     let sweeping = sweep::advance(core, planner, now, sweep_rows)?;
     planner.swept_rows = sweeping.map_or(0, |rows| planner.swept_rows.saturating_add(rows));
-    if sweeping.is_some() && planner.swept_rows < SWEEP_ROWS {
+    if sweeping.is_some() && planner.swept_rows < core.limits.sweep_rows {
         return Ok(Next::Sweeping);
     }
     planner.swept_rows = 0;
@@ -184,8 +183,8 @@ fn choose_pages(
 /// Returns the class whose due pages have the earliest ceiling, and those pages, earliest ceilings first, at most
 /// [`BATCH_PAGES_MAX`].
 ///
-/// While a sweep has pages to scan, those pages wait, because a request may extend the time of their objects. Pages at
-/// short notice wait as well, so that the breaker counts all of them before the first one goes. While the clock is behind,
+/// While a sweep has pages to scan, those pages wait, because a request may extend the time of their objects. While it has
+/// keys to look up, the classes that find by key wait. Pages at short notice wait as well, so that the breaker counts all of them before the first one goes. While the clock is behind,
 /// pages of classes with a floor wait.
 fn due_pages(
     core: &Core,
@@ -196,8 +195,10 @@ fn due_pages(
     let tripped = alarms::tripped_classes(core);
     let has_floor = |class: &&Arc<Class>| deletable != Deletable::All && class.has_floor();
     let mut waiting = alarms::absent_classes(core);
-    waiting.extend(core.classes.read().iter().filter(has_floor).map(|class| class.id));
-    let sweep = planner.sweep.as_ref().filter(|sweep| !sweep.todo.is_empty());
+    let sweep = planner.sweep.as_ref().filter(|sweep| sweep.has_more());
+    let looks_up_keys = sweep.is_some_and(|sweep| !sweep.keys.is_empty());
+    let waits = |class: &&Arc<Class>| has_floor(class) || looks_up_keys && class.finds_by_key();
+    waiting.extend(core.classes.read().iter().filter(waits).map(|class| class.id));
     let unscanned: HashSet<PageId> = sweep.iter().flat_map(|sweep| sweep.todo.iter().copied()).collect();
     let is_stopped = |page: &DuePage| sweep.is_some() || tripped.contains(&page.page.class);
     let may_go = |page: &DuePage| {
@@ -279,12 +280,20 @@ pub(crate) struct Times {
     pub(crate) now: Timestamp,
     /// Instant by which floors are judged, no later than `now`.
     pub(crate) for_floors: Timestamp,
+    /// Number of the last doubt about the clock that had ended at `now`.
+    pub(crate) doubts_ended: u32,
 }
 
 impl Times {
     /// Returns the instants while the clock agrees.
-    pub(crate) fn at(now: Timestamp) -> Times {
-        Times { now, for_floors: now }
+    pub(crate) fn at(now: Timestamp, doubts_ended: u32) -> Times {
+        Times { now, for_floors: now, doubts_ended }
+    }
+
+    /// Returns `true` if the start of a row was read from a clock that is still in doubt. Its true start may be later.
+    fn doubts_start_of(&self, row: &Row<'_>) -> bool {
+        let is_open = row.doubt.is_some_and(|doubt| doubt.number > self.doubts_ended);
+        is_open && row.flags.has(Flags::CLOCKED)
     }
 }
 
@@ -343,10 +352,11 @@ fn expect_seq(page: PageId, ordinal: usize, expected: u32, key: &[u8]) -> Result
 
 /// Decides what happens to a due row. The order of the cases is the order of precedence.
 pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &DecisionInputs<'_>) -> Planned {
-    let hold = || inputs.holds.covering(HoldFacts::of(class, row));
+    let hold = || inputs.holds.covering(HoldFacts::of(class, id.page.slot, row));
     // A slot begins after the start of everything due in it, so this needs a clock that was wrong. No receipt could show
     // such an end.
-    let has_begun = row.end_reason() != Reason::Due || row.start <= inputs.times.now;
+    let is_doubted = inputs.times.doubts_start_of(row);
+    let has_begun = row.end_reason() != Reason::Due || (row.start <= inputs.times.now && !is_doubted);
     match inputs.marks.get(&id) {
         Some(Mark::Moved { .. }) => Planned::Moved,
         Some(Mark::Replaced) if !has_begun => Planned::BeforeFloor,
@@ -355,7 +365,9 @@ pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &De
         None if let Some(hold) = hold() => Planned::Held { standing: hold.stands() },
         None if !has_begun => Planned::BeforeFloor,
         // A slot begins at or after every floor in it, so this case needs a clock that was wrong.
-        None if row.floor.is_some_and(|floor| floor > inputs.times.for_floors) => Planned::BeforeFloor,
+        None if row.floor.is_some_and(|floor| is_doubted || floor > inputs.times.for_floors) => {
+            Planned::BeforeFloor
+        }
         None => Planned::Delete,
     }
 }
@@ -363,7 +375,7 @@ pub(crate) fn decide(class: &str, id: RegistrationId, row: &Row<'_>, inputs: &De
 /// Returns the marks of the batch's registrations, from the pages that have any. It scans once for each run of adjacent
 /// slots, because a scan for each page would cost more than its few rows.
 fn marks_of_batch(core: &Core, batch: &Batch) -> Result<BTreeMap<RegistrationId, Mark>> {
-    let pages = core.schedule.marked(&batch.intent.pages);
+    let pages = core.schedule.marked(batch.intent.pages.iter().map(|rows| rows.page));
     let slot_ms = batch.class.slot_ms;
     let mut marks = BTreeMap::new();
     for run in pages.chunk_by(|a, b| b.slot - a.slot <= slot_ms) {

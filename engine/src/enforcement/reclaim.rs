@@ -1,5 +1,6 @@
 //! Reclaim: frees the disk space of ended objects. It never ends a registration.
 
+use crate::enforcement::ended;
 use crate::model::class::floor_to_second;
 use crate::model::schema;
 use crate::platform::error::Result;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 /// Threads that clear files: one clears rows while the other merges the key index.
 const CLEARING_THREADS: usize = 2;
 
-/// Drops the files that hold only ended objects, and clears the other files of them. Without residue it is a no-op.
+/// Drops the files that hold only ended objects, and clears the other files of them. Without residue there is nothing to
+/// clear. Then forgets the records of ended objects that expired.
 ///
 /// A dropped file takes its range deletions with it, so rows in other files that they hid come back. Files are therefore
 /// dropped only in ranges in which every row is void for every reader. Such a range lies between live pages, before the
@@ -24,15 +26,18 @@ const CLEARING_THREADS: usize = 2;
 /// # Errors
 /// `Busy` if an older file is still in use; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Err` it is unknown
 /// which rows were removed. The next call begins again.
-pub(crate) fn reclaim(core: &Core, now: Timestamp) -> Result<()> {
+pub(crate) fn reclaim(core: &Core) -> Result<()> {
     core.check_writable()?;
     // One pass at a time. Another caller waits, so it returns only when the residue is cleared.
     let mut cleared = core.residue.cleared.lock();
+    let now = core.now(&*cleared).now;
     let created = core.residue.created();
-    if *cleared < created {
+    if cleared.0 < created {
         clear(core, now)?;
-        *cleared = created;
+        cleared.0 = created;
     }
+    ended::forget_expired(core, now)?;
+    drop(cleared);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::state::core::Planner;
 use crate::state::publish;
 use crate::state::writer::ReadGuard;
 use sexton_proof::time::Timestamp;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Objects that [`Engine::enforce`] and the workers hand to a store at once.
@@ -107,7 +108,7 @@ impl Engine {
     /// ```
     pub fn next_batch(&self) -> Result<Option<Batch>> {
         loop {
-            match self.next_step(planner::SWEEP_ROWS)? {
+            match self.next_step(self.core.limits.sweep_rows)? {
                 Step::Batch(batch) => return Ok(Some(*batch)),
                 Step::Sweeping => {}
                 Step::Nothing => return Ok(None),
@@ -117,8 +118,10 @@ impl Engine {
 
     /// Does one step of [`Engine::next_batch`]. A sweep scans about `sweep_rows` rows in it.
     pub(crate) fn next_step(&self, sweep_rows: u32) -> Result<Step> {
-        let now = self.trusted();
-        let step = planner::next_step(&self.core, now, self.clock_agreed.load(Ordering::SeqCst), sweep_rows);
+        let mut step = planner::next_step(&self.core, sweep_rows);
+        if let Ok(Step::Batch(batch)) = &mut step {
+            batch.begin(self.monotonic());
+        }
         if matches!(step, Ok(Step::Nothing) | Err(_)) {
             self.publish_rest();
         }
@@ -140,11 +143,18 @@ impl Engine {
     /// `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`.
     pub fn complete(&self, mut batch: Batch) -> Result<u64> {
         batch.handed_back();
+        let (class, begun) = (Arc::clone(&batch.class), batch.begun());
         let committed = self.write_and_commit(batch);
         self.core.batches.in_flight.fetch_sub(1, Ordering::SeqCst);
         match &committed {
             // After the decrement: of several threads that complete at once, the last sees that no other batch is out.
-            Ok(_) => publish::publish_behind(&self.core, self.monotonic()),
+            Ok(_) => {
+                let now = self.monotonic();
+                if let Some(begun) = begun {
+                    self.core.tally.add_batch(&class.definition.name, now.since(begun));
+                }
+                publish::publish_behind(&self.core, now);
+            }
             // The objects may be deleted and their evidence half written. Only recovery can tell.
             Err(error) => self.core.writer.poison(error),
         }
@@ -156,11 +166,12 @@ impl Engine {
         // A panic from here on would lose the batch.
         let _poison = self.core.writer.poison_on_panic();
         self.core.check_writable()?;
-        let mut fates = evidence::fates(&self.core, &mut batch, self.now())?;
-        absence::doubt(&self.core, &batch, &mut fates, self.now())?;
+        let now = self.core.now(&batch).now;
+        let mut fates = evidence::fates(&self.core, &mut batch, now)?;
+        absence::doubt(&self.core, &batch, &mut fates)?;
         let mut evidence = evidence::build(&self.core, batch, fates)?;
         evidence.write_files(&self.core)?;
-        self.committer.commit(&self.core, evidence, self.now())
+        self.committer.commit(&self.core, evidence)
     }
 
     /// Has `store` delete a batch, in sub-batches, and records its answers in the batch.

@@ -1,23 +1,23 @@
 //! Governance: legal holds, erasures and other requests, accepted roots, and resumption after alarms.
 
+use crate::engine::Engine;
 use crate::engine::load;
-use crate::engine::{Engine, read};
 use crate::governance::coverage;
 use crate::governance::holds::{self, Placed};
 use crate::governance::limits;
-use crate::governance::progress::{self, ErasureObject};
+use crate::governance::progress::{self, ErasureObject, ErasureObjects};
 use crate::governance::requests::{self, Erasure};
-use crate::governance::{alarms, clock, roots};
+use crate::governance::{clock, pauses, roots};
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::guard_limits::{GuardLimits, StoredLimits};
 use crate::model::hold::{Hold, HoldName, NewHold};
 use crate::model::request::Request;
-use crate::model::schema::AcceptedRoot;
+use crate::model::schema::{AcceptedRoot, RootSource};
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
-use crate::platform::clock::check_calendar;
 use crate::platform::error::Result;
 use crate::platform::store::dir::RootId;
+use sexton_proof::id::RegistrationId;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ impl Engine {
     /// deletion already.
     ///
     /// # Errors
-    /// `Invalid` if the selector is empty, a text is missing, the review date lies in the past, the name is taken, or
-    /// the class is unknown; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or
+    /// `Invalid` if the selector is empty, a text is missing, the review date lies in the past by both clocks, the name is
+    /// taken, or the class is unknown; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or
     /// `Io` it is unknown whether the hold was placed.
     ///
     /// ```
@@ -52,13 +52,13 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn place_hold(&self, hold: NewHold) -> Result<Placed> {
-        holds::place(&self.core, hold, self.now())
+        holds::place(&self.core, hold)
     }
 
     /// Lifts the hold called `name`.
     ///
-    /// Objects that it kept past their ceiling are deleted after `grace`, at most
-    /// [`GRACE_MAX`](crate::decision::GRACE_MAX). Objects still in their window are deleted in time. The promise of objects
+    /// Objects that fell due before are deleted after `grace`, at most [`GRACE_MAX`](crate::decision::GRACE_MAX), or in time
+    /// for a ceiling that is still to come. Other objects are deleted on time. The promise of objects
     /// under an event hold counts from now. After `Ok` the lift survives a power failure; the next planning finds the
     /// objects.
     ///
@@ -66,7 +66,7 @@ impl Engine {
     /// `Invalid` if a text is missing or the grace too long; `NotFound` if no such hold stands; `Busy` while the clock is in
     /// doubt; `Forked`, `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the hold was lifted.
     pub fn lift_hold(&self, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
-        holds::lift(&self.core, name, attribution, grace, self.trusted())
+        holds::lift(&self.core, name, attribution, grace)
     }
 
     /// Returns all legal holds, lifted ones included.
@@ -103,7 +103,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn erase(&self, erasure: Erasure) -> Result<Request> {
-        requests::erase(&self.core, erasure, self.now())
+        requests::erase(&self.core, erasure)
     }
 
     /// Returns `true` if `selector` covers a live object. It reads rows until it finds one.
@@ -130,7 +130,7 @@ impl Engine {
     /// use sexton::{Durability, Registration, Selector};
     /// engine.register(&[Registration::new("log-73h", b"anna/1").subject(b"anna")], Durability::Synced)?;
     /// assert_eq!(engine.count_live(&Selector::Subject(b"anna".to_vec()))?, 1);
-    /// assert_eq!(engine.count_live(&Selector::Keys(vec![b"anna/2".to_vec()]))?, 0);
+    /// assert_eq!(engine.count_live(&Selector::keys([b"anna/2"]))?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn count_live(&self, selector: &Selector) -> Result<u64> {
@@ -144,7 +144,7 @@ impl Engine {
     /// `Invalid` if the request is no erasure; `NotFound`; `TooLate` if it is final; `Forked`, `Poisoned`, `Full`, `Io`.
     /// After `Poisoned`, `Full` or `Io` it is unknown whether the erasure was cancelled.
     pub fn cancel_erasure(&self, number: u32) -> Result<Request> {
-        requests::cancel(&self.core, number, self.now())
+        requests::cancel(&self.core, number)
     }
 
     /// Returns all requests (erasures, closings, applied classes, lifts) with their progress. It looks at each object of
@@ -154,6 +154,38 @@ impl Engine {
     /// `Poisoned`, `Full`, `Io`, `Corrupt`.
     pub fn requests(&self) -> Result<Vec<Request>> {
         progress::all_requests(&self.core, &self.resolver, self.now())
+    }
+
+    /// Returns at most `max` requests with numbers above `after`, in ascending order, as [`Engine::requests`] does.
+    ///
+    /// # Errors
+    /// `Poisoned`, `Full`, `Io`, `Corrupt`.
+    pub fn requests_after(&self, after: u32, max: usize) -> Result<Vec<Request>> {
+        progress::requests_after(&self.core, &self.resolver, after, max, self.now())
+    }
+
+    /// Returns one request with its progress. It looks at each object of an open request.
+    ///
+    /// # Errors
+    /// `NotFound`, `Poisoned`, `Full`, `Io`, `Corrupt`.
+    pub fn request(&self, number: u32) -> Result<Request> {
+        progress::request(&self.core, &self.resolver, number, self.now())
+    }
+
+    /// Returns at most `max` objects of an erasure, of those that were listed after `after`. `None` begins the list.
+    ///
+    /// The list has the ids under which the objects were found. An object that moved meanwhile may be listed twice, and
+    /// both entries then have its present id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io`, `Corrupt`.
+    pub fn erasure_objects_after(
+        &self,
+        number: u32,
+        after: Option<RegistrationId>,
+        max: usize,
+    ) -> Result<ErasureObjects> {
+        progress::objects_after(&self.core, &self.resolver, number, after, max, self.now())
     }
 
     /// Returns the objects of an erasure found so far, each with what it waits for or how it ended.
@@ -195,7 +227,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_down(&self, selector: Selector, attribution: Attribution) -> Result<Request> {
-        requests::close(&self.core, selector, attribution, self.now())
+        requests::close(&self.core, selector, attribution)
     }
 
     /// Applies the newest version of a class to objects registered under earlier versions. Otherwise they keep their
@@ -205,7 +237,7 @@ impl Engine {
     /// `Invalid` if the class is unknown, a text is missing, or the versions differ in `find` or `openings`; `Forked`,
     /// `Poisoned`, `Full`, `Io`. After `Poisoned`, `Full` or `Io` it is unknown whether the request was recorded.
     pub fn apply_class(&self, name: &str, attribution: Attribution) -> Result<Request> {
-        requests::apply_class(&self.core, name, attribution, self.now())
+        requests::apply_class(&self.core, name, attribution)
     }
 
     /// Returns the limits of the guards that are in effect: those of the options, otherwise the stored ones.
@@ -241,7 +273,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_limits(&self, limits: Option<GuardLimits>, attribution: Attribution) -> Result<()> {
-        limits::store(&self.core, limits, attribution, self.now())
+        limits::store(&self.core, limits, attribution)
     }
 
     /// Records that the operator accepted a root, a folder in which objects of this engine are stored.
@@ -270,7 +302,43 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn accept_root(&self, id: RootId, path: &Path) -> Result<()> {
-        roots::accept(&self.core, id, path, self.now())
+        roots::accept(&self.core, id, path)
+    }
+
+    /// Records that the operator accepted a root for a source of objects, as [`accept_root`](Self::accept_root) does.
+    ///
+    /// A source has one root. One that served it before stays accepted and serves no source from now on. Its objects
+    /// stay owed. After `Ok` that and the decision survive a power failure.
+    ///
+    /// # Errors
+    /// `Invalid` if the path is empty or has more than 4,096 bytes, if a text is empty or too long, or if the root serves a
+    /// source of another name or prefix; `Forked`, `Poisoned`, `Full`, `Io`, `Corrupt`. After `Poisoned`, `Full` or `Io` it is unknown whether the
+    /// root was recorded.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::Attribution;
+    /// use sexton::decision::RootSource;
+    /// use sexton::store::dir::DirStore;
+    /// # let uploads = tempfile::tempdir()?;
+    /// # let uploads = uploads.path();
+    ///
+    /// let store = DirStore::open(uploads)?;
+    /// let decision = Attribution::new("Ada Lovelace", "new server");
+    /// engine.accept_root_for(store.id(), uploads, RootSource::new("uploads")?, decision)?;
+    /// assert_eq!(engine.roots()?[0].source, Some(RootSource::new("uploads")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn accept_root_for(
+        &self,
+        id: RootId,
+        path: &Path,
+        source: RootSource,
+        attribution: Attribution,
+    ) -> Result<()> {
+        roots::accept_for(&self.core, id, path, source, attribution)
     }
 
     /// Returns the roots that were accepted for this engine, the first one first.
@@ -281,6 +349,29 @@ impl Engine {
         roots::all(&self.core)
     }
 
+    /// Stops all deletion for a time, for example during maintenance of the store. It resumes by itself, or with
+    /// [`Engine::resume`]. Ceilings pass meanwhile: the status tells what is overdue.
+    ///
+    /// After `Ok`, the pause survives a power failure, and its alarm is in the log. Batches that are out finish.
+    ///
+    /// # Errors
+    /// `Invalid` if the length is 0 or longer than [`PAUSE_MAX`](crate::decision::PAUSE_MAX), a text is empty or too long, or a
+    /// pause stands; `Forked`, `Poisoned`, `Full`, `Io`.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::Attribution;
+    /// use std::time::Duration;
+    /// let alarm = engine.pause(Duration::from_secs(3_600), &Attribution::new("Ada Lovelace", "the disk is moved"))?;
+    /// engine.resume(alarm.id, Attribution::new("Ada Lovelace", "the disk is back"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pause(&self, length: Duration, attribution: &Attribution) -> Result<Alarm> {
+        pauses::pause(&self.core, length, attribution)
+    }
+
     /// Ends an alarm, so that deletion goes on. The log records it with `attribution`.
     ///
     /// After a clock alarm the clock is accepted as it stands. If it is behind, the engine's time goes back, and objects that
@@ -288,17 +379,11 @@ impl Engine {
     /// expected. After `Ok` the end of the alarm survives a power failure.
     ///
     /// # Errors
-    /// `Invalid` if a text is missing, or the clock shows a year before 1970 or after 9998; `NotFound` if no such alarm
-    /// stands; `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`. After `Busy`,
+    /// `Invalid` if a text is missing, or the clock that is to be accepted shows a year before 1970 or after 9998; `NotFound`
+    /// if no such alarm stands; `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`. After
     /// `Poisoned`, `Full` or `Io` it is unknown whether the alarm was ended. If its cause stands, the next planning raises
     /// another one.
     pub fn resume(&self, alarm: AlarmId, attribution: Attribution) -> Result<Alarm> {
-        check_calendar(self.clock.now())?;
-        let now = self.trusted();
-        let ended = alarms::resume(&self.core, alarm, attribution, now.now)?;
-        if ended.cause.is_about_time() {
-            clock::accept(&self.core, now, || self.guard.lock().accept(read(&*self.clock, true)))?;
-        }
-        Ok(ended)
+        clock::resume(&self.core, alarm, attribution)
     }
 }

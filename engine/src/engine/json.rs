@@ -24,6 +24,8 @@ use crate::model::clock_guard::ClockState;
 use crate::model::guard_limits::GuardLimits;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::request::{Request, RequestKind, RequestState};
+use crate::model::selector::Selector;
+use crate::state::failures::Failure;
 use serde_json::{Map, Value, json};
 use sexton_proof::id::printable;
 use sexton_proof::time::{Timestamp, whole_ms};
@@ -67,7 +69,21 @@ pub fn status(status: &Status, needs: &[String]) -> Value {
         "publish_error": status.publish_error,
         "holds": status.holds,
         "oldest_erasure": erasure,
+        "failures": status.failures.iter().map(failure).collect::<Vec<_>>(),
         "classes": classes,
+    })
+}
+
+/// Returns an object that the store did not delete as JSON.
+fn failure(failure: &Failure) -> Value {
+    json!({
+        "id": failure.id.to_string(),
+        "class": failure.class,
+        "key": printable(&failure.key),
+        "key_hex": hex::encode(&failure.key),
+        "result": failure.cause.name(),
+        "why": failure.why,
+        "at_ms": failure.at.unix_ms(),
     })
 }
 
@@ -118,6 +134,8 @@ pub fn cause(cause: &AlarmCause) -> String {
         AlarmCause::Clock => "clock".into(),
         AlarmCause::TimeOff => "time off".into(),
         AlarmCause::Behind => "clock behind".into(),
+        AlarmCause::Pause { .. } => "pause".into(),
+        AlarmCause::Restored { .. } => "restored from a copy".into(),
         AlarmCause::Absent { class } => format!("absent objects in class \"{class}\""),
         AlarmCause::Breaker { class } => format!("short notice in class \"{class}\""),
     }
@@ -129,7 +147,7 @@ fn limit_names(cause: &AlarmCause) -> &'static [&'static str] {
         AlarmCause::Clock | AlarmCause::Behind => &["clock_step_max_ms"],
         AlarmCause::TimeOff => &["clock_time_off_max_ms"],
         AlarmCause::Breaker { .. } => &["breaker_objects", "breaker_share_percent"],
-        AlarmCause::Absent { .. } => &[],
+        AlarmCause::Absent { .. } | AlarmCause::Pause { .. } | AlarmCause::Restored { .. } => &[],
     }
 }
 
@@ -152,6 +170,7 @@ pub fn hold(hold: &Hold) -> Value {
             "at_ms": lifted.at.unix_ms(),
             "reason": lifted.attribution.reason,
             "author": lifted.attribution.author,
+            "uid": lifted.attribution.uid,
             "grace_ms": whole_ms(lifted.grace),
             "done": lifted.done,
         })
@@ -160,14 +179,30 @@ pub fn hold(hold: &Hold) -> Value {
         "id": hold.id.to_string(),
         "name": terms.name.as_str(),
         "on": terms.selector.describe(),
-        "selector": terms.selector,
+        "selector": selector(&terms.selector),
         "event": terms.kind == HoldKind::Event,
         "reason": terms.attribution.reason,
         "author": terms.attribution.author,
+        "uid": terms.attribution.uid,
         "placed_ms": hold.placed.unix_ms(),
         "review_ms": terms.review.unix_ms(),
         "lifted": lifted,
     })
+}
+
+/// Most keys of a selector that are written as JSON.
+const SELECTOR_KEYS_SHOWN: usize = 10_000;
+
+/// Returns a selector as JSON. Of a long list of keys it has the first ones in ascending order, and the number of the
+/// others.
+fn selector(selector: &Selector) -> Value {
+    match selector {
+        Selector::Keys(keys) if keys.len() > SELECTOR_KEYS_SHOWN => {
+            let shown: Vec<String> = keys.iter().take(SELECTOR_KEYS_SHOWN).map(hex::encode).collect();
+            json!({ "keys": shown, "more": keys.len() - SELECTOR_KEYS_SHOWN })
+        }
+        other => json!(other),
+    }
 }
 
 /// Returns the word for the kind of a request.
@@ -178,7 +213,7 @@ pub fn request_kind(request: &Request) -> &'static str {
         RequestKind::Apply { .. } => "apply",
         RequestKind::Lift { .. } => "lift",
         RequestKind::Doubt { .. } => "doubt",
-        RequestKind::Back { .. } => "back",
+        RequestKind::Back(_) => "back",
     }
 }
 
@@ -199,9 +234,10 @@ pub fn request(request: &Request) -> Value {
         "number": request.number,
         "kind": request_kind(request),
         "of": request.selector.describe(),
-        "selector": request.selector,
+        "selector": selector(&request.selector),
         "reason": request.attribution.reason,
         "author": request.attribution.author,
+        "uid": request.attribution.uid,
         "received_ms": request.received.unix_ms(),
         "cancellable_until_ms": cancellable_until.map(Timestamp::unix_ms),
         "answer_by_ms": request.answer_by.map(Timestamp::unix_ms),
@@ -292,6 +328,8 @@ pub fn planned_object(object: &PlannedObject) -> Value {
         "class": object.class,
         "key": printable(&object.key),
         "key_hex": hex::encode(&object.key),
+        "first_key": object.first_key.as_deref().map(printable),
+        "first_key_hex": object.first_key.as_ref().map(hex::encode),
         "id": object.id.to_string(),
         "action": action(&object.action),
         "hold": if let Action::Hold(name) = &object.action { Some(name.as_str()) } else { None },
@@ -337,4 +375,46 @@ pub fn report(report: &Report) -> Value {
         "problems_found": report.problems_found,
         "problems": report.problems,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock_guard::Verdict;
+    use crate::model::hold::HoldId;
+    use crate::model::text::Attribution;
+    use crate::model::time_back::TimeBack;
+
+    const SCHEMA: &str = include_str!("../../../docs/schemas/common.json");
+
+    /// Returns the kind after this one, so that a kind that is added has to be here.
+    fn next(kind: &RequestKind) -> Option<RequestKind> {
+        let (lag, lead) = (Duration::ZERO, Duration::ZERO);
+        Some(match kind {
+            RequestKind::Erase => RequestKind::Close,
+            RequestKind::Close => RequestKind::Apply { class: 1 },
+            RequestKind::Apply { .. } => RequestKind::Lift { hold: HoldId::from_bytes([1; 16]) },
+            RequestKind::Lift { .. } => {
+                let verdict = Verdict { wall_was_right: true, lag, lead, is_unsure: false };
+                RequestKind::Doubt { doubt: 1, verdict }
+            }
+            RequestKind::Doubt { .. } => {
+                let to = Timestamp::from_unix_ms(0);
+                RequestKind::Back(TimeBack { era: 1, to, by: lag, since: None, jumps: Vec::new() })
+            }
+            RequestKind::Back(_) => return None,
+        })
+    }
+
+    #[test]
+    fn schema_lists_every_kind_of_request() {
+        let kinds = std::iter::successors(Some(RequestKind::Erase), next);
+        let requests = kinds.map(|kind| {
+            let attribution = Attribution::new("a", "r");
+            Request::new(1, kind, Selector::Everything, attribution, Timestamp::from_unix_ms(0))
+        });
+        let kinds: Vec<&str> = requests.map(|request| request_kind(&request)).collect();
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        assert_eq!(schema["$defs"]["request"]["properties"]["kind"]["enum"], json!(kinds));
+    }
 }

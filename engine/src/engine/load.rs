@@ -7,7 +7,7 @@ use crate::model::class::Class;
 use crate::model::guard_limits::StoredLimits;
 use crate::model::hold::HoldSet;
 use crate::model::schema::{
-    self, Arrivals, ClassRecord, Counts, Intent, Mark, PageRecord, RegisteredTotals, Shape,
+    self, Arrivals, ClassRecord, Counts, FormerLog, Intent, Mark, PageRecord, RegisteredTotals, Shape,
 };
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{self, ColumnFamily, Kv, Order, collect};
@@ -30,6 +30,12 @@ use std::sync::Arc;
 /// Reads the shape of the engine. `None` if the index is new.
 pub(crate) fn shape(kv: &dyn Kv) -> Result<Option<Shape>> {
     kv.get(ColumnFamily::Meta, schema::SHAPE)?.map(|bytes| Shape::decode(&bytes)).transpose()
+}
+
+/// Reads the former logs, the shortest first.
+pub(crate) fn formers(kv: &dyn Kv) -> Result<Vec<FormerLog>> {
+    let range = schema::prefix_range(schema::FORMERS);
+    collect(kv, ColumnFamily::Meta, &range, |_, value| FormerLog::decode(value))
 }
 
 /// Reads the log and checks its root against the stored hashes.
@@ -82,7 +88,10 @@ pub(crate) fn governance(kv: &dyn Kv) -> Result<Governance> {
         number(kv, schema::DOUBT_ENDED, "the last doubt that ended")?,
     ]
     .map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-    Ok(Governance::new(holds, requests, last_request, alarms, Doubts::new(doubt, ended, era)))
+    let jumps = kv.get(ColumnFamily::Meta, schema::JUMPS)?;
+    let jumps = jumps.map(|bytes| schema::from_json("the jumps of the clock", &bytes)).transpose()?;
+    let doubts = Doubts::new(doubt, ended, era, jumps.unwrap_or_default());
+    Ok(Governance::new(holds, requests, last_request, alarms, doubts))
 }
 
 /// Reads the JSON records under a prefix.

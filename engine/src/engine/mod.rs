@@ -1,10 +1,12 @@
-//! Public operations of an engine. Besides the driver, only this module reads the clock.
+//! Public operations of an engine.
 
+pub(crate) mod backup;
 pub(crate) mod check;
 mod enforcement;
 mod governance;
 pub mod json;
 mod load;
+pub(crate) mod measures;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod plan;
@@ -12,7 +14,10 @@ pub(crate) mod receipts;
 mod recovery;
 mod registration;
 mod reports;
+mod restore;
 pub(crate) mod status;
+#[cfg(test)]
+mod time_tests;
 mod upkeep;
 
 pub use self::enforcement::Enforced;
@@ -21,22 +26,23 @@ pub(crate) use self::enforcement::SUB_BATCH_OBJECTS;
 use crate::enforcement::commit::Committer;
 use crate::engine::open::{FolderLock, Seams};
 use crate::engine::options::Options;
-use crate::model::clock_guard::{ClockGuard, ClockState, Reading, Trusted};
+use crate::model::copy_mark::CopyOf;
 use crate::model::guard_limits::GuardLimits;
-use crate::platform::clock::{Clock, Monotonic, SystemClock, check_calendar, in_calendar};
+use crate::platform::clock::{Clock, Monotonic, SystemClock};
+use crate::platform::data_folder::STAGED_INDEX;
 use crate::platform::entropy::OsEntropy;
 use crate::platform::error::{Error, Result};
 use crate::platform::files::disk::DiskFiles;
+use crate::platform::files::transfer;
 use crate::platform::kv::rocks::RocksKv;
 use crate::platform::pool::Pool;
 use crate::registration::resolve::Resolver;
 use crate::state::core::Core;
-use parking_lot::Mutex;
+use crate::state::time::TrustedTime;
 use sexton_proof::time::Timestamp;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An open engine: registers objects, deletes them in their promised window, and proves it.
 ///
@@ -51,13 +57,8 @@ pub struct Engine {
     resolver: Resolver,
     /// Limits of the guards, from the options or stored.
     limits: GuardLimits,
-    clock: Arc<dyn Clock>,
-    /// Source of trusted time. It never goes back while the engine is open, even if the clock does.
-    guard: Mutex<ClockGuard>,
-    /// `true` once the clock agreed with the guard. A clock that is ahead later has stepped.
-    clock_agreed: AtomicBool,
     /// Lock on the data folder, if there is one. Released when the engine is dropped.
-    _lock: Option<FolderLock>,
+    lock: Option<FolderLock>,
 }
 
 impl Engine {
@@ -66,7 +67,8 @@ impl Engine {
     /// The folder holds `index/` (RocksDB), `keys/` and `openings/` (private; back up `keys/` apart from the rest),
     /// `head`, and the public `log/` and `tombstones/`. It stays locked until the engine is dropped.
     ///
-    /// An engine whose log is not the published one opens in [`EngineState::Forked`](crate::report::EngineState::Forked).
+    /// An engine whose log is not the published one opens in [`EngineState::Forked`](crate::report::EngineState::Forked), and a
+    /// copy that [`Engine::back_up`] made in [`EngineState::Copy`](crate::report::EngineState::Copy). Both are for reading only.
     ///
     /// # Errors
     /// `Busy` if another process has the folder open; `Invalid` if an option is out of its bounds or contradicts the
@@ -112,13 +114,33 @@ impl Engine {
         fs::create_dir_all(folder)
             .map_err(|e| Error::io(format!("cannot create the data folder {}", folder.display()), e))?;
         let lock = FolderLock::acquire(folder)?;
-        open::make_private(&folder.join("index"))?;
-        let kv = Arc::new(RocksKv::open(&folder.join("index"), &options.rocks)?);
+        let copy = restore::copy_of(folder)?;
+        Engine::open_locked(lock, options, clock, copy.as_ref())
+    }
+
+    /// Opens the engine in a locked folder, for reading only if it is a copy (`copy`).
+    fn open_locked(
+        lock: FolderLock,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        copy: Option<&CopyOf>,
+    ) -> Result<Engine> {
+        let folder = lock.folder();
+        let index = folder.join("index");
+        let kv = match copy {
+            Some(_) => RocksKv::open_read_only(&index, &options.rocks)?,
+            None => {
+                transfer::remove_tree(&folder.join(STAGED_INDEX))?;
+                open::make_private(&index)?;
+                RocksKv::open(&index, &options.rocks)?
+            }
+        };
+        let kv = Arc::new(kv);
         let pool = Arc::new(Pool::named("sexton-pool", options.threads)?);
         // Separate pool: fsync must not block hashing.
         let files = Arc::new(DiskFiles::new(folder, Arc::new(Pool::named("sexton-files", options.threads)?)));
         let seams = Seams { kv, files, entropy: Arc::new(OsEntropy), pool };
-        Engine::open_over(seams, options, clock, Some(lock))
+        Engine::open_over(seams, options, clock, Some(lock), copy)
     }
 
     /// Opens an engine over the given seams, such as an index and files in memory and known secrets.
@@ -127,7 +149,7 @@ impl Engine {
     /// `Invalid` if an option is out of its bounds or contradicts the index; `Corrupt` if index and files contradict each
     /// other; `Io`.
     pub fn open_with_seams(seams: Seams, options: &Options, clock: Arc<dyn Clock>) -> Result<Engine> {
-        Engine::open_over(seams, options, clock, None)
+        Engine::open_over(seams, options, clock, None, None)
     }
 
     fn open_over(
@@ -135,70 +157,27 @@ impl Engine {
         options: &Options,
         clock: Arc<dyn Clock>,
         lock: Option<FolderLock>,
+        copy: Option<&CopyOf>,
     ) -> Result<Engine> {
         options.check_limits()?;
         let stepped = load::clock_had_stepped(&*seams.kv)?;
         let last_known = load::last_known(&*seams.kv)?;
         let stored = load::limits(&*seams.kv)?;
         let (options, limits) = options.with_stored(stored.map(|stored| stored.limits));
-        let mut clock_limits = limits.clock;
-        if stepped {
-            // Opening again must not end an alarm that a step raised.
-            clock_limits.time_off_max = clock_limits.step_max;
-        }
-        if last_known.is_none() {
-            // A new folder believes the clock. An older one trusts only what follows from the last known time.
-            check_calendar(clock.now())?;
-        }
-        let reading = read(&*clock, !stepped);
-        let mut guard = ClockGuard::new(reading, last_known, clock_limits);
-        let now = guard.observe(reading);
-        let core = open::open(seams, &options, now.now)?;
-        Ok(Engine {
-            core,
-            committer: Committer::default(),
-            resolver: Resolver::default(),
-            limits,
-            clock,
-            guard: Mutex::new(guard),
-            clock_agreed: AtomicBool::new(stepped || now.state == ClockState::Agrees),
-            _lock: lock,
-        })
+        let time = TrustedTime::begin(clock, last_known, limits.clock, stepped)?;
+        let core = open::open(seams, &options, time, copy)?;
+        let (committer, resolver) = (Committer::default(), Resolver::default());
+        Ok(Engine { core, committer, resolver, limits, lock })
     }
 
-    /// Returns the trusted time. It never goes back, and is never further ahead than
-    /// [`ClockLimits`](crate::limits::ClockLimits) allow.
+    /// Returns the trusted time. It goes back only if an operator accepts that ([`Engine::resume`]), and is never further
+    /// ahead than [`ClockLimits`](crate::limits::ClockLimits) allow.
     pub fn now(&self) -> Timestamp {
-        self.trusted().now
+        self.core.glance().now
     }
 
     /// Returns the monotonic clock, for measuring durations.
     pub(crate) fn monotonic(&self) -> Monotonic {
-        self.clock.monotonic()
+        self.core.time.monotonic()
     }
-
-    fn trusted(&self) -> Trusted {
-        let mut guard = self.guard.lock();
-        let mut now = guard.observe(read(&*self.clock, false));
-        let agreed = self.clock_agreed.load(Ordering::SeqCst);
-        if !agreed && matches!(now.state, ClockState::Ahead { .. }) {
-            // After time off, deletion resumes by itself once the clock is NTP-synchronised.
-            now = guard.observe(read(&*self.clock, true));
-        }
-        drop(guard);
-        if now.state == ClockState::Agrees {
-            self.clock_agreed.store(true, Ordering::SeqCst);
-            self.core.governance.doubts.decide(now);
-        }
-        now
-    }
-}
-
-/// Reads both clocks. The wall is read first: a pause in between then makes it look behind, never ahead. A wall time that
-/// cannot be recorded is not believed.
-fn read(clock: &dyn Clock, ask_kernel: bool) -> Reading {
-    let shown = clock.now();
-    let monotonic = clock.monotonic();
-    let wall = in_calendar(shown);
-    Reading { wall, monotonic, synchronised: ask_kernel && wall == shown && clock.is_synchronised() }
 }

@@ -4,6 +4,7 @@ use crate::enforcement::feed;
 use crate::engine::load;
 use crate::engine::options::Options;
 use crate::engine::recovery;
+use crate::model::copy_mark::CopyOf;
 use crate::model::schema::{self, Shape};
 use crate::platform::data_folder::{LOCK, SIGNING_KEY};
 use crate::platform::entropy::Entropy;
@@ -14,20 +15,22 @@ use crate::platform::pool::Pool;
 use crate::registration::classes::define_classes;
 use crate::state::classes::ClassRegistry;
 use crate::state::core::{
-    Batches, Core, EngineLimits, Identity, Ledger, Published, Residue, Secrets, Transparency,
+    Batches, Core, EngineLimits, Identity, Ledger, Published, ReadOnly, Residue, Secrets, Transparency,
 };
+use crate::state::failures::Failures;
 use crate::state::keyring::KeyRing;
 use crate::state::lock_order::{OrderedMutex, Rank};
 use crate::state::log::{self, Log};
 use crate::state::publish;
 use crate::state::schedule::Schedule;
+use crate::state::tally::Tally;
+use crate::state::time::TrustedTime;
 use crate::state::writer::{PoisoningMutex, Writer};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::note::Signer;
-use sexton_proof::time::Timestamp;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
@@ -49,7 +52,10 @@ pub struct Seams {
 }
 
 /// Lock on a data folder, held as long as its engine is open. No second process can open the folder meanwhile.
-pub(crate) struct FolderLock(File);
+pub(crate) struct FolderLock {
+    file: File,
+    folder: PathBuf,
+}
 
 impl FolderLock {
     /// Locks `folder`, which must exist. The file of the lock is readable by its owner only, because any user who can open
@@ -68,7 +74,7 @@ impl FolderLock {
             .map_err(|e| Error::io(format!("cannot open {}", path.display()), e))?;
         tighten(&file).map_err(|e| Error::io(format!("cannot make {} private", path.display()), e))?;
         match file.try_lock() {
-            Ok(()) => Ok(FolderLock(file)),
+            Ok(()) => Ok(FolderLock { file, folder: folder.to_owned() }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorKind::Busy,
                 format!("the data folder {} is open in another process", folder.display()),
@@ -76,12 +82,17 @@ impl FolderLock {
             Err(TryLockError::Error(e)) => Err(Error::io(format!("cannot lock {}", path.display()), e)),
         }
     }
+
+    /// Returns the locked data folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
         // Closing the file is not enough: a child process that another thread starts may share it for a moment.
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
 }
 
@@ -100,31 +111,52 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
         .map_err(|e| Error::io(format!("cannot make the private folder {}", folder.display()), e))
 }
 
-/// Assembles an engine, defines its classes and finishes interrupted batches. A forked log is left as it is.
-pub(crate) fn open(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
-    let core = assemble(seams, options, now)?;
-    if core.identity.forked.is_some() {
+/// Assembles an engine, defines its classes and finishes interrupted batches. A forked log and a copy (`copy`) are left as they
+/// are.
+pub(crate) fn open(
+    seams: Seams,
+    options: &Options,
+    time: TrustedTime,
+    copy: Option<&CopyOf>,
+) -> Result<Core> {
+    let core = assemble(seams, options, time, copy)?;
+    if core.identity.read_only.is_some() {
         return Ok(core);
     }
-    define_classes(&core, &options.classes, now)?;
-    recovery::finish_interrupted(&core, now)?;
+    define_classes(&core, &options.classes, None)?;
+    recovery::finish_interrupted(&core)?;
     publish::publish_or_warn(&core);
     Ok(core)
 }
 
-fn assemble(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
+fn assemble(seams: Seams, options: &Options, time: TrustedTime, copy: Option<&CopyOf>) -> Result<Core> {
+    let now = time.read().now;
     let Seams { kv, files, entropy, pool } = seams;
     let stored = load::shape(&*kv)?;
+    if let Some(copy) = copy {
+        check_copy(stored.as_ref(), copy)?;
+    }
     let is_new = stored.is_none();
     let shape = stored.map_or_else(|| new_shape(&*files, &*entropy, options), Ok)?;
     options.check_shape(&shape.origin, shape.shards)?;
     let keyring = KeyRing::load(Arc::clone(&files), Arc::clone(&entropy), is_new)?;
-    let signer = load_signer(&*files, &*entropy, &shape.origin, is_new)?;
+    let (signer, log_key) = match copy {
+        Some(copy) => (None, copy.log_key.clone()),
+        None => {
+            let signer = load_signer(&*files, &*entropy, &shape.origin, is_new)?;
+            let log_key = signer.verifier();
+            (Some(signer), log_key)
+        }
+    };
     let log = load::log(&*kv)?;
-    let checkpoint = publish::read_checkpoint(&*files, &signer.verifier())?;
-    let forked = fork(&*kv, &*files, &log, checkpoint.as_ref())?;
+    let checkpoint = publish::read_checkpoint(&*files, &log_key)?;
+    let forked = fork(&*kv, &*files, &log, checkpoint.as_ref())?.map(ReadOnly::Forked);
+    let read_only = forked.or_else(|| copy.map(|copy| ReadOnly::Copy(of_copy(copy))));
     let writer = Arc::new(Writer::new(Arc::clone(&kv)));
-    let epoch = if forked.is_some() { 0 } else { next_epoch(&*kv, &writer, is_new.then_some(&shape))? };
+    let epoch = match read_only {
+        Some(_) => 0,
+        None => next_epoch(&*kv, &writer, is_new.then_some(&shape))?,
+    };
     let (classes, counts) = load::classes(&*kv)?;
     let schedule = Schedule::new(shape.shards, shape.secret, &writer);
     load::fill_schedule(&*kv, &schedule, &classes, now)?;
@@ -134,8 +166,9 @@ fn assemble(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
     let ledger = Ledger { log, counts, feed: last_feed_entry };
     let published = Published { size: checkpoint.map_or(0, |c| c.size), tried: None, error: None };
     Ok(Core {
+        time,
         limits: limits(options, shape.shards),
-        identity: Identity { origin: shape.origin, epoch, forked },
+        identity: Identity { origin: shape.origin, epoch, log_key, formers: load::formers(&*kv)?, read_only },
         secrets: Secrets { keyring, signer, feed },
         classes: ClassRegistry::new(classes),
         schedule,
@@ -150,6 +183,9 @@ fn assemble(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
         },
         governance: load::governance(&*kv)?,
         residue: Residue::new(),
+        tally: Tally::default(),
+        failures: Failures::default(),
+        copying: OrderedMutex::new(Rank::Copying, ()),
         kv,
         files,
         entropy,
@@ -158,12 +194,34 @@ fn assemble(seams: Seams, options: &Options, now: Timestamp) -> Result<Core> {
     })
 }
 
+/// Refuses a copy whose index is not that of the engine that was copied.
+fn check_copy(shape: Option<&Shape>, copy: &CopyOf) -> Result<()> {
+    match shape {
+        Some(shape) if shape.origin == copy.log_key.name() => Ok(()),
+        Some(shape) => Err(Error::corrupt(format!(
+            "restoring this copy under the origin {:?} was interrupted: run `sexton restore` again",
+            shape.origin
+        ))),
+        None => Err(Error::corrupt("the copy has an empty index; use another copy")),
+    }
+}
+
+/// Returns the reason why a copy takes no changes.
+fn of_copy(CopyOf { log_key, taken, .. }: &CopyOf) -> String {
+    format!(
+        "this is a copy of {:?}, taken at {taken}, and is open for reading only. If the original is lost for good, `sexton \
+         restore` lets the copy go on under a new origin",
+        log_key.name()
+    )
+}
+
 /// Returns the limits of an engine with this number of shards.
 fn limits(options: &Options, shards: u16) -> EngineLimits {
     EngineLimits {
         batch_objects: options.batch_objects,
         max_batches_in_flight: options.max_batches_in_flight,
         disk_reserve_bytes: options.disk_reserve_bytes,
+        sweep_rows: options.sweep_rows,
         memtable_keys: (options.memtable_keys as usize / usize::from(shards)).max(1),
     }
 }
@@ -198,6 +256,11 @@ fn load_signer(files: &dyn Files, entropy: &dyn Entropy, origin: &str, is_new: b
     } else if !is_new {
         return Err(unusable("it is missing; put it back".into()));
     }
+    new_signer(files, entropy, origin)
+}
+
+/// Creates and stores the signing key of a log.
+pub(crate) fn new_signer(files: &dyn Files, entropy: &dyn Entropy, origin: &str) -> Result<Signer> {
     let signer = Signer::generate(origin, entropy.secret()?).map_err(|e| Error::invalid(e.to_string()))?;
     let text = Zeroizing::new(format!("{}\n", signer.to_private()));
     files.replace(SIGNING_KEY, text.as_bytes(), Access::Private)?;

@@ -45,6 +45,9 @@ pub struct Options {
     /// Keys in the memtables of the key index, at least 1, until they are flushed as a sorted run. Each takes about 50
     /// bytes, and three times that during a flush. Opening reads up to as many. Default: 900,000.
     pub memtable_keys: u32,
+    /// Rows that a sweep scans for requests before due batches get their turn, at least 1. Fewer rows delay what is due
+    /// less, and the sweep takes longer. Default: 1,048,576.
+    pub sweep_rows: u32,
     /// Free disk space, bytes, below which registering fails with `Full`. It leaves room for deletion, which writes
     /// evidence before it frees space. Registering resumes by itself. Default: 256 MiB.
     pub disk_reserve_bytes: u64,
@@ -68,6 +71,7 @@ impl Default for Options {
             max_batches_in_flight: 8,
             threads: None,
             memtable_keys: 900_000,
+            sweep_rows: 1 << 20,
             disk_reserve_bytes: 256 << 20,
             clock: None,
             breaker: None,
@@ -127,6 +131,13 @@ impl Options {
     #[must_use]
     pub fn memtable_keys(mut self, keys: u32) -> Self {
         self.memtable_keys = keys;
+        self
+    }
+
+    /// Sets [`sweep_rows`](field@Options::sweep_rows).
+    #[must_use]
+    pub fn sweep_rows(mut self, rows: u32) -> Self {
+        self.sweep_rows = rows;
         self
     }
 
@@ -206,9 +217,15 @@ impl Options {
     /// # Errors
     /// `Invalid` with the values.
     pub(crate) fn check_limits(&self) -> Result<()> {
-        if self.batch_objects == 0 || self.max_batches_in_flight == 0 || self.memtable_keys == 0 {
+        let limits = [
+            u64::from(self.batch_objects),
+            self.max_batches_in_flight,
+            self.memtable_keys.into(),
+            self.sweep_rows.into(),
+        ];
+        if limits.contains(&0) {
             return Err(Error::invalid(
-                "batch_objects, max_batches_in_flight and memtable_keys must be at least 1",
+                "batch_objects, max_batches_in_flight, memtable_keys and sweep_rows must be at least 1",
             ));
         }
         self.breaker.iter().try_for_each(BreakerLimits::check)

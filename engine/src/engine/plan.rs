@@ -63,8 +63,12 @@ pub struct PlannedObject {
     pub id: RegistrationId,
     /// Name of its class.
     pub class: String,
-    /// Key of the object.
+    /// Key that the object is stored under.
     pub key: Vec<u8>,
+    /// Key that it was registered under, if it was renamed.
+    pub first_key: Option<Vec<u8>>,
+    /// Version by which the store recognises it; empty if it has none.
+    pub version: Vec<u8>,
     /// Instant at which it comes up. It lies in the past if the object is due.
     pub at: Timestamp,
     /// Treatment of the object.
@@ -108,6 +112,8 @@ struct PlanInputs {
     deletable: Deletable,
     /// Alarm of the clock, which stops the rest.
     clock: Option<AlarmCause>,
+    /// Number of the last doubt that has ended, or that the next planning ends.
+    doubts_ended: u32,
     now: Timestamp,
     until: Timestamp,
 }
@@ -136,8 +142,8 @@ struct Cursor {
 }
 
 impl<'e> Plan<'e> {
-    /// Prepares the plan up to `until`. `stepped` is `true` if the clock was right before it went ahead.
-    pub(crate) fn new(core: &'e Core, now: Trusted, stepped: bool, until: Timestamp) -> Result<Plan<'e>> {
+    /// Prepares the plan up to `until`.
+    pub(crate) fn new(core: &'e Core, now: Trusted, until: Timestamp) -> Result<Plan<'e>> {
         let holds_now = core.governance.holds.read().clone();
         let mut requests = sweep::ready_requests(core, until)?;
         requests.extend(clock::next_requests(core, now.now));
@@ -154,7 +160,7 @@ impl<'e> Plan<'e> {
             }
         });
         pages.sort_unstable_by_key(|(id, _)| *id);
-        let (deletable, clock) = clock::stop(core, now, stepped);
+        let (deletable, clock) = clock::stop(core, now);
         let mut inputs = PlanInputs {
             holds_now,
             holds_then,
@@ -164,6 +170,7 @@ impl<'e> Plan<'e> {
             absent: alarms::absent_classes(core),
             deletable,
             clock,
+            doubts_ended: core.governance.doubts.last_decided(),
             now: now.now,
             until,
         };
@@ -271,7 +278,9 @@ impl Cursor {
             return None;
         }
         let class = &target.class.definition;
-        let times = Times::at(at.max(inputs.now));
+        // Time passes only if the clock does not stay in doubt.
+        let doubts_ended = if at > inputs.now { u32::MAX } else { inputs.doubts_ended };
+        let times = Times::at(at.max(inputs.now), doubts_ended);
         let truth = DecisionInputs { marks: &self.marks, holds: &inputs.holds_then, times };
         let action = match (planner::decide(&class.name, id, &target.row, &truth), stopped) {
             (_, Some(cause)) => Action::Stopped(cause),
@@ -280,7 +289,8 @@ impl Cursor {
             (Planned::Released, None) => Action::EndReleased,
             (Planned::Held { .. }, None) => {
                 // The decision used the same lookup, so it finds one.
-                let hold = inputs.holds_then.covering(HoldFacts::of(&class.name, &target.row))?;
+                let hold =
+                    inputs.holds_then.covering(HoldFacts::of(&class.name, id.page.slot, &target.row))?;
                 Action::Hold(hold.terms.name.clone())
             }
             (Planned::BeforeFloor, None) => Action::WaitForFloor,
@@ -291,6 +301,8 @@ impl Cursor {
             id,
             class: class.name.clone(),
             key: target.row.key.to_vec(),
+            first_key: target.row.first.map(<[u8]>::to_vec),
+            version: target.row.version.to_vec(),
             at,
             action,
             reason: target.row.end_reason(),

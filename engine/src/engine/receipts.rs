@@ -15,12 +15,10 @@ use crate::state::paths::BatchPaths;
 use crate::state::publish::{self, CHECKPOINT};
 use sexton_proof::checkpoint::Checkpoint;
 use sexton_proof::commitment::{self, Opening};
-use sexton_proof::file::{ChunkTree, EvidenceFile, OpeningsFile};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::merkle;
 use sexton_proof::note::Note;
 use sexton_proof::receipt::{Receipt, ResultProof};
-use sexton_proof::record::FileKind;
 
 /// Input that opens the commitment of a receipt.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +76,12 @@ fn make(core: &Core, resolver: &Resolver, id: RegistrationId, opener: Opener<'_>
         Location::Live(at) => return Err(not_ended(core, id, at)?),
     };
     let batch = &*end.batch;
-    let proof = batch.tree.prove(&batch.tombstones, end.record).map_err(|e| Error::corrupt(e.to_string()))?;
+    let proof = batch.tombstones.prove(end.record)?;
     let class = core.classes.get(batch.leaf.class)?;
-    let (checkpoint, size) = checkpoint(core, batch.leaf_index)?;
+    let (checkpoint, size) = match core.identity.former_of(batch.leaf_index) {
+        Some(former) => (former.checkpoint.clone(), former.entries),
+        None => checkpoint(core, batch.leaf_index)?,
+    };
     let inclusion =
         |leaf| merkle::inclusion_proof(leaf, size, &mut |level, at| log::node(&*core.kv, level, at));
     let (opening, digest) = open(core, &end, opener)?;
@@ -100,11 +101,9 @@ fn make(core: &Core, resolver: &Resolver, id: RegistrationId, opener: Opener<'_>
 /// Returns the proof of the result that replaced an anonymised object.
 fn result_proof(end: &End, digest: Vec<u8>) -> Result<ResultProof> {
     let missing = || Error::corrupt(format!("the result of {} is missing from its file", end.id));
-    let bytes = end.batch.results.as_deref().ok_or_else(missing)?;
-    let file = EvidenceFile::parse(bytes, FileKind::Results).map_err(|e| Error::corrupt(e.to_string()))?;
-    let record = file.find(end.tombstone.page, end.tombstone.seq).ok_or_else(missing)?;
-    let tree = ChunkTree::new(bytes).map_err(|e| Error::corrupt(e.to_string()))?;
-    let proof = tree.prove(bytes, record).map_err(|e| Error::corrupt(e.to_string()))?;
+    let results = end.batch.results.as_ref().ok_or_else(missing)?;
+    let record = results.file.find(end.tombstone.page, end.tombstone.seq).ok_or_else(missing)?;
+    let proof = results.prove(record)?;
     Ok(ResultProof { proof, digest })
 }
 
@@ -135,9 +134,10 @@ fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<V
     let (id, class) = (end.id, core.classes.get(end.batch.leaf.class)?);
     let k = core.secrets.keyring.get(id.page.class, id.page.slot)?;
     let (given, digest) = given_opening(&class, end, opener, k.as_ref())?;
+    let former = core.identity.former_of(end.batch.leaf_index);
+    let origin = former.map_or(&*core.identity.origin, |former| former.log_key.name());
     for mut opening in possible_openings(core, &class, &given, opener) {
-        let descriptor_digest =
-            opening.descriptor(&core.identity.origin, id, end.batch.leaf.class_leaf).digest();
+        let descriptor_digest = opening.descriptor(origin, id, end.batch.leaf.class_leaf).digest();
         if let Some(k) = &k {
             // A sealed opening omits `r`. A ticket has the `r` of the first page; in another page the commitment has
             // another `r`.
@@ -153,8 +153,12 @@ fn open(core: &Core, end: &End, opener: Opener<'_>) -> Result<(Opening, Option<V
 
 /// Reports damaged openings, which look like the key of another object.
 fn verify_openings(batch: &BatchFiles) -> Result<()> {
-    let Some(bytes) = batch.openings.as_deref() else { return Ok(()) };
-    OpeningsFile::parse(bytes).and_then(|file| file.verify_check()).map_err(|e| {
+    let verified = match &batch.openings {
+        None => return Ok(()),
+        Some(Ok(file)) => file.verify_check(),
+        Some(Err(malformed)) => Err(malformed.clone()),
+    };
+    verified.map_err(|e| {
         let path = BatchPaths::of(batch.leaf.batch).openings;
         Error::corrupt(format!("{path} is damaged; put back a copy of it: {e}"))
     })
@@ -193,13 +197,13 @@ fn given_opening(
             .map_err(|e| Error::invalid(format!("the ticket is malformed: {e}"))),
         Opener::Key(key) => {
             let batch = &end.batch;
-            let bytes = batch.openings.as_deref().ok_or_else(|| {
+            let openings = batch.openings.as_ref().ok_or_else(|| {
                 Error::not_found(format!(
                     "no openings are kept for batch {}; use the ticket",
                     batch.leaf.batch
                 ))
             })?;
-            let sealed = OpeningsFile::parse(bytes).ok().and_then(|file| file.get(end.record));
+            let sealed = openings.as_ref().ok().and_then(|file| file.get(end.record));
             let Some(sealed) = sealed else {
                 verify_openings(batch)?;
                 return Err(Error::corrupt(format!(

@@ -21,8 +21,11 @@ use std::collections::BTreeMap;
 const AGAIN: u32 = 2;
 
 /// Commits batches whose evidence files were finished. The others stay with the planner, which hands them out again.
-pub(crate) fn finish_interrupted(core: &Core, now: Timestamp) -> Result<()> {
-    let unfinished = std::mem::take(&mut core.batches.planner.lock().unfinished);
+pub(crate) fn finish_interrupted(core: &Core) -> Result<()> {
+    let mut planner = core.batches.planner.lock();
+    let now = core.now(&*planner).now;
+    let unfinished = std::mem::take(&mut planner.unfinished);
+    drop(planner);
     for unanswered in unfinished {
         match from_files(core, &unanswered.intent, now)? {
             Some(evidence) => {
@@ -32,7 +35,7 @@ pub(crate) fn finish_interrupted(core: &Core, now: Timestamp) -> Result<()> {
                     let page = Page::new(part, to.rows, state, record.arrivals, ceiling);
                     core.schedule.lock(to.page.shard.into()).restore(to.page, page)?;
                 }
-                Committer::default().commit(core, evidence, now)?;
+                Committer::default().commit(core, evidence)?;
             }
             None => core.batches.planner.lock().unfinished.push_back(unanswered),
         }
@@ -47,7 +50,8 @@ fn from_files(core: &Core, intent: &Intent, now: Timestamp) -> Result<Option<Evi
     let carries = core.files.read(&paths.carries)?;
     let results = core.files.read(&paths.results)?;
     let openings = core.files.read(&paths.openings)?;
-    let batch = planner::read_batch(core, intent.clone(), AGAIN, Times::at(now))?;
+    let times = Times::at(now, core.governance.doubts.ended());
+    let batch = planner::read_batch(core, intent.clone(), AGAIN, times)?;
     let Some(mut fates) = fates_of_files(intent, &tombstones, carries.as_deref()) else { return Ok(None) };
     let results_of = results_of_files(core, &batch, &fates.of, openings.as_deref())?;
     let Some(results_of) = results_of else { return Ok(None) };
@@ -96,7 +100,8 @@ fn results_of_files(
         if method == Method::Anonymised {
             let (id, row) = (batch.id(planned), batch.row(planned));
             let k = core.secrets.keyring.get_or_create(id.page.class, id.page.slot)?;
-            let opened = sealed.and_then(|sealed| evidence::unseal(&k, id, row.key, sealed, method));
+            let opened =
+                sealed.and_then(|sealed| evidence::unseal(&k, id, row.names().first, sealed, method));
             let Some((_, Some(digest))) = opened else { return Ok(None) };
             results.insert(at, digest);
         }

@@ -3,13 +3,13 @@
 use crate::enforcement::ended::KeyHistory;
 use crate::engine::Engine;
 use crate::model::class::{ClassSet, Definition};
+use crate::model::text::{Attribution, Decided};
 use crate::platform::error::Result;
 use crate::registration::change::{self, Change, Changed, LiveObject};
 use crate::registration::classes;
 use crate::registration::register::{
     self, Durability, RegisterMode, RegisterOptions, Registered, Registration,
 };
-use crate::state::doubts::InDoubt;
 use crate::state::locator::KeyLookup;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
@@ -20,12 +20,12 @@ impl Engine {
     /// After `Ok` with [`Durability::Synced`] they survive a power failure; with [`Durability::Buffered`] they survive
     /// the end of the process. Calls of many threads share their fsyncs.
     ///
-    /// After `Invalid` nothing was registered, nor after `Held` if the hold stood before the call. After another error some may be registered. It is safe to repeat the
-    /// call if the class finds by key and the version is not empty.
+    /// After `Invalid` nothing was registered, nor after `Held` if the hold or erasure came before the call. After another
+    /// error some may be registered. It is safe to repeat the call if the class finds by key and the version is not empty.
     ///
     /// # Errors
-    /// `Invalid` with the value and the bound; `Held` if a hold on its class or its subject covers the object, and it is
-    /// registered under another one; `Busy` if an operator takes time back meanwhile; `Forked`, `Poisoned`; `Full` below
+    /// `Invalid` with the value and the bound; `Held` if a hold on its class or its subject covers the object, or a waiting
+    /// erasure of its subject does, and it is registered under another one; `Forked`, `Poisoned`; `Full` below
     /// `Options::disk_reserve_bytes`; `Io`, `Corrupt`.
     ///
     /// ```
@@ -59,13 +59,8 @@ impl Engine {
         options: impl Into<RegisterOptions>,
     ) -> Result<Vec<Registered>> {
         let RegisterOptions { durability, only_missing } = options.into();
-        // Read before the time: if time goes back in between, the call is refused.
-        let era = self.core.governance.doubts.era();
-        let now = self.trusted();
-        let in_doubt = InDoubt { wall: now.wall, expected: now.expected };
-        let in_doubt = now.is_in_doubt().then_some(in_doubt);
-        let mode = RegisterMode { only_missing, in_doubt, ..RegisterMode::usual(era) };
-        register::register(&self.core, registrations, durability, mode, now.now)
+        let mode = RegisterMode { only_missing, reason: Reason::Due };
+        register::register(&self.core, registrations, durability, mode)
     }
 
     /// Registers objects that a backup brought back after their end, so that they are deleted again at once, with the
@@ -85,7 +80,6 @@ impl Engine {
         registrations: &[Registration<'_>],
         durability: Durability,
     ) -> Result<Vec<Option<Registered>>> {
-        let era = self.core.governance.doubts.era();
         let mut found = Vec::new();
         for (index, registration) in registrations.iter().enumerate() {
             if let KeyHistory::Ended(ended) = self.ended(registration.key)? {
@@ -98,8 +92,8 @@ impl Engine {
                 Registration { class: &class.definition.name, ..registrations[*index] }.start(*start)
             })
             .collect();
-        let mode = RegisterMode { only_missing: true, reason: Reason::Restored, ..RegisterMode::usual(era) };
-        let done = register::register(&self.core, &again, durability, mode, self.now())?;
+        let mode = RegisterMode { only_missing: true, reason: Reason::Restored };
+        let done = register::register(&self.core, &again, durability, mode)?;
         let mut answers = vec![None; registrations.len()];
         for ((index, ..), registered) in found.into_iter().zip(done) {
             answers[index] = Some(registered);
@@ -124,8 +118,8 @@ impl Engine {
     /// For the call: `Forked`, `Poisoned`, `Full`, `Io`. After `Err` other than `Forked` it is unknown which changes were
     /// applied.
     ///
-    /// For one change: `Invalid`; `NotFound`; `Held` if a legal hold forbids the change; `TooLate` if the object is on
-    /// its way to deletion or gone; `Busy` if the object keeps moving; `Full`, `Io`, `Corrupt`.
+    /// For one change: `Invalid`; `NotFound`; `Held` if a legal hold or a waiting erasure forbids the change; `TooLate` if the
+    /// object is on its way to deletion or gone; `Busy` if the object keeps moving; `Full`, `Io`, `Corrupt`.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -142,7 +136,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn change(&self, changes: &[Change<'_>], durability: Durability) -> Result<Vec<Result<Changed>>> {
-        change::change(&self.core, &self.resolver, changes, durability, self.now())
+        change::change(&self.core, &self.resolver, changes, durability)
     }
 
     /// Defines classes, as opening with them in [`Options::classes`](field@crate::Options::classes) does. A class whose
@@ -168,7 +162,42 @@ impl Engine {
         if !classes::changed(&self.core, classes).is_empty() {
             self.core.check_room()?;
         }
-        classes::define_classes(&self.core, classes, self.now())
+        classes::define_classes(&self.core, classes, None)
+    }
+
+    /// Defines classes as [`Engine::define_classes`] does, as the decision of an operator. Reason and author are kept with
+    /// each new class version.
+    ///
+    /// # Errors
+    /// `Invalid` if a text is missing; otherwise those of [`Engine::define_classes`].
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = sexton::Options::new("example.com/uploads");
+    /// # let engine = sexton::Engine::open(folder.path(), &options)?;
+    /// use sexton::{Attribution, ClassSet};
+    /// let classes = ClassSet::from_toml("[class.note]\nkeep = \"30d\"\nwithin = \"60d\"\n")?;
+    /// engine.set_classes(&classes, &Attribution::new("legal", "policy of 2026"))?;
+    /// let decided = engine.class_decision("note")?;
+    /// assert!(decided.is_some_and(|decided| decided.attribution.reason == "policy of 2026"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_classes(&self, classes: &ClassSet, attribution: &Attribution) -> Result<()> {
+        self.core.check_writable()?;
+        attribution.check()?;
+        if !classes::changed(&self.core, classes).is_empty() {
+            self.core.check_room()?;
+        }
+        classes::define_classes(&self.core, classes, Some(attribution))
+    }
+
+    /// Returns the decision to define the newest version of a class. `None` if it was defined without one, as by opening
+    /// with it.
+    ///
+    /// # Errors
+    /// `Invalid` if the class is unknown; `Io`, `Corrupt`.
+    pub fn class_decision(&self, name: &str) -> Result<Option<Decided>> {
+        classes::decision(&self.core, name)
     }
 
     /// Returns the newest version of each class, with its version number (from 1 for each name).
@@ -187,6 +216,7 @@ impl Engine {
         let mut shard = lookup.lock(&self.core);
         lookup.live(&self.core, &mut shard, |id, _| Ok(id))
     }
+
     /// Returns the live registration of a key with its class and version. `None` if there is none, or if its class does not
     /// find by key.
     ///

@@ -8,12 +8,11 @@ use crate::governance::progress;
 use crate::platform::error::Result;
 use sexton_proof::note::Verifier;
 use sexton_proof::time::Timestamp;
-use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Returns the state of the engine, as in [`Status::state`]. Cheap: it reads the clock, and nothing from disk.
     pub fn state(&self) -> EngineState {
-        status::state(&self.core, self.trusted(), self.clock_agreed.load(Ordering::SeqCst))
+        status::state(&self.core, self.core.glance())
     }
 
     /// Returns counts, clock, alarms and log sizes as of now.
@@ -35,8 +34,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn status(&self) -> Result<Status> {
-        let now = self.trusted();
-        status::status(&self.core, &self.resolver, now, self.clock_agreed.load(Ordering::SeqCst), self.limits)
+        status::status(&self.core, &self.resolver, self.core.glance(), self.limits)
     }
 
     /// Returns the conditions of `status` that need an operator, one message each.
@@ -100,19 +98,25 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn plan(&self, until: Timestamp) -> Result<Plan<'_>> {
-        let now = self.trusted();
-        let stepped = self.clock_agreed.load(Ordering::SeqCst);
-        Plan::new(&self.core, now, stepped, until.max(now.now))
+        let now = self.core.glance();
+        Plan::new(&self.core, now, until.max(now.now))
     }
 
     /// Returns the public key of the log, as it stands in a trust policy (`log <key>`).
     pub fn log_key(&self) -> Verifier {
-        self.core.secrets.signer.verifier()
+        self.core.identity.log_key.clone()
     }
 
-    /// Returns a trust policy that accepts this log and asks for no witnesses.
+    /// Returns a trust policy that accepts this log and asks for no witnesses. It also accepts the former logs of a data folder
+    /// that was restored from a copy.
     pub fn policy(&self) -> String {
-        format!("log {}\nquorum none\n", self.log_key())
+        let identity = &self.core.identity;
+        let formers = identity.formers.iter().rev().map(|former| &former.log_key);
+        let mut policy = String::new();
+        for log_key in std::iter::once(&identity.log_key).chain(formers) {
+            policy.push_str(&format!("log {log_key}\n"));
+        }
+        policy + "quorum none\n"
     }
 
     /// Checks all stored data against each other: rows, pages, wheels, evidence, the log, and its published part.
@@ -120,8 +124,8 @@ impl Engine {
     ///
     /// Reads all stored data, and planning and committing wait meanwhile. On a large index, call it while little is due.
     ///
-    /// Never check a copy of the folder while the engine runs on the original. Opening the copy finishes batches and signs
-    /// a log of its own with the same key.
+    /// Check a copy only if [`Engine::back_up`] made it. Opening any other copy finishes batches and signs a log of its own with
+    /// the key of the original.
     ///
     /// # Errors
     /// `Io`, `Corrupt` if stored data cannot be read. A readable contradiction is a problem in the report.

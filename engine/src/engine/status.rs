@@ -9,7 +9,8 @@ use crate::model::schema::{self, Arrivals, Counts, Flags, Row};
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily};
 use crate::registration::resolve::Resolver;
-use crate::state::core::Core;
+use crate::state::core::{Core, ReadOnly};
+use crate::state::failures::Failure;
 use crate::state::page::PageState;
 use sexton_proof::id::{ClassId, PageId};
 use sexton_proof::time::Timestamp;
@@ -26,6 +27,8 @@ pub enum EngineState {
     Running,
     /// The log in the index is not the published one. Nothing is signed, registered or deleted.
     Forked(String),
+    /// The data folder is a copy of another. It is open for reading only, until an operator restores it.
+    Copy(String),
     /// A write failed. Nothing is written until the engine is opened again.
     Poisoned(String),
     /// Nothing is deleted until the clock is right or an operator resumes it. The alarm stands, or the next enforcement
@@ -39,6 +42,7 @@ impl EngineState {
         match self {
             EngineState::Running => ("running", None),
             EngineState::Forked(why) => ("forked", Some(why)),
+            EngineState::Copy(why) => ("copy", Some(why)),
             EngineState::Poisoned(why) => ("poisoned", Some(why)),
             EngineState::Paused(why) => ("paused", Some(why)),
         }
@@ -75,6 +79,9 @@ pub struct Status {
     pub holds: u64,
     /// Open erasure that was received first.
     pub oldest_erasure: Option<Request>,
+    /// Newest objects that the store did not delete when it was last asked, at most 100. They are known since the engine was
+    /// opened. Their reasons may name keys.
+    pub failures: Vec<Failure>,
     /// Status by class name. Versions of a class count together.
     pub classes: BTreeMap<String, ClassStatus>,
 }
@@ -97,8 +104,12 @@ pub struct ClassStatus {
     pub due: u64,
     /// Live registrations whose ceiling has passed: late.
     pub overdue: u64,
+    /// Overdue registrations that legal holds keep, as far as enforcement found them.
+    pub overdue_held: u64,
     /// Earliest ceiling of overdue registrations.
     pub oldest_overdue: Option<Timestamp>,
+    /// Beginning of the earliest slot with due registrations that no hold was found to keep.
+    pub oldest_due: Option<Timestamp>,
     /// Counts of ended registrations.
     pub ended: Counts,
 }
@@ -164,19 +175,20 @@ fn advice(cause: &AlarmCause, GuardLimits { clock, breaker }: GuardLimits) -> St
             ". Limits, of which the larger counts: breaker_objects {}, breaker_share_percent {}",
             breaker.objects, breaker.share_percent
         ),
-        AlarmCause::Absent { .. } => String::new(),
+        AlarmCause::Absent { .. } | AlarmCause::Pause { .. } | AlarmCause::Restored { .. } => String::new(),
     }
 }
 
 /// Reads the status. Looks at every page, at the rows of pages that may be overdue, and at each object of the oldest
 /// open erasure.
-pub(crate) fn status(
-    core: &Core,
-    resolver: &Resolver,
-    now: Trusted,
-    stepped: bool,
-    limits: GuardLimits,
-) -> Result<Status> {
+pub(crate) fn status(core: &Core, resolver: &Resolver, now: Trusted, limits: GuardLimits) -> Result<Status> {
+    let oldest_erasure = progress::oldest_erasure(core, resolver, now.now)?;
+    let failures = core.failures.newest_first();
+    Ok(Status { oldest_erasure, failures, ..without_erasures(core, now, limits)? })
+}
+
+/// Reads the status without the oldest erasure and the failures. Looks at every page, and at the rows of pages that may be overdue.
+pub(crate) fn without_erasures(core: &Core, now: Trusted, limits: GuardLimits) -> Result<Status> {
     let (log_size, published_size, publish_error, counts) = {
         let published = core.transparency.published.lock();
         let ledger = core.transparency.ledger.lock_read();
@@ -184,8 +196,7 @@ pub(crate) fn status(
     };
     let classes = class_statuses(core, &counts, now.now)?;
     let alarms: Vec<Alarm> = core.governance.alarms.lock().values().cloned().collect();
-    let state = state(core, now, stepped);
-    let oldest_erasure = progress::oldest_erasure(core, resolver, now.now)?;
+    let state = state(core, now);
     let holds = core.governance.holds.read().iter().filter(|hold| hold.stands()).count() as u64;
     Ok(Status {
         state,
@@ -196,11 +207,12 @@ pub(crate) fn status(
         publish_error,
         batches_in_flight: core.batches.in_flight.load(Ordering::SeqCst),
         clock: now.state,
-        pause: clock::pause(core, now, stepped).map(|(cause, _)| cause),
+        pause: clock::pause(core, now).map(|(cause, _)| cause),
         limits,
         alarms,
         holds,
-        oldest_erasure,
+        oldest_erasure: None,
+        failures: Vec::new(),
         classes,
     })
 }
@@ -230,7 +242,7 @@ fn class_statuses(
 /// Counts live registrations by class version.
 fn live_counts(core: &Core, now: Timestamp) -> Result<BTreeMap<ClassId, ClassStatus>> {
     let mut by_version: BTreeMap<ClassId, ClassStatus> = BTreeMap::new();
-    let mut suspects: Vec<PageId> = Vec::new();
+    let mut suspects: Vec<(PageId, Arrivals)> = Vec::new();
     core.schedule.each_page(&mut |id, page| {
         if page.state == PageState::Reserved {
             return; // Its rows still count in the pages that they come from.
@@ -242,13 +254,21 @@ fn live_counts(core: &Core, now: Timestamp) -> Result<BTreeMap<ClassId, ClassSta
         }
         if id.slot_start() <= now {
             class.due += u64::from(page.live());
+            if page.arrivals != Arrivals::Held && page.live() > 0 {
+                class.oldest_due = earlier(class.oldest_due, Some(id.slot_start()));
+            }
         }
         if page.earliest_ceiling < now {
-            suspects.push(id);
+            suspects.push((id, page.arrivals));
         }
     });
-    for page in suspects {
-        count_overdue(core, page, now, by_version.entry(page.class).or_default())?;
+    for (page, arrivals) in suspects {
+        let class = by_version.entry(page.class).or_default();
+        let before = class.overdue;
+        count_overdue(core, page, now, class)?;
+        if arrivals == Arrivals::Held {
+            class.overdue_held += class.overdue - before;
+        }
     }
     Ok(by_version)
 }
@@ -261,17 +281,23 @@ fn count_overdue(core: &Core, page: PageId, now: Timestamp, class: &mut ClassSta
             && !row.flags.has(Flags::MOVED)
         {
             class.overdue += 1;
-            class.oldest_overdue = Some(class.oldest_overdue.map_or(ceiling, |oldest| oldest.min(ceiling)));
+            class.oldest_overdue = earlier(class.oldest_overdue, Some(ceiling));
         }
         Ok(ControlFlow::Continue(()))
     })
 }
 
-/// Returns the state of the engine. `stepped` is `true` if the clock was right before it went ahead.
-pub(crate) fn state(core: &Core, now: Trusted, stepped: bool) -> EngineState {
-    let paused = clock::pause(core, now, stepped);
-    match (&core.identity.forked, core.writer.poisoned(), paused) {
-        (Some(why), _, _) => EngineState::Forked(why.clone()),
+/// Returns the earlier of two instants, of which either may be missing.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}
+
+/// Returns the state of the engine.
+pub(crate) fn state(core: &Core, now: Trusted) -> EngineState {
+    let paused = clock::pause(core, now);
+    match (&core.identity.read_only, core.writer.poisoned(), paused) {
+        (Some(ReadOnly::Forked(why)), _, _) => EngineState::Forked(why.clone()),
+        (Some(ReadOnly::Copy(why)), _, _) => EngineState::Copy(why.clone()),
         (None, Some(why), _) => EngineState::Poisoned(why),
         (None, None, Some((_, why))) => EngineState::Paused(why),
         (None, None, None) => EngineState::Running,
@@ -288,10 +314,9 @@ impl ClassStatus {
         self.held += other.held;
         self.due += other.due;
         self.overdue += other.overdue;
-        self.oldest_overdue = match (self.oldest_overdue, other.oldest_overdue) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        self.overdue_held += other.overdue_held;
+        self.oldest_overdue = earlier(self.oldest_overdue, other.oldest_overdue);
+        self.oldest_due = earlier(self.oldest_due, other.oldest_due);
         self.ended.add(other.ended);
     }
 }

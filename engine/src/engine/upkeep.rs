@@ -5,7 +5,7 @@ use crate::enforcement::feed::{self, FeedEntry};
 use crate::enforcement::reclaim;
 use crate::engine::Engine;
 use crate::platform::clock::Monotonic;
-use crate::platform::error::Result;
+use crate::platform::error::{Error, ErrorKind, Result};
 use crate::state::publish;
 
 impl Engine {
@@ -53,9 +53,14 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reclaim(&self) -> Result<()> {
-        let now = self.now();
-        reclaim::reclaim(&self.core, now)?;
-        ended::forget_expired(&self.core, now)
+        // A copy under way has the rows that are to go, beside the index.
+        if self.core.copying.try_lock().is_none() {
+            let why = "the data folder is being copied; reclaim again afterwards";
+            return Err(Error::new(ErrorKind::Busy, why));
+        }
+        let done = reclaim::reclaim(&self.core);
+        self.core.tally.add_reclaim(done.is_ok().then(|| self.now()));
+        done
     }
 
     /// Returns up to `max` (at most 10,000) deletions after entry `after`, in ascending order. The host passes them on to

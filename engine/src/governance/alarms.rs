@@ -6,7 +6,7 @@ use crate::model::schema;
 use crate::model::text::Attribution;
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
-use crate::state::core::Core;
+use crate::state::core::{Core, Planner};
 use sexton_proof::id::ClassId;
 use sexton_proof::leaf::EventKind;
 use sexton_proof::time::Timestamp;
@@ -19,7 +19,11 @@ pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now: Timest
     if core.governance.alarms.lock().values().any(|alarm| alarm.cause == cause) {
         return Ok(());
     }
-    tracing::error!(?cause, "{message}");
+    match cause {
+        // Its message has a reason in an operator's words.
+        AlarmCause::Pause { until } => tracing::error!(%until, "an operator paused deletion"),
+        _ => tracing::error!(?cause, "{message}"),
+    }
     let alarm = Alarm { id: AlarmId::from_bytes(audit_event::new_id(core)?), cause, raised: now, message };
     let record = schema::to_json(&alarm)?;
     audit_event::record(core, EventKind::Alarm, alarm.id.to_bytes(), &record, now, |set| {
@@ -30,29 +34,42 @@ pub(crate) fn raise(core: &Core, cause: AlarmCause, message: String, now: Timest
     Ok(())
 }
 
-/// Ends an alarm for an operator, with reason and author on record. After an alarm of the breaker, objects at short notice
-/// count as known from now on.
+/// Returns the standing alarm with this id.
 ///
 /// # Errors
-/// `Invalid` if reason or author is empty or too long; `NotFound` if no alarm has this id; `Forked`, `Poisoned`,
-/// `Full`, `Io`.
-pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution, now: Timestamp) -> Result<Alarm> {
-    core.check_writable()?;
-    attribution.check()?;
-    let mut planner = core.batches.planner.lock();
-    let Some(alarm) = core.governance.alarms.lock().get(&id).cloned() else {
-        return Err(Error::not_found(format!("no alarm {id} stands")));
-    };
+/// `NotFound` if there is none.
+pub(crate) fn standing(core: &Core, id: AlarmId) -> Result<Alarm> {
+    let found = core.governance.alarms.lock().get(&id).cloned();
+    found.ok_or_else(|| Error::not_found(format!("no alarm {id} stands")))
+}
+
+/// Ends a standing alarm for an operator, with reason and author on record. After an alarm of the breaker, objects at short
+/// notice count as known from now on.
+pub(crate) fn resume(
+    core: &Core,
+    planner: &mut Planner,
+    alarm: &Alarm,
+    attribution: Attribution,
+    now: Timestamp,
+) -> Result<()> {
     if let AlarmCause::Breaker { class } = &alarm.cause {
         clear_short_notice(core, class)?;
         planner.breaker.reset(class);
     }
-    let Attribution { reason, author } = attribution;
-    end(core, &alarm, &schema::to_json(&(&alarm, reason, author))?, now)?;
+    end(core, alarm, &resumption(alarm, attribution)?, now)?;
     if let AlarmCause::Absent { class } = &alarm.cause {
         planner.absence_accepted.insert(class.clone(), now);
     }
-    Ok(alarm)
+    Ok(())
+}
+
+/// Returns the record of a resumption: a list of the alarm, the reason, the author, and the user id if it is known.
+fn resumption(alarm: &Alarm, attribution: Attribution) -> Result<Vec<u8>> {
+    let Attribution { reason, author, uid } = attribution;
+    match uid {
+        None => schema::to_json(&(alarm, reason, author)),
+        Some(uid) => schema::to_json(&(alarm, reason, author, uid)),
+    }
 }
 
 /// Ends an alarm, with `text` on record. A crash before the write leaves the alarm, and no success was reported.

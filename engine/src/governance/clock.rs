@@ -1,19 +1,20 @@
 //! Effects of the clock guard's state: what may be deleted, the alarms about it, and the correction of what a wrong clock gave.
 
-use crate::governance::{alarms, requests};
-use crate::model::alarm::{Alarm, AlarmCause};
-use crate::model::clock_guard::{ClockState, Trusted};
+use crate::governance::{alarms, pauses, requests, set_back};
+use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
+use crate::model::clock_guard::{ClockState, Trusted, Verdict};
 use crate::model::request::{Request, RequestKind};
 use crate::model::request_rules::ActiveRequest;
 use crate::model::schema;
 use crate::model::selector::Selector;
 use crate::model::text::Attribution;
+use crate::model::time_back::TimeBack;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::state::core::{Core, Planner};
 use crate::state::doubts::Doubts;
 use crate::state::writer::WriteNumber;
-use sexton_proof::time::{Timestamp, whole_ms};
+use sexton_proof::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,38 +32,52 @@ pub(crate) enum Deletable {
     Nothing,
 }
 
-/// Records the trusted time. After a restart the clock guard takes it as the last known wall time.
+/// Records the trusted time, and its jumps so far. After a restart the clock guard takes it as the last known wall time.
 ///
 /// The write is atomic and not synced; the number is for a caller that waits for its durability.
 pub(crate) fn record(core: &Core, now: Timestamp) -> Result<WriteNumber> {
     let mut set = WriteSet::default();
     set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(now));
+    let jumps = core.governance.doubts.jumps();
+    if !jumps.is_empty() {
+        set.put(ColumnFamily::Meta, schema::JUMPS, &schema::to_json(&jumps)?);
+    }
     core.writer.write(set)
 }
 
-/// Returns what the clock state `now` allows to be deleted, and the cause that stops the rest: that of the standing alarm, or
-/// of the alarm that planning will raise. `stepped` is `true` if the wall clock stepped while the engine was open.
-pub(crate) fn stop(core: &Core, now: Trusted, stepped: bool) -> (Deletable, Option<AlarmCause>) {
+/// Returns what pause and clock allow to be deleted, and the cause that stops the rest: that of the standing alarm, or of the
+/// alarm that planning will raise.
+pub(crate) fn stop(core: &Core, now: Trusted) -> (Deletable, Option<AlarmCause>) {
+    match pauses::decided(core, now.now) {
+        Some(cause) => (Deletable::Nothing, Some(cause)),
+        None => of_clock(core, now),
+    }
+}
+
+/// Returns what the clock state `now` allows to be deleted, as [`stop`] does without a pause.
+fn of_clock(core: &Core, now: Trusted) -> (Deletable, Option<AlarmCause>) {
     let deletable = match now.state {
         ClockState::Agrees => return (Deletable::All, None),
         ClockState::Behind { .. } => return (Deletable::WithoutFloor, Some(AlarmCause::Behind)),
         ClockState::Ahead { .. } => Deletable::Nothing,
     };
-    let stops_all = |cause: &&AlarmCause| cause.stops_all();
+    let stops_all = |cause: &&AlarmCause| cause.is_about_time() && cause.stops_all();
     let alarms = core.governance.alarms.lock();
     let standing = alarms.values().map(|alarm| &alarm.cause).find(stops_all).cloned();
+    let stepped = core.time.has_agreed();
     (deletable, Some(standing.unwrap_or(if stepped { AlarmCause::Clock } else { AlarmCause::TimeOff })))
 }
 
 /// Returns cause and message of the alarm that pauses all deleting: the one that stands, or the one that the next planning
 /// raises. `None` if there is none. A standing alarm counts even if the clock agrees by now.
-pub(crate) fn pause(core: &Core, now: Trusted, stepped: bool) -> Option<(AlarmCause, String)> {
+pub(crate) fn pause(core: &Core, now: Trusted) -> Option<(AlarmCause, String)> {
     let alarms = core.governance.alarms.lock();
-    if let Some(alarm) = alarms.values().find(|alarm| alarm.cause.stops_all()) {
+    let is_over = |cause: &AlarmCause| matches!(cause, AlarmCause::Pause { until } if *until <= now.now);
+    if let Some(alarm) = alarms.values().find(|alarm| alarm.cause.stops_all() && !is_over(&alarm.cause)) {
         return Some((alarm.cause.clone(), alarm.message.clone()));
     }
     drop(alarms);
-    let (deletable, cause) = stop(core, now, stepped);
+    let (deletable, cause) = stop(core, now);
     let message = |cause: AlarmCause| (cause.clone(), alarm_message(&cause, now.state));
     cause.filter(|_| deletable == Deletable::Nothing).map(message)
 }
@@ -71,8 +86,11 @@ pub(crate) fn pause(core: &Core, now: Trusted, stepped: bool) -> Option<(AlarmCa
 /// a doubt once the clock agrees, and records the trusted time at intervals.
 ///
 /// The caller holds the planner's lock.
-pub(crate) fn allows(core: &Core, planner: &mut Planner, now: Trusted, stepped: bool) -> Result<Deletable> {
-    let (deletable, cause) = stop(core, now, stepped);
+pub(crate) fn allows(core: &Core, planner: &mut Planner, now: Trusted) -> Result<Deletable> {
+    pauses::end_if_over(core, now.now)?;
+    let paused = pauses::decided(core, now.now).is_some();
+    let (deletable, cause) = of_clock(core, now);
+    let deletable = if paused { Deletable::Nothing } else { deletable };
     let standing: Vec<Alarm> =
         core.governance.alarms.lock().values().filter(|alarm| alarm.cause.is_about_time()).cloned().collect();
     for alarm in standing.iter().filter(|alarm| Some(&alarm.cause) != cause.as_ref()) {
@@ -87,10 +105,10 @@ pub(crate) fn allows(core: &Core, planner: &mut Planner, now: Trusted, stepped: 
         let message = alarm_message(&cause, now.state);
         alarms::raise(core, cause, message, now.now)?;
     }
-    if now.is_in_doubt() {
-        core.governance.doubts.note_wall(now.wall);
-    }
     end_doubts(core, now)?;
+    if !now.is_in_doubt() {
+        requests::bring_back(core, now.now)?;
+    }
     if deletable != Deletable::Nothing && now.now.since(planner.clock_recorded) >= RECORD_EVERY {
         // Not synced. If it is lost, the time off looks longer, and at worst an operator is asked needlessly.
         record(core, now.now)?;
@@ -127,14 +145,19 @@ fn end_doubts(core: &Core, now: Trusted) -> Result<()> {
     for (doubt, verdict) in core.governance.doubts.decided() {
         // The calls that registered in this doubt have written their rows when the lock is taken.
         let closing = core.classes.closing.write();
-        let kind = RequestKind::Doubt { doubt, verdict };
-        let request = new_request(core, kind, DOUBT_ENDED, now.now);
-        let mut set = WriteSet::default();
-        Doubts::stage_end(&mut set, doubt);
-        requests::store(core, set, request)?;
-        core.governance.doubts.end(doubt);
+        end_doubt(core, doubt, verdict, now)?;
         drop(closing);
     }
+    Ok(())
+}
+
+/// Ends a doubt. The caller holds `Classes::closing` exclusively.
+fn end_doubt(core: &Core, doubt: u32, verdict: Verdict, now: Trusted) -> Result<()> {
+    let request = new_request(core, RequestKind::Doubt { doubt, verdict }, DOUBT_ENDED, now.now);
+    let mut set = WriteSet::default();
+    Doubts::stage_end(&mut set, doubt);
+    requests::store(core, set, request)?;
+    core.governance.doubts.end(doubt);
     Ok(())
 }
 
@@ -178,94 +201,131 @@ pub(crate) fn check_certain(what: &str, now: Trusted) -> Result<()> {
     ))
 }
 
-/// Accepts the wall clock as `accept` does in the clock guard, and records the time that is trusted from now on.
+/// Ends an alarm for an operator, with reason and author on record. After an alarm about the clock, the wall clock is trusted
+/// from now on, and time goes back with a clock that is behind.
 ///
 /// # Errors
-/// `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn accept(core: &Core, now: Trusted, accept: impl FnOnce() -> Trusted) -> Result<()> {
-    if !matches!(now.state, ClockState::Behind { .. }) {
-        let planner = core.batches.planner.lock();
-        let accepted = accept();
-        // The doubt ends before the accepted time is on disk: the next opening could no longer tell which time was right.
-        core.governance.doubts.decide(accepted);
-        end_doubts(core, accepted)?;
-        let recorded = record(core, accepted.now)?;
-        drop(planner);
-        return core.writer.sync(recorded);
+/// `Invalid` if a text is empty or too long, or the clock that is to be trusted shows a year before 1970 or after 9998;
+/// `NotFound` if no such alarm stands; `Busy` if time would go back while batches are out; `Forked`, `Poisoned`, `Full`, `Io`.
+pub(crate) fn resume(core: &Core, id: AlarmId, attribution: Attribution) -> Result<Alarm> {
+    core.check_writable()?;
+    attribution.check()?;
+    if alarms::standing(core, id)?.cause.is_about_time() {
+        return accept(core, id, attribution);
     }
-    // No reclaim pass is under way, and none begins: its fence and its filter count on a time that goes on.
+    let mut planner = core.batches.planner.lock();
+    let alarm = alarms::standing(core, id)?;
+    let now = core.now(&*planner).now;
+    alarms::resume(core, &mut planner, &alarm, attribution, now)?;
+    Ok(alarm)
+}
+
+/// Ends an alarm about the clock, and trusts the wall clock.
+fn accept(core: &Core, id: AlarmId, attribution: Attribution) -> Result<Alarm> {
+    // All locks of steady state, so that no other thread writes by the time before. No reclaim pass is under way, and none
+    // begins. The calls that register have written their rows.
     let cleared = core.residue.cleared.lock();
     let mut planner = core.batches.planner.lock();
-    if core.batches.in_flight.load(Ordering::SeqCst) > 0 {
-        return Err(Error::new(
-            ErrorKind::Busy,
-            "time cannot go back while batches are out: hand them back, then resume the next alarm",
-        ));
-    }
+    let closing = core.classes.closing.write();
+    let alarm = alarms::standing(core, id)?;
+    // The fences of the last pass and its filter count on a time that goes on. The next pass sets them again.
     core.schedule.remove_fences();
     core.kv.drop_void(ColumnFamily::Locator, u64::MAX, Arc::new(|_| false))?;
-    // The calls that read the time before have written their rows when the lock is taken, and later ones read the era first.
-    let closing = core.classes.closing.write();
-    let era = core.governance.doubts.begin_era();
-    let accepted = accept();
-    take_back(core, &mut planner, era, now, accepted)?;
+    let (now, accepted) = core.time.accept(|now| check_none_out(core, now))?;
+    let recorded = record_accepted(core, &mut planner, &alarm, attribution, (now, accepted));
+    // The accepted time is in memory already.
+    recorded.inspect_err(|error| core.writer.poison(error))?;
     drop(closing);
+    // The doubt ends before the accepted time of a clock that was ahead is on disk: the next opening could no longer tell
+    // which time was right.
     core.governance.doubts.decide(accepted);
     end_doubts(core, accepted)?;
+    let recorded = record(core, accepted.now)?;
     drop(planner);
     drop(cleared);
+    core.writer.sync(recorded)?;
+    Ok(alarm)
+}
+
+/// Refuses to take time back while batches are out: their answers count from the time before.
+fn check_none_out(core: &Core, now: Trusted) -> Result<()> {
+    let goes_back = matches!(now.state, ClockState::Behind { .. });
+    if goes_back && core.batches.in_flight.load(Ordering::SeqCst) > 0 {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            "time cannot go back while batches are out: hand them back, then resume again",
+        ));
+    }
     Ok(())
 }
 
-/// Records that time goes back from `now` to `accepted`. Instants of requests and holds that lie after `accepted` go back as
-/// well, and a request is made to correct the objects.
+/// Records the end of the alarm. If time goes back, records that as well.
+fn record_accepted(
+    core: &Core,
+    planner: &mut Planner,
+    alarm: &Alarm,
+    attribution: Attribution,
+    (now, accepted): (Trusted, Trusted),
+) -> Result<()> {
+    alarms::resume(core, planner, alarm, attribution, now.now)?;
+    if !matches!(now.state, ClockState::Behind { .. }) {
+        return Ok(());
+    }
+    // Doubts end in the time of the era that ends, and what they correct goes back with the rest.
+    core.governance.doubts.decide_before_time_goes_back();
+    for (doubt, verdict) in core.governance.doubts.decided() {
+        end_doubt(core, doubt, verdict, now)?;
+    }
+    let back = TimeBack {
+        era: core.governance.doubts.begin_era(),
+        to: accepted.now,
+        by: now.expected.since(accepted.now),
+        since: last_accepted(core),
+        jumps: core.governance.doubts.jumps(),
+    };
+    take_back(core, planner, back)
+}
+
+/// Returns the time that was accepted when time last went back; `None` if it never did.
+fn last_accepted(core: &Core) -> Option<Timestamp> {
+    let requests = core.governance.requests.lock();
+    let backs = requests.values().filter_map(|request| match &request.kind {
+        RequestKind::Back(back) => Some(back),
+        _ => None,
+    });
+    backs.max_by_key(|back| back.era).map(|back| back.to)
+}
+
+/// Records that time goes back. Instants of requests, holds, intents, accepted absences and ended objects that lie after the
+/// accepted time go back as well, and a request is made to correct the live objects.
 ///
 /// One durable write. A crash before it leaves the clock behind, as before, and the next planning raises the alarm again.
-fn take_back(core: &Core, planner: &mut Planner, era: u32, now: Trusted, accepted: Trusted) -> Result<()> {
-    let (to, by) = (accepted.now, now.expected.since(accepted.now));
-    let earlier = |at: Timestamp| if at > to { at.saturating_sub(by).min(to) } else { at };
+fn take_back(core: &Core, planner: &mut Planner, back: TimeBack) -> Result<()> {
+    let to = back.to;
     let mut set = WriteSet::default();
     set.put(ColumnFamily::Meta, schema::CLOCK, &schema::encode_instant(to));
-    set.put(ColumnFamily::Meta, schema::ERA, &schema::encode_number(era.into()));
+    set.put(ColumnFamily::Meta, schema::ERA, &schema::encode_number(back.era.into()));
+    set.delete(ColumnFamily::Meta, schema::JUMPS);
     let logged = core.transparency.ledger.lock().log.last_logged();
     set.put(ColumnFamily::Meta, schema::DISOWNED, &schema::encode_instant(logged));
+    let moved = set_back::stage_requests(core, &mut set, &back)?;
+    let holds = set_back::stage_holds(core, &mut set, &back)?;
+    set_back::stage_ended(core, &mut set, &back)?;
     for unanswered in &mut planner.unfinished {
         let intent = &mut unanswered.intent;
-        intent.started = earlier(intent.started);
+        intent.started = back.correct(intent.started);
         set.put(ColumnFamily::Meta, &schema::intent_key(intent.batch), &intent.encode());
     }
-    let mut moved = Vec::new();
-    for request in core.governance.requests.lock().values() {
-        // The span from receipt to answer stays.
-        let shift = whole_ms(request.received.since(earlier(request.received)));
-        let back = |at: Timestamp| at.saturating_sub(Duration::from_millis(shift));
-        if shift > 0 && request.is_open() {
-            let (received, ready) = (back(request.received), back(request.ready));
-            let answer_by = request.answer_by.map(back);
-            let changed = earlier(request.changed);
-            moved.push(Request { received, ready, answer_by, changed, ..request.clone() });
-        }
+    for (class, at) in &mut planner.absence_accepted {
+        *at = back.correct(*at);
+        set.put(ColumnFamily::Meta, &schema::absence_accepted_key(class), &schema::encode_instant(*at));
     }
-    let mut holds: Vec<_> = core.governance.holds.read().iter().cloned().collect();
-    holds.retain_mut(|hold| {
-        let before = hold.clone();
-        hold.placed = earlier(hold.placed);
-        if let Some(lifted) = hold.lifted.as_mut().filter(|lifted| !lifted.done) {
-            lifted.at = earlier(lifted.at);
-        }
-        *hold != before
-    });
-    for request in &moved {
-        set.put(ColumnFamily::Meta, &schema::request_key(request.number), &schema::to_json(request)?);
-    }
-    for hold in &holds {
-        set.put(ColumnFamily::Meta, &schema::hold_key(&hold.id), &schema::to_json(hold)?);
-    }
-    let kind = RequestKind::Back { era, to, by };
-    let request = new_request(core, kind, "an operator accepted that time goes back", to);
+    let reason = "an operator accepted that time goes back";
+    let request = new_request(core, RequestKind::Back(back), reason, to);
     requests::store(core, set, request)?;
+    core.governance.doubts.clear_jumps();
     let mut requests = core.governance.requests.lock();
-    requests.extend(moved.into_iter().map(|request| (request.number, request)));
+    moved.into_iter().for_each(|request| requests.insert(request.number, request));
     drop(requests);
     for hold in holds {
         core.governance.holds.write().insert(hold);

@@ -1,18 +1,22 @@
 //! Coverage: the live objects that a selector covers.
 
 use crate::model::class::Class;
+use crate::model::key_list::KeyList;
 use crate::model::schema::{self, Flags, Mark, Row};
-use crate::model::selector::Selector;
+use crate::model::selector::{Names, Selector};
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily};
 use crate::state::core::Core;
-use crate::state::locator::KeyLookup;
+use crate::state::locator::{Candidates, RunLookup};
 use crate::state::marks;
 use crate::state::page::PageState;
 use sexton_proof::id::PageId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// Keys that are looked up together.
+const KEYS_AT_ONCE: usize = 1_024;
 
 /// Counts the live objects that the selector covers. Other operations go on meanwhile and may change the number.
 ///
@@ -25,18 +29,11 @@ pub(crate) fn count_live(core: &Core, selector: &Selector) -> Result<u64> {
     selector.check()?;
     match selector {
         Selector::Keys(keys) => {
-            let keys: BTreeSet<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let mut live = 0;
-            for key in keys {
-                let lookup = KeyLookup::of(core, key)?;
-                let mut shard = lookup.lock(core);
-                live += u64::from(lookup.live(core, &mut shard, |id, _| Ok(id))?.is_some());
-            }
-            Ok(live + count_rows(core, selector, |class| !class.finds_by_key())?)
+            Ok(count_keys(core, keys)? + count_rows(core, selector, |class| !class.finds_by_key())?)
         }
         Selector::Prefix(_) | Selector::Subject(_) => count_rows(core, selector, |_| true),
         Selector::Class(_) | Selector::Everything => {
-            let covered = |class: &Class| selector.covers(&class.definition.name, &[], &[]);
+            let covered = |class: &Class| selector.covers(&class.definition.name, Names::one(&[]), &[]);
             let covered: BTreeSet<_> =
                 core.classes.all().iter().filter(|class| covered(class)).map(|class| class.id).collect();
             let mut live = 0;
@@ -48,6 +45,38 @@ pub(crate) fn count_live(core: &Core, selector: &Selector) -> Result<u64> {
             Ok(live)
         }
     }
+}
+
+/// Counts the live objects that have one of the keys as current or first key, in classes that find by key.
+fn count_keys(core: &Core, keys: &KeyList) -> Result<u64> {
+    let mut live = 0;
+    let mut left = keys.iter().peekable();
+    while left.peek().is_some() {
+        let some: Vec<&[u8]> = left.by_ref().take(KEYS_AT_ONCE).collect();
+        let located = core.schedule.locate_each(some.iter().copied());
+        let runs = RunLookup::of(core, located.iter().map(|(_, fingerprint)| *fingerprint).collect())?;
+        // The entries of first keys lie in the shards of the rows, which may be any.
+        for number in 0..core.schedule.shards() {
+            let mut shard = core.schedule.lock(number);
+            let candidates = Candidates::of(core, &shard, runs.clone())?;
+            if candidates.is_empty() {
+                continue;
+            }
+            for (key, (_, fingerprint)) in some.iter().zip(&located) {
+                candidates.each_named(core, &mut shard, fingerprint, key, |_, row| {
+                    live += u64::from(counts_under(keys, key, row));
+                    Ok(())
+                })?;
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// Returns `true` if an object that was found under `key` counts there. An object may have two of the keys, and counts
+/// under its current one.
+fn counts_under(keys: &KeyList, key: &[u8], row: &Row<'_>) -> bool {
+    row.key == key || !row.flags.has(Flags::RELEASED) && !keys.contains(row.key)
 }
 
 /// Counts the rows of live objects that the selector covers, in the classes that `is_read` accepts.
@@ -76,7 +105,7 @@ fn count_rows(core: &Core, selector: &Selector, is_read: impl Fn(&Class) -> bool
             let is_live = !row.flags.has(Flags::MOVED)
                 && !row.flags.has(Flags::RELEASED)
                 && marks.get(&id) != Some(&Mark::Replaced);
-            live += u64::from(is_live && selector.covers(&class.definition.name, row.key, row.subject));
+            live += u64::from(is_live && selector.covers(&class.definition.name, row.names(), row.subject));
             Ok(ControlFlow::Continue(()))
         })?;
     }

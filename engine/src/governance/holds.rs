@@ -1,7 +1,6 @@
 //! Legal holds: placing and lifting.
 
 use crate::governance::{audit_event, clock, requests};
-use crate::model::clock_guard::Trusted;
 use crate::model::hold::{Hold, HoldId, HoldName, Lifted, NewHold};
 use crate::model::request::RequestKind;
 use crate::model::schema::{self, Row};
@@ -14,7 +13,6 @@ use crate::state::marks;
 use crate::state::page::PageState;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::EventKind;
-use sexton_proof::time::Timestamp;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -36,16 +34,19 @@ pub struct Placed {
 /// # Errors
 /// `Invalid` if a text or the selector is empty or too long, the name is taken, the class is unknown, or the review
 /// date is past; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn place(core: &Core, new: NewHold, now: Timestamp) -> Result<Placed> {
+pub(crate) fn place(core: &Core, new: NewHold) -> Result<Placed> {
     core.check_writable()?;
     let planner = core.batches.planner.lock();
+    let time = core.now(&*planner);
     core.governance.holds.read().check(&new)?;
     if let Selector::Class(name) = &new.selector {
         core.classes.read().known(name)?;
     }
-    if new.review <= now {
+    // In doubt the earlier clock counts. A true date must not be refused, because the objects would be deleted.
+    let (now, earliest) = (time.now, time.for_floors());
+    if new.review <= earliest {
         return Err(Error::invalid(format!(
-            "the review date {} lies in the past (now is {now}); give the day of the next review",
+            "the review date {} lies in the past (now is {earliest}); give the day of the next review",
             new.review
         )));
     }
@@ -81,7 +82,7 @@ fn covered_in_flight(core: &Core, hold: &Hold) -> Result<Vec<RegistrationId>> {
         let rows = schema::page_row_range(page);
         kv::try_scan(&*core.kv, ColumnFamily::Rows(page.class), &rows, |key, value| {
             let row = Row::decode(value)?;
-            if hold.terms.selector.covers(&class.definition.name, row.key, row.subject) {
+            if hold.terms.selector.covers(&class.definition.name, row.names(), row.subject) {
                 covered.push(schema::parse_row_key(page.class, key)?);
             }
             Ok(ControlFlow::Continue(()))
@@ -101,22 +102,14 @@ pub const GRACE_MAX: Duration = Duration::from_hours(3_660 * 24);
 
 /// Lifts the hold named `name`, durably. A sweep then moves the objects that it kept.
 ///
-/// Objects kept past their ceiling are deleted once `grace` has passed. Objects still in their window are deleted on
-/// time. The clock of objects under an event hold starts again now.
+/// Objects that fell due before are deleted once `grace` has passed, or in time for a ceiling that is still to come. Other
+/// objects are deleted on time. The clock of objects under an event hold starts again now.
 ///
 /// # Errors
 /// `Invalid` if a text is empty or too long, or the grace out of bounds; `NotFound` if no standing hold has the name;
 /// `Busy` while the clock is in doubt, because a grace and a new start would count from it; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn lift(
-    core: &Core,
-    name: &HoldName,
-    attribution: Attribution,
-    grace: Duration,
-    now: Trusted,
-) -> Result<Hold> {
+pub(crate) fn lift(core: &Core, name: &HoldName, attribution: Attribution, grace: Duration) -> Result<Hold> {
     core.check_writable()?;
-    clock::check_certain("the hold cannot be lifted", now)?;
-    let now = now.now;
     attribution.check()?;
     if grace > GRACE_MAX {
         return Err(Error::invalid(format!(
@@ -126,6 +119,9 @@ pub(crate) fn lift(
         )));
     }
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner);
+    clock::check_certain("the hold cannot be lifted", now)?;
+    let now = now.now;
     let Some(mut hold) = core.governance.holds.read().named(name.as_str()).cloned() else {
         return Err(Error::not_found(format!(
             "no hold named {:?} stands; `hold list` shows those that do",

@@ -1,9 +1,10 @@
 //! Progress of requests, object by object, and their end.
 
 use crate::governance::requests;
-use crate::model::hold::HoldFacts;
+use crate::model::hold::{Hold, HoldFacts};
 use crate::model::request::{Request, RequestKind, RequestState};
 use crate::model::schema::{self, Flags, Row};
+use crate::model::selector::Names;
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
 use crate::registration::resolve::{Location, Resolver};
@@ -12,6 +13,8 @@ use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Method;
 use sexton_proof::time::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// Object of an erasure.
@@ -24,6 +27,16 @@ pub struct ErasureObject {
     pub id: RegistrationId,
     /// Progress of the object.
     pub progress: Progress,
+}
+
+/// Part of the objects of an erasure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErasureObjects {
+    /// Objects in the order in which they are listed.
+    pub objects: Vec<ErasureObject>,
+    /// Id as `after` of the next part; `None` if this is the last one.
+    pub next: Option<RegistrationId>,
 }
 
 /// Progress of an object that is to be erased.
@@ -71,6 +84,38 @@ pub(crate) fn objects(
     Ok(objects.into_values().collect())
 }
 
+/// Returns at most `max` objects of an erasure, of those that were listed after `after`.
+pub(crate) fn objects_after(
+    core: &Core,
+    resolver: &Resolver,
+    number: u32,
+    after: Option<RegistrationId>,
+    max: usize,
+    now: Timestamp,
+) -> Result<ErasureObjects> {
+    requests::get(core, number)?;
+    let range = match after {
+        None => schema::request_object_range(number),
+        Some(after) => schema::request_objects_after(number, after),
+    };
+    let mut stored: Vec<(RegistrationId, Vec<u8>)> = Vec::new();
+    let mut next = None;
+    kv::try_scan(&*core.kv, ColumnFamily::RequestObjects, &range, |key, value| {
+        if stored.len() == max {
+            next = stored.last().map(|(listed, _)| *listed);
+            return Ok(ControlFlow::Break(()));
+        }
+        stored.push((schema::parse_request_object_key(key)?, value.to_vec()));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut objects = Vec::with_capacity(stored.len());
+    for (listed, key) in stored {
+        let (id, progress) = progress_of(core, resolver, listed, now)?;
+        objects.push(ErasureObject { key, id, progress });
+    }
+    Ok(ErasureObjects { objects, next })
+}
+
 /// Returns the erasure that has been open longest. It looks up every object of that erasure.
 pub(crate) fn oldest_erasure(core: &Core, resolver: &Resolver, now: Timestamp) -> Result<Option<Request>> {
     let mut open = open_erasures(core);
@@ -82,6 +127,16 @@ pub(crate) fn oldest_erasure(core: &Core, resolver: &Resolver, now: Timestamp) -
         }
     }
     Ok(None)
+}
+
+/// Returns the number of open erasures past their date. It looks at no object of them.
+pub(crate) fn overdue_erasures(core: &Core, now: Timestamp) -> u64 {
+    open_erasures(core).iter().filter(|erasure| is_overdue(erasure, now)).count() as u64
+}
+
+/// Returns the number of standing holds past their review date.
+pub(crate) fn unreviewed_holds(core: &Core, now: Timestamp) -> u64 {
+    core.governance.holds.read().iter().filter(|hold| is_unreviewed(hold, now)).count() as u64
 }
 
 fn open_erasures(core: &Core) -> Vec<Request> {
@@ -101,49 +156,80 @@ pub(crate) fn overdue_messages(core: &Core, resolver: &Resolver, now: Timestamp)
     let mut messages: Vec<String> =
         overdue.filter_map(|erasure| overdue_message(core, resolver, erasure, now)).collect();
     messages.extend(open_clock_requests(core).iter().filter_map(|request| {
-        let message = |left: u64| (left > 0).then(|| stated_starts_message(request.number, left));
-        match stated_in_future(core, resolver, request.number, now) {
-            Ok(left) => message(left),
+        match left_by_clock(core, resolver, request, now) {
+            Ok(left) => left.message(request.number),
             Err(error) => Some(format!("the objects of request {} cannot be read: {error}", request.number)),
         }
     }));
     let holds = core.governance.holds.read();
-    let unreviewed = holds.iter().filter(|hold| hold.stands() && hold.terms.review < now);
+    let unreviewed = holds.iter().filter(|hold| is_unreviewed(hold, now));
     messages.extend(
         unreviewed.map(|hold| format!("hold {:?} was to be reviewed by now", hold.terms.name.as_str())),
     );
     messages
 }
 
+fn is_unreviewed(hold: &Hold, now: Timestamp) -> bool {
+    hold.stands() && hold.terms.review < now
+}
+
 /// Returns the requests about the clock that left objects whose time could not be set right.
 fn open_clock_requests(core: &Core) -> Vec<Request> {
     let is_about_clock = |request: &&Request| {
         request.state == RequestState::Found
-            && matches!(request.kind, RequestKind::Doubt { .. } | RequestKind::Back { .. })
+            && matches!(request.kind, RequestKind::Doubt { .. } | RequestKind::Back(_))
     };
     core.governance.requests.lock().values().filter(is_about_clock).cloned().collect()
 }
 
-fn stated_starts_message(number: u32, left: u64) -> String {
-    let (objects, start) = if left == 1 { ("object", "a start") } else { ("objects", "starts") };
-    format!(
-        "the clock was wrong, and {left} {objects} registered meanwhile have {start} in the future that the host stated; \
-         `sexton request list DATA --objects {number}` lists them, `sexton object reschedule` corrects them"
-    )
+/// Numbers of live objects whose time a request about the clock could not set right.
+#[derive(Default)]
+struct LeftByClock {
+    /// Objects with a start in the future that their host stated.
+    stated: u64,
+    /// Objects that may have been registered earlier than they count.
+    uncertain: u64,
 }
 
-/// Returns the number of listed objects of a request that live and start after `now`.
-fn stated_in_future(core: &Core, resolver: &Resolver, number: u32, now: Timestamp) -> Result<u64> {
-    let mut left = 0;
-    for object in objects(core, resolver, number, now)? {
+impl LeftByClock {
+    /// Returns the message about the request with this number; `None` if there is no such object.
+    fn message(&self, number: u32) -> Option<String> {
+        let registered = |left: u64| match left {
+            1 => "1 object registered meanwhile has a start".to_owned(),
+            left => format!("{left} objects registered meanwhile have starts"),
+        };
+        let stated = (self.stated > 0)
+            .then(|| format!("{} in the future that the host stated", registered(self.stated)));
+        let uncertain = (self.uncertain > 0).then(|| {
+            format!("{} that may be too late, because time had jumped since", registered(self.uncertain))
+        });
+        let left = [stated, uncertain].into_iter().flatten().collect::<Vec<_>>().join(", and ");
+        (!left.is_empty()).then(|| {
+            format!(
+                "the clock was wrong, and {left}; `sexton request list DATA --objects {number}` lists them, \
+                 `sexton object reschedule` corrects them"
+            )
+        })
+    }
+}
+
+/// Counts the live objects that a request about the clock lists and that no host has set right.
+fn left_by_clock(core: &Core, resolver: &Resolver, request: &Request, now: Timestamp) -> Result<LeftByClock> {
+    let mut left = LeftByClock::default();
+    for object in objects(core, resolver, request.number, now)? {
         let bytes = core.kv.get(ColumnFamily::Rows(object.id.page.class), &schema::row_key(object.id))?;
         let is_live = matches!(object.progress, Progress::Pending { .. });
-        if let Some(row) = bytes.as_deref().map(Row::decode).transpose()?
-            && is_live
-            && row.start > now
-        {
-            left += 1;
-        }
+        let Some(row) = bytes.as_deref().map(Row::decode).transpose()?.filter(|_| is_live) else { continue };
+        // A lifted event hold gives a later start, which is right.
+        let is_uncertain = match &request.kind {
+            RequestKind::Back(back) => {
+                let counts = row.flags.has(Flags::OPEN) || row.start <= back.to;
+                row.era == back.era && row.flags.has(Flags::CLOCKED) && counts
+            }
+            _ => false,
+        };
+        left.stated += u64::from(!is_uncertain && row.start > now);
+        left.uncertain += u64::from(is_uncertain);
     }
     Ok(left)
 }
@@ -199,8 +285,8 @@ fn progress_of(
             continue;
         }
         let class = core.classes.get(at.page.class)?;
-        let held =
-            core.governance.holds.read().covering(HoldFacts::of(&class.definition.name, &row)).is_some();
+        let facts = HoldFacts::of(&class.definition.name, at.page.slot, &row);
+        let held = core.governance.holds.read().covering(facts).is_some();
         let until = at.page.slot_start();
         let floor = row.floor.filter(|floor| *floor > now);
         return Ok((at, Progress::Pending { until, floor, held }));
@@ -212,6 +298,27 @@ fn progress_of(
 pub(crate) fn all_requests(core: &Core, resolver: &Resolver, now: Timestamp) -> Result<Vec<Request>> {
     let all: Vec<Request> = core.governance.requests.lock().values().cloned().collect();
     all.into_iter().map(|request| finish_if_ended(core, resolver, request, now)).collect()
+}
+
+/// Returns at most `max` requests with numbers above `after`, in ascending order. Marks those finished whose objects have
+/// all ended.
+pub(crate) fn requests_after(
+    core: &Core,
+    resolver: &Resolver,
+    after: u32,
+    max: usize,
+    now: Timestamp,
+) -> Result<Vec<Request>> {
+    let requests = core.governance.requests.lock();
+    let part: Vec<Request> =
+        requests.range((Excluded(after), Unbounded)).take(max).map(|(_, request)| request.clone()).collect();
+    drop(requests);
+    part.into_iter().map(|request| finish_if_ended(core, resolver, request, now)).collect()
+}
+
+/// Returns a request. Marks it finished if its objects have all ended.
+pub(crate) fn request(core: &Core, resolver: &Resolver, number: u32, now: Timestamp) -> Result<Request> {
+    finish_if_ended(core, resolver, requests::get(core, number)?, now)
 }
 
 /// Marks a request finished, durably, if all its objects have ended. Returns its current state.
@@ -233,6 +340,7 @@ fn finish_if_ended(core: &Core, resolver: &Resolver, request: Request, now: Time
     }
     // Under the planner's lock no other thread forgets the request. If one did so before, it stays forgotten.
     let planner = core.batches.planner.lock();
+    let changed = if request.kind == RequestKind::Close { core.now(&*planner).now } else { changed };
     let finished = Request { state: RequestState::Finished, changed, ..request };
     let stored = core.governance.requests.lock().get(&finished.number).map(|stored| stored.state);
     let result = match stored {
@@ -263,7 +371,8 @@ fn last_end(
 /// Returns `true` if no object lives in the classes that a request closed down.
 fn has_no_live_object(core: &Core, request: &Request) -> bool {
     let classes = core.classes.read();
-    let is_closed = |name: &str| classes.is_closed(name) && request.selector.covers(name, &[], &[]);
+    let is_closed =
+        |name: &str| classes.is_closed(name) && request.selector.covers(name, Names::one(&[]), &[]);
     let versions: Vec<_> =
         classes.iter().filter(|class| is_closed(&class.definition.name)).map(|class| class.id).collect();
     drop(classes);

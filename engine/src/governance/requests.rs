@@ -1,6 +1,7 @@
 //! Requests: recording and cancelling. A sweep carries them out.
 
 use crate::model::class::Class;
+use crate::model::clock_guard::Trusted;
 use crate::model::request::{Request, RequestKind, RequestState};
 use crate::model::schema::{self, Flags, Row};
 use crate::model::selector::Selector;
@@ -40,7 +41,7 @@ const CANCELLABLE_MAX: Duration = Duration::from_hours(366 * 24);
 pub struct Erasure {
     /// Objects to erase: those of a subject, or keys.
     pub selector: Selector,
-    /// Instant at which the request was received; not in the future.
+    /// Instant at which the request was received. Not in the future; while the clock is in doubt, by either clock.
     pub received: Timestamp,
     /// Span from `received` within which the request is to be answered, in UTC; `None` if nothing was promised.
     pub within: Option<Span>,
@@ -121,9 +122,9 @@ pub(crate) fn store(core: &Core, mut set: WriteSet, request: Request) -> Result<
 /// # Errors
 /// `Invalid` if the selector, a text, an instant or a span is not allowed; `NotFound` if no live object belongs to the
 /// subject; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Request> {
+pub(crate) fn erase(core: &Core, erasure: Erasure) -> Result<Request> {
     core.check_writable()?;
-    check_erasure(&erasure, now)?;
+    check_erasure(&erasure)?;
     let answer_by = answer_by(&erasure)?;
     let ready = erasure.received.saturating_add(erasure.cancellable);
     if answer_by.is_some_and(|answer_by| answer_by < ready) {
@@ -139,6 +140,9 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Req
         )));
     }
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner);
+    check_received(erasure.received, now)?;
+    let now = now.now;
     let request = Request {
         received: erasure.received,
         ready,
@@ -150,9 +154,8 @@ pub(crate) fn erase(core: &Core, erasure: Erasure, now: Timestamp) -> Result<Req
     Ok(request)
 }
 
-/// Refuses an erasure with an invalid selector or text, a receipt in the future, or a `cancellable` span that is too
-/// long.
-fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
+/// Refuses an erasure with an invalid selector or text, or a `cancellable` span that is too long.
+fn check_erasure(erasure: &Erasure) -> Result<()> {
     if !matches!(erasure.selector, Selector::Subject(_) | Selector::Keys(_)) {
         return Err(Error::invalid(format!(
             "an erasure of {}; it takes a subject or keys (to end a class, close it)",
@@ -161,12 +164,6 @@ fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
     }
     erasure.selector.check()?;
     erasure.attribution.check()?;
-    if erasure.received > now {
-        return Err(Error::invalid(format!(
-            "received {} lies in the future (now is {now})",
-            erasure.received
-        )));
-    }
     if erasure.cancellable > CANCELLABLE_MAX {
         return Err(Error::invalid(format!(
             "cancellable for {} ms; 0 to {} ms are allowed",
@@ -174,6 +171,36 @@ fn check_erasure(erasure: &Erasure, now: Timestamp) -> Result<()> {
             CANCELLABLE_MAX.as_millis()
         )));
     }
+    Ok(())
+}
+
+/// Refuses a receipt in the future. In doubt the later clock counts, because a true date must not be refused.
+fn check_received(received: Timestamp, now: Trusted) -> Result<()> {
+    let latest = now.latest();
+    if received > latest {
+        return Err(Error::invalid(format!("received {received} lies in the future (now is {latest})")));
+    }
+    Ok(())
+}
+
+/// Has open requests count as received at `now`, durably, if their receipt lies after it: a wrong clock stated it. Called once
+/// the clock is in no doubt. The caller holds the planner's lock.
+///
+/// A crash before the write leaves the requests, and the next planning does it.
+pub(crate) fn bring_back(core: &Core, now: Timestamp) -> Result<()> {
+    let is_future = |request: &&Request| request.is_open() && request.received > now;
+    let back = |request: &Request| request.received_earlier(request.received.since(now));
+    let moved: Vec<Request> = core.governance.requests.lock().values().filter(is_future).map(back).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let mut set = WriteSet::default();
+    for request in &moved {
+        set.put(ColumnFamily::Meta, &schema::request_key(request.number), &schema::to_json(request)?);
+    }
+    core.writer.write_durably(set)?;
+    let mut requests = core.governance.requests.lock();
+    moved.into_iter().for_each(|request| requests.insert(request.number, request));
     Ok(())
 }
 
@@ -195,7 +222,7 @@ fn is_known_in(core: &Core, class: &Class, selector: &Selector) -> Result<bool> 
         }
     });
     let covers = |row: &Row<'_>| {
-        !row.flags.has(Flags::MOVED) && selector.covers(&class.definition.name, row.key, row.subject)
+        !row.flags.has(Flags::MOVED) && selector.covers(&class.definition.name, row.names(), row.subject)
     };
     let mut found = false;
     for page in pages {
@@ -226,10 +253,11 @@ fn answer_by(erasure: &Erasure) -> Result<Option<Timestamp>> {
 /// # Errors
 /// `NotFound` if there is no such request; `Invalid` if it is not an erasure; `TooLate` if its period has ended or a
 /// sweep looks for its objects; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn cancel(core: &Core, number: u32, now: Timestamp) -> Result<Request> {
+pub(crate) fn cancel(core: &Core, number: u32) -> Result<Request> {
     core.check_writable()?;
     // Under the planner's lock no sweep begins between this check and the write.
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner).now;
     let request = get(core, number)?;
     if request.kind != RequestKind::Erase {
         return Err(Error::invalid(format!("request {number} is no erasure; only those can be cancelled")));
@@ -274,12 +302,7 @@ pub(crate) fn get(core: &Core, number: u32) -> Result<Request> {
 /// # Errors
 /// `Invalid` if the class is unknown, the selector is neither a class nor everything, or a text is empty or too long;
 /// `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn close(
-    core: &Core,
-    selector: Selector,
-    attribution: Attribution,
-    now: Timestamp,
-) -> Result<Request> {
+pub(crate) fn close(core: &Core, selector: Selector, attribution: Attribution) -> Result<Request> {
     core.check_writable()?;
     attribution.check()?;
     let names: Vec<String> = match &selector {
@@ -293,6 +316,7 @@ pub(crate) fn close(
         }
     };
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner).now;
     let mut set = WriteSet::default();
     for name in &names {
         set.put(ColumnFamily::Meta, &schema::closed_key(name), &schema::encode_instant(now));
@@ -313,12 +337,7 @@ pub(crate) fn close(
 /// # Errors
 /// `Invalid` if the class is unknown, a text is empty or too long, or a version with live objects has another `find` or
 /// `openings` rule; `Forked`, `Poisoned`, `Full`, `Io`.
-pub(crate) fn apply_class(
-    core: &Core,
-    name: &str,
-    attribution: Attribution,
-    now: Timestamp,
-) -> Result<Request> {
+pub(crate) fn apply_class(core: &Core, name: &str, attribution: Attribution) -> Result<Request> {
     core.check_writable()?;
     attribution.check()?;
     let newest = Arc::clone(core.classes.read().known(name)?);
@@ -332,6 +351,7 @@ pub(crate) fn apply_class(
         }
     }
     let planner = core.batches.planner.lock();
+    let now = core.now(&*planner).now;
     let kind = RequestKind::Apply { class: newest.id };
     let request = new_request(core, kind, Selector::Class(name.to_owned()), attribution, now);
     let request = store(core, WriteSet::default(), request)?;

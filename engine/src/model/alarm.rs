@@ -9,7 +9,7 @@ hex_id! {
     AlarmId, "alarm id"
 }
 
-/// Guard that raised an alarm.
+/// Guard or operator that stopped deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "cause")]
 #[non_exhaustive]
@@ -26,6 +26,18 @@ pub enum AlarmCause {
         /// Name of the class.
         class: String,
     },
+    /// An operator paused deletion. Nothing is deleted until then.
+    Pause {
+        /// Instant at which deletion resumes by itself.
+        until: Timestamp,
+    },
+    /// The data folder was restored from a copy. Nothing is deleted: later holds are unknown.
+    Restored {
+        /// Origin of the original.
+        former: String,
+        /// Instant of the copy.
+        taken: Timestamp,
+    },
     /// More objects of a class fell due at short notice than the breaker allows. These objects are not deleted.
     Breaker {
         /// Name of the class.
@@ -39,7 +51,7 @@ pub enum AlarmCause {
 pub struct Alarm {
     /// Random id, which the alarm's leaf in the log names.
     pub id: AlarmId,
-    /// Guard that raised the alarm.
+    /// Guard or operator that stopped deletion.
     #[serde(flatten)]
     pub cause: AlarmCause,
     /// Instant at which the alarm was raised.
@@ -53,11 +65,16 @@ pub struct Alarm {
 impl AlarmCause {
     /// Returns `true` if the alarm is about the time.
     pub(crate) fn is_about_time(&self) -> bool {
-        self.stops_all() || *self == AlarmCause::Behind
+        matches!(self, AlarmCause::Clock | AlarmCause::TimeOff | AlarmCause::Behind)
     }
 
     /// Returns `true` if the alarm stops all deleting.
     pub(crate) fn stops_all(&self) -> bool {
-        matches!(self, AlarmCause::Clock | AlarmCause::TimeOff)
+        self.stops_all_by_decision() || matches!(self, AlarmCause::Clock | AlarmCause::TimeOff)
+    }
+
+    /// Returns `true` if the alarm stops all deleting because of a decision, whatever the clock says.
+    pub(crate) fn stops_all_by_decision(&self) -> bool {
+        matches!(self, AlarmCause::Restored { .. } | AlarmCause::Pause { .. })
     }
 }

@@ -92,18 +92,21 @@ pub struct Trusted {
     pub expected: Timestamp,
     /// Outcome of the last doubt about the wall clock.
     pub verdict: Verdict,
+    /// Distance by which the trusted time jumped ahead in this opening, beyond the limits: all jumps together.
+    pub jumped: Duration,
 }
 
 /// Outcome of a doubt about the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// `true` if the wall clock was right, `false` if the expected time was.
+    /// `true` if the wall clock was right at the end of the doubt, `false` if the expected time was.
     pub wall_was_right: bool,
     /// Distance by which the expected time was behind the wall clock when the doubt ended.
     #[serde(rename = "lag_ms", with = "span_ms")]
     pub lag: Duration,
-    /// Distance by which the expected time was ahead of the wall clock when the doubt ended.
+    /// Distance by which the expected time was ahead of the wall clock when the doubt ended. Zero if time went back then,
+    /// because another request ([`TimeBack`](crate::decision::TimeBack)) corrects that.
     #[serde(rename = "lead_ms", with = "span_ms")]
     pub lead: Duration,
     /// `true` if the doubt began in an earlier opening, so it is not known what the wall clock did meanwhile.
@@ -124,6 +127,17 @@ impl Trusted {
         match self.state {
             ClockState::Behind { .. } => self.now.min(self.wall),
             ClockState::Agrees | ClockState::Ahead { .. } => self.now,
+        }
+    }
+
+    /// Returns the latest instant that the present can be, by either clock.
+    #[must_use]
+    pub fn latest(&self) -> Timestamp {
+        match self.state {
+            ClockState::Agrees => self.now,
+            ClockState::Behind { .. } | ClockState::Ahead { .. } => {
+                self.now.max(self.wall).max(self.expected)
+            }
         }
     }
 
@@ -148,6 +162,8 @@ pub struct ClockGuard {
     state: ClockState,
     /// Outcome of the last doubt.
     verdict: Verdict,
+    /// Distance of all jumps ahead together.
+    jumped: Duration,
 }
 
 /// Pair of wall time and monotonic time of one instant.
@@ -169,7 +185,8 @@ impl ClockGuard {
         let anchor = Anchor { wall, monotonic: reading.monotonic, after_time_off };
         let (read_at, state) = (reading.monotonic, ClockState::Agrees);
         let verdict = Verdict::default();
-        let mut guard = ClockGuard { limits, anchor, latest: wall, read_at, state, verdict };
+        let jumped = Duration::ZERO;
+        let mut guard = ClockGuard { limits, anchor, latest: wall, read_at, state, verdict, jumped };
         guard.observe(reading);
         guard
     }
@@ -198,21 +215,24 @@ impl ClockGuard {
             ClockState::Behind { .. } => expected,
             ClockState::Agrees | ClockState::Ahead { .. } => self.latest,
         };
-        Trusted { now: self.latest, state, wall: reading.wall, expected, verdict: self.verdict }
+        let (now, wall) = (self.latest, reading.wall);
+        Trusted { now, state, wall, expected, verdict: self.verdict, jumped: self.jumped }
     }
 
     /// Decides, as the wall clock agrees at `reading`, if it was right while it was in doubt.
     fn end_doubt(&mut self, reading: Reading) {
         let expected = self.anchor.expected(reading);
         let room = self.room(reading);
+        let ahead = reading.wall.since(expected);
         let wall_was_right = match self.state {
             // It caught up by itself. A step back that is undone would be near the expected time.
             ClockState::Behind { .. } => expected.since(reading.wall) > room,
             // The kernel vouches for a wall clock that is still ahead. Otherwise it was set back.
-            ClockState::Ahead { .. } => reading.wall.since(expected) > room,
-            ClockState::Agrees if self.anchor.after_time_off => reading.wall.since(expected) > room,
+            ClockState::Ahead { .. } => ahead > room,
+            ClockState::Agrees if self.anchor.after_time_off => ahead > room,
             ClockState::Agrees => return,
         };
+        self.jumped += if ahead > room { ahead } else { Duration::ZERO };
         self.verdict = Verdict::at(wall_was_right, reading.wall, expected);
     }
 
@@ -224,6 +244,7 @@ impl ClockGuard {
             let expected = self.anchor.expected(reading).max(self.latest);
             self.latest = reading.wall;
             self.verdict = Verdict::at(true, reading.wall, expected);
+            self.jumped += self.verdict.lag;
         }
         self.anchor = Anchor::at(reading);
         self.state = ClockState::Agrees;

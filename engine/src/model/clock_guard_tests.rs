@@ -250,6 +250,31 @@ fn accepting_a_step_back_takes_time_back() {
     assert_eq!(machine.step(DAY).1, ahead(DAY), "the way back up is no longer an undoing");
 }
 
+/// Jumps that an operator accepts or the kernel confirms count, each once. Small steps, and time that goes back, do not.
+#[test]
+fn jumps_ahead_are_counted_once() {
+    let jumped = |machine: &mut Machine| {
+        machine.guard.observe(machine.reading());
+        i64::try_from(machine.guard.observe(machine.reading()).jumped.as_millis()).unwrap()
+    };
+    let mut machine = Machine::new();
+    machine.step(30 * SECOND);
+    assert_eq!(jumped(&mut machine), 0);
+    let before = machine.guard.observe(machine.reading());
+    for times in 1..=2 {
+        machine.step(DAY);
+        machine.guard.accept(machine.reading());
+        assert_eq!(jumped(&mut machine), times * DAY);
+    }
+    machine.step(-2 * DAY);
+    let back = machine.guard.accept(machine.reading());
+    assert_eq!((back.now, jumped(&mut machine)), (before.now, 2 * DAY));
+    for (off, is_counted) in [(3 * DAY, true), (HOUR / 2, false)] {
+        let (mut machine, _) = Machine::opened(Some(0), off, true);
+        assert_eq!(jumped(&mut machine), if is_counted { off } else { 0 });
+    }
+}
+
 #[test]
 fn accepting_a_clock_that_agrees_changes_nothing() {
     let mut machine = Machine::new();

@@ -72,8 +72,8 @@ struct LimitsRecord {
     breaker_objects: u64,
     breaker_share_percent: u8,
     set_ms: Timestamp,
-    reason: String,
-    author: String,
+    #[serde(flatten)]
+    attribution: Attribution,
 }
 
 impl From<LimitsRecord> for StoredLimits {
@@ -87,7 +87,7 @@ impl From<LimitsRecord> for StoredLimits {
         StoredLimits {
             limits: GuardLimits { clock, breaker },
             set: record.set_ms,
-            attribution: Attribution::new(record.author, record.reason),
+            attribution: record.attribution,
         }
     }
 }
@@ -101,8 +101,7 @@ impl From<StoredLimits> for LimitsRecord {
             breaker_objects: breaker.objects,
             breaker_share_percent: breaker.share_percent,
             set_ms: stored.set,
-            reason: stored.attribution.reason,
-            author: stored.attribution.author,
+            attribution: stored.attribution,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Legal holds as predicates on objects: the set of all holds, and the holds that cover an object. Pure.
 
+use crate::model::class::floor_to_second;
 use crate::model::hex_id::hex_id;
-use crate::model::schema::{Flags, Row};
-use crate::model::selector::Selector;
+use crate::model::key_list::KeyList;
+use crate::model::schema::Row;
+use crate::model::selector::{Names, Selector};
 use crate::model::span_ms;
 use crate::model::text::{Attribution, check_text};
 use crate::platform::error::{Error, ErrorKind, Result};
@@ -123,7 +125,8 @@ pub struct Lifted {
     /// Person who lifted the hold, and the reason for it.
     #[serde(flatten)]
     pub attribution: Attribution,
-    /// Grace: time until objects that the hold kept past their ceiling are deleted; at most 3,660 days.
+    /// Grace: time until objects that fell due before the lift are deleted, unless a ceiling that is still to come is
+    /// sooner; at most 3,660 days.
     #[serde(rename = "grace_ms", with = "span_ms")]
     pub grace: Duration,
     /// `true` once a sweep has found everything that the hold had kept.
@@ -164,7 +167,7 @@ impl Hold {
     fn still_covers(&self, object: HoldFacts<'_>) -> bool {
         self.lifted.as_ref().is_none_or(|lifted| match self.terms.kind {
             _ if lifted.done => false,
-            HoldKind::Temporary => object.parked || object.outlasted(lifted.at),
+            HoldKind::Temporary => object.parked || object.came_up_before(lifted.at),
             HoldKind::Event => object.parked || object.start < lifted.at,
         })
     }
@@ -174,32 +177,34 @@ impl Hold {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HoldFacts<'a> {
     pub(crate) class: &'a str,
-    pub(crate) key: &'a [u8],
+    pub(crate) names: Names<'a>,
     pub(crate) subject: &'a [u8],
     pub(crate) start: Timestamp,
-    pub(crate) ceiling: Option<Timestamp>,
+    /// Slot that the object is in.
+    pub(crate) slot: u64,
     /// `true` if a hold kept the object past its due slot and no lifted hold has released it since.
     pub(crate) parked: bool,
-    /// `true` if the host deleted the object, or a lifted hold that had kept it past its ceiling released it.
-    pub(crate) already_released: bool,
 }
 
 impl<'a> HoldFacts<'a> {
-    /// Reads the facts from the row of an object in the class named `class`.
-    pub(crate) fn of(class: &'a str, row: &Row<'a>) -> Self {
-        let parked = row.is_parked();
-        let already_released = row.flags.has(Flags::RELEASED) || row.flags.has(Flags::OUTLASTED);
-        let Row { key, subject, start, ceiling, .. } = *row;
-        HoldFacts { class, key, subject, start, ceiling, parked, already_released }
+    /// Reads the facts from the row of an object in the class named `class` and in `slot`.
+    pub(crate) fn of(class: &'a str, slot: u64, row: &Row<'a>) -> Self {
+        let Row { subject, start, .. } = *row;
+        HoldFacts { class, names: row.names(), subject, start, slot, parked: row.is_parked() }
     }
 
-    /// Returns `true` if the object's ceiling had passed when a hold on it was lifted at `lifted`.
+    /// Returns `true` if the object's slot had come when a hold on it was lifted at `lifted`.
     ///
-    /// Such a hold kept the object even if no batch was planned meanwhile, because the engine was off or stopped.
-    pub(crate) fn outlasted(&self, lifted: Timestamp) -> bool {
-        !self.already_released && self.ceiling.is_some_and(|ceiling| ceiling < lifted)
+    /// Such a hold kept the object even if no batch was planned meanwhile, because the engine was off or stopped. The sweep
+    /// for the lifted hold moves the object to a later slot.
+    pub(crate) fn came_up_before(&self, lifted: Timestamp) -> bool {
+        self.slot < floor_to_second(lifted)
     }
 }
+
+/// Most keys of a list whose keys are indexed one by one. A longer list is shared and searched by itself: there are few of
+/// them, and a copy of a million keys takes hundreds of megabytes.
+const KEYS_COPIED_MAX: usize = 1_000;
 
 /// All holds of an engine, standing and lifted.
 #[derive(Clone, Debug, Default)]
@@ -212,6 +217,8 @@ pub(crate) struct HoldSet {
 #[derive(Clone, Debug, Default)]
 struct Standing {
     keys: HashMap<Vec<u8>, Vec<HoldId>>,
+    /// Lists of more than [`KEYS_COPIED_MAX`] keys.
+    lists: Vec<(HoldId, KeyList)>,
     prefixes: HashMap<Vec<u8>, Vec<HoldId>>,
     prefix_lengths: BTreeSet<usize>,
     subjects: HashMap<Vec<u8>, Vec<HoldId>>,
@@ -255,33 +262,58 @@ impl HoldSet {
 
     /// Returns `true` if another hold covers the object after the hold `released` has released it.
     pub(crate) fn is_covered_by_another(&self, object: HoldFacts<'_>, released: &HoldId) -> bool {
-        let object = HoldFacts { parked: false, already_released: true, ..object };
+        let object = HoldFacts { parked: false, slot: u64::MAX, ..object };
         let counts =
             |id: &&HoldId| *id != released && self.all.get(*id).is_some_and(|hold| hold.still_covers(object));
         self.standing.covering(object, &counts).is_some()
     }
 
-    /// Returns `true` if the selector of a hold names a class or a subject. Only such a hold can lose an object that is
-    /// registered again, or that changes its class.
+    /// Returns `true` if the selector of a hold names objects. Only such a hold can lose an object that is registered
+    /// again, renamed, or put into another class.
     pub(crate) fn any_to_lose(&self) -> bool {
-        !self.standing.classes.is_empty() || !self.standing.subjects.is_empty()
+        let Standing { keys, lists, prefixes, subjects, classes, .. } = &self.standing;
+        let on_keys = !(keys.is_empty() && lists.is_empty() && prefixes.is_empty());
+        on_keys || !(subjects.is_empty() && classes.is_empty())
     }
 
-    /// Returns a hold on an object that would no longer cover it in the class `class` and with the subject `subject`.
+    /// Returns a hold on an object that would no longer cover it in the class `class`, with the subject `subject`, and
+    /// under `names`.
     ///
     /// Another hold that covers the object then does not count, because it may be lifted first.
-    pub(crate) fn lost_by_move(&self, object: HoldFacts<'_>, class: &str, subject: &[u8]) -> Option<&Hold> {
+    pub(crate) fn lost_by_move(
+        &self,
+        object: HoldFacts<'_>,
+        class: &str,
+        names: Names<'_>,
+        subject: &[u8],
+    ) -> Option<&Hold> {
         let on_class = self.standing.classes.get(object.class).filter(|_| object.class != class);
         let on_subject = self.standing.subjects.get(object.subject).filter(|_| object.subject != subject);
-        let holds = on_class.into_iter().chain(on_subject).flatten().filter_map(|id| self.all.get(id));
-        holds.into_iter().find(|hold| hold.still_covers(object))
+        let on_names = (object.names != names).then(|| self.standing.on_names(object.names));
+        let on_all = on_class.into_iter().chain(on_subject).flatten().chain(on_names.into_iter().flatten());
+        let holds = on_all.filter_map(|id| self.all.get(id));
+        holds
+            .into_iter()
+            .find(|hold| hold.still_covers(object) && !hold.terms.selector.covers(class, names, subject))
     }
 
-    /// Returns the end of the longest grace of the lifted holds on an object; `None` if there is no such hold.
-    pub(crate) fn grace_until(&self, object: HoldFacts<'_>) -> Option<Timestamp> {
-        let covers = |hold: &&Hold| hold.terms.selector.covers(object.class, object.key, object.subject);
-        let lifted = self.all.values().filter(covers).filter_map(|hold| hold.lifted.as_ref());
-        lifted.map(|lifted| lifted.at.saturating_add(lifted.grace)).max()
+    /// Returns the lifts of holds on the object of a row that came after `instant`.
+    pub(crate) fn lifts_after(
+        &self,
+        instant: Timestamp,
+        class: &str,
+        row: &Row<'_>,
+    ) -> impl Iterator<Item = &Lifted> {
+        self.all.values().filter_map(move |hold| {
+            let lifted = hold.lifted.as_ref().filter(|lifted| lifted.at > instant)?;
+            hold.terms.selector.covers(class, row.names(), row.subject).then_some(lifted)
+        })
+    }
+
+    /// Returns `true` if a lifted hold whose objects were found gives a grace that lasts at `now`.
+    pub(crate) fn any_in_grace(&self, now: Timestamp) -> bool {
+        let mut lifted = self.all.values().filter_map(|hold| hold.lifted.as_ref());
+        lifted.any(|lifted| lifted.done && lifted.at.saturating_add(lifted.grace) > now)
     }
 
     /// Refuses a hold that cannot be placed: with an invalid selector or text, or the name of a standing hold.
@@ -309,9 +341,12 @@ pub(crate) fn held(what: &str, hold: &Hold) -> Error {
 impl Standing {
     fn insert(&mut self, hold: &Hold) {
         let list = match &hold.terms.selector {
+            Selector::Keys(keys) if keys.len() > KEYS_COPIED_MAX => {
+                return self.lists.push((hold.id, keys.clone()));
+            }
             Selector::Keys(keys) => {
-                for key in keys {
-                    self.keys.entry(key.clone()).or_default().push(hold.id);
+                for key in keys.iter() {
+                    self.keys.entry(key.to_vec()).or_default().push(hold.id);
                 }
                 return;
             }
@@ -328,15 +363,22 @@ impl Standing {
 
     /// Returns the first hold whose selector covers the object and for which `counts` returns `true`.
     fn covering(&self, object: HoldFacts<'_>, counts: &dyn Fn(&&HoldId) -> bool) -> Option<&HoldId> {
-        let HoldFacts { class, key, subject, .. } = object;
-        let lists =
-            [Some(&self.everything), self.keys.get(key), self.subjects.get(subject), self.classes.get(class)];
-        let prefixes = self
-            .prefix_lengths
-            .iter()
-            .take_while(|length| **length <= key.len())
-            .filter_map(|length| self.prefixes.get(&key[..*length]));
-        lists.into_iter().flatten().chain(prefixes).flatten().find(counts)
+        let HoldFacts { class, names, subject, .. } = object;
+        let lists = [Some(&self.everything), self.subjects.get(subject), self.classes.get(class)];
+        lists.into_iter().flatten().flatten().chain(self.on_names(names)).find(counts)
+    }
+
+    /// Iterates over the holds whose selectors name one of the keys. A hold that names both may come twice.
+    fn on_names<'s, 'n>(&'s self, names: Names<'n>) -> impl Iterator<Item = &'s HoldId> + use<'s, 'n> {
+        names.iter().flat_map(move |name| {
+            let prefixes = self
+                .prefix_lengths
+                .iter()
+                .take_while(move |length| **length <= name.len())
+                .filter_map(move |length| self.prefixes.get(&name[..*length]));
+            let long = self.lists.iter().filter(move |(_, keys)| keys.contains(name)).map(|(id, _)| id);
+            self.keys.get(name).into_iter().chain(prefixes).flatten().chain(long)
+        })
     }
 }
 

@@ -46,7 +46,11 @@ fn id_as_text_is_32_hexadecimal_digits() {
 fn selectors() -> impl Strategy<Value = Selector> {
     let short = || proptest::collection::vec(0_u8..3, 1..4);
     prop_oneof![
-        proptest::collection::vec(short(), 1..3).prop_map(Selector::Keys),
+        proptest::collection::vec(short(), 1..3).prop_map(Selector::keys),
+        proptest::collection::vec(short(), 1..3).prop_map(|keys| {
+            let others = (0..=KEYS_COPIED_MAX).map(|number| number.to_be_bytes().to_vec());
+            Selector::keys(keys.into_iter().chain(others))
+        }),
         short().prop_map(Selector::Prefix),
         short().prop_map(Selector::Subject),
         prop_oneof![Just("a"), Just("b")].prop_map(|name| Selector::Class(name.into())),
@@ -58,6 +62,7 @@ proptest! {
     fn set_covers_exactly_what_a_standing_hold_covers(
         holds in proptest::collection::vec((selectors(), any::<bool>()), 0..6),
         key in proptest::collection::vec(0_u8..3, 1..5),
+        first in proptest::collection::vec(0_u8..3, 1..5),
         subject in proptest::collection::vec(0_u8..3, 0..4),
     ) {
         let mut set = HoldSet::default();
@@ -71,19 +76,19 @@ proptest! {
             }
         }
         for class in ["a", "c"] {
-            let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, &key, &subject));
+            let names = Names { current: &key, first: &first };
+            let naive = holds.iter().any(|(s, lifted)| !lifted && s.covers(class, names, &subject));
             let object = HoldFacts {
                 class,
-                key: &key,
+                names,
                 subject: &subject,
                 start: EPOCH,
-                ceiling: Some(EPOCH),
+                slot: 0,
                 parked: false,
-                already_released: false,
             };
             let found = set.covering(object);
             prop_assert_eq!(found.is_some(), naive);
-            prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, &key, &subject)));
+            prop_assert!(found.is_none_or(|h| h.terms.selector.covers(class, names, &subject)));
         }
     }
 }

@@ -6,11 +6,11 @@
 use crate::model::clock_guard::Verdict;
 use crate::model::hold::HoldId;
 use crate::model::selector::Selector;
-use crate::model::span_ms;
 use crate::model::text::Attribution;
+use crate::model::time_back::TimeBack;
 use serde::{Deserialize, Serialize};
 use sexton_proof::id::ClassId;
-use sexton_proof::time::Timestamp;
+use sexton_proof::time::{Timestamp, whole_ms};
 use sexton_proof::window::{Span, Unit};
 use std::time::Duration;
 
@@ -45,18 +45,9 @@ pub enum RequestKind {
         #[serde(flatten)]
         verdict: Verdict,
     },
-    /// Time that went back, because an operator accepted a wall clock that was behind. Objects that were registered after
-    /// that time get an instant of registration that is as much earlier.
-    Back {
-        /// Number of times that time went back, this time included.
-        era: u32,
-        /// Time that was accepted.
-        #[serde(rename = "to_ms")]
-        to: Timestamp,
-        /// Distance by which time went back.
-        #[serde(rename = "by_ms", with = "span_ms")]
-        by: Duration,
-    },
+    /// Time that went back, because an operator accepted a wall clock that was behind. An object that was registered after
+    /// that time gets an earlier instant of registration, by the error that the clock had then.
+    Back(TimeBack),
 }
 
 /// Progress of a request.
@@ -134,10 +125,18 @@ impl Request {
         self.state == RequestState::Waiting && self.ready <= now
     }
 
+    /// Returns the request as one that was received earlier by `span`. The spans from its receipt stay.
+    pub(crate) fn received_earlier(&self, span: Duration) -> Request {
+        let span = Duration::from_millis(whole_ms(span));
+        let back = |at: Timestamp| at.saturating_sub(span);
+        let (received, ready) = (back(self.received), back(self.ready));
+        Request { received, ready, answer_by: self.answer_by.map(back), ..self.clone() }
+    }
+
     /// Returns `true` if the objects of the request are listed one by one: all of an erasure, and those whose time a request
     /// about the clock cannot set right.
     pub fn lists_objects(&self) -> bool {
-        matches!(self.kind, RequestKind::Erase | RequestKind::Doubt { .. } | RequestKind::Back { .. })
+        matches!(self.kind, RequestKind::Erase | RequestKind::Doubt { .. } | RequestKind::Back(_))
     }
 
     /// Returns `true` for an immediate erasure: one that cannot be cancelled and is to be answered within [`AT_ONCE`].
@@ -158,6 +157,8 @@ impl Request {
 mod tests {
     use super::*;
     use crate::model::alarm::{Alarm, AlarmCause, AlarmId};
+    use crate::model::time_back::Jump;
+    use std::time::Duration;
 
     fn ms(ms: i64) -> Timestamp {
         Timestamp::from_unix_ms(ms)
@@ -188,14 +189,18 @@ mod tests {
             lead: Duration::ZERO,
             is_unsure: false,
         };
+        let (to, by) = (ms(6), Duration::from_millis(7));
+        let back = TimeBack { era: 2, to, by, since: None, jumps: Vec::new() };
+        let jump = Jump { at: ms(8), by: Duration::from_millis(9) };
         for (kind, stored) in [
             (
                 RequestKind::Doubt { doubt: 3, verdict },
                 "{\"kind\":\"doubt\",\"doubt\":3,\"wall_was_right\":true,\"lag_ms\":8,\"lead_ms\":0,\"is_unsure\":false}",
             ),
+            (RequestKind::Back(back.clone()), "{\"kind\":\"back\",\"era\":2,\"to_ms\":6,\"by_ms\":7}"),
             (
-                RequestKind::Back { era: 2, to: ms(6), by: Duration::from_millis(7) },
-                "{\"kind\":\"back\",\"era\":2,\"to_ms\":6,\"by_ms\":7}",
+                RequestKind::Back(TimeBack { since: Some(ms(5)), jumps: vec![jump], ..back }),
+                "{\"kind\":\"back\",\"era\":2,\"to_ms\":6,\"by_ms\":7,\"since_ms\":5,\"jumps\":[{\"at_ms\":8,\"by_ms\":9}]}",
             ),
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), stored);

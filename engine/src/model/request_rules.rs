@@ -2,16 +2,17 @@
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
 use crate::model::clock_rules;
+use crate::model::grace;
 use crate::model::hold::{Hold, HoldFacts, HoldKind, HoldSet, Lifted};
 use crate::model::request::{Request, RequestKind};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Selector;
-use crate::model::target::{self, Target};
+use crate::model::target::Target;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::leaf::StartRule;
 use sexton_proof::record::{Cause, Reason};
 use sexton_proof::time::Timestamp;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// State of a sweep: one pass over the rows for all requests that wait.
@@ -30,8 +31,32 @@ pub(crate) struct Sweep {
     pub(crate) waiting: BTreeSet<PageId>,
     /// Shards that the sweep has not finished.
     pub(crate) shards: BTreeSet<usize>,
-    /// Keys that requests name, by shard, if all requests are about keys. A key is removed once it is found.
-    pub(crate) keys: HashMap<usize, BTreeSet<Vec<u8>>>,
+    /// `true` if the sweep looks only for objects whose slot came under a hold. That is so if all its requests are lifted
+    /// temporary holds, and no grace of an earlier one lasts that a longer one would replace.
+    pub(crate) is_about_held: bool,
+    /// Keys that are still to be looked up, if all requests are about keys. No list is empty. The lists are by the shard in
+    /// which most of their objects are; a renamed object may be in any other.
+    pub(crate) keys: BTreeMap<usize, VecDeque<Arc<[u8]>>>,
+    /// Keys whose objects are in batches in flight, by the shard of these objects. They are looked up again once such a
+    /// batch is done.
+    pub(crate) keys_in_batches: BTreeMap<usize, VecDeque<Arc<[u8]>>>,
+}
+
+impl Sweep {
+    /// Returns `true` if there are rows to scan or keys to look up right now.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.todo.is_empty() || !self.keys.is_empty()
+    }
+}
+
+impl Sweep {
+    /// Follows a rename, which may take an object into a shard that was finished already. That shard is finished again.
+    pub(crate) fn follow(&mut self, from: RegistrationId, to: RegistrationId) {
+        self.shards.insert(to.page.shard.into());
+        for known in self.objects.values_mut().filter(|known| known.contains(&from)) {
+            known.insert(to);
+        }
+    }
 }
 
 /// Request that a sweep carries out.
@@ -42,7 +67,7 @@ pub(crate) struct ActiveRequest {
     /// Hold that was lifted; `None` for other kinds of requests.
     pub(crate) lifted: Option<Hold>,
     /// Keys of the selector, hashed because the list may be long; `None` if the selector is not about keys.
-    pub(crate) keys: Option<HashSet<Vec<u8>>>,
+    pub(crate) keys: Option<HashSet<Arc<[u8]>>>,
     /// Names of the classes that are closed down.
     pub(crate) closed: BTreeSet<String>,
 }
@@ -56,7 +81,7 @@ impl ActiveRequest {
         closed: BTreeSet<String>,
     ) -> Self {
         let keys = match &request.selector {
-            Selector::Keys(keys) => Some(keys.iter().cloned().collect()),
+            Selector::Keys(keys) => Some(keys.iter().map(Arc::from).collect()),
             _ => None,
         };
         ActiveRequest { request, newest, lifted, keys, closed }
@@ -65,8 +90,8 @@ impl ActiveRequest {
     /// Returns `true` if the request's selector covers the row.
     fn covers(&self, class: &Class, row: &Row<'_>) -> bool {
         match &self.keys {
-            Some(keys) => keys.contains(row.key),
-            None => self.request.selector.covers(&class.definition.name, row.key, row.subject),
+            Some(keys) => row.names().iter().any(|name| keys.contains(name)),
+            None => self.request.selector.covers(&class.definition.name, row.names(), row.subject),
         }
     }
 
@@ -93,29 +118,38 @@ impl ActiveRequest {
                     && class.id < newest.id
             }),
             RequestKind::Lift { .. } => self.lifted.as_ref().is_some_and(|hold| {
-                let outlasted =
-                    |lifted: &Lifted| HoldFacts::of(&class.definition.name, row).outlasted(lifted.at);
-                let kept = row.is_parked() || hold.lifted.as_ref().is_some_and(outlasted);
+                let fell_due = |lifted: &Lifted| grace::fell_due(class, row) < lifted.at;
+                let kept = row.is_parked()
+                    || !row.flags.has(Flags::RELEASED) && hold.lifted.as_ref().is_some_and(fell_due);
                 (kept || restarts(hold, row)) && covered()
             }),
-            RequestKind::Doubt { doubt, .. } => {
-                !row.flags.has(Flags::RELEASED) && row.doubt.is_some_and(|found| found.number == *doubt)
-            }
-            RequestKind::Back { .. } => !row.flags.has(Flags::RELEASED),
+            RequestKind::Doubt { doubt, .. } => row.doubt.is_some_and(|found| found.number == *doubt),
+            RequestKind::Back(_) => true,
         }
     }
 
     /// Returns `true` if the row is listed under the request ([`Request::lists_objects`]), given that it concerns the row.
     /// `is_moved` is `true` if the request moves it.
-    pub(crate) fn lists(&self, row: &Row<'_>, is_moved: bool) -> bool {
-        match self.request.kind {
+    pub(crate) fn lists(&self, target: &Target<'_>, is_moved: bool) -> bool {
+        let row = &target.row;
+        match &self.request.kind {
             RequestKind::Erase => true,
+            RequestKind::Doubt { .. } | RequestKind::Back(_) if row.flags.has(Flags::RELEASED) => false,
             RequestKind::Doubt { verdict, .. } => {
-                !is_moved && clock_rules::starts_after_its_doubt(row, verdict)
+                !is_moved && clock_rules::starts_after_its_doubt(row, *verdict)
             }
-            RequestKind::Back { era, to, .. } => !is_moved && row.era < era && row.start > to,
+            RequestKind::Back(back) => clock_rules::may_start_late(target, back, is_moved),
             RequestKind::Close | RequestKind::Apply { .. } | RequestKind::Lift { .. } => false,
         }
+    }
+
+    /// Returns `true` if a row that the request moves counts as one of its objects. `row` is the row before the move. The
+    /// objects of an erasure are counted at its end, from those that it lists.
+    ///
+    /// A row that a batch carried during the sweep is visited again. A closing left its reason on it. A request about the
+    /// clock does not move it again. An applied class and a lifted hold no longer concern it.
+    pub(crate) fn counts(&self, row: &Row<'_>) -> bool {
+        self.request.kind != RequestKind::Close || row.reason != Reason::Closed
     }
 
     /// Returns `true` if the request may concern a row of a batch in flight, should the batch carry it.
@@ -135,15 +169,15 @@ impl ActiveRequest {
         now: Timestamp,
     ) -> Option<Target<'a>> {
         match &self.request.kind {
-            RequestKind::Erase => expedite(target, Reason::Erasure, Cause::Erasure, now),
+            RequestKind::Erase => expedite(target, Reason::Erasure, Cause::Erasure, holds, now),
             RequestKind::Close => {
                 let notice = target.class.definition.slot;
-                expedite(target, Reason::Closed, Cause::Closed, now.saturating_add(notice))
+                expedite(target, Reason::Closed, Cause::Closed, holds, now.saturating_add(notice))
             }
-            RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, now),
+            RequestKind::Apply { .. } => reclassify(target, self.newest.as_ref()?, holds, now),
             RequestKind::Lift { .. } => release_from_hold(target, self.lifted.as_ref()?, holds, now),
-            RequestKind::Doubt { verdict, .. } => clock_rules::end_doubt(target, *verdict, now),
-            RequestKind::Back { era, to, by } => clock_rules::set_back(target, *era, (*to, *by), now),
+            RequestKind::Doubt { verdict, .. } => clock_rules::end_doubt(target, *verdict, holds, now),
+            RequestKind::Back(back) => clock_rules::set_back(target, back, holds, now),
         }
     }
 }
@@ -180,44 +214,55 @@ pub(crate) fn end_replaced<'a>(
             // A row that a hold had kept when it was replaced need not wait for its next slot.
             RequestKind::Lift { .. } if target.row.is_parked() => (target.row.reason, Cause::Lifted),
             RequestKind::Lift { .. } | RequestKind::Apply { .. } => continue,
-            RequestKind::Doubt { .. } | RequestKind::Back { .. } => {
+            RequestKind::Doubt { .. } | RequestKind::Back(_) => {
                 target = active.apply(&target, holds, now).unwrap_or(target);
                 continue;
             }
         };
         let slot = floor_to_second(active.ready().max(now));
         if target.slot > slot {
-            let row = Row { reason, ..target.row };
-            return Some(Target { row, slot, cause: Some(cause), stays_parked: false, ..target });
+            let row = Row { reason, cause: cause.code(), ..target.row };
+            return Some(Target { row, slot, cause: Some(cause), ..target });
         }
         break;
     }
     target.cause.is_some().then_some(target)
 }
 
-/// Moves a row up to the soonest slot from `from` on that its floor allows.
+/// Moves a row up to the soonest slot from `from` on that its floor and its grace allow. A parked row waits for its hold.
 ///
 /// An erasure is the reason of the end whether it was asked for before or after a closing. Of both slots the sooner counts.
-fn expedite<'a>(target: &Target<'a>, reason: Reason, cause: Cause, from: Timestamp) -> Option<Target<'a>> {
+fn expedite<'a>(
+    target: &Target<'a>,
+    reason: Reason,
+    cause: Cause,
+    holds: &HoldSet,
+    from: Timestamp,
+) -> Option<Target<'a>> {
     let reason = if target.row.reason == Reason::Erasure { Reason::Erasure } else { reason };
-    let row = Row { reason, ..target.row };
-    let slot = if target::in_grace(&row) {
-        target.slot
-    } else {
-        target.class.soonest_slot(row.bounds(), from).min(target.slot)
+    let (class, row) = (&target.class, Row { reason, ..target.row });
+    let slot = match row.is_parked() {
+        true => target.slot,
+        false => {
+            grace::slot_from(class, &row, holds, class.soonest_slot(row.bounds(), from)).min(target.slot)
+        }
     };
     if (row.reason, slot) == (target.row.reason, target.slot) {
         return None;
     }
-    let stays_parked = target.stays_parked && target::in_grace(&row);
-    Some(Target { row, slot, cause: Some(cause), stays_parked, ..target.clone() })
+    Some(Target { row, slot, cause: Some(cause), ..target.clone() })
 }
 
-/// Puts a row under the newest version of its class.
-fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now: Timestamp) -> Option<Target<'a>> {
+/// Puts a row under the newest version of its class. A parked row stays parked.
+fn reclassify<'a>(
+    target: &Target<'a>,
+    newest: &Arc<Class>,
+    holds: &HoldSet,
+    now: Timestamp,
+) -> Option<Target<'a>> {
     let row = target.row;
-    let (start, flags) = start_under(&target.class, newest, &row, now);
-    let bounds = match newest.bounds(start) {
+    let new = start_under(&target.class, newest, &row, now);
+    let bounds = match newest.bounds(new.start) {
         Ok(bounds) => bounds,
         Err(error) => {
             tracing::error!(class = newest.definition.name, %error, "an object keeps its earlier terms");
@@ -225,87 +270,111 @@ fn reclassify<'a>(target: &Target<'a>, newest: &Arc<Class>, now: Timestamp) -> O
         }
     };
     let cause = Some(change_of_terms(row.bounds(), bounds));
-    let row = Row { flags, ..row.under(target.class.id, newest.id, start, bounds) };
-    // An object that outlasted a hold keeps the grace that it was given. If another hold parked it, it stays parked.
-    let in_grace = target::in_grace(&row);
-    let soonest = newest.soonest_slot(bounds, now);
-    let slot = match row.reason {
-        _ if in_grace => soonest.max(target.slot),
-        Reason::Due => newest.slot(bounds, now),
-        _ => soonest,
+    let row = new.of(row.under(target.class.id, newest.id, new.start, bounds));
+    let row = grace::marked(newest, row, holds);
+    let slot = match row.is_parked() {
+        true => target.slot,
+        false => grace::slot(newest, &row, holds, now),
     };
-    let stays_parked = target.stays_parked && in_grace;
-    Some(Target { class: Arc::clone(newest), row, slot, cause, stays_parked })
+    Some(Target { class: Arc::clone(newest), row, slot, cause })
 }
 
-/// Returns start and flags of a row that goes from one class version to another.
-///
-/// A start that is known stays. A start that is not known yet follows the rule of the new class, from the instant of
-/// registration on.
-pub(crate) fn start_under(from: &Class, to: &Class, row: &Row<'_>, now: Timestamp) -> (Timestamp, Flags) {
-    let is_open = row.flags.has(Flags::OPEN) && row.start > now;
-    let registered = from.registered_at(row.start).filter(|_| is_open);
-    let start = registered.and_then(|registered| to.assumed_start(registered));
-    match start {
-        Some(start) if to.definition.start == StartRule::Registered => {
-            (start, row.flags.without(Flags::OPEN))
-        }
-        Some(start) => (start, row.flags),
-        None => (row.start, row.flags),
+/// Start of a row under other terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewStart {
+    pub(crate) start: Timestamp,
+    /// Flags of the row.
+    flags: Flags,
+    /// Instant of registration, if the start is not known and is not the one that the class assumes.
+    registered: Option<Timestamp>,
+}
+
+impl NewStart {
+    /// Returns the start that the host states for a row.
+    pub(crate) fn stated(row: &Row<'_>, start: Timestamp) -> NewStart {
+        NewStart { start, flags: row.flags.without(Flags::OPEN).without(Flags::CLOCKED), registered: None }
+    }
+
+    /// Returns `true` if a row has this start already.
+    pub(crate) fn is_of(&self, row: &Row<'_>) -> bool {
+        (self.start, self.flags) == (row.start, row.flags)
+    }
+
+    /// Returns the row, which is under its new terms, with the marks of this start.
+    pub(crate) fn of<'a>(&self, row: Row<'a>) -> Row<'a> {
+        Row { flags: self.flags, registered: self.registered, ..row }
     }
 }
 
-/// Releases a row from a lifted hold, unless another hold covers it.
+/// Returns the start of a row that goes from one class version to another.
+///
+/// A start that is known stays. A start that is not known yet follows the rule of the new class, from the instant of
+/// registration on. If that class assumes no start, or the assumed one has passed, the earlier assumption stays. The row then
+/// keeps the instant of registration, for the next class and for corrections of the clock.
+pub(crate) fn start_under(from: &Class, to: &Class, row: &Row<'_>, now: Timestamp) -> NewStart {
+    let Row { start, flags, .. } = *row;
+    if !flags.has(Flags::OPEN) {
+        return NewStart { start, flags, registered: row.registered };
+    }
+    let registered = clock_rules::opened_at(from, row);
+    let assumed = registered.filter(|_| start > now).and_then(|registered| to.assumed_start(registered));
+    match assumed {
+        Some(start) if to.definition.start == StartRule::Registered => {
+            NewStart { start, flags: flags.without(Flags::OPEN), registered: None }
+        }
+        Some(start) => NewStart { start, flags, registered: None },
+        None => NewStart { start, flags, registered },
+    }
+}
+
+/// Releases a row from a lifted hold, unless another hold covers it. `None` if its slot had not come, and no grace moves it.
 fn release_from_hold<'a>(
     target: &Target<'a>,
     hold: &Hold,
     holds: &HoldSet,
     now: Timestamp,
 ) -> Option<Target<'a>> {
+    let (class, lifted) = (&target.class, hold.lifted.as_ref()?.at);
     if restarts(hold, &target.row) {
-        return restart(target, hold.lifted.as_ref()?.at, now);
+        return restart(target, lifted, holds, now);
     }
-    let row = target.row;
-    let facts = HoldFacts::of(&target.class.definition.name, &row);
+    let facts = HoldFacts::of(&class.definition.name, target.slot, &target.row);
     if holds.is_covered_by_another(facts, &hold.id) {
         return None;
     }
-    // Past its ceiling, a row is deleted when the grace has passed. Before its ceiling, it is deleted in time. An erasure
-    // waits for neither.
-    let after_grace = holds.grace_until(facts).map_or(now, |until| until.max(now));
-    let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
-    let in_time = ceiling.saturating_sub(target.class.definition.lead).max(now);
-    let is_late = ceiling <= now;
-    let soonest = |from| target.class.soonest_slot(row.bounds(), from);
-    let slot = match (row.reason, target.cause) {
-        (Reason::Erasure, _) => soonest(now),
-        _ if is_late => soonest(after_grace),
-        // This sweep moved it up.
-        (Reason::Closed | Reason::Restored, Some(_)) => soonest(after_grace.min(in_time)).min(target.slot),
-        // Its slot passed under the hold, so it goes at once.
-        (Reason::Closed | Reason::Restored, None) => soonest(now),
-        (Reason::Due | Reason::Lifted | Reason::Host, _) => soonest(after_grace.min(in_time)),
+    let row = grace::marked(class, target.row, holds);
+    let had_come = row.is_parked() || facts.came_up_before(lifted);
+    let slot = match had_come {
+        true => grace::slot(class, &row, holds, now),
+        false => grace::slot_from(class, &row, holds, target.slot),
     };
-    let flags = if is_late { row.flags.with(Flags::OUTLASTED) } else { row.flags };
-    // The cause keeps another lifted hold from releasing the row again.
-    let row = Row { flags, cause: Cause::Lifted.code(), ..row };
-    Some(Target { row, slot, cause: Some(Cause::Lifted), stays_parked: false, ..target.clone() })
+    if !had_come && (row.flags, slot) == (target.row.flags, target.slot) {
+        return None;
+    }
+    let row = Row { cause: Cause::Lifted.code(), ..row };
+    Some(Target { row, slot, cause: Some(Cause::Lifted), ..target.clone() })
 }
 
 /// Lets the time of a row count from `lifted` on, when an event hold on it was lifted. `None` if its class allows no bounds
 /// from there.
-fn restart<'a>(target: &Target<'a>, lifted: Timestamp, now: Timestamp) -> Option<Target<'a>> {
+fn restart<'a>(
+    target: &Target<'a>,
+    lifted: Timestamp,
+    holds: &HoldSet,
+    now: Timestamp,
+) -> Option<Target<'a>> {
     let class = &target.class;
     let bounds = class.bounds(lifted).ok()?;
     let row = target.row.under(class.id, class.id, lifted, bounds);
-    let flags = row.flags.without(Flags::OPEN).without(Flags::OUTLASTED).with(Flags::CLOCKED);
+    let flags = row.flags.without(Flags::OPEN).with(Flags::CLOCKED);
+    let row = Row { flags, cause: Cause::Lifted.code(), doubt: None, registered: None, ..row };
+    let row = grace::marked(class, row, holds);
     let slot = match row.reason {
         Reason::Due => class.slot(bounds, now),
         // A closing gives the notice of a slot.
         Reason::Closed => class.soonest_slot(bounds, now.saturating_add(class.definition.slot)),
         _ => class.soonest_slot(bounds, now),
     };
-    let row = Row { flags, cause: Cause::Lifted.code(), doubt: None, ..row };
-    let (class, cause) = (Arc::clone(class), Some(Cause::Lifted));
-    Some(Target { class, row, slot, cause, stays_parked: false })
+    let slot = grace::slot_from(class, &row, holds, slot);
+    Some(Target { class: Arc::clone(class), row, slot, cause: Some(Cause::Lifted) })
 }

@@ -10,7 +10,7 @@ pub enum ErrorKind {
     Invalid,
     /// The call names an object, hold, request, class or alarm that does not exist.
     NotFound,
-    /// A legal hold forbids the call. Lift it first.
+    /// A legal hold forbids the call, or a waiting erasure does. Lift the hold, or cancel the erasure, first.
     Held,
     /// The object was already handed to the store for deletion.
     TooLate,
@@ -23,8 +23,8 @@ pub enum ErrorKind {
     /// Stored data contradict each other. Stop, keep the folder as it is, run the full check, and see Backups in
     /// `docs/operations.md`.
     Corrupt,
-    /// The log in this folder does not extend the log that was last published. Nothing is signed or deleted until an
-    /// operator decides.
+    /// The log in this folder must not go on: it does not extend the log that was last published, or the folder is a copy.
+    /// Nothing is signed or deleted until an operator decides.
     Forked,
     /// An earlier write or fsync failed, so the content of the disk is unknown, or a panic interrupted an operation. Open the
     /// engine again.

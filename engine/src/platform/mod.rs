@@ -10,5 +10,6 @@ pub(crate) mod error;
 pub mod fault;
 pub mod files;
 pub mod kv;
+pub(crate) mod panics;
 pub(crate) mod pool;
 pub mod store;

@@ -2,6 +2,7 @@
 
 use crate::model::class::{Class, ClassSet, Definition};
 use crate::model::schema::{self, RegisteredTotals};
+use crate::model::text::{Attribution, Decided};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::ColumnFamily;
 use crate::state::core::Core;
@@ -9,20 +10,36 @@ use sexton_proof::leaf::Leaf;
 use sexton_proof::time::Timestamp;
 use std::sync::Arc;
 
-/// Defines each class of `classes` that is new or differs from its current version.
+/// Defines each class of `classes` that is new or differs from its current version. A decision of an operator is on
+/// record with each of them.
 ///
 /// # Errors
 /// `Invalid` if a class changes its `find` rule while objects live in it, or cannot be logged; `Poisoned`, `Full`,
 /// `Io`.
-pub(crate) fn define_classes(core: &Core, classes: &ClassSet, now: Timestamp) -> Result<()> {
+pub(crate) fn define_classes(
+    core: &Core,
+    classes: &ClassSet,
+    attribution: Option<&Attribution>,
+) -> Result<()> {
+    let gate = core.classes.closing.read();
+    let now = core.now(&*gate).now;
+    let decided = attribution.map(|attribution| Decided { at: now, attribution: attribution.clone() });
     for definition in changed(core, classes) {
         let current = core.classes.read().current(&definition.name).cloned();
         if let Some(class) = current {
             check_find_rule(core, &class, definition)?;
         }
-        define_version(core, definition, now)?;
+        define_version(core, definition, decided.as_ref(), now)?;
     }
+    drop(gate);
     Ok(())
+}
+
+/// Returns the decision to define the current version of a class; `None` if it was defined without one.
+pub(crate) fn decision(core: &Core, name: &str) -> Result<Option<Decided>> {
+    let id = core.classes.read().known(name)?.id;
+    let stored = core.kv.get(ColumnFamily::Meta, &schema::class_decision_key(id))?;
+    stored.map(|bytes| schema::from_json("the decision to define a class", &bytes)).transpose()
 }
 
 /// Returns those of `classes` that are new or differ from their current version.
@@ -58,7 +75,12 @@ fn check_find_rule(core: &Core, class: &Class, definition: &Definition) -> Resul
 /// Adds a class version: its log entry and its record.
 ///
 /// The ledger's lock is held throughout, so no other thread appends to the log or gives the same id to another class.
-fn define_version(core: &Core, definition: &Definition, now: Timestamp) -> Result<()> {
+fn define_version(
+    core: &Core,
+    definition: &Definition,
+    decided: Option<&Decided>,
+    now: Timestamp,
+) -> Result<()> {
     let mut ledger = core.transparency.ledger.lock();
     let (id, version) = {
         let classes = core.classes.read();
@@ -72,6 +94,9 @@ fn define_version(core: &Core, definition: &Definition, now: Timestamp) -> Resul
     let index = ledger.append_durably(&core.writer, entry.as_bytes(), logged, |set, index| {
         let record = schema::ClassRecord { leaf: index, local: definition.local() };
         set.put(ColumnFamily::Meta, &schema::class_key(id), &record.encode());
+        if let Some(decided) = decided {
+            set.put(ColumnFamily::Meta, &schema::class_decision_key(id), &schema::to_json(decided)?);
+        }
         Ok(())
     })?;
     let class = Arc::new(Class::new(&leaf, index, entry.into_bytes(), definition.local())?);

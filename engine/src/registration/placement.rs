@@ -11,6 +11,7 @@ use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::commitment::commitment_of;
 use crate::state::core::Core;
 use crate::state::locator;
+use crate::state::page::PageState;
 use crate::state::shard::Shard;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Cause;
@@ -43,6 +44,7 @@ pub(crate) fn put(
     set.put_with(ColumnFamily::Rows(class.id), &schema::row_key(id), |out| row.encode_into(out));
     if class.finds_by_key() {
         locator::put(core, shard, set, fingerprint, id);
+        put_first(core, shard, set, id, row);
     }
     // The slot alone does not tell these facts, so they are stored: reopening still shows an overdue object as such.
     let is_usual_page = arrivals == Arrivals::Single && ceiling >= class.earliest_ceiling(id.page.slot);
@@ -51,6 +53,21 @@ pub(crate) fn put(
         set.put(ColumnFamily::Meta, &schema::page_key(id.page), &page.record().encode());
     }
     Ok(id)
+}
+
+/// Stages the entry in the key index under which a renamed registration is found by its first key.
+///
+/// It lies in the shard of the row, which the current key decides.
+pub(crate) fn put_first(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    id: RegistrationId,
+    row: &Row<'_>,
+) {
+    if let Some(first) = row.first {
+        locator::put(core, shard, set, &core.schedule.locate(first).1, id);
+    }
 }
 
 /// Stages the move of the registration `from`, whose row is `old`, to `placement`, where it lives on as `row`. Returns its
@@ -69,19 +86,55 @@ pub(crate) fn relocate(
     cause: Cause,
 ) -> Result<RegistrationId> {
     let to = put(core, shard, set, placement, row)?;
+    leave(core, shard, set, (from, old), to, cause)?;
+    Ok(to)
+}
+
+/// Stages what is left of the registration `from`, whose row was `old`, now that it lives on as `to`.
+pub(crate) fn leave(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    (from, old): (RegistrationId, &Row<'_>),
+    to: RegistrationId,
+    cause: Cause,
+) -> Result<()> {
     let commitment = commitment_of(core, from, old)?;
     let left = old.moved(&commitment);
     set.put_with(ColumnFamily::Rows(from.page.class), &schema::row_key(from), |out| left.encode_into(out));
     set.put(ColumnFamily::Marks, &schema::mark_key(from), &Mark::Moved { cause, to }.encode());
-    if placement.class.finds_by_key() {
-        locator::forget(core, shard, placement.fingerprint, from);
+    if core.classes.get(from.page.class)?.finds_by_key() {
+        forget(core, shard, from, old);
     }
     let page = shard
         .page_mut(from.page)
         .ok_or_else(|| Error::internal("a registration was moved out of a page that is not in the wheel"))?;
     page.has_marks = true;
     page.moved += 1;
-    Ok(to)
+    Ok(())
+}
+
+/// Stages the mark that another registration takes the place of `id`, found under `fingerprint`. Returns `true` if a
+/// batch has it.
+pub(crate) fn replace(
+    core: &Core,
+    shard: &mut Shard,
+    set: &mut WriteSet,
+    id: RegistrationId,
+    fingerprint: &[u8; FINGERPRINT_BYTES],
+) -> bool {
+    set.put(ColumnFamily::Marks, &schema::mark_key(id), &Mark::Replaced.encode());
+    locator::forget(core, shard, fingerprint, id);
+    let Some(page) = shard.page_mut(id.page) else { return false };
+    page.has_marks = true;
+    page.state == PageState::InBatch
+}
+
+/// Removes the entries of a registration from the key index. The caller stages a mark on it in the same write.
+fn forget(core: &Core, shard: &mut Shard, id: RegistrationId, row: &Row<'_>) {
+    for name in row.names().iter() {
+        locator::forget(core, shard, &core.schedule.locate(name).1, id);
+    }
 }
 
 /// Stages the move of a replaced registration. It stays replaced: the key index has no entry for it.
@@ -96,7 +149,7 @@ pub(crate) fn relocate_replaced(
 ) -> Result<()> {
     let to = relocate(core, shard, set, from, placement, row, cause)?;
     if placement.class.finds_by_key() {
-        locator::forget(core, shard, placement.fingerprint, to);
+        forget(core, shard, to, row);
     }
     set.put(ColumnFamily::Marks, &schema::mark_key(to), &Mark::Replaced.encode());
     if let Some(page) = shard.page_mut(to.page) {

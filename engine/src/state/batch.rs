@@ -3,8 +3,10 @@
 use crate::model::class::Class;
 use crate::model::hold::{HoldFacts, HoldSet};
 use crate::model::schema::{Flags, Intent, Mark, Row};
+use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::{Answer, Disposition, StoredObject, SubBatch};
+use crate::state::time::Steady;
 use parking_lot::Mutex;
 use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::record::Reason;
@@ -40,8 +42,13 @@ pub struct Batch {
     pub(crate) marks: BTreeMap<RegistrationId, Mark>,
     /// `true` while the caller has the batch.
     is_out: bool,
+    /// Instant at which the caller got the batch.
+    begun: Option<Monotonic>,
     pool: Arc<BatchPool>,
 }
+
+/// Taking time back is refused while a batch is out.
+impl Steady for Batch {}
 
 /// Answer for one object, with the instant at which it was known.
 #[derive(Clone, Debug)]
@@ -131,8 +138,10 @@ pub(crate) enum Planned {
 pub struct Object<'a> {
     /// Registration of the object.
     pub id: RegistrationId,
-    /// Key that it is stored under.
+    /// Key that it is stored under: the current one, if it was renamed.
     pub key: &'a [u8],
+    /// Key that it was registered under, for its receipt. It differs from `key` if it was renamed.
+    pub first_key: &'a [u8],
     /// Version by which the store recognises it.
     pub version: &'a [u8],
     /// Digest as registered, or empty.
@@ -169,6 +178,7 @@ impl Batch {
             answers: Vec::new(),
             marks: BTreeMap::new(),
             is_out: false,
+            begun: None,
             pool: Arc::clone(pool),
         }
     }
@@ -188,6 +198,16 @@ impl Batch {
     pub(crate) fn handed_out(mut self) -> Batch {
         self.is_out = true;
         self
+    }
+
+    /// Notes when the caller gets the batch.
+    pub(crate) fn begin(&mut self, now: Monotonic) {
+        self.begun = Some(now);
+    }
+
+    /// Returns the instant at which the caller got the batch; `None` if it was committed at the opening.
+    pub(crate) fn begun(&self) -> Option<Monotonic> {
+        self.begun
     }
 
     /// Marks the batch as handed back: dropping it no longer hands it out again.
@@ -333,8 +353,9 @@ impl Batch {
             return Vec::new();
         }
         let is_held = |position: &usize| {
-            let row = self.row(&self.rows[self.asked[*position] as usize]);
-            holds.covering(HoldFacts::of(&self.class.definition.name, &row)).is_some()
+            let planned = &self.rows[self.asked[*position] as usize];
+            let (slot, row) = (self.page(planned).slot, self.row(planned));
+            holds.covering(HoldFacts::of(&self.class.definition.name, slot, &row)).is_some()
         };
         positions.iter().copied().filter(is_held).collect()
     }
@@ -357,6 +378,7 @@ impl Batch {
         Object {
             id: self.id(planned),
             key: row.key,
+            first_key: row.names().first,
             version: row.version,
             digest: row.digest,
             size: row.size,
@@ -376,10 +398,12 @@ const EMPTY: Row<'static> = Row {
     ceiling: None,
     size: None,
     key: &[],
+    first: None,
     version: &[],
     digest: &[],
     subject: &[],
     origin: None,
     doubt: None,
     era: 0,
+    registered: None,
 };

@@ -3,6 +3,7 @@
 use crate::model::class::Class;
 use crate::platform::error::{Error, Result};
 use crate::state::lock_order::{Ordered, OrderedRwLock, Rank};
+use crate::state::time::Steady;
 use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 use sexton_proof::id::ClassId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +12,21 @@ use std::sync::Arc;
 /// All class versions, and the lock that closing a class down waits for.
 pub(crate) struct ClassRegistry {
     versions: OrderedRwLock<Classes>,
-    /// Lock between registering and closing: every registering call holds it shared. Closing a class down, and ending a
-    /// doubt about the clock, hold it exclusively.
-    pub(crate) closing: OrderedRwLock<()>,
+    /// Lock between registering and closing: every call that registers or changes objects holds it shared. Closing a class
+    /// down, ending a doubt about the clock, and taking time back hold it exclusively.
+    pub(crate) closing: OrderedRwLock<Gate>,
 }
+
+/// Gate of the calls that register or change objects.
+pub(crate) struct Gate;
+
+impl Steady for Gate {}
 
 impl ClassRegistry {
     pub(crate) fn new(classes: Classes) -> Self {
         ClassRegistry {
             versions: OrderedRwLock::new(Rank::Versions, classes),
-            closing: OrderedRwLock::new(Rank::Closing, ()),
+            closing: OrderedRwLock::new(Rank::Closing, Gate),
         }
     }
 

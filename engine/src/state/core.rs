@@ -2,10 +2,11 @@
 
 use crate::model::alarm::{Alarm, AlarmId};
 use crate::model::breaker::Breaker;
+use crate::model::clock_guard::Trusted;
 use crate::model::hold::HoldSet;
 use crate::model::request::Request;
 use crate::model::request_rules::Sweep;
-use crate::model::schema::Counts;
+use crate::model::schema::{Counts, FormerLog};
 use crate::platform::clock::Monotonic;
 use crate::platform::entropy::Entropy;
 use crate::platform::error::{Error, ErrorKind, Result};
@@ -15,13 +16,17 @@ use crate::platform::pool::Pool;
 use crate::state::batch::{BatchPool, Unanswered};
 use crate::state::classes::ClassRegistry;
 use crate::state::doubts::Doubts;
+use crate::state::failures::Failures;
 use crate::state::keyring::{Key, KeyRing};
 use crate::state::lock_order::{OrderedMutex, OrderedRwLock, Rank};
 use crate::state::log::Log;
+use crate::state::requests::Requests;
 use crate::state::schedule::Schedule;
+use crate::state::tally::Tally;
+use crate::state::time::{Steady, TrustedTime};
 use crate::state::writer::{PoisoningMutex, Writer};
 use sexton_proof::id::ClassId;
-use sexton_proof::note::Signer;
+use sexton_proof::note::{Signer, Verifier};
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,6 +39,7 @@ pub(crate) struct Core {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) time: TrustedTime,
     pub(crate) identity: Identity,
     pub(crate) secrets: Secrets,
     pub(crate) limits: EngineLimits,
@@ -43,6 +49,10 @@ pub(crate) struct Core {
     pub(crate) transparency: Transparency,
     pub(crate) governance: Governance,
     pub(crate) residue: Residue,
+    pub(crate) tally: Tally,
+    pub(crate) failures: Failures,
+    /// Lock of the one copy of the data folder that may be under way.
+    pub(crate) copying: OrderedMutex<()>,
 }
 
 /// Facts about this engine that no operation changes.
@@ -51,16 +61,35 @@ pub(crate) struct Identity {
     pub(crate) origin: String,
     /// Fencing epoch. It grows with every opening, so a store can refuse requests of an earlier one.
     pub(crate) epoch: u64,
-    /// Reason why nothing may be signed or deleted, if the index and the published log contradict each other.
-    pub(crate) forked: Option<String>,
+    /// Public key of the log. Its name is the origin.
+    pub(crate) log_key: Verifier,
+    /// Logs with whose entries this one begins, the shortest first, if the data folder was restored from a copy.
+    pub(crate) formers: Vec<FormerLog>,
+    /// Reason why nothing may be written, signed or deleted.
+    pub(crate) read_only: Option<ReadOnly>,
+}
+
+/// Reason why an engine is open for reading only.
+pub(crate) enum ReadOnly {
+    /// The index and the published log contradict each other.
+    Forked(String),
+    /// The data folder is a copy.
+    Copy(String),
+}
+
+impl Identity {
+    /// Returns the former log in which an entry was published; `None` if this log published it.
+    pub(crate) fn former_of(&self, entry: u64) -> Option<&FormerLog> {
+        self.formers.iter().find(|former| entry < former.entries)
+    }
 }
 
 /// Private keys.
 pub(crate) struct Secrets {
     /// Keys that blind commitments, one for each class and month.
     pub(crate) keyring: KeyRing,
-    /// Key that signs checkpoints.
-    pub(crate) signer: Signer,
+    /// Key that signs checkpoints. A copy has none.
+    pub(crate) signer: Option<Signer>,
     /// Key under which the feed is encrypted.
     pub(crate) feed: Key,
 }
@@ -71,6 +100,8 @@ pub(crate) struct EngineLimits {
     pub(crate) batch_objects: u32,
     pub(crate) max_batches_in_flight: u64,
     pub(crate) disk_reserve_bytes: u64,
+    /// Rows that a sweep scans before due batches get their turn again.
+    pub(crate) sweep_rows: u32,
     /// Entries that a shard's memtable holds before it is flushed.
     pub(crate) memtable_keys: usize,
 }
@@ -100,6 +131,8 @@ pub(crate) struct Planner {
     /// Classes whose absent objects an operator accepted, with the instant.
     pub(crate) absence_accepted: BTreeMap<String, Timestamp>,
 }
+
+impl Steady for Planner {}
 
 /// The transparency log, as committed and as published.
 pub(crate) struct Transparency {
@@ -153,7 +186,7 @@ pub(crate) struct Published {
 /// Decisions of people, and alarms that wait for one.
 pub(crate) struct Governance {
     pub(crate) holds: OrderedRwLock<HoldSet>,
-    pub(crate) requests: OrderedMutex<BTreeMap<u32, Request>>,
+    pub(crate) requests: OrderedMutex<Requests>,
     /// Number of the last request ever taken.
     pub(crate) last_request: AtomicU32,
     /// Alarms that stop deletion until an operator resumes it.
@@ -164,12 +197,13 @@ pub(crate) struct Governance {
 impl Governance {
     pub(crate) fn new(
         holds: HoldSet,
-        requests: Vec<Request>,
+        requested: Vec<Request>,
         last_request: u32,
         alarms: Vec<Alarm>,
         doubts: Doubts,
     ) -> Self {
-        let requests = requests.into_iter().map(|request| (request.number, request)).collect();
+        let mut requests = Requests::default();
+        requested.into_iter().for_each(|request| requests.insert(request.number, request));
         let alarms = alarms.into_iter().map(|alarm| (alarm.id, alarm)).collect();
         Governance {
             holds: OrderedRwLock::new(Rank::Holds, holds),
@@ -186,13 +220,18 @@ pub(crate) struct Residue {
     /// Number of commits that ended objects, and of requests that were forgotten.
     created: AtomicU64,
     /// Value of `created` up to which files were cleared. A reclaim pass holds the lock.
-    pub(crate) cleared: OrderedMutex<u64>,
+    pub(crate) cleared: OrderedMutex<Cleared>,
 }
+
+/// Number of additions to the residue up to which files were cleared.
+pub(crate) struct Cleared(pub(crate) u64);
+
+impl Steady for Cleared {}
 
 impl Residue {
     /// Creates the counters. An earlier opening may have left residue, so the first reclaim pass has work.
     pub(crate) fn new() -> Self {
-        Residue { created: AtomicU64::new(1), cleared: OrderedMutex::new(Rank::Reclaim, 0) }
+        Residue { created: AtomicU64::new(1), cleared: OrderedMutex::new(Rank::Reclaim, Cleared(0)) }
     }
 
     /// Counts a commit that ended objects, or a request that was forgotten.
@@ -207,10 +246,28 @@ impl Residue {
 }
 
 impl Core {
+    /// Reads the trusted time for a write or a decision. The caller has locked `state`, so the time does not go back before
+    /// the lock is released.
+    pub(crate) fn now(&self, _state: &impl Steady) -> Trusted {
+        let now = self.glance();
+        #[cfg(test)]
+        crate::state::time::hook::run();
+        now
+    }
+
+    /// Reads the trusted time for an answer to the host. It may go back at any moment, so nothing is written by it.
+    pub(crate) fn glance(&self) -> Trusted {
+        let now = self.time.read();
+        self.governance.doubts.decide(now);
+        now
+    }
+
     /// Refuses if writing, signing or deleting must not go on.
     pub(crate) fn check_writable(&self) -> Result<()> {
-        match &self.identity.forked {
-            Some(why) => Err(Error::new(ErrorKind::Forked, why.clone())),
+        match &self.identity.read_only {
+            Some(ReadOnly::Forked(why) | ReadOnly::Copy(why)) => {
+                Err(Error::new(ErrorKind::Forked, why.clone()))
+            }
             None => self.writer.check(),
         }
     }

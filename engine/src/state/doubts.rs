@@ -1,7 +1,9 @@
-//! Doubts about the clock: the times in which the wall clock was ahead or behind while objects were registered.
+//! Doubts about the clock: the times in which the wall clock was ahead or behind while objects were registered. And the
+//! jumps ahead of the trusted time, by which it is known how wrong a clock was that an operator takes back.
 
 use crate::model::clock_guard::{ClockState, Trusted, Verdict};
 use crate::model::schema::{self, Doubt};
+use crate::model::time_back::Jump;
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::state::writer::Writer;
@@ -19,10 +21,15 @@ pub(crate) struct InDoubt {
     pub(crate) expected: Timestamp,
 }
 
-/// Interval of the wall clock at which it is noted in a doubt.
-const NOTE_EVERY: Duration = Duration::from_mins(1);
+impl InDoubt {
+    /// Returns the instants of a registration at `now`. `None` if the clock is in no doubt.
+    pub(crate) fn of(now: Trusted) -> Option<InDoubt> {
+        now.is_in_doubt().then_some(InDoubt { wall: now.wall, expected: now.expected })
+    }
+}
 
-/// Numbers of the doubts that have not ended, and their verdicts so far; and the number of times that time was taken back.
+/// Numbers of the doubts that have not ended, and their verdicts so far; the jumps ahead of the trusted time; and the number of
+/// times that time was taken back.
 pub(crate) struct Doubts {
     state: Mutex<State>,
     era: AtomicU32,
@@ -36,10 +43,12 @@ struct State {
     /// Verdicts of doubts after `ended`, in ascending order of their numbers. They are only in memory: after a restart, one
     /// verdict counts for all doubts that are open.
     verdicts: Vec<(u32, Verdict)>,
-    /// Latest wall time that was noted in the last doubt of this opening.
-    wall: Timestamp,
     /// Number of the last doubt that began before this opening.
     opened: u32,
+    /// Jumps of the present era.
+    jumps: Vec<Jump>,
+    /// Distance of the jumps of this opening, all together.
+    jumped: Duration,
 }
 
 impl State {
@@ -47,12 +56,22 @@ impl State {
     fn decided(&self) -> u32 {
         self.verdicts.last().map_or(self.ended, |(number, _)| *number)
     }
+
+    /// Gives the doubts without a verdict this one.
+    fn decide(&mut self, verdict: Verdict) {
+        let opened = self.opened;
+        let of = |number| (number, Verdict { is_unsure: number <= opened, ..verdict });
+        let undecided = self.decided() + 1..=self.last;
+        self.verdicts.extend(undecided.map(of));
+    }
 }
 
 impl Doubts {
-    pub(crate) fn new(last: u32, ended: u32, era: u32) -> Self {
-        let (verdicts, wall) = (Vec::new(), Timestamp::MIN);
-        let state = Mutex::new(State { last, ended, verdicts, wall, opened: last });
+    /// Creates the record as it was stored: the numbers of the last doubt and of the last one that ended, and the present era
+    /// with its jumps.
+    pub(crate) fn new(last: u32, ended: u32, era: u32, jumps: Vec<Jump>) -> Self {
+        let (verdicts, jumped) = (Vec::new(), Duration::ZERO);
+        let state = Mutex::new(State { last, ended, verdicts, opened: last, jumps, jumped });
         Doubts { state, era: AtomicU32::new(era) }
     }
 
@@ -78,36 +97,55 @@ impl Doubts {
             let next = state.last.saturating_add(1);
             set.put(ColumnFamily::Meta, schema::DOUBT, &schema::encode_number(next.into()));
             writer.write_durably(set)?;
-            (state.last, state.wall) = (next, wall);
+            state.last = next;
         }
         Ok(Doubt { number: state.last, wall, expected })
     }
 
-    /// Takes the verdict of the clock guard on the doubts that have none, once the clock agrees.
+    /// Takes the verdict of the clock guard on the doubts that have none, once the clock agrees. Notes a jump ahead.
     pub(crate) fn decide(&self, now: Trusted) {
         let mut state = self.state.lock();
-        if now.state != ClockState::Agrees || state.last == state.decided() {
+        if now.state != ClockState::Agrees {
             return;
         }
-        // A wall clock that is earlier than it was in the doubt was set back.
-        let wall_was_right = now.verdict.wall_was_right && state.wall <= now.wall;
-        let opened = state.opened;
-        let undecided = state.decided() + 1..=state.last;
-        let verdict = |number| Verdict { wall_was_right, is_unsure: number <= opened, ..now.verdict };
-        state.verdicts.extend(undecided.map(|number| (number, verdict(number))));
+        let by = now.jumped.saturating_sub(state.jumped);
+        if !by.is_zero() {
+            state.jumps.push(Jump { at: now.now.saturating_sub(by), by });
+            state.jumped = now.jumped;
+        }
+        state.decide(now.verdict);
     }
 
-    /// Notes the wall clock at intervals while a doubt lasts.
-    pub(crate) fn note_wall(&self, wall: Timestamp) {
-        let mut state = self.state.lock();
-        if state.last > state.decided() && wall.since(state.wall) >= NOTE_EVERY {
-            state.wall = wall;
-        }
+    /// Decides the doubts that have no verdict, before time goes back. Their instants are those of the expected time, and go
+    /// back with the time.
+    pub(crate) fn decide_before_time_goes_back(&self) {
+        let (lag, lead) = (Duration::ZERO, Duration::ZERO);
+        self.state.lock().decide(Verdict { wall_was_right: true, lag, lead, is_unsure: false });
+    }
+
+    /// Returns the jumps ahead of the present era.
+    pub(crate) fn jumps(&self) -> Vec<Jump> {
+        self.state.lock().jumps.clone()
+    }
+
+    /// Forgets the jumps, because an era ended.
+    pub(crate) fn clear_jumps(&self) {
+        self.state.lock().jumps.clear();
     }
 
     /// Returns the doubts that have a verdict and have not ended, with their verdicts.
     pub(crate) fn decided(&self) -> Vec<(u32, Verdict)> {
         self.state.lock().verdicts.clone()
+    }
+
+    /// Returns the number of the last doubt that has ended. Rows of later ones may get another start.
+    pub(crate) fn ended(&self) -> u32 {
+        self.state.lock().ended
+    }
+
+    /// Returns the number of the last doubt that has a verdict or has ended.
+    pub(crate) fn last_decided(&self) -> u32 {
+        self.state.lock().decided()
     }
 
     /// Stages the end of a doubt.

@@ -61,6 +61,7 @@ fn request_flush_if_full(core: &Core, shard: &Shard) {
 }
 
 /// Entries that the runs have under some fingerprints.
+#[derive(Clone)]
 pub(crate) struct RunLookup {
     /// Fingerprints, each once, in ascending order.
     fingerprints: Vec<Fingerprint>,
@@ -95,19 +96,44 @@ fn search_runs(kv: &dyn Kv, fingerprints: &[Fingerprint]) -> Result<Vec<Entry>> 
 pub(crate) struct Candidates(Vec<Entry>);
 
 impl Candidates {
-    /// Merges a lookup of the runs with the memtable of the keys' shard, whose lock the caller holds until it has used the
-    /// candidates.
+    /// Merges a lookup of the runs with the memtable of one shard, whose lock the caller holds until it has used the
+    /// candidates. They are all in that shard.
     ///
     /// Other threads may flush meanwhile. Every entry is in the memtable, in the frozen table or in a run, and a run is
     /// counted before the frozen table is dropped. So if the generation has not moved since before the lookup, the lookup
     /// missed nothing; otherwise the runs are searched again.
     pub(crate) fn of(core: &Core, shard: &Shard, lookup: RunLookup) -> Result<Candidates> {
+        let mut candidates = Self::merge(core, &[shard], lookup)?;
+        // A renamed registration may be in another shard than its first key.
+        candidates.0.retain(|(_, id)| id.page.shard == shard.number());
+        Ok(candidates)
+    }
+
+    /// Returns `true` if there is no candidate.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Merges a lookup of the runs with the memtables of all shards, whose locks the caller holds until it has used the
+    /// candidates.
+    pub(crate) fn of_all(
+        core: &Core,
+        shards: &[PoisoningGuard<'_, Shard>],
+        lookup: RunLookup,
+    ) -> Result<Candidates> {
+        let shards: Vec<&Shard> = shards.iter().map(|shard| &**shard).collect();
+        Self::merge(core, &shards, lookup)
+    }
+
+    fn merge(core: &Core, shards: &[&Shard], lookup: RunLookup) -> Result<Candidates> {
         let RunLookup { fingerprints, entries: mut found, generation } = lookup;
         if core.schedule.flush_queue.generation() != generation {
             found = search_runs(&*core.kv, &fingerprints)?;
         }
         for fingerprint in &fingerprints {
-            shard.memtable.each(fingerprint, &mut |id| found.push((*fingerprint, id)));
+            for shard in shards {
+                shard.memtable.each(fingerprint, &mut |id| found.push((*fingerprint, id)));
+            }
         }
         found.sort_unstable();
         Ok(Candidates(found))
@@ -118,7 +144,7 @@ impl Candidates {
         self.0.binary_search(&(*fingerprint, id)).is_ok()
     }
 
-    /// Calls `look` on the live registration of a key, if it has one.
+    /// Calls `look` on the live registration of a key, if it has one. Only the current key of an object counts.
     pub(crate) fn live<T>(
         &self,
         core: &Core,
@@ -127,20 +153,64 @@ impl Candidates {
         key: &[u8],
         mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
+        let mut found = None;
+        self.each_live(core, shard, fingerprint, |id, row| {
+            if row.key != key {
+                return Ok(ControlFlow::Continue(()));
+            }
+            found = Some(look(id, row)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `look` on each live registration of a shard that has the key as its current or its first one.
+    pub(crate) fn each_named(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        fingerprint: &Fingerprint,
+        key: &[u8],
+        mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.each_live(core, shard, fingerprint, |id, row| {
+            if row.names().iter().any(|name| name == key) {
+                look(id, row)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Calls `look` on the live registrations of a shard that may be found under a fingerprint.
+    fn each_live(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        fingerprint: &Fingerprint,
+        mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         let first = self.0.partition_point(|(found, _)| found < fingerprint);
-        for (_, id) in self.0[first..].iter().take_while(|(found, _)| found == fingerprint) {
+        let mut ids: Vec<RegistrationId> =
+            self.0[first..].iter().take_while(|(found, _)| found == fingerprint).map(|(_, id)| *id).collect();
+        // A run and the memtable may both have an entry. A renamed registration may be in another shard.
+        ids.dedup();
+        ids.retain(|id| id.page.shard == shard.number());
+        for id in ids {
             // A page that is not in the wheel is settled: its rows are void, even if files still hold them.
             let Some(page) = shard.page_mut(id.page).filter(|page| id.seq < page.rows) else { continue };
             let is_marked = page.has_marks;
-            let Some(bytes) = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(*id))? else {
+            let Some(bytes) = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(id))? else {
                 continue;
             };
             let row = Row::decode(&bytes)?;
-            if row.key == key && !(is_marked && marks::is_replaced(&*core.kv, *id)?) {
-                return look(*id, &row).map(Some);
+            if is_marked && marks::is_replaced(&*core.kv, id)? {
+                continue;
+            }
+            if look(id, &row)?.is_break() {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
 

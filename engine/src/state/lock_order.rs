@@ -14,18 +14,20 @@ use std::ops::{Deref, DerefMut};
 /// it calls the engine, and no layer below the driver takes one.
 ///
 /// These are leaf locks, under which no other lock of the engine is taken: `Writer::state`, `KeyRing::keys`,
-/// `Committer`, `BatchPool`, `Resolver`, `Engine::guard`, `EventFd`, and `Doubts`, which writes under its lock. A thread may take one under any lock of the
-/// table. The locks of the platform layer come below all of them.
+/// `Committer`, `BatchPool`, `Resolver`, `Tally`, `Failures`, `TrustedTime::guard`, `EventFd`, and `Doubts`, which writes under
+/// its lock. A thread may take one under any lock of the table. The locks of the platform layer come below all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    /// `Core::copying`: one copy of the data folder at a time.
+    Copying,
     /// `Dispatcher::state`: sub-batches are handed out and answered. Taking one reads the holds under it.
     Dispatch,
-    /// `Residue::cleared`: one reclaim pass at a time.
+    /// `Residue::cleared`: one reclaim pass at a time, and none while time is taken back.
     Reclaim,
     /// `Batches::planner`: pages are chosen, holds and requests placed.
     Planner,
-    /// `Classes::closing`: read by every call that registers, written while a class is closed down or a doubt about the
-    /// clock ends.
+    /// `Classes::closing`: read by every call that registers or changes objects, written while a class is closed down, a
+    /// doubt about the clock ends, or time is taken back.
     Closing,
     /// `Transparency::published`: the log is published.
     Published,

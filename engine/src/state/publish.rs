@@ -94,14 +94,21 @@ fn publish_committed(core: &Core, published: &mut Published) -> Result<()> {
     // Recorded before it is signed: a restored older index is detected even if the checkpoint was never published, so no
     // two histories get a signature. A crash here leaves a head that is a prefix of the log.
     core.files.replace(HEAD, Head { size, root }.to_text().as_bytes(), Access::Private)?;
-    let text = Checkpoint { origin: core.identity.origin.clone(), size, root }.to_text();
-    let signed = format!("{text}\n{}", core.secrets.signer.sign(&text));
+    let signed = sign(core, size, root)?;
     publish_tiles(core, published.size, size)?;
     // Written last: a reader that sees the checkpoint finds every tile it needs. A crash before this line leaves tiles that no
     // checkpoint refers to yet; the next publication writes the same bytes.
     core.files.replace(CHECKPOINT, signed.as_bytes(), Access::Public)?;
     published.size = size;
     Ok(())
+}
+
+/// Returns the signed checkpoint of the log as it was at `size`. The caller has recorded a head of at least this size.
+pub(crate) fn sign(core: &Core, size: u64, root: Hash) -> Result<String> {
+    let signer = core.secrets.signer.as_ref();
+    let signer = signer.ok_or_else(|| Error::internal("an engine without a signing key publishes"))?;
+    let text = Checkpoint { origin: core.identity.origin.clone(), size, root }.to_text();
+    Ok(format!("{text}\n{}", signer.sign(&text)))
 }
 
 impl Published {

@@ -90,9 +90,9 @@ impl Schedule {
 
     /// Returns the pages that may have replaced or moved registrations. A page that is not in the wheel is among them,
     /// because its marks are unknown.
-    pub(crate) fn marked(&self, pages: &[PageRows]) -> Vec<PageId> {
+    pub(crate) fn marked(&self, pages: impl Iterator<Item = PageId>) -> Vec<PageId> {
         let mut marked = Vec::new();
-        self.visit(pages.iter().map(|rows| rows.page), |shard, page| {
+        self.visit(pages, |shard, page| {
             if shard.page_mut(page).is_none_or(|found| found.has_marks) {
                 marked.push(page);
             }

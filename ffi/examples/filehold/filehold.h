@@ -8,9 +8,11 @@
  *   processing.c  processes files; this example counts lines
  *   deletion.c    deletes the files of a sub-batch, and answers for them
  *   reclaim.c     calls sexton_reclaim() in a thread
+ *   control.c     answers operators at a Unix socket, in a thread
  *
- * Everything but reclaim.c and the engine's own threads runs in the thread of the event loop. A function named ..._turn
- * does a bounded slice of work, so that the loop gets back to its sockets. It returns how long the loop may sleep. */
+ * Everything but reclaim.c, control.c and the engine's own threads runs in the thread of the event loop. A function
+ * named ..._turn does a bounded slice of work, so that the loop gets back to its sockets. It returns how long the loop
+ * may sleep. */
 #ifndef FILEHOLD_H
 #define FILEHOLD_H
 
@@ -19,6 +21,7 @@
 #include <sexton.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/un.h>
 
 #define NAME_BYTES_MAX 128 /* of the name of a file */
 #define VERSION_BYTES 16   /* of an encoded struct version; Sexton takes up to 64 */
@@ -140,6 +143,12 @@ struct reclaimer {
   bool is_stopping; /* guarded by `lock` */
 };
 
+struct control {
+  sexton_engine *engine;
+  struct MHD_Daemon *daemon; /* NULL if it does not run */
+  char path[sizeof ((struct sockaddr_un *)NULL)->sun_path];
+};
+
 struct http {
   struct MHD_Daemon *daemon;
   bool has_resumed; /* connections were resumed since the last http_turn */
@@ -149,6 +158,7 @@ struct http {
 
 struct settings {
   const char *data, *classes, *origin, *address;
+  const char *control; /* NULL: control.sock in the data folder */
   uint64_t upload_bytes_max;
   uint16_t port;
 };
@@ -159,6 +169,7 @@ struct server {
   struct processing processing;
   struct deletion deletion;
   struct reclaimer reclaimer;
+  struct control control;
   struct http http;
   bool closing; /* new uploads are refused */
   bool failed;  /* the loop must end: the engine or the disk is unreliable */
@@ -201,6 +212,11 @@ void deletion_reset(struct deletion *deletion);
 bool reclaimer_start(struct reclaimer *reclaimer, sexton_engine *engine);
 void reclaimer_request_stop(struct reclaimer *reclaimer);
 void reclaimer_join(struct reclaimer *reclaimer);
+
+/* ---- control.c ---- */
+
+bool control_start(struct control *control, sexton_engine *engine, const struct settings *settings);
+void control_stop(struct control *control);
 
 /* ---- http.c ---- */
 

@@ -23,7 +23,8 @@ static const char usage[] =
     "  --bind ADDRESS       default 127.0.0.1; every client that can connect can read and overwrite every file\n"
     "  --classes FILE       class file with [class." CLASS_NAME "]; default: 3 hours after processing\n"
     "  --origin NAME        globally unique name of the log; default localhost/filehold\n"
-    "  --upload-max BYTES   limit for one file, default 67108864\n";
+    "  --upload-max BYTES   limit for one file, default 67108864\n"
+    "  --control PATH       absolute path of the socket for operators; default control.sock in the data folder\n";
 
 void say(const char *format, ...) {
   /* One write per line: the engine's threads log too. */
@@ -62,6 +63,9 @@ static bool set_option(struct settings *settings, int option, const char *value)
   case 'c':
     settings->classes = value;
     return true;
+  case 's':
+    settings->control = value;
+    return true;
   case 'o':
     settings->origin = value;
     return true;
@@ -81,10 +85,11 @@ static bool set_option(struct settings *settings, int option, const char *value)
 
 static bool parse(int argc, char **argv, struct settings *settings) {
   static const struct option options[] = {
-      {"data", required_argument, NULL, 'd'},   {"port", required_argument, NULL, 'p'},
-      {"bind", required_argument, NULL, 'b'},   {"classes", required_argument, NULL, 'c'},
-      {"origin", required_argument, NULL, 'o'}, {"upload-max", required_argument, NULL, 'u'},
-      {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+      {"data", required_argument, NULL, 'd'},    {"port", required_argument, NULL, 'p'},
+      {"bind", required_argument, NULL, 'b'},    {"classes", required_argument, NULL, 'c'},
+      {"origin", required_argument, NULL, 'o'},  {"upload-max", required_argument, NULL, 'u'},
+      {"control", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+      {NULL, 0, NULL, 0},
   };
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 'h') {
@@ -169,7 +174,8 @@ static void loop(struct server *server, int signal_fd) {
 static bool start(struct server *server, const struct settings *settings) {
   /* The engine comes first: if another server has it open, that server's uploads must not be removed. */
   if (!engine_open(server, settings) || !folder_open(&server->folder, settings->data) || !engine_reconcile(server) ||
-      !http_start(server, settings) || !reclaimer_start(&server->reclaimer, server->retention.engine))
+      !http_start(server, settings) || !reclaimer_start(&server->reclaimer, server->retention.engine) ||
+      !control_start(&server->control, server->retention.engine, settings))
     return false;
   printf("filehold listens on http://%s:%u\n", settings->address, (unsigned)server->http.port);
   fflush(stdout);
@@ -182,6 +188,7 @@ static void stop(struct server *server) {
   if (server->http.daemon != NULL)
     http_turn(&server->http);
   http_stop(&server->http);
+  control_stop(&server->control);
   deletion_reset(&server->deletion);
   processing_free(&server->processing);
   reclaimer_join(&server->reclaimer);

@@ -22,15 +22,15 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_void_p
+from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 from typing import Any
 
 import sexton_abi as abi
 
 # Re-exported for programs.
-from sexton_abi import BUFFERED, HOLD_EVENT, HOLD_TEMPORARY, ID_BYTES, NEVER_MS, ONLY_MISSING, RELEASE, RESCHEDULE
-from sexton_abi import START, Answer, Compliance, Previous, State, Status
+from sexton_abi import API_BODY_BYTES_MAX, BUFFERED, HOLD_EVENT, HOLD_TEMPORARY, ID_BYTES, NEVER_MS, ONLY_MISSING
+from sexton_abi import RELEASE, RESCHEDULE, START, Answer, Compliance, Previous, State, Status
 from sexton_abi import lib as _lib
 
 # ---- conversions and calls ----
@@ -518,6 +518,27 @@ class Engine(_Handle):
     def policy(self) -> bytes:
         """Returns a trust policy for the log of this engine."""
         return _text("sexton_policy", self._handle)
+
+    def api(
+        self,
+        method: str,
+        target: bytes,
+        body: bytes = b"",
+        *,
+        content_type: bytes = b"",
+        idempotency_key: bytes = b"",
+        uid: int | None = None,
+    ) -> tuple[int, bytes]:
+        """Runs the operation of the API that an HTTP request names. Returns the HTTP status, and the body as JSON."""
+        borrowed = [_bytes(value) for value in (method, target, content_type, idempotency_key, body)]
+        request, status = abi.sexton_api_request(*borrowed), c_uint32()
+        _set(request, "uid", uid)
+        answer = _text("sexton_api", self._handle, byref(request), byref(status))
+        return status.value, answer
+
+    def set_control_socket(self, path: str | os.PathLike[str]) -> None:
+        """Notes in the data folder where this process answers the API, so that `sexton` commands find it."""
+        _call("sexton_set_control_socket", self._handle, _bytes(os.fsencode(path)))
 
 
 class _BorrowedEngine(Engine):

@@ -19,10 +19,11 @@ NEVER_MS = 2**63 - 1
 ID_BYTES = 20
 BUFFERED, ONLY_MISSING = 1, 2
 DELETE, ANONYMISE = 1, 2
-START, RESCHEDULE, RELEASE, CONTENT = 1, 2, 3, 4
+START, RESCHEDULE, RELEASE, CONTENT, RENAME = 1, 2, 3, 4, 5
 SELECT_KEYS, SELECT_PREFIX, SELECT_SUBJECT, SELECT_CLASS, SELECT_EVERYTHING = 1, 2, 3, 4, 5
 HOLD_TEMPORARY, HOLD_EVENT = 1, 2
 OPENER_KEY, OPENER_TICKET = 1, 2
+API_BODY_BYTES_MAX = 8_388_608
 LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG = 1, 2, 3, 4
 
 
@@ -135,6 +136,7 @@ class sexton_object_change(Structure):
         ("version", sexton_bytes),
         ("has_size", c_bool),
         ("size_bytes", c_uint64),
+        ("new_key", sexton_bytes),
     ]
 
 
@@ -155,6 +157,7 @@ class sexton_object(Structure):
     _fields_ = [
         ("id", sexton_id),
         ("key", sexton_bytes),
+        ("first_key", sexton_bytes),
         ("version", sexton_bytes),
         ("digest", sexton_bytes),
         ("has_size", c_bool),
@@ -189,6 +192,18 @@ class sexton_hold(Structure):
     ]
 
 
+class sexton_api_request(Structure):
+    _fields_ = [
+        ("method", sexton_bytes),
+        ("target", sexton_bytes),
+        ("content_type", sexton_bytes),
+        ("idempotency_key", sexton_bytes),
+        ("body", sexton_bytes),
+        ("has_uid", c_bool),
+        ("uid", c_uint32),
+    ]
+
+
 STRUCTS: tuple[type[Structure], ...] = (
     sexton_bytes,
     sexton_id,
@@ -201,6 +216,7 @@ STRUCTS: tuple[type[Structure], ...] = (
     sexton_answer,
     sexton_selector,
     sexton_hold,
+    sexton_api_request,
 )
 
 LogFunction = ctypes.CFUNCTYPE(None, c_void_p, c_int32, sexton_bytes)
@@ -276,6 +292,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sexton_status": (c_int32, [_handle, _text_out, _error_out]),
     "sexton_next_due_ms": (c_int32, [_handle, POINTER(c_int64), _error_out]),
     "sexton_receipt": (c_int32, [_handle, _id, c_int32, sexton_bytes, _text_out, _error_out]),
+    "sexton_api": (
+        c_int32,
+        [_handle, POINTER(sexton_api_request), POINTER(c_uint32), _text_out, _error_out],
+    ),
+    "sexton_set_control_socket": (c_int32, [_handle, sexton_bytes, _error_out]),
     "sexton_policy": (c_int32, [_handle, _text_out, _error_out]),
     "sexton_verify": (c_int32, [sexton_bytes, sexton_bytes, c_int64, _handle_out, _error_out]),
     "sexton_verdict_compliance": (c_int32, [_handle]),

@@ -4,6 +4,7 @@ use super::chunks::{root, root_of_parts};
 use super::error::FileError;
 use super::records::split_header;
 use crate::record::{FileKind, Header, RECORD_BYTES};
+use std::ops::Range;
 
 /// Length of the check at the end of a container of sealed openings, in bytes.
 pub const OPENINGS_CHECK_BYTES: usize = 32;
@@ -31,41 +32,54 @@ pub fn openings_check<'a>(before: impl IntoIterator<Item = &'a [u8]>) -> [u8; OP
     root_of_parts(before)
 }
 
+/// Openings after which a file notes where the next one begins.
+const STRIDE: usize = 256;
+
 /// File of sealed openings. [`OpeningsFile::parse`] has checked its header and lengths.
-#[derive(Clone, Copy, Debug)]
-pub struct OpeningsFile<'a> {
+///
+/// `B` owns or borrows the bytes. A caller that looks openings up again and again keeps the file, and checks it once.
+#[derive(Clone, Debug)]
+pub struct OpeningsFile<B> {
     header: Header,
-    lengths: &'a [u8],
-    sealed: &'a [u8],
-    /// Everything before the check.
-    checked: &'a [u8],
-    check: &'a [u8; OPENINGS_CHECK_BYTES],
+    file: B,
+    /// Range of the lengths, then range of the sealed openings.
+    lengths: Range<usize>,
+    sealed: Range<usize>,
+    /// Beginning of every [`STRIDE`]th opening, from the first.
+    begins: Vec<usize>,
 }
 
-impl<'a> OpeningsFile<'a> {
+impl<B: AsRef<[u8]>> OpeningsFile<B> {
     /// Reads a file: an [`openings_head`], openings of the lengths in it, and a check. It does not compute the check; see
     /// [`OpeningsFile::verify_check`].
     ///
     /// # Errors
     /// Another header, a file cut short or too long, a length of 0.
-    pub fn parse(file: &'a [u8]) -> Result<Self, FileError> {
-        let (header, rest) = split_header(file, FileKind::Openings)?;
-        let wrong = |bytes: u64| FileError::Length {
-            found: file.len() as u64,
-            expected: (RECORD_BYTES + OPENINGS_CHECK_BYTES) as u64 + u64::from(header.n) + bytes,
+    pub fn parse(file: B) -> Result<Self, FileError> {
+        let bytes = file.as_ref();
+        let (header, rest) = split_header(bytes, FileKind::Openings)?;
+        let wrong = |sealed: u64| FileError::Length {
+            found: bytes.len() as u64,
+            expected: (RECORD_BYTES + OPENINGS_CHECK_BYTES) as u64 + u64::from(header.n) + sealed,
         };
         let n = usize::try_from(header.n).unwrap_or(usize::MAX);
         let (lengths, rest) = rest.split_at_checked(n).ok_or_else(|| wrong(0))?;
-        let (sealed, check) = rest.split_last_chunk().ok_or_else(|| wrong(0))?;
-        let checked = file.get(..file.len() - OPENINGS_CHECK_BYTES).unwrap_or_default();
+        let (sealed, _) = rest.split_last_chunk::<OPENINGS_CHECK_BYTES>().ok_or_else(|| wrong(0))?;
         if let Some(record) = lengths.iter().position(|length| *length == 0) {
             return Err(FileError::EmptyOpening { record });
         }
-        let total: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
-        if total != sealed.len() as u64 {
-            return Err(wrong(total));
+        let mut total = 0;
+        let mut begins = Vec::with_capacity(n.div_ceil(STRIDE));
+        for lengths in lengths.chunks(STRIDE) {
+            begins.push(total);
+            total += sum(lengths);
         }
-        Ok(Self { header, lengths, sealed, checked, check })
+        if total != sealed.len() {
+            return Err(wrong(total as u64));
+        }
+        let begin = RECORD_BYTES + n;
+        let (lengths, sealed) = (RECORD_BYTES..begin, begin..begin + total);
+        Ok(Self { header, file, lengths, sealed, begins })
     }
 
     /// Compares the file with its check. It hashes the whole file.
@@ -73,9 +87,11 @@ impl<'a> OpeningsFile<'a> {
     /// # Errors
     /// [`FileError::Check`] if a bit of the file was changed.
     pub fn verify_check(&self) -> Result<(), FileError> {
-        let expected = root(self.checked);
-        if *self.check != expected {
-            return Err(FileError::Check { expected, found: *self.check });
+        let file = self.file.as_ref();
+        let (checked, check) = file.split_last_chunk().unwrap_or((file, &[0; OPENINGS_CHECK_BYTES]));
+        let expected = root(checked);
+        if *check != expected {
+            return Err(FileError::Check { expected, found: *check });
         }
         Ok(())
     }
@@ -88,19 +104,32 @@ impl<'a> OpeningsFile<'a> {
 
     /// Returns the sealed opening of tombstone `i`, from 0.
     #[must_use]
-    pub fn get(&self, i: u32) -> Option<&'a [u8]> {
-        let (before, rest) = self.lengths.split_at_checked(usize::try_from(i).ok()?)?;
-        let begin: usize = before.iter().map(|length| usize::from(*length)).sum();
-        self.sealed.get(begin..)?.get(..usize::from(*rest.first()?))
+    pub fn get(&self, i: u32) -> Option<&[u8]> {
+        let i = usize::try_from(i).ok()?;
+        let (before, rest) = self.lengths().split_at_checked(i)?;
+        let begin = self.begins.get(i / STRIDE)? + sum(before.get(i / STRIDE * STRIDE..)?);
+        self.sealed().get(begin..)?.get(..usize::from(*rest.first()?))
     }
 
     /// Returns all sealed openings in the order of the tombstones.
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut left = self.sealed;
-        self.lengths.iter().map_while(move |length| {
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut left = self.sealed();
+        self.lengths().iter().map_while(move |length| {
             let (sealed, rest) = left.split_at_checked(usize::from(*length))?;
             left = rest;
             Some(sealed)
         })
     }
+
+    fn lengths(&self) -> &[u8] {
+        self.file.as_ref().get(self.lengths.clone()).unwrap_or_default()
+    }
+
+    fn sealed(&self) -> &[u8] {
+        self.file.as_ref().get(self.sealed.clone()).unwrap_or_default()
+    }
+}
+
+fn sum(lengths: &[u8]) -> usize {
+    lengths.iter().map(|length| usize::from(*length)).sum()
 }

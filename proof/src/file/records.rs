@@ -6,23 +6,26 @@ use crate::record::{
 };
 
 /// File of tombstones, of carries or of results. [`EvidenceFile::parse`] has checked all of it.
+///
+/// `B` owns or borrows the bytes. A caller that looks records up again and again keeps the file, and checks it once.
 #[derive(Clone, Copy, Debug)]
-pub struct EvidenceFile<'a> {
+pub struct EvidenceFile<B> {
     header: Header,
-    records: &'a [u8],
+    file: B,
 }
 
-impl<'a> EvidenceFile<'a> {
+impl<B: AsRef<[u8]>> EvidenceFile<B> {
     /// Reads a file of tombstones, carries or results. It checks header, length, every record, and their order.
     ///
     /// # Errors
     /// Bytes other than the one valid encoding; a `kind` whose files do not consist of records.
-    pub fn parse(file: &'a [u8], kind: FileKind) -> Result<Self, FileError> {
+    pub fn parse(file: B, kind: FileKind) -> Result<Self, FileError> {
         let record_bytes = kind.record_bytes().ok_or(FileError::NotRecords { kind })? as u64;
-        let (header, records) = split_header(file, kind)?;
-        let expected = RECORD_BYTES as u64 + u64::from(header.n) * record_bytes;
-        if file.len() as u64 != expected {
-            return Err(FileError::Length { found: file.len() as u64, expected });
+        let (header, records) = split_header(file.as_ref(), kind)?;
+        let (found, expected) =
+            (file.as_ref().len() as u64, RECORD_BYTES as u64 + u64::from(header.n) * record_bytes);
+        if found != expected {
+            return Err(FileError::Length { found, expected });
         }
         match kind {
             FileKind::Tombstones => check_records(records, Tombstone::from_bytes)?,
@@ -30,13 +33,19 @@ impl<'a> EvidenceFile<'a> {
             FileKind::Results => check_records(records, ResultRecord::from_bytes)?,
             FileKind::Openings => return Err(FileError::NotRecords { kind }),
         }
-        Ok(Self { header, records })
+        Ok(Self { header, file })
     }
 
     /// Returns the header of the file.
     #[must_use]
     pub fn header(&self) -> Header {
         self.header
+    }
+
+    /// Returns all bytes of the file, its header included.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.file.as_ref()
     }
 
     /// Returns tombstone `record`, from 0, or `None` in a file of another kind.
@@ -61,18 +70,18 @@ impl<'a> EvidenceFile<'a> {
     }
 
     /// Returns the tombstones in order. A file of another kind has none.
-    pub fn tombstones(&self) -> impl Iterator<Item = Tombstone> + use<'a> {
+    pub fn tombstones(&self) -> impl Iterator<Item = Tombstone> {
         // `parse` has read every record, so `ok` drops none.
         self.of(FileKind::Tombstones).iter().filter_map(|bytes| Tombstone::from_bytes(bytes).ok())
     }
 
     /// Returns the carries in order. A file of another kind has none.
-    pub fn carries(&self) -> impl Iterator<Item = Carry> + use<'a> {
+    pub fn carries(&self) -> impl Iterator<Item = Carry> {
         self.of(FileKind::Carries).iter().filter_map(|bytes| Carry::from_bytes(bytes).ok())
     }
 
     /// Returns the results in order. A file of another kind has none.
-    pub fn results(&self) -> impl Iterator<Item = ResultRecord> + use<'a> {
+    pub fn results(&self) -> impl Iterator<Item = ResultRecord> {
         self.of(FileKind::Results).iter().filter_map(|bytes| ResultRecord::from_bytes(bytes).ok())
     }
 
@@ -80,15 +89,19 @@ impl<'a> EvidenceFile<'a> {
     #[must_use]
     pub fn find(&self, page: u32, seq: u32) -> Option<u32> {
         let at = match self.header.kind {
-            FileKind::Carries => search::<CARRY_BYTES>(self.records, (page, seq)),
-            _ => search::<RECORD_BYTES>(self.records, (page, seq)),
+            FileKind::Carries => search::<CARRY_BYTES>(self.records(), (page, seq)),
+            _ => search::<RECORD_BYTES>(self.records(), (page, seq)),
         };
         u32::try_from(at?).ok()
     }
 
     /// Returns the records if the file is of `kind`. `N` is the length of that kind's records.
-    fn of<const N: usize>(&self, kind: FileKind) -> &'a [[u8; N]] {
-        if self.header.kind == kind { self.records.as_chunks().0 } else { &[] }
+    fn of<const N: usize>(&self, kind: FileKind) -> &[[u8; N]] {
+        if self.header.kind == kind { self.records().as_chunks().0 } else { &[] }
+    }
+
+    fn records(&self) -> &[u8] {
+        self.bytes().get(RECORD_BYTES..).unwrap_or_default()
     }
 }
 

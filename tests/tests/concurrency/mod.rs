@@ -2,3 +2,4 @@
 
 mod enforcement;
 mod governance;
+mod tickets;

@@ -189,7 +189,7 @@ fn answered_object_is_committed_when_the_driver_stops() {
 fn hold_keeps_objects_of_an_untaken_sub_batch() {
     let (machine, driver, _) = due(4);
     let name = HoldName::new("case").unwrap();
-    let selector = Selector::Keys(vec![b"object 1".to_vec(), b"object 3".to_vec()]);
+    let selector = Selector::keys([b"object 1", b"object 3"]);
     let review = now(&machine).saturating_add(HOUR);
     let attribution = Attribution::new("counsel", "court");
     let hold = NewHold::new(name, selector, HoldKind::Temporary, attribution, review);

@@ -73,7 +73,7 @@ fn run_sweeps_for_an_erasure_piece_by_piece() {
             let review = driver.engine().now().saturating_add(HOUR);
             let name = HoldName::new("case 7").unwrap();
             let why = Attribution::new("legal", "court order");
-            let hold = NewHold::new(name, Selector::Keys(covered.into()), HoldKind::Temporary, why, review);
+            let hold = NewHold::new(name, Selector::keys(covered), HoldKind::Temporary, why, review);
             driver.engine().place_hold(hold).unwrap();
         }
     }

@@ -114,7 +114,7 @@ fn start(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
 fn place_hold(_: &Machine, engine: &Engine, _: &mut Host) -> Result<()> {
     let hold = NewHold::new(
         HoldName::new("case")?,
-        Selector::Keys(vec![b"held".into()]),
+        Selector::keys([b"held"]),
         HoldKind::Temporary,
         Attribution::new("counsel", "a court asked"),
         NEW_YEAR.saturating_add(1_000 * HOUR),

@@ -1,6 +1,10 @@
 //! Naive scheduler: a list of registrations and the rules in their simplest form. It has no pages, rows, batches or
 //! logs. It counts in integer milliseconds, so it shares no arithmetic with the engine.
 
+mod back;
+
+pub(crate) use self::back::Back;
+
 use super::steps::Target;
 use sexton::store::Disposition;
 use sexton_proof::id::RegistrationId;
@@ -114,12 +118,16 @@ impl Terms {
 
     /// Returns the instant at which an object with these bounds goes: at its floor, or in time for its ceiling if it
     /// has no floor. It is never in the past.
-    fn usual_ms(&self, (floor_ms, ceiling_ms): (i64, i64), now_ms: i64) -> i64 {
-        let due_ms = match floor_ms {
+    fn usual_ms(&self, bounds: (i64, i64), now_ms: i64) -> i64 {
+        self.falls_due_ms(bounds).max(second_of(now_ms))
+    }
+
+    /// Returns the instant from which an object with these bounds would go.
+    pub(crate) fn falls_due_ms(&self, (floor_ms, ceiling_ms): (i64, i64)) -> i64 {
+        self.slot_at(match floor_ms {
             NO_FLOOR => ceiling_ms - (self.slot_s + self.lead_s) * 1_000,
             floor_ms => floor_ms,
-        };
-        self.slot_at(due_ms).max(second_of(now_ms))
+        })
     }
 
     /// Returns the earliest instant at which an object with this floor may go.
@@ -152,15 +160,20 @@ pub(crate) struct Doubt {
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) id: RegistrationId,
+    /// Key that it is stored under.
     pub(crate) key: u8,
+    /// Key that it was registered under.
+    pub(crate) first: u8,
     pub(crate) version: Vec<u8>,
     pub(crate) class: usize,
     pub(crate) subject: Option<u8>,
-    /// Class and start that the host stated when it registered the object.
-    pub(crate) stated: (usize, Option<i64>),
+    /// Class, start and version that the host stated when it registered the object.
+    pub(crate) stated: (usize, Option<i64>, Vec<u8>),
     pub(crate) terms: Terms,
     pub(crate) start_ms: i64,
     pub(crate) is_open: bool,
+    /// Instant of registration of an open item.
+    pub(crate) opened_ms: i64,
     /// `true` if the start was read from the clock.
     pub(crate) is_clocked: bool,
     /// Instants of registration by the wall clock and by a correct clock, if the engine could not tell which is right.
@@ -181,6 +194,8 @@ pub(crate) struct Item {
     pub(crate) is_parked: bool,
     /// `true` if a hold kept it past its ceiling and was lifted.
     pub(crate) outlasted: bool,
+    /// Instant at which the host registered it or stated its terms, if it was due by then.
+    pub(crate) stated_ms: Option<i64>,
     pub(crate) end: Option<End>,
 }
 
@@ -190,35 +205,73 @@ impl Item {
         (self.terms, self.start_ms) = (terms, start_ms);
         (self.floor_ms, self.ceiling_ms) = terms.bounds(start_ms);
         self.attempts = 0;
-        let soonest_ms = terms.soonest_ms(self.floor_ms, now_ms);
+        self.come_up(now_ms);
+    }
+
+    /// Falls due at its usual time, or at once if a request moved it up.
+    fn come_up(&mut self, now_ms: i64) {
         self.go_ms = match self.reason {
-            // The grace after a lifted hold stays.
-            _ if self.in_grace() => soonest_ms.max(self.go_ms),
-            Reason::Due => terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
-            _ => soonest_ms.max(second_of(now_ms)),
+            Reason::Due => self.terms.usual_ms((self.floor_ms, self.ceiling_ms), now_ms),
+            _ => self.terms.soonest_ms(self.floor_ms, now_ms),
         };
+    }
+
+    /// Falls under terms that the host states. Holds that were lifted before give no grace.
+    pub(crate) fn fall_under_stated(&mut self, terms: Terms, start_ms: i64, now_ms: i64) {
+        self.fall_under(terms, start_ms, now_ms);
+        let is_due = !self.is_open && terms.falls_due_ms((self.floor_ms, self.ceiling_ms)) <= now_ms;
+        self.stated_ms = is_due.then_some(now_ms);
+        (self.is_parked, self.outlasted) = (false, false);
+    }
+
+    /// Returns the instant from which only a hold keeps it.
+    fn fell_due_ms(&self) -> i64 {
+        let due_ms = self.terms.falls_due_ms((self.floor_ms, self.ceiling_ms));
+        self.stated_ms.map_or(due_ms, |stated_ms| stated_ms.max(due_ms))
+    }
+
+    /// Returns the instant until which the graces of lifted holds last, and `true` if the last of them outlasted it.
+    fn grace(&self, holds: &[Hold]) -> Option<(i64, bool)> {
+        let mine = holds.iter().filter(|hold| self.is_covered(hold.of)).filter_map(|hold| hold.lifted);
+        let mine: Vec<Lifted> = mine.filter(|lifted| lifted.at_ms > self.fell_due_ms()).collect();
+        let until_ms = mine.iter().map(|lifted| lifted.at_ms + lifted.grace_ms).max()?;
+        let outlasted = mine.iter().any(|lifted| lifted.at_ms > self.ceiling_ms);
+        let in_time_ms = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000);
+        Some((if outlasted { until_ms } else { until_ms.min(in_time_ms) }, outlasted))
+    }
+
+    /// Goes on without a new time, but not before the grace of a lifted hold has ended.
+    pub(crate) fn go_on(&mut self, holds: &[Hold], now_ms: i64) {
+        self.go_ms = self.go_ms.max(second_of(now_ms));
+        if !self.is_parked {
+            self.wait_out(holds);
+        }
+    }
+
+    /// Waits for the graces of lifted holds, unless it is to be erased or its host deleted it.
+    fn wait_out(&mut self, holds: &[Hold]) {
+        if self.is_released {
+            return;
+        }
+        let grace = self.grace(holds);
+        self.outlasted = grace.is_some_and(|(_, outlasted)| outlasted);
+        if let (Some((until_ms, _)), true) = (grace, self.reason != Reason::Erasure) {
+            self.go_ms = self.go_ms.max(self.terms.soonest_ms(self.floor_ms, until_ms));
+        }
     }
 
     /// Returns the start under other terms, and whether it is still open. A start that is not known yet follows the new
     /// class, from the registration on.
     pub(crate) fn start_under(&self, terms: Terms, now_ms: i64) -> (i64, bool) {
-        match self.terms.max_open_s {
-            Some(s) if self.is_open && self.start_ms > now_ms => {
-                let registered_ms = self.start_ms - s * 1_000;
-                (registered_ms + terms.max_open_s.unwrap_or(0) * 1_000, terms.max_open_s.is_some())
-            }
-            _ => (self.start_ms, self.is_open),
+        match self.is_open && self.start_ms > now_ms {
+            true => (self.opened_ms + terms.max_open_s.unwrap_or(0) * 1_000, terms.max_open_s.is_some()),
+            false => (self.start_ms, self.is_open),
         }
     }
 
     /// Reason in the evidence of its end.
     pub(crate) fn end_reason(&self) -> Reason {
         if self.outlasted { Reason::Lifted } else { self.reason }
-    }
-
-    /// Returns `true` if it waits for the grace after a lifted hold. An erasure does not.
-    fn in_grace(&self) -> bool {
-        self.outlasted && self.reason != Reason::Erasure
     }
 
     pub(crate) fn is_late(&self) -> bool {
@@ -234,7 +287,11 @@ impl Item {
     }
 
     pub(crate) fn is_covered(&self, of: Target) -> bool {
-        of.covers(self.key, self.subject, self.class)
+        self.names().iter().any(|key| of.covers(*key, self.subject, self.class))
+    }
+
+    pub(crate) fn names(&self) -> [u8; 2] {
+        [self.key, self.first]
     }
 
     /// Returns `true` if it has neither ended nor been replaced.
@@ -248,91 +305,43 @@ impl Item {
         self.go_ms = second_of(now_ms);
     }
 
-    /// Makes it fall due as soon as its floor allows from an instant on, unless a grace keeps it. Returns `true` if it
-    /// applies.
-    fn hurry(&mut self, reason: Reason, from_ms: i64) -> bool {
+    /// Makes it fall due as soon as its floor allows from an instant on, unless a hold or a grace keeps it. Returns `true`
+    /// if it applies.
+    fn hurry(&mut self, reason: Reason, from_ms: i64, holds: &[Hold]) -> bool {
         let before = (self.reason, self.go_ms);
         if self.reason != Reason::Erasure {
             self.reason = reason;
         }
-        if !self.in_grace() {
-            self.go_ms = self.go_ms.min(self.terms.soonest_ms(self.floor_ms, from_ms));
+        if !self.is_parked {
+            self.go_ms = self.terms.soonest_ms(self.floor_ms, from_ms);
+            self.wait_out(holds);
+            self.go_ms = self.go_ms.min(before.1);
         }
         before != (self.reason, self.go_ms)
     }
 
     /// Lets its time count from the instant at which an event hold was lifted.
-    fn restart(&mut self, lifted_ms: i64, now_ms: i64) {
-        (self.is_open, self.outlasted, self.is_clocked, self.doubt) = (false, false, true, None);
+    fn restart(&mut self, lifted_ms: i64, holds: &[Hold], now_ms: i64) {
+        (self.is_open, self.is_parked, self.is_clocked) = (false, false, true);
+        (self.doubt, self.stated_ms) = (None, None);
         self.fall_under(self.terms, lifted_ms, now_ms);
         if self.reason == Reason::Closed {
             self.go_ms = self.terms.soonest_ms(self.floor_ms, now_ms + self.terms.slot_s * 1_000);
         }
+        self.wait_out(holds);
     }
 
-    /// Releases it from a lifted hold that had kept it. `was_moved` is `true` if another request moved it at the same time.
-    fn let_go(&mut self, grace_until_ms: i64, was_moved: bool, now_ms: i64) {
-        let after_grace = grace_until_ms.max(now_ms);
-        let in_time = self.ceiling_ms.saturating_sub(self.terms.lead_s * 1_000).max(now_ms);
-        let soonest_ms = |from_ms| self.terms.soonest_ms(self.floor_ms, from_ms);
-        let is_late = self.ceiling_ms <= now_ms;
-        self.go_ms = match self.reason {
-            Reason::Erasure => soonest_ms(now_ms),
-            _ if is_late => soonest_ms(after_grace),
-            Reason::Closed if was_moved => soonest_ms(after_grace.min(in_time)).min(self.go_ms),
-            Reason::Closed => soonest_ms(now_ms),
-            _ => soonest_ms(after_grace.min(in_time)),
-        };
-        self.outlasted |= is_late;
-    }
-
-    /// Corrects its time after the clock was wrong. Returns `true` if it moved.
-    fn correct_clock(&mut self, wish: Wish, now_ms: i64) -> bool {
-        match wish {
-            Wish::Doubt(number, wall_was_right) => {
-                let mine = self.doubt.filter(|doubt| doubt.number == number && self.is_clocked);
-                if let Some(doubt) = mine {
-                    let registered_ms = if wall_was_right { doubt.wall_ms } else { doubt.true_ms };
-                    self.registered_at(registered_ms, now_ms);
-                    self.doubt = None;
-                }
-                mine.is_some()
-            }
-            Wish::Back(era, to_ms, by_ms) => self.set_back(era, to_ms, by_ms, now_ms),
-            _ => false,
+    /// Releases it from a hold that was lifted. Returns `true` if the hold had kept it, or its grace moves it.
+    fn let_go(&mut self, lifted: Lifted, holds: &[Hold], now_ms: i64) -> bool {
+        let before = (self.outlasted, self.go_ms);
+        let had_come = self.is_parked || self.go_ms < second_of(lifted.at_ms);
+        if had_come {
+            self.come_up(now_ms);
         }
-    }
-
-    /// Counts its time from another instant of registration. What is parked or in its grace stays where it is.
-    fn registered_at(&mut self, registered_ms: i64, now_ms: i64) {
-        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
-        let go_ms = self.go_ms;
-        self.fall_under(self.terms, registered_ms + open_ms, now_ms);
-        if self.is_parked || self.in_grace() {
-            self.go_ms = go_ms;
-        }
-    }
-
-    /// Corrects it after time went back. Returns `true` if it moved.
-    fn set_back(&mut self, era: u32, to_ms: i64, by_ms: i64, now_ms: i64) -> bool {
-        let open_ms = if self.is_open { self.terms.max_open_s.unwrap_or(0) * 1_000 } else { 0 };
-        let registered_ms = self.start_ms - open_ms;
-        let before_ms = self.go_ms;
-        let is_wrong = self.is_clocked && self.era < era && registered_ms > to_ms;
-        let attempts = self.attempts;
-        let start_ms = if is_wrong { (registered_ms - by_ms).min(to_ms) + open_ms } else { self.start_ms };
-        self.fall_under(self.terms, start_ms, now_ms);
-        if self.is_parked || self.in_grace() {
-            self.go_ms = second_of(before_ms - by_ms).max(second_of(now_ms)).min(before_ms);
-        }
-        if is_wrong {
-            self.era = era;
-        }
-        let moves = is_wrong || self.go_ms < before_ms;
-        if !moves {
-            (self.go_ms, self.attempts) = (before_ms, attempts);
-        }
-        moves
+        self.wait_out(holds);
+        let goes = had_come || before != (self.outlasted, self.go_ms);
+        self.is_parked &= !goes;
+        goes
     }
 
     fn carry(&mut self, now_ms: i64) {
@@ -368,8 +377,8 @@ pub(crate) enum Wish {
     Lift(usize),
     /// Number of a doubt about the clock, and `true` if the wall clock was right.
     Doubt(usize, bool),
-    /// Number of times that time went back, time that was accepted, and the span by which it went back.
-    Back(u32, i64, i64),
+    /// Number of times that time went back.
+    Back(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -418,6 +427,10 @@ pub(crate) struct Model {
     pub(crate) ended_doubts: usize,
     /// Number of times that time was taken back.
     pub(crate) era: u32,
+    /// Times that went back, the first one first.
+    pub(crate) backs: Vec<Back>,
+    /// Jumps ahead that were accepted since time last went back.
+    pub(crate) jumps: Vec<(i64, i64)>,
     /// Number of times that a hold kept an object, by class.
     pub(crate) held: [u64; 7],
 }
@@ -443,10 +456,17 @@ impl Model {
         is_held(&self.holds, item, class)
     }
 
-    /// Returns `true` if a hold that covers the item would not cover it in a class and with a subject.
-    pub(crate) fn loses_hold(&self, item: &Item, class: usize, subject: Option<u8>) -> bool {
-        let lost = |hold: &&Hold| !hold.of.covers(item.key, subject, class);
+    /// Returns `true` if a hold that covers the item would not cover it under these keys, in a class and with a subject.
+    pub(crate) fn loses_hold(&self, item: &Item, names: [u8; 2], class: usize, subject: Option<u8>) -> bool {
+        let lost = |hold: &&Hold| !names.iter().any(|key| hold.of.covers(*key, subject, class));
         is_held(&self.holds.iter().filter(lost).cloned().collect::<Vec<_>>(), item, item.class)
+    }
+
+    /// Returns `true` if a waiting erasure of the item's subject would not cover it with another one.
+    pub(crate) fn loses_erasure(&self, item: &Item, subject: Option<u8>) -> bool {
+        let mut waiting = self.requests.iter().filter(|request| request.progress == Progress::Waiting);
+        item.subject != subject
+            && waiting.any(|request| matches!(request.wish, Wish::Erase(Target::Subject(of)) if Some(of) == item.subject))
     }
 
     /// Returns `true` if an erasure is accepted: a subject must cover an item that has not ended, a key need not.
@@ -486,8 +506,8 @@ impl Model {
     }
 
     /// Takes time back, as an operator accepted it: instants of open requests and of lifts go back as well.
-    pub(crate) fn take_back(&mut self, to_ms: i64, by_ms: i64) {
-        let earlier = |ms: i64| if ms > to_ms { (ms - by_ms).min(to_ms) } else { ms };
+    pub(crate) fn take_back(&mut self, back: Back) {
+        let earlier = |ms: i64| back.correct(ms);
         for request in &mut self.requests {
             if request.progress == Progress::Waiting {
                 request.ready_ms -= request.received_ms - earlier(request.received_ms);
@@ -495,12 +515,12 @@ impl Model {
             }
         }
         for lifted in self.holds.iter_mut().filter_map(|hold| hold.lifted.as_mut()) {
-            if !lifted.is_done {
-                lifted.at_ms = earlier(lifted.at_ms);
-            }
+            lifted.at_ms = earlier(lifted.at_ms);
         }
         self.era += 1;
-        self.wish(Wish::Back(self.era, to_ms, by_ms), to_ms);
+        self.jumps.clear();
+        self.wish(Wish::Back(self.era), back.to_ms);
+        self.backs.push(back);
     }
 
     fn take_its_turn(&mut self, at: usize, now_ms: i64) {
@@ -569,7 +589,7 @@ impl Model {
         if item.terms.feed && method != Method::Replaced {
             self.news.push(News {
                 class: item.terms.name.to_owned(),
-                key: item.key,
+                key: item.first,
                 version: item.version.clone(),
                 method: method.name().to_owned(),
                 reason: item.end_reason().name().to_owned(),
@@ -583,20 +603,22 @@ impl Model {
         let is_ready = |r: &&mut Request| r.progress == Progress::Waiting && r.ready_ms <= now_ms;
         let mut ready: Vec<&mut Request> = self.requests.iter_mut().filter(is_ready).collect();
         for item in self.items.iter_mut().filter(|item| item.end.is_none() && item.is_replaced) {
-            end_replaced(item, &ready, &self.holds, now_ms);
+            end_replaced(item, &ready, &self.backs, &self.holds, now_ms);
         }
         for (at, item) in self.items.iter_mut().enumerate().filter(|(_, item)| item.lives()) {
-            let (mut is_parked, mut stays_parked) = (item.is_parked, item.is_parked);
             let mut moved = false;
             for request in &mut ready {
                 let moves = match request.wish {
+                    Wish::Doubt(..) | Wish::Back(_) => {
+                        item.correct_clock(request.wish, &self.backs, &self.holds, now_ms)
+                    }
                     _ if item.is_released => false,
                     Wish::Erase(of) if item.is_covered(of) => {
                         request.items.push(at);
-                        item.hurry(Reason::Erasure, now_ms)
+                        item.hurry(Reason::Erasure, now_ms, &self.holds)
                     }
                     Wish::Close(class) if class == item.class => {
-                        item.hurry(Reason::Closed, now_ms + item.terms.slot_s * 1_000)
+                        item.hurry(Reason::Closed, now_ms + item.terms.slot_s * 1_000, &self.holds)
                     }
                     Wish::Apply(class, edition) => {
                         let newest = Terms::edition(class, edition);
@@ -604,31 +626,23 @@ impl Model {
                         if applies {
                             let (start_ms, is_open) = item.start_under(newest, now_ms);
                             item.is_open = is_open;
+                            let go_ms = item.go_ms;
                             item.fall_under(newest, start_ms, now_ms);
+                            item.wait_out(&self.holds);
+                            if item.is_parked {
+                                item.go_ms = go_ms;
+                            }
                         }
                         applies
                     }
-                    Wish::Lift(hold) => {
-                        let goes = let_go(item, hold, &self.holds, (is_parked, moved), now_ms);
-                        is_parked &= !goes;
-                        stays_parked &= !goes;
-                        goes
-                    }
-                    Wish::Doubt(..) | Wish::Back(..) => {
-                        item.is_parked = stays_parked;
-                        moved |= item.correct_clock(request.wish, now_ms);
-                        false
-                    }
+                    Wish::Lift(hold) => let_go(item, hold, &self.holds, now_ms),
                     _ => false,
                 };
                 moved |= moves;
-                // In the grace after another hold, what is parked stays parked. A corrected clock parks nothing elsewhere.
-                stays_parked &= !moves || item.in_grace();
             }
             if moved {
                 item.go_ms = item.go_ms.max(second_of(now_ms));
                 item.attempts = 0;
-                item.is_parked = stays_parked;
             }
         }
         for request in ready {
@@ -644,18 +658,12 @@ impl Model {
 
 /// Releases an item from a lifted hold: an item that no other hold keeps, or one whose clock the hold restarts. Returns
 /// `true` if it was released.
-fn let_go(
-    item: &mut Item,
-    at: usize,
-    holds: &[Hold],
-    (is_parked, was_moved): (bool, bool),
-    now_ms: i64,
-) -> bool {
+fn let_go(item: &mut Item, at: usize, holds: &[Hold], now_ms: i64) -> bool {
     let hold = &holds[at];
     let Some(lifted) = hold.lifted.filter(|_| item.is_covered(hold.of)) else { return false };
     // An event hold restarts the clock of all items that it covered. A temporary hold only releases the items it kept.
     if hold.is_event && item.start_ms < lifted.at_ms {
-        item.restart(lifted.at_ms, now_ms);
+        item.restart(lifted.at_ms, holds, now_ms);
         return true;
     }
     let keeps = |(other, hold): (usize, &Hold)| {
@@ -663,46 +671,38 @@ fn let_go(
             hold.lifted.is_none_or(|lifted| !lifted.is_done && hold.is_event && item.start_ms < lifted.at_ms);
         other != at && has_effect && item.is_covered(hold.of)
     };
-    // The hold kept every item whose ceiling passed under it, even if nothing was planned meanwhile.
-    let outlasts = !item.outlasted && item.ceiling_ms < lifted.at_ms;
-    let goes = (is_parked || outlasts) && !holds.iter().enumerate().any(keeps);
-    if goes {
-        // The longest grace counts.
-        let graces = holds.iter().filter(|hold| item.is_covered(hold.of)).filter_map(|hold| hold.lifted);
-        let until_ms = graces.map(|lifted| lifted.at_ms + lifted.grace_ms).max().unwrap_or(0);
-        item.let_go(until_ms, was_moved, now_ms);
-    }
-    goes
+    // The hold kept every item that fell due under it, even if nothing was planned meanwhile.
+    let is_kept = item.is_parked || item.fell_due_ms() < lifted.at_ms;
+    is_kept && !holds.iter().enumerate().any(keeps) && item.let_go(lifted, holds, now_ms)
 }
 
 fn is_held(holds: &[Hold], item: &Item, class: usize) -> bool {
     let counts = |hold: &&Hold| {
         hold.lifted.is_none_or(|lifted| {
-            let outlasts = !item.outlasted && !item.is_released && item.ceiling_ms < lifted.at_ms;
-            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { outlasts };
+            let had_come = item.go_ms < second_of(lifted.at_ms);
+            let covers = if hold.is_event { item.start_ms < lifted.at_ms } else { had_come };
             !lifted.is_done && (item.is_parked || covers)
         })
     };
-    holds.iter().filter(counts).any(|hold| hold.of.covers(item.key, item.subject, class))
+    let covers = |hold: &Hold| item.names().iter().any(|key| hold.of.covers(*key, item.subject, class));
+    holds.iter().filter(counts).any(covers)
 }
 
 /// Ends a replaced registration at once if a ready request would erase, close down or release it. Corrects its time after
 /// the clock was wrong.
-fn end_replaced(item: &mut Item, ready: &[&mut Request], holds: &[Hold], now_ms: i64) {
-    if item.is_released {
-        return;
-    }
+fn end_replaced(item: &mut Item, ready: &[&mut Request], backs: &[Back], holds: &[Hold], now_ms: i64) {
     for request in ready {
         let reason = match request.wish {
-            Wish::Erase(of) if item.is_covered(of) => Reason::Erasure,
-            Wish::Close(class) if class == item.class => Reason::Closed,
-            Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => item.reason,
-            Wish::Doubt(..) | Wish::Back(..) => {
-                if item.correct_clock(request.wish, now_ms) {
+            Wish::Doubt(..) | Wish::Back(_) => {
+                if item.correct_clock(request.wish, backs, holds, now_ms) {
                     item.go_ms = item.go_ms.max(second_of(now_ms));
                 }
                 continue;
             }
+            _ if item.is_released => continue,
+            Wish::Erase(of) if item.is_covered(of) => Reason::Erasure,
+            Wish::Close(class) if class == item.class => Reason::Closed,
+            Wish::Lift(at) if item.is_parked && item.is_covered(holds[at].of) => item.reason,
             _ => continue,
         };
         if item.go_ms > second_of(now_ms) {

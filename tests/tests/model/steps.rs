@@ -73,6 +73,11 @@ pub(crate) enum Step {
         is_new: bool,
         ago_ms: Option<i64>,
     },
+    Rename {
+        key: u8,
+        by_id: bool,
+        to: u8,
+    },
     Release {
         key: u8,
         by_id: bool,
@@ -106,7 +111,10 @@ pub(crate) enum Step {
         acknowledge: bool,
     },
     ClockForward,
-    ClockBack,
+    /// The wall clock goes back, by more than it can have jumped if `far`.
+    ClockBack {
+        far: bool,
+    },
     ClockUndo,
     /// `back` accepts a clock that is behind; otherwise it is corrected first.
     Resume {
@@ -198,6 +206,7 @@ fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
         (key(), any::<bool>(), any::<bool>(), proptest::option::of(ago()))
             .prop_map(|(key, by_id, is_new, ago_ms)| Step::Content { key, by_id, is_new, ago_ms })
             .boxed(),
+        (key(), any::<bool>(), key()).prop_map(|(key, by_id, to)| Step::Rename { key, by_id, to }).boxed(),
         (key(), any::<bool>()).prop_map(|(key, by_id)| Step::Release { key, by_id }).boxed(),
     ]
 }
@@ -225,7 +234,7 @@ fn of_people() -> Vec<BoxedStrategy<Step>> {
 fn of_machines() -> Vec<BoxedStrategy<Step>> {
     let clock = prop_oneof![
         1 => Just(Step::ClockForward),
-        1 => Just(Step::ClockBack),
+        1 => any::<bool>().prop_map(|far| Step::ClockBack { far }),
         3 => Just(Step::ClockUndo),
     ];
     vec![
@@ -241,7 +250,7 @@ fn of_machines() -> Vec<BoxedStrategy<Step>> {
 /// rare in it and others frequent.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     let weight = prop_oneof![Just(0_u32), 0_u32..3, 0_u32..9];
-    (proptest::collection::vec(weight, 22), 1..=SEEN).prop_flat_map(|(weights, keys)| {
+    (proptest::collection::vec(weight, 23), 1..=SEEN).prop_flat_map(|(weights, keys)| {
         let all = of_hosts(keys).into_iter().chain(of_people()).chain(of_machines());
         let mut steps: Vec<(u32, BoxedStrategy<Step>)> =
             weights.into_iter().zip(all).filter(|(weight, _)| *weight > 0).collect();

@@ -95,6 +95,32 @@ fn wal_cut_anywhere_before_the_last_sync_is_refused() {
     assert_eq!(open_changed(&bench, |_| ()).unwrap(), SYNCED);
 }
 
+/// After a power failure the mark can be that of the group before the last. Then only the loss of the last group opens.
+#[test]
+fn mark_one_group_behind_covers_all_groups_but_the_last() {
+    let bench = Bench::new(CLASSES);
+    let folder = bench.folder.path();
+    let mark = |folder: &Path| folder.join("index/SYNCED");
+    let engine = bench.open().0;
+    let (mut lengths, mut marks) = (Vec::new(), Vec::new());
+    for n in 0..SYNCED {
+        register(&engine, n, n + 1, Durability::Synced);
+        lengths.push(fs::metadata(wal(folder)).unwrap().len());
+        marks.push(fs::read(mark(folder)).unwrap());
+    }
+    drop(engine);
+    let last = lengths.len() - 1;
+    let open = |mark_of: usize, cut_to: usize| {
+        open_changed(&bench, |folder| {
+            fs::File::options().write(true).open(wal(folder)).unwrap().set_len(lengths[cut_to]).unwrap();
+            fs::write(mark(folder), &marks[mark_of]).unwrap();
+        })
+    };
+    assert_lost(open(last, last - 1), "the last group, with its mark");
+    assert_lost(open(last - 1, last - 2), "the last two groups, with the mark before");
+    assert_eq!(open(last - 1, last - 1).unwrap(), SYNCED - 1);
+}
+
 #[test]
 fn wal_cut_behind_the_last_sync_opens() {
     let bench = used(10);

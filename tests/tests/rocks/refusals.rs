@@ -85,7 +85,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test damages files; nothing needs to be durable")]
-fn write(path: &Path, bytes: &[u8]) {
+pub(super) fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 

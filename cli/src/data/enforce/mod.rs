@@ -4,14 +4,15 @@ mod prune;
 mod report;
 
 use super::args::{MutatingArgs, help};
-use super::open::{self, spinner};
+use super::host::Host;
+use super::open::spinner;
 use super::plan::{Group, Plan};
 use super::receipts::{self, Wanted};
 use super::roots;
 use crate::format;
 use crate::output::{self, Failure, Output};
 use clap::Args as ClapArgs;
-use prune::Emptied;
+use prune::Folders;
 use report::{ALL_IN_TIME, Answers, EARLY_OR_LATE, Ends, Enforced, NOT_ALL};
 use serde_json::{Value, json};
 use sexton::store::dir::DirStore;
@@ -26,8 +27,9 @@ const SUB_BATCH_OBJECTS: usize = 1_000;
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = help!(
     "sexton enforce /var/lib/sexton --dir /srv/uploads",
-    "some objects were not deleted or got no receipt, and are listed; or an\n     \
-     operator is needed, as `sexton status` shows: an alarm stands, an object\n     is still overdue, …",
+    "some objects were not deleted or got no receipt, or some folders were not\n     \
+     removed, and are listed; or an operator is needed, as `sexton status`\n     \
+     shows: an alarm stands, an object is still overdue, …",
     "some objects ended before their floor or after their ceiling; apart from\n     that as 0",
     in steps
 ))]
@@ -40,13 +42,16 @@ pub(crate) struct EnforceArgs {
     /// Write a receipt for each object that ends into this folder; created if it is missing
     #[arg(long, value_name = "FOLDER", conflicts_with = "dry_run")]
     receipts: Option<PathBuf>,
-    /// Remove the folders that this enforcement empties; a host that writes there has to create them again
+    /// Remove the folders of objects that end if they are empty; a host that writes there has to create them again
     #[arg(long)]
     prune_empty: bool,
 }
 
 pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
+    let engine = Host::work(
+        &args.common,
+        "deletes what is due by itself: `sexton status` shows what is due or late, and `sexton plan` why",
+    )?;
     if args.common.dry_run {
         return run_dry(&engine, args, output);
     }
@@ -69,7 +74,7 @@ pub(super) fn run(args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure
 /// Deletes what is due, batch by batch. Writes the receipts of each batch and removes emptied folders, if asked to.
 fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enforced, Failure> {
     let receipts = args.receipts.as_deref();
-    let mut emptied = Emptied::default();
+    let mut emptied = Folders::default();
     let before = Ends::of(&engine.status()?);
     let (mut answers, mut written, mut no_receipt) = (Answers::default(), 0, Vec::new());
     let bar = spinner("enforcing");
@@ -79,8 +84,9 @@ fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enfo
             let given = store.delete(part);
             for (object, answer) in part.objects.iter().zip(&given) {
                 answers.add(object.key, answer);
-                if args.prune_empty && *answer == Answer::Deleted {
-                    emptied.add(object.key);
+                // An absent object may be one that an interrupted enforcement deleted.
+                if args.prune_empty && matches!(answer, Answer::Deleted | Answer::Absent) {
+                    emptied.add_above(object.key);
                 }
                 ended.push(matches!(answer, Answer::Deleted | Answer::Anonymised(_) | Answer::Absent));
             }
@@ -89,7 +95,7 @@ fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enfo
         batch.delete_with(SUB_BATCH_OBJECTS, delete, || engine.now());
         let ended = batch.objects().zip(ended).filter(|(_, ended)| *ended && receipts.is_some());
         let ended: Vec<(Vec<u8>, RegistrationId)> =
-            ended.map(|(object, _)| (object.key.to_vec(), object.id)).collect();
+            ended.map(|(object, _)| (object.first_key.to_vec(), object.id)).collect();
         engine.complete(batch)?;
         if let Some(folder) = receipts {
             let wanted = ended.iter().map(|(key, id)| Wanted::in_folder(folder, *id, Opener::Key(key)));
@@ -99,7 +105,7 @@ fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enfo
         }
     }
     bar.finish_and_clear();
-    let pruned = if args.prune_empty { Some(emptied.remove(&args.dir)?) } else { None };
+    let pruned = args.prune_empty.then(|| emptied.remove(store.root()));
     let status = engine.status()?;
     let needs = engine.needs(&status)?;
     let live: u64 = status.classes.values().map(|class| class.live).sum();
@@ -117,8 +123,9 @@ fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enfo
 
 /// Reports what enforcement would do now, as far as the engine knows without the answers of the store.
 fn run_dry(engine: &Engine, args: &EnforceArgs, output: &mut Output) -> Result<u8, Failure> {
-    roots::known(engine, &args.common.data.folder, &args.dir)?;
+    let root = roots::known(engine, &args.common.data.folder, &args.dir)?;
     let plan = Plan::of(engine, engine.now(), 0)?;
+    let pruned = args.prune_empty.then(|| Folders::would_remove(engine, &root)).transpose()?;
     let state = engine.state();
     let (state, why) = state.word_and_reason();
     let late: u64 = plan.groups.values().map(|group| group.late).sum();
@@ -131,11 +138,15 @@ fn run_dry(engine: &Engine, args: &EnforceArgs, output: &mut Output) -> Result<u
             "would": plan.groups.iter().map(group).collect::<Vec<_>>(),
             "late": late,
             "stopped": plan.stopped,
+            "folders_removed": pruned,
             "state": state,
             "why": why,
         }));
     } else {
         print_dry(&plan, why, output);
+        if let Some(pruned) = pruned {
+            output.line(format_args!("{:>12} empty folders would be removed", format::count(pruned)));
+        }
     }
     Ok(match () {
         () if plan.stopped > 0 || why.is_some() => NOT_ALL,

@@ -1,6 +1,7 @@
 //! Report of an enforcement.
 
 use super::super::receipts::{self, POLICY};
+use super::prune::Pruned;
 use crate::format;
 use crate::output::Output;
 use serde_json::{Value, json};
@@ -88,8 +89,8 @@ pub(super) struct Enforced {
     pub(super) receipts: Option<u64>,
     /// Objects without a receipt: printable key and reason.
     pub(super) no_receipt: Vec<(String, String)>,
-    /// Number of emptied folders that were removed, if that was asked for.
-    pub(super) pruned: Option<u64>,
+    /// Removal of emptied folders, if that was asked for.
+    pub(super) pruned: Option<Pruned>,
 }
 
 impl Answers {
@@ -121,7 +122,11 @@ impl Answers {
 impl Enforced {
     /// Returns the exit code.
     pub(super) fn code(&self) -> u8 {
-        let is_done = self.needs.is_empty() && self.answers.problems_found == 0 && self.no_receipt.is_empty();
+        let is_pruned = self.pruned.as_ref().is_none_or(|pruned| pruned.refused.is_empty());
+        let is_done = self.needs.is_empty()
+            && self.answers.problems_found == 0
+            && self.no_receipt.is_empty()
+            && is_pruned;
         match is_done {
             false => NOT_ALL,
             true if self.ends.early + self.ends.late > 0 => EARLY_OR_LATE,
@@ -155,7 +160,8 @@ impl Enforced {
             "problems_found": self.answers.problems_found,
             "problems": self.answers.problems.iter().map(problem).collect::<Vec<_>>(),
             "receipts": receipts,
-            "folders_removed": self.pruned,
+            "folders_removed": self.pruned.as_ref().map(|pruned| pruned.removed),
+            "folders_refused": self.pruned.as_ref().map(Pruned::refused_json),
             "next_due_ms": self.next.map(Timestamp::unix_ms),
             "needs": self.needs,
         })
@@ -201,8 +207,9 @@ impl Enforced {
         for (name, why) in &self.no_receipt {
             receipts::print_refused(name, why, output);
         }
-        if let Some(pruned) = self.pruned {
-            output.line(format_args!("{:>12} empty folders removed", format::count(pruned)));
+        if let Some(pruned) = &self.pruned {
+            output.line(format_args!("{:>12} empty folders removed", format::count(pruned.removed)));
+            pruned.print_refused(output);
         }
         if let Some(next) = self.next {
             output.line(format_args!("next work: {next}"));

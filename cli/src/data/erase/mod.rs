@@ -3,16 +3,17 @@
 mod receipts;
 
 use super::args::{DecisionArgs, MutatingArgs, help};
+use super::host::Host;
 use super::keys::{self, KeyForm};
 use super::live::Live;
 use super::parse::When;
-use super::{dry_run, open, parse, requests};
+use super::{parse, requests};
 use crate::output::{Failure, Output};
 use clap::{Args as ClapArgs, Subcommand};
 use sexton::class::Calendar;
-use sexton::decision::{AT_ONCE, Request, RequestKind, RequestState};
-use sexton::{Erasure, Selector, Span, json};
-use sexton_proof::time::Timestamp;
+use sexton::{Selector, Span};
+use sexton_proof::time::whole_ms;
+use sexton_service::api::{AcceptedRequest, CancelErasure, Covers, ForgetRequest, Operation, RequestErasure};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ struct Erased {
     /// Erase the object with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
-    /// Erase the objects with the keys of this file, one key per line
+    /// Erase the objects with the keys of this file, one key per line, in any number
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
@@ -109,90 +110,63 @@ pub(super) fn run(command: &EraseCommand, output: &mut Output) -> Result<u8, Fai
 }
 
 fn request(args: &RequestArgs, output: &mut Output) -> Result<u8, Failure> {
-    let calendar = match &args.holidays {
-        None => Calendar::default(),
-        Some(path) => Calendar::parse(&parse::text_of("the holiday file", path)?)
-            .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?,
+    let holidays = match &args.holidays {
+        None => None,
+        Some(path) => {
+            let text = parse::text_of("the holiday file", path)?;
+            Calendar::parse(&text).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            Some(text)
+        }
     };
     let Erased { subject, key, keys } = &args.erased;
     let selector = match subject {
         Some(subject) => Selector::Subject(parse::bytes(subject, args.form.hex)?),
         None => Selector::Keys(keys::keys(key, keys.as_deref(), args.form)?),
     };
-    let engine = open::for_change(&args.common)?;
-    let received = args.received.resolve(engine.now())?;
-    let mut erasure = Erasure::new(selector, received, args.decision.attribution())
-        .calendar(calendar)
-        .cancellable(args.cancellable);
-    erasure.within = if args.immediate { Some(AT_ONCE) } else { args.within };
-    let what = format!("erase {}", erasure.selector.describe());
-    let is_dry = args.common.dry_run;
-    let dry = if is_dry { Some(dry_run::for_erasure(&engine, &erasure.selector)?) } else { None };
-    let accepted = dry.as_ref().unwrap_or(&engine).erase(erasure)?;
-    let live = Live::count(&engine, &accepted.selector);
-    requests::accepted(&accepted, &what, &live, &args.common, output);
+    let on = Covers::from(&selector);
+    let host = Host::of(&args.common.data)?;
+    let request = RequestErasure {
+        on: on.clone(),
+        received_ms: Some(args.received.resolve(host.now()?)?.unix_ms()),
+        within: args.within.map(|span| span.to_string()),
+        holidays,
+        cancellable_ms: whole_ms(args.cancellable),
+        immediate: args.immediate,
+        decision: args.decision.decision(),
+        dry_run: args.common.dry_run,
+    };
+    let (json, accepted) = host.call(request)?.into_parts();
+    // The request stands before its objects are counted.
+    let live = Live::on(&host, on);
+    let what = format!("erase {}", accepted.request.of);
+    requests::report((json, &accepted), &what, &live, args.common.data.json, output);
     Ok(0)
 }
 
 fn cancel(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    // The engine checks again. This check gives the dry run the same message.
-    let found = cancellable(requests::find(&engine, args.number)?, engine.now())?;
-    let request = if args.common.dry_run { found } else { engine.cancel_erasure(args.number)? };
-    let done = if args.common.dry_run { "would be" } else { "is" };
-    let erased = request.selector.describe();
-    print(
-        &request,
-        args,
-        format!("request {} {done} cancelled: erasure of {erased}", request.number),
-        output,
-    );
-    Ok(0)
-}
-
-/// Returns the request, if it is cancelled or can still be.
-fn cancellable(request: Request, now: Timestamp) -> Result<Request, Failure> {
-    let number = request.number;
-    if request.kind != RequestKind::Erase {
-        return Err(Failure::new(format!("request {number} is no erasure; only those can be cancelled")));
-    }
-    match request.state {
-        RequestState::Waiting if now < request.ready => Ok(request),
-        RequestState::Cancelled => Ok(request),
-        _ if request.ready == request.received => {
-            Err(Failure::new(format!("erasure {number} is final: it could never be cancelled")))
-        }
-        _ => {
-            let until = request.ready;
-            Err(Failure::new(format!("erasure {number} is final: it could be cancelled until {until}")))
-        }
-    }
+    let request = CancelErasure { number: args.number, dry_run: args.common.dry_run };
+    change(args, request, output, |done, of| format!("{done} cancelled: erasure of {of}"))
 }
 
 fn forget(args: &NumberArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::for_change(&args.common)?;
-    let request = requests::find(&engine, args.number)?;
-    // The engine checks again. This check gives the dry run the same message.
-    if request.is_open() {
-        return Err(Failure::new(format!(
-            "request {0} is still open; once it is finished or cancelled, `sexton erase forget` forgets it",
-            args.number
-        )));
-    }
-    if !args.common.dry_run {
-        engine.forget_request(args.number)?;
-    }
-    let done = if args.common.dry_run { "would be" } else { "is" };
-    print(&request, args, format!("request {} {done} forgotten", args.number), output);
-    Ok(0)
+    let request = ForgetRequest { number: args.number, dry_run: args.common.dry_run };
+    change(args, request, output, |done, _| format!("{done} forgotten"))
 }
 
-fn print(request: &Request, args: &NumberArgs, line: String, output: &mut Output) {
-    if !args.common.data.json {
-        output.line(line);
-        return;
+/// Changes a request, and reports `line`, which is given the words for a dry run and the selector.
+fn change<O: Operation<Answer = AcceptedRequest>>(
+    args: &NumberArgs,
+    operation: O,
+    output: &mut Output,
+    line: fn(&str, &str) -> String,
+) -> Result<u8, Failure> {
+    let reply = Host::of(&args.common.data)?.call(operation)?;
+    if args.common.data.json {
+        output.json(&reply.into_json());
+        return Ok(0);
     }
-    let mut value = json::request(request);
-    value["dry_run"] = args.common.dry_run.into();
-    output.json(&value);
+    let AcceptedRequest { request, dry_run } = reply.answer();
+    let done = if *dry_run { "would be" } else { "is" };
+    output.line(format_args!("request {} {}", args.number, line(done, &request.of)));
+    Ok(0)
 }

@@ -1,13 +1,14 @@
 //! `sexton erase receipts`: a receipt for each ended object of an erasure.
 
 use super::super::args::{DataArgs, help};
+use super::super::history;
+use super::super::host::Host;
 use super::super::receipts::{self, POLICY, Wanted};
-use super::super::{open, requests};
+use super::super::requests;
 use crate::output::{Failure, Output};
 use clap::Args as ClapArgs;
 use serde_json::json;
-use sexton::Opener;
-use sexton::decision::{Progress, RequestState};
+use sexton::{Opener, RegistrationId};
 use std::path::PathBuf;
 
 const ALL_WRITTEN: u8 = 0;
@@ -36,15 +37,21 @@ pub(crate) struct ReceiptsArgs {
 }
 
 pub(super) fn run(args: &ReceiptsArgs, output: &mut Output) -> Result<u8, Failure> {
-    let engine = open::data(&args.data.folder)?;
-    let request = requests::find_erasure(&engine, args.number, "has no receipts")?;
-    let objects = engine.erasure_objects(args.number)?;
+    let host = Host::of(&args.data)?;
+    let listed = requests::objects(&host, args.number)?;
+    if listed.request.kind != "erase" {
+        return Err(Failure::new(format!("request {} is no erasure, and has no receipts", args.number)));
+    }
+    let mut ended: Vec<(RegistrationId, Vec<u8>)> = Vec::new();
+    for (id, (_, object)) in &listed.objects {
+        if object.method.is_some() {
+            ended.push((*id, history::key(&object.key_hex)?));
+        }
+    }
     let out = &args.out;
-    let ended = objects.iter().filter(|object| matches!(object.progress, Progress::Ended { .. }));
-    let wanted: Vec<Wanted<'_>> =
-        ended.map(|object| Wanted::in_folder(out, object.id, Opener::Key(&object.key))).collect();
-    let pending = objects.len() - wanted.len();
-    let issued = receipts::issue(&engine, out, wanted)?;
+    let pending = listed.objects.len() - ended.len();
+    let wanted = ended.iter().map(|(id, key)| Wanted::in_folder(out, *id, Opener::Key(key)));
+    let issued = receipts::issue(&host, out, wanted.collect())?;
     let code = if issued.refused.is_empty() { ALL_WRITTEN } else { SOME_REFUSED };
     if args.data.json {
         let (written, refused) = issued.json();
@@ -53,7 +60,7 @@ pub(super) fn run(args: &ReceiptsArgs, output: &mut Output) -> Result<u8, Failur
         }));
         return Ok(code);
     }
-    if request.state == RequestState::Waiting {
+    if listed.request.state == "waiting" {
         output.line(NOT_FOUND_YET);
         return Ok(code);
     }

@@ -16,8 +16,8 @@ use std::time::Duration;
 /// Span after which a held row comes into a batch again. Lifting the hold moves it at once. If that fails, this span
 /// limits the delay.
 const HELD: Duration = Duration::from_hours(30 * 24);
-/// Span after which a row under a lifted hold comes into a batch again. The sweep usually restarts its promise earlier. If
-/// the sweep fails, this span limits the delay.
+/// Span after which a row under a lifted hold, or with a start in doubt, comes into a batch again. The sweep usually corrects
+/// its promise earlier. If the sweep fails, this span limits the delay.
 const RESTART: Duration = Duration::from_mins(1);
 
 /// Page that carried rows go to, with the indices of those rows in the batch.
@@ -115,7 +115,10 @@ fn parked_groups(batch: &Batch, fates: &Fates) -> BTreeMap<(u64, u16, Arrivals),
             continue;
         }
         let slot = match (cause, planned.plan) {
-            (Cause::Floor, _) => batch.class.slot(batch.row(planned).bounds(), last),
+            (Cause::Floor, _) => match batch.class.slot(batch.row(planned).bounds(), last) {
+                slot if slot > floor_to_second(last) => slot,
+                _ => floor_to_second(last.saturating_add(RESTART)),
+            },
             (Cause::Held, Planned::Held { standing: true }) => floor_to_second(last.saturating_add(HELD)),
             (Cause::Held, _) => floor_to_second(last.saturating_add(RESTART)),
             _ => {

@@ -5,6 +5,7 @@ use crate::platform::error::{Error, Result};
 use crate::platform::store::Answer;
 use crate::state::batch::{Answered, Batch, Planned, PlannedRow};
 use crate::state::core::Core;
+use crate::state::failures::Failure;
 use crate::state::marks;
 use sexton_proof::id::{DIGEST_MAX_BYTES, RegistrationId};
 use sexton_proof::leaf::Disposition;
@@ -70,6 +71,7 @@ pub(crate) fn fates(core: &Core, batch: &mut Batch, now: Timestamp) -> Result<Fa
                 }
                 None => {
                     unanswered += 1;
+                    note_failure(core, batch, row, (Cause::Failed, "the store gave no answer"), time);
                     carried(Cause::Failed, time)
                 }
             },
@@ -107,19 +109,18 @@ fn fate_of_answer(
     answer: &Answer,
     time: Timestamp,
 ) -> Result<Fate> {
-    let complain = |what: &str, why: &str| {
-        tracing::warn!(id = %batch.id(row), class = batch.class(), why, "the object was not deleted: {what}");
-    };
     let ended = |method| Fate::Ends { method, time };
-    let parked = |cause| Fate::Carried { cause, time };
+    let parked = |cause: Cause, why: &str| {
+        // The program log outlives the object, and reasons may name keys.
+        tracing::warn!(id = %batch.id(row), class = batch.class(), result = cause.name(), "an object was not deleted");
+        note_failure(core, batch, row, (cause, why), time);
+        Fate::Carried { cause, time }
+    };
     Ok(match answer {
         Answer::Deleted => ended(Method::Deleted),
         Answer::Anonymised(_) => match check_answer(answer, batch.disposition()) {
             Ok(()) => ended(Method::Anonymised),
-            Err(why) => {
-                complain("the answer does not fit its class", &why);
-                parked(Cause::Failed)
-            }
+            Err(why) => parked(Cause::Failed, &why),
         },
         Answer::Absent if batch.is_repeated() || batch.row(row).maybe_deleted() => {
             ended(Method::AbsentAfterIntent)
@@ -127,19 +128,16 @@ fn fate_of_answer(
         Answer::Absent => ended(Method::Absent),
         // The key was registered again while the batch was in flight. The newer registration covers the stored object.
         Answer::Changed if marks::is_replaced(&*core.kv, batch.id(row))? => ended(Method::Replaced),
-        Answer::Changed => {
-            complain("another object is stored under the key", "changed");
-            parked(Cause::Changed)
-        }
-        Answer::Refused(why) => {
-            complain("the store refused", why);
-            parked(Cause::Refused)
-        }
-        Answer::Failed(why) => {
-            complain("the store failed", why);
-            parked(Cause::Failed)
-        }
+        Answer::Changed => parked(Cause::Changed, "another object is stored under the key"),
+        Answer::Refused(why) => parked(Cause::Refused, why),
+        Answer::Failed(why) => parked(Cause::Failed, why),
     })
+}
+
+/// Keeps the cause and the reason of a failure for operators.
+fn note_failure(core: &Core, batch: &Batch, row: &PlannedRow, (cause, why): (Cause, &str), at: Timestamp) {
+    let (id, class, key) = (batch.id(row), batch.class().to_owned(), batch.row(row).key.to_vec());
+    core.failures.add(Failure { id, class, key, cause, why: why.to_owned(), at });
 }
 
 /// Checks that an answer fits the disposition of its class, and that a result digest is within its bound.

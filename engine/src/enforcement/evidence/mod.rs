@@ -16,6 +16,7 @@ pub(crate) use self::seal::unseal;
 use self::destinations::Destination;
 use self::files::{Chunks, RecordFile};
 use self::summary::Summary;
+use crate::model::outcomes::Outcomes;
 use crate::model::schema::{self, Counts, PageRecord, PageRows};
 use crate::platform::error::{Error, Result};
 use crate::platform::files::Access;
@@ -26,7 +27,7 @@ use crate::state::paths::BatchPaths;
 use sexton_proof::file;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::leaf::{BatchLeaf, Leaf, Openings, PageLine};
-use sexton_proof::record::{FileKind, Method};
+use sexton_proof::record::{Cause, FileKind, Method};
 use sexton_proof::time::Timestamp;
 
 /// Evidence of a batch whose outcomes are known, ready to be written and committed.
@@ -34,6 +35,7 @@ pub(crate) struct Evidence {
     pub(crate) batch: Batch,
     pub(crate) fates: Fates,
     pub(crate) counts: Counts,
+    pub(crate) outcomes: Outcomes,
     destinations: Vec<Destination>,
     tombstones: RecordFile,
     carries: RecordFile,
@@ -84,6 +86,7 @@ fn assemble(core: &Core, batch: Batch, mut fates: Fates, destinations: Vec<Desti
         results,
         openings: openings_head.map(|head| Chunks::new(head, openings.into_iter()).with_check()),
         counts: summary.counts,
+        outcomes: summary.outcomes,
         finished,
         batch,
         fates,
@@ -142,6 +145,20 @@ impl Evidence {
     /// Yields each page that is reserved for parked rows, with its record.
     pub(crate) fn reserved_page_records(&self) -> impl Iterator<Item = (PageRows, PageRecord)> {
         self.destinations.iter().map(|destination| (destination.page, destination.record()))
+    }
+
+    /// Yields the id of each row before the batch, and its id from now on if the store did not delete its object.
+    pub(crate) fn failed_rows(&self) -> impl Iterator<Item = (RegistrationId, Option<RegistrationId>)> {
+        self.batch.rows.iter().enumerate().map(|(index, planned)| {
+            let has_failed = match self.fates.of[index] {
+                Fate::Carried { cause, .. } => {
+                    matches!(cause, Cause::Failed | Cause::Refused | Cause::Changed)
+                }
+                Fate::Ends { .. } => false,
+            };
+            let to = self.fates.to.get(&index).filter(|_| has_failed);
+            (self.batch.id(planned), to.copied())
+        })
     }
 
     /// Yields each row whose object ends with this batch, with the method and the instant. A replaced registration

@@ -1,15 +1,17 @@
 //! Sums of a batch: its counts and bounds, and the records of each page.
 
 use super::fates::Fate;
+use crate::model::outcomes::Outcomes;
 use crate::model::schema::{Counts, Row};
 use crate::state::batch::Batch;
 use sexton_proof::record::{Cause, Method, Reason};
-use sexton_proof::time::Timestamp;
+use sexton_proof::time::{Timestamp, whole_ms};
 
 /// Sums of some rows of a batch.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Summary {
     pub(super) counts: Counts,
+    pub(super) outcomes: Outcomes,
     /// Latest floor of the rows that ended; `None` if none had one.
     pub(super) floor_max: Option<Timestamp>,
     /// Earliest ceiling of the rows that ended; `None` if none had one.
@@ -24,6 +26,12 @@ impl Summary {
             Fate::Carried { cause, .. } => {
                 self.counts.carried += 1;
                 self.counts.held += u64::from(cause == Cause::Held);
+                match cause {
+                    Cause::Failed => self.outcomes.failed += 1,
+                    Cause::Refused => self.outcomes.refused += 1,
+                    Cause::Changed => self.outcomes.changed += 1,
+                    _ => {}
+                }
             }
         }
     }
@@ -32,8 +40,10 @@ impl Summary {
     pub(super) fn plus(mut self, more: Summary) -> Summary {
         let ceilings = [self.ceiling_min, more.ceiling_min];
         self.counts.add(more.counts);
+        self.outcomes.merge(&more.outcomes);
         Summary {
             counts: self.counts,
+            outcomes: self.outcomes,
             floor_max: self.floor_max.max(more.floor_max),
             ceiling_min: ceilings.into_iter().flatten().min(),
         }
@@ -60,11 +70,14 @@ impl Summary {
         // A replaced registration no longer promises anything about its own end.
         if method != Method::Replaced {
             counts.early += u64::from(row.floor.is_some_and(|floor| time < floor));
-            let late = match row.end_reason() {
-                Reason::Lifted => &mut counts.late_after_hold,
-                _ => &mut counts.late,
-            };
-            *late += u64::from(row.ceiling.is_some_and(|ceiling| time > ceiling));
+            let Some(ceiling) = row.ceiling else { return };
+            let late = u64::from(time > ceiling);
+            if row.end_reason() == Reason::Lifted {
+                counts.late_after_hold += late;
+            } else {
+                counts.late += late;
+                self.outcomes.lateness.add(whole_ms(time.since(ceiling)));
+            }
         }
     }
 }

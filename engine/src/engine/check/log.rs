@@ -37,7 +37,7 @@ pub(super) fn check_log(core: &Core, log: &log::Log, report: &mut Report) -> Res
     report.leaves = log.size();
     report.require(frontier.root() == log.root(), || "the log's root is not that of its entries".into());
     let head = publish::read_head(&*core.files)?;
-    let checkpoint = publish::read_checkpoint(&*core.files, &core.secrets.signer.verifier())?;
+    let checkpoint = publish::read_checkpoint(&*core.files, &core.identity.log_key)?;
     let published = checkpoint.map(|c| (c.size, c.root));
     for (what, seen) in [("recorded head", head), ("published checkpoint", published)] {
         if let Some((size, root)) = seen {

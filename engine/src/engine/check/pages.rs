@@ -65,7 +65,10 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
         report.require(id.seq == expected, || format!("page {} lacks seq {expected}", page.page));
         expected = id.seq.saturating_add(1);
         match Row::decode(&value) {
-            Ok(row) => by_key.extend(check_row(core, class, id, &row, report)?.map(|found| (found, id))),
+            Ok(row) => {
+                let found = check_row(core, class, id, &row, report)?;
+                by_key.extend(found.into_iter().map(|found| (found, id)));
+            }
             Err(e) => report.problem(format!("registration {id}: {e}")),
         }
     }
@@ -82,14 +85,14 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
     Ok(())
 }
 
-/// Checks one row. Returns its fingerprint if it must be in the key index.
+/// Checks one row. Returns the fingerprints under which it must be in the key index.
 fn check_row(
     core: &Core,
     class: &Class,
     id: RegistrationId,
     row: &Row<'_>,
     report: &mut Report,
-) -> Result<Option<Fingerprint>> {
+) -> Result<Vec<Fingerprint>> {
     report.rows += u64::from(!row.flags.has(Flags::MOVED));
     report.require(class.bounds(row.start).ok() == Some(row.bounds()), || {
         format!("registration {id} has bounds that its class does not give")
@@ -98,11 +101,15 @@ fn check_row(
     if row.flags.has(Flags::MOVED) {
         let moved = matches!(mark.as_deref().map(Mark::decode), Some(Ok(Mark::Moved { .. })));
         report.require(moved, || format!("registration {id} moved, and no mark says where"));
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let (number, fingerprint) = core.schedule.locate(row.key);
+    let (number, _) = core.schedule.locate(row.key);
     report.require(number == usize::from(id.page.shard), || format!("registration {id} is in a wrong shard"));
-    Ok((class.finds_by_key() && mark.is_none()).then_some(fingerprint))
+    if !class.finds_by_key() || mark.is_some() {
+        return Ok(Vec::new());
+    }
+    let located = core.schedule.locate_each(row.names().iter());
+    Ok(located.into_iter().map(|(_, fingerprint)| fingerprint).collect())
 }
 
 /// Checks that every entry of the key index has its format. An entry may lead to an ended registration; that each live

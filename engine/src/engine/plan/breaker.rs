@@ -143,6 +143,7 @@ fn moves(core: &Core, inputs: &PlanInputs, pages: &[(PageId, Page)]) -> Result<M
         absent: BTreeSet::new(),
         deletable: Deletable::All,
         clock: None,
+        doubts_ended: inputs.doubts_ended,
         now: inputs.now,
         until: inputs.now,
     };

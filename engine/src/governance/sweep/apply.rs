@@ -24,7 +24,7 @@ impl Sweep {
         mut target: Target<'_>,
         now: Timestamp,
     ) -> Result<()> {
-        let (key, old) = (target.row.key, target.row);
+        let old = target.row;
         let mut listed_by = Vec::new();
         for active in &mut self.active {
             // A row that an erasure moved may lie in a page that the sweep has yet to scan.
@@ -33,18 +33,17 @@ impl Sweep {
                 continue;
             }
             let next = active.apply(&target, &core.governance.holds.read(), now);
-            if active.lists(&target.row, next.is_some()) {
+            if active.lists(&target, next.is_some()) {
                 listed_by.push(active.request.number);
-            } else {
-                active.request.objects += u64::from(next.is_some());
             }
+            active.request.objects += u64::from(next.is_some() && active.counts(&target.row));
             target = next.unwrap_or(target);
         }
         let mut now_at = id;
         if let Some(cause) = target.cause {
             let slot = target.slot.max(floor_to_second(now));
             core.secrets.keyring.get_or_create(target.class.id, slot)?;
-            let (_, fingerprint) = core.schedule.locate(key);
+            let (_, fingerprint) = core.schedule.locate(old.key);
             let among = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
             let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now);
             let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
@@ -56,7 +55,11 @@ impl Sweep {
             if known.contains(&id) {
                 known.insert(now_at);
             } else if listed_by.contains(number) && known.insert(now_at) {
-                set.put(ColumnFamily::RequestObjects, &schema::request_object_key(*number, now_at), key);
+                set.put(
+                    ColumnFamily::RequestObjects,
+                    &schema::request_object_key(*number, now_at),
+                    old.names().first,
+                );
             }
         }
         Ok(())

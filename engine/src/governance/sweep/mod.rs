@@ -1,25 +1,29 @@
 //! Sweep: one pass over the live rows for all waiting requests. It moves the objects of the requests to the pages of
 //! their new slots, page by page between batches.
 //!
-//! A registration never leaves its shard, so a sweep ends shard by shard. It first scans most of a shard page by page. Then
-//! it takes the shard's lock and scans the rest. No other thread writes rows of the shard meanwhile. So every object of a
-//! request has been found then, unless a batch in flight has it. The sweep waits for batches that have such rows.
+//! A sweep ends shard by shard. It first scans most of a shard page by page. Then it takes the shard's lock and scans the
+//! rest. No other thread writes rows of the shard meanwhile. So every object of a request has been found then, unless a
+//! batch in flight has it. The sweep waits for batches that have such rows. Only a rename takes a registration into another
+//! shard. It makes the sweep finish that shard again.
 
 mod apply;
 mod scan;
 
+use crate::model::hold::{Hold, HoldKind};
 use crate::model::request::{Request, RequestKind, RequestState};
 use crate::model::request_rules::{ActiveRequest, Sweep};
 use crate::model::schema::{self, Mark};
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily, WriteSet};
+use crate::registration::resolve::Resolver;
 use crate::state::core::{Core, Planner};
 use crate::state::locator;
 use crate::state::marks;
 use scan::Scanned;
-use sexton_proof::id::RegistrationId;
+use sexton_proof::id::{PageId, RegistrationId};
 use sexton_proof::time::Timestamp;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// Continues the sweep by about `rows` rows, or begins one if requests are ready. Returns the number of rows scanned if
 /// there is more to scan right now, and `None` if there is not.
@@ -34,6 +38,13 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp, rows: 
         },
     };
     let mut left = rows;
+    // Keys come first, because no due object of a class that finds by key is deleted before them.
+    while left > 0
+        && let Some(looked_up) = sweep.look_up_keys(core, left, now)?
+    {
+        left = left.saturating_sub(looked_up);
+        locator::flush_if_full(core)?;
+    }
     while left > 0
         && let Some(page) = sweep.todo.pop_front()
     {
@@ -49,7 +60,7 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp, rows: 
         }
         locator::flush_if_full(core)?;
     }
-    if sweep.todo.is_empty() {
+    if !sweep.has_more() {
         for number in sweep.shards.clone() {
             sweep.finish_shard(core, number, now)?;
             locator::flush_if_full(core)?;
@@ -59,7 +70,7 @@ pub(crate) fn advance(core: &Core, planner: &mut Planner, now: Timestamp, rows: 
         sweep.finish(core, now)?;
         return Ok(Some(rows - left));
     }
-    let has_more = !sweep.todo.is_empty();
+    let has_more = sweep.has_more();
     planner.sweep = Some(sweep);
     Ok(has_more.then_some(rows - left))
 }
@@ -103,12 +114,22 @@ impl Sweep {
             own: HashMap::new(),
             waiting: BTreeSet::new(),
             shards: (0..core.schedule.shards()).collect(),
-            keys: HashMap::new(),
+            is_about_held: false,
+            keys: BTreeMap::new(),
+            keys_in_batches: BTreeMap::new(),
         };
-        let is_by_key = sweep.is_by_key();
-        let keys = sweep.active.iter().filter_map(|active| active.keys.as_ref()).filter(|_| is_by_key);
-        for key in keys.flatten() {
-            sweep.keys.entry(core.schedule.locate(key).0).or_default().insert(key.clone());
+        let is_temporary = |hold: &Hold| hold.terms.kind == HoldKind::Temporary;
+        sweep.is_about_held =
+            sweep.active.iter().all(|active| active.lifted.as_ref().is_some_and(is_temporary))
+                && !core.governance.holds.read().any_in_grace(now);
+        if sweep.is_by_key() {
+            let keys: BTreeSet<&Arc<[u8]>> =
+                sweep.active.iter().flat_map(|active| &active.keys).flatten().collect();
+            for (key, (shard, _)) in
+                keys.iter().zip(core.schedule.locate_each(keys.iter().map(|key| &***key)))
+            {
+                sweep.keys.entry(shard).or_default().push_back(Arc::clone(key));
+            }
         }
         let scope = sweep.scope(core);
         for number in 0..core.schedule.shards() {
@@ -128,15 +149,15 @@ impl Sweep {
         let mut holds = Vec::new();
         let mut swept = Vec::new();
         for active in self.active {
-            let listed = listed_ids(core, active.request.number)?.len() as u64;
+            let listed = listed_ids(core, active.request.number)?;
             let state = match active.request.kind {
                 RequestKind::Erase | RequestKind::Close => RequestState::Found,
-                RequestKind::Doubt { .. } | RequestKind::Back { .. } if listed > 0 => RequestState::Found,
+                RequestKind::Doubt { .. } | RequestKind::Back(_) if !listed.is_empty() => RequestState::Found,
                 _ => RequestState::Finished,
             };
             let mut request = Request { state, changed: now, ..active.request };
             if request.kind == RequestKind::Erase {
-                request.objects = listed;
+                request.objects = count_objects(core, &listed)?;
             }
             set.put(ColumnFamily::Meta, &schema::request_key(request.number), &schema::to_json(&request)?);
             swept.push(request);
@@ -172,6 +193,25 @@ fn listed_registrations(core: &Core, request: u32) -> Result<HashSet<Registratio
         }
     }
     Ok(known)
+}
+
+/// Returns the number of objects that are listed under these ids.
+///
+/// If an object moved or was carried during the sweep, and was visited again, it is listed under both ids.
+fn count_objects(core: &Core, listed: &[RegistrationId]) -> Result<u64> {
+    let pages: BTreeSet<PageId> = listed.iter().map(|id| id.page).collect();
+    let left: HashSet<PageId> = core.schedule.marked(pages.into_iter()).into_iter().collect();
+    let resolver = Resolver::default();
+    let mut later = HashSet::new();
+    for id in listed.iter().filter(|id| left.contains(&id.page)) {
+        let mut at = *id;
+        while let Some(next) = resolver.successor(core, at)?
+            && later.insert(next)
+        {
+            at = next;
+        }
+    }
+    Ok(listed.iter().filter(|id| !later.contains(id)).count() as u64)
 }
 
 /// Returns the ids that are stored for a request.

@@ -123,6 +123,11 @@ impl Class {
         self.slot_of(self.due(bounds)).max(floor_to_second(now))
     }
 
+    /// Returns the instant from which an object with these bounds would be deleted, if nothing but its terms counted.
+    pub(crate) fn falls_due(&self, bounds: Bounds) -> Timestamp {
+        slot_start(self.slot_of(self.due(bounds)))
+    }
+
     /// Returns `true` if an object with this start and these bounds, scheduled at `now`, falls due at short notice.
     ///
     /// Such an object has less notice than one slot, and less than a fresh object of the class has. So no plan made a slot

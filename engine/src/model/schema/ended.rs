@@ -54,9 +54,27 @@ impl Ended {
     }
 }
 
+/// Width of the buckets in which records are stored and forgotten, ms: 32 days.
+const BUCKET_MS: i64 = 32 * 86_400_000;
+
+/// Returns the bucket of an instant. A record lies in the bucket of the instant until which it is stored.
+pub(crate) fn ended_bucket(at: Timestamp) -> u32 {
+    u32::try_from(at.unix_ms().div_euclid(BUCKET_MS)).unwrap_or(0)
+}
+
 /// Returns the key of a record: its bucket of time, and the keyed hash of the object's key.
 pub(crate) fn ended_key(bucket: u32, fingerprint: &[u8; FINGERPRINT_BYTES]) -> Vec<u8> {
     [&bucket.to_be_bytes()[..], fingerprint].concat()
+}
+
+/// Returns the key in `bucket` of the record that has the key `key` now.
+pub(crate) fn ended_key_at(bucket: u32, key: &[u8]) -> Vec<u8> {
+    [&bucket.to_be_bytes()[..], key.get(4..).unwrap_or_default()].concat()
+}
+
+/// Returns the range of the keys of all records in `bucket` and later ones.
+pub(crate) fn ended_range_from(bucket: u32) -> Range<Vec<u8>> {
+    bucket.to_be_bytes().to_vec()..[0xff; 4 + FINGERPRINT_BYTES].to_vec()
 }
 
 /// Returns the range of the keys of all records in buckets before `bucket`.

@@ -26,6 +26,8 @@ pub(crate) const CLOCK: &[u8] = b"clock";
 pub(crate) const DISOWNED: &[u8] = b"disowned";
 /// Key of the number of times that an operator took time back.
 pub(crate) const ERA: &[u8] = b"era";
+/// Key of the jumps ahead of the trusted time in the present era ([`Jump`](crate::model::time_back::Jump)).
+pub(crate) const JUMPS: &[u8] = b"jumps";
 /// Key of the number of the last doubt about the clock.
 pub(crate) const DOUBT: &[u8] = b"doubt";
 /// Key of the number of the last doubt that has ended.
@@ -48,12 +50,20 @@ pub(crate) const ROOTS: &[u8] = b"root/";
 /// Prefix of the keys of all classes that are closed down.
 pub(crate) const CLOSED: &[u8] = b"closed/";
 
+/// Prefix of the keys of all decisions to define a class version.
+const CLASS_DECISIONS: &[u8] = b"class-decision/";
+
 /// Prefix of the keys of all classes whose absent objects an operator accepted.
 pub(crate) const ABSENCE_ACCEPTED: &[u8] = b"absence-accepted/";
 
 /// Returns the key of a class version ([`ClassRecord`](super::ClassRecord)).
 pub(crate) fn class_key(id: ClassId) -> Vec<u8> {
     [CLASSES, &id.to_be_bytes()].concat()
+}
+
+/// Returns the key of the decision to define a class version ([`Decided`](crate::model::text::Decided)).
+pub(crate) fn class_decision_key(id: ClassId) -> Vec<u8> {
+    [CLASS_DECISIONS, &id.to_be_bytes()].concat()
 }
 
 /// Returns the key of the intent of a batch ([`Intent`](super::Intent)).
@@ -159,6 +169,13 @@ pub(crate) fn request_object_key(request: u32, id: RegistrationId) -> Vec<u8> {
 /// Returns the range of the keys of all objects of an erasure.
 pub(crate) fn request_object_range(request: u32) -> Range<Vec<u8>> {
     prefix_range(&request.to_be_bytes())
+}
+
+/// Returns the range of the keys of the objects of an erasure after `id`.
+pub(crate) fn request_objects_after(request: u32, id: RegistrationId) -> Range<Vec<u8>> {
+    // The next key in order has one byte more.
+    let after = [&request_object_key(request, id)[..], &[0]].concat();
+    after..request_object_range(request).end
 }
 
 /// Returns the registration that a key made by [`request_object_key`] names.

@@ -5,6 +5,7 @@
 mod counts;
 mod ended;
 mod feed;
+mod former;
 mod intent;
 mod key_index;
 mod log;
@@ -17,8 +18,9 @@ mod shape;
 pub use self::counts::Counts;
 pub(crate) use self::counts::RegisteredTotals;
 pub use self::ended::Ended;
-pub(crate) use self::ended::{ended_key, ended_range};
+pub(crate) use self::ended::{ended_bucket, ended_key, ended_key_at, ended_range, ended_range_from};
 pub(crate) use self::feed::{feed_key, feed_range, feed_value, parse_feed_key, split_feed_value};
+pub(crate) use self::former::{FORMERS, FormerLog};
 pub(crate) use self::intent::{Intent, PageRows};
 pub(crate) use self::key_index::{
     FINGERPRINT_BYTES, FIRST_ID, LOCATOR_KEY_BYTES, PENDING_PREFIX, locator_key, parse_locator_key,
@@ -27,19 +29,19 @@ pub(crate) use self::key_index::{
 pub(crate) use self::log::{decode_log_head, encode_log_head, entry_key, node_key};
 pub(crate) use self::meta::{
     ABSENCE_ACCEPTED, ALARMS, BATCH, CLASSES, CLOCK, CLOSED, DISOWNED, DOUBT, DOUBT_ENDED, EPOCH, ERA, FEED,
-    HOLDS, INTENTS, LIMITS, LOG, REQUEST, REQUESTS, ROOTS, SHAPE, absence_accepted_class,
-    absence_accepted_key, alarm_key, class_key, closed_key, closed_name, counts_key, decode_instant,
-    decode_number, encode_instant, encode_number, event_key, event_value, hold_key, intent_key, page_key,
-    parse_request_object_key, registered_totals_key, request_key, request_object_key, request_object_range,
-    split_event_value,
+    HOLDS, INTENTS, JUMPS, LIMITS, LOG, REQUEST, REQUESTS, ROOTS, SHAPE, absence_accepted_class,
+    absence_accepted_key, alarm_key, class_decision_key, class_key, closed_key, closed_name, counts_key,
+    decode_instant, decode_number, encode_instant, encode_number, event_key, event_value, hold_key,
+    intent_key, page_key, parse_request_object_key, registered_totals_key, request_key, request_object_key,
+    request_object_range, request_objects_after, split_event_value,
 };
 pub(crate) use self::page::{
     Arrivals, Mark, PageRecord, Settled, class_page_range, mark_key, page_registration_range, parse_mark_key,
     settled_key, settled_page, settled_part_range,
 };
-pub use self::root::AcceptedRoot;
+pub use self::root::{AcceptedRoot, RootSource};
 pub(crate) use self::root::{decode_root, encode_root, root_key};
-pub(crate) use self::row::{Doubt, Flags, Row, page_row_range, parse_row_key, row_key, row_seq};
+pub(crate) use self::row::{Doubt, Flags, Origin, Row, page_row_range, parse_row_key, row_key, row_seq};
 pub(crate) use self::shape::{ClassRecord, Shape};
 
 use crate::platform::error::{Error, Result};
@@ -123,6 +125,12 @@ impl<'a> Reader<'a> {
     /// Takes a *bytes8*: a length of one byte, and that many bytes.
     pub(crate) fn bytes8(&mut self) -> Option<&'a [u8]> {
         let [n] = self.array()?;
+        self.bytes(n.into())
+    }
+
+    /// Takes a *bytes16*: a length of two bytes, and that many bytes.
+    pub(crate) fn bytes16(&mut self) -> Option<&'a [u8]> {
+        let n = self.u16()?;
         self.bytes(n.into())
     }
 }

@@ -1,6 +1,7 @@
 //! Keys and values of the column families of class versions: one row per registration.
 
 use super::{Reader, successor};
+use crate::model::selector::Names;
 use crate::platform::error::{Error, Result};
 use sexton_proof::commitment::Opening;
 use sexton_proof::id::{ClassId, PageId, RegistrationId};
@@ -80,13 +81,15 @@ impl Flags {
     }
 }
 
-/// Terms that the host registered an object under, before later decisions gave it other ones.
+/// Terms that the host registered an object under, before later decisions and statements gave it other ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct Origin<'a> {
     /// Class version.
     pub(crate) class: ClassId,
     /// Start.
     pub(crate) start: Timestamp,
+    /// Version of the object.
+    pub(crate) version: &'a [u8],
 }
 
 /// Note that the wall clock was in doubt when the object was registered.
@@ -104,6 +107,11 @@ pub(crate) struct Doubt {
 const PART_ORIGIN: u8 = 1;
 const PART_DOUBT: u8 = 2;
 const PART_ERA: u8 = 4;
+const PART_FIRST: u8 = 8;
+const PART_VERSION: u8 = 16;
+const PART_REGISTERED: u8 = 32;
+/// Parts that this build knows.
+const PARTS: u8 = PART_ORIGIN | PART_DOUBT | PART_ERA | PART_FIRST | PART_VERSION | PART_REGISTERED;
 
 /// Row of one registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,16 +132,21 @@ pub(crate) struct Row<'a> {
     pub(crate) ceiling: Option<Timestamp>,
     /// Size of the object, bytes; `None` if the host gave none.
     pub(crate) size: Option<u64>,
+    /// Key that the object is stored under.
     pub(crate) key: &'a [u8],
+    /// Key that the object was registered under, which the commitment binds; `None` if it was not renamed.
+    pub(crate) first: Option<&'a [u8]>,
     pub(crate) version: &'a [u8],
     pub(crate) digest: &'a [u8],
     pub(crate) subject: &'a [u8],
-    /// Terms as registered; `None` if class and start are still those.
-    pub(crate) origin: Option<Origin>,
+    /// Terms as registered; `None` if class, start and version are still those.
+    pub(crate) origin: Option<Origin<'a>>,
     /// Doubt about the clock at registration; `None` if there was none.
     pub(crate) doubt: Option<Doubt>,
     /// Number of times that an operator had taken time back before the registration.
     pub(crate) era: u32,
+    /// Instant of registration, if neither class nor start tells it and it still matters.
+    pub(crate) registered: Option<Timestamp>,
 }
 
 impl<'a> Row<'a> {
@@ -143,7 +156,10 @@ impl<'a> Row<'a> {
         let part = |bit: u8, is_there: bool| if is_there { bit } else { 0 };
         let parts = part(PART_ORIGIN, self.origin.is_some())
             | part(PART_DOUBT, self.doubt.is_some())
-            | part(PART_ERA, self.era > 0);
+            | part(PART_ERA, self.era > 0)
+            | part(PART_FIRST, self.first.is_some())
+            | part(PART_VERSION, self.origin.is_some_and(|origin| origin.version != self.version))
+            | part(PART_REGISTERED, self.registered.is_some());
         let flags = if parts == 0 { self.flags } else { self.flags.with(Flags::PARTS) };
         out.extend_from_slice(&[self.cause, self.attempts, flags.0, self.reason.code()]);
         out.extend_from_slice(&self.start.to_be_bytes());
@@ -159,7 +175,7 @@ impl<'a> Row<'a> {
         if parts != 0 {
             out.push(parts);
         }
-        if let Some(Origin { class, start }) = self.origin {
+        if let Some(Origin { class, start, .. }) = self.origin {
             out.extend_from_slice(&class.to_be_bytes());
             out.extend_from_slice(&start.to_be_bytes());
         }
@@ -170,6 +186,17 @@ impl<'a> Row<'a> {
         }
         if self.era > 0 {
             out.extend_from_slice(&self.era.to_be_bytes());
+        }
+        if let Some(first) = self.first {
+            out.extend_from_slice(&(first.len() as u16).to_be_bytes());
+            out.extend_from_slice(first);
+        }
+        if let Some(Origin { version, .. }) = self.origin.filter(|origin| origin.version != self.version) {
+            out.push(version.len() as u8);
+            out.extend_from_slice(version);
+        }
+        if let Some(registered) = self.registered {
+            out.extend_from_slice(&registered.to_be_bytes());
         }
         out.extend_from_slice(self.key);
     }
@@ -197,9 +224,32 @@ impl<'a> Row<'a> {
         self.cause == Cause::Held.code()
     }
 
+    /// Returns the names of the object.
+    pub(crate) fn names(&self) -> Names<'a> {
+        Names { current: self.key, first: self.first.unwrap_or(self.key) }
+    }
+
+    /// Returns the row of the object after it was renamed.
+    pub(crate) fn renamed(self, to: &'a [u8]) -> Row<'a> {
+        let first = self.names().first;
+        Row { key: to, first: (first != to).then_some(first), ..self }
+    }
+
     /// Returns the terms as registered, of a row in the class version `class`.
-    pub(crate) fn origin(&self, class: ClassId) -> Origin {
-        self.origin.unwrap_or(Origin { class, start: self.start })
+    pub(crate) fn origin(&self, class: ClassId) -> Origin<'a> {
+        self.origin.unwrap_or(Origin { class, start: self.start, version: self.version })
+    }
+
+    /// Returns `true` if the object of a row in the class version `class` has this version, or had it at its registration and
+    /// has other content since.
+    pub(crate) fn has_version(&self, class: ClassId, version: &[u8]) -> bool {
+        [self.version, self.origin(class).version].contains(&version)
+    }
+
+    /// Returns the row, which is in the class version `class`, with another version of the object.
+    pub(crate) fn with_version(self, class: ClassId, version: &'a [u8]) -> Row<'a> {
+        let origin = if version == self.version { self.origin } else { Some(self.origin(class)) };
+        Row { version, origin, ..self }
     }
 
     /// Returns the row under other terms. `from` is the class version that it leaves, `to` the one that it falls under.
@@ -223,7 +273,7 @@ impl<'a> Row<'a> {
     pub(crate) fn opening(&self, r: [u8; 32]) -> Opening {
         Opening {
             r,
-            key: self.key.to_vec(),
+            key: self.names().first.to_vec(),
             version: self.version.to_vec(),
             start: self.start,
             floor: self.floor,
@@ -242,11 +292,13 @@ impl<'a> Row<'a> {
             flags,
             size: Some(0),
             key,
+            first: None,
             version,
             digest: commitment,
             subject,
             origin: None,
             doubt: None,
+            registered: None,
             ..*self
         }
     }
@@ -279,17 +331,33 @@ impl<'a> Row<'a> {
             origin: None,
             doubt: None,
             era: 0,
+            registered: None,
             key: &[],
+            first: None,
         };
         let parts = if stored.has(Flags::PARTS) { reader.array::<1>()?[0] } else { 0 };
+        // A part of a later build would be read as the beginning of the key.
+        if parts & !PARTS != 0 {
+            return None;
+        }
         if parts & PART_ORIGIN != 0 {
-            row.origin = Some(read_origin(reader)?);
+            let (class, start) = (reader.u32()?, reader.timestamp()?);
+            row.origin = Some(Origin { class, start, version: row.version });
         }
         if parts & PART_DOUBT != 0 {
             row.doubt = Some(read_doubt(reader)?);
         }
         if parts & PART_ERA != 0 {
             row.era = reader.u32()?;
+        }
+        if parts & PART_FIRST != 0 {
+            row.first = Some(reader.bytes16()?);
+        }
+        if parts & PART_VERSION != 0 {
+            row.origin.as_mut()?.version = reader.bytes8()?;
+        }
+        if parts & PART_REGISTERED != 0 {
+            row.registered = Some(reader.timestamp()?);
         }
         row.key = reader.0;
         let whole = match row.flags.has(Flags::MOVED) {
@@ -298,10 +366,6 @@ impl<'a> Row<'a> {
         };
         whole.then_some(row)
     }
-}
-
-fn read_origin(reader: &mut Reader<'_>) -> Option<Origin> {
-    Some(Origin { class: reader.u32()?, start: reader.timestamp()? })
 }
 
 fn read_doubt(reader: &mut Reader<'_>) -> Option<Doubt> {
@@ -324,25 +388,29 @@ mod tests {
             ceiling: Some(Timestamp::from_unix_ms(9)),
             size: Some(3),
             key: b"k",
+            first: None,
             version: b"v1",
             digest: b"",
             subject: b"anna",
             origin: None,
             doubt: None,
             era: 0,
+            registered: None,
         }
     }
 
     #[test]
     fn row_survives_a_round_trip_with_and_without_its_optional_parts() {
-        let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1) };
+        let origin = |version| Some(Origin { class: 5, start: Timestamp::from_unix_ms(1), version });
         let (wall, expected) = (Timestamp::from_unix_ms(11), Timestamp::from_unix_ms(12));
         let doubt = Doubt { number: 3, wall, expected };
-        for origin in [None, Some(origin)] {
+        for origin in [None, origin(row().version), origin(b"v0"), origin(b"")] {
             for doubt in [None, Some(doubt)] {
-                for era in [0, 7] {
-                    let row = Row { origin, doubt, era, ..row() };
-                    assert_eq!(Row::decode(&row.encode()).unwrap(), row);
+                for (era, first) in [(0, None), (7, None), (0, Some(&b"first"[..])), (7, Some(&[1; 1_024]))] {
+                    for registered in [None, Some(wall)] {
+                        let row = Row { origin, doubt, era, first, registered, ..row() };
+                        assert_eq!(Row::decode(&row.encode()).unwrap(), row);
+                    }
                 }
             }
         }
@@ -358,14 +426,47 @@ mod tests {
         assert_eq!(read.flags, Flags::OPEN.with(Flags::OUTLASTED));
     }
 
+    /// A row without the parts of this build has the bytes of the build before, and reads as written by it.
     #[test]
-    fn terms_as_registered_stay_through_all_moves() {
+    fn row_of_the_build_before_with_its_parts_is_readable() {
+        let mut bytes = row().encode();
+        bytes.truncate(bytes.len() - 1);
+        bytes[2] |= Flags::PARTS.0;
+        bytes.extend([PART_ORIGIN | PART_ERA, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7, b'k']);
+        let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1), version: row().version };
+        let expected = Row { origin: Some(origin), era: 7, ..row() };
+        assert_eq!(Row::decode(&bytes).unwrap(), expected);
+        assert_eq!(expected.encode(), bytes);
+    }
+
+    #[test]
+    fn row_with_an_unknown_part_is_corrupt() {
+        for unknown in [64, 128] {
+            let mut bytes = Row { era: 7, ..row() }.encode();
+            let parts = bytes.len() - b"k".len() - 4 - 1;
+            assert_eq!(bytes[parts], PART_ERA);
+            bytes[parts] |= unknown;
+            assert!(Row::decode(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn renamed_row_keeps_its_first_key_in_the_opening() {
+        let twice = row().renamed(b"l").renamed(b"m");
+        assert_eq!((twice.key, twice.first), (&b"m"[..], Some(&b"k"[..])));
+        assert_eq!(twice.opening([0; 32]), row().opening([0; 32]));
+        assert_eq!(twice.renamed(b"k"), row());
+    }
+
+    #[test]
+    fn terms_as_registered_stay_through_all_changes() {
         let bounds = |ms| Bounds { floor: None, ceiling: Some(Timestamp::from_unix_ms(ms)) };
         let registered = row();
         let moved = registered.under(4, 5, registered.start, bounds(20));
         let again = moved.under(5, 4, Timestamp::from_unix_ms(15), bounds(30));
-        for row in [moved, again] {
-            assert_eq!(row.origin(9), Origin { class: 4, start: registered.start });
+        let rewritten = registered.with_version(4, b"v2").with_version(4, b"v3");
+        for row in [moved, again, rewritten, again.with_version(4, b"v2").with_version(4, b"v1")] {
+            assert_eq!(row.origin(9), Origin { class: 4, start: registered.start, version: b"v1" });
         }
         assert_eq!(registered.under(4, 4, registered.start, bounds(9)).origin, None);
     }

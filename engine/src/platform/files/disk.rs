@@ -47,6 +47,19 @@ impl DiskFiles {
         Ok(())
     }
 
+    /// Makes `path` a hard link to a finished file. Returns `false` if the file system cannot, or if there is no such file.
+    ///
+    /// After `Ok(true)` the link survives a power failure.
+    pub(crate) fn link(&self, from: &Path, path: &str) -> Result<bool> {
+        let target = self.root.join(path);
+        let folder = target.parent().unwrap_or(&self.root);
+        self.make_folder(folder, Access::Public)?;
+        match fs::hard_link(from, &target) {
+            Ok(()) => sync_folder(folder).map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Writes a file durably under a temporary name. Returns the temporary path and the final one.
     fn write_beside(&self, file: &NewFile<'_>) -> Result<(PathBuf, PathBuf)> {
         let target = self.root.join(&file.path);
@@ -80,7 +93,8 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| Error::io(format!("cannot rename to {}", to.display()), e))
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+/// Makes the entries of a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|f| f.sync_all())
         .map_err(|e| Error::io(format!("cannot fsync the folder {}", folder.display()), e))

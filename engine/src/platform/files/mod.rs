@@ -6,6 +6,8 @@ use crate::platform::error::Result;
 
 pub mod disk;
 pub mod memory;
+pub(crate) mod new_folder;
+pub(crate) mod transfer;
 
 /// Read permission of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! The seam to the ordered store of bytes that holds the index.
 //!
-//! [`Kv`] has eleven methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other six
-//! let an index on disk write sorted runs, and free the space of void entries and column families. An implementation
-//! that keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
+//! [`Kv`] has thirteen methods. Five are those of any ordered store: get, two scans, atomic write and sync. The other eight
+//! let an index on disk write sorted runs, free the space of void entries and column families, be copied, and say what it uses. An
+//! implementation that keeps nothing on disk needs little for them, as [`memory`] shows. `docs/layout.md` draws the keys and values.
 
-use crate::platform::error::Result;
+use crate::platform::error::{Error, Result};
 use sexton_proof::id::ClassId;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::sync::Arc;
 
 pub mod memory;
@@ -176,6 +177,42 @@ pub trait Kv: Send + Sync {
     /// # Errors
     /// `Busy` if a reader still needs an older file. Purged entries may then still be in it.
     fn finish_purge(&self) -> Result<()>;
+
+    /// Copies the index as it is at one instant into a new folder on its file system. `meanwhile` runs in that instant: it
+    /// reads what the copy has.
+    ///
+    /// # Errors
+    /// `Invalid` if the index keeps nothing on disk; `Full`, `Io`. After `Err` the folder may be there in part.
+    fn copy_to(&self, _folder: &Path, _meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        Err(Error::invalid("an index in memory has no files that could be copied"))
+    }
+
+    /// Returns what the index uses; `None` if it keeps nothing on disk.
+    fn usage(&self) -> Result<Option<IndexUsage>> {
+        Ok(None)
+    }
+}
+
+/// Memory and disk space of an index on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexUsage {
+    /// Memory of the memtables, bytes.
+    pub memtable_bytes: u64,
+    /// Memory of the block cache, bytes.
+    pub cache_bytes: u64,
+    /// Memory of open table files beside the block cache, bytes.
+    pub reader_bytes: u64,
+    /// Table files in the folder.
+    pub table_files: u64,
+    /// Size of the table files, bytes.
+    pub table_bytes: u64,
+    /// Size of the write-ahead log (WAL), bytes.
+    pub wal_bytes: u64,
+    /// Bytes that compactions have yet to rewrite, as RocksDB estimates it.
+    pub pending_compaction_bytes: u64,
+    /// Flushes and compactions that failed since the opening.
+    pub background_errors: u64,
 }
 
 /// Scans in ascending order with a visitor that can fail. The first failure ends the scan and is returned.

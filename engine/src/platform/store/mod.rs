@@ -52,8 +52,8 @@ pub struct SubBatch<'a> {
 
 /// Answer of a store about one object.
 ///
-/// The reasons are for operators. They may name keys, so the engine writes them to its own log messages and never to the
-/// transparency log.
+/// The reasons are for operators and may name keys. So the engine keeps them in memory only, for
+/// [`Status::failures`](field@crate::Status::failures): neither the program log nor the transparency log has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {

@@ -2,6 +2,7 @@
 //! host itself. The registration moves to the page of its new slot.
 
 mod plan;
+mod rename;
 
 pub(crate) use plan::check_compatible;
 
@@ -9,10 +10,10 @@ use crate::model::class::Class;
 use crate::model::schema::{self, FINGERPRINT_BYTES, Mark, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
-use crate::registration::commitment::opening_of;
+use crate::registration::commitment::ticket_of;
 use crate::registration::placement::{self, Placement};
 use crate::registration::register::Durability;
-use crate::registration::resolve::{Location, Resolver};
+use crate::registration::resolve::{End, Location, Resolver};
 use crate::state::core::Core;
 use crate::state::locator::{self, KeyLookup};
 use crate::state::marks;
@@ -20,8 +21,8 @@ use crate::state::page::PageState;
 use crate::state::shard::Shard;
 use crate::state::writer::{PoisoningGuard, WriteNumber};
 use plan::{Content, plan_content, plan_release, plan_reschedule, plan_start};
+use rename::Rename;
 use sexton_proof::id::RegistrationId;
-use sexton_proof::leaf::Openings;
 use sexton_proof::time::Timestamp;
 
 /// Limit on the attempts to find a registration that other threads move during the search.
@@ -71,6 +72,18 @@ pub enum Change<'a> {
         /// leaves start and bounds as they are.
         start: Option<Timestamp>,
     },
+    /// States that the object is stored under another key, such as a file that was renamed. It stays the object: terms,
+    /// holds, erasures and reasons stay, and holds and erasures by key cover it under its first key as well.
+    ///
+    /// From now on the new key finds the object, and the store deletes it there. The evidence keeps the first key. An
+    /// object with a live registration under the new key is replaced. Renames that follow each other in a call are applied
+    /// together, so two objects may exchange their keys. To repeat such a call safely, name the objects by id.
+    Rename {
+        /// Object.
+        of: Which<'a>,
+        /// New key, 1 to 1,024 bytes.
+        to: &'a [u8],
+    },
     /// Records that the host deleted the object itself.
     Release {
         /// Object.
@@ -79,10 +92,18 @@ pub enum Change<'a> {
 }
 
 impl<'a> Change<'a> {
+    fn rename(&self) -> Option<Rename<'a>> {
+        match *self {
+            Change::Rename { of, to } => Some(Rename { of, to }),
+            _ => None,
+        }
+    }
+
     fn object(&self) -> Which<'a> {
         let (Change::Start { of, .. }
         | Change::Reschedule { of, .. }
         | Change::Content { of, .. }
+        | Change::Rename { of, .. }
         | Change::Release { of }) = *self;
         of
     }
@@ -99,6 +120,9 @@ pub struct LiveObject {
     /// Version by which the store recognises the object; empty if it has none.
     pub version: Vec<u8>,
 }
+
+/// Answer to a change, with the number of the write that it relies on.
+type Applied = (Changed, Option<WriteNumber>);
 
 /// Returns the live registration of a key. `None` if there is none, or if its class does not find by key.
 pub(crate) fn live(core: &Core, key: &[u8]) -> Result<Option<LiveObject>> {
@@ -131,24 +155,33 @@ pub struct Changed {
 /// applied.
 ///
 /// For one change: `Invalid` if the new start or class is not allowed; `NotFound` if no live registration matches;
-/// `Held` if a hold forbids it; `TooLate` if the object ended or a batch has it; `Busy` if it moves too often; `Full`,
+/// `Held` if a hold or a waiting erasure forbids it; `TooLate` if the object ended or a batch has it; `Busy` if it moves too often; `Full`,
 /// `Io`, `Corrupt`.
 pub(crate) fn change(
     core: &Core,
     resolver: &Resolver,
     changes: &[Change<'_>],
     durability: Durability,
-    now: Timestamp,
 ) -> Result<Vec<Result<Changed>>> {
     core.check_writable()?;
     let mut last = None;
     let mut answers = Vec::with_capacity(changes.len());
-    for change in changes {
-        let answer = find_and_change(core, resolver, change, now);
+    for run in changes.chunk_by(|a, b| a.rename().is_some() && b.rename().is_some()) {
+        let applied = match run.iter().map(Change::rename).collect::<Option<Vec<Rename<'_>>>>() {
+            Some(renames) => rename::rename(core, resolver, &renames)?,
+            None => {
+                // Held until the rows are written, so that time does not go back before.
+                let gate = core.classes.closing.read();
+                let now = core.now(&*gate).now;
+                run.iter().map(|change| find_and_change(core, resolver, change, now)).collect()
+            }
+        };
         core.check_writable()?;
-        answers.push(answer.map(|(changed, write)| {
-            last = last.max(write);
-            changed
+        answers.extend(applied.into_iter().map(|answer| {
+            answer.map(|(changed, write)| {
+                last = last.max(write);
+                changed
+            })
         }));
     }
     locator::flush_if_full(core)?;
@@ -159,12 +192,7 @@ pub(crate) fn change(
 }
 
 /// Finds the registration and changes it under its shard's lock.
-fn find_and_change(
-    core: &Core,
-    resolver: &Resolver,
-    change: &Change<'_>,
-    now: Timestamp,
-) -> Result<(Changed, Option<WriteNumber>)> {
+fn find_and_change(core: &Core, resolver: &Resolver, change: &Change<'_>, now: Timestamp) -> Result<Applied> {
     let mut of = change.object();
     for _ in 0..ATTEMPTS_MAX {
         let (mut shard, id) = lock_shard_of(core, of)?;
@@ -177,13 +205,7 @@ fn find_and_change(
             Location::Live(at) if at == id => return Err(unknown(id)),
             Location::Live(at) => of = Which::Id(at),
             Location::Ended(end) => {
-                return Err(Error::new(
-                    ErrorKind::TooLate,
-                    format!(
-                        "registration {id} has ended: {} at {}",
-                        end.tombstone.method, end.tombstone.time
-                    ),
-                ));
+                return Err(ended(id, &end));
             }
         }
     }
@@ -206,17 +228,28 @@ fn lock_shard_of<'c>(core: &'c Core, of: Which<'_>) -> Result<(PoisoningGuard<'c
     }
 }
 
+fn ended(id: RegistrationId, end: &End) -> Error {
+    Error::new(
+        ErrorKind::TooLate,
+        format!("registration {id} has ended: {} at {}", end.tombstone.method, end.tombstone.time),
+    )
+}
+
 fn unknown(id: RegistrationId) -> Error {
     Error::not_found(format!("there is no live registration {id}"))
 }
 
-/// Follows the moves of a registration within its shard to its row. `None` if its page has settled or never existed.
+/// Follows the moves of a registration within a shard to its row. `None` if it left the shard, or if its page has settled or
+/// never existed.
 fn find_row(
     core: &Core,
     shard: &mut Shard,
     mut id: RegistrationId,
 ) -> Result<Option<(RegistrationId, Vec<u8>)>> {
     loop {
+        if id.page.shard != shard.number() {
+            return Ok(None);
+        }
         let Some(page) = shard.page_mut(id.page).copied() else { return Ok(None) };
         match if page.has_marks { marks::of(&*core.kv, id)? } else { None } {
             Some(Mark::Moved { to, .. }) => id = to,
@@ -253,7 +286,7 @@ fn change_row<'a>(
     id: RegistrationId,
     row: &Row<'a>,
     now: Timestamp,
-) -> Result<(Changed, Option<WriteNumber>)> {
+) -> Result<Applied> {
     let class = core.classes.get(id.page.class)?;
     let planned = match *change {
         Change::Start { start, .. } => plan_start(&class, id, row, start, now)?,
@@ -262,9 +295,10 @@ fn change_row<'a>(
         }
         Change::Content { version, size, start, .. } => {
             let among_short_notice = shard.page_mut(id.page).is_some_and(|page| page.short_notice > 0);
-            plan_content(&class, (id, row), Content { version, size, start }, among_short_notice, now)?
+            plan_content(core, &class, (id, row), Content { version, size, start }, among_short_notice, now)?
         }
         Change::Release { .. } => plan_release(core, &class, id, row, now)?,
+        Change::Rename { .. } => return Err(Error::internal("a rename was applied as another change")),
     };
     let Some(planned) = planned else {
         // The change was applied before. That write may still wait for its fsync.
@@ -288,9 +322,6 @@ fn change_row<'a>(
 }
 
 fn answer(core: &Core, class: &Class, id: RegistrationId, row: &Row<'_>) -> Result<Changed> {
-    let ticket = match class.definition.openings {
-        Openings::Operator => None,
-        Openings::Ticket => Some(opening_of(core, class, id, row)?.encode()),
-    };
+    let ticket = ticket_of(core, class, id, row)?;
     Ok(Changed { id, floor: row.floor, ceiling: row.ceiling, ticket })
 }

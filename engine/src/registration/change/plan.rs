@@ -1,8 +1,9 @@
 //! Moves that changes ask for: the page, the terms and the row under which a registration lives on.
 
 use crate::model::class::{Class, change_of_terms, floor_to_second};
+use crate::model::grace;
 use crate::model::hold::{self, HoldFacts};
-use crate::model::request_rules;
+use crate::model::request_rules::{self, NewStart};
 use crate::model::schema::{Flags, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::registration::placement;
@@ -52,33 +53,34 @@ pub(super) fn plan_start<'a>(
         )));
     }
     let start = class.start(Some(start), now)?;
-    under_terms(class, class, row, start, stated(row.flags), now)
+    under_terms(class, class, row, NewStart::stated(row, start), now)
         .map(|planned| Some(Move { cause: Cause::Started, ..planned }))
 }
 
-/// Returns the row under the terms of `to` from `start` on. `from` is the class version that it leaves.
+/// Returns the row under the terms of `to` from a new start on. `from` is the class version that it leaves.
 fn under_terms<'a>(
     from: &Class,
     to: &Arc<Class>,
     row: &Row<'a>,
-    start: Timestamp,
-    flags: Flags,
+    new: NewStart,
     now: Timestamp,
 ) -> Result<Move<'a>> {
-    let bounds = to.bounds(start)?;
+    let bounds = to.bounds(new.start)?;
     let cause = change_of_terms(row.bounds(), bounds);
     // If an erasure or a closing covers the object, it is still deleted as soon as its floor allows. If a lifted hold
-    // kept it past its time, it gets a new time.
+    // kept it past its time, it gets a new time: only holds that are lifted later give it a grace.
     let slot = match row.reason {
         Reason::Due => to.slot(bounds, now),
         _ => to.soonest_slot(bounds, now),
     };
-    let flags = flags.without(Flags::OUTLASTED);
+    let row = new.of(row.under(from.id, to.id, new.start, bounds));
+    let flags = row.flags.without(Flags::OUTLASTED);
     // A start that the host states is in no doubt.
     let doubt = row.doubt.filter(|_| flags.has(Flags::CLOCKED));
-    let row =
-        Row { cause: cause.code(), attempts: 0, flags, doubt, ..row.under(from.id, to.id, start, bounds) };
-    let short_notice = to.is_short_notice(start, bounds, now);
+    let is_due = !flags.has(Flags::OPEN) && to.falls_due(bounds) <= now;
+    let registered = if is_due { Some(now) } else { row.registered };
+    let row = Row { cause: cause.code(), attempts: 0, flags, doubt, registered, ..row };
+    let short_notice = to.is_short_notice(new.start, bounds, now);
     Ok(Move { class: Arc::clone(to), slot, short_notice, row, cause })
 }
 
@@ -101,18 +103,18 @@ pub(super) fn plan_reschedule<'a>(
     };
     check_compatible(class, &to)?;
     check_not_released(id, row)?;
-    let (facts, name) = (HoldFacts::of(&class.definition.name, row), &to.definition.name);
-    if let Some(hold) = core.governance.holds.read().lost_by_move(facts, name, row.subject) {
+    let (facts, name) = (HoldFacts::of(&class.definition.name, id.page.slot, row), &to.definition.name);
+    if let Some(hold) = core.governance.holds.read().lost_by_move(facts, name, row.names(), row.subject) {
         return Err(hold::held(&format!("registration {id} cannot move to class \"{name}\""), hold));
     }
-    let (start, flags) = match start {
-        Some(start) => (to.start(Some(start), now)?, stated(row.flags)),
+    let new = match start {
+        Some(start) => NewStart::stated(row, to.start(Some(start), now)?),
         None => request_rules::start_under(class, &to, row, now),
     };
-    if to.id == class.id && start == row.start && flags == row.flags {
+    if to.id == class.id && new.is_of(row) {
         return Ok(None);
     }
-    under_terms(class, &to, row, start, flags, now).map(Some)
+    under_terms(class, &to, row, new, now).map(Some)
 }
 
 /// Content of an object, as a change states it.
@@ -128,6 +130,7 @@ pub(super) struct Content<'a> {
 ///
 /// `among_short_notice` is `true` if its page has registrations at short notice.
 pub(super) fn plan_content<'a>(
+    core: &Core,
     class: &Arc<Class>,
     (id, row): (RegistrationId, &Row<'a>),
     content: Content<'a>,
@@ -150,22 +153,32 @@ pub(super) fn plan_content<'a>(
     // The host saw the object after every earlier attempt, so none of them deleted it.
     let flags = row.flags.without(Flags::MAYBE_DELETED);
     let digest = if row.version == version { row.digest } else { &[] };
-    let row = Row { version, size, digest, flags, ..*row };
+    let row = Row { size, digest, flags, ..row.with_version(class.id, version) };
     if let Some(start) = later {
-        return under_terms(class, class, &row, start, stated(flags), now).map(Some);
+        return under_terms(class, class, &row, NewStart::stated(&row, start), now).map(Some);
     }
-    // Neither its time nor what was decided about it changes.
-    let slot = id.page.slot.max(floor_to_second(now));
+    Ok(Some(in_its_time(core, class, (id, row), among_short_notice, now)))
+}
+
+/// Returns the move of a row that changes neither its time nor what was decided about it.
+pub(super) fn in_its_time<'a>(
+    core: &Core,
+    class: &Arc<Class>,
+    (id, row): (RegistrationId, Row<'a>),
+    among_short_notice: bool,
+    now: Timestamp,
+) -> Move<'a> {
+    let (row, slot) = grace::in_its_time(class, row, id.page.slot, &core.governance.holds.read(), now);
     let short_notice = placement::is_short_notice(class, id.page.slot, among_short_notice, slot, now);
     let cause = change_of_terms(row.bounds(), row.bounds());
     // A parked row stays in a page of such rows.
     let in_page = if row.is_parked() { Cause::Held } else { cause };
     let row = Row { cause: in_page.code(), attempts: 0, ..row };
-    Ok(Some(Move { class: Arc::clone(class), slot, short_notice, row, cause }))
+    Move { class: Arc::clone(class), slot, short_notice, row, cause }
 }
 
 /// Refuses a change of an object that its host deleted.
-fn check_not_released(id: RegistrationId, row: &Row<'_>) -> Result<()> {
+pub(super) fn check_not_released(id: RegistrationId, row: &Row<'_>) -> Result<()> {
     if row.flags.has(Flags::RELEASED) {
         return Err(Error::new(
             ErrorKind::TooLate,
@@ -173,11 +186,6 @@ fn check_not_released(id: RegistrationId, row: &Row<'_>) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Returns the flags of a row whose start the host states.
-fn stated(flags: Flags) -> Flags {
-    flags.without(Flags::OPEN).without(Flags::CLOCKED)
 }
 
 /// Refuses to move objects to a class with another `find` or `openings` rule.
@@ -219,7 +227,8 @@ pub(super) fn plan_release<'a>(
     if row.flags.has(Flags::RELEASED) {
         return Ok(None);
     }
-    if let Some(hold) = core.governance.holds.read().covering(HoldFacts::of(&class.definition.name, row)) {
+    let facts = HoldFacts::of(&class.definition.name, id.page.slot, row);
+    if let Some(hold) = core.governance.holds.read().covering(facts) {
         return Err(hold::held(&format!("registration {id} cannot be released"), hold));
     }
     let cause = Cause::Released;

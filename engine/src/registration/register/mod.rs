@@ -10,29 +10,23 @@ pub(crate) use self::types::RegisterMode;
 pub use self::types::{Durability, Previous, REGISTER_MAX, RegisterOptions, Registered, Registration};
 
 use self::types::{RegisterCall, Validated};
-use crate::model::schema::{self, Row};
-use crate::platform::error::{Error, ErrorKind, Result};
-use crate::platform::kv::ColumnFamily;
-use crate::registration::commitment::opening_of;
+use crate::platform::error::{Error, Result};
+use crate::registration::commitment::ticket_of;
 use crate::state::core::Core;
 use crate::state::locator;
 use crate::state::writer::WriteNumber;
-use sexton_proof::id::RegistrationId;
-use sexton_proof::leaf::Openings;
-use sexton_proof::time::Timestamp;
 
 /// Registers all of `registrations` or, if one of them is invalid, none. Returns an answer to each, in their order.
 ///
 /// # Errors
 /// `Invalid` if a registration is malformed, its class unknown or closed down, or there are more than [`REGISTER_MAX`];
-/// `Held` if it would take an object out of a hold on its class or its subject; `Busy` if an operator takes time back
-/// meanwhile; `Full` if the disk space is short; `Forked`, `Poisoned`, `Io`.
+/// `Held` if it would take an object out of a hold on its class or its subject, or out of a waiting erasure; `Full` if the
+/// disk space is short; `Forked`, `Poisoned`, `Io`.
 pub(crate) fn register(
     core: &Core,
     registrations: &[Registration<'_>],
     durability: Durability,
     mode: RegisterMode,
-    now: Timestamp,
 ) -> Result<Vec<Registered>> {
     core.check_writable()?;
     core.check_room()?;
@@ -43,13 +37,11 @@ pub(crate) fn register(
         )));
     }
     // Read until the rows are written: closing a class down waits for the calls that saw it open.
-    let _open = core.classes.closing.read();
-    if mode.era != core.governance.doubts.era() {
-        return Err(Error::new(ErrorKind::Busy, "an operator took time back during the call; try again"));
-    }
+    let gate = core.classes.closing.read();
+    let now = core.now(&*gate);
     let classes = validate::classes_of(core, registrations, mode)?;
     let validated = validate::validate_all(core, registrations, &classes, mode, now)?;
-    let call = RegisterCall { registrations, validated, mode, now };
+    let call = RegisterCall { registrations, validated, mode, now: now.now };
     let (answers, last) = write_all(core, &call)?;
     locator::flush_if_full(core)?;
     if let (Some(write), Durability::Synced) = (last, durability) {
@@ -76,7 +68,7 @@ fn write_all(
         by_shard[validated.shard].push(index);
     }
     let members = || by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty());
-    if core.governance.holds.read().any_to_lose() {
+    if repeat::any_to_lose(core) {
         for (shard, members) in members() {
             write::check_shard(core, shard, members, call)?;
         }
@@ -89,31 +81,17 @@ fn write_all(
     Ok((answers, last))
 }
 
-/// Adds the ticket to an answer, if the class hands tickets out.
+/// Adds the ticket of a new registration to its answer, if the class hands tickets out.
 fn with_ticket(
     core: &Core,
     answer: Registered,
     registration: &Registration<'_>,
     validated: &Validated<'_>,
 ) -> Result<Registered> {
-    // A registration that stays may be of another version of the class.
-    let class = core.classes.get(answer.id.page.class)?;
-    if class.definition.openings != Openings::Ticket {
+    // A registration that stays has its ticket already, and may be of another version of the class.
+    if answer.ticket.is_some() || answer.id.page.class != validated.class.id {
         return Ok(answer);
     }
-    if matches!(answer.previous, Previous::Identical | Previous::Kept | Previous::TooLate(_)) {
-        let ticket = ticket_of_live(core, answer.id)?;
-        return Ok(Registered { ticket, ..answer });
-    }
-    let opening = opening_of(core, validated.class, answer.id, &validated.row(registration))?;
-    Ok(Registered { ticket: Some(opening.encode()), ..answer })
-}
-
-/// Returns the ticket of a live registration, made from its row; `None` if the row is gone.
-fn ticket_of_live(core: &Core, id: RegistrationId) -> Result<Option<Vec<u8>>> {
-    let Some(bytes) = core.kv.get(ColumnFamily::Rows(id.page.class), &schema::row_key(id))? else {
-        return Ok(None);
-    };
-    let class = core.classes.get(id.page.class)?;
-    Ok(Some(opening_of(core, &class, id, &Row::decode(&bytes)?)?.encode()))
+    let ticket = ticket_of(core, validated.class, answer.id, &validated.row(registration))?;
+    Ok(Registered { ticket, ..answer })
 }

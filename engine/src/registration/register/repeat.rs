@@ -1,8 +1,11 @@
-//! Registrations of keys that are registered already: repeated calls, and the holds that such a call must not leave.
+//! Registrations of keys that are registered already: repeated calls, and the holds and erasures that such a call must not
+//! leave.
 
 use super::types::{RegisterCall, Registration};
+use crate::model::class::Class;
 use crate::model::hold::{self, HoldFacts};
 use crate::model::schema::{Flags, Row};
+use crate::model::selector::Names;
 use crate::platform::error::Result;
 use crate::state::core::Core;
 use crate::state::locator::Candidates;
@@ -15,6 +18,8 @@ use std::collections::HashMap;
 pub(super) struct Earlier<'a> {
     /// Class version that it is in.
     pub(super) class: ClassId,
+    /// Slot that it is in.
+    pub(super) slot: u64,
     pub(super) row: Row<'a>,
 }
 
@@ -22,8 +27,8 @@ pub(super) struct Earlier<'a> {
 pub(super) enum InCall {
     /// The member at this index registers the key.
     Registered(usize),
-    /// The key keeps the registration that it had, with the row in these bytes.
-    Kept { class: ClassId, row: Vec<u8> },
+    /// The key keeps the registration that it had, in this slot and with the row in these bytes.
+    Kept { class: ClassId, slot: u64, row: Vec<u8> },
 }
 
 impl InCall {
@@ -33,15 +38,18 @@ impl InCall {
             InCall::Registered(index) => {
                 let validated = &call.validated[*index];
                 let row = validated.row(&call.registrations[*index]);
-                Ok(Earlier { class: validated.class.id, row })
+                Ok(Earlier { class: validated.class.id, slot: validated.slot, row })
             }
-            InCall::Kept { class, row } => Ok(Earlier { class: *class, row: Row::decode(row)? }),
+            InCall::Kept { class, slot, row } => {
+                Ok(Earlier { class: *class, slot: *slot, row: Row::decode(row)? })
+            }
         }
     }
 }
 
 impl<'a> Earlier<'a> {
-    /// Checks a registration of the same key against the holds. Returns the registration as the call leaves it, if it stays.
+    /// Checks a registration of the same key against holds and erasures. Returns the registration as the call leaves it, if
+    /// it stays.
     fn check(
         &self,
         core: &Core,
@@ -54,26 +62,40 @@ impl<'a> Earlier<'a> {
         if !is_repeated && is_kept {
             return Ok(Checked::Kept);
         }
-        self.check_holds(core, registration)?;
+        let class = core.classes.get(self.class)?;
+        let (to, names, subject) = match is_repeated {
+            true => (class.definition.name.as_str(), self.row.names(), self.subject_after(registration)),
+            false => (registration.class, Names::one(registration.key), registration.subject),
+        };
+        if self.may_be_same(registration.version) {
+            self.check_holds(core, &class, (to, names, subject))?;
+            if by_key {
+                let requests = core.governance.requests.lock();
+                requests.check_subject("the object is registered", self.row.subject, subject)?;
+            }
+        }
         if !is_repeated {
             return Ok(Checked::Replaced);
         }
-        let subject = self.subject_after(registration);
-        Ok(Checked::Repeated(InCall::Kept { class: self.class, row: Row { subject, ..self.row }.encode() }))
+        Ok(Checked::Repeated(InCall::Kept {
+            class: self.class,
+            slot: self.slot,
+            row: Row { subject, ..self.row }.encode(),
+        }))
     }
 
     /// Returns `true` if `registration` repeats the call that made this one, so that a host may repeat a call whose answer
     /// it did not get.
     ///
-    /// Decisions that were made since then do not count: another class, a corrected start, a lifted hold. Without a version,
-    /// a repeated call looks like an overwritten object. An overwritten object must not be deleted at its predecessor's
-    /// time.
+    /// Decisions and statements that were made since then do not count: another class, a corrected start, other content, a
+    /// lifted hold. Without a version, a repeated call looks like an overwritten object. An overwritten object must not be
+    /// deleted at its predecessor's time.
     pub(super) fn is_repeated_by(&self, core: &Core, registration: &Registration<'_>) -> Result<bool> {
         let origin = self.row.origin(self.class);
         let is_same_start = |start: Timestamp| start == origin.start;
         Ok(!self.row.flags.has(Flags::RELEASED)
             && !registration.version.is_empty()
-            && self.row.version == registration.version
+            && self.row.has_version(self.class, registration.version)
             && registration.start.is_none_or(is_same_start)
             && core.classes.get(origin.class)?.definition.name == registration.class)
     }
@@ -86,22 +108,23 @@ impl<'a> Earlier<'a> {
         if registration.subject.is_empty() { self.row.subject } else { registration.subject }
     }
 
-    /// Refuses a registration that would take the object out of a hold: into a class or to a subject without it.
-    fn check_holds(&self, core: &Core, registration: &Registration<'_>) -> Result<()> {
-        // Without a version on both sides, another object under the same key looks identical. The hold then applies.
-        let versions = [self.row.version, registration.version];
-        let may_be_same = versions.iter().any(|version| version.is_empty()) || versions[0] == versions[1];
-        if self.row.flags.has(Flags::RELEASED) || !may_be_same {
-            return Ok(());
-        }
-        let class = core.classes.get(self.class)?;
-        let from = &class.definition.name;
-        let (to, subject) = match self.is_repeated_by(core, registration)? {
-            true => (from.as_str(), self.subject_after(registration)),
-            false => (registration.class, registration.subject),
-        };
+    /// Returns `true` if a registration of `version` may be of this very object. Without a version on both sides, another
+    /// object under the same key looks identical.
+    fn may_be_same(&self, version: &[u8]) -> bool {
+        let is_unknown = version.is_empty() || self.row.version.is_empty();
+        !self.row.flags.has(Flags::RELEASED) && (is_unknown || self.row.has_version(self.class, version))
+    }
+
+    /// Refuses to take the object out of a hold: into a class, to names or to a subject without it.
+    fn check_holds(
+        &self,
+        core: &Core,
+        class: &Class,
+        (to, names, subject): (&str, Names<'_>, &[u8]),
+    ) -> Result<()> {
         let holds = core.governance.holds.read();
-        match holds.lost_by_move(HoldFacts::of(from, &self.row), to, subject) {
+        let facts = HoldFacts::of(&class.definition.name, self.slot, &self.row);
+        match holds.lost_by_move(facts, to, names, subject) {
             Some(hold) => Err(hold::held("the object is registered", hold)),
             None => Ok(()),
         }
@@ -118,17 +141,23 @@ enum Checked {
     Replaced,
 }
 
-/// Refuses the call if one of its registrations would take an object out of a hold. The caller holds the shard's lock.
+/// Returns `true` if a hold or an erasure can lose an object that is registered again.
+pub(super) fn any_to_lose(core: &Core) -> bool {
+    core.governance.requests.lock().any_to_lose() || core.governance.holds.read().any_to_lose()
+}
+
+/// Refuses the call if one of its registrations would take an object out of a hold or of a waiting erasure. The caller holds
+/// the shard's lock.
 ///
 /// A class that does not find by key counts as well: the object of a key is the same, whatever class names it.
-pub(super) fn check_holds(
+pub(super) fn check_decisions(
     core: &Core,
     shard: &mut Shard,
     members: &[usize],
     call: &RegisterCall<'_, '_>,
     candidates: &Candidates,
 ) -> Result<()> {
-    if !core.governance.holds.read().any_to_lose() {
+    if !any_to_lose(core) {
         return Ok(());
     }
     let mut staged: HashMap<&[u8], InCall> = HashMap::new();
@@ -138,7 +167,12 @@ pub(super) fn check_holds(
         let checked = match staged.get(key) {
             Some(in_call) => Some(in_call.earlier(call)?.check(core, call, registration, by_key)?),
             None => candidates.live(core, shard, &validated.fingerprint, key, |id, row| {
-                Earlier { class: id.page.class, row: *row }.check(core, call, registration, by_key)
+                Earlier { class: id.page.class, slot: id.page.slot, row: *row }.check(
+                    core,
+                    call,
+                    registration,
+                    by_key,
+                )
             })?,
         };
         match checked {

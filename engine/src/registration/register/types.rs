@@ -2,7 +2,6 @@
 
 use crate::model::class::Class;
 use crate::model::schema::{Doubt, FINGERPRINT_BYTES, Flags, Row};
-use crate::state::doubts::InDoubt;
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
@@ -159,9 +158,9 @@ pub enum Previous {
     /// A batch already has the previous registration, so its object may still be deleted at the previous time. The new
     /// registration counts. A store that distinguishes versions deletes only the previous object.
     TooLate(RegistrationId),
-    /// Identical object: key, version, class and start are those of the last registration. Later decisions, such as
-    /// another class or start, stay. Nothing was registered, so a retry is safe. A subject that differs from the known
-    /// one takes its place.
+    /// Identical object: key, version, class and start are those of the last registration. Later decisions and
+    /// statements, such as another class, start or content, stay. Nothing was registered, so a retry is safe. A subject
+    /// that differs from the known one takes its place.
     Identical,
     /// Kept as it is: the call registers only keys that have no live registration.
     Kept,
@@ -174,17 +173,6 @@ pub(crate) struct RegisterMode {
     pub(crate) only_missing: bool,
     /// Reason for which the objects will end.
     pub(crate) reason: Reason,
-    /// Both possible instants, if the clock is in doubt.
-    pub(crate) in_doubt: Option<InDoubt>,
-    /// Number of times that time was taken back before the call read it.
-    pub(crate) era: u32,
-}
-
-impl RegisterMode {
-    /// Mode of a host's own call, which read the time in this era.
-    pub(crate) fn usual(era: u32) -> RegisterMode {
-        RegisterMode { only_missing: false, reason: Reason::Due, in_doubt: None, era }
-    }
 }
 
 /// Registration that passed validation, with its terms and its shard.
@@ -203,6 +191,8 @@ pub(super) struct Validated<'c> {
     pub(super) doubt: Option<Doubt>,
     /// Number of times that time was taken back before.
     pub(super) era: u32,
+    /// Instant of the call, if the object was due by then.
+    pub(super) registered: Option<Timestamp>,
 }
 
 impl Validated<'_> {
@@ -218,12 +208,14 @@ impl Validated<'_> {
             ceiling: self.bounds.ceiling,
             size: registration.size,
             key: registration.key,
+            first: None,
             version: registration.version,
             digest: registration.digest,
             subject: registration.subject,
             origin: None,
             doubt: self.doubt,
             era: self.era,
+            registered: self.registered,
         }
     }
 }

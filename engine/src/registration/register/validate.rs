@@ -2,6 +2,7 @@
 
 use super::types::{RegisterMode, Registration, Validated};
 use crate::model::class::Class;
+use crate::model::clock_guard::Trusted;
 use crate::model::schema::Flags;
 use crate::model::selector::SUBJECT_MAX_BYTES;
 use crate::platform::error::{Error, Result};
@@ -47,14 +48,16 @@ pub(super) fn validate_all<'c>(
     registrations: &[Registration<'_>],
     classes: &'c [Arc<Class>],
     mode: RegisterMode,
-    now: Timestamp,
+    now: Trusted,
 ) -> Result<Vec<Validated<'c>>> {
+    // The start of an object that a backup brought back is known, and in no doubt.
+    let in_doubt = InDoubt::of(now).filter(|_| mode.reason == Reason::Due);
     let mut all = Vec::with_capacity(registrations.len());
     for (index, registration) in registrations.iter().enumerate() {
         let Some(class) = classes.iter().find(|class| class.definition.name == registration.class) else {
             continue;
         };
-        let validated = validate(class, registration, mode, now)
+        let validated = validate(class, registration, mode.reason, (now.now, in_doubt))
             .map_err(|error| at_registration(error, index, registrations.len()))?;
         all.push(validated);
     }
@@ -62,9 +65,10 @@ pub(super) fn validate_all<'c>(
     for (validated, (shard, fingerprint)) in all.iter_mut().zip(located) {
         (validated.shard, validated.fingerprint) = (shard, fingerprint);
     }
-    if let Some(in_doubt) = mode.in_doubt {
-        let doubt = core.governance.doubts.current(&core.writer, in_doubt)?;
-        all.iter_mut().for_each(|validated| validated.doubt = Some(doubt));
+    let doubts = &core.governance.doubts;
+    let doubt = in_doubt.map(|in_doubt| doubts.current(&core.writer, in_doubt)).transpose()?;
+    for validated in &mut all {
+        (validated.doubt, validated.era) = (doubt, doubts.era());
     }
     let mut last = None;
     for validated in &all {
@@ -80,8 +84,8 @@ pub(super) fn validate_all<'c>(
 fn validate<'c>(
     class: &'c Class,
     registration: &Registration<'_>,
-    mode: RegisterMode,
-    now: Timestamp,
+    reason: Reason,
+    (now, in_doubt): (Timestamp, Option<InDoubt>),
 ) -> Result<Validated<'c>> {
     check_length("key", registration.key, 1, KEY_MAX_BYTES)?;
     check_length("version", registration.version, 0, VERSION_MAX_BYTES)?;
@@ -89,13 +93,13 @@ fn validate<'c>(
     check_length("subject", registration.subject, 0, SUBJECT_MAX_BYTES)?;
     // A floor that counts from registration must hold by the wall clock and by the expected time, so the later instant
     // counts until it is known which of them is right.
-    let counts_from = match mode.in_doubt {
+    let counts_from = match in_doubt {
         Some(InDoubt { wall, expected }) if class.has_floor() => now.max(wall).max(expected),
         _ => now,
     };
     let start = class.start(registration.start, counts_from)?;
     let bounds = class.bounds(start)?;
-    let (slot, short_notice) = match mode.reason {
+    let (slot, short_notice) = match reason {
         Reason::Due => (class.slot(bounds, now), class.is_short_notice(start, bounds, now)),
         _ => (class.soonest_slot(bounds, now), true),
     };
@@ -104,10 +108,23 @@ fn validate<'c>(
         (None, StartRule::Registered) => Flags::CLOCKED,
         (None, StartRule::Explicit) => Flags::CLOCKED.with(Flags::OPEN),
     };
-    let (reason, doubt, era) = (mode.reason, None, mode.era);
-    // `validate_all` locates all keys together, which is cheaper.
-    let (shard, fingerprint) = Default::default();
-    Ok(Validated { class, flags, start, bounds, slot, short_notice, shard, fingerprint, reason, doubt, era })
+    let registered = (class.falls_due(bounds) <= now).then_some(now);
+    // `validate_all` sets these for all registrations together, which is cheaper.
+    let (shard, fingerprint, doubt, era) = Default::default();
+    Ok(Validated {
+        class,
+        flags,
+        start,
+        bounds,
+        slot,
+        short_notice,
+        shard,
+        fingerprint,
+        reason,
+        doubt,
+        era,
+        registered,
+    })
 }
 
 fn check_length(what: &str, bytes: &[u8], min: usize, max: usize) -> Result<()> {

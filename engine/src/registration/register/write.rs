@@ -2,12 +2,15 @@
 
 use super::repeat::{self, Earlier, InCall};
 use super::types::{Previous, RegisterCall, Registered, Registration};
-use crate::model::schema::{self, Flags, Mark, RegisteredTotals, Row};
+use crate::model::class::{Class, change_of_terms};
+use crate::model::grace;
+use crate::model::schema::{self, Flags, RegisteredTotals, Row};
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
+use crate::registration::commitment::ticket_of;
 use crate::registration::placement::{self, Placement};
 use crate::state::core::Core;
-use crate::state::locator::{self, Candidates, RunLookup};
+use crate::state::locator::{Candidates, RunLookup};
 use crate::state::page::PageState;
 use crate::state::shard::Shard;
 use crate::state::writer::{PoisoningGuard, WriteNumber};
@@ -24,16 +27,17 @@ fn find_and_lock<'c>(
     members: &[usize],
     call: &RegisterCall<'_, '_>,
 ) -> Result<(PoisoningGuard<'c, Shard>, Candidates)> {
-    let for_holds = core.governance.holds.read().any_to_lose();
+    let for_decisions = repeat::any_to_lose(core);
     let validated = members.iter().map(|&index| &call.validated[index]);
-    let sought = validated.filter(|validated| for_holds || validated.class.finds_by_key());
+    let sought = validated.filter(|validated| for_decisions || validated.class.finds_by_key());
     let lookup = RunLookup::of(core, sought.map(|validated| validated.fingerprint).collect())?;
     let shard = core.schedule.lock(number);
     let candidates = Candidates::of(core, &shard, lookup)?;
     Ok((shard, candidates))
 }
 
-/// Refuses the call, before any of it is written, if a registration of this shard would take an object out of a hold.
+/// Refuses the call, before any of it is written, if a registration of this shard would take an object out of a
+/// hold or a waiting erasure.
 pub(super) fn check_shard(
     core: &Core,
     number: usize,
@@ -41,7 +45,7 @@ pub(super) fn check_shard(
     call: &RegisterCall<'_, '_>,
 ) -> Result<()> {
     let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
-    repeat::check_holds(core, &mut shard, members, call, &candidates)
+    repeat::check_decisions(core, &mut shard, members, call, &candidates)
 }
 
 /// Numbers and writes the registrations of one shard, whose indices in the call are `members`. Returns the number of the
@@ -59,7 +63,7 @@ pub(super) fn write_shard(
     let bytes = members.iter().map(|&index| call.registrations[index].key.len() + ROW_BYTES).sum();
     let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
     // Checked again: another call may have registered a key since the check of the whole call.
-    repeat::check_holds(core, &mut shard, members, call, &candidates)?;
+    repeat::check_decisions(core, &mut shard, members, call, &candidates)?;
     let mut write = ShardWrite {
         core,
         call,
@@ -95,7 +99,7 @@ struct ShardWrite<'s, 'c, 'r> {
     relies_on_earlier: bool,
 }
 
-impl ShardWrite<'_, '_, '_> {
+impl<'s> ShardWrite<'s, '_, '_> {
     /// Stages all members and answers them.
     fn stage_members(&mut self, members: &[usize], answers: &mut [Option<Registered>]) -> Result<()> {
         for &index in members {
@@ -121,7 +125,7 @@ impl ShardWrite<'_, '_, '_> {
         if by_key && let Some(found) = self.find_live(index)? {
             match found.relation {
                 Relation::Replaced => previous = self.stage_replaced(index, found.id),
-                relation => return self.stage_kept(index, found.id, relation),
+                relation => return self.stage_kept(index, found.id, relation, found.ticket),
             }
         }
         let to = Placement {
@@ -140,44 +144,93 @@ impl ShardWrite<'_, '_, '_> {
     }
 
     /// Answers a registration whose object keeps its live registration `id`. If it states another subject, stages that.
-    fn stage_kept(&mut self, index: usize, id: RegistrationId, relation: Relation) -> Result<Registered> {
+    fn stage_kept(
+        &mut self,
+        index: usize,
+        id: RegistrationId,
+        relation: Relation,
+        ticket: Option<Vec<u8>>,
+    ) -> Result<Registered> {
         self.relies_on_earlier = true;
         let previous = match relation {
             Relation::Repeated { subject: None } => Previous::Identical,
             Relation::Repeated { subject: Some(row) } => {
                 let subject = self.call.registrations[index].subject;
-                return self.stage_subject(index, id, &Row { subject, ..Row::decode(&row)? });
+                return self.stage_subject(index, id, &Row::decode(&row)?, subject);
             }
             _ => Previous::Kept,
         };
-        Ok(Registered { id, previous, ticket: None })
+        Ok(Registered { id, previous, ticket })
     }
 
-    /// Stages a live row with another subject. If a batch has the row, a copy of it takes its place: the batch would carry
-    /// the row as it was.
-    fn stage_subject(&mut self, index: usize, id: RegistrationId, row: &Row<'_>) -> Result<Registered> {
-        let in_batch = self.shard.page_mut(id.page).is_some_and(|page| page.state == PageState::InBatch);
+    /// Stages a live row with another subject.
+    ///
+    /// The row moves to the end of a page, where a sweep for an erasure of the subject finds it. If a batch has the row, a
+    /// copy takes its place, because the batch would carry the row as it was.
+    fn stage_subject(
+        &mut self,
+        index: usize,
+        id: RegistrationId,
+        old: &Row<'_>,
+        subject: &[u8],
+    ) -> Result<Registered> {
+        let (core, now) = (self.core, self.call.now);
+        let class = core.classes.get(id.page.class)?;
+        let mut row = Row { subject, ..*old };
+        let (new, previous) = match self.shard.page_mut(id.page).copied() {
+            Some(page) if page.state == PageState::InBatch => {
+                let previous = self.stage_replaced(index, id);
+                // The batch may delete the object, so its absence is then known as our own deletion.
+                row = Row { cause: 0, attempts: 0, flags: row.flags.with(Flags::MAYBE_DELETED), ..row };
+                self.totals.entry(class.id).or_default().add(row.size);
+                let slot;
+                (row, slot) = self.in_its_time(&class, row, class.soonest_slot(row.bounds(), now));
+                let to = self.place(index, &class, slot, false)?;
+                (placement::put(core, self.shard, &mut self.set, to, &row)?, previous)
+            }
+            Some(page) if page.is_movable() => {
+                let slot;
+                (row, slot) = self.in_its_time(&class, row, id.page.slot);
+                let among = page.short_notice > 0;
+                let short_notice = placement::is_short_notice(&class, id.page.slot, among, slot, now);
+                let to = self.place(index, &class, slot, short_notice)?;
+                let cause = change_of_terms(row.bounds(), row.bounds());
+                let new = placement::relocate(core, self.shard, &mut self.set, (id, old), to, &row, cause)?;
+                (new, Previous::Identical)
+            }
+            // A commit has just written the row. The sweep waits for its page.
+            _ => {
+                let column_family = ColumnFamily::Rows(id.page.class);
+                self.set.put_with(column_family, &schema::row_key(id), |out| row.encode_into(out));
+                (id, Previous::Identical)
+            }
+        };
         let key = self.call.registrations[index].key;
-        if !in_batch {
-            let column_family = ColumnFamily::Rows(id.page.class);
-            self.set.put_with(column_family, &schema::row_key(id), |out| row.encode_into(out));
-            self.staged.insert(key, (id, InCall::Kept { class: id.page.class, row: row.encode() }));
-            return Ok(Registered { id, previous: Previous::Identical, ticket: None });
-        }
-        let previous = self.stage_replaced(index, id);
-        let class = self.core.classes.get(id.page.class)?;
-        let slot = class.soonest_slot(row.bounds(), self.call.now);
-        // The key that will blind the row is durable before the row is. A crash in between leaves a key without a row.
+        self.staged
+            .insert(key, (new, InCall::Kept { class: class.id, slot: new.page.slot, row: row.encode() }));
+        Ok(Registered { id: new, previous, ticket: ticket_of(core, &class, new, &row)? })
+    }
+
+    /// Returns the row and the slot with which an object goes on from `slot` ([`grace::in_its_time`]).
+    fn in_its_time<'a>(&self, class: &Class, row: Row<'a>, slot: u64) -> (Row<'a>, u64) {
+        grace::in_its_time(class, row, slot, &self.core.governance.holds.read(), self.call.now)
+    }
+
+    /// Returns the placement of the key of a registration. The key that blinds the row is durable from now on. A crash
+    /// leaves it without a row.
+    fn place<'p>(
+        &self,
+        index: usize,
+        class: &'p Class,
+        slot: u64,
+        short_notice: bool,
+    ) -> Result<Placement<'p>>
+    where
+        's: 'p,
+    {
         self.core.secrets.keyring.get_or_create(class.id, slot)?;
         let fingerprint = &self.call.validated[index].fingerprint;
-        let to = Placement { class: &class, slot, short_notice: false, fingerprint };
-        // The batch may delete the object, so its absence is then known as our own deletion.
-        let flags = row.flags.with(Flags::MAYBE_DELETED);
-        let row = Row { cause: 0, attempts: 0, flags, ..*row };
-        let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
-        self.totals.entry(class.id).or_default().add(row.size);
-        self.staged.insert(key, (id, InCall::Kept { class: class.id, row: row.encode() }));
-        Ok(Registered { id, previous, ticket: None })
+        Ok(Placement { class, slot, short_notice, fingerprint })
     }
 
     /// Finds the live registration of a key, in this call or in the index.
@@ -185,29 +238,26 @@ impl ShardWrite<'_, '_, '_> {
         let (core, call) = (self.core, self.call);
         let registration = &call.registrations[index];
         if let Some((id, in_call)) = self.staged.get(registration.key) {
-            let earlier = in_call.earlier(call)?;
-            return Ok(Some(Found { id: *id, relation: Relation::of(core, &earlier, call, registration)? }));
+            return Found::of(core, *id, &in_call.earlier(call)?, call, registration).map(Some);
         }
         let fingerprint = &call.validated[index].fingerprint;
         self.candidates.live(core, self.shard, fingerprint, registration.key, |id, row| {
-            let earlier = Earlier { class: id.page.class, row: *row };
-            Ok(Found { id, relation: Relation::of(core, &earlier, call, registration)? })
+            Found::of(
+                core,
+                id,
+                &Earlier { class: id.page.class, slot: id.page.slot, row: *row },
+                call,
+                registration,
+            )
         })
     }
 
     /// Stages the mark that the registration at `index` replaces `id`.
     fn stage_replaced(&mut self, index: usize, id: RegistrationId) -> Previous {
-        self.set.put(ColumnFamily::Marks, &schema::mark_key(id), &Mark::Replaced.encode());
-        locator::forget(self.core, self.shard, &self.call.validated[index].fingerprint, id);
-        match self.shard.page_mut(id.page) {
-            Some(page) => {
-                page.has_marks = true;
-                match page.state {
-                    PageState::InBatch => Previous::TooLate(id),
-                    _ => Previous::Replaced(id),
-                }
-            }
-            None => Previous::Replaced(id),
+        let fingerprint = &self.call.validated[index].fingerprint;
+        match placement::replace(self.core, self.shard, &mut self.set, id, fingerprint) {
+            true => Previous::TooLate(id),
+            false => Previous::Replaced(id),
         }
     }
 }
@@ -216,6 +266,27 @@ impl ShardWrite<'_, '_, '_> {
 struct Found {
     id: RegistrationId,
     relation: Relation,
+    /// Ticket, if the registration stays and its class hands tickets out.
+    ticket: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Relates the registration `id` to one of its key. The caller holds the shard's lock, so the row does not move before
+    /// its ticket is made.
+    fn of(
+        core: &Core,
+        id: RegistrationId,
+        earlier: &Earlier<'_>,
+        call: &RegisterCall<'_, '_>,
+        registration: &Registration<'_>,
+    ) -> Result<Found> {
+        let relation = Relation::of(core, earlier, call, registration)?;
+        let ticket = match relation {
+            Relation::Replaced => None,
+            _ => ticket_of(core, &*core.classes.get(id.page.class)?, id, &earlier.row)?,
+        };
+        Ok(Found { id, relation, ticket })
+    }
 }
 
 /// Relation of a registration to the live one of its key.

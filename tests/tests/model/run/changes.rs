@@ -1,7 +1,7 @@
 //! Changes of registered objects, in the engine and in the model.
 
-use super::super::naive::{CLASSES, second_of};
-use super::super::steps::key_bytes;
+use super::super::naive::CLASSES;
+use super::super::steps::{key_bytes, key_in};
 use super::{Run, instant, kind};
 use sexton::{Change, Durability, ErrorKind, Which};
 
@@ -49,9 +49,8 @@ impl Run {
         };
         assert_eq!(answer, expected, "start {key}: {live:?}");
         if let (Ok(()), Some(live)) = (answer, live.filter(|live| live.is_open)) {
-            (live.is_open, live.is_parked, live.outlasted) = (false, false, false);
-            (live.is_clocked, live.doubt) = (false, None);
-            live.fall_under(live.terms, start_ms, now_ms);
+            (live.is_open, live.is_clocked, live.doubt) = (false, false, None);
+            live.fall_under_stated(live.terms, start_ms, now_ms);
         }
     }
 
@@ -63,9 +62,9 @@ impl Run {
         let (answer, at) = self.change(key, by_id, |of| Change::Reschedule { of, class: name, start });
         let newest = class.map(|class| self.model.newest(class));
         // An object under a hold on its class cannot go to a class without that hold.
-        let leaves_hold = at
-            .map(|at| &self.model.items[at])
-            .is_some_and(|live| class.is_some_and(|to| self.model.loses_hold(live, to, live.subject)));
+        let leaves_hold = at.map(|at| &self.model.items[at]).is_some_and(|live| {
+            class.is_some_and(|to| self.model.loses_hold(live, live.names(), to, live.subject))
+        });
         let live = at.map(|at| &mut self.model.items[at]);
         let expected = match &live {
             None => Err(ErrorKind::NotFound),
@@ -84,11 +83,10 @@ impl Run {
             if (terms, is_open, start_ms) != (live.terms, live.is_open, live.start_ms) {
                 live.class = class.unwrap_or(live.class);
                 live.is_open = is_open;
-                (live.is_parked, live.outlasted) = (false, false);
                 if is_stated {
                     (live.is_clocked, live.doubt) = (false, None);
                 }
-                live.fall_under(terms, start_ms, now_ms);
+                live.fall_under_stated(terms, start_ms, now_ms);
             }
         }
     }
@@ -118,13 +116,58 @@ impl Run {
             (live.version, live.maybe_deleted) = (version, false);
             match later_ms {
                 Some(start_ms) => {
-                    (live.is_open, live.is_parked, live.outlasted) = (false, false, false);
-                    (live.is_clocked, live.doubt) = (false, None);
-                    live.fall_under(live.terms, start_ms, now_ms);
+                    (live.is_open, live.is_clocked, live.doubt) = (false, false, None);
+                    live.fall_under_stated(live.terms, start_ms, now_ms);
                 }
-                None => (live.attempts, live.go_ms) = (0, live.go_ms.max(second_of(now_ms))),
+                None => {
+                    live.attempts = 0;
+                    live.go_on(&self.model.holds, now_ms);
+                }
             }
         }
+    }
+
+    /// Renames an object, in the store first. It replaces what is stored under the new key.
+    pub(super) fn rename(&mut self, key: u8, by_id: bool, to: u8) {
+        let now_ms = self.now_ms();
+        let meant = self.model.meant(key, by_id);
+        let by_key = meant.is_none_or(|at| self.model.items[at].terms.by_key);
+        let to = key_in(to, by_key);
+        if !by_key && self.model.meant(to, true).is_some() {
+            return; // The store has one object per key, so only one registration may be live.
+        }
+        if meant.is_some()
+            && to != key
+            && let Some(version) = self.model.objects.remove(&key)
+        {
+            self.machine.store.remove(&key_bytes(key));
+            self.machine.store.put(&key_bytes(to), &version);
+            self.model.objects.insert(to, version);
+        }
+        let (bytes, new) = (key_bytes(key), key_bytes(to));
+        let (of, at) = self.which(key, &bytes, by_id);
+        let answer = self.apply(Change::Rename { of, to: &new });
+        let there = self.model.live(to).map(|live| live.clone()).filter(|_| by_key);
+        let live = at.map(|at| self.model.items[at].clone());
+        let expected = match &live {
+            // A repeated call.
+            None if to != key && there.as_ref().is_some_and(|there| there.first == key) => Ok(()),
+            None => Err(ErrorKind::NotFound),
+            Some(live) if live.key == to => Ok(()),
+            Some(live) if live.is_released => Err(ErrorKind::TooLate),
+            Some(live) if self.model.loses_hold(live, [to, live.first], live.class, live.subject) => {
+                Err(ErrorKind::Held)
+            }
+            Some(_) => Ok(()),
+        };
+        assert_eq!(answer, expected, "rename {key} to {to}: {live:?}");
+        let Some(at) = at.filter(|at| answer.is_ok() && self.model.items[*at].key != to) else { return };
+        if by_key && let Some(there) = self.model.live(to) {
+            there.is_replaced = true;
+        }
+        let item = &mut self.model.items[at];
+        (item.key, item.maybe_deleted, item.attempts) = (to, false, 0);
+        item.go_on(&self.model.holds, now_ms);
     }
 
     pub(super) fn release(&mut self, key: u8, by_id: bool) {

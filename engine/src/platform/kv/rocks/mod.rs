@@ -1,15 +1,17 @@
 //! The index on disk: RocksDB. Only this folder names it.
 
+mod copy;
 mod limits;
 mod options;
 mod room;
 mod synced;
+mod usage;
 
 pub use self::options::RocksOptions;
 
 use self::options::{database_options, family_options, locator_options};
 use self::synced::SyncedMark;
-use super::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
+use super::{ColumnFamily, IndexUsage, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
 use crate::platform::error::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 use rocksdb::properties::{BACKGROUND_ERRORS, ESTIMATE_NUM_KEYS};
@@ -31,14 +33,23 @@ use std::time::Duration;
 type Db = DBWithThreadMode<MultiThreaded>;
 type Handle<'a> = Arc<BoundColumnFamily<'a>>;
 
+/// Purpose for which an index is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Change,
+    Reading,
+}
+
 /// Index in a RocksDB folder. One process at a time may open it.
 pub struct RocksKv {
     db: Db,
     path: PathBuf,
-    synced: SyncedMark,
+    /// `None` if the index is open for reading only.
+    synced: Option<SyncedMark>,
     /// Names of all column families. The lock is held while one is created or dropped.
     names: Mutex<Vec<String>>,
-    /// Held shared by each write, and exclusively while a column family is dropped, so that no write to it is lost.
+    /// Held shared by each write. Held exclusively while a column family is dropped, so that no write to it is lost, and while
+    /// the index is copied.
     writes: RwLock<()>,
     families: Options,
     locator: Options,
@@ -113,6 +124,19 @@ impl RocksKv {
     /// `Full` if the disk has no room for a new index; `Io`, also if this process gets too few threads or too little address
     /// space.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self> {
+        RocksKv::open_for(path, options, Use::Change)
+    }
+
+    /// Opens the index in the folder `path` for reading. It changes no file, and every write fails.
+    ///
+    /// # Errors
+    /// `Corrupt` if its files contradict each other or its WAL lacks durable writes; `Io`, also if this process gets too few
+    /// threads or too little address space.
+    pub fn open_read_only(path: &Path, options: &RocksOptions) -> Result<Self> {
+        RocksKv::open_for(path, options, Use::Reading)
+    }
+
+    fn open_for(path: &Path, options: &RocksOptions, purpose: Use) -> Result<Self> {
         limits::check(options)?;
         let synced = SyncedMark::read(path)?;
         let database = database_options(options)?;
@@ -126,7 +150,7 @@ impl RocksKv {
             let there = Db::list_cf(&database, path)
                 .map_err(|e| failed(&format!("be read in {}", path.display()), e))?;
             names.extend(there.into_iter().filter(|n| n.starts_with(ColumnFamily::ROWS_PREFIX)));
-        } else if holds_data(path) {
+        } else if purpose == Use::Reading || holds_data(path) {
             // RocksDB would create a new index here and delete the files that it does not know.
             return Err(Error::corrupt(format!(
                 "the index in {} lacks its file CURRENT; put it back, or see Backups in docs/operations.md",
@@ -141,10 +165,19 @@ impl RocksKv {
         let options_of = |family: &str| if family == locator_name { &locator } else { &families };
         let descriptors =
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, options_of(name).clone()));
-        let db = Db::open_cf_descriptors(&database, path, descriptors)
-            .map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
-        let synced = SyncedMark::open(path, synced, db.latest_sequence_number())?;
-        remove_leftover_runs(path)?;
+        let db = match purpose {
+            Use::Change => Db::open_cf_descriptors(&database, path, descriptors),
+            Use::Reading => Db::open_cf_descriptors_read_only(&database, path, descriptors, false),
+        };
+        let db = db.map_err(|e| failed(&format!("be opened in {}", path.display()), e))?;
+        let recovered = db.latest_sequence_number();
+        let synced = match purpose {
+            Use::Change => Some(SyncedMark::open(path, synced, recovered)?),
+            Use::Reading => synced::check(path, synced, recovered).map(|()| None)?,
+        };
+        if purpose == Use::Change {
+            remove_leftover_runs(path)?;
+        }
         let (path, names) = (path.to_owned(), Mutex::new(names));
         let (writes, runs) = (RwLock::new(()), AtomicU64::new(0));
         Ok(RocksKv { db, path, synced, names, writes, families, locator, void, runs })
@@ -332,7 +365,10 @@ impl Kv for RocksKv {
     fn sync(&self) -> Result<()> {
         let written = self.db.latest_sequence_number();
         self.db.flush_wal(true).map_err(|e| failed("be synced", e))?;
-        self.synced.advance(written)
+        match &self.synced {
+            Some(synced) => synced.advance(written),
+            None => Err(Error::internal("an index that is open for reading only was written")),
+        }
     }
 
     fn write_run(&self, family: ColumnFamily, keys: &mut Run<'_>) -> Result<()> {
@@ -347,6 +383,8 @@ impl Kv for RocksKv {
             writer.finish()
         });
         written.map_err(|e| failed("write a run", e))?;
+        // A copy of the index has either the run or the entries that it replaces.
+        let _writes = self.writes.read();
         let mut ingestion = IngestExternalFileOptions::default();
         ingestion.set_move_files(true);
         self.db
@@ -433,5 +471,13 @@ impl Kv for RocksKv {
             ErrorKind::Busy,
             "the index is cleared, but some of its older files are still in use; try again later",
         ))
+    }
+
+    fn copy_to(&self, folder: &Path, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.copy(folder, meanwhile)
+    }
+
+    fn usage(&self) -> Result<Option<IndexUsage>> {
+        self.measure().map(Some)
     }
 }

@@ -38,12 +38,10 @@ impl SyncedMark {
             return Err(Error::corrupt_index(format!("the file {} is damaged", folder.join(NAME).display())));
         }
         let cannot = |e| Error::io(format!("cannot read {}", folder.display()), e);
-        for entry in folder.read_dir().map_err(cannot)? {
-            if entry.map_err(cannot)?.path().extension().is_some_and(|ending| ending == "log") {
-                return Ok(Some(sequence));
-            }
+        match has_wal(folder).map_err(cannot)? {
+            true => Ok(Some(sequence)),
+            false => Err(lost(folder, "is missing")),
         }
-        Err(lost(folder, "is missing"))
     }
 
     /// Compares the mark that was read with the last sequence number that RocksDB recovered, all of it durable, and moves it
@@ -52,9 +50,7 @@ impl SyncedMark {
     /// # Errors
     /// `Corrupt` if writes before the mark are missing; `Full`, `Io`.
     pub(super) fn open(folder: &Path, read: Option<u64>, recovered: u64) -> Result<SyncedMark> {
-        if let Some(missing) = read.and_then(|read| read.checked_sub(recovered)).filter(|n| *n > 0) {
-            return Err(lost(folder, &format!("lacks the last {missing} durable changes")));
-        }
+        check(folder, read, recovered)?;
         if read != Some(recovered) {
             files(folder).replace(NAME, &encode(recovered), Access::Private)?;
         }
@@ -78,6 +74,35 @@ impl SyncedMark {
         *mark = sequence;
         Ok(())
     }
+}
+
+/// Compares the mark that was read with the last sequence number that RocksDB recovered.
+///
+/// # Errors
+/// `Corrupt` if writes before the mark are missing.
+pub(super) fn check(folder: &Path, read: Option<u64>, recovered: u64) -> Result<()> {
+    match read.and_then(|read| read.checked_sub(recovered)).filter(|n| *n > 0) {
+        Some(missing) => Err(lost(folder, &format!("lacks the last {missing} durable changes"))),
+        None => Ok(()),
+    }
+}
+
+/// Gives a copy of an index its mark: all writes up to `sequence` are in it. A copy without WAL files gets none.
+pub(super) fn mark_copy(folder: &Path, sequence: u64) -> Result<()> {
+    match has_wal(folder).map_err(|e| Error::io(format!("cannot read {}", folder.display()), e))? {
+        true => files(folder).replace(NAME, &encode(sequence), Access::Private),
+        false => Ok(()),
+    }
+}
+
+/// Returns `true` if the folder has a WAL file.
+fn has_wal(folder: &Path) -> std::io::Result<bool> {
+    for entry in folder.read_dir()? {
+        if entry?.path().extension().is_some_and(|ending| ending == "log") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn files(folder: &Path) -> DiskFiles {

@@ -227,8 +227,12 @@ impl DirStore {
                 match unlinkat(&bay.folder, &name, AtFlags::empty()) {
                     Ok(()) => {
                         if seen.links > 1 {
-                            let key = path.key.escape_ascii();
-                            tracing::warn!(%key, other_names = seen.links - 1, "the content stays under other names of the file");
+                            let other_names = seen.links - 1;
+                            tracing::warn!(
+                                bay = bay.name,
+                                other_names,
+                                "the content of a deleted file stays under its other names"
+                            );
                         }
                         Answer::Deleted
                     }

@@ -63,7 +63,7 @@ impl Disk {
         };
         done.map_err(|errno| {
             let why = failure_message("making durable", what, errno);
-            tracing::error!(%why, "the directory store is out of use until it is reopened");
+            tracing::error!(%errno, "an fsync failed: the directory store is out of use until it is reopened");
             // The first reason stays, because it is the cause.
             let _ = self.poisoned.set(why.clone());
             why

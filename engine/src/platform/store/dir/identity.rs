@@ -67,6 +67,25 @@ pub enum Likeness {
     Unknown,
 }
 
+/// File of a root by inode and birth time, whatever its name and content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    root: [u8; 8],
+    inode: u64,
+    /// Seconds and nanoseconds.
+    birth: (i64, u32),
+}
+
+impl FileId {
+    /// Returns the file that has this version. `None` if the version does not tell: it names no root or no birth time, or is
+    /// not one of a directory store.
+    pub fn of(version: &[u8]) -> Option<FileId> {
+        let FileVersion { root, inode, birth, .. } = FileVersion::decode(version).ok()?;
+        let birth = birth?;
+        Some(FileId { root: root?, inode, birth: (birth.s, birth.ns) })
+    }
+}
+
 impl Identified {
     /// Returns the relation of the file to a registered version.
     pub fn likeness(&self, registered: &[u8]) -> Likeness {
@@ -117,8 +136,7 @@ pub(super) struct Place {
 /// Metadata of a name in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
-    pub(super) regular: bool,
-    pub(super) folder: bool,
+    pub(super) kind: FileType,
     pub(super) links: u32,
     pub(super) size_bytes: u64,
     pub(super) place: Place,
@@ -183,13 +201,11 @@ impl Seen {
 impl From<&Statx> for Seen {
     fn from(found: &Statx) -> Self {
         let given = StatxFlags::from_bits_retain(found.stx_mask);
-        let kind = FileType::from_raw_mode(u32::from(found.stx_mode));
         let birth = Instant::from(found.stx_btime);
         // A file older than the support for birth times in its ext4 has a zero: unknown, not 1970.
         let known = given.contains(StatxFlags::BTIME) && birth != Instant { s: 0, ns: 0 };
         Self {
-            regular: kind == FileType::RegularFile,
-            folder: kind == FileType::Directory,
+            kind: FileType::from_raw_mode(u32::from(found.stx_mode)),
             links: found.stx_nlink,
             size_bytes: found.stx_size,
             place: Place {
@@ -289,7 +305,7 @@ impl FileVersion {
     ///
     /// Only a regular file can be. A birth time known on one side only counts as different: in doubt a file is kept.
     pub(super) fn is(&self, seen: &Seen) -> bool {
-        seen.regular
+        seen.kind == FileType::RegularFile
             && seen.inode == self.inode
             && seen.birth == self.birth
             && self.content.is_none_or(|content| content == (seen.size_bytes, seen.modified))
@@ -334,8 +350,7 @@ mod tests {
 
     fn seen(birth: Option<Instant>) -> Seen {
         Seen {
-            regular: true,
-            folder: false,
+            kind: FileType::RegularFile,
             links: 1,
             size_bytes: 3,
             place: Place { device: (8, 1), mount: None },

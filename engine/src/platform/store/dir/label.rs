@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::DirError;
@@ -49,7 +49,7 @@ impl Label {
             Err(errno) => return Err(failed("reading", errno)),
         };
         let seen = Seen::of(file.as_fd()).map_err(|errno| failed("reading", errno))?;
-        if !seen.regular {
+        if seen.kind != FileType::RegularFile {
             return Ok(Label::NotOurs);
         }
         let mut bytes = Vec::new();

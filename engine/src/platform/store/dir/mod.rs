@@ -24,13 +24,15 @@
 //! between its inspection and the unlink, within some microseconds, is deleted with it. Blocks on the medium are not
 //! overwritten.
 //!
-//! While a file is inspected, its name is missing for a moment. Folders that become empty stay. A snapshot or an image of
+//! While a file is inspected, its name is missing for a moment. Folders that become empty stay, until the host calls
+//! [`Root::remove_empty_folder`]. A snapshot or an image of
 //! the whole file system has the same ids, and is taken for the root. Mounts of one file system inside another are told apart
 //! from Linux 5.8 on. On overlayfs with `xino=off`, whose files can have other device numbers than their folders, no file is
 //! accepted.
 
 mod delete;
 mod disk;
+mod filter;
 mod identity;
 mod label;
 mod manifest;
@@ -51,10 +53,11 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use rustix::fd::AsFd;
 
-pub use identity::{Identified, Identity, Likeness};
+pub use filter::Filter;
+pub use identity::{FileId, Identified, Identity, Likeness};
 pub use root::Root;
 pub use root_id::RootId;
-pub use walk::Found;
+pub use walk::{Found, Kind, Obstacle};
 
 use super::{Answer, Disposition, Store, SubBatch};
 use disk::Disk;

@@ -99,30 +99,47 @@ pub(super) fn walk_to(root: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result
             Err(Errno::NOENT) => return Ok(Folder::Missing(here)),
             Err(errno) => return Err(failed(errno)),
         };
-        check_inside(here.as_fd(), place, path)?;
+        check_inside(here.as_fd(), place).map_err(|outside| outside.error(path))?;
     }
     Ok(Folder::Open(here))
 }
 
-/// Checks that an open folder of the path `path` belongs to a root in `place`, and returns its metadata.
-///
-/// # Errors
-/// As [`walk_to`].
-pub(super) fn check_inside(folder: BorrowedFd<'_>, place: Place, path: &[u8]) -> Result<Seen, DirError> {
-    let failed = |errno| DirError::Io(failure_message("opening the folder", path, errno));
-    let seen = Seen::of(folder).map_err(failed)?;
-    // A mount hides what is below it. So a missing file there tells nothing about the file of the root.
-    if seen.place != place {
-        return Err(elsewhere(path));
+/// Reason for which a folder does not belong to a root.
+pub(super) enum Outside {
+    /// It lies on another file system or mount. A mount hides what is below it, so a missing file there tells nothing about
+    /// the file of the root.
+    FileSystem,
+    /// It is or lies in a data folder of the engine.
+    DataFolder,
+    /// It cannot be inspected.
+    Unknown(Errno),
+}
+
+impl Outside {
+    /// Returns the error for a folder of the path `path`.
+    pub(super) fn error(&self, path: &[u8]) -> DirError {
+        match self {
+            Self::FileSystem => elsewhere(path),
+            Self::DataFolder => DirError::Invalid(
+                format!(
+                    "the folder `{}` is or lies in a data folder of Sexton, whose files are no objects; move it out of the root",
+                    path.escape_ascii()
+                )
+                .into(),
+            ),
+            Self::Unknown(errno) => DirError::Io(failure_message("opening the folder", path, *errno)),
+        }
     }
-    if is_data_folder(folder).map_err(failed)? {
-        return Err(DirError::Invalid(
-            format!(
-                "the folder `{}` is or lies in a data folder of Sexton, whose files are no objects; move it out of the root",
-                path.escape_ascii()
-            )
-            .into(),
-        ));
+}
+
+/// Checks that an open folder belongs to a root in `place`, and returns its metadata.
+pub(super) fn check_inside(folder: BorrowedFd<'_>, place: Place) -> Result<Seen, Outside> {
+    let seen = Seen::of(folder).map_err(Outside::Unknown)?;
+    if seen.place != place {
+        return Err(Outside::FileSystem);
+    }
+    if is_data_folder(folder).map_err(Outside::Unknown)? {
+        return Err(Outside::DataFolder);
     }
     Ok(seen)
 }

@@ -202,8 +202,7 @@ impl Quarantine {
             Err(errno) => Err(errno),
         };
         if let Err(errno) = removed {
-            let why = failure_message("removing the bay", bay.path().as_bytes(), errno);
-            tracing::warn!(%why, "an empty bay stays in the quarantine until the store is reopened");
+            tracing::warn!(bay = bay.name, %errno, "an empty bay stays in the quarantine until the store is reopened");
         }
     }
 
@@ -215,10 +214,7 @@ impl Quarantine {
             if is_folder && name != RESERVE.as_bytes() && self.open_bay(&name).is_ok() {
                 match String::from_utf8(name) {
                     Ok(name) => bays.push(name),
-                    Err(error) => {
-                        let name = error.as_bytes().escape_ascii().to_string();
-                        tracing::warn!(name, "a folder in the quarantine is none of ours; it stays");
-                    }
+                    Err(_) => tracing::warn!("a folder in the quarantine is none of ours; it stays"),
                 }
             }
         }

@@ -32,7 +32,7 @@ impl DirStore {
             self.clear_bay(session, &Bay { name: name.clone(), folder })?;
         }
         for held in self.leftovers.lock().iter().filter(|held| !before.contains(held)) {
-            tracing::warn!(held_at = %held.held_at.display(), why = %held.why, "a file stays in the quarantine");
+            tracing::warn!(bay = held.bay, "a file stays in the quarantine; see the leftovers of the store");
         }
         if bays.is_empty() {
             return Ok(());

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, FileType, unlinkat};
 use rustix::io::Errno;
 
 use super::DirError;
-use super::identity::{Identified, Identity, Place, Seen};
+use super::identity::{FileVersion, Identified, Identity, Place, Seen};
 use super::label::Label;
 use super::overlap::{any_upwards, overlap};
 use super::path::{Folder, QUARANTINE, RelPath, elsewhere, failure_message, open_folder, walk_to};
@@ -43,7 +44,7 @@ impl Root {
         };
         let folder: OwnedFd = File::open(path).map_err(|error| failed(&error))?.into();
         let seen = Seen::of(folder.as_fd()).map_err(|errno| failed(&errno))?;
-        if !seen.folder {
+        if seen.kind != FileType::Directory {
             return Err(failed(&Errno::NOTDIR));
         }
         if any_upwards(folder.as_fd(), |above, _| is_data_folder(above)).map_err(|errno| failed(&errno))? {
@@ -102,12 +103,35 @@ impl Root {
         if seen.place != self.place {
             return Err(elsewhere(key));
         }
-        if !seen.regular {
+        if seen.kind != FileType::RegularFile {
             return invalid("is not a regular file; only regular files can be registered");
         }
         match seen.identified(identity, self.named) {
             Some(file) => Ok(Some(file)),
             None => invalid("lies on a file system without birth times; register it with its exact identity"),
+        }
+    }
+
+    /// Returns `true` if a version is that of a file of this root. Versions of earlier releases name no root, and count for
+    /// each.
+    pub fn is_of(&self, version: &[u8]) -> bool {
+        FileVersion::decode(version).is_ok_and(|version| version.is_of(self.named))
+    }
+
+    /// Removes the folder at `path` if it is empty, and returns `true` if it did. It follows no link and enters no mount. The
+    /// removal is not fsynced: after a power failure the empty folder may be there again.
+    ///
+    /// # Errors
+    /// [`DirError::Invalid`] if the path is none inside the root, or crosses another file system or a data folder of the
+    /// engine. [`DirError::Io`].
+    pub fn remove_empty_folder(&self, path: &[u8]) -> Result<bool, DirError> {
+        let folder = RelPath::parse(path).map_err(DirError::Invalid)?;
+        let Folder::Open(parent) = self.walk_to(folder.parent)? else { return Ok(false) };
+        match unlinkat(&parent, folder.name, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            // It has entries, is gone, is no folder, or something is mounted on it.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT | Errno::NOTDIR | Errno::BUSY) => Ok(false),
+            Err(errno) => Err(DirError::Io(failure_message("removing the folder", path, errno))),
         }
     }
 
@@ -141,6 +165,25 @@ impl Root {
             )
             .into(),
         ))
+    }
+
+    /// Returns `true` if one of two roots is the other, or is inside it.
+    ///
+    /// The folders themselves are compared, so links and bind mounts make no difference.
+    ///
+    /// # Errors
+    /// [`DirError::Io`] if a folder cannot be inspected.
+    pub fn overlaps(&self, other: &Root) -> Result<bool, DirError> {
+        overlap(self.folder(), other.folder()).map_err(|errno| {
+            DirError::Io(
+                format!(
+                    "comparing the roots `{}` and `{}` failed: {errno}; name two existing folders",
+                    self.path.display(),
+                    other.path.display()
+                )
+                .into(),
+            )
+        })
     }
 
     pub(super) fn folder(&self) -> BorrowedFd<'_> {

@@ -312,6 +312,69 @@ fn walk_visits_every_regular_file_and_nothing_else() {
     assert_eq!(sandbox.walk(), (found, vec![]));
 }
 
+/// The folders of the root are `closed` (excluded), `empty`, `full/in` (empty), and `taken`.
+#[test]
+fn walk_tells_kinds_and_asks_the_filter() {
+    let sandbox = Sandbox::new();
+    for key in ["a", "a.tmp", "closed/empty", "taken/b", "taken/c.tmp"] {
+        sandbox.put(key, b"x");
+    }
+    for folder in ["closed/in", "empty", "full/in"] {
+        std::fs::create_dir_all(sandbox.root().join(folder)).unwrap();
+    }
+    symlink("a", sandbox.root().join("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(sandbox.root().join("full/socket")).unwrap();
+    let root = File::open(sandbox.root()).unwrap();
+    rustix::fs::mknodat(&root, "fifo", rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let filter = Filter::new(["a*", "taken"], ["closed", "*.tmp"]).unwrap();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    let visit = |found: Found<'_>| match found {
+        Found::File(path) => files.push(text(path)),
+        Found::Other { path, kind } => others.push((kind, text(path))),
+        Found::Skipped { .. } => panic!("{found:?}"),
+    };
+    sandbox.store().root().unwrap().walk(&filter, visit).unwrap();
+    files.sort();
+    others.sort();
+    assert_eq!(files, ["a", "taken/b"]);
+    let expected = [
+        (Kind::SymbolicLink, "link"),
+        (Kind::Socket, "full/socket"),
+        (Kind::Fifo, "fifo"),
+        (Kind::EmptyFolder, "empty"),
+        (Kind::EmptyFolder, "full/in"),
+        (Kind::ExcludedFile, "a.tmp"),
+        (Kind::ExcludedFile, "taken/c.tmp"),
+        (Kind::ExcludedFolder, "closed"),
+    ];
+    assert_eq!(others, expected.map(|(kind, path)| (kind, path.to_owned())));
+}
+
+#[test]
+fn remove_empty_folder_takes_empty_folders_of_the_root_only() {
+    let sandbox = Sandbox::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("in")).unwrap();
+    std::fs::create_dir_all(sandbox.root().join("a/b")).unwrap();
+    sandbox.put("full/file", b"x");
+    symlink(elsewhere.path(), sandbox.root().join("link")).unwrap();
+    symlink("a", sandbox.root().join("to a")).unwrap();
+    let root = sandbox.store().root().unwrap();
+    let remove = |path: &str| root.remove_empty_folder(path.as_bytes()).map_err(DirError::into_message);
+    for path in ["a", "full", "full/file", "gone", "gone/in", "link", "to a"] {
+        assert_eq!(remove(path), Ok(false), "{path}");
+    }
+    for path in ["", ".", "..", "a/..", ".sexton-quarantine", ".sexton-quarantine/reserve", "link/in"] {
+        remove(path).unwrap_err();
+    }
+    assert_eq!((remove("a/b"), remove("a")), (Ok(true), Ok(true)));
+    assert!(!sandbox.root().join("a").exists() && sandbox.root().join("full/file").exists());
+    assert!(
+        elsewhere.path().join("in").exists() && sandbox.root().join(".sexton-quarantine/reserve").exists()
+    );
+}
+
 /// At 4,000 levels with a file and a side folder each, returning to every level from the root would open 16 million
 /// folders.
 #[test]
@@ -350,7 +413,7 @@ fn walk_goes_on_if_its_folders_are_moved_meanwhile() {
         }
         seen.push(String::from_utf8(path.to_vec()).unwrap());
     };
-    sandbox.store().root().unwrap().walk(visit).unwrap();
+    sandbox.store().root().unwrap().walk(&Filter::default(), visit).unwrap();
     seen.sort();
     assert_eq!(seen, ["a/b/c/file", "a/other/file", "other/file"]);
 }

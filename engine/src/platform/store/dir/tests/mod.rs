@@ -7,6 +7,7 @@
 mod answers;
 mod crash;
 mod disks;
+mod folders;
 mod races;
 mod roots;
 
@@ -61,15 +62,16 @@ impl Sandbox {
         self.store().identify(key.as_ref(), identity).unwrap().unwrap().version
     }
 
-    /// Returns the keys of all files, and the paths of folders that are left out, with the reasons.
+    /// Returns the keys of all files, and the paths of skipped folders with the reasons.
     fn walk(&self) -> (Vec<String>, Vec<String>) {
         let (mut files, mut skipped) = (Vec::new(), Vec::new());
         let text = |path: &[u8]| String::from_utf8(path.to_vec()).unwrap();
         let visit = |found: Found<'_>| match found {
             Found::File(path) => files.push(text(path)),
-            Found::Skipped { path, why } => skipped.push(format!("{}: {why}", text(path))),
+            Found::Skipped { path, why, .. } => skipped.push(format!("{}: {why}", text(path))),
+            Found::Other { .. } => {}
         };
-        self.store().root().unwrap().walk(visit).unwrap();
+        self.store().root().unwrap().walk(&Filter::default(), visit).unwrap();
         files.sort();
         skipped.sort();
         (files, skipped)

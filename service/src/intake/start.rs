@@ -3,18 +3,19 @@
 //! Anyone who may write a file can set its modification time, and a copy may keep the one of its original. No call sets the
 //! birth time. So a start never lies before the birth of the file, nor in the future.
 
-use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use sexton::Timestamp;
 use sexton::class::Definition;
+use sexton::proof::leaf::StartRule;
 use sexton::store::dir::Identified;
-use sexton_proof::leaf::StartRule;
-use sexton_proof::time::Timestamp;
 
 /// Instant at which a file starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum StartBy {
-    /// Last modification, but not before its birth and not after now
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartBy {
+    /// Last modification, but not before its birth and not after now.
     Modified,
-    /// First registration by this command
+    /// First registration of the file.
     Discovered,
 }
 
@@ -31,7 +32,7 @@ pub(super) enum Start {
 
 impl StartBy {
     /// Returns the rule for a class if the operator states none. It leaves a class that starts at registration to itself.
-    pub(super) fn usual(class: &Definition) -> Self {
+    pub fn usual(class: &Definition) -> Self {
         match class.start {
             StartRule::Explicit => StartBy::Modified,
             StartRule::Registered => StartBy::Discovered,

@@ -3,29 +3,80 @@
 //! A dry run acts on an engine in memory that has the classes and the legal holds of the data folder, and no objects.
 //! It refuses what the engine of the data folder would refuse, with the same message.
 
-use super::format;
-use crate::output::Failure;
 use sexton::class::Definition;
+use sexton::proof::time::whole_ms;
+use sexton::report::EngineState;
 use sexton::testing::fault::Faults;
 use sexton::testing::files::memory::MemoryFiles;
 use sexton::testing::kv::memory::MemoryKv;
 use sexton::testing::{Pool, Seams, SeededEntropy, VirtualClock};
-use sexton::{Attribution, ClassSet, Durability, Engine, Options, Registration, Selector};
-use sexton_proof::time::Timestamp;
+use sexton::{
+    Attribution, ClassSet, Durability, Engine, Error, ErrorKind, Options, Registration, Result, Selector,
+    Timestamp,
+};
 use std::fmt::Write as _;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Engine that an operation acts on: that of the data folder, or one in memory.
+pub(crate) enum Target<'a> {
+    Real(&'a Engine),
+    Dry(Box<Engine>),
+}
+
+impl Deref for Target<'_> {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        match self {
+            Target::Real(engine) => engine,
+            Target::Dry(engine) => engine,
+        }
+    }
+}
+
+/// Returns the engine that a mutating operation acts on.
+pub(crate) fn target(engine: &Engine, is_dry: bool) -> Result<Target<'_>> {
+    if is_dry { Ok(Target::Dry(Box::new(of(engine)?))) } else { Ok(Target::Real(engine)) }
+}
+
+/// Refuses a dry run if the engine would refuse every change.
+///
+/// # Errors
+/// `Forked` or `Poisoned` if it is a dry run and `engine` takes no changes.
+pub(crate) fn check_if(is_dry: bool, engine: &Engine) -> Result<()> {
+    if is_dry { check(engine) } else { Ok(()) }
+}
+
+fn check(engine: &Engine) -> Result<()> {
+    match engine.state() {
+        EngineState::Forked(why) | EngineState::Copy(why) => {
+            Err(Error::new(ErrorKind::Forked, refusal(&why)))
+        }
+        EngineState::Poisoned(why) => Err(Error::new(ErrorKind::Poisoned, refusal(&why))),
+        _ => Ok(()),
+    }
+}
+
 /// Returns an engine in memory that validates as `engine` does now.
-pub(super) fn of(engine: &Engine) -> Result<Engine, Failure> {
+///
+/// # Errors
+/// `Forked` or `Poisoned` if `engine` takes no changes.
+pub fn of(engine: &Engine) -> Result<Engine> {
+    check(engine)?;
     let dry = with_open_classes(engine)?;
     close_classes(&dry, engine)?;
     Ok(dry)
 }
 
+fn refusal(why: &str) -> String {
+    format!("the engine takes no changes: {why}")
+}
+
 /// Returns an engine in memory with the classes and holds of `engine`, of which no class is closed down yet. It takes
 /// objects that stand for registered ones; [`close_classes`] follows.
-pub(super) fn with_open_classes(engine: &Engine) -> Result<Engine, Failure> {
+pub fn with_open_classes(engine: &Engine) -> Result<Engine> {
     let now = engine.now();
     let mut text = String::new();
     for (class, _) in engine.classes() {
@@ -43,7 +94,7 @@ pub(super) fn with_open_classes(engine: &Engine) -> Result<Engine, Failure> {
 
 /// Returns an engine in memory for the dry run of an erasure. If `engine` knows the selected subject, one object of
 /// that subject is registered.
-pub(super) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine, Failure> {
+pub fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine> {
     let dry = with_open_classes(engine)?;
     if let Selector::Subject(subject) = selector
         && engine.is_known(selector)?
@@ -56,7 +107,7 @@ pub(super) fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine
 }
 
 /// Closes the classes in `dry` that `engine` has closed down.
-pub(super) fn close_classes(dry: &Engine, engine: &Engine) -> Result<(), Failure> {
+pub fn close_classes(dry: &Engine, engine: &Engine) -> Result<()> {
     for (name, class) in engine.status()?.classes {
         if class.closed {
             dry.close_down(Selector::Class(name), Attribution::new("dry run", "it is closed"))?;
@@ -66,7 +117,7 @@ pub(super) fn close_classes(dry: &Engine, engine: &Engine) -> Result<(), Failure
 }
 
 /// Returns a new engine in memory with these options.
-pub(super) fn in_memory(options: &Options, now: Timestamp) -> Result<Engine, Failure> {
+pub fn in_memory(options: &Options, now: Timestamp) -> Result<Engine> {
     let seams = Seams {
         kv: Arc::new(MemoryKv::new(Faults::none())),
         files: Arc::new(MemoryFiles::new(Faults::none())),
@@ -74,7 +125,7 @@ pub(super) fn in_memory(options: &Options, now: Timestamp) -> Result<Engine, Fai
         entropy: Arc::new(SeededEntropy::new(0)),
         pool: Arc::new(Pool::none()),
     };
-    Ok(Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now)))?)
+    Engine::open_with_seams(seams, options, Arc::new(VirtualClock::new(now)))
 }
 
 /// Returns the text of a class in the form of a class file.
@@ -95,8 +146,8 @@ fn toml(class: &Definition) -> String {
             set(field, quoted(&span));
         }
     }
-    set("slot", quoted(&format::span(class.slot)));
-    set("lead", quoted(&format::span(class.lead)));
+    set("slot", quoted(&span(class.slot)));
+    set("lead", quoted(&span(class.lead)));
     set("zone", quoted(&class.zone));
     set("start", quoted(&class.start.name()));
     set("find", quoted(&class.find.name()));
@@ -111,6 +162,14 @@ fn toml(class: &Definition) -> String {
         let _ = writeln!(out, "[calendar.{:?}]\ndays = {:?}", class.name, days.join("\n"));
     }
     out
+}
+
+/// Returns a length of time in the form of a class file.
+fn span(length: Duration) -> String {
+    let ms = whole_ms(length);
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let (name, unit) = units.into_iter().find(|(_, unit)| ms.is_multiple_of(*unit)).unwrap_or(("s", 1_000));
+    format!("{}{name}", ms / unit)
 }
 
 fn quoted(value: &dyn std::fmt::Display) -> String {
