@@ -3,7 +3,6 @@
 use crate::api::{self, Context, Method, Operation, Visitor};
 use crate::problem::{MEDIA_TYPE, Problem};
 use http::StatusCode;
-use serde_json::Value;
 
 /// Longest body of a request, bytes. A batch of 1,000 registrations with the longest fields fits.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
@@ -46,14 +45,14 @@ impl Response {
 #[must_use]
 pub fn respond(request: &Request<'_>, context: &Context<'_>) -> Response {
     match run(request, context) {
-        Ok(answer) => Response { status: 200, body: answer.to_string() },
+        Ok(answer) => Response { status: 200, body: answer },
         Err(problem) => {
             Response { status: problem.status, body: serde_json::to_string(&problem).unwrap_or_default() }
         }
     }
 }
 
-fn run(request: &Request<'_>, context: &Context<'_>) -> Result<Value, Problem> {
+fn run(request: &Request<'_>, context: &Context<'_>) -> Result<String, Problem> {
     let target = str::from_utf8(request.target)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "invalid", "path and query are not UTF-8"))?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -79,7 +78,7 @@ struct Dispatch<'a> {
     path: &'a str,
     query: &'a str,
     path_is_known: bool,
-    result: Option<Result<Value, Problem>>,
+    result: Option<Result<String, Problem>>,
 }
 
 impl Visitor for Dispatch<'_> {
@@ -93,7 +92,7 @@ impl Visitor for Dispatch<'_> {
             (Method::Post, b"POST") => self.posted::<O>(),
             _ => return,
         };
-        let run = |operation: O| operation.run(self.context).map_err(|error| Problem::from(&error));
+        let run = |operation: O| operation.run_to_text(self.context).map_err(|error| Problem::from(&error));
         self.result = Some(operation.and_then(run));
     }
 }

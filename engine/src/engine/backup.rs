@@ -7,7 +7,7 @@ use crate::enforcement::feed;
 use crate::engine::Engine;
 use crate::engine::open::FolderLock;
 use crate::model::copy_mark::{CopyMark, CopyOf};
-use crate::platform::data_folder::{COPY, STAGED_INDEX};
+use crate::platform::data_folder::{COPY, LOCK, STAGED_INDEX};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::files::disk::DiskFiles;
 use crate::platform::files::new_folder::NewFolder;
@@ -21,10 +21,14 @@ use crate::state::publish;
 use sexton_proof::checked_text::Head;
 use sexton_proof::tile;
 use sexton_proof::time::Timestamp;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// Temporary name under which the mark of a copy is written.
+const UNFINISHED_MARK: &str = ".tmp-copy";
 
 /// Copy that [`Engine::back_up`] made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +91,27 @@ impl Engine {
     }
 }
 
-/// Returns `true` if the folder has the mark of an unfinished copy, and no engine fills it.
+/// Returns `true` if a crash left the folder under its temporary name, and no engine fills it.
+///
+/// A crash before [`FolderLock`] leaves an empty folder, which needs no judgement. A crash before the mark leaves the lock, maybe
+/// with the temporary file of the mark. A later crash leaves a mark, which is that of a whole copy just before the rename.
 fn is_abandoned(folder: &Path) -> bool {
-    let mark = fs::read(folder.join(COPY)).map(|bytes| CopyMark::parse(&bytes));
-    matches!(mark, Ok(Ok(CopyMark::Unfinished))) && FolderLock::acquire(folder).is_ok()
+    let is_ours = match fs::read(folder.join(COPY)) {
+        Ok(mark) => CopyMark::parse(&mark).is_ok(),
+        Err(error) => {
+            error.kind() == io::ErrorKind::NotFound && has_no_more_than(folder, &[LOCK, UNFINISHED_MARK])
+        }
+    };
+    // Locking makes a file, so a folder of another program is never locked.
+    is_ours && FolderLock::acquire(folder).is_ok()
+}
+
+/// Returns `true` if the folder can be listed and has no entries of other names.
+fn has_no_more_than(folder: &Path, names: &[&str]) -> bool {
+    let is_known = |entry: io::Result<DirEntry>| {
+        entry.is_ok_and(|entry| names.iter().any(|name| entry.file_name() == *name))
+    };
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(is_known))
 }
 
 /// Copy of the index inside the data folder, from where it goes to its place. Dropping it removes it.

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
+use std::fmt;
 use utoipa::ToSchema;
 
 /// Bytes, as padded standard base64 in JSON.
@@ -18,11 +20,23 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD
-            .decode(&text)
-            .map(Bytes)
-            .map_err(|e| de::Error::custom(format!("{text:?} is not base64: {e}")))
+        deserializer.deserialize_str(Decoder)
+    }
+}
+
+/// Decoder of base64, which makes no copy of the text.
+struct Decoder;
+
+impl de::Visitor<'_> for Decoder {
+    type Value = Bytes;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string of base64")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+        let bytes = STANDARD.decode(text);
+        bytes.map(Bytes).map_err(|e| E::custom(format!("{text:?} is not base64: {e}")))
     }
 }
 
@@ -30,18 +44,17 @@ impl<'de> Deserialize<'de> for Bytes {
 ///
 /// # Errors
 /// `Invalid` if it is given twice.
-pub(super) fn text_or_base64(
+pub(super) fn text_or_base64<'a>(
     name: &str,
-    text: Option<&str>,
-    base64: Option<&Bytes>,
-) -> sexton::Result<Option<Vec<u8>>> {
+    text: Option<&'a str>,
+    base64: Option<&'a Bytes>,
+) -> sexton::Result<Option<&'a [u8]>> {
     match (text, base64) {
         (Some(_), Some(_)) => {
             Err(super::invalid(format!("both {name} and {name}_base64 are given; give one")))
         }
-        (Some(text), None) => Ok(Some(text.as_bytes().to_vec())),
-        (None, Some(bytes)) => Ok(Some(bytes.0.clone())),
-        (None, None) => Ok(None),
+        (Some(text), None) => Ok(Some(text.as_bytes())),
+        (None, bytes) => Ok(bytes.map(|bytes| bytes.0.as_slice())),
     }
 }
 
@@ -49,11 +62,11 @@ pub(super) fn text_or_base64(
 ///
 /// # Errors
 /// `Invalid` if it is given twice, or is not hexadecimal.
-pub(super) fn hex_or_base64(
+pub(super) fn hex_or_base64<'a>(
     name: &str,
     hex: Option<&str>,
-    base64: Option<&Bytes>,
-) -> sexton::Result<Option<Vec<u8>>> {
+    base64: Option<&'a Bytes>,
+) -> sexton::Result<Option<Cow<'a, [u8]>>> {
     match (hex, base64) {
         (Some(_), Some(_)) => {
             Err(super::invalid(format!("both {name}_hex and {name}_base64 are given; give one")))
@@ -61,9 +74,9 @@ pub(super) fn hex_or_base64(
         (Some(text), None) => {
             let bytes = hex::decode(text);
             bytes
-                .map(Some)
+                .map(|bytes| Some(Cow::Owned(bytes)))
                 .map_err(|e| super::invalid(format!("{name}_hex {text:?} is not hexadecimal: {e}")))
         }
-        (None, bytes) => Ok(bytes.map(|bytes| bytes.0.clone())),
+        (None, bytes) => Ok(bytes.map(|bytes| Cow::Borrowed(bytes.0.as_slice()))),
     }
 }

@@ -139,7 +139,7 @@ impl Operation for ReplaceContent {
     fn run(self, context: &Context<'_>) -> Result<Value> {
         let version = text_or_base64("version", self.version.as_deref(), self.version_base64.as_ref())?;
         let start = self.start_ms.map(Timestamp::from_unix_ms);
-        let edit = Edit::Content { version: &version.unwrap_or_default(), size: self.size, start };
+        let edit = Edit::Content { version: version.unwrap_or_default(), size: self.size, start };
         change(context.engine, &self.object, edit, self.dry_run)
     }
 

@@ -74,8 +74,8 @@ impl Covers {
         let subject = text_or_base64("subject", self.subject.as_deref(), self.subject_base64.as_ref())?;
         let given = [
             (!keys.is_empty()).then(|| Selector::keys(keys)),
-            prefix.map(Selector::Prefix),
-            subject.map(Selector::Subject),
+            prefix.map(|prefix| Selector::Prefix(prefix.to_vec())),
+            subject.map(|subject| Selector::Subject(subject.to_vec())),
             self.class.clone().map(Selector::Class),
         ];
         let mut given = given.into_iter().flatten();

@@ -94,6 +94,15 @@ pub trait Operation: Clone + Serialize + DeserializeOwned + ToSchema + Send + Sy
     /// Those of the engine.
     fn run(self, context: &Context<'_>) -> Result<Value>;
 
+    /// Runs the operation, and returns the text of that JSON. An operation with long answers writes it without building a tree of
+    /// values.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn run_to_text(self, context: &Context<'_>) -> Result<String> {
+        self.run(context).map(|answer| answer.to_string())
+    }
+
     /// Returns `true` if running the request twice leaves what running it once leaves, and answers alike. Other requests
     /// run once only if they have an `Idempotency-Key`.
     fn is_repeatable(&self, _engine: &Engine) -> bool {
@@ -195,6 +204,20 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.operation::<ListSources>();
     visitor.operation::<EnableSource>();
     visitor.operation::<RescanSource>();
+}
+
+/// Returns an answer as JSON.
+fn to_json(answer: impl Serialize) -> Result<Value> {
+    serde_json::to_value(answer).map_err(no_json)
+}
+
+/// Returns an answer as the text of its JSON.
+fn to_text(answer: &impl Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(no_json)
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::with_source(ErrorKind::Internal, "the answer has no JSON", error)
 }
 
 fn invalid(message: impl Into<String>) -> Error {

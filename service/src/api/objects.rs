@@ -105,7 +105,7 @@ impl Operation for FindObject {
     fn run(self, context: &Context<'_>) -> Result<Value> {
         let key = text_or_base64("key", self.key.as_deref(), self.key_base64.as_ref())?;
         let key = key.ok_or_else(|| invalid("no key is given; give key or key_base64"))?;
-        let live = context.engine.live(&key)?.map(|live| {
+        let live = context.engine.live(key)?.map(|live| {
             json!({
                 "id": live.id.to_string(),
                 "class": live.class,

@@ -69,7 +69,7 @@ impl Operation for GetReceipt {
         let key = text_or_base64("key", self.key.as_deref(), self.key_base64.as_ref())?;
         let ticket = hex_or_base64("ticket", self.ticket_hex.as_deref(), self.ticket_base64.as_ref())?;
         let id = self.id.as_deref().map(registration).transpose()?;
-        let (id, opener) = match (id, key.as_deref(), ticket.as_deref()) {
+        let (id, opener) = match (id, key, ticket.as_deref()) {
             (Some(id), Some(key), None) => (id, Opener::Key(key)),
             (Some(id), None, Some(ticket)) => (id, Opener::Ticket(ticket)),
             (None, Some(key), None) => (last_end(context.engine, key)?, Opener::Key(key)),

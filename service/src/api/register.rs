@@ -1,12 +1,13 @@
 //! Registration of objects.
 
 use super::bytes::{Bytes, hex_or_base64, text_or_base64};
-use super::{Access, Context, Method, Operation, dry_run, invalid};
+use super::{Access, Context, Method, Operation, dry_run, invalid, to_json, to_text};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sexton::class::Find;
 use sexton::proof::leaf::Openings;
 use sexton::{Engine, Previous, RegisterOptions, Registered, Registration, Result, Timestamp};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// Most objects of one request.
@@ -83,7 +84,7 @@ pub struct RegisteredObject {
     pub id: Option<String>,
     /// Fate of the previous live registration of the key: `none`, `replaced`, `too-late`, `identical` or `kept`. A dry run
     /// does not look for it and says `none`.
-    pub previous: String,
+    pub previous: Cow<'static, str>,
     /// Previous registration, if it was replaced or came too late.
     pub previous_id: Option<String>,
     /// Ticket, hexadecimal, if the class has `openings = "ticket"`. The engine keeps no copy.
@@ -93,10 +94,10 @@ pub struct RegisteredObject {
 /// Bytes of an object to be registered.
 struct Fields<'a> {
     object: &'a NewObject,
-    key: Vec<u8>,
-    version: Vec<u8>,
-    digest: Vec<u8>,
-    subject: Vec<u8>,
+    key: &'a [u8],
+    version: &'a [u8],
+    digest: Cow<'a, [u8]>,
+    subject: &'a [u8],
 }
 
 impl Operation for Register {
@@ -108,22 +109,11 @@ impl Operation for Register {
     const SUMMARY: &'static str = "Register up to 1,000 objects, durably";
 
     fn run(self, context: &Context<'_>) -> Result<Value> {
-        if !(1..=REGISTER_OBJECTS_MAX).contains(&self.objects.len()) {
-            return Err(invalid(format!(
-                "{} objects; 1 to {REGISTER_OBJECTS_MAX} are allowed in one request",
-                self.objects.len()
-            )));
-        }
-        let fields = self.objects.iter().enumerate().map(|(index, object)| {
-            NewObject::fields(object).map_err(|e| invalid(format!("object {index}: {e}")))
-        });
-        let fields: Vec<Fields<'_>> = fields.collect::<Result<_>>()?;
-        let registrations: Vec<Registration<'_>> = fields.iter().map(Fields::registration).collect();
-        let all = RegisterOptions::new();
-        let options = if self.only_missing { all.only_missing() } else { all };
-        let answers = dry_run::target(context.engine, self.dry_run)?.register(&registrations, options)?;
-        let objects: Vec<Value> = answers.into_iter().map(|answer| to_json(answer, self.dry_run)).collect();
-        Ok(json!({ "objects": objects, "dry_run": self.dry_run }))
+        to_json(self.register(context.engine)?)
+    }
+
+    fn run_to_text(self, context: &Context<'_>) -> Result<String> {
+        to_text(&self.register(context.engine)?)
     }
 
     /// Returns `true` if the engine recognises every object that was registered before: by its key and its version.
@@ -138,6 +128,27 @@ impl Operation for Register {
                 || object.version_base64.as_ref().is_some_and(|version| !version.0.is_empty());
             has_version && is_found(&object.class)
         })
+    }
+}
+
+impl Register {
+    fn register(&self, engine: &Engine) -> Result<RegisteredObjects> {
+        if !(1..=REGISTER_OBJECTS_MAX).contains(&self.objects.len()) {
+            return Err(invalid(format!(
+                "{} objects; 1 to {REGISTER_OBJECTS_MAX} are allowed in one request",
+                self.objects.len()
+            )));
+        }
+        let fields = self.objects.iter().enumerate().map(|(index, object)| {
+            NewObject::fields(object).map_err(|e| invalid(format!("object {index}: {e}")))
+        });
+        let fields: Vec<Fields<'_>> = fields.collect::<Result<_>>()?;
+        let registrations: Vec<Registration<'_>> = fields.iter().map(Fields::registration).collect();
+        let all = RegisterOptions::new();
+        let options = if self.only_missing { all.only_missing() } else { all };
+        let answers = dry_run::target(engine, self.dry_run)?.register(&registrations, options)?;
+        let objects = answers.into_iter().map(|answer| RegisteredObject::new(answer, self.dry_run)).collect();
+        Ok(RegisteredObjects { objects, dry_run: self.dry_run })
     }
 }
 
@@ -159,29 +170,31 @@ impl NewObject {
 
 impl Fields<'_> {
     fn registration(&self) -> Registration<'_> {
-        Registration::new(&self.object.class, &self.key)
-            .version(&self.version)
+        Registration::new(&self.object.class, self.key)
+            .version(self.version)
             .start(self.object.start_ms.map(Timestamp::from_unix_ms))
             .digest(&self.digest)
             .size(self.object.size)
-            .subject(&self.subject)
+            .subject(self.subject)
     }
 }
 
-fn to_json(registered: Registered, is_dry: bool) -> Value {
-    let (word, id) = match registered.previous {
-        Previous::None => ("none", None),
-        Previous::Replaced(id) => ("replaced", Some(id)),
-        Previous::TooLate(id) => ("too-late", Some(id)),
-        Previous::Identical => ("identical", None),
-        Previous::Kept => ("kept", None),
-        // A later version of the engine may add fates.
-        _ => ("other", None),
-    };
-    json!({
-        "id": (!is_dry).then(|| registered.id.to_string()),
-        "previous": if is_dry { "none" } else { word },
-        "previous_id": id.filter(|_| !is_dry).map(|id| id.to_string()),
-        "ticket_hex": registered.ticket.filter(|_| !is_dry).map(hex::encode),
-    })
+impl RegisteredObject {
+    fn new(registered: Registered, is_dry: bool) -> Self {
+        let (word, id) = match registered.previous {
+            Previous::None => ("none", None),
+            Previous::Replaced(id) => ("replaced", Some(id)),
+            Previous::TooLate(id) => ("too-late", Some(id)),
+            Previous::Identical => ("identical", None),
+            Previous::Kept => ("kept", None),
+            // A later version of the engine may add fates.
+            _ => ("other", None),
+        };
+        RegisteredObject {
+            id: (!is_dry).then(|| registered.id.to_string()),
+            previous: if is_dry { "none" } else { word }.into(),
+            previous_id: id.filter(|_| !is_dry).map(|id| id.to_string()),
+            ticket_hex: registered.ticket.filter(|_| !is_dry).map(hex::encode),
+        }
+    }
 }

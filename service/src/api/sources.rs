@@ -1,10 +1,10 @@
 //! Sources of a running service: their states, enabling, and full scans.
 
-use super::{Access, Context, Decision, Method, Operation, invalid};
+use super::{Access, Context, Decision, Method, Operation, invalid, to_json};
 use crate::sources::{Enabling, OtherRoot, SourceReport, Sources};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sexton::{Engine, Error, ErrorKind, Result};
+use sexton::{Engine, Result};
 use utoipa::ToSchema;
 
 /// Request of `source_list`.
@@ -82,7 +82,7 @@ impl Operation for EnableSource {
     fn run(self, context: &Context<'_>) -> Result<Value> {
         let other_root = if self.take_over { OtherRoot::TakeOver } else { OtherRoot::Refuse };
         let attribution = self.decision.attribution(context);
-        json(running(context)?.enable(&self.name, other_root, &attribution, self.dry_run)?)
+        to_json(running(context)?.enable(&self.name, other_root, &attribution, self.dry_run)?)
     }
 }
 
@@ -96,7 +96,7 @@ impl Operation for RescanSource {
 
     fn run(self, context: &Context<'_>) -> Result<Value> {
         running(context)?.rescan(&self.name)?;
-        json(Rescanning { name: self.name })
+        to_json(Rescanning { name: self.name })
     }
 
     fn is_repeatable(&self, _: &Engine) -> bool {
@@ -106,9 +106,4 @@ impl Operation for RescanSource {
 
 fn running<'a>(context: &Context<'a>) -> Result<&'a Sources> {
     context.sources.ok_or_else(|| invalid("only a running service has sources; start it with `sexton serve`"))
-}
-
-fn json(answer: impl Serialize) -> Result<Value> {
-    serde_json::to_value(answer)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "the answer has no JSON", error))
 }

@@ -62,7 +62,7 @@ impl Which {
     pub(super) fn named(&self) -> Result<Named> {
         let key = text_or_base64("key", self.key.as_deref(), self.key_base64.as_ref())?;
         match (key, self.id.as_deref()) {
-            (Some(key), None) => Ok(Named::Key(key)),
+            (Some(key), None) => Ok(Named::Key(key.to_vec())),
             (None, Some(id)) => Ok(Named::Id(registration(id)?)),
             (None, None) => Err(super::invalid("no object is named; give a key or an id")),
             (Some(_), Some(_)) => Err(super::invalid("both a key and an id are given; give one")),

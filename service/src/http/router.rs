@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use axum::routing::{get, post};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use serde_json::Value;
 use sexton::Engine;
 use sexton::testing::{Clock, SystemClock};
 use std::io;
@@ -182,11 +181,12 @@ async fn poll<O: Operation>(
 ) -> Result<Bytes, Problem> {
     let end = Instant::now() + operation.patience();
     loop {
-        let answer = run_once(server, operation.clone(), peer).await?;
+        let asked = operation.clone();
+        let answer = run_once(server, peer, move |context| asked.run(context)).await?;
         let left = end.saturating_duration_since(Instant::now());
         let is_stopping = stop.as_ref().is_some_and(|stop| *stop.borrow());
         if left.is_zero() || is_stopping || !O::is_worth_waiting(&answer) {
-            return to_bytes(&answer);
+            return Ok(answer.to_string().into());
         }
         let pause = tokio::time::sleep(left.min(POLL_INTERVAL));
         match &mut stop {
@@ -233,15 +233,15 @@ async fn run_keyed<O: Operation>(
 
 /// Runs an operation once, and returns its answer as text.
 async fn run<O: Operation>(server: &Arc<Server>, operation: O, peer: Option<u32>) -> Result<Bytes, Problem> {
-    to_bytes(&run_once(server, operation, peer).await?)
+    run_once(server, peer, move |context| operation.run_to_text(context)).await.map(Bytes::from)
 }
 
 /// Runs an operation on a thread that may block.
-async fn run_once<O: Operation>(
+async fn run_once<T: Send + 'static>(
     server: &Arc<Server>,
-    operation: O,
     peer: Option<u32>,
-) -> Result<Value, Problem> {
+    operation: impl FnOnce(&Context<'_>) -> sexton::Result<T> + Send + 'static,
+) -> Result<T, Problem> {
     let full = || Problem::too_many("too many requests wait for the engine; try again");
     let permit = Arc::clone(&server.operations).try_acquire_owned().map_err(|_| full())?;
     let server = Arc::clone(server);
@@ -249,15 +249,9 @@ async fn run_once<O: Operation>(
         let _permit = permit;
         let (sources, folder) = (server.sources.as_deref(), server.folder.as_deref());
         let context = Context { engine: &server.engine, sources, folder, peer, needs: &[] };
-        operation.run(&context)
+        operation(&context)
     });
     task.await.map_err(|_| panicked())?.map_err(|error| Problem::from(&error))
-}
-
-fn to_bytes(answer: &Value) -> Result<Bytes, Problem> {
-    serde_json::to_vec(answer)
-        .map(Bytes::from)
-        .map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the answer: {e}")))
 }
 
 fn panicked() -> Problem {

@@ -309,6 +309,54 @@ fn copy_that_another_engine_makes_is_left_to_it() {
     site.back_up(&engine, "copy");
 }
 
+/// Leaves what a crash at each step of making a copy leaves, and what another program may have under the same name.
+#[test]
+fn folder_of_a_killed_copy_is_replaced_at_every_step() {
+    let site = Site::new();
+    let engine = site.open("data").unwrap();
+    site.register(&engine, "slow", &["a"]);
+    site.back_up(&engine, "whole");
+    let whole = fs::read(site.path("whole/copy")).unwrap();
+    let mut unfinished = "sexton copy v0\nunfinished\n".to_owned();
+    sexton_proof::checked_text::append_check(&mut unfinished);
+    let unfinished = unfinished.as_bytes();
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Files<'_>, bool); 11] = [
+        (&[], true),
+        (&[("lock", b"")], true),
+        (&[("lock", b""), (".tmp-copy", b"")], true),
+        (&[("lock", b""), (".tmp-copy", unfinished)], true),
+        (&[("lock", b""), ("copy", unfinished)], true),
+        (&[("lock", b""), ("copy", unfinished), ("index", b"")], true),
+        (&[("lock", b""), ("copy", unfinished), (".tmp-copy", &whole)], true),
+        (&[("lock", b""), ("copy", &whole), ("index", b"")], true),
+        (&[("lock", b""), ("file", b"of another program")], false),
+        (&[("file", b"of another program")], false),
+        (&[("lock", b""), ("copy", b"of another program")], false),
+    ];
+    for (left, is_replaced) in cases {
+        fs::create_dir(site.path(".tmp-copy")).unwrap();
+        for (name, content) in left {
+            super::refusals::write(&site.path(".tmp-copy").join(name), content);
+        }
+        let before = files(site.folder.path());
+        match is_replaced {
+            true => {
+                site.back_up(&engine, "copy");
+                assert!(!site.path(".tmp-copy").exists(), "{left:?}");
+                assert_sound(&site.open("copy").unwrap(), "the copy after a crash");
+                fs::remove_dir_all(site.path("copy")).unwrap();
+            }
+            false => {
+                let refused = engine.back_up(&site.path("copy")).unwrap_err();
+                assert!(refused.to_string().contains("is no unfinished copy"), "{left:?}: {refused}");
+                assert_eq!(files(site.folder.path()), before, "{left:?}");
+                fs::remove_dir_all(site.path(".tmp-copy")).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn feed_of_a_restored_copy_repeats_no_number() {
     let site = Site::new();
