@@ -176,7 +176,7 @@ mod tests {
             let why = keys_in(&content, form(hex, false)).unwrap_err();
             assert_eq!(why, "line 2 has a key of more than 2048 bytes", "{hex} {length}");
         }
-        let longest = [vec![b'6'; 2_048], vec![b'\n']].concat();
+        let longest = [vec![b'6'; 4_096], vec![b'\n']].concat();
         assert_eq!(keys_in(&longest, form(true, false)).unwrap()[0].len(), 2_048);
     }
 
