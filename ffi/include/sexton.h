@@ -199,7 +199,7 @@
 // Kind of a selector: keys, together 1 to 268,435,456 bytes.
 #define SEXTON_SELECT_KEYS 1
 
-// Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
+// Kind of a selector: all keys with a prefix of 1 to 2,048 bytes.
 #define SEXTON_SELECT_PREFIX 2
 
 // Kind of a selector: all objects of a subject of 1 to 255 bytes.
@@ -316,12 +316,12 @@ typedef int64_t (*sexton_clock_fn)(void *user);
 
 // Object to be registered. Begin with SEXTON_REGISTRATION_INIT, then set key and class_name.
 typedef struct sexton_registration {
-  // Key by which the host knows the object: 1 to 1,024 bytes. Required. A class with find = "key" has at most one
+  // Key by which the host knows the object: 1 to 2,048 bytes. Required. A class with find = "key" has at most one
   // live registration per key.
   struct sexton_bytes key;
   // Name of the object's class, UTF-8. Required.
   struct sexton_bytes class_name;
-  // Version by which the store recognises this very object: at most 64 bytes. Default: empty. With a version,
+  // Version by which the store recognises this very object: at most 1,024 bytes. Default: empty. With a version,
   // registering the object again is a safe retry; without one it replaces the previous registration.
   struct sexton_bytes version;
   // Digest of the content: at most 64 bytes. Default: empty. It goes into the evidence.
@@ -343,7 +343,7 @@ typedef struct sexton_registration {
 typedef struct sexton_object_change {
   // SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
   int32_t kind;
-  // Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
+  // Key of the object, if its class has find = "key": 1 to 2,048 bytes. If empty, `id` names the object.
   struct sexton_bytes key;
   // Id of the registration, if `key` is empty. An id from before a move names the same object.
   struct sexton_id id;
@@ -355,14 +355,14 @@ typedef struct sexton_object_change {
   // New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false. For SEXTON_CONTENT a start that is not
   // later than the present one changes nothing.
   int64_t start_ms;
-  // For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 64 bytes. Default:
+  // For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 1,024 bytes. Default:
   // empty.
   struct sexton_bytes version;
   // For SEXTON_CONTENT: true if size_bytes is set. Default: false, which means the size is not known.
   bool has_size;
   // For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
   uint64_t size_bytes;
-  // For SEXTON_RENAME: key under which the object is stored from now on, 1 to 1,024 bytes.
+  // For SEXTON_RENAME: key under which the object is stored from now on, 1 to 2,048 bytes.
   struct sexton_bytes new_key;
 } sexton_object_change;
 

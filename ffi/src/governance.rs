@@ -15,7 +15,7 @@ use sexton_proof::time::Timestamp;
 
 /// Kind of a selector: keys, together 1 to 268,435,456 bytes.
 pub const SEXTON_SELECT_KEYS: i32 = 1;
-/// Kind of a selector: all keys with a prefix of 1 to 1,024 bytes.
+/// Kind of a selector: all keys with a prefix of 1 to 2,048 bytes.
 pub const SEXTON_SELECT_PREFIX: i32 = 2;
 /// Kind of a selector: all objects of a subject of 1 to 255 bytes.
 pub const SEXTON_SELECT_SUBJECT: i32 = 3;

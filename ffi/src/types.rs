@@ -46,12 +46,12 @@ impl From<sexton_id> for RegistrationId {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sexton_registration {
-    /// Key by which the host knows the object: 1 to 1,024 bytes. Required. A class with find = "key" has at most one
+    /// Key by which the host knows the object: 1 to 2,048 bytes. Required. A class with find = "key" has at most one
     /// live registration per key.
     pub key: sexton_bytes,
     /// Name of the object's class, UTF-8. Required.
     pub class_name: sexton_bytes,
-    /// Version by which the store recognises this very object: at most 64 bytes. Default: empty. With a version,
+    /// Version by which the store recognises this very object: at most 1,024 bytes. Default: empty. With a version,
     /// registering the object again is a safe retry; without one it replaces the previous registration.
     pub version: sexton_bytes,
     /// Digest of the content: at most 64 bytes. Default: empty. It goes into the evidence.
@@ -93,7 +93,7 @@ pub struct sexton_registered {
 pub struct sexton_object_change {
     /// SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
     pub kind: i32,
-    /// Key of the object, if its class has find = "key": 1 to 1,024 bytes. If empty, `id` names the object.
+    /// Key of the object, if its class has find = "key": 1 to 2,048 bytes. If empty, `id` names the object.
     pub key: sexton_bytes,
     /// Id of the registration, if `key` is empty. An id from before a move names the same object.
     pub id: sexton_id,
@@ -105,14 +105,14 @@ pub struct sexton_object_change {
     /// New start: Unix ms, from 1990 to ten years ahead. 0 if has_start is false. For SEXTON_CONTENT a start that is not
     /// later than the present one changes nothing.
     pub start_ms: i64,
-    /// For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 64 bytes. Default:
+    /// For SEXTON_CONTENT: version by which the store recognises the object from now on, at most 1,024 bytes. Default:
     /// empty.
     pub version: sexton_bytes,
     /// For SEXTON_CONTENT: true if size_bytes is set. Default: false, which means the size is not known.
     pub has_size: bool,
     /// For SEXTON_CONTENT: size of the object in bytes. 0 if has_size is false.
     pub size_bytes: u64,
-    /// For SEXTON_RENAME: key under which the object is stored from now on, 1 to 1,024 bytes.
+    /// For SEXTON_RENAME: key under which the object is stored from now on, 1 to 2,048 bytes.
     pub new_key: sexton_bytes,
 }
 

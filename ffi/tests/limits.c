@@ -3,15 +3,15 @@
 #include "fixture.h"
 
 static sexton_error *error;
-static uint8_t many_bytes[2048];
+static uint8_t many_bytes[4096];
 
-TEST("a key has 1 to 1,024 bytes") {
+TEST("a key has 1 to 2,048 bytes") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "");
     static const struct {
         size_t len;
         int32_t status;
-    } all[] = {{0, SEXTON_INVALID}, {1, SEXTON_OK}, {1024, SEXTON_OK}, {1025, SEXTON_INVALID}};
+    } all[] = {{0, SEXTON_INVALID}, {1, SEXTON_OK}, {2048, SEXTON_OK}, {2049, SEXTON_INVALID}};
     for (size_t i = 0; i < 4; i++) {
         object.key = (sexton_bytes){many_bytes, all[i].len};
         CHECK_INT(all[i].status, try_to_register(engine, &object));
@@ -22,12 +22,12 @@ TEST("a key has 1 to 1,024 bytes") {
     close_engine(engine);
 }
 
-TEST("a key of 1,024 arbitrary bytes gets its receipt") {
+TEST("a key of 2,048 arbitrary bytes gets its receipt") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "");
     sexton_results *results = NULL;
     sexton_text *text = NULL;
-    uint8_t key_bytes[1024];
+    uint8_t key_bytes[2048];
     size_t len;
     sexton_id found;
     for (size_t i = 0; i < sizeof key_bytes; i++) {
@@ -53,12 +53,12 @@ TEST("a key of 1,024 arbitrary bytes gets its receipt") {
     close_engine(engine);
 }
 
-TEST("version and digest have at most 64 bytes, subject 255") {
+TEST("a version has at most 1,024 bytes, a digest 64, a subject 255") {
     sexton_engine *engine = open_engine(NULL, 0);
     for (int field = 0; field < 3; field++) {
         sexton_registration object = make_registration("files", "a");
         sexton_bytes *fields[3] = {&object.version, &object.digest, &object.subject};
-        size_t most = field == 2 ? 255 : 64;
+        size_t most = (const size_t[]){1024, 64, 255}[field];
         *fields[field] = (sexton_bytes){many_bytes, most};
         CHECK_INT(SEXTON_OK, try_to_register(engine, &object));
         *fields[field] = (sexton_bytes){many_bytes, most + 1};

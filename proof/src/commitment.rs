@@ -65,11 +65,11 @@ impl Descriptor<'_> {
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         let begin = out.len();
         let variable = self.origin.len() + self.key.len() + self.version.len() + self.digest.len();
-        out.reserve((90 + variable).next_multiple_of(BLOCK_BYTES));
+        out.reserve((91 + variable).next_multiple_of(BLOCK_BYTES));
         put_bytes16(out, self.origin.as_bytes());
         out.extend_from_slice(&self.id.to_bytes());
         put_bytes16(out, self.key);
-        put_bytes8(out, self.version);
+        put_bytes16(out, self.version);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
         out.extend_from_slice(&wire::encode_ceiling(self.ceiling).to_be_bytes());
@@ -90,7 +90,7 @@ impl Descriptor<'_> {
     /// Appends the rest of the opening to `out`: the fields after `r` and the key, which [`Opening::decode_rest`]
     /// reads. It allocates nothing else.
     pub fn encode_rest_into(&self, out: &mut Vec<u8>) {
-        out.reserve(34 + self.version.len() + self.digest.len());
+        out.reserve(35 + self.version.len() + self.digest.len());
         let instants = wire_instants(self.start, self.floor, self.ceiling);
         put_rest(out, self.version, instants, self.digest, wire::encode_size(self.size));
     }
@@ -114,7 +114,7 @@ fn wire_instants(start: Timestamp, floor: Option<Timestamp>, ceiling: Option<Tim
 
 /// Appends the fields of an opening after `r` and the key.
 fn put_rest(out: &mut Vec<u8>, version: &[u8], instants: [i64; 3], digest: &[u8], size: u64) {
-    put_bytes8(out, version);
+    put_bytes16(out, version);
     out.extend(instants.iter().flat_map(|ms| ms.to_be_bytes()));
     put_bytes8(out, digest);
     out.extend_from_slice(&size.to_be_bytes());
@@ -225,7 +225,7 @@ impl Opening {
     /// limits.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(68 + self.key.len() + self.version.len() + self.digest.len());
+        let mut out = Vec::with_capacity(69 + self.key.len() + self.version.len() + self.digest.len());
         out.extend_from_slice(&self.r);
         put_bytes16(&mut out, &self.key);
         self.put_rest(&mut out);
@@ -260,7 +260,7 @@ impl Opening {
 
     fn rest(mut cursor: Cursor<'_>, r: [u8; 32], key: &[u8]) -> Result<Self, OpeningError> {
         limit("key", key.len(), 1, KEY_MAX_BYTES)?;
-        let length = cursor.u8("length of version")?;
+        let length = cursor.u16("length of version")?;
         let version = cursor.take("version", usize::from(length))?;
         limit("version", version.len(), 0, VERSION_MAX_BYTES)?;
         let start = Timestamp::from_be_bytes(cursor.array("start")?);

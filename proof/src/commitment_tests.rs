@@ -78,7 +78,7 @@ fn naive_fields(d: &Descriptor<'_>) -> Vec<u8> {
         d.id.seq.to_be_bytes().to_vec(),
         length16(d.key),
         d.key.to_vec(),
-        length8(d.version),
+        length16(d.version),
         d.version.to_vec(),
         d.start.unix_ms().to_be_bytes().to_vec(),
         d.floor.map_or(i64::MIN, Timestamp::unix_ms).to_be_bytes().to_vec(),
@@ -242,10 +242,10 @@ fn opening_outside_its_limits_encodes_to_refused_bytes() {
                 _ => &mut opening.digest,
             };
             *field = vec![0; length];
-            let in_limits = part == 0 && length <= KEY_MAX_BYTES;
+            let most = [KEY_MAX_BYTES, VERSION_MAX_BYTES, DIGEST_MAX_BYTES][part];
             assert_eq!(
                 Opening::decode(&opening.encode()).is_ok(),
-                in_limits,
+                length <= most,
                 "part {part} of {length} bytes"
             );
         }
@@ -261,20 +261,23 @@ fn descriptor_outside_its_limits_is_refused_by_field() {
     assert_eq!(Descriptor { origin: "", ..descriptor }.check().unwrap_err().length, 0);
     let ok = Descriptor { origin: "o", ..descriptor };
     assert_eq!(Descriptor { key: &[], ..ok }.check().unwrap_err().field, "key");
-    assert_eq!(Descriptor { version: &[0; 65], ..ok }.check().unwrap_err().field, "version");
+    assert_eq!(
+        Descriptor { version: &[0; VERSION_MAX_BYTES + 1], ..ok }.check().unwrap_err().field,
+        "version"
+    );
     assert_eq!(Descriptor { digest: &[0; 65], ..ok }.check().unwrap_err().field, "digest");
 }
 
 #[test]
 fn encoding_into_a_reserved_vector_does_not_allocate() {
     let opening = largest();
-    let mut out = Vec::with_capacity(1600);
+    let mut out = Vec::with_capacity(3600);
     let room = out.as_ptr();
     opening.descriptor(&"o".repeat(255), id(), [0; 32]).encode_into(&mut out);
     assert_eq!(out.as_ptr(), room);
     assert_eq!(
         out.len(),
-        (2_usize + 255 + 20 + 2 + 1024 + 1 + 64 + 24 + 1 + 64 + 8 + 32).next_multiple_of(64)
+        (2_usize + 255 + 20 + 2 + 2048 + 2 + 1024 + 24 + 1 + 64 + 8 + 32).next_multiple_of(64)
     );
 }
 

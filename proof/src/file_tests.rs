@@ -316,21 +316,21 @@ fn sealed_openings_round_trip() {
 #[test]
 fn lengths_of_openings_that_do_not_fit_are_refused() {
     let file = openings_of(9, &[vec![1; 10], vec![2; 20]]);
-    assert_eq!(file.len(), 64 + 2 + 30 + 32);
-    let with = |entry: usize, length: u8| {
+    assert_eq!(file.len(), 64 + 4 + 30 + 32);
+    let with = |entry: usize, length: u16| {
         let mut file = file.clone();
-        file[64 + entry] = length;
+        file[64 + 2 * entry..][..2].copy_from_slice(&length.to_be_bytes());
         OpeningsFile::parse(&file).map(drop)
     };
     assert_eq!(with(0, 0), Err(FileError::EmptyOpening { record: 0 }));
-    assert_eq!(with(1, 19), Err(FileError::Length { found: 128, expected: 127 }));
-    assert_eq!(with(1, 255), Err(FileError::Length { found: 128, expected: 363 }));
+    assert_eq!(with(1, 19), Err(FileError::Length { found: 130, expected: 129 }));
+    assert_eq!(with(1, 65_535), Err(FileError::Length { found: 130, expected: 65_645 }));
     assert_eq!(with(1, 20), Ok(()));
     let mut empty = openings_of(9, &[Vec::new()]);
     assert!(OpeningsFile::parse(&empty).is_err(), "a sealed opening is never empty");
     empty[31] = 0;
     assert!(OpeningsFile::parse(&empty).is_err());
-    let long = openings_of(9, &[vec![1; 256]]);
+    let long = openings_of(9, &[vec![1; 65_536]]);
     assert!(OpeningsFile::parse(&long).is_err(), "one that is too long is not read as a shorter one");
 }
 

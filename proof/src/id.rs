@@ -12,9 +12,9 @@ use crate::visible;
 pub type ClassId = u32;
 
 /// Longest key of an object in bytes. The shortest key has one byte.
-pub const KEY_MAX_BYTES: usize = 1024;
+pub const KEY_MAX_BYTES: usize = 2048;
 /// Longest version of an object in bytes. A version may be empty.
-pub const VERSION_MAX_BYTES: usize = 64;
+pub const VERSION_MAX_BYTES: usize = 1024;
 /// Longest digest of an object in bytes. A digest may be empty.
 pub const DIGEST_MAX_BYTES: usize = 64;
 /// Longest origin line of a log in bytes. The shortest line has one byte.

@@ -4,7 +4,7 @@ use crate::api::{self, Context, Method, Operation, Visitor};
 use crate::problem::{MEDIA_TYPE, Problem};
 use http::StatusCode;
 
-/// Longest body of a request, bytes. A batch of 1,000 registrations with the longest fields fits.
+/// Longest body of a request, bytes. A batch of 1,000 registrations with the longest fields fits, if they are base64.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
 
 /// Request as it came over HTTP, unchecked.

@@ -371,7 +371,7 @@ fn wrong_renames_are_refused_and_change_nothing() {
     let sim = simulation();
     let a = sim.put("upload", "a");
     sim.put("upload", "b");
-    let long = "x".repeat(1_025);
+    let long = "x".repeat(2_049);
     let invalid = Some(ErrorKind::Invalid);
     assert_eq!(kinds(state(&sim, &[("a", ""), ("b", &long)])), [invalid, invalid]);
     assert_eq!(kinds(state(&sim, &[("none", "c")])), [Some(ErrorKind::NotFound)]);

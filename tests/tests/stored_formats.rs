@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Root of the log in the final checkpoint, in hexadecimal.
-const LOG_ROOT: &str = "0ff1817c50025190dea2151d4caa31d343598c2015ef6d5f38344eb84c5397a0";
+const LOG_ROOT: &str = "e51d9f288ee07efd0bbccfcb3534637dd13f8ca2adb6e3bdf909578c3cc65144";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "e6b7b8721c988207eed19813289bb5647dbd409e1eca55f41a62bad782713618";
+const STORED_BYTES: &str = "b7203573953df090cef081260a9b7b942f56d1f13c6cc7f15b3616a69b612967";
 /// BLAKE3 hash over the receipts of the history.
-const RECEIPTS: &str = "26159b5e0d0eb5eeed43952064cb31898a451368f85885a96e415c5922553243";
+const RECEIPTS: &str = "a3e617de4068ae9e512ecad8d8db864b27049a1e9380afac2019cd14a0ae88f9";
 
 /// A class for each feature that reaches the stored bytes.
 const CLASSES: &str = r#"

@@ -64,10 +64,10 @@ fn key_file_of_any_length_makes_one_decision() {
     sandbox.ok(&["enforce", "DATA", "--dir", "FILES"]);
     assert!(!sandbox.has("key-00007") && !sandbox.has("key-24999") && sandbox.has("other"));
 
-    let overlong = format!("{keys}{}\nlast\n", "x".repeat(1_025));
+    let overlong = format!("{keys}{}\nlast\n", "x".repeat(2_049));
     sandbox.put("keys.txt", overlong);
     for words in [&hold, &erase] {
-        sandbox.refused(words, "keys.txt line 25001 has a key of more than 1024 bytes");
+        sandbox.refused(words, "keys.txt line 25001 has a key of more than 2048 bytes");
     }
 }
 

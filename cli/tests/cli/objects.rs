@@ -193,10 +193,10 @@ fn first_reconcile_of_a_root_says_what_goes_at_once() {
 #[test]
 fn reconcile_with_refused_files_registers_the_others() {
     let sandbox = Sandbox::new();
-    // A key of more than 1,024 bytes is too long.
-    let long = ["d".repeat(250).as_str(); 4].join("/");
+    // A key of more than 2,048 bytes is too long.
+    let long = ["d".repeat(250).as_str(); 8].join("/");
     for n in 0..30 {
-        let folder = if n % 10 == 3 { format!("{long}/{}", "e".repeat(25)) } else { "f".into() };
+        let folder = if n % 10 == 3 { format!("{long}/{}", "e".repeat(50)) } else { "f".into() };
         sandbox.file(&format!("{folder}/{n:02}"), HOUR_MS);
     }
     symlink("/etc/passwd", sandbox.path("files").join("link")).unwrap();
@@ -212,7 +212,7 @@ fn reconcile_with_refused_files_registers_the_others() {
         .map(|file| file["key"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
         .collect();
     assert_eq!(refused, ["03", "13", "23"]);
-    assert!(ran.json()["refused"][0]["why"].as_str().unwrap().contains("has 1032 bytes"), "{ran:?}");
+    assert!(ran.json()["refused"][0]["why"].as_str().unwrap().contains("has 2061 bytes"), "{ran:?}");
     assert_eq!(ran.json()["registered"], 27);
 
     sandbox.refused(&["reconcile", "DATA", "--dir", "FILES", "--class", "nothing"], "unknown class");

@@ -18,7 +18,7 @@ pub const SELECTOR_KEYS_MAX_BYTES: usize = 256 << 20;
 pub enum Selector {
     /// Objects with one of these keys; together 1 to 268,435,456 bytes. See [`Selector::keys`].
     Keys(KeyList),
-    /// Objects whose key begins with these bytes; 1 to 1,024 bytes.
+    /// Objects whose key begins with these bytes; 1 to 2,048 bytes.
     Prefix(#[serde(with = "hex::serde")] Vec<u8>),
     /// Objects of this subject; 1 to 255 bytes.
     Subject(#[serde(with = "hex::serde")] Vec<u8>),
@@ -144,7 +144,7 @@ mod tests {
         ] {
             assert!(empty.check().is_err(), "{empty:?}");
         }
-        assert!(Selector::Prefix(vec![0; 1025]).check().is_err());
+        assert!(Selector::Prefix(vec![0; 2049]).check().is_err());
         assert!(Selector::Subject(vec![0; 256]).check().is_err());
         assert!(check_keys_bytes(SELECTOR_KEYS_MAX_BYTES).is_ok());
         let error = check_keys_bytes(SELECTOR_KEYS_MAX_BYTES + 1).unwrap_err();

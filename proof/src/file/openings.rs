@@ -11,15 +11,15 @@ pub const OPENINGS_CHECK_BYTES: usize = 32;
 
 /// Returns the beginning of a batch's container of sealed openings: the header, and the length of each opening.
 ///
-/// Lengths are 1 to 255 bytes, in the order of the tombstones. The caller appends the sealed openings themselves,
+/// Lengths are 1 to 65,535 bytes, in the order of the tombstones. The caller appends the sealed openings themselves,
 /// without separators, and then the [`openings_check`]. A batch has at most 2^32 − 1 tombstones, so the number of lengths fits a u32.
 #[must_use]
 pub fn openings_head(batch: u64, lengths: impl Iterator<Item = usize>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(RECORD_BYTES + lengths.size_hint().0);
+    let mut out = Vec::with_capacity(RECORD_BYTES + LENGTH_BYTES * lengths.size_hint().0);
     out.resize(RECORD_BYTES, 0);
-    // A length beyond u8 is written as 255. The sum of the lengths is then wrong, and every reader refuses the file.
-    out.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
-    let n = u32::try_from(out.len() - RECORD_BYTES).unwrap_or(u32::MAX);
+    // A length beyond u16 is written as 65,535. The sum of the lengths is then wrong, and every reader refuses the file.
+    out.extend(lengths.flat_map(|length| u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes()));
+    let n = u32::try_from((out.len() - RECORD_BYTES) / LENGTH_BYTES).unwrap_or(u32::MAX);
     out[..RECORD_BYTES].copy_from_slice(&Header { kind: FileKind::Openings, batch, n }.to_bytes());
     out
 }
@@ -32,6 +32,8 @@ pub fn openings_check<'a>(before: impl IntoIterator<Item = &'a [u8]>) -> [u8; OP
     root_of_parts(before)
 }
 
+/// Length of the length of an opening, in bytes.
+const LENGTH_BYTES: usize = 2;
 /// Openings after which a file notes where the next one begins.
 const STRIDE: usize = 256;
 
@@ -60,16 +62,19 @@ impl<B: AsRef<[u8]>> OpeningsFile<B> {
         let (header, rest) = split_header(bytes, FileKind::Openings)?;
         let wrong = |sealed: u64| FileError::Length {
             found: bytes.len() as u64,
-            expected: (RECORD_BYTES + OPENINGS_CHECK_BYTES) as u64 + u64::from(header.n) + sealed,
+            expected: (RECORD_BYTES + OPENINGS_CHECK_BYTES) as u64
+                + u64::from(header.n) * LENGTH_BYTES as u64
+                + sealed,
         };
-        let n = usize::try_from(header.n).unwrap_or(usize::MAX);
+        let n = usize::try_from(header.n).unwrap_or(usize::MAX).saturating_mul(LENGTH_BYTES);
         let (lengths, rest) = rest.split_at_checked(n).ok_or_else(|| wrong(0))?;
+        let (lengths, _) = lengths.as_chunks();
         let (sealed, _) = rest.split_last_chunk::<OPENINGS_CHECK_BYTES>().ok_or_else(|| wrong(0))?;
-        if let Some(record) = lengths.iter().position(|length| *length == 0) {
+        if let Some(record) = lengths.iter().position(|length| *length == [0; LENGTH_BYTES]) {
             return Err(FileError::EmptyOpening { record });
         }
         let mut total = 0;
-        let mut begins = Vec::with_capacity(n.div_ceil(STRIDE));
+        let mut begins = Vec::with_capacity(lengths.len().div_ceil(STRIDE));
         for lengths in lengths.chunks(STRIDE) {
             begins.push(total);
             total += sum(lengths);
@@ -108,21 +113,21 @@ impl<B: AsRef<[u8]>> OpeningsFile<B> {
         let i = usize::try_from(i).ok()?;
         let (before, rest) = self.lengths().split_at_checked(i)?;
         let begin = self.begins.get(i / STRIDE)? + sum(before.get(i / STRIDE * STRIDE..)?);
-        self.sealed().get(begin..)?.get(..usize::from(*rest.first()?))
+        self.sealed().get(begin..)?.get(..length_of(rest.first()?))
     }
 
     /// Returns all sealed openings in the order of the tombstones.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut left = self.sealed();
         self.lengths().iter().map_while(move |length| {
-            let (sealed, rest) = left.split_at_checked(usize::from(*length))?;
+            let (sealed, rest) = left.split_at_checked(length_of(length))?;
             left = rest;
             Some(sealed)
         })
     }
 
-    fn lengths(&self) -> &[u8] {
-        self.file.as_ref().get(self.lengths.clone()).unwrap_or_default()
+    fn lengths(&self) -> &[[u8; LENGTH_BYTES]] {
+        self.file.as_ref().get(self.lengths.clone()).unwrap_or_default().as_chunks().0
     }
 
     fn sealed(&self) -> &[u8] {
@@ -130,6 +135,10 @@ impl<B: AsRef<[u8]>> OpeningsFile<B> {
     }
 }
 
-fn sum(lengths: &[u8]) -> usize {
-    lengths.iter().map(|length| usize::from(*length)).sum()
+fn length_of(length: &[u8; LENGTH_BYTES]) -> usize {
+    u16::from_be_bytes(*length).into()
+}
+
+fn sum(lengths: &[[u8; LENGTH_BYTES]]) -> usize {
+    lengths.iter().map(length_of).sum()
 }

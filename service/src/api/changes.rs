@@ -28,7 +28,7 @@ pub struct StartObject {
 pub struct ReplaceContent {
     /// Object whose content is another.
     pub object: Which,
-    /// Version by which the store recognises the object from now on: at most 64 bytes.
+    /// Version by which the store recognises the object from now on: at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Version by which the store recognises the object from now on, as base64.

@@ -32,7 +32,7 @@ pub struct Register {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewObject {
-    /// Key of the object: 1 to 1,024 bytes. Either this or `key_base64`.
+    /// Key of the object: 1 to 2,048 bytes. Either this or `key_base64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Key of the object, as base64.
@@ -40,7 +40,7 @@ pub struct NewObject {
     pub key_base64: Option<Bytes>,
     /// Name of the class that the object falls under.
     pub class: String,
-    /// Version by which the store recognises the object: at most 64 bytes.
+    /// Version by which the store recognises the object: at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Version by which the store recognises the object, as base64.

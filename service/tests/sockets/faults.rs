@@ -99,7 +99,7 @@ fn clients_that_stop_reading_keep_no_other_waiting() {
     let host = Host::limited(&options, clock.clone(), few(8), Some(log));
     let classes = "[class.fed]\nwithin = \"1h\"\nslot = \"1m\"\nlead = \"1m\"\nfeed = true\n";
     host.engine.define_classes(&sexton::ClassSet::from_toml(classes).unwrap()).unwrap();
-    let keys: Vec<String> = (0..1_000).map(|n| format!("{n:01024}")).collect();
+    let keys: Vec<String> = (0..1_000).map(|n| format!("{n:02048}")).collect();
     let all: Vec<_> = keys.iter().map(|key| Registration::new("fed", key.as_bytes())).collect();
     host.engine.register(&all, Durability::Synced).unwrap();
     clock.advance(2 * HOUR);

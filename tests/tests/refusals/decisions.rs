@@ -77,9 +77,9 @@ fn selectors_that_select_nothing() -> Vec<(Selector, &'static str)> {
     vec![
         (Selector::keys([b""; 0]), "empty list of keys"),
         (Selector::keys([&b"a"[..], b""]), "empty key"),
-        (Selector::keys([vec![1; 1025]]), "key of length 1025; 1 to 1024"),
+        (Selector::keys([vec![1; 2049]]), "key of length 2049; 1 to 2048"),
         (Selector::Prefix(vec![]), "empty key prefix"),
-        (Selector::Prefix(vec![1; 1025]), "key prefix of length 1025; 1 to 1024"),
+        (Selector::Prefix(vec![1; 2049]), "key prefix of length 2049; 1 to 2048"),
         (Selector::Subject(vec![]), "empty subject"),
         (Selector::Subject(vec![1; 256]), "subject of length 256; 1 to 255"),
         (Selector::Class(String::new()), "empty class name"),
@@ -336,8 +336,8 @@ fn content_with_long_version_or_early_start_is_refused() {
     let (of_held, start) = (of("held"), Some(Timestamp::from_unix_ms(0)));
     let ask = change(Change::Content { of: of("nothing"), version: b"v2", size: None, start: None });
     refused(&sim, ErrorKind::NotFound, &["no live registration"], ask);
-    let ask = change(Change::Content { of: of_held, version: &[7; 65], size: None, start: None });
-    refused(&sim, ErrorKind::Invalid, &["version of 65 bytes", "0 to 64"], ask);
+    let ask = change(Change::Content { of: of_held, version: &[7; 1025], size: None, start: None });
+    refused(&sim, ErrorKind::Invalid, &["version of 1025 bytes", "0 to 1024"], ask);
     let ask = change(Change::Content { of: of_held, version: b"v2", size: None, start });
     refused(&sim, ErrorKind::Invalid, &["before 1990-01-01"], ask);
     sim.assert_sound();

@@ -22,15 +22,15 @@ fn registration_out_of_bounds_is_refused_as_a_whole() {
     let engine = machine.open().unwrap();
     let ok = Registration::new("log-73h", b"key");
     let starts = |ms| ok.start(Timestamp::from_unix_ms(ms));
-    let long = vec![b'k'; 1025];
+    let long = vec![b'k'; 2049];
     for (bad, words) in [
         (
             Registration::new("log-72h", b"key"),
             ["log-72h", "known are: data-30d, log-6mo, log-73h, upload-3h"],
         ),
-        (Registration::new("log-73h", b""), ["key of 0 bytes", "1 to 1024"]),
-        (Registration::new("log-73h", &long), ["key of 1025 bytes", "1 to 1024"]),
-        (ok.version(&long[..65]), ["version of 65 bytes", "0 to 64"]),
+        (Registration::new("log-73h", b""), ["key of 0 bytes", "1 to 2048"]),
+        (Registration::new("log-73h", &long), ["key of 2049 bytes", "1 to 2048"]),
+        (ok.version(&long[..1025]), ["version of 1025 bytes", "0 to 1024"]),
         (ok.digest(&long[..65]), ["digest of 65 bytes", "0 to 64"]),
         (ok.subject(&long[..256]), ["subject of 256 bytes", "0 to 255"]),
         (starts(0), ["start 0 ms is before 1990-01-01", "631152000000"]),

@@ -166,7 +166,7 @@ impl<'a> Row<'a> {
         out.extend_from_slice(&wire::encode_floor(self.floor).to_be_bytes());
         out.extend_from_slice(&wire::encode_ceiling(self.ceiling).to_be_bytes());
         out.extend_from_slice(&wire::encode_size(self.size).to_be_bytes());
-        out.push(self.version.len() as u8);
+        out.extend_from_slice(&(self.version.len() as u16).to_be_bytes());
         out.extend_from_slice(self.version);
         out.push(self.digest.len() as u8);
         out.extend_from_slice(self.digest);
@@ -192,7 +192,7 @@ impl<'a> Row<'a> {
             out.extend_from_slice(first);
         }
         if let Some(Origin { version, .. }) = self.origin.filter(|origin| origin.version != self.version) {
-            out.push(version.len() as u8);
+            out.extend_from_slice(&(version.len() as u16).to_be_bytes());
             out.extend_from_slice(version);
         }
         if let Some(registered) = self.registered {
@@ -325,7 +325,7 @@ impl<'a> Row<'a> {
             floor: wire::decode_floor(reader.i64()?),
             ceiling: wire::decode_ceiling(reader.i64()?),
             size: wire::decode_size(reader.u64()?),
-            version: reader.bytes8()?,
+            version: reader.bytes16()?,
             digest: reader.bytes8()?,
             subject: reader.bytes8()?,
             origin: None,
@@ -354,7 +354,7 @@ impl<'a> Row<'a> {
             row.first = Some(reader.bytes16()?);
         }
         if parts & PART_VERSION != 0 {
-            row.origin.as_mut()?.version = reader.bytes8()?;
+            row.origin.as_mut()?.version = reader.bytes16()?;
         }
         if parts & PART_REGISTERED != 0 {
             row.registered = Some(reader.timestamp()?);

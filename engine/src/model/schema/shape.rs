@@ -49,8 +49,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Format of the data folder. Builds of format 0 computed commitments differently.
-    const FORMAT: u8 = 1;
+    /// Format of the data folder. Builds of formats 0 and 1 computed commitments differently.
+    const FORMAT: u8 = 2;
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let shards = self.shards.to_be_bytes();

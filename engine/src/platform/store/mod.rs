@@ -22,9 +22,9 @@ pub use sexton_proof::leaf::Disposition;
 /// Object that a store is asked to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredObject<'a> {
-    /// Key of the object in the store: 1 to 1,024 bytes.
+    /// Key of the object in the store: 1 to 2,048 bytes.
     pub key: &'a [u8],
-    /// Version that the host registered, at most 64 bytes. The store recognises the registered object by it.
+    /// Version that the host registered, at most 1,024 bytes. The store recognises the registered object by it.
     pub version: &'a [u8],
     /// Digest of the content as registered, at most 64 bytes; empty if the host gave none.
     pub digest: &'a [u8],

@@ -64,7 +64,7 @@ pub enum Change<'a> {
     Content {
         /// Object.
         of: Which<'a>,
-        /// Version by which the store recognises the object from now on: at most 64 bytes, or empty.
+        /// Version by which the store recognises the object from now on: at most 1,024 bytes, or empty.
         version: &'a [u8],
         /// Size from now on, bytes; `None` if it is not known.
         size: Option<u64>,
@@ -81,7 +81,7 @@ pub enum Change<'a> {
     Rename {
         /// Object.
         of: Which<'a>,
-        /// New key, 1 to 1,024 bytes.
+        /// New key, 1 to 2,048 bytes.
         to: &'a [u8],
     },
     /// Records that the host deleted the object itself.

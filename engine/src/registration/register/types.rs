@@ -22,12 +22,12 @@ pub const REGISTER_MAX: usize = 100_000;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Registration<'a> {
-    /// Key by which the host knows the object: 1 to 1,024 bytes. If its class finds by key, a key has at most one live
+    /// Key by which the host knows the object: 1 to 2,048 bytes. If its class finds by key, a key has at most one live
     /// registration.
     pub key: &'a [u8],
     /// Name of the class that the object falls under.
     pub class: &'a str,
-    /// Version by which the store recognises this very object: at most 64 bytes. Empty if the store has no versions.
+    /// Version by which the store recognises this very object: at most 1,024 bytes. Empty if the store has no versions.
     pub version: &'a [u8],
     /// Instant from which the promise counts. If it is `None`, the class decides: the instant of registration,
     /// or an open start until `max_open` has passed.

@@ -11,11 +11,10 @@ use rustix::io::Errno;
 use super::DirError;
 use super::identity::{Place, Seen};
 use crate::platform::data_folder::is_data_folder;
+use sexton_proof::id::KEY_MAX_BYTES;
 
 /// Name of the quarantine folder in a root.
 pub(super) const QUARANTINE: &str = ".sexton-quarantine";
-/// Longest key, in bytes: the limit of the engine.
-pub(super) const KEY_BYTES_MAX: usize = 1024;
 
 /// Key that is safe to walk: relative, without empty components, `.`, `..`, NUL bytes or the quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +36,8 @@ impl<'a> RelPath<'a> {
         if key.is_empty() {
             return bad("is empty");
         }
-        if key.len() > KEY_BYTES_MAX {
-            return bad(&format!("has {} bytes, more than {KEY_BYTES_MAX}", key.len()));
+        if key.len() > KEY_MAX_BYTES {
+            return bad(&format!("has {} bytes, more than {KEY_MAX_BYTES}", key.len()));
         }
         if key.contains(&0) {
             return bad("contains a NUL byte");
@@ -218,7 +217,7 @@ mod tests {
             assert!(why.contains(reason), "{key:?}: {why}");
             assert!(why.contains("correct the registration"), "{why}");
         }
-        assert!(RelPath::parse(&[b'a'; 1025]).unwrap_err().contains("1025"));
+        assert!(RelPath::parse(&[b'a'; KEY_MAX_BYTES + 1]).unwrap_err().contains("2049"));
     }
 
     #[test]

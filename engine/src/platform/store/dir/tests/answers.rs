@@ -245,8 +245,8 @@ fn immutable_file_or_folder_fails_and_keeps_the_file() {
 #[test]
 fn longest_key_and_names_that_are_not_utf_8_work() {
     let sandbox = Sandbox::new();
-    let longest = [&[b'd'; 255][..], &[b'e'; 255], &[b'f'; 255], &[b'n'; 254], b"x"].join(&b'/');
-    assert_eq!(longest.len(), 1024);
+    let longest = [[b'd'; 255]; 8].join(&b'/');
+    assert_eq!(longest.len(), 2047);
     for key in [&b"\xff\xfe/\x80\n"[..], b"..a/...", b"name with ; and `", &longest] {
         let version = sandbox.register(key, b"x");
         assert_eq!(sandbox.delete(key, &version), Answer::Deleted, "{}", key.escape_ascii());
