@@ -31,5 +31,6 @@ mod roots;
 mod stored_formats;
 mod tidy;
 mod time_back;
+mod versions;
 mod waiting_erasures;
 mod wrong_clock;
