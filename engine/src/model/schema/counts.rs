@@ -34,10 +34,12 @@ pub struct Counts {
     pub held: u64,
     /// Times that a registration was carried to another page.
     pub carried: u64,
+    /// Registrations whose object the store was asked to delete. It did not refuse, and it did not say if it had the object.
+    pub requested: u64,
 }
 
 impl Counts {
-    fn fields(&mut self) -> [&mut u64; 12] {
+    fn fields(&mut self) -> [&mut u64; 13] {
         [
             &mut self.deleted,
             &mut self.deleted_bytes,
@@ -51,6 +53,7 @@ impl Counts {
             &mut self.late_after_hold,
             &mut self.held,
             &mut self.carried,
+            &mut self.requested,
         ]
     }
 
@@ -62,6 +65,7 @@ impl Counts {
             + self.replaced
             + self.released
             + self.anonymised
+            + self.requested
     }
 
     /// Adds `other`.
@@ -126,6 +130,16 @@ impl RegisteredTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_read_back_and_a_shorter_record_is_refused() {
+        let counts = Counts { deleted: 1, carried: 12, requested: 13, ..Counts::default() };
+        let bytes = counts.encode();
+        assert_eq!(Counts::decode(&bytes).unwrap(), counts);
+        for length in 0..bytes.len() {
+            assert!(Counts::decode(&bytes[..length]).is_err(), "{length}");
+        }
+    }
 
     #[test]
     fn totals_count_no_bytes_of_an_unknown_size() {
