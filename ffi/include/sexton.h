@@ -190,6 +190,10 @@
 // The object could not be deleted, or the deletion could not be made durable. The engine hands it out again.
 #define SEXTON_ANSWER_FAILED 6
 
+// The server behind the host was asked to delete the registered object and no other, and acknowledged the request. It
+// acknowledges an object that it did not have alike, so the receipt shows no deletion.
+#define SEXTON_ANSWER_REQUESTED 7
+
 // Disposition of a sub-batch: delete the objects.
 #define SEXTON_DELETE 1
 
@@ -252,7 +256,8 @@
 // Deleted or anonymised after the ceiling, because of a legal hold that the operator recorded.
 #define SEXTON_COMPLIANCE_AFTER_HOLD 4
 
-// The registration ended without a deletion by the engine.
+// The registration ended, and the receipt shows no deletion by the engine. With the method "requested" the server was
+// asked to delete the object inside the window and did not refuse.
 #define SEXTON_COMPLIANCE_NOT_A_DELETION 5
 
 // Sub-batch: objects of one class that are handed out together. Opaque; freed with sexton_batch_free(). It owns its
@@ -534,6 +539,8 @@ typedef struct sexton_counters {
   uint64_t released;
   // Objects that the store rewrote so that they concern no person.
   uint64_t anonymised;
+  // Objects that the store was asked to delete, and of which it did not say if it had them.
+  uint64_t requested;
   // Ended objects that ended before their floor.
   uint64_t early;
   // Ended objects that ended after their ceiling, without a legal hold as the cause.
@@ -1228,7 +1235,7 @@ struct sexton_bytes sexton_verdict_class(const struct sexton_verdict *verdict);
 struct sexton_bytes sexton_verdict_key(const struct sexton_verdict *verdict);
 
 // Returns the method by which the registration ended: "deleted", "absent", "absent-after-intent", "anonymised",
-// "replaced" or "released". Static. Empty for NULL.
+// "replaced", "released" or "requested". Static. Empty for NULL.
 struct sexton_bytes sexton_verdict_method(const struct sexton_verdict *verdict);
 
 // Returns the id of the registration that ended. If the object moved, it differs from the id for which the receipt was

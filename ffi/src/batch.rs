@@ -29,6 +29,9 @@ pub const SEXTON_ANSWER_CHANGED: i32 = 4;
 pub const SEXTON_ANSWER_REFUSED: i32 = 5;
 /// The object could not be deleted, or the deletion could not be made durable. The engine hands it out again.
 pub const SEXTON_ANSWER_FAILED: i32 = 6;
+/// The server behind the host was asked to delete the registered object and no other, and acknowledged the request. It
+/// acknowledges an object that it did not have alike, so the receipt shows no deletion.
+pub const SEXTON_ANSWER_REQUESTED: i32 = 7;
 
 /// Disposition of a sub-batch: delete the objects.
 pub const SEXTON_DELETE: i32 = 1;
@@ -257,8 +260,9 @@ fn answer(from: &sexton_answer) -> CallResult<(u32, Answer)> {
         SEXTON_ANSWER_CHANGED => Answer::Changed,
         SEXTON_ANSWER_REFUSED => Answer::Refused(reason()),
         SEXTON_ANSWER_FAILED => Answer::Failed(reason()),
+        SEXTON_ANSWER_REQUESTED => Answer::Requested,
         other => {
-            return Err(invalid(format!("answer {other} for object {}; 1 to 6 are allowed", from.object)));
+            return Err(invalid(format!("answer {other} for object {}; 1 to 7 are allowed", from.object)));
         }
     };
     Ok((from.object, answer))

@@ -112,6 +112,7 @@ fn counters(class: &ClassStatus) -> sexton_counters {
         replaced: ended.replaced,
         released: ended.released,
         anonymised: ended.anonymised,
+        requested: ended.requested,
         early: ended.early,
         late: ended.late,
         late_after_hold: ended.late_after_hold,

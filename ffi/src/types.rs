@@ -304,6 +304,8 @@ pub struct sexton_counters {
     pub released: u64,
     /// Objects that the store rewrote so that they concern no person.
     pub anonymised: u64,
+    /// Objects that the store was asked to delete, and of which it did not say if it had them.
+    pub requested: u64,
     /// Ended objects that ended before their floor.
     pub early: u64,
     /// Ended objects that ended after their ceiling, without a legal hold as the cause.

@@ -29,7 +29,8 @@ pub const SEXTON_COMPLIANCE_EARLY: i32 = 2;
 pub const SEXTON_COMPLIANCE_LATE: i32 = 3;
 /// Deleted or anonymised after the ceiling, because of a legal hold that the operator recorded.
 pub const SEXTON_COMPLIANCE_AFTER_HOLD: i32 = 4;
-/// The registration ended without a deletion by the engine.
+/// The registration ended, and the receipt shows no deletion by the engine. With the method "requested" the server was
+/// asked to delete the object inside the window and did not refuse.
 pub const SEXTON_COMPLIANCE_NOT_A_DELETION: i32 = 5;
 
 /// Contents of an authentic receipt. Opaque; freed with sexton_verdict_free(). An authentic receipt may show a broken
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn sexton_verdict_key(verdict: *const sexton_verdict) -> s
 }
 
 /// Returns the method by which the registration ended: "deleted", "absent", "absent-after-intent", "anonymised",
-/// "replaced" or "released". Static. Empty for NULL.
+/// "replaced", "released" or "requested". Static. Empty for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_verdict_method(verdict: *const sexton_verdict) -> sexton_bytes {
     // SAFETY: by the contract NULL or a verdict that is not freed yet.

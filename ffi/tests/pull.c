@@ -53,7 +53,7 @@ TEST("a call with one invalid answer is INVALID, none counts") {
     const sexton_answer wrong[] = {{2, SEXTON_ANSWER_DELETED, {NULL, 0}},
                                    {UINT32_MAX, SEXTON_ANSWER_DELETED, {NULL, 0}},
                                    {1, 0, {NULL, 0}},
-                                   {1, SEXTON_ANSWER_FAILED + 1, {NULL, 0}},
+                                   {1, SEXTON_ANSWER_REQUESTED + 1, {NULL, 0}},
                                    {1, -1, {NULL, 0}},
                                    {1, SEXTON_ANSWER_ANONYMISED, {long_detail, 65}},
                                    {1, SEXTON_ANSWER_DELETED, {NULL, 3}}};
@@ -174,6 +174,20 @@ TEST("absent ends an object; changed, refused, failed retry") {
     for (size_t i = 1; i < 4; i++) {
         check_kept(engine, ids[i], keys[i]);
     }
+    close_engine(engine);
+}
+
+TEST("a requested object ends, and its receipt shows no deletion") {
+    sexton_engine *engine = open_engine(NULL, 0);
+    sexton_id id = register_object(engine, "files", "a");
+    sexton_batch *batch = take_due_batch(engine, 1);
+    CHECK_INT(1, answer_all(engine, batch, SEXTON_ANSWER_REQUESTED));
+    run_until_idle(engine);
+    CHECK_INT(1, class_counters(engine, "files").requested);
+    CHECK_INT(0, class_counters(engine, "files").deleted);
+    check_ended(engine, id, "a", SEXTON_COMPLIANCE_NOT_A_DELETION, "requested");
+    sexton_batch_free(batch);
+    check_sound(engine);
     close_engine(engine);
 }
 

@@ -1,4 +1,4 @@
-//! Receipts of anonymised objects.
+//! Receipts of anonymised objects, and of objects whose deletion was only requested.
 
 use super::*;
 
@@ -169,4 +169,27 @@ fn release_by_the_host_is_authentic_and_not_a_deletion() {
     assert_eq!(verdict.compliance(), Compliance::NotADeletion(Method::Released));
     world.tombstones[4].reason = Reason::Erasure;
     assert!(matches!(world.verify(4), Err(VerifyError::Record(RecordError::Pair { .. }))));
+}
+
+/// A request outside the window breaks the promise, whatever the store did with it.
+#[test]
+fn request_in_time_shows_no_deletion_and_others_are_broken() {
+    let mut verdict = World::new().verify(0).unwrap();
+    verdict.method = Method::Requested;
+    let (floor, ceiling, by) = (verdict.floor.unwrap(), verdict.ceiling.unwrap(), Duration::from_millis(1));
+    let in_time = Compliance::NotADeletion(Method::Requested);
+    for (time, due, lifted) in [
+        (floor, in_time, in_time),
+        (ceiling, in_time, in_time),
+        (shifted(floor, -1), Compliance::Early { by }, Compliance::Early { by }),
+        (shifted(ceiling, 1), Compliance::Late { by }, Compliance::AfterHold { by }),
+    ] {
+        verdict.time = time;
+        for (reason, expected) in [(Reason::Due, due), (Reason::Lifted, lifted)] {
+            verdict.reason = reason;
+            assert_eq!(verdict.compliance(), expected);
+        }
+    }
+    (verdict.floor, verdict.ceiling) = (None, None);
+    assert_eq!(verdict.compliance(), in_time);
 }

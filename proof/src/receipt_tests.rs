@@ -393,7 +393,7 @@ fn failing() -> Vec<(&'static str, String)> {
     }
     put("Record", 0, &|world| {
         let mut record = world.tombstones[0].to_bytes();
-        record[49] = 7;
+        record[49] = 8;
         world.record = Some(record);
     });
     all.extend(failing_tombstones());

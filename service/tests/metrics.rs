@@ -297,6 +297,7 @@ fn labels_have_bounded_names_and_values() {
     let results = [
         "deleted",
         "anonymised",
+        "requested",
         "absent",
         "absent_after_intent",
         "released",

@@ -91,6 +91,8 @@ pub enum FailureMode {
     Fails,
     /// The store refuses the deletion.
     Refuses,
+    /// The store deletes the object, and does not say if it had it.
+    Acknowledges,
 }
 
 /// Store that keeps objects in a map from key to version and records every deletion. An object that it anonymises has
@@ -177,6 +179,13 @@ impl Store for MapStore {
             match state.failure_modes.get(request.key) {
                 Some(FailureMode::Fails) => return Answer::Failed("it is broken".into()),
                 Some(FailureMode::Refuses) => return Answer::Refused("it is held".into()),
+                Some(FailureMode::Acknowledges) => {
+                    if state.objects.get(request.key).is_some_and(|found| found == request.version) {
+                        state.objects.remove(request.key);
+                        state.deleted.push(request.key.to_vec());
+                    }
+                    return Answer::Requested;
+                }
                 None => {}
             }
             let anonymises = part.disposition == Disposition::Anonymise;

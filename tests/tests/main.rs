@@ -26,6 +26,7 @@ mod readme;
 mod refusals;
 mod renamed;
 mod repeated;
+mod requested;
 mod rocks;
 mod roots;
 mod stored_formats;

@@ -65,8 +65,11 @@ pub(super) fn summary(counts: &Counts, policy: &Policy, is_json: bool, output: &
 
 fn print(judged: &Judged, output: &mut Output) {
     let path = judged.path.display();
-    let anonymised = judged.verdict.as_ref().is_some_and(|verdict| verdict.method == Method::Anonymised);
-    let done = if anonymised { "anonymised" } else { "deleted" };
+    let done = match judged.verdict.as_ref().map(|verdict| verdict.method) {
+        Some(Method::Anonymised) => "anonymised",
+        Some(Method::Requested) => "asked for",
+        _ => "deleted",
+    };
     let (head, why) = match &judged.result {
         ReceiptResult::Kept => (output.good("kept:"), None),
         ReceiptResult::NotValid { check: Some(check), why } => {
@@ -89,7 +92,8 @@ fn print(judged: &Judged, output: &mut Output) {
         ReceiptResult::Unwitnessed { why } => (output.bad("unwitnessed:"), Some(why.clone())),
         ReceiptResult::NotADeletion { method } => {
             let why = format!("authentic, but it ended as {method}{}", ended_as(*method));
-            (output.strong("not a deletion:"), Some(why))
+            let head = if *method == Method::Requested { "not shown deleted:" } else { "not a deletion:" };
+            (output.strong(head), Some(why))
         }
     };
     output.line(format_args!("{head} {path}"));
@@ -127,9 +131,13 @@ fn print_content(v: &Verdict, output: &mut Output) {
     line("log", format!("{}, entry {} of {}, batch {}", v.origin, v.leaf_index, v.tree_size, v.batch));
 }
 
-/// Returns the explanation of a method that is no deletion by the engine.
+/// Returns the explanation of a method that shows no deletion by the engine.
 fn ended_as(method: Method) -> &'static str {
-    if method == Method::Released { ": the host states that it deleted the object by itself" } else { "" }
+    match method {
+        Method::Released => ": the host states that it deleted the object by itself",
+        Method::Requested => ": the server was asked to delete the object and did not refuse",
+        _ => "",
+    }
 }
 
 fn promise(v: &Verdict) -> String {

@@ -292,6 +292,20 @@ fn receipt_of_absent_object_is_5() {
 }
 
 #[test]
+fn receipt_of_requested_object_is_5_and_late_one_is_3() {
+    let bench = Bench::new();
+    let requested = bench.receipt("requested", Answer::Requested, DUE);
+    let ran = bench.verify(&[&requested], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stdout.contains("not shown deleted: "), "{ran:?}");
+    assert!(ran.stdout.contains("the server was asked to delete the object and did not refuse"), "{ran:?}");
+    let late = bench.receipt("late", Answer::Requested, 4 * HOUR);
+    let ran = bench.verify(&[&late], &bench.path("trust.policy"), &[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("asked for 1 h"), "{ran:?}");
+}
+
+#[test]
 fn worst_of_several_receipts_decides_also_in_a_folder() {
     let bench = Bench::new();
     let kept = bench.kept("kept");

@@ -18,7 +18,8 @@ const ACCEPTED_FOR: Duration = Duration::from_hours(24);
 
 /// Keeps the absent objects of a batch if nearly all of them are absent, and raises an alarm before anything is committed.
 ///
-/// Objects that an earlier attempt of the engine may have deleted do not count, nor do classes whose host deletes the
+/// Objects of which the store said only that it did not refuse do not count: they may have been there or not. Objects that an
+/// earlier attempt of the engine may have deleted do not count, nor do classes whose host deletes the
 /// objects. The kept objects are carried as refused: no attempt of the engine has deleted them. The alarm is durable before
 /// the carries are. A crash in between loses nothing: the batch comes again.
 pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates) -> Result<()> {

@@ -45,7 +45,8 @@ pub struct FeedEntry {
     /// Version of the object.
     #[serde(with = "hex::serde")]
     pub version: Vec<u8>,
-    /// Method by which it ended: `deleted`, `absent`, `absent-after-intent`, `released` or `anonymised`.
+    /// Method by which it ended: `deleted`, `absent`, `absent-after-intent`, `released`,
+    /// `anonymised` or `requested`. Of a requested one it is not known if the store had it.
     pub method: String,
     /// Reason for which it ended.
     pub reason: String,

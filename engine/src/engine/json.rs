@@ -106,7 +106,7 @@ fn class_status(class: &ClassStatus) -> Value {
 }
 
 /// Returns the counts of a class with their names.
-pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 16] {
+pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 17] {
     let ended = &class.ended;
     [
         ("registered", class.registered),
@@ -119,6 +119,7 @@ pub fn counts(class: &ClassStatus) -> [(&'static str, u64); 16] {
         ("absent", ended.absent),
         ("absent_after_intent", ended.absent_after_intent),
         ("anonymised", ended.anonymised),
+        ("requested", ended.requested),
         ("released", ended.released),
         ("replaced", ended.replaced),
         ("early", ended.early),

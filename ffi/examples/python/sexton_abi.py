@@ -55,6 +55,7 @@ class Answer(enum.IntEnum):
     CHANGED = 4
     REFUSED = 5
     FAILED = 6
+    REQUESTED = 7
 
 
 class Previous(enum.IntEnum):

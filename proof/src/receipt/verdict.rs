@@ -24,24 +24,25 @@ pub const DOES_NOT_PROVE: [&str; 7] = [
 pub enum Compliance {
     /// Deleted or anonymised, not before the floor and not after the ceiling.
     Kept,
-    /// Deleted before the floor.
+    /// Deleted, or asked for, before the floor.
     Early {
         /// Time by which the promise was missed.
         by: Duration,
     },
-    /// Deleted after the ceiling.
+    /// Deleted, or asked for, after the ceiling.
     Late {
         /// Time by which the promise was missed.
         by: Duration,
     },
-    /// Deleted after the ceiling, because a legal hold kept the object until it was lifted. The operator recorded the
+    /// Deleted, or asked for, after the ceiling, because a legal hold kept the object until it was lifted. The operator recorded the
     /// hold.
     AfterHold {
         /// Time after the ceiling.
         by: Duration,
     },
-    /// The registration ended, but the engine did not delete the object. It was absent or replaced, or the host
-    /// reported that it had deleted the object itself.
+    /// The registration ended, and the receipt shows no deletion by the engine. The object was absent or replaced, the
+    /// host reported that it had deleted the object itself, or the store was asked inside the window and did not say more
+    /// than that it did not refuse.
     NotADeletion(Method),
 }
 
@@ -149,13 +150,16 @@ pub struct Verdict {
 
 impl Verdict {
     /// Compares the end with the promised bounds.
+    ///
+    /// A store that was asked too early or too late broke the promise, whatever it answered. A store that was asked in time
+    /// and did not state the deletion does not show that the promise was kept.
     #[must_use]
     pub fn compliance(&self) -> Compliance {
         match self.method {
             Method::Absent | Method::Replaced | Method::Released => {
                 return Compliance::NotADeletion(self.method);
             }
-            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised => {}
+            Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised | Method::Requested => {}
         }
         if let Some(floor) = self.floor.filter(|floor| self.time < *floor) {
             return Compliance::Early { by: floor.since(self.time) };
@@ -167,6 +171,9 @@ impl Verdict {
                 _ => Compliance::Late { by },
             };
         }
-        Compliance::Kept
+        match self.method {
+            Method::Requested => Compliance::NotADeletion(self.method),
+            _ => Compliance::Kept,
+        }
     }
 }

@@ -90,6 +90,8 @@ codes! {
         Released = 5, "released";
         /// The store rewrote the object so that it no longer concerns a person.
         Anonymised = 6, "anonymised";
+        /// The store was asked to delete the object and did not refuse. Its answer does not tell if the object was there.
+        Requested = 7, "requested";
     }
 }
 

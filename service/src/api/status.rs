@@ -121,6 +121,8 @@ pub struct ClassStatus {
     pub absent_after_intent: u64,
     /// Objects that the store anonymised.
     pub anonymised: u64,
+    /// Objects that the store was asked to delete, and of which it did not say if it had them.
+    pub requested: u64,
     /// Objects that the host deleted itself.
     pub released: u64,
     /// Objects that a later registration replaced.
@@ -155,7 +157,7 @@ impl Operation for GetTime {
 impl ClassStatus {
     /// Returns the counts with their names.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 16] {
+    pub fn counts(&self) -> [(&'static str, u64); 17] {
         [
             ("registered", self.registered),
             ("registered_bytes", self.registered_bytes),
@@ -167,6 +169,7 @@ impl ClassStatus {
             ("absent", self.absent),
             ("absent_after_intent", self.absent_after_intent),
             ("anonymised", self.anonymised),
+            ("requested", self.requested),
             ("released", self.released),
             ("replaced", self.replaced),
             ("early", self.early),

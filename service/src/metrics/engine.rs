@@ -100,6 +100,7 @@ fn classes(families: &mut Families<'_>, measures: &Measures) -> fmt::Result {
         let by_result = [
             ("deleted", ended.deleted),
             ("anonymised", ended.anonymised),
+            ("requested", ended.requested),
             ("absent", ended.absent),
             ("absent_after_intent", ended.absent_after_intent),
             ("released", ended.released),

@@ -565,6 +565,12 @@ impl Model {
     fn ask_the_store(&mut self, at: usize) -> Option<Method> {
         let item = &mut self.items[at];
         if let Some(mode) = self.failure_modes.get(&item.key) {
+            if *mode == FailureMode::Acknowledges {
+                if self.objects.get(&item.key).is_some_and(|found| *found == item.version) {
+                    self.objects.remove(&item.key);
+                }
+                return Some(Method::Requested);
+            }
             item.maybe_deleted |= *mode == FailureMode::Fails;
             return None;
         }

@@ -640,6 +640,7 @@ impl Run {
                 (ended.replaced, Method::Replaced),
                 (ended.released, Method::Released),
                 (ended.anonymised, Method::Anonymised),
+                (ended.requested, Method::Requested),
             ];
             for (found, method) in methods {
                 assert_eq!(found, n(count(method)), "{what}: {method}");

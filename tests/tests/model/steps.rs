@@ -183,7 +183,12 @@ fn begins() -> impl Strategy<Value = Begin> {
 /// Steps of hosts and stores.
 fn of_hosts(keys: u8) -> Vec<BoxedStrategy<Step>> {
     let key = || prop_oneof![4 => 0..keys, 1 => SEEN..SEEN + keys];
-    let mode = prop_oneof![Just(None), Just(Some(FailureMode::Fails)), Just(Some(FailureMode::Refuses))];
+    let mode = prop_oneof![
+        Just(None),
+        Just(Some(FailureMode::Fails)),
+        Just(Some(FailureMode::Refuses)),
+        Just(Some(FailureMode::Acknowledges)),
+    ];
     let class = proptest::option::of(0..CLASSES);
     let ago = || -20_000_i64..120_000;
     vec![

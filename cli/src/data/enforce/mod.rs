@@ -88,7 +88,10 @@ fn enforce(engine: &Engine, store: &DirStore, args: &EnforceArgs) -> Result<Enfo
                 if args.prune_empty && matches!(answer, Answer::Deleted | Answer::Absent) {
                     emptied.add_above(object.key);
                 }
-                ended.push(matches!(answer, Answer::Deleted | Answer::Anonymised(_) | Answer::Absent));
+                ended.push(matches!(
+                    answer,
+                    Answer::Deleted | Answer::Anonymised(_) | Answer::Absent | Answer::Requested
+                ));
             }
             given
         };

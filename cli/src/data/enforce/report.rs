@@ -99,6 +99,7 @@ impl Answers {
             Answer::Deleted => ("deleted", None),
             Answer::Anonymised(_) => ("anonymised", None),
             Answer::Absent => ("absent", None),
+            Answer::Requested => ("requested", None),
             Answer::Changed => (
                 "changed",
                 Some(

@@ -126,6 +126,8 @@ fn fate_of_answer(
             ended(Method::AbsentAfterIntent)
         }
         Answer::Absent => ended(Method::Absent),
+        // After an earlier attempt as well: the store does not know which of the two requests found the object.
+        Answer::Requested => ended(Method::Requested),
         // The key was registered again while the batch was in flight. The newer registration covers the stored object.
         Answer::Changed if marks::is_replaced(&*core.kv, batch.id(row))? => ended(Method::Replaced),
         Answer::Changed => parked(Cause::Changed, "another object is stored under the key"),

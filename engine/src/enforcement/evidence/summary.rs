@@ -66,6 +66,7 @@ impl Summary {
             Method::Replaced => counts.replaced += 1,
             Method::Released => counts.released += 1,
             Method::Anonymised => counts.anonymised += 1,
+            Method::Requested => counts.requested += 1,
         }
         // A replaced registration no longer promises anything about its own end.
         if method != Method::Replaced {

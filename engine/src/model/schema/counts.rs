@@ -4,6 +4,9 @@ use super::Reader;
 use crate::platform::error::{Error, Result};
 use sexton_proof::wire;
 
+/// Length of a record with none requested, which is left out. Only a store that cannot tell more needs it.
+const NONE_REQUESTED_BYTES: usize = 96;
+
 /// Numbers of the registrations of a class that ended so far.
 ///
 /// They hold totals only, so they may outlive the objects.
@@ -34,10 +37,12 @@ pub struct Counts {
     pub held: u64,
     /// Times that a registration was carried to another page.
     pub carried: u64,
+    /// Registrations whose object the store was asked to delete. It did not refuse, and it did not say if it had the object.
+    pub requested: u64,
 }
 
 impl Counts {
-    fn fields(&mut self) -> [&mut u64; 12] {
+    fn fields(&mut self) -> [&mut u64; 13] {
         [
             &mut self.deleted,
             &mut self.deleted_bytes,
@@ -51,6 +56,7 @@ impl Counts {
             &mut self.late_after_hold,
             &mut self.held,
             &mut self.carried,
+            &mut self.requested,
         ]
     }
 
@@ -62,6 +68,7 @@ impl Counts {
             + self.replaced
             + self.released
             + self.anonymised
+            + self.requested
     }
 
     /// Adds `other`.
@@ -72,13 +79,18 @@ impl Counts {
     }
 
     pub(crate) fn encode(mut self) -> Vec<u8> {
-        self.fields().iter().flat_map(|n| n.to_be_bytes()).collect()
+        let mut bytes: Vec<u8> = self.fields().iter().flat_map(|n| n.to_be_bytes()).collect();
+        if self.requested == 0 {
+            bytes.truncate(NONE_REQUESTED_BYTES);
+        }
+        bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut counts = Counts::default();
         let mut reader = Reader(bytes);
-        for field in counts.fields() {
+        let fields = if bytes.len() == NONE_REQUESTED_BYTES { NONE_REQUESTED_BYTES / 8 } else { usize::MAX };
+        for field in counts.fields().into_iter().take(fields) {
             *field = reader.u64().ok_or_else(|| Error::corrupt("a record of counts is cut short"))?;
         }
         Ok(counts)
@@ -126,6 +138,18 @@ impl RegisteredTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_read_back_with_and_without_requested_ones() {
+        let counts = Counts { deleted: 1, carried: 12, requested: 13, ..Counts::default() };
+        let none = Counts { requested: 0, ..counts };
+        let (bytes, shorter) = (counts.encode(), none.encode());
+        assert_eq!((bytes.len(), shorter.len()), (104, NONE_REQUESTED_BYTES));
+        assert_eq!((Counts::decode(&bytes).unwrap(), Counts::decode(&shorter).unwrap()), (counts, none));
+        for length in (0..bytes.len()).filter(|length| *length != NONE_REQUESTED_BYTES) {
+            assert!(Counts::decode(&bytes[..length]).is_err(), "{length}");
+        }
+    }
 
     #[test]
     fn totals_count_no_bytes_of_an_unknown_size() {

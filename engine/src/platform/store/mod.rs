@@ -11,6 +11,8 @@
 //!   older, and answers [`Answer::Changed`].
 //! * **Durable before the answer.** A store answers [`Answer::Deleted`], [`Answer::Anonymised`] or [`Answer::Absent`]
 //!   only when a power failure can no longer bring the object back. Otherwise it answers [`Answer::Failed`].
+//! * **No more than is known.** A store that cannot tell [`Answer::Deleted`] from [`Answer::Absent`] answers
+//!   [`Answer::Requested`].
 //! * **One answer per object, in the order of the objects.** With any other number, the answers cannot be matched to
 //!   the objects. The whole sub-batch then counts as failed.
 //! * **Concurrent.** Several threads call `delete` at the same time, with different sub-batches.
@@ -66,6 +68,12 @@ pub enum Answer {
     Anonymised(Box<[u8]>),
     /// No object is under this key, and a power failure cannot bring one back.
     Absent,
+    /// The server behind the store was asked to delete the registered object and no other, and it acknowledged the request.
+    /// Its acknowledgement is the same for an object that it did not have.
+    ///
+    /// The registration ends with the method [`Method::Requested`](sexton_proof::record::Method::Requested). Its receipt shows
+    /// no deletion.
+    Requested,
     /// Another object than the registered one is under this key. The store left it as it is.
     Changed,
     /// The store declines, for example because of a hold of its own. Holds the reason.
