@@ -1138,9 +1138,9 @@ int32_t sexton_reclaim(struct sexton_engine *engine,
 int32_t sexton_publish(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// Writes the id of the live registration of a key to *out, for classes with find = "key".
+// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version".
 //
-// Errors: SEXTON_NOT_FOUND if there is none.
+// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if several versions of the key live.
 int32_t sexton_find(const struct sexton_engine *engine,
                     struct sexton_bytes key,
                     struct sexton_id *out,

@@ -269,9 +269,9 @@ pub unsafe extern "C" fn sexton_publish(engine: *mut sexton_engine, error: *mut 
     unsafe { with_engine(engine, error, |engine| Ok(engine.publish()?)) }
 }
 
-/// Writes the id of the live registration of a key to *out, for classes with find = "key".
+/// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version".
 ///
-/// Errors: SEXTON_NOT_FOUND if there is none.
+/// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if several versions of the key live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_find(
     engine: *const sexton_engine,

@@ -32,5 +32,6 @@ mod roots;
 mod stored_formats;
 mod tidy;
 mod time_back;
+mod versions;
 mod waiting_erasures;
 mod wrong_clock;

@@ -118,6 +118,7 @@ enum OwnedChange {
 #[derive(Debug)]
 enum OwnedWhich {
     Key(Vec<u8>),
+    Version { key: Vec<u8>, version: Vec<u8> },
     Id(RegistrationId),
 }
 
@@ -125,6 +126,9 @@ impl OwnedWhich {
     fn new(of: Which<'_>) -> Self {
         match of {
             Which::Key(key) => OwnedWhich::Key(key.to_vec()),
+            Which::Version { key, version } => {
+                OwnedWhich::Version { key: key.to_vec(), version: version.to_vec() }
+            }
             Which::Id(id) => OwnedWhich::Id(id),
         }
     }
@@ -132,6 +136,7 @@ impl OwnedWhich {
     fn borrowed(&self) -> Which<'_> {
         match self {
             OwnedWhich::Key(key) => Which::Key(key),
+            OwnedWhich::Version { key, version } => Which::Version { key, version },
             OwnedWhich::Id(id) => Which::Id(*id),
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn history_of(core: &Core, object_key: &[u8], now: Timestamp) -> Resu
     let fingerprint = *lookup.fingerprint();
     // The lock of the key's shard is held to the end. A commit needs it, so no object ends between the two lookups.
     let mut shard = lookup.lock(core);
-    if let Some(id) = lookup.live(core, &mut shard, |id, _| Ok(id))? {
+    if let Some(id) = lookup.all(core, &mut shard, |id, _| Ok(id))?.pop() {
         return Ok(KeyHistory::Live(id));
     }
     let mut last: Option<Ended> = None;

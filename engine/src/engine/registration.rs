@@ -210,19 +210,28 @@ impl Engine {
     /// Returns the live registration of a key. `None` if there is none, or if its class does not find by key.
     ///
     /// # Errors
-    /// `Io`, `Corrupt`.
+    /// `Invalid` if several versions of the key live ([`Engine::versions`] lists them); `Io`, `Corrupt`.
     pub fn find(&self, key: &[u8]) -> Result<Option<RegistrationId>> {
         let lookup = KeyLookup::of(&self.core, key)?;
         let mut shard = lookup.lock(&self.core);
-        lookup.live(&self.core, &mut shard, |id, _| Ok(id))
+        lookup.only(&self.core, &mut shard, |id, _| Ok(id))
     }
 
     /// Returns the live registration of a key with its class and version. `None` if there is none, or if its class does not
     /// find by key.
     ///
     /// # Errors
-    /// `Io`, `Corrupt`.
+    /// `Invalid` if several versions of the key live; `Io`, `Corrupt`.
     pub fn live(&self, key: &[u8]) -> Result<Option<LiveObject>> {
         change::live(&self.core, key)
+    }
+
+    /// Returns all live registrations of a key, in the order of their ids. Only a class with `find = "version"` has more than one
+    /// of a key.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn versions(&self, key: &[u8]) -> Result<Vec<LiveObject>> {
+        change::versions(&self.core, key)
     }
 }

@@ -144,7 +144,8 @@ impl Candidates {
         self.0.binary_search(&(*fingerprint, id)).is_ok()
     }
 
-    /// Calls `look` on the live registration of a key, if it has one. Only the current key of an object counts.
+    /// Calls `look` on a live registration of a key, if it has one. Only the current key of an object counts. In a class that
+    /// finds by version a key may have several, and `look` gets one of them.
     pub(crate) fn live<T>(
         &self,
         core: &Core,
@@ -154,14 +155,26 @@ impl Candidates {
         mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let mut found = None;
-        self.each_live(core, shard, fingerprint, |id, row| {
-            if row.key != key {
-                return Ok(ControlFlow::Continue(()));
-            }
+        self.each_of_key(core, shard, fingerprint, key, |id, row| {
             found = Some(look(id, row)?);
             Ok(ControlFlow::Break(()))
         })?;
         Ok(found)
+    }
+
+    /// Calls `look` on each live registration that has the key as its current one, until it breaks.
+    pub(crate) fn each_of_key(
+        &self,
+        core: &Core,
+        shard: &mut Shard,
+        fingerprint: &Fingerprint,
+        key: &[u8],
+        mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.each_live(core, shard, fingerprint, |id, row| match row.key == key {
+            true => look(id, row),
+            false => Ok(ControlFlow::Continue(())),
+        })
     }
 
     /// Calls `look` on each live registration of a shard that has the key as its current or its first one.
@@ -239,15 +252,41 @@ impl<'a> KeyLookup<'a> {
         core.schedule.lock(self.shard)
     }
 
-    /// Calls `look` on the key's live registration, if it has one. The caller holds the lock of its shard until it has
-    /// used the result.
-    pub(crate) fn live<T>(
+    /// Returns what `look` makes of each live registration of the key. The caller holds the lock of its shard until it has used
+    /// the result.
+    pub(crate) fn all<T>(
+        self,
+        core: &Core,
+        shard: &mut Shard,
+        mut look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        let candidates = Candidates::of(core, shard, self.runs)?;
+        candidates.each_of_key(core, shard, &self.fingerprint, self.key, |id, row| {
+            all.push(look(id, row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(all)
+    }
+
+    /// Returns what `look` makes of the key's only live registration, if it has one. The caller holds the lock of its shard until
+    /// it has used the result.
+    ///
+    /// # Errors
+    /// `Invalid` if several versions of the key live.
+    pub(crate) fn only<T>(
         self,
         core: &Core,
         shard: &mut Shard,
         look: impl FnMut(RegistrationId, &Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        Candidates::of(core, shard, self.runs)?.live(core, shard, &self.fingerprint, self.key, look)
+        let mut all = self.all(core, shard, look)?;
+        match all.len() {
+            0 | 1 => Ok(all.pop()),
+            versions => Err(Error::invalid(format!(
+                "{versions} versions of the key live; name one by its version or its id"
+            ))),
+        }
     }
 }
 

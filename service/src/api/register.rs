@@ -121,7 +121,7 @@ impl Operation for Register {
         let classes = engine.classes();
         let is_found = |name: &str| {
             let mut found = classes.iter().filter(|(class, _)| class.name == name);
-            found.any(|(class, _)| class.find == Find::Key && class.openings == Openings::Operator)
+            found.any(|(class, _)| class.find != Find::None && class.openings == Openings::Operator)
         };
         self.objects.iter().all(|object| {
             let has_version = object.version.as_ref().is_some_and(|version| !version.is_empty())

@@ -135,7 +135,7 @@ pub fn class(engine: &Engine, name: &str) -> Result<Definition> {
     };
     if class.find != Find::Key {
         return refused(format!(
-            "class {name:?} does not find by key, so it cannot tell which files are registered"
+            "class {name:?} does not find by key alone, so it cannot tell which files are registered; use a class with find = \"key\""
         ));
     }
     if engine.status()?.classes.get(name).is_some_and(|class| class.closed) {

@@ -83,7 +83,7 @@ fn malformed_class_file_is_refused_with_an_explanation() {
         ("[class.a]\nkeep = \"6mo\"\nwithin = \"180d\"\n", "class \"a\""),
         ("[class.a]\nwithin = \"3h\"\nzone = \"Mars/Olympus\"\n", "Mars/Olympus"),
         ("[class.a]\nwithin = \"3h\"\nmax_open = \"2h\"\nstart = \"registered\"\n", "explicit"),
-        ("[class.a]\nwithin = \"3h\"\nfind = \"maybe\"\n", "key, none"),
+        ("[class.a]\nwithin = \"3h\"\nfind = \"maybe\"\n", "key, version, none"),
         ("[class.a]\nwithin = \"3h\"\ndisposition = \"shred\"\n", "delete"),
     ] {
         let error = ClassSet::from_toml(text).unwrap_err();

@@ -12,6 +12,9 @@ use std::time::Duration;
 pub enum Find {
     /// By key. Registering a live key again replaces the earlier registration.
     Key,
+    /// By key and version. Each version of a key is an object of its own, so several may live beside each other. Decisions by key
+    /// cover all of them.
+    Version,
     /// By the registration id that the host keeps, never by key. Registering is faster.
     None,
 }
@@ -21,6 +24,7 @@ impl Find {
     pub fn name(self) -> &'static str {
         match self {
             Find::Key => "key",
+            Find::Version => "version",
             Find::None => "none",
         }
     }

@@ -199,6 +199,7 @@ fn define(name: &str, entry: &ClassEntry, calendars: &BTreeMap<String, Calendar>
     let window = Window::new(keep, within, &zone, &calendar).map_err(|e| fields.refuse(e))?;
     let (slot_default, lead_default) = default_slot_and_lead(keep, within, &window);
     let starts = [("registered", StartRule::Registered), ("explicit", StartRule::Explicit)];
+    let finds = [("key", Find::Key), ("version", Find::Version), ("none", Find::None)];
     let dispositions = [("delete", Disposition::Delete), ("anonymise", Disposition::Anonymise)];
     let openings = [("operator", Openings::Operator), ("ticket", Openings::Ticket)];
     let definition = Definition {
@@ -211,7 +212,7 @@ fn define(name: &str, entry: &ClassEntry, calendars: &BTreeMap<String, Calendar>
         max_open: fields.span("max_open", &entry.max_open)?,
         slot: fields.exact("slot", &entry.slot, slot_default)?,
         lead: fields.exact("lead", &entry.lead, lead_default)?,
-        find: fields.choose("find", &entry.find, &[("key", Find::Key), ("none", Find::None)])?,
+        find: fields.choose("find", &entry.find, &finds)?,
         disposition: fields.choose("disposition", &entry.disposition, &dispositions)?,
         openings: fields.choose("openings", &entry.openings, &openings)?,
         feed: entry.feed.unwrap_or(false),

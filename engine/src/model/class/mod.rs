@@ -70,9 +70,14 @@ impl Class {
         })
     }
 
-    /// Returns `true` if live objects of the class are found by their key.
+    /// Returns `true` if live objects of the class are found by their key, alone or with their version.
     pub(crate) fn finds_by_key(&self) -> bool {
-        self.definition.find == Find::Key
+        self.definition.find != Find::None
+    }
+
+    /// Returns `true` if each version of a key is an object of its own.
+    pub(crate) fn finds_by_version(&self) -> bool {
+        self.definition.find == Find::Version
     }
 
     /// Returns `true` if the class promises a floor.

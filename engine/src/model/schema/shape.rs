@@ -4,6 +4,11 @@ use super::Reader;
 use crate::model::class::{Find, LocalTerms};
 use crate::platform::error::{Error, Result};
 
+/// Flags in the record of a class version, one bit each.
+const FIND_KEY: u8 = 1;
+const HOST_DELETES: u8 = 2;
+const FIND_VERSION: u8 = 4;
+
 /// Record of a class version beside its leaf: the terms that the class does not promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClassRecord {
@@ -15,8 +20,13 @@ pub(crate) struct ClassRecord {
 impl ClassRecord {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = self.leaf.to_be_bytes().to_vec();
-        let find = u8::from(self.local.find == Find::Key) | u8::from(self.local.host_deletes) << 1;
-        out.extend_from_slice(&[find, u8::from(self.local.feed)]);
+        let find = match self.local.find {
+            Find::None => 0,
+            Find::Key => FIND_KEY,
+            Find::Version => FIND_VERSION,
+        };
+        let host_deletes = if self.local.host_deletes { HOST_DELETES } else { 0 };
+        out.extend_from_slice(&[find | host_deletes, u8::from(self.local.feed)]);
         out.extend(self.local.remember.iter().flat_map(|span| span.to_string().into_bytes()));
         out
     }
@@ -25,9 +35,14 @@ impl ClassRecord {
         let mut reader = Reader(bytes);
         let read = |r: &mut Reader<'_>| {
             let leaf = r.u64()?;
-            let [flags @ 0..=3, feed @ (0 | 1)] = r.array()? else { return None };
-            let find = if flags & 1 == 1 { Find::Key } else { Find::None };
-            let host_deletes = flags & 2 == 2;
+            let [flags, feed @ (0 | 1)] = r.array()? else { return None };
+            let find = match flags & !HOST_DELETES {
+                0 => Find::None,
+                FIND_KEY => Find::Key,
+                FIND_VERSION => Find::Version,
+                _ => return None,
+            };
+            let host_deletes = flags & HOST_DELETES != 0;
             let remember = match r.0 {
                 [] => None,
                 text => Some(std::str::from_utf8(text).ok()?.parse().ok()?),

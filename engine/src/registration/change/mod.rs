@@ -32,8 +32,15 @@ const ATTEMPTS_MAX: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Which<'a> {
-    /// Live registration of this key. Its class must find by key.
+    /// Live registration of this key. Its class must find by key. If several versions of the key live, none of them is meant.
     Key(&'a [u8]),
+    /// Live registration of this key whose object has this version. Its class must find by key or by version.
+    Version {
+        /// Key.
+        key: &'a [u8],
+        /// Version.
+        version: &'a [u8],
+    },
     /// Registration with this id or with an earlier id of its life.
     Id(RegistrationId),
 }
@@ -128,10 +135,19 @@ type Applied = (Changed, Option<WriteNumber>);
 pub(crate) fn live(core: &Core, key: &[u8]) -> Result<Option<LiveObject>> {
     let lookup = KeyLookup::of(core, key)?;
     let mut shard = lookup.lock(core);
-    lookup.live(core, &mut shard, |id, row| {
-        let class = core.classes.get(id.page.class)?.definition.name.clone();
-        Ok(LiveObject { id, class, version: row.version.to_vec() })
-    })
+    lookup.only(core, &mut shard, |id, row| live_object(core, id, row))
+}
+
+/// Returns the live registrations of a key, of which a class that finds by version may have several.
+pub(crate) fn versions(core: &Core, key: &[u8]) -> Result<Vec<LiveObject>> {
+    let lookup = KeyLookup::of(core, key)?;
+    let mut shard = lookup.lock(core);
+    lookup.all(core, &mut shard, |id, row| live_object(core, id, row))
+}
+
+fn live_object(core: &Core, id: RegistrationId, row: &Row<'_>) -> Result<LiveObject> {
+    let class = core.classes.get(id.page.class)?.definition.name.clone();
+    Ok(LiveObject { id, class, version: row.version.to_vec() })
 }
 
 /// Answer to a change that was applied.
@@ -154,7 +170,7 @@ pub struct Changed {
 /// For the call: `Forked`, `Poisoned`, `Full`, `Io`. After `Err` other than `Forked` it is unknown which changes were
 /// applied.
 ///
-/// For one change: `Invalid` if the new start or class is not allowed; `NotFound` if no live registration matches;
+/// For one change: `Invalid` if the new start or class is not allowed, or several versions of the key live; `NotFound` if no live registration matches;
 /// `Held` if a hold or a waiting erasure forbids it; `TooLate` if the object ended or a batch has it; `Busy` if it moves too often; `Full`,
 /// `Io`, `Corrupt`.
 pub(crate) fn change(
@@ -218,8 +234,15 @@ fn lock_shard_of<'c>(core: &'c Core, of: Which<'_>) -> Result<(PoisoningGuard<'c
         Which::Key(key) => {
             let lookup = KeyLookup::of(core, key)?;
             let mut shard = lookup.lock(core);
-            let id = lookup.live(core, &mut shard, |id, _| Ok(id))?;
+            let id = lookup.only(core, &mut shard, |id, _| Ok(id))?;
             Ok((shard, id.ok_or_else(|| Error::not_found("no live registration has this key"))?))
+        }
+        Which::Version { key, version } => {
+            let lookup = KeyLookup::of(core, key)?;
+            let mut shard = lookup.lock(core);
+            let all = lookup.all(core, &mut shard, |id, row| Ok((row.version == version).then_some(id)))?;
+            let id = all.into_iter().flatten().next();
+            Ok((shard, id.ok_or_else(|| Error::not_found("no live registration has this key and version"))?))
         }
         Which::Id(id) if usize::from(id.page.shard) < core.schedule.shards() => {
             Ok((core.schedule.lock(id.page.shard.into()), id))

@@ -144,6 +144,7 @@ pub(super) fn plan_content<'a>(
             version.len()
         )));
     }
+    check_one_version(class, "an object keeps its version")?;
     check_not_released(id, row)?;
     let start = start.map(|start| class.start(Some(start), now)).transpose()?;
     let later = start.filter(|start| *start > row.start);
@@ -175,6 +176,17 @@ pub(super) fn in_its_time<'a>(
     let in_page = if row.is_parked() { Cause::Held } else { cause };
     let row = Row { cause: in_page.code(), attempts: 0, ..row };
     Move { class: Arc::clone(class), slot, short_notice, row, cause }
+}
+
+/// Refuses a change that would give a registration another key or version, if these tell objects apart.
+pub(super) fn check_one_version(class: &Class, why: &str) -> Result<()> {
+    if class.finds_by_version() {
+        return Err(Error::invalid(format!(
+            "class \"{}\" has find = \"version\": {why}; register the new object",
+            class.definition.name
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses a change of an object that its host deleted.

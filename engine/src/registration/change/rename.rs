@@ -3,6 +3,7 @@
 
 use super::plan::{self, Move};
 use super::{ATTEMPTS_MAX, Applied, Changed, Which, answer, ended, find_row, unknown};
+use crate::model::class::Class;
 use crate::model::hold::{self, HoldFacts};
 use crate::model::schema::{Flags, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
@@ -105,7 +106,7 @@ fn lookup(core: &Core, renames: &[Rename<'_>]) -> Result<RunLookup> {
     let mut keys: Vec<&[u8]> = Vec::with_capacity(renames.len() * 2);
     for rename in renames {
         keys.push(rename.to);
-        if let Which::Key(key) = rename.of {
+        if let Which::Key(key) | Which::Version { key, .. } = rename.of {
             keys.push(key);
         }
     }
@@ -127,8 +128,14 @@ fn search(
     let id = match rename.of {
         Which::Id(id) if usize::from(id.page.shard) < shards.len() => id,
         Which::Id(id) => return Err(unknown(id)),
-        Which::Key(key) => match live(shards, key)? {
-            Some((id, _)) => id,
+        // Of several versions of a key, any shows that the class refuses renames.
+        Which::Key(key) | Which::Version { key, .. } => match live(shards, key)? {
+            Some((id, row))
+                if is_meant(rename.of, &Row::decode(&row)?, core.classes.get(id.page.class)?.as_ref()) =>
+            {
+                id
+            }
+            Some(_) => return Err(Error::not_found("no live registration has this key and version")),
             // A call may be repeated.
             None => match live(shards, rename.to)? {
                 Some((id, row)) if Row::decode(&row)?.first == Some(key) => id,
@@ -139,9 +146,24 @@ fn search(
     let Some((id, row)) = find_row(core, &mut shards[usize::from(id.page.shard)], id)? else {
         return Ok(Search::Elsewhere(id));
     };
-    let by_key = core.classes.get(id.page.class)?.finds_by_key();
-    let occupant = if by_key { live(shards, rename.to)?.filter(|(other, _)| *other != id) } else { None };
+    let class = core.classes.get(id.page.class)?;
+    plan::check_one_version(&class, "an object keeps its key")?;
+    let occupant = match class.finds_by_key() {
+        true => live(shards, rename.to)?.filter(|(other, _)| *other != id),
+        false => None,
+    };
+    if let Some((there, _)) = &occupant {
+        plan::check_one_version(&*core.classes.get(there.page.class)?, "its objects keep the new key")?;
+    }
     Ok(Search::Found(Renaming { id, row, occupant }))
+}
+
+/// Returns `true` if a reference by key means the live registration with this row.
+fn is_meant(of: Which<'_>, row: &Row<'_>, class: &Class) -> bool {
+    match of {
+        Which::Version { version, .. } => row.version == version || class.finds_by_version(),
+        _ => true,
+    }
 }
 
 /// Rename that was written: the id of the object before it, and the answer.
@@ -190,7 +212,7 @@ fn refuse(core: &Core, renames: &[Rename<'_>], found: &mut [Result<Renaming>]) -
     let (mut objects, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (index, (rename, renaming)) in renames.iter().zip(found.iter_mut()).enumerate() {
         match rename.of {
-            Which::Key(key) => _ = by_key.entry(key.to_vec()).or_insert(index),
+            Which::Key(key) | Which::Version { key, .. } => _ = by_key.entry(key.to_vec()).or_insert(index),
             Which::Id(id) => _ = by_id.entry(id).or_insert(index),
         }
         let Ok(known) = renaming else { continue };

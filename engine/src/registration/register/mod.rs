@@ -68,7 +68,7 @@ fn write_all(
         by_shard[validated.shard].push(index);
     }
     let members = || by_shard.iter().enumerate().filter(|(_, members)| !members.is_empty());
-    if repeat::any_to_lose(core) {
+    if repeat::any_to_lose(core) || repeat::finds_differ(core) {
         for (shard, members) in members() {
             write::check_shard(core, shard, members, call)?;
         }

@@ -1,18 +1,19 @@
 //! Registrations of keys that are registered already: repeated calls, and the holds and erasures that such a call must not
 //! leave.
 
-use super::types::{RegisterCall, Registration};
-use crate::model::class::Class;
+use super::types::{Identity, RegisterCall, Registration};
+use crate::model::class::{Class, Find};
 use crate::model::hold::{self, HoldFacts};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Names;
-use crate::platform::error::Result;
+use crate::platform::error::{Error, Result};
 use crate::state::core::Core;
 use crate::state::locator::Candidates;
 use crate::state::shard::Shard;
 use sexton_proof::id::ClassId;
 use sexton_proof::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 
 /// Live registration of a key that is registered again.
 pub(super) struct Earlier<'a> {
@@ -160,27 +161,89 @@ pub(super) fn check_decisions(
     if !any_to_lose(core) {
         return Ok(());
     }
-    let mut staged: HashMap<&[u8], InCall> = HashMap::new();
+    let mut staged: BTreeMap<Identity<'_>, InCall> = BTreeMap::new();
     for &index in members {
         let (registration, validated) = (&call.registrations[index], &call.validated[index]);
-        let (by_key, key) = (validated.class.finds_by_key(), registration.key);
-        let checked = match staged.get(key) {
-            Some(in_call) => Some(in_call.earlier(call)?.check(core, call, registration, by_key)?),
-            None => candidates.live(core, shard, &validated.fingerprint, key, |id, row| {
-                Earlier { class: id.page.class, slot: id.page.slot, row: *row }.check(
-                    core,
-                    call,
-                    registration,
-                    by_key,
-                )
-            })?,
-        };
+        let (by_key, identity) = (validated.class.finds_by_key(), call.identity(index));
+        let by_version = validated.class.finds_by_version();
+        let check = |earlier: &Earlier<'_>| earlier.check(core, call, registration, by_key);
+        let mut checked = None;
+        // A class that does not find by key may name any version of the key.
+        let of_key = staged.range((registration.key, &[][..])..);
+        for (found, in_call) in of_key.take_while(|((key, _), _)| *key == registration.key) {
+            if !by_version || *found == identity {
+                checked = Some(check(&in_call.earlier(call)?)?);
+            }
+        }
+        candidates.each_of_key(core, shard, &validated.fingerprint, registration.key, |id, row| {
+            let of_version = core.classes.get(id.page.class)?.finds_by_version();
+            let found = (registration.key, if of_version { row.version } else { &[] });
+            // The call leaves it behind.
+            if !staged.contains_key(&found) && (!by_version || row.version == registration.version) {
+                checked = Some(check(&Earlier { class: id.page.class, slot: id.page.slot, row: *row })?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         match checked {
             Some(Checked::Kept) => {}
-            Some(Checked::Repeated(kept)) => _ = staged.insert(key, kept),
-            Some(Checked::Replaced) | None if by_key => _ = staged.insert(key, InCall::Registered(index)),
+            Some(Checked::Repeated(kept)) => _ = staged.insert(identity, kept),
+            Some(Checked::Replaced) | None if by_key => {
+                _ = staged.insert(identity, InCall::Registered(index));
+            }
             Some(Checked::Replaced) | None => {}
         }
     }
     Ok(())
+}
+
+/// Returns `true` if there are classes that find by key alone, and classes that find by version.
+pub(super) fn finds_differ(core: &Core) -> bool {
+    let classes = core.classes.read();
+    let has = |find: Find| classes.iter().any(|class| class.definition.find == find);
+    has(Find::Key) && has(Find::Version)
+}
+
+/// Refuses the call if a key would be found by key alone and by version at the same time: the two could not tell if they have
+/// the same object. The caller holds the shard's lock.
+pub(super) fn check_finds(
+    core: &Core,
+    shard: &mut Shard,
+    members: &[usize],
+    call: &RegisterCall<'_, '_>,
+    candidates: &Candidates,
+) -> Result<()> {
+    if !finds_differ(core) {
+        return Ok(());
+    }
+    let mut in_call: HashMap<&[u8], &Class> = HashMap::new();
+    for &index in members {
+        let (key, validated) = (call.registrations[index].key, &call.validated[index]);
+        let class = validated.class;
+        if !class.finds_by_key() {
+            continue;
+        }
+        check_alike(in_call.entry(key).or_insert(class), class)?;
+        // All live registrations of a key are alike, so one shows them all.
+        let live = candidates
+            .live(core, shard, &validated.fingerprint, key, |id, _| core.classes.get(id.page.class))?;
+        if let Some(there) = live {
+            check_alike(&there, class)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_alike(there: &Class, class: &Class) -> Result<()> {
+    let (there, here) = (&there.definition, &class.definition);
+    if there.find == here.find {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the key is live in class \"{}\" with find = \"{}\", and class \"{}\" has find = \"{}\"; register it in a class with the \
+         same find, or once it has ended",
+        there.name,
+        there.find.name(),
+        here.name,
+        here.find.name()
+    )))
 }

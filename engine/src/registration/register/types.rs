@@ -151,7 +151,7 @@ pub struct Registered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Previous {
-    /// There was none, or the class does not find by key.
+    /// There was none, or the class does not find by key. In a class that finds by version, other versions do not count.
     None,
     /// The new registration replaced it. Its object is no longer deleted at its time.
     Replaced(RegistrationId),
@@ -216,6 +216,20 @@ impl Validated<'_> {
             doubt: self.doubt,
             era: self.era,
             registered: self.registered,
+        }
+    }
+}
+
+/// Key of an object, and its version if that tells the objects of a key apart. Otherwise the version is empty.
+pub(super) type Identity<'r> = (&'r [u8], &'r [u8]);
+
+impl<'r> RegisterCall<'_, 'r> {
+    /// Returns the identity that the class of a registration gives its object.
+    pub(super) fn identity(&self, index: usize) -> Identity<'r> {
+        let registration = &self.registrations[index];
+        match self.validated[index].class.finds_by_version() {
+            true => (registration.key, registration.version),
+            false => (registration.key, &[]),
         }
     }
 }

@@ -89,6 +89,12 @@ fn validate<'c>(
 ) -> Result<Validated<'c>> {
     check_length("key", registration.key, 1, KEY_MAX_BYTES)?;
     check_length("version", registration.version, 0, VERSION_MAX_BYTES)?;
+    if class.finds_by_version() && registration.version.is_empty() {
+        return Err(Error::invalid(format!(
+            "no version is given, and class \"{}\" has find = \"version\"; give the object's version",
+            class.definition.name
+        )));
+    }
     check_length("digest", registration.digest, 0, DIGEST_MAX_BYTES)?;
     check_length("subject", registration.subject, 0, SUBJECT_MAX_BYTES)?;
     // A floor that counts from registration must hold by the wall clock and by the expected time, so the later instant

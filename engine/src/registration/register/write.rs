@@ -1,7 +1,7 @@
 //! Write of the registrations of one shard.
 
 use super::repeat::{self, Earlier, InCall};
-use super::types::{Previous, RegisterCall, Registered, Registration};
+use super::types::{Identity, Previous, RegisterCall, Registered, Registration};
 use crate::model::class::{Class, change_of_terms};
 use crate::model::grace;
 use crate::model::schema::{self, Flags, RegisteredTotals, Row};
@@ -16,6 +16,7 @@ use crate::state::shard::Shard;
 use crate::state::writer::{PoisoningGuard, WriteNumber};
 use sexton_proof::id::{ClassId, RegistrationId};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 
 /// Bytes of a row and its entries beside its key, as an estimate for the capacity of a write set.
 const ROW_BYTES: usize = 160;
@@ -45,6 +46,7 @@ pub(super) fn check_shard(
     call: &RegisterCall<'_, '_>,
 ) -> Result<()> {
     let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
+    repeat::check_finds(core, &mut shard, members, call, &candidates)?;
     repeat::check_decisions(core, &mut shard, members, call, &candidates)
 }
 
@@ -63,6 +65,7 @@ pub(super) fn write_shard(
     let bytes = members.iter().map(|&index| call.registrations[index].key.len() + ROW_BYTES).sum();
     let (mut shard, candidates) = find_and_lock(core, number, members, call)?;
     // Checked again: another call may have registered a key since the check of the whole call.
+    repeat::check_finds(core, &mut shard, members, call, &candidates)?;
     repeat::check_decisions(core, &mut shard, members, call, &candidates)?;
     let mut write = ShardWrite {
         core,
@@ -71,6 +74,7 @@ pub(super) fn write_shard(
         shard: &mut shard,
         set: WriteSet::with_capacity(members.len() * 2, bytes),
         staged: HashMap::new(),
+        versions: HashMap::new(),
         totals: BTreeMap::new(),
         relies_on_earlier: false,
     };
@@ -84,6 +88,9 @@ pub(super) fn write_shard(
     Ok(relies_on_earlier.then(|| core.writer.so_far()))
 }
 
+/// Live registrations of a key with their rows, by version.
+type Versions = HashMap<Vec<u8>, (RegistrationId, Vec<u8>)>;
+
 /// Write of one shard while it is staged. The shard's lock is held.
 struct ShardWrite<'s, 'c, 'r> {
     core: &'s Core,
@@ -91,9 +98,11 @@ struct ShardWrite<'s, 'c, 'r> {
     candidates: &'s Candidates,
     shard: &'s mut Shard,
     set: WriteSet,
-    /// Ids and indices of the keys that this write registers. The index does not have them yet, and a key may come
-    /// again in the same call.
-    staged: HashMap<&'r [u8], (RegistrationId, InCall)>,
+    /// Objects that this write registers. The index does not have them yet, and an object may come again in the same call.
+    staged: HashMap<Identity<'r>, (RegistrationId, InCall)>,
+    /// Live registrations of the keys that the call has in classes that find by version, by version. They are read once for the
+    /// whole call, because a key may have thousands.
+    versions: HashMap<&'r [u8], Versions>,
     totals: BTreeMap<ClassId, RegisteredTotals>,
     /// `true` if an answer names a row that was written earlier.
     relies_on_earlier: bool,
@@ -137,7 +146,7 @@ impl<'s> ShardWrite<'s, '_, '_> {
         let row = validated.row(registration);
         let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
         if by_key {
-            self.staged.insert(registration.key, (id, InCall::Registered(index)));
+            self.staged.insert(call.identity(index), (id, InCall::Registered(index)));
         }
         self.totals.entry(validated.class.id).or_default().add(registration.size);
         Ok(Registered { id, previous, ticket: None })
@@ -205,9 +214,11 @@ impl<'s> ShardWrite<'s, '_, '_> {
                 (id, Previous::Identical)
             }
         };
-        let key = self.call.registrations[index].key;
-        self.staged
-            .insert(key, (new, InCall::Kept { class: class.id, slot: new.page.slot, row: row.encode() }));
+        let identity = self.call.identity(index);
+        self.staged.insert(
+            identity,
+            (new, InCall::Kept { class: class.id, slot: new.page.slot, row: row.encode() }),
+        );
         Ok(Registered { id: new, previous, ticket: ticket_of(core, &class, new, &row)? })
     }
 
@@ -237,10 +248,13 @@ impl<'s> ShardWrite<'s, '_, '_> {
     fn find_live(&mut self, index: usize) -> Result<Option<Found>> {
         let (core, call) = (self.core, self.call);
         let registration = &call.registrations[index];
-        if let Some((id, in_call)) = self.staged.get(registration.key) {
+        if let Some((id, in_call)) = self.staged.get(&call.identity(index)) {
             return Found::of(core, *id, &in_call.earlier(call)?, call, registration).map(Some);
         }
         let fingerprint = &call.validated[index].fingerprint;
+        if call.validated[index].class.finds_by_version() {
+            return self.find_version(index);
+        }
         self.candidates.live(core, self.shard, fingerprint, registration.key, |id, row| {
             Found::of(
                 core,
@@ -250,6 +264,27 @@ impl<'s> ShardWrite<'s, '_, '_> {
                 registration,
             )
         })
+    }
+
+    /// Finds the live registration of a version in the index.
+    fn find_version(&mut self, index: usize) -> Result<Option<Found>> {
+        let (core, call) = (self.core, self.call);
+        let registration = &call.registrations[index];
+        let key = registration.key;
+        if !self.versions.contains_key(key) {
+            let (mut versions, fingerprint) = (HashMap::new(), &call.validated[index].fingerprint);
+            self.candidates.each_of_key(core, self.shard, fingerprint, key, |id, row| {
+                versions.insert(row.version.to_vec(), (id, row.encode()));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            self.versions.insert(key, versions);
+        }
+        let Some((id, row)) = self.versions.get(key).and_then(|versions| versions.get(registration.version))
+        else {
+            return Ok(None);
+        };
+        let earlier = Earlier { class: id.page.class, slot: id.page.slot, row: Row::decode(row)? };
+        Found::of(core, *id, &earlier, call, registration).map(Some)
     }
 
     /// Stages the mark that the registration at `index` replaces `id`.
