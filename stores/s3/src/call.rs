@@ -21,7 +21,7 @@ pub(crate) struct Caller {
     pub(crate) client: Client,
     pub(crate) bucket: String,
     permits: Semaphore,
-    retry_for: Duration,
+    pub(crate) retry_for: Duration,
     /// Instant before which the server does not want to be asked. All requests wait for it.
     not_before: Mutex<Option<Instant>>,
 }
@@ -48,7 +48,17 @@ impl Caller {
         R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let end = Instant::now() + self.retry_for;
+        self.send_for(self.retry_for, request).await
+    }
+
+    /// Sends a request, and repeats it for at most `span`. With zero it is sent once.
+    pub(crate) async fn send_for<T, E, F, R>(&self, span: Duration, request: F) -> Result<T, Trouble>
+    where
+        F: Fn(&Client) -> R,
+        R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let end = Instant::now() + span;
         let mut pause = PAUSE_MIN;
         loop {
             self.wait_for_the_server(end).await?;

@@ -9,6 +9,7 @@ use crate::state::Versioning;
 use crate::trouble::Trouble;
 use crate::version::{NULL, unquoted};
 use aws_sdk_s3::operation::delete_object::DeleteObjectOutput;
+use std::time::Duration;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 
 /// First part of the keys of throwaway objects. Listings leave such keys out.
@@ -58,7 +59,9 @@ impl Caller {
     pub(crate) async fn delete_null(&self, deletion: &NullDeletion<'_>) -> Result<DeleteObjectOutput, Trouble> {
         let since = deletion.modified_s.map(date_time);
         let version = (deletion.versioning != Versioning::Off).then_some(NULL);
-        self.send(|client| {
+        // A second attempt without a condition could meet the next object under the key.
+        let is_bound = deletion.etag.is_some() || since.is_some();
+        self.send_for(if is_bound { self.retry_for } else { Duration::ZERO }, |client| {
             let since = since.clone();
             let request = client.delete_object().bucket(&self.bucket).key(deletion.key);
             let request = request.set_version_id(version.map(str::to_owned));

@@ -44,8 +44,11 @@ impl Caller {
             }
             // With the key as prefix, its own versions come first.
             let is_over = page.versions.unwrap_or_default().iter().any(|v| !is_of_key(v.key.as_deref()));
-            if is_over || page.is_truncated != Some(true) || page.next_version_id_marker.is_none() {
+            if is_over || page.is_truncated != Some(true) {
                 return Ok(None);
+            }
+            if page.next_version_id_marker.is_none() {
+                return Err(Trouble::Other("the server cut a listing short and did not say where it goes on".into()));
             }
             (key_marker, id_marker) = (Some(key.to_owned()), page.next_version_id_marker);
         }
