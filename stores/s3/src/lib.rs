@@ -7,6 +7,8 @@ mod error;
 mod key;
 mod options;
 mod probe;
+mod shared;
+mod span;
 mod state;
 mod store;
 mod trouble;

@@ -1,6 +1,7 @@
 //! Options of a store.
 
 use crate::error::Error;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,37 +10,79 @@ use std::time::Duration;
 pub const BULK_OBJECTS: usize = 50;
 
 /// Options of an [`S3Store`](crate::S3Store). Begin with [`new`](Self::new).
-#[derive(Clone, Debug)]
+///
+/// In a configuration all but `bucket` may be left out. Credentials have no place there: they come from the credential chain.
+///
+/// ```
+/// let options: sexton_s3::Options = serde_json::from_str(
+///     r#"{"bucket": "uploads", "endpoint": "https://s3.example.com", "path_style": true, "request_timeout": "10s"}"#,
+/// )?;
+/// assert_eq!((options.region.as_str(), options.requests_in_flight), ("us-east-1", 16));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Options {
     /// Name of the bucket.
     pub bucket: String,
     /// Region that signatures name. Servers other than AWS mostly accept any.
+    #[serde(default = "region")]
     pub region: String,
     /// URL of the server, such as `https://s3.example.com`. `None`: AWS, at the endpoint of the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// File with the certificates (PEM) of the authorities that may vouch for the server. `None`: those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// `true`: the bucket is in the path of URLs, as most servers other than AWS need it.
+    #[serde(default)]
     pub path_style: bool,
     /// Profile of the shared configuration files. `None`: the default of the credential chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Credentials. `None`: those that the credential chain finds, which also renews them.
+    #[serde(skip)]
     pub credentials: Option<Credentials>,
     /// `true`: asks for each object before its deletion if it is there, so that answers tell deleted from absent objects. It
     /// costs one request per object. `false`: objects with a VersionId are answered
     /// [`Requested`](sexton::store::Answer::Requested).
+    #[serde(default)]
     pub confirm: bool,
     /// `true`: deletes objects without a VersionId also if the server does not check conditions of a deletion. Another object
     /// that takes the place of the registered one at that moment is then deleted instead. The answers say only `Requested`.
+    #[serde(default)]
     pub unsafe_unversioned: bool,
+    /// `true`: the host mirrors its holds with [`S3Store::mirror_hold`](crate::S3Store::mirror_hold). Opening then requires
+    /// Object Lock.
+    #[serde(default)]
+    pub mirror_holds: bool,
     /// Most requests that wait for the server at a time, 1 to 1,000.
+    #[serde(default = "requests_in_flight")]
     pub requests_in_flight: usize,
     /// Longest time of one request, at least 1 s.
+    #[serde(default = "request_timeout", with = "crate::span")]
     pub request_timeout: Duration,
     /// Longest time for which one request is repeated while the server is busy or does not answer. A request that was sent
     /// is awaited beyond it.
+    #[serde(default = "retry_for", with = "crate::span")]
     pub retry_for: Duration,
+}
+
+fn region() -> String {
+    "us-east-1".into()
+}
+
+fn requests_in_flight() -> usize {
+    16
+}
+
+fn request_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn retry_for() -> Duration {
+    Duration::from_secs(20)
 }
 
 /// Credentials given by the host. The secret parts are not printed.
@@ -83,9 +126,10 @@ impl Options {
             credentials: None,
             confirm: false,
             unsafe_unversioned: false,
-            requests_in_flight: 16,
-            request_timeout: Duration::from_secs(30),
-            retry_for: Duration::from_secs(20),
+            mirror_holds: false,
+            requests_in_flight: requests_in_flight(),
+            request_timeout: request_timeout(),
+            retry_for: retry_for(),
         }
     }
 
@@ -137,6 +181,18 @@ mod tests {
             assert!(refused(Options { requests_in_flight, ..valid() }));
         }
         assert!(refused(Options { request_timeout: Duration::from_millis(999), ..valid() }));
+    }
+
+    #[test]
+    fn options_of_a_configuration_are_read_with_defaults() {
+        let read = |text: &str| serde_json::from_str::<Options>(text);
+        let options = read(r#"{"bucket": "b", "retry_for": "2m"}"#).unwrap();
+        assert_eq!((options.retry_for, options.request_timeout), (Duration::from_mins(2), Duration::from_secs(30)));
+        let again = read(&serde_json::to_string(&options).unwrap()).unwrap();
+        assert_eq!(format!("{options:?}"), format!("{again:?}"));
+        for wrong in ["retry_for\": \"1mo", "colour\": \"red", "credentials\": \"x"] {
+            assert!(read(&format!("{{\"bucket\": \"b\", \"{wrong}\"}}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

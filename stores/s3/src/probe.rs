@@ -80,8 +80,8 @@ impl Caller {
     ///
     /// # Errors
     /// The throwaway object cannot be stored, seen or removed.
-    pub(crate) async fn probe(&self, versioning: Versioning, tag: u128) -> Result<Conditions, Error> {
-        let key = format!("{PROBE_PREFIX}{tag:032x}");
+    pub(crate) async fn probe(&self, versioning: Versioning, tag: &str) -> Result<Conditions, Error> {
+        let key = format!("{PROBE_PREFIX}{tag}");
         let if_match = self.checks(&key, versioning, Condition::IfMatch).await;
         let unmodified_since = self.checks(&key, versioning, Condition::UnmodifiedSince).await;
         let removal = NullDeletion { key: &key, versioning, etag: None, modified_s: None };

@@ -4,16 +4,14 @@ use crate::call::Caller;
 use crate::delete;
 use crate::error::Error;
 use crate::options::Options;
-use crate::probe::Conditions;
+use crate::shared::Shared;
 use crate::state::Versioning;
 use crate::trouble::Trouble;
 use sexton::store::{Answer, Store, SubBatch};
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc;
 use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
 
 /// Threads of a store's own runtime. They wait for the network most of the time.
 const THREADS: usize = 2;
@@ -25,31 +23,6 @@ pub struct S3Store {
     pub(crate) shared: Arc<Shared>,
     /// `None` only while the store is dropped.
     runtime: Option<Runtime>,
-}
-
-/// State that the tasks of a store share.
-pub(crate) struct Shared {
-    pub(crate) caller: Caller,
-    pub(crate) confirm: bool,
-    pub(crate) unsafe_unversioned: bool,
-    /// Conditions that the server checks, by versioning. The lock is held during a probe, so that one suffices.
-    conditions: Mutex<HashMap<Versioning, Conditions>>,
-}
-
-impl Shared {
-    /// Returns the conditions that the server checks in a bucket with this versioning. The first call probes them.
-    pub(crate) async fn conditions(&self, versioning: Versioning) -> Result<Conditions, Error> {
-        let mut known = self.conditions.lock().await;
-        if let Some(conditions) = known.get(&versioning) {
-            return Ok(*conditions);
-        }
-        let mut tag = [0; 16];
-        sexton::OsEntropy.fill(&mut tag).map_err(|error| Error::Failed(error.to_string().into()))?;
-        let conditions = self.caller.probe(versioning, u128::from_be_bytes(tag)).await?;
-        tracing::info!(?versioning, ?conditions, "probed which conditions of a deletion the server of the bucket checks");
-        known.insert(versioning, conditions);
-        Ok(conditions)
-    }
 }
 
 impl S3Store {
@@ -71,12 +44,7 @@ impl S3Store {
         let options = options.clone();
         let connected = run(&runtime, async move {
             let client = crate::client::connect(&options).await?;
-            let shared = Shared {
-                caller: Caller::new(client, &options),
-                confirm: options.confirm,
-                unsafe_unversioned: options.unsafe_unversioned,
-                conditions: Mutex::default(),
-            };
+            let shared = Shared::new(Caller::new(client, &options), &options);
             let what = format!("the bucket {:?} cannot be opened", options.bucket);
             let versioning = shared.caller.versioning().await.map_err(|trouble| Error::of(&what, trouble))?;
             if versioning != Versioning::Enabled
@@ -87,9 +55,8 @@ impl S3Store {
             }
             Ok(Arc::new(shared))
         });
-        let store = |shared| Self { shared, runtime: None };
         match connected.unwrap_or_else(|| Err(defect())) {
-            Ok(shared) => Ok(Self { runtime: Some(runtime), ..store(shared) }),
+            Ok(shared) => Ok(Self { shared, runtime: Some(runtime) }),
             Err(error) => {
                 runtime.shutdown_background();
                 Err(error)

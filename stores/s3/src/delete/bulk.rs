@@ -4,7 +4,7 @@ use super::{Answers, Item, each};
 use crate::call::Caller;
 use crate::key;
 use crate::options::BULK_OBJECTS;
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::trouble::Trouble;
 use crate::version::Version;
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;

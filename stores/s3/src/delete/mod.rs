@@ -14,7 +14,7 @@ mod upload;
 
 use crate::key;
 use crate::state::Versioning;
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::trouble::Trouble;
 use crate::version::Version;
 use sexton::store::{Answer, Disposition, SubBatch};

@@ -9,7 +9,7 @@
 use super::{Answers, Item, each};
 use crate::probe::{Conditions, NullDeletion};
 use crate::state::Versioning;
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::trouble::Trouble;
 use crate::version::{NULL, Version};
 use aws_sdk_s3::operation::delete_object::DeleteObjectOutput;

@@ -1,7 +1,7 @@
 //! Multipart uploads that are neither complete nor aborted. Their parts take space and hold content.
 
 use super::{Answers, Item, each};
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::trouble::Trouble;
 use crate::version::Version;
 use sexton::store::Answer;
