@@ -107,7 +107,8 @@ impl Caller {
                 return Ok(());
             }
             if at >= end {
-                let why = format!("the server asked for a pause, which lasts {} s more", (at - now).as_secs() + 1);
+                let why =
+                    format!("the server asked for a pause, which lasts {} s more", (at - now).as_secs() + 1);
                 return Err(Trouble::Busy { after: Some(at - now), why });
             }
             sleep_until(at).await;

@@ -6,7 +6,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedHttpClient,
 };
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -53,7 +54,9 @@ pub(crate) async fn connect(options: &Options) -> Result<Client, Error> {
 fn http_client(options: &Options) -> Result<SharedHttpClient, Error> {
     let mut trusted = TrustStore::default();
     if let Some(path) = &options.ca_file {
-        let invalid = |why: String| Error::Invalid(format!("the file of certificates {}: {why}", path.display()).into());
+        let invalid = |why: String| {
+            Error::Invalid(format!("the file of certificates {}: {why}", path.display()).into())
+        };
         let pem = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
         // The TLS library accepts a file without a certificate, and then no server.
         if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {

@@ -34,7 +34,8 @@ pub(crate) fn from_url(text: &str) -> Result<String, String> {
             b'%' => {
                 let mut byte = [0];
                 let digits = tail.get(..2).filter(|digits| hex::decode_to_slice(digits, &mut byte).is_ok());
-                digits.ok_or_else(|| format!("the server listed the key {text:?}, which has a bad escape"))?;
+                digits
+                    .ok_or_else(|| format!("the server listed the key {text:?}, which has a bad escape"))?;
                 bytes.extend(byte);
                 rest = tail.get(2..).unwrap_or_default();
             }

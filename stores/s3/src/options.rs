@@ -57,6 +57,9 @@ pub struct Options {
     /// Object Lock.
     #[serde(default)]
     pub mirror_holds: bool,
+    /// Objects of one page of a listing, 2 to 1,000. A page is in memory at a time.
+    #[serde(default = "page_objects")]
+    pub page_objects: u16,
     /// Most requests that wait for the server at a time, 1 to 1,000.
     #[serde(default = "requests_in_flight")]
     pub requests_in_flight: usize,
@@ -71,6 +74,10 @@ pub struct Options {
 
 fn region() -> String {
     "us-east-1".into()
+}
+
+fn page_objects() -> u16 {
+    1_000
 }
 
 fn requests_in_flight() -> usize {
@@ -127,6 +134,7 @@ impl Options {
             confirm: false,
             unsafe_unversioned: false,
             mirror_holds: false,
+            page_objects: page_objects(),
             requests_in_flight: requests_in_flight(),
             request_timeout: request_timeout(),
             retry_for: retry_for(),
@@ -152,7 +160,13 @@ impl Options {
             }
         }
         if !(1..=1_000).contains(&self.requests_in_flight) {
-            return invalid(format!("requests_in_flight is {}; 1 to 1,000 are allowed", self.requests_in_flight));
+            return invalid(format!(
+                "requests_in_flight is {}; 1 to 1,000 are allowed",
+                self.requests_in_flight
+            ));
+        }
+        if !(2..=1_000).contains(&self.page_objects) {
+            return invalid(format!("page_objects is {}; 2 to 1,000 are allowed", self.page_objects));
         }
         if self.request_timeout < Duration::from_secs(1) {
             return invalid(format!("request_timeout is {:?}; at least 1 s is needed", self.request_timeout));
@@ -180,6 +194,9 @@ mod tests {
         for requests_in_flight in [0, 1_001] {
             assert!(refused(Options { requests_in_flight, ..valid() }));
         }
+        for page_objects in [1, 1_001] {
+            assert!(refused(Options { page_objects, ..valid() }));
+        }
         assert!(refused(Options { request_timeout: Duration::from_millis(999), ..valid() }));
     }
 
@@ -187,7 +204,10 @@ mod tests {
     fn options_of_a_configuration_are_read_with_defaults() {
         let read = |text: &str| serde_json::from_str::<Options>(text);
         let options = read(r#"{"bucket": "b", "retry_for": "2m"}"#).unwrap();
-        assert_eq!((options.retry_for, options.request_timeout), (Duration::from_mins(2), Duration::from_secs(30)));
+        assert_eq!(
+            (options.retry_for, options.request_timeout),
+            (Duration::from_mins(2), Duration::from_secs(30))
+        );
         let again = read(&serde_json::to_string(&options).unwrap()).unwrap();
         assert_eq!(format!("{options:?}"), format!("{again:?}"));
         for wrong in ["retry_for\": \"1mo", "colour\": \"red", "credentials\": \"x"] {

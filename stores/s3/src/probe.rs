@@ -9,8 +9,8 @@ use crate::state::Versioning;
 use crate::trouble::Trouble;
 use crate::version::{NULL, unquoted};
 use aws_sdk_s3::operation::delete_object::DeleteObjectOutput;
-use std::time::Duration;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use std::time::Duration;
 
 /// First part of the keys of throwaway objects. Listings leave such keys out.
 pub const PROBE_PREFIX: &str = ".sexton-probe/";
@@ -56,7 +56,10 @@ enum Condition {
 
 impl Caller {
     /// Sends the deletion of an object without a VersionId of its own.
-    pub(crate) async fn delete_null(&self, deletion: &NullDeletion<'_>) -> Result<DeleteObjectOutput, Trouble> {
+    pub(crate) async fn delete_null(
+        &self,
+        deletion: &NullDeletion<'_>,
+    ) -> Result<DeleteObjectOutput, Trouble> {
         let since = deletion.modified_s.map(date_time);
         let version = (deletion.versioning != Versioning::Off).then_some(NULL);
         // A second attempt without a condition could meet the next object under the key.
@@ -95,9 +98,12 @@ impl Caller {
 
     /// Returns `true` if the server refuses a wrong condition, leaves the object, and obeys a right one.
     async fn checks(&self, key: &str, versioning: Versioning, condition: Condition) -> Result<bool, Error> {
-        let failed = |trouble| Error::of(&format!("the throwaway object {key} cannot be stored or seen"), trouble);
+        let failed =
+            |trouble| Error::of(&format!("the throwaway object {key} cannot be stored or seen"), trouble);
         let body = || ByteStream::from_static(b"A throwaway object of Sexton. It may be deleted.\n");
-        let put = |client: &aws_sdk_s3::Client| client.put_object().bucket(&self.bucket).key(key).body(body()).send();
+        let put = |client: &aws_sdk_s3::Client| {
+            client.put_object().bucket(&self.bucket).key(key).body(body()).send()
+        };
         self.send(put).await.map_err(failed)?;
         let stored = self.null_object(key, versioning).await.map_err(failed)?;
         let (etag, modified_s) = stored.ok_or_else(|| failed(Trouble::Missing))?;
@@ -138,10 +144,14 @@ impl Caller {
             Err(trouble) => return Err(trouble),
         };
         if let Some(id) = found.version_id.filter(|id| id != NULL) {
-            return Err(Trouble::Other(format!("versioning was enabled meanwhile: the object has the VersionId {id}")));
+            return Err(Trouble::Other(format!(
+                "versioning was enabled meanwhile: the object has the VersionId {id}"
+            )));
         }
         let (Some(etag), Some(modified)) = (found.e_tag, found.last_modified) else {
-            return Err(Trouble::Other("the server gave no ETag or no last modification of the object".into()));
+            return Err(Trouble::Other(
+                "the server gave no ETag or no last modification of the object".into(),
+            ));
         };
         Ok(Some((unquoted(&etag).to_owned(), modified.secs())))
     }

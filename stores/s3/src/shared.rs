@@ -14,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) confirm: bool,
     pub(crate) unsafe_unversioned: bool,
     pub(crate) mirror_holds: bool,
+    /// Objects of a page of a listing.
+    pub(crate) page_objects: i32,
     /// Conditions that the server checks, by versioning. The lock is held during a probe, so that one suffices.
     conditions: Mutex<HashMap<Versioning, Conditions>>,
 }
@@ -26,6 +28,7 @@ impl Shared {
             confirm: options.confirm,
             unsafe_unversioned: options.unsafe_unversioned,
             mirror_holds: options.mirror_holds,
+            page_objects: options.page_objects.into(),
             conditions: Mutex::default(),
         }
     }
@@ -42,7 +45,11 @@ impl Shared {
         let secret = OsEntropy.secret().map_err(|error| Error::Failed(error.to_string().into()))?;
         let tag: String = hex::encode(&secret[..16]);
         let conditions = self.caller.probe(versioning, &tag).await?;
-        tracing::info!(?versioning, ?conditions, "probed which conditions of a deletion the server of the bucket checks");
+        tracing::info!(
+            ?versioning,
+            ?conditions,
+            "probed which conditions of a deletion the server of the bucket checks"
+        );
         known.insert(versioning, conditions);
         Ok(conditions)
     }

@@ -18,6 +18,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         return Ok(Duration::ZERO);
     }
     let span: Span = text.parse().map_err(D::Error::custom)?;
-    let calendar = || D::Error::custom(format!("{text:?} depends on the calendar; give one of s, m, h, d, w"));
+    let calendar =
+        || D::Error::custom(format!("{text:?} depends on the calendar; give one of s, m, h, d, w"));
     span.exact().ok_or_else(calendar)
 }

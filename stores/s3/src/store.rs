@@ -4,9 +4,11 @@ use crate::call::Caller;
 use crate::delete;
 use crate::error::Error;
 use crate::options::Options;
+use crate::probe::Conditions;
 use crate::shared::Shared;
 use crate::state::Versioning;
 use crate::trouble::Trouble;
+use crate::version::Version;
 use sexton::store::{Answer, Store, SubBatch};
 use std::future::Future;
 use std::sync::Arc;
@@ -25,6 +27,18 @@ pub struct S3Store {
     runtime: Option<Runtime>,
 }
 
+/// Abilities of the server in this bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Versioning of the bucket.
+    pub versioning: Versioning,
+    /// Conditions of a deletion that the server was seen to check. `None`: not probed, since versioning is enabled.
+    pub conditions: Option<Conditions>,
+    /// `true` if the bucket has Object Lock. `None`: the credentials may not ask.
+    pub has_object_lock: Option<bool>,
+}
+
 impl S3Store {
     /// Opens a bucket. Reads its versioning. Unless versioning is enabled, it stores and deletes a throwaway object below
     /// [`PROBE_PREFIX`](crate::PROBE_PREFIX), to see which conditions of a deletion the server checks.
@@ -40,7 +54,9 @@ impl S3Store {
             .thread_name("sexton-s3")
             .enable_all()
             .build()
-            .map_err(|error| Error::Failed(format!("the threads of the store cannot be started: {error}").into()))?;
+            .map_err(|error| {
+                Error::Failed(format!("the threads of the store cannot be started: {error}").into())
+            })?;
         let options = options.clone();
         let connected = run(&runtime, async move {
             let client = crate::client::connect(&options).await?;
@@ -52,6 +68,13 @@ impl S3Store {
                 && !options.unsafe_unversioned
             {
                 return Err(Error::Unsafe(unsafe_message(&options.bucket, versioning).into()));
+            }
+            if options.mirror_holds
+                && !shared.caller.has_object_lock().await.map_err(|trouble| Error::of(&what, trouble))?
+            {
+                return Err(Error::Invalid(
+                    format!("{what}: mirror_holds needs Object Lock, which the bucket does not have").into(),
+                ));
             }
             Ok(Arc::new(shared))
         });
@@ -69,7 +92,59 @@ impl S3Store {
     /// # Errors
     /// [`Error::NoBucket`], [`Error::Denied`], [`Error::Failed`].
     pub fn versioning(&self) -> Result<Versioning, Error> {
-        self.call("the versioning of the bucket cannot be read", |shared| async move { shared.caller.versioning().await })
+        self.call("the versioning of the bucket cannot be read", |shared| async move {
+            shared.caller.versioning().await
+        })
+    }
+
+    /// Returns what the server can do in this bucket, for status reports. Asks the server.
+    ///
+    /// # Errors
+    /// [`Error::NoBucket`], [`Error::Denied`], [`Error::Failed`].
+    pub fn capabilities(&self) -> Result<Capabilities, Error> {
+        self.call("the bucket's capabilities cannot be read", |shared| async move {
+            let versioning = shared.caller.versioning().await?;
+            let conditions = shared.known_conditions(versioning).await;
+            let has_object_lock = match shared.caller.has_object_lock().await {
+                Ok(has_lock) => Some(has_lock),
+                // It is for the report only.
+                Err(Trouble::Denied(_)) => None,
+                Err(trouble) => return Err(trouble),
+            };
+            Ok(Capabilities { versioning, conditions, has_object_lock })
+        })
+    }
+
+    /// Returns the tags of an object, sorted, for rules that choose a class by them. Costs a request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::NoBucket`]; [`Error::Denied`] without the right `s3:GetObjectVersionTagging`;
+    /// [`Error::Failed`].
+    pub fn tags(&self, key: &str, version: &Version) -> Result<Vec<(String, String)>, Error> {
+        let id = match version {
+            Version::Object(id) => Some(id.clone()),
+            Version::Unversioned { .. } => None,
+            // They have none.
+            Version::Marker(_) | Version::NullMarker { .. } | Version::Upload(_) => return Ok(Vec::new()),
+        };
+        let key = key.to_owned();
+        self.call("the tags of the object cannot be read", move |shared| async move {
+            let caller = &shared.caller;
+            let request = |client: &aws_sdk_s3::Client| {
+                let request = client.get_object_tagging().bucket(&caller.bucket).key(&key);
+                request.set_version_id(id.clone()).send()
+            };
+            match caller.send(request).await {
+                Ok(output) => {
+                    let mut tags: Vec<_> =
+                        output.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect();
+                    tags.sort();
+                    Ok(tags)
+                }
+                Err(Trouble::NoConfiguration | Trouble::Unsupported) => Ok(Vec::new()),
+                Err(trouble) => Err(trouble),
+            }
+        })
     }
 
     /// Runs requests on the store's runtime and waits for them.
@@ -130,7 +205,7 @@ fn run<T: Send + 'static>(runtime: &Runtime, task: impl Future<Output = T> + Sen
     receiver.recv().ok()
 }
 
-fn defect() -> Error {
+pub(crate) fn defect() -> Error {
     Error::Failed("a defect in sexton: a request to the bucket panicked".into())
 }
 

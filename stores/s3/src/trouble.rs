@@ -22,6 +22,8 @@ pub(crate) enum Trouble {
     Method,
     /// The server does not have this operation.
     Unsupported,
+    /// The bucket or object has no configuration of this kind, such as a lifecycle configuration or Object Lock.
+    NoConfiguration,
     /// The request is not allowed: a right is missing, or a lock keeps the object.
     Denied(String),
     /// The server is busy, and may have said for how long.
@@ -62,7 +64,10 @@ impl Trouble {
             ));
         }
         if status < 300 {
-            return Self::Unknown(format!("the answer of the server is cut short or not that of S3: {}", cause(error)));
+            return Self::Unknown(format!(
+                "the answer of the server is cut short or not that of S3: {}",
+                cause(error)
+            ));
         }
         let (code, message) = error.as_service_error().map_or((None, None), |e| (e.code(), e.message()));
         let after = after(header("retry-after"), header("date"));
@@ -79,7 +84,10 @@ impl Trouble {
         let with = |what: &str| Self::Other(format!("{}; {what}", said()));
         match (code, status) {
             ("NoSuchBucket", _) => Self::NoBucket,
-            ("SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" | "OperationAborted", _)
+            (
+                "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" | "OperationAborted",
+                _,
+            )
             | ("Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests", _) => {
                 Self::Busy { after, why: said() }
             }
@@ -90,6 +98,13 @@ impl Trouble {
             ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidClientTokenId", _) => {
                 with("configure valid credentials")
             }
+            (
+                "NoSuchLifecycleConfiguration"
+                | "ObjectLockConfigurationNotFoundError"
+                | "NoSuchObjectLockConfiguration"
+                | "NoSuchTagSet",
+                _,
+            ) => Self::NoConfiguration,
             ("NoSuchKey" | "NoSuchVersion" | "NoSuchUpload" | "NotFound", 404) => Self::Missing,
             ("", 404) => Self::Bare404,
             ("PreconditionFailed", _) | (_, 412) => Self::Condition,
@@ -125,6 +140,7 @@ impl fmt::Display for Trouble {
             ),
             Self::Condition => f.write_str("a condition of the request does not hold"),
             Self::Method => f.write_str("the server does not allow this method"),
+            Self::NoConfiguration => f.write_str("the server has no such configuration"),
             Self::Unsupported => f.write_str("the server does not have this operation"),
             Self::Denied(why) | Self::Other(why) => f.write_str(why),
             Self::Busy { why, .. } => write!(f, "{why}; the engine asks again"),
@@ -181,7 +197,9 @@ mod tests {
         assert_eq!((of(404, "NoSuchKey"), of(404, "")), (Trouble::Missing, Trouble::Bare404));
         assert!(matches!(of(404, "Unknown"), Trouble::Other(_)), "in doubt it is not absent");
         assert!(matches!(of(403, "AccessDenied").into_answer("x"), Answer::Refused(_)));
-        for code in ["RequestTimeTooSkewed", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unknown"] {
+        for code in
+            ["RequestTimeTooSkewed", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Unknown"]
+        {
             assert!(matches!(of(403, code).into_answer("x"), Answer::Failed(_)), "{code}");
         }
         for (status, code) in [(503, "SlowDown"), (503, ""), (500, "InternalError"), (429, "")] {

@@ -163,7 +163,9 @@ fn checked<'a>(what: &str, text: &'a str) -> Result<&'a str, VersionError> {
         return Err(error(format!("an empty {what}")));
     }
     if let Some(char) = text.chars().find(|char| char.is_whitespace() || char.is_control()) {
-        return Err(error(format!("a {what} with the character {char:?}; spaces and controls are not allowed")));
+        return Err(error(format!(
+            "a {what} with the character {char:?}; spaces and controls are not allowed"
+        )));
     }
     Ok(text)
 }
@@ -202,7 +204,8 @@ mod tests {
         let mut decoded = 0;
         let mut texts = vec![Vec::new()];
         for _ in 0..3 {
-            texts = texts.iter().flat_map(|text| alphabet.map(|byte| [&text[..], &[byte]].concat())).collect();
+            texts =
+                texts.iter().flat_map(|text| alphabet.map(|byte| [&text[..], &[byte]].concat())).collect();
             for bytes in &texts {
                 if let Ok(version) = Version::decode(bytes) {
                     assert_eq!(&version.encode().unwrap(), bytes);

@@ -8,8 +8,7 @@ use crate::shared::Shared;
 use crate::trouble::Trouble;
 use crate::version::Version;
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
-use aws_sdk_s3::primitives::DateTimeFormat;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier, ObjectLockLegalHoldStatus};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use sexton::store::Answer;
 use std::sync::Arc;
 
@@ -30,7 +29,9 @@ pub(super) async fn delete(shared: Arc<Shared>, items: Vec<Item>) -> Answers {
             match found {
                 Ok(true) => there.push(item),
                 Ok(false) => answers.push((item.index, Answer::Absent)),
-                Err(trouble) => answers.push((item.index, trouble.into_answer("the object cannot be looked at"))),
+                Err(trouble) => {
+                    answers.push((item.index, trouble.into_answer("the object cannot be looked at")))
+                }
             }
         }
     }
@@ -81,7 +82,7 @@ async fn answer(shared: &Shared, item: &Item, said: Said) -> Answer {
         Ok(()) => Answer::Requested,
         Err(Trouble::Missing) => Answer::Absent,
         Err(Trouble::Denied(why)) => {
-            let lock = lock_of(&shared.caller, item).await;
+            let lock = shared.caller.lock_of(&item.key, &item.version).await;
             Answer::Refused(lock.map_or(why.clone(), |lock| format!("{lock} ({why})")).into())
         }
         Err(trouble) => trouble.into_answer("the deletion failed"),
@@ -99,12 +100,12 @@ async fn delete_one(caller: &Caller, item: &Item) -> Said {
 
 /// Deletes up to [`BULK_OBJECTS`] objects in one request.
 async fn delete_chunk(caller: &Caller, chunk: Vec<Item>) -> Vec<(Said, Item)> {
-    let identifiers = chunk.iter().map(|item| {
-        ObjectIdentifier::builder().key(&item.key).version_id(id_of(&item.version)).build()
-    });
-    let delete = identifiers.collect::<Result<Vec<_>, _>>().and_then(|objects| {
-        Delete::builder().set_objects(Some(objects)).quiet(false).build()
-    });
+    let identifiers = chunk
+        .iter()
+        .map(|item| ObjectIdentifier::builder().key(&item.key).version_id(id_of(&item.version)).build());
+    let delete = identifiers
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(false).build());
     let result = match delete {
         Ok(delete) => {
             let request = |client: &aws_sdk_s3::Client| {
@@ -117,7 +118,9 @@ async fn delete_chunk(caller: &Caller, chunk: Vec<Item>) -> Vec<(Said, Item)> {
     let said = |item: &Item| match &result {
         Ok(output) => said_of(output, item),
         // Of a request for several objects this says nothing of one of them.
-        Err(Trouble::Missing) => Err(Trouble::Other("the server answered a bulk deletion as if it were for one object".into())),
+        Err(Trouble::Missing) => {
+            Err(Trouble::Other("the server answered a bulk deletion as if it were for one object".into()))
+        }
         Err(trouble) => Err(trouble.clone()),
     };
     chunk.iter().map(|item| (said(item), item.clone())).collect()
@@ -135,13 +138,16 @@ fn said_of(output: &DeleteObjectsOutput, item: &Item) -> Said {
         let status = if code.starts_with("NoSuch") { 404 } else { 400 };
         let message = if message == code { "" } else { message };
         return Err(match Trouble::of_code(status, code, message, None) {
-            Trouble::Denied(_) => Trouble::Denied(format!("the server answered {code} {message}").trim_end().to_owned()),
+            Trouble::Denied(_) => {
+                Trouble::Denied(format!("the server answered {code} {message}").trim_end().to_owned())
+            }
             other => other,
         });
     }
-    let deleted = output.deleted().iter().find(|deleted| {
-        deleted.key() == Some(item.key.as_str()) && deleted.version_id() == Some(id)
-    });
+    let deleted = output
+        .deleted()
+        .iter()
+        .find(|deleted| deleted.key() == Some(item.key.as_str()) && deleted.version_id() == Some(id));
     match deleted {
         Some(deleted) => made_no_marker(deleted.delete_marker(), deleted.delete_marker_version_id(), id),
         None => Err(Trouble::Unknown("the server's answer to a bulk deletion leaves this object out".into())),
@@ -151,23 +157,11 @@ fn said_of(output: &DeleteObjectsOutput, item: &Item) -> Said {
 /// Checks that a deletion left no delete marker in the place of the object. A marker that was deleted is named likewise.
 fn made_no_marker(is_marker: Option<bool>, marker: Option<&str>, id: &str) -> Said {
     match marker {
-        Some(made) if is_marker == Some(true) && made != id => {
-            Err(Trouble::Other(format!("the server left the delete marker {made} instead of deleting the version")))
-        }
+        Some(made) if is_marker == Some(true) && made != id => Err(Trouble::Other(format!(
+            "the server left the delete marker {made} instead of deleting the version"
+        ))),
         _ => Ok(()),
     }
-}
-
-/// Returns what keeps an object from being deleted, as far as the server says it.
-async fn lock_of(caller: &Caller, item: &Item) -> Option<String> {
-    let Version::Object(id) = &item.version else { return None };
-    let found = caller.head(&item.key, Some(id)).await.ok()?;
-    if found.object_lock_legal_hold_status == Some(ObjectLockLegalHoldStatus::On) {
-        return Some("a legal hold of the bucket keeps the object until it is lifted there".into());
-    }
-    let until = found.object_lock_retain_until_date?.fmt(DateTimeFormat::DateTime).ok()?;
-    let mode = found.object_lock_mode.map_or_else(|| "unknown".to_owned(), |mode| mode.as_str().to_owned());
-    Some(format!("Object Lock keeps the object until {until} (mode {mode})"))
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ impl Caller {
         for _ in 0..MARKER_PAGES_MAX {
             let page = self.send(|client| {
                 let request = client.list_object_versions().bucket(&self.bucket).prefix(key);
-                let request = request.set_key_marker(key_marker.clone()).set_version_id_marker(id_marker.clone());
+                let request =
+                    request.set_key_marker(key_marker.clone()).set_version_id_marker(id_marker.clone());
                 request.encoding_type(EncodingType::Url).send()
             });
             let page = page.await?;
@@ -38,7 +39,8 @@ impl Caller {
                 let listed = listed.unwrap_or_default();
                 if is_url { key::from_url(listed).is_ok_and(|listed| listed == key) } else { listed == key }
             };
-            let is_it = |m: &DeleteMarkerEntry| m.version_id.as_deref() == Some(id) && is_of_key(m.key.as_deref());
+            let is_it =
+                |m: &DeleteMarkerEntry| m.version_id.as_deref() == Some(id) && is_of_key(m.key.as_deref());
             if let Some(found) = page.delete_markers.unwrap_or_default().into_iter().find(is_it) {
                 return Ok(Some(found));
             }
@@ -48,7 +50,9 @@ impl Caller {
                 return Ok(None);
             }
             if page.next_version_id_marker.is_none() {
-                return Err(Trouble::Other("the server cut a listing short and did not say where it goes on".into()));
+                return Err(Trouble::Other(
+                    "the server cut a listing short and did not say where it goes on".into(),
+                ));
             }
             (key_marker, id_marker) = (Some(key.to_owned()), page.next_version_id_marker);
         }

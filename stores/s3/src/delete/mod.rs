@@ -13,8 +13,8 @@ mod null;
 mod upload;
 
 use crate::key;
-use crate::state::Versioning;
 use crate::shared::Shared;
+use crate::state::Versioning;
 use crate::trouble::Trouble;
 use crate::version::Version;
 use sexton::store::{Answer, Disposition, SubBatch};
@@ -40,14 +40,18 @@ pub(crate) fn decode(sub_batch: &SubBatch<'_>) -> (Vec<Item>, Answers) {
     for (index, object) in sub_batch.objects.iter().enumerate() {
         let failed = |why: String| (index, Answer::Failed(why.into()));
         if sub_batch.disposition != Disposition::Delete {
-            answers.push(failed("a bucket's objects can be deleted, not anonymised; give the class no `anonymise`".into()));
+            answers.push(failed(
+                "a bucket's objects can be deleted, not anonymised; give the class no `anonymise`".into(),
+            ));
             continue;
         }
         match (key::text(object.key), Version::decode(object.version)) {
             (Ok(key), Ok(version)) => items.push(Item { index, key: key.to_owned(), version }),
             (Err(why), _) => answers.push(failed(why.into())),
             (_, Err(error)) => {
-                answers.push(failed(format!("the object was not registered from a bucket: {error}; release it")));
+                answers.push(failed(format!(
+                    "the object was not registered from a bucket: {error}; release it"
+                )));
             }
         }
     }
@@ -93,10 +97,14 @@ fn check_again(answer: &mut Answer, before: Versioning, after: &Result<Versionin
     match (&*answer, after) {
         // A bucket must be empty to go. But a missing one may also be one of another account, or of another server.
         (Answer::Absent, Err(trouble)) => {
-            *answer = trouble.clone().into_answer("the object was not found, and the state of the bucket is not known");
+            *answer = trouble
+                .clone()
+                .into_answer("the object was not found, and the state of the bucket is not known");
         }
         // Without a condition only versioning keeps another object from taking the place of the registered one.
-        (Answer::Deleted, after) if is_null && before == Versioning::Enabled && *after != Ok(Versioning::Enabled) => {
+        (Answer::Deleted, after)
+            if is_null && before == Versioning::Enabled && *after != Ok(Versioning::Enabled) =>
+        {
             *answer = Answer::Requested;
         }
         _ => {}

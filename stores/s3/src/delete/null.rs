@@ -8,8 +8,8 @@
 
 use super::{Answers, Item, each};
 use crate::probe::{Conditions, NullDeletion};
-use crate::state::Versioning;
 use crate::shared::Shared;
+use crate::state::Versioning;
 use crate::trouble::Trouble;
 use crate::version::{NULL, Version};
 use aws_sdk_s3::operation::delete_object::DeleteObjectOutput;
@@ -95,9 +95,16 @@ async fn delete_object(
         // Also the answer to a second attempt, if the first one deleted the object and its answer was lost.
         Err(Trouble::Condition | Trouble::Missing) => match caller.null_object(key, versioning).await? {
             None => Ok(Answer::Absent),
-            Some(found) if is_it(&found) => Err(Trouble::Other("the server refused a condition that holds".into())),
+            Some(found) if is_it(&found) => {
+                Err(Trouble::Other("the server refused a condition that holds".into()))
+            }
             Some(_) => Ok(Answer::Changed),
         },
+        Err(Trouble::Denied(why)) => {
+            let lock =
+                caller.lock_of(key, &Version::Unversioned { modified_ms, etag: etag.to_owned() }).await;
+            Ok(Answer::Refused(lock.map_or(why.clone(), |lock| format!("{lock} ({why})")).into()))
+        }
         Err(trouble) => Err(trouble),
     }
 }
@@ -121,7 +128,8 @@ async fn deleted(
         };
         caller.send(remove).await?;
         return Err(Trouble::Other(
-            "versioning was enabled at that moment; the delete marker was removed, and the engine asks again".into(),
+            "versioning was enabled at that moment; the delete marker was removed, and the engine asks again"
+                .into(),
         ));
     }
     Ok(if guard == Guard::Nothing { Answer::Requested } else { Answer::Deleted })
