@@ -1,5 +1,6 @@
 //! Trouble: the reasons for which a request did not succeed, as far as the store tells them apart.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use sexton::store::Answer;
@@ -48,10 +49,10 @@ impl Trouble {
         match error {
             SdkError::ServiceError(_) | SdkError::ResponseError(_) => {}
             SdkError::TimeoutError(_) => return Self::Unknown("the server did not answer in time".into()),
-            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-                return Self::Unknown(cause(error));
+            SdkError::DispatchFailure(_) if has_credentials_error(error) => {
+                return Self::Other(format!("there are no valid credentials: {}", cause(error)));
             }
-            // Credentials that cannot be loaded, among others.
+            SdkError::DispatchFailure(failure) if !failure.is_user() => return Self::Unknown(cause(error)),
             _ => return Self::Other(cause(error)),
         }
         let Some(response) = error.raw_response() else { return Self::Unknown(cause(error)) };
@@ -149,6 +150,11 @@ impl fmt::Display for Trouble {
             }
         }
     }
+}
+
+/// Returns `true` if the request was not sent because no credentials were found.
+fn has_credentials_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
 }
 
 fn cause<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {

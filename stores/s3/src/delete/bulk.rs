@@ -30,7 +30,7 @@ pub(super) async fn delete(shared: Arc<Shared>, items: Vec<Item>) -> Answers {
                 Ok(true) => there.push(item),
                 Ok(false) => answers.push((item.index, Answer::Absent)),
                 Err(trouble) => {
-                    answers.push((item.index, trouble.into_answer("the object cannot be looked at")))
+                    answers.push((item.index, trouble.into_answer("the object cannot be looked at")));
                 }
             }
         }

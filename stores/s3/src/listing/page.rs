@@ -254,7 +254,7 @@ mod tests {
         };
         let (objects, next) = listed(&start, output().build());
         assert_eq!((objects, next), (vec!["a version 1".to_owned()], Some(start.at("a".into(), None))));
-        let end = Position { through: Some("a".into()), then_uploads: false, ..start.clone() };
+        let end = Position { through: Some("a".into()), then_uploads: false, ..start };
         assert_eq!(listed(&end, output().build()), (vec!["a version 1".to_owned()], None));
     }
 
