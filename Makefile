@@ -1,5 +1,5 @@
 # `make` lists the targets. Each does its own set-up and asks nothing; ARGS="..." is handed on.
-.PHONY: help demo test test-rust test-serve test-c test-deb header install uninstall deb bench bench-ffi-overhead quick ci clean
+.PHONY: help demo test test-rust test-serve test-s3 test-c test-deb header install uninstall deb bench bench-ffi-overhead quick ci clean
 PREFIX ?= /usr/local
 
 define build-installed
@@ -17,9 +17,9 @@ demo: ## build the sexton command and run its demonstration; what it leaves is i
 
 test: ## build and run every test (ARGS="NAME" for some of the Rust ones)
 	@$(MAKE) --no-print-directory test-rust
-	$(if $(ARGS),,@$(MAKE) --no-print-directory test-serve test-c test-deb)
+	$(if $(ARGS),,@$(MAKE) --no-print-directory test-serve test-s3 test-c test-deb)
 
-test-rust: ## build and run every Rust test (ARGS="NAME" for some of them)
+test-rust: ## build and run every Rust test that needs no server (ARGS="NAME" for some of them)
 	@scripts/setup
 	cargo test --workspace --locked --features sexton-cli/serve $(ARGS)
 
@@ -27,6 +27,11 @@ test-rust: ## build and run every Rust test (ARGS="NAME" for some of them)
 test-serve: ## build and run the tests of the service that need Prometheus and Schemathesis
 	@scripts/setup serve
 	cargo test --locked -p sexton-service --test metrics --test operations -- --ignored $(ARGS)
+
+# They are ignored elsewhere as well. moto is a mock and starts in a second; Ceph is real and starts in half a minute.
+test-s3: ## build and run the tests of the S3 store, on moto and Ceph (ARGS="moto::" for the mock alone)
+	@scripts/setup $(if $(filter moto::%,$(ARGS)),moto,s3)
+	cargo test --locked -p sexton-s3 --test s3 -- --ignored $(ARGS)
 
 test-c: ## build and run every test of the C library and its examples
 	@scripts/setup c
@@ -87,7 +92,7 @@ bench-ffi-overhead: ## registering through C beside registering through Rust
 	  -Ltarget/c/bench/usr/local/lib -lsexton -Wl,-rpath,$(CURDIR)/target/c/bench/usr/local/lib
 	target/release/sexton-bench ffi-overhead target/c/bench/register --dir target $(ARGS)
 
-quick: ## format, lints and Rust tests: run it before each commit
+quick: ## format, lints, Rust tests, and the S3 store on its mock: run it before each commit
 	.ci/quick
 
 ci: ## everything that a change must pass: the quick tier, docs, dependencies, benchmarks, the C library
