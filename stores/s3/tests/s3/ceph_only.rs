@@ -28,13 +28,13 @@ impl Gateway {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        for _ in 0..600 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Gateway { child, port };
-            }
+        let gateway = Gateway { child, port };
+        let answers = (0..600).any(|_| {
             thread::sleep(Duration::from_millis(100));
-        }
-        panic!("the second gateway does not answer");
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        assert!(answers, "the second gateway does not answer");
+        gateway
     }
 
     fn options(&self, bucket: &Bucket) -> Options {

@@ -276,7 +276,7 @@ pub(crate) fn bucket_without_conditions_is_refused(server: &'static Server) {
         false => Action::Pass,
     });
     let mut options = bucket.options();
-    options.endpoint = Some(proxy.endpoint.clone());
+    options.endpoint = Some(proxy.endpoint);
     let opened = S3Store::open(&options).map(drop);
     assert!(matches!(&opened, Err(Error::Unsafe(why)) if why.contains("unsafe_unversioned")), "{opened:?}");
     assert_eq!(bucket.under("a"), std::slice::from_ref(&version));
@@ -289,4 +289,22 @@ pub(crate) fn bucket_without_conditions_is_refused(server: &'static Server) {
     assert_eq!(delete_one(&store, "a", &version), Answer::Requested, "nothing is proven");
     // It was opened before, and knows what it saw then.
     assert_eq!(delete_one(&careful, "a", &version), Answer::Absent);
+}
+
+/// The authority of the file vouches for the server, and those of the machine do not.
+pub(crate) fn server_is_trusted_by_the_ca_file_alone(server: &'static Server) {
+    let (address, authority) = crate::server::moto_with_tls();
+    let bucket = Bucket::new(server, With::Nothing);
+    let mut options = bucket.options();
+    options.endpoint = Some(format!("https://{address}"));
+    options.retry_for = Duration::ZERO;
+    let untrusted = S3Store::open(&options).map(drop);
+    assert!(matches!(untrusted, Err(Error::Failed(_))), "{untrusted:?}");
+    options.ca_file = Some(authority);
+    // The other server does not have the bucket, so it did answer.
+    let trusted = S3Store::open(&options).map(drop);
+    assert!(matches!(trusted, Err(Error::NoBucket(_))), "{trusted:?}");
+    options.ca_file = Some("/no/such/file".into());
+    let invalid = S3Store::open(&options).map(drop);
+    assert!(matches!(invalid, Err(Error::Invalid(_))), "{invalid:?}");
 }

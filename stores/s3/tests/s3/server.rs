@@ -33,7 +33,17 @@ pub(crate) fn ceph() -> &'static Server {
     &SERVER
 }
 
+/// Returns the address of a mock with TLS, and the file with the certificate of its authority.
+pub(crate) fn moto_with_tls() -> (&'static str, PathBuf) {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| start_with(Kind::Moto, &["tls"]));
+    (&SERVER.address, SERVER.folder.join("authority.pem"))
+}
+
 fn start(kind: Kind) -> Server {
+    start_with(kind, &[])
+}
+
+fn start_with(kind: Kind, arguments: &[&str]) -> Server {
     let (script, wait) = match kind {
         Kind::Moto => ("moto", "moto"),
         Kind::Ceph => ("ceph", "Ceph"),
@@ -44,6 +54,7 @@ fn start(kind: Kind) -> Server {
     let mut child = Command::new(&script)
         .arg(&folder)
         .arg(port.to_string())
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
