@@ -8,7 +8,7 @@ use crate::probe::Conditions;
 use crate::shared::Shared;
 use crate::state::Versioning;
 use crate::trouble::Trouble;
-use crate::version::Version;
+use crate::version::{NULL, Version};
 use sexton::store::{Answer, Store, SubBatch};
 use std::future::Future;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl S3Store {
     /// [`Error::NotFound`]; [`Error::NoBucket`]; [`Error::Denied`] without the right `s3:GetObjectVersionTagging`;
     /// [`Error::Failed`].
     pub fn tags(&self, key: &str, version: &Version) -> Result<Vec<(String, String)>, Error> {
-        let id = match version {
+        let named = match version {
             Version::Object(id) => Some(id.clone()),
             Version::Unversioned { .. } => None,
             // They have none.
@@ -130,6 +130,11 @@ impl S3Store {
         let key = key.to_owned();
         self.call("the tags of the object cannot be read", move |shared| async move {
             let caller = &shared.caller;
+            let id = match named {
+                // Another version may be the current one.
+                None if caller.versioning().await? != Versioning::Off => Some(NULL.to_owned()),
+                named => named,
+            };
             let request = |client: &aws_sdk_s3::Client| {
                 let request = client.get_object_tagging().bucket(&caller.bucket).key(&key);
                 request.set_version_id(id.clone()).send()

@@ -109,7 +109,8 @@ impl Trouble {
             ("NoSuchKey" | "NoSuchVersion" | "NoSuchUpload" | "NotFound", 404) => Self::Missing,
             ("", 404) => Self::Bare404,
             ("PreconditionFailed", _) | (_, 412) => Self::Condition,
-            ("NotImplemented", _) | (_, 501) => Self::Unsupported,
+            // The client sends a newer checksum in a bulk deletion than such a server knows.
+            ("NotImplemented" | "MissingContentMD5", _) | (_, 501) => Self::Unsupported,
             ("MethodNotAllowed", _) | (_, 405) => Self::Method,
             ("AccessDenied" | "AllAccessDisabled", _) | ("", 403) => Self::Denied(said()),
             (_, 429 | 500 | 502 | 503 | 504) => Self::Busy { after, why: said() },

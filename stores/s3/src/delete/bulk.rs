@@ -40,12 +40,9 @@ pub(super) async fn delete(shared: Arc<Shared>, items: Vec<Item>) -> Answers {
     let (in_bulk, one_by_one) = tokio::join!(
         each(chunks, |chunk| {
             let shared = shared.clone();
-            async move { delete_chunk(&shared.caller, chunk).await }
+            async move { delete_chunk(shared, chunk).await }
         }),
-        each(single, |item| {
-            let shared = shared.clone();
-            async move { (delete_one(&shared.caller, &item).await, item) }
-        }),
+        delete_each(shared.clone(), single),
     );
     let answered = each(in_bulk.into_iter().flatten().chain(one_by_one), |(said, item)| {
         let shared = shared.clone();
@@ -98,8 +95,18 @@ async fn delete_one(caller: &Caller, item: &Item) -> Said {
     made_no_marker(output.delete_marker, output.version_id.as_deref(), id)
 }
 
-/// Deletes up to [`BULK_OBJECTS`] objects in one request.
-async fn delete_chunk(caller: &Caller, chunk: Vec<Item>) -> Vec<(Said, Item)> {
+/// Deletes objects by one request for each.
+async fn delete_each(shared: Arc<Shared>, items: Vec<Item>) -> Vec<(Said, Item)> {
+    each(items, |item| {
+        let shared = shared.clone();
+        async move { (delete_one(&shared.caller, &item).await, item) }
+    })
+    .await
+}
+
+/// Deletes up to [`BULK_OBJECTS`] objects in one request, or one by one if the server has no bulk deletion.
+async fn delete_chunk(shared: Arc<Shared>, chunk: Vec<Item>) -> Vec<(Said, Item)> {
+    let caller = &shared.caller;
     let identifiers = chunk
         .iter()
         .map(|item| ObjectIdentifier::builder().key(&item.key).version_id(id_of(&item.version)).build());
@@ -115,6 +122,9 @@ async fn delete_chunk(caller: &Caller, chunk: Vec<Item>) -> Vec<(Said, Item)> {
         }
         Err(error) => Err(Trouble::Other(format!("the request cannot be built: {error}"))),
     };
+    if matches!(result, Err(Trouble::Unsupported)) {
+        return delete_each(shared, chunk).await;
+    }
     let said = |item: &Item| match &result {
         Ok(output) => said_of(output, item),
         // Of a request for several objects this says nothing of one of them.

@@ -1,10 +1,10 @@
 //! Faults between store and server: lost answers, a server that is busy, down, or not the right one.
 
-use crate::bucket::{Bucket, With, delete, delete_one, object};
+use crate::bucket::{Bucket, With, delete, delete_one, listed, object};
 use crate::proxy::{Action, Request};
 use crate::server::Server;
 use sexton::store::Answer;
-use sexton_s3::{Error, S3Store, Version};
+use sexton_s3::{Error, Position, S3Store, Version};
 use std::time::Duration;
 
 /// Treats the first `count` requests that `matches` finds by an action, and passes the rest on.
@@ -204,7 +204,7 @@ pub(crate) fn cut_answer_is_asked_again(server: &'static Server) {
     assert!(delete(&store, &objects).iter().all(|answer| *answer == Answer::Requested));
     assert_eq!(bucket.everything().len(), 1);
     proxy.set(first(1, Action::CutAnswer, |request| request.target.contains("versions")));
-    let page = store.list(&sexton_s3::Position::start("")).unwrap();
+    let page = store.list(&Position::start("")).unwrap();
     assert_eq!(page.objects.len(), 1);
 }
 
@@ -232,4 +232,79 @@ pub(crate) fn requests_in_flight_are_bounded(server: &'static Server) {
         ),
         Answer::Requested
     );
+}
+
+/// Servers of other makes leave operations out.
+pub(crate) fn missing_operations_have_substitutes(server: &'static Server) {
+    let (bucket, objects) = filled(server, 60);
+    let (store, proxy) = bucket.open_through(|_| {});
+    let unknown = "<Error><Code>NotImplemented</Code><Message>m</Message></Error>";
+    proxy.set(move |request| match request.is_bulk_deletion() || request.target.contains("lifecycle") {
+        true => Action::Answer(501, "", unknown),
+        false => Action::Pass,
+    });
+    assert!(delete(&store, &objects).iter().all(|answer| *answer == Answer::Requested));
+    assert_eq!(store.lifecycle(), Ok(Vec::new()));
+    assert_eq!(bucket.everything().len(), 1);
+
+    let bucket = Bucket::new(server, With::Nothing);
+    for number in 0..5 {
+        bucket.put(&format!("{number}+ä"));
+    }
+    let expected = bucket.everything();
+    let (store, proxy) = bucket.open_through(|options| options.page_objects = 2);
+    proxy.set(move |request| {
+        match ["versions", "versioning", "uploads"].iter().any(|of| request.target.contains(of)) {
+            true => Action::Answer(501, "", unknown),
+            false => Action::Pass,
+        }
+    });
+    let found = listed(&store, Position::start(""));
+    assert_eq!(found, expected);
+    assert_eq!(delete_one(&store, &found[0].key, &found[0].version), Answer::Deleted);
+    assert_eq!(bucket.everything().len(), 4);
+}
+
+/// The server ignores conditions, as far as the store can tell: the proxy calls every refusal a success.
+pub(crate) fn bucket_without_conditions_is_refused(server: &'static Server) {
+    let bucket = Bucket::new(server, With::Nothing);
+    bucket.put("a");
+    let version = bucket.under("a").pop().unwrap();
+    let (careful, proxy) = bucket.open_through(|_| {});
+    proxy.set(|request| match request.is_deletion() && request.target.contains("sexton-probe") {
+        true => Action::Answer(204, "", ""),
+        false => Action::Pass,
+    });
+    let mut options = bucket.options();
+    options.endpoint = Some(proxy.endpoint);
+    let opened = S3Store::open(&options).map(drop);
+    assert!(matches!(&opened, Err(Error::Unsafe(why)) if why.contains("unsafe_unversioned")), "{opened:?}");
+    assert_eq!(bucket.under("a"), std::slice::from_ref(&version));
+    options.unsafe_unversioned = true;
+    let store = S3Store::open(&options).unwrap();
+    assert!(!store.capabilities().unwrap().conditions.unwrap().any());
+    bucket.put_content("a", "another");
+    assert_eq!(delete_one(&store, "a", &version), Answer::Changed, "it is compared all the same");
+    let version = bucket.under("a").pop().unwrap();
+    assert_eq!(delete_one(&store, "a", &version), Answer::Requested, "nothing is proven");
+    // It was opened before, and knows what it saw then.
+    assert_eq!(delete_one(&careful, "a", &version), Answer::Absent);
+}
+
+/// The authority of the file vouches for the server, and those of the machine do not.
+pub(crate) fn server_is_trusted_by_the_ca_file_alone(server: &'static Server) {
+    let (address, authority) = crate::server::moto_with_tls();
+    let bucket = Bucket::new(server, With::Nothing);
+    let mut options = bucket.options();
+    options.endpoint = Some(format!("https://{address}"));
+    options.retry_for = Duration::ZERO;
+    let untrusted = S3Store::open(&options).map(drop);
+    assert!(matches!(untrusted, Err(Error::Failed(_))), "{untrusted:?}");
+    options.ca_file = Some(authority);
+    // The other server does not have the bucket, so it did answer.
+    let trusted = S3Store::open(&options).map(drop);
+    assert!(matches!(trusted, Err(Error::NoBucket(_))), "{trusted:?}");
+    options.ca_file = Some("/no/such/file".into());
+    let invalid = S3Store::open(&options).map(drop);
+    assert!(matches!(invalid, Err(Error::Invalid(_))), "{invalid:?}");
 }

@@ -2,9 +2,10 @@
 
 use crate::bucket::{Bucket, With, delete, delete_one, object};
 use crate::server::Server;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
-    ObjectLockLegalHoldStatus,
+    ObjectLockLegalHoldStatus, ObjectLockRetention, ObjectLockRetentionMode,
 };
 use sexton::store::Answer;
 use sexton_s3::{Error, Promise, S3Store, Version, contradictions};
@@ -47,6 +48,43 @@ pub(crate) fn hold_is_mirrored_and_lifted(server: &'static Server) {
     options.mirror_holds = true;
     let opened = S3Store::open(&options).map(drop);
     assert!(matches!(&opened, Err(Error::Invalid(why)) if why.contains("Object Lock")), "{opened:?}");
+}
+
+/// Governance mode, which the test may end early.
+pub(crate) fn retention_is_refused_with_its_date(server: &'static Server) {
+    let bucket = Bucket::new(server, With::ObjectLock);
+    let version = object(bucket.put("a"));
+    let Version::Object(id) = &version else { panic!() };
+    let modified_ms = bucket.everything()[0].modified_ms;
+    let until = DateTime::from_secs(modified_ms / 1_000 + 86_400);
+    let retention =
+        ObjectLockRetention::builder().mode(ObjectLockRetentionMode::Governance).retain_until_date(until);
+    let request = bucket.client.put_object_retention().bucket(&bucket.name).key("a").version_id(id);
+    bucket.wait(request.retention(retention.build()).send());
+    let date = until.fmt(DateTimeFormat::DateTime).unwrap();
+    for store in [bucket.open(), bucket.open_confirming()] {
+        let answer = delete_one(&store, "a", &version);
+        let Answer::Refused(why) = &answer else { panic!("{answer:?}") };
+        assert!(why.contains(&date) && why.contains("GOVERNANCE"), "{why} has not {date}");
+    }
+    assert_eq!(bucket.under("a"), std::slice::from_ref(&version));
+}
+
+pub(crate) fn tags_of_a_version_are_read(server: &'static Server) {
+    let bucket = Bucket::new(server, With::Versioning);
+    let put = |tags: &str| {
+        let request = bucket.client.put_object().bucket(&bucket.name).key("a").tagging(tags);
+        object(bucket.wait(request.body(b"x".to_vec().into()).send()).version_id)
+    };
+    let (first, second) = (put("kind=photo&b=1"), put("kind=text"));
+    let store = bucket.open();
+    let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(store.tags("a", &first), Ok(vec![tag("b", "1"), tag("kind", "photo")]));
+    assert_eq!(store.tags("a", &second), Ok(vec![tag("kind", "text")]));
+    let plain = Bucket::new(server, With::Nothing);
+    plain.put("a");
+    let version = plain.under("a").pop().unwrap();
+    assert_eq!(plain.open().tags("a", &version), Ok(Vec::new()));
 }
 
 pub(crate) fn lifecycle_rules_are_read(server: &'static Server) {

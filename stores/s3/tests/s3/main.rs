@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "shared test code may fail a test")]
 
 mod bucket;
+mod ceph_only;
 mod deleting;
 mod faults;
 mod listing;
@@ -15,12 +16,21 @@ mod unversioned;
 
 /// Tests that hold on every server, and those that the mock cannot serve: it knows no VersionId `null`.
 macro_rules! on_each_server {
-    ($($module:ident::$test:ident,)* ; $($ceph_module:ident::$ceph_test:ident,)*) => {
+    (
+        $($module:ident::$test:ident,)* ;
+        moto: $($moto_module:ident::$moto_test:ident,)* ;
+        ceph: $($ceph_module:ident::$ceph_test:ident,)*
+    ) => {
         mod moto {
             $(#[test]
             #[ignore = "needs moto: make test-s3"]
             fn $test() {
                 crate::$module::$test(crate::server::moto());
+            })*
+            $(#[test]
+            #[ignore = "needs moto: make test-s3"]
+            fn $moto_test() {
+                crate::$moto_module::$moto_test(crate::server::moto());
             })*
         }
         mod ceph {
@@ -67,6 +77,16 @@ on_each_server! {
     faults::answers_that_are_not_of_s3_keep_the_objects,
     faults::cut_answer_is_asked_again,
     faults::requests_in_flight_are_bounded,
+    faults::missing_operations_have_substitutes,
+    faults::bucket_without_conditions_is_refused,
+    locks::tags_of_a_version_are_read,
     ;
+    moto:
+    faults::server_is_trusted_by_the_ca_file_alone,
+    ;
+    ceph:
     unversioned::suspended_versioning_keeps_later_objects,
+    unversioned::unsafe_option_deletes_null_versions_unproven,
+    locks::retention_is_refused_with_its_date,
+    ceph_only::killed_gateway_comes_back_to_a_repeated_deletion,
 }

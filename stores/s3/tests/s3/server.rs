@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
@@ -11,6 +11,8 @@ pub(crate) struct Server {
     /// Address and port.
     pub(crate) address: String,
     pub(crate) kind: Kind,
+    /// Folder of the server's files. Its script removes it.
+    pub(crate) folder: PathBuf,
     /// Ends the server by the end of its input, also if this process is killed.
     _child: Child,
 }
@@ -31,18 +33,28 @@ pub(crate) fn ceph() -> &'static Server {
     &SERVER
 }
 
+/// Returns the address of a mock with TLS, and the file with the certificate of its authority.
+pub(crate) fn moto_with_tls() -> (&'static str, PathBuf) {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| start_with(Kind::Moto, &["tls"]));
+    (&SERVER.address, SERVER.folder.join("authority.pem"))
+}
+
 fn start(kind: Kind) -> Server {
+    start_with(kind, &[])
+}
+
+fn start_with(kind: Kind, arguments: &[&str]) -> Server {
     let (script, wait) = match kind {
         Kind::Moto => ("moto", "moto"),
         Kind::Ceph => ("ceph", "Ceph"),
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(script);
-    // The script removes it.
     let folder = tempfile::tempdir().unwrap().keep();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut child = Command::new(&script)
-        .arg(folder)
+        .arg(&folder)
         .arg(port.to_string())
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -51,7 +63,7 @@ fn start(kind: Kind) -> Server {
     let said: Vec<String> = lines.take_while(|line| line != "ready").collect();
     let is_up = child.try_wait().unwrap().is_none();
     assert!(is_up, "{wait} did not start; scripts/setup s3 installs it: {}", said.join("\n"));
-    Server { address: format!("127.0.0.1:{port}"), kind, _child: child }
+    Server { address: format!("127.0.0.1:{port}"), kind, folder, _child: child }
 }
 
 impl Server {

@@ -82,3 +82,24 @@ pub(crate) fn null_version_of_a_versioned_bucket_is_deleted(server: &'static Ser
     assert_eq!(bucket.under("a"), [later]);
     assert_eq!(delete_one(&store, "a", &null), Answer::Absent);
 }
+
+/// The server checks no condition while versioning is suspended.
+pub(crate) fn unsafe_option_deletes_null_versions_unproven(server: &'static Server) {
+    let bucket = Bucket::new(server, With::Versioning);
+    let version = object(bucket.put("a"));
+    bucket.set_versioning(BucketVersioningStatus::Suspended);
+    bucket.put_content("a", "null");
+    bucket.put("b");
+    bucket.hide("b");
+    let null = bucket.under("a").into_iter().find(|found| *found != version).unwrap();
+    let marker = bucket.under("b").pop().unwrap();
+    assert!(matches!(marker, Version::NullMarker { .. }), "{marker:?}");
+    let mut options = bucket.options();
+    options.unsafe_unversioned = true;
+    let store = S3Store::open(&options).unwrap();
+    assert_eq!(delete_one(&store, "a", &null), Answer::Requested);
+    assert_eq!(bucket.under("a"), [version]);
+    assert_eq!(delete_one(&store, "b", &marker), Answer::Requested);
+    assert_eq!(bucket.under("b"), []);
+    assert_eq!(delete_one(&store, "b", &marker), Answer::Absent);
+}
