@@ -28,8 +28,8 @@
     false, false, 0, 0 }
 #define SEXTON_REGISTERED_INIT { 0, 0, SEXTON_ID_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_CHANGE_INIT \
-  { 0, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0, SEXTON_BYTES_INIT, false, 0, \
-    SEXTON_BYTES_INIT }
+  { 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_ID_INIT, SEXTON_BYTES_INIT, false, 0, \
+    SEXTON_BYTES_INIT, false, 0, SEXTON_BYTES_INIT }
 #define SEXTON_CHANGED_INIT \
   { 0, SEXTON_ID_INIT, false, false, 0, 0, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT }
 #define SEXTON_OBJECT_INIT \
@@ -47,7 +47,7 @@
   { SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
     false, 0 }
 #define SEXTON_COUNTERS_INIT \
-  { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0 }
+  { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0 }
 #define SEXTON_PLANNED_OBJECT_INIT \
   { SEXTON_ID_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, SEXTON_BYTES_INIT, \
     0, false, false, 0, 0 }
@@ -348,8 +348,11 @@ typedef struct sexton_registration {
 typedef struct sexton_object_change {
   // SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
   int32_t kind;
-  // Key of the object, if its class has find = "key": 1 to 2,048 bytes. If empty, `id` names the object.
+  // Key of the object, if its class has find = "key" or "version": 1 to 2,048 bytes. If empty, `id` names the object.
   struct sexton_bytes key;
+  // With `key`: version of the object, which tells it from other live versions of the key. Default: empty. The change
+  // is then refused if several live.
+  struct sexton_bytes of_version;
   // Id of the registration, if `key` is empty. An id from before a move names the same object.
   struct sexton_id id;
   // For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.
@@ -1138,11 +1141,13 @@ int32_t sexton_reclaim(struct sexton_engine *engine,
 int32_t sexton_publish(struct sexton_engine *engine,
                        struct sexton_error **error);
 
-// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version".
+// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version". `version` is
+// empty, or the version of the registration. sexton_api() lists all live versions of a key.
 //
-// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if several versions of the key live.
+// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if `version` is empty and several versions of the key live.
 int32_t sexton_find(const struct sexton_engine *engine,
                     struct sexton_bytes key,
+                    struct sexton_bytes version,
                     struct sexton_id *out,
                     struct sexton_error **error);
 

@@ -109,7 +109,14 @@ unsafe fn changes<'a>(lent: *const sexton_object_change, len: usize) -> CallResu
 unsafe fn change<'a>(from: &sexton_object_change) -> CallResult<Change<'a>> {
     // SAFETY: by the contract borrowed for the call.
     let key = unsafe { pointer::bytes(from.key, "key") }?;
-    let of = if key.is_empty() { Which::Id(from.id.into()) } else { Which::Key(key) };
+    // SAFETY: by the contract borrowed for the call.
+    let of_version = unsafe { pointer::bytes(from.of_version, "of_version") }?;
+    let of = match (key.is_empty(), of_version.is_empty()) {
+        (true, true) => Which::Id(from.id.into()),
+        (true, false) => return Err(invalid("an of_version without a key; set key, or clear of_version")),
+        (false, true) => Which::Key(key),
+        (false, false) => Which::Version { key, version: of_version },
+    };
     let start = instant(from.has_start, from.start_ms, "has_start", "start_ms")?;
     Ok(match from.kind {
         SEXTON_START => {

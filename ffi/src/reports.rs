@@ -269,13 +269,15 @@ pub unsafe extern "C" fn sexton_publish(engine: *mut sexton_engine, error: *mut 
     unsafe { with_engine(engine, error, |engine| Ok(engine.publish()?)) }
 }
 
-/// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version".
+/// Writes the id of the live registration of a key to *out, for classes with find = "key" or "version". `version` is
+/// empty, or the version of the registration. sexton_api() lists all live versions of a key.
 ///
-/// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if several versions of the key live.
+/// Errors: SEXTON_NOT_FOUND if there is none; SEXTON_INVALID if `version` is empty and several versions of the key live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sexton_find(
     engine: *const sexton_engine,
     key: sexton_bytes,
+    version: sexton_bytes,
     out: *mut sexton_id,
     error: *mut *mut sexton_error,
 ) -> i32 {
@@ -283,10 +285,15 @@ pub unsafe extern "C" fn sexton_find(
         let out = Out::new(out, "out")?;
         // SAFETY: by the contract borrowed for the call.
         let key = unsafe { pointer::bytes(key, "key") }?;
-        match engine.find(key)? {
-            Some(id) => out.put(id.into()),
-            None => return Err(not_found("no live registration has this key")),
-        }
+        // SAFETY: by the contract borrowed for the call.
+        let version = unsafe { pointer::bytes(version, "version") }?;
+        let found = if version.is_empty() {
+            engine.find(key)?.ok_or_else(|| not_found("no live registration has this key"))?
+        } else {
+            let found = engine.find_version(key, version)?;
+            found.ok_or_else(|| not_found("no live registration has this key and version"))?
+        };
+        out.put(found.into());
         Ok(())
     };
     // SAFETY: by the contract of docs/c-api.md.

@@ -93,8 +93,11 @@ pub struct sexton_registered {
 pub struct sexton_object_change {
     /// SEXTON_START, SEXTON_RESCHEDULE, SEXTON_RELEASE, SEXTON_CONTENT or SEXTON_RENAME. Required.
     pub kind: i32,
-    /// Key of the object, if its class has find = "key": 1 to 2,048 bytes. If empty, `id` names the object.
+    /// Key of the object, if its class has find = "key" or "version": 1 to 2,048 bytes. If empty, `id` names the object.
     pub key: sexton_bytes,
+    /// With `key`: version of the object, which tells it from other live versions of the key. Default: empty. The change
+    /// is then refused if several live.
+    pub of_version: sexton_bytes,
     /// Id of the registration, if `key` is empty. An id from before a move names the same object.
     pub id: sexton_id,
     /// For SEXTON_RESCHEDULE: name of the new class. Default: empty, which keeps the class.

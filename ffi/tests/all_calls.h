@@ -57,8 +57,9 @@ static inline void check_object_calls(sexton_engine *engine, int32_t expected) {
     outputs out = initial_outputs();
     sexton_error *error = NULL;
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}},    {NULL, 0}, false, 0,
-                                   {NULL, 0},      false,      0,       {NULL, 0}};
+    sexton_object_change change = SEXTON_OBJECT_CHANGE_INIT;
+    change.kind = SEXTON_RELEASE;
+    change.key = bytes("a");
     sexton_batch_id batch_id = {1, 1, 0, 1};
     sexton_answer answer = {0, SEXTON_ANSWER_DELETED, {NULL, 0}};
 
@@ -68,7 +69,7 @@ static inline void check_object_calls(sexton_engine *engine, int32_t expected) {
     CHECK_REFUSED(sexton_register(engine, &object, 1, 0, &out.results, &error));
     CHECK_REFUSED(sexton_change(engine, &change, 1, 0, &out.results, &error));
     CHECK_REFUSED(sexton_sync(engine, &error));
-    CHECK_REFUSED(sexton_find(engine, bytes("a"), &out.id, &error));
+    CHECK_REFUSED(sexton_find(engine, bytes("a"), bytes(""), &out.id, &error));
     CHECK_REFUSED(sexton_submit_register(engine, 7, &object, 1, 0, &error));
     CHECK_REFUSED(sexton_submit_change(engine, 7, &change, 1, 0, &error));
     CHECK_REFUSED(sexton_next_completion(engine, &out.results, &error));

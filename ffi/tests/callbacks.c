@@ -214,7 +214,7 @@ static int32_t try_close_in_plan(void *user, const sexton_planned_object *planne
     sexton_error *error = NULL;
     sexton_id id;
     CHECK_STATUS(SEXTON_BUSY, sexton_close(self->engine, &error), error);
-    CHECK_OK(sexton_find(self->engine, planned->key, &id, &error), error);
+    CHECK_OK(sexton_find(self->engine, planned->key, bytes(""), &id, &error), error);
     self->calls++;
     return 0;
 }

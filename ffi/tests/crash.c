@@ -53,7 +53,7 @@ TEST("answered registrations survive a kill, plus at most one more") {
     char key[32];
     for (size_t i = 0; i < answered; i++) {
         snprintf(key, sizeof key, "%zu", i);
-        CHECK_OK(sexton_find(engine, bytes(key), &id, &error), error);
+        CHECK_OK(sexton_find(engine, bytes(key), bytes(""), &id, &error), error);
     }
     uint64_t live = class_counters(engine, "files").live;
     CHECK(live == answered || live == answered + 1);

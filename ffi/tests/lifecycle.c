@@ -67,7 +67,7 @@ TEST("an upload is deleted in time, with a receipt that says kept") {
     sexton_id found;
     int64_t start_ms = now_ms();
     sexton_id id = register_upload(engine);
-    CHECK_OK(sexton_find(engine, bytes("cat.jpg"), &found, &error), error);
+    CHECK_OK(sexton_find(engine, bytes("cat.jpg"), bytes(""), &found, &error), error);
     CHECK(ids_equal(id, found));
     run_until_idle(engine);
     CHECK(next_batch(engine) == NULL);
@@ -79,7 +79,7 @@ TEST("an upload is deleted in time, with a receipt that says kept") {
     CHECK_INT(1, answer_all(engine, batch, SEXTON_ANSWER_DELETED));
     sexton_batch_free(batch);
     run_until_idle(engine);
-    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("cat.jpg"), &found, &error), error);
+    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("cat.jpg"), bytes(""), &found, &error), error);
 
     sexton_text *text = get_receipt(engine, id, "cat.jpg");
     sexton_verdict *verdict = verify_receipt(engine, text);
@@ -104,7 +104,7 @@ TEST("freeing an open engine closes it") {
     sexton_error *error = NULL;
     sexton_engine_free(engine);
     engine = open_engine(NULL, 0);
-    CHECK_OK(sexton_find(engine, bytes("a"), &found, &error), error);
+    CHECK_OK(sexton_find(engine, bytes("a"), bytes(""), &found, &error), error);
     CHECK(ids_equal(id, found));
     sexton_engine_free(engine);
 }
@@ -126,7 +126,7 @@ TEST("a folder can be opened before its closed handle is freed") {
     sexton_id id = register_object(first, "files", "a"), found;
     CHECK_OK(sexton_close(first, &error), error);
     sexton_engine *second = open_engine(NULL, 0);
-    CHECK_OK(sexton_find(second, bytes("a"), &found, &error), error);
+    CHECK_OK(sexton_find(second, bytes("a"), bytes(""), &found, &error), error);
     CHECK(ids_equal(id, found));
     CHECK_STATUS(SEXTON_CLOSED, sexton_sync(first, &error), error);
     sexton_engine_free(first);
@@ -151,7 +151,7 @@ TEST("registrations survive reopening, buffered ones too") {
 
     engine = open_engine(NULL, 0);
     for (size_t i = 0; i < 100; i++) {
-        CHECK_OK(sexton_find(engine, bytes(keys[i]), &found, &error), error);
+        CHECK_OK(sexton_find(engine, bytes(keys[i]), bytes(""), &found, &error), error);
     }
     CHECK_INT(100, class_counters(engine, "files").live);
     advance_ms(2 * SECOND_MS);

@@ -38,7 +38,7 @@ TEST("a key of 2,048 arbitrary bytes gets its receipt") {
     CHECK_OK(sexton_register(engine, &object, 1, 0, &results, &error), error);
     sexton_id id = sexton_results_registered(results, &len)->id;
     sexton_results_free(results);
-    CHECK_OK(sexton_find(engine, key, &found, &error), error);
+    CHECK_OK(sexton_find(engine, key, bytes(""), &found, &error), error);
     CHECK(ids_equal(id, found));
     sexton_batch *batch = take_due_batch(engine, 1);
     CHECK(bytes_equal(key, sexton_batch_objects(batch, &len)->key));
@@ -105,8 +105,9 @@ TEST("an unknown or non-UTF-8 class name is INVALID") {
 TEST("unknown flags are INVALID") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change change = {SEXTON_RELEASE, bytes("a"), {{0}},    {NULL, 0}, false, 0,
-                                   {NULL, 0},      false,      0,       {NULL, 0}};
+    sexton_object_change change = SEXTON_OBJECT_CHANGE_INIT;
+    change.kind = SEXTON_RELEASE;
+    change.key = bytes("a");
     sexton_results *results = NULL;
     CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, &object, 1, 4, &results, &error), error);
     CHECK_STATUS(SEXTON_INVALID, sexton_submit_register(engine, 1, &object, 1, 1u << 31, &error),

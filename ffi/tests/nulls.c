@@ -120,8 +120,9 @@ TEST("open refuses a bad folder or a NULL engine pointer") {
 TEST("a call with a NULL result pointer is INVALID, not done") {
     sexton_engine *engine = open_engine(NULL, 0);
     sexton_registration object = make_registration("files", "a");
-    sexton_object_change release = {SEXTON_RELEASE, bytes("b"), {{0}},    {NULL, 0}, false, 0,
-                                    {NULL, 0},      false,      0,       {NULL, 0}};
+    sexton_object_change release = SEXTON_OBJECT_CHANGE_INIT;
+    release.kind = SEXTON_RELEASE;
+    release.key = bytes("b");
     register_object(engine, "files", "b");
     CHECK_INVALID(sexton_register(engine, &object, 1, 0, NULL, &error));
     CHECK_INVALID(sexton_change(engine, &release, 1, 0, NULL, &error));
@@ -129,7 +130,7 @@ TEST("a call with a NULL result pointer is INVALID, not done") {
     CHECK_INT(1, class_counters(engine, "files").registered);
     CHECK_INVALID(sexton_now_ms(engine, NULL, &error));
     CHECK_INVALID(sexton_classes(engine, NULL, &error));
-    CHECK_INVALID(sexton_find(engine, bytes("b"), NULL, &error));
+    CHECK_INVALID(sexton_find(engine, bytes("b"), bytes(""), NULL, &error));
     CHECK_INVALID(sexton_next_completion(engine, NULL, &error));
     CHECK_INVALID(sexton_event_fd(engine, NULL, &error));
     CHECK_INVALID(sexton_state(engine, NULL, &error));
@@ -205,7 +206,13 @@ TEST("dangling bytes are INVALID in every field") {
         CHECK_INVALID(sexton_register(engine, &object, 1, 0, &results, &error));
         CHECK_INVALID(sexton_submit_register(engine, 1, &object, 1, 0, &error));
     }
-    CHECK_INVALID(sexton_find(engine, dangling, &id, &error));
+    CHECK_INVALID(sexton_find(engine, dangling, bytes(""), &id, &error));
+    CHECK_INVALID(sexton_find(engine, bytes("a"), dangling, &id, &error));
+    sexton_object_change change = SEXTON_OBJECT_CHANGE_INIT;
+    change.kind = SEXTON_RELEASE;
+    change.key = bytes("a");
+    change.of_version = dangling;
+    CHECK_INVALID(sexton_change(engine, &change, 1, 0, &results, &error));
     CHECK_INVALID(sexton_define_classes(engine, dangling, &error));
     CHECK(results == UNTOUCHED(sexton_results));
     close_engine(engine);
@@ -217,7 +224,7 @@ TEST("an impossible length is INVALID and not read") {
     sexton_registration object = make_registration("files", "a");
     sexton_id id = {{0}};
     const sexton_bytes endless = {(const uint8_t *)"a", SIZE_MAX};
-    CHECK_INVALID(sexton_find(engine, endless, &id, &error));
+    CHECK_INVALID(sexton_find(engine, endless, bytes(""), &id, &error));
     object.key = endless;
     CHECK_INVALID(sexton_register(engine, &object, 1, 0, &results, &error));
     CHECK_INVALID(sexton_register(engine, &object, SIZE_MAX, 0, &results, &error));

@@ -54,7 +54,7 @@ TEST("register answers each registration, in their order") {
     CHECK_INT(3, len);
     for (size_t i = 0; i < 3; i++) {
         sexton_id found;
-        CHECK_OK(sexton_find(engine, many[i].key, &found, &error), error);
+        CHECK_OK(sexton_find(engine, many[i].key, bytes(""), &found, &error), error);
         CHECK(ids_equal(found, answers[i].id));
         CHECK_INT(SEXTON_OK, answers[i].status);
     }
@@ -181,6 +181,43 @@ TEST("a rescheduled object is deleted at its new time") {
     advance_ms(HOUR_MS);
     CHECK_INT(1, delete_due(engine));
     check_kept(engine, a, "a");
+    check_sound(engine);
+    close_engine(engine);
+}
+
+TEST("one version of a key is named by its version") {
+    sexton_engine *engine = define_classes(
+        open_engine(NULL, 0), "[class.bucket]\nwithin = \"1d\"\nfind = \"version\"\n");
+    sexton_registration two[2] = {make_registration("bucket", "a"), make_registration("bucket", "a")};
+    two[0].version = bytes("v1");
+    two[1].version = bytes("v2");
+    sexton_results *results = NULL;
+    size_t len;
+    CHECK_OK(sexton_register(engine, two, 2, 0, &results, &error), error);
+    const sexton_registered *answers = sexton_results_registered(results, &len);
+    sexton_id found;
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_OK(sexton_find(engine, bytes("a"), two[i].version, &found, &error), error);
+        CHECK(ids_equal(found, answers[i].id));
+    }
+    CHECK_STATUS(SEXTON_INVALID, sexton_find(engine, bytes("a"), bytes(""), &found, &error), error);
+    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("a"), bytes("v3"), &found, &error),
+                 error);
+    sexton_object_change release = change_by_key(SEXTON_RELEASE, "a", NO_START);
+    CHECK_INT(SEXTON_INVALID, apply_change(engine, release).status);
+    release.of_version = bytes("v3");
+    CHECK_INT(SEXTON_NOT_FOUND, apply_change(engine, release).status);
+    release.of_version = bytes("v1");
+    sexton_changed released = apply_change(engine, release);
+    CHECK_INT(SEXTON_OK, released.status);
+    CHECK_OK(sexton_find(engine, bytes("a"), bytes("v1"), &found, &error), error);
+    CHECK(ids_equal(found, released.id));
+    CHECK_OK(sexton_find(engine, bytes("a"), bytes("v2"), &found, &error), error);
+    CHECK(ids_equal(found, answers[1].id));
+    sexton_results_free(results);
+    release.key = bytes("");
+    results = NULL;
+    CHECK_STATUS(SEXTON_INVALID, sexton_change(engine, &release, 1, 0, &results, &error), error);
     check_sound(engine);
     close_engine(engine);
 }

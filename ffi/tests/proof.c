@@ -233,9 +233,11 @@ TEST("a change returns a new ticket, which opens the receipt") {
     sexton_id id;
     sexton_bytes old;
     sexton_results *first = put_ticketed(engine, "a", &id, &old), *results = NULL;
-    sexton_object_change later = {
-        SEXTON_RESCHEDULE, bytes("a"), {{0}}, {NULL, 0}, true, now_ms() + HOUR_MS, {NULL, 0}, false, 0,
-        {NULL, 0}};
+    sexton_object_change later = SEXTON_OBJECT_CHANGE_INIT;
+    later.kind = SEXTON_RESCHEDULE;
+    later.key = bytes("a");
+    later.has_start = true;
+    later.start_ms = now_ms() + HOUR_MS;
     sexton_text *text = NULL;
     size_t len;
     CHECK_OK(sexton_change(engine, &later, 1, 0, &results, &error), error);

@@ -32,7 +32,7 @@ TEST("INVALID: a call with one invalid item applies none") {
     sexton_id id;
     CHECK_STATUS(SEXTON_INVALID, sexton_register(engine, two, 2, 0, &results, &error), error);
     CHECK(results == NULL);
-    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("a"), &id, &error), error);
+    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("a"), bytes(""), &id, &error), error);
     CHECK_INT(0, class_counters(engine, "files").registered);
     close_engine(engine);
 }
@@ -42,7 +42,7 @@ TEST("NOT_FOUND: an unknown key, receipt, erasure or hold") {
     sexton_text *text = NULL;
     sexton_error *error = NULL;
     sexton_id id = register_object(engine, "files", "a");
-    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("b"), &id, &error), error);
+    CHECK_STATUS(SEXTON_NOT_FOUND, sexton_find(engine, bytes("b"), bytes(""), &id, &error), error);
     CHECK_STATUS(SEXTON_NOT_FOUND,
                  sexton_receipt(engine, &id, SEXTON_OPENER_KEY, bytes("a"), &text, &error), error);
     CHECK_STATUS(SEXTON_NOT_FOUND, sexton_cancel_erasure(engine, 9, &text, &error), error);
@@ -154,7 +154,7 @@ TEST("FORKED: an index older than the log opens read-only") {
     CHECK_INT(SEXTON_STATE_FORKED, engine_state(engine));
     CHECK_INT(SEXTON_FORKED, try_to_register_key(engine, "files", "c"));
     CHECK_STATUS(SEXTON_FORKED, sexton_publish(engine, &error), error);
-    CHECK_OK(sexton_find(engine, bytes("a"), &found, &error), error);
+    CHECK_OK(sexton_find(engine, bytes("a"), bytes(""), &found, &error), error);
     close_engine(engine);
 }
 

@@ -59,7 +59,7 @@ TEST("a completion has its token and makes the fd readable") {
     CHECK_INT(0, sexton_results_message(results).len);
     const sexton_registered *registered = sexton_results_registered(results, &len);
     CHECK_INT(1, len);
-    CHECK_OK(sexton_find(engine, bytes("a"), &found, &error), error);
+    CHECK_OK(sexton_find(engine, bytes("a"), bytes(""), &found, &error), error);
     CHECK(ids_equal(found, registered->id));
     sexton_results_free(results);
     close_engine(engine);
@@ -77,7 +77,7 @@ TEST("submit copies its input, which may be overwritten at once") {
     memset(&object, 0x55, sizeof object);
     wait_readable(engine);
     sexton_results_free(next_completion(engine));
-    CHECK_OK(sexton_find(engine, bytes("the key"), &found, &error), error);
+    CHECK_OK(sexton_find(engine, bytes("the key"), bytes(""), &found, &error), error);
     close_engine(engine);
 }
 
@@ -101,10 +101,13 @@ TEST("each submitted change has its own status") {
     sexton_error *error = NULL;
     size_t len;
     register_object(engine, "files", "a");
-    sexton_object_change changes[2] = {
-        {SEXTON_RESCHEDULE, bytes("a"), {{0}}, {NULL, 0}, true, now_ms() + HOUR_MS, {NULL, 0}, false, 0,
-         {NULL, 0}},
-        {SEXTON_RELEASE, bytes("unknown"), {{0}}, {NULL, 0}, false, 0, {NULL, 0}, false, 0, {NULL, 0}}};
+    sexton_object_change changes[2] = {SEXTON_OBJECT_CHANGE_INIT, SEXTON_OBJECT_CHANGE_INIT};
+    changes[0].kind = SEXTON_RESCHEDULE;
+    changes[0].key = bytes("a");
+    changes[0].has_start = true;
+    changes[0].start_ms = now_ms() + HOUR_MS;
+    changes[1].kind = SEXTON_RELEASE;
+    changes[1].key = bytes("unknown");
     CHECK_OK(sexton_submit_change(engine, 6, changes, 2, 0, &error), error);
     wait_readable(engine);
     sexton_results *results = next_completion(engine);

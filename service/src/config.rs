@@ -1,7 +1,7 @@
 //! Configuration of a service: one TOML file.
 
 use crate::ownership;
-use crate::sources::{Directory, Sources};
+use crate::sources::{Directory, SourceSettings, Sources};
 use serde::Deserialize;
 use sexton::Span;
 use std::fs;
@@ -123,6 +123,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Sources under a promise.
+    #[must_use]
+    pub fn sources(&self) -> SourceSettings {
+        SourceSettings::default().directories(self.directories.clone())
+    }
+
     /// Path of the socket on which hosts register.
     #[must_use]
     pub fn register_socket(&self) -> PathBuf {
@@ -151,7 +157,7 @@ impl Config {
         if self.sockets.connections == 0 {
             return Err("sockets.connections = 0; at least 1 is needed".to_owned());
         }
-        Sources::check(&self.directories).map_err(|e| e.to_string())?;
+        Sources::check(&self.sources()).map_err(|e| e.to_string())?;
         Ok(())
     }
 }

@@ -100,7 +100,8 @@ pub fn for_erasure(engine: &Engine, selector: &Selector) -> Result<Engine> {
         && engine.is_known(selector)?
         && let Some((class, _)) = dry.classes().first()
     {
-        let object = Registration::new(&class.name, b"key").subject(subject).start(dry.now());
+        let object =
+            Registration::new(&class.name, b"key").version(b"version").subject(subject).start(dry.now());
         dry.register(&[object], Durability::Buffered)?;
     }
     Ok(dry)

@@ -146,7 +146,7 @@ impl Service {
     fn start(path: &Path, config: Config) -> Result<Service, ServeError> {
         let engine = Arc::new(open(&config)?);
         let options = SourcesOptions::default().deleting_threads(config.threads);
-        let sources = Arc::new(Sources::start(&engine, &config.data, &config.directories, options)?);
+        let sources = Arc::new(Sources::start(&engine, &config.data, &config.sources(), options)?);
         let store: Arc<dyn Store> = Arc::clone(&sources) as Arc<dyn Store>;
         let worker = Worker::start(&engine, &store, WorkerOptions::default().threads(config.threads))?;
         Ok(Service { path: path.to_owned(), config, engine, sources, worker })
@@ -219,7 +219,7 @@ impl Service {
         let (path, sources) = (self.path.clone(), Arc::clone(&self.sources));
         tokio::task::spawn_blocking(move || {
             let taken = Config::read(&path)
-                .and_then(|config| sources.reload(&config.directories).map_err(|e| e.to_string()));
+                .and_then(|config| sources.reload(&config.sources()).map_err(|e| e.to_string()));
             match taken {
                 Ok(()) => tracing::info!("the sources of the configuration are taken"),
                 Err(why) => {

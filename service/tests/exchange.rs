@@ -65,7 +65,7 @@ fn queries_and_bodies_reach_the_operations() {
     let registered = host
         .post("/v1/objects/register", r#"{"objects": [{"key": "a b", "class": "log-73h", "version": "1"}]}"#);
     let id = registered["objects"][0]["id"].as_str().unwrap();
-    assert_eq!(host.get("/v1/objects/find?key=a%20b")["live"]["id"], id);
+    assert_eq!(host.get("/v1/objects/find?key=a%20b")["live"][0]["id"], id);
     let placed = host.post(
         "/v1/holds/place",
         r#"{"name": "case 7", "on": {"keys": ["a b"]}, "review_ms": 9999999999999,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sexton::store::{Answer, Store, StoredObject, SubBatch};
 use sexton::{ClassSet, Engine, Options};
 use sexton_service::http::Server;
-use sexton_service::sources::{Directory, Sources, SourcesOptions};
+use sexton_service::sources::{Directory, SourceSettings, Sources, SourcesOptions};
 use sexton_service::{ServeOptions, Serving};
 use std::fs;
 use std::io::{Read, Write};
@@ -80,7 +80,15 @@ impl Host {
     fn sources(folder: &tempfile::TempDir, engine: &Arc<Engine>) -> Arc<Sources> {
         let up = Directory::new("up", folder.path().join("files"), "quick");
         let options = SourcesOptions::default();
-        Arc::new(Sources::start(engine, &folder.path().join("data"), &[up], options).unwrap())
+        Arc::new(
+            Sources::start(
+                engine,
+                &folder.path().join("data"),
+                &SourceSettings::default().directories(vec![up]),
+                options,
+            )
+            .unwrap(),
+        )
     }
 
     fn file(&self, name: &str) -> PathBuf {

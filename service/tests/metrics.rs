@@ -8,7 +8,7 @@ use sexton::{
     Attribution, Durability, Engine, HoldName, NewHold, Options, Registration, Selector, Timestamp,
 };
 use sexton_service::http::Server;
-use sexton_service::sources::{Directory, OtherRoot, Sources, SourcesOptions};
+use sexton_service::sources::{Directory, OtherRoot, SourceSettings, Sources, SourcesOptions};
 use sexton_service::{ServeOptions, Serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -210,7 +210,10 @@ impl SourcesHost {
         let engine = Arc::new(Engine::open(&data, &Options::new("example.com/metrics")).unwrap());
         let directory = Directory::new(name, &files, "upload-3h");
         let options = SourcesOptions::default().watches_max(watches_max);
-        let sources = Arc::new(Sources::start(&engine, &data, &[directory], options).unwrap());
+        let sources = Arc::new(
+            Sources::start(&engine, &data, &SourceSettings::default().directories(vec![directory]), options)
+                .unwrap(),
+        );
         let server = Server::new(engine).sources(Arc::clone(&sources));
         let options = ServeOptions::default().metrics(SocketAddr::from(([127, 0, 0, 1], 0)));
         let serving = Serving::start(server, &data, &options).unwrap();

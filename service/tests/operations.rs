@@ -15,14 +15,14 @@ use serving::Host;
 use sexton::limits::BreakerLimits;
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::VirtualClock;
-use sexton::{Options, Timestamp};
+use sexton::{Options, RegistrationId, Timestamp};
 use sexton_service::api::{
     Access, AcknowledgeFeed, ApplyClass, BackUp, Bytes, CancelErasure, CheckClasses, CheckData, CloseClass,
-    CountLive, Covers, Decision, FindObject, ForgetRequest, GetFolder, GetLimits, GetPlan, GetPolicy,
-    GetReceipt, GetStatus, GetTime, LiftHold, Limit, ListAlarms, ListClasses, ListHolds, ListRequestObjects,
-    ListRequests, LookUpEnded, NewObject, Operation, Pause, PlaceHold, Publish, ReadFeed, Reclaim, Register,
-    ReleaseObject, ReplaceContent, RequestErasure, RescheduleObject, ResumeAlarm, SetClasses, SetLimits,
-    StartObject, Visitor, Which, visit,
+    CountLive, Covers, Decision, FOUND_OBJECTS_MAX, FindObject, ForgetRequest, GetFolder, GetLimits, GetPlan,
+    GetPolicy, GetReceipt, GetStatus, GetTime, LiftHold, Limit, ListAlarms, ListClasses, ListHolds,
+    ListRequestObjects, ListRequests, LookUpEnded, NewObject, Operation, Pause, PlaceHold, Publish, ReadFeed,
+    Reclaim, Register, ReleaseObject, ReplaceContent, RequestErasure, RescheduleObject, ResumeAlarm,
+    SetClasses, SetLimits, StartObject, Visitor, Which, visit,
 };
 use sexton_service::http::client::{Client, ClientError};
 use sexton_service::http::document;
@@ -200,10 +200,10 @@ fn objects(bench: &mut Bench) {
     let other = NewObject { version: Some("v9".into()), ..object("kept", "k/1") };
     let again = bench.ok(Register { objects: vec![other], only_missing: true, dry_run: false });
     assert_eq!(again.objects[0].previous, "kept");
-    let find = |key: &str| FindObject { key: Some(key.into()), key_base64: None };
-    let live = bench.ok(find("k/1")).live.unwrap();
+    let find = |key: &str| FindObject { key: Some(key.into()), ..FindObject::default() };
+    let live = bench.ok(find("k/1")).live.remove(0);
     assert_eq!((&*live.class, &*live.version_hex), ("kept", "0102"));
-    assert!(bench.ok(find("none")).live.is_none());
+    assert!(bench.ok(find("none")).live.is_empty());
     assert!(bench.ok(GetFolder {}).folder.ends_with("/data"));
     let start_ms = bench.ok(GetTime {}).now_ms - 60_000;
     let started = bench.both(|dry_run| StartObject { object: key("o/1"), start_ms, dry_run });
@@ -522,6 +522,68 @@ fn other_engine() -> Arc<sexton::Engine> {
     let options = Options::new("example.com/other");
     let now = Timestamp::from_unix_ms(1_767_225_600_000);
     Arc::new(sexton_service::dry_run::in_memory(&options, now).unwrap())
+}
+
+#[test]
+fn versions_of_a_key_are_listed_in_pages_and_named() {
+    let mut bench = Bench::new();
+    let toml = "[class.bucket]\nwithin = \"1d\"\nfind = \"version\"\n".to_owned();
+    bench.ok(SetClasses { toml, decision: Some(why()), dry_run: false });
+    let version = |number: u32| NewObject { version: Some(number.to_string()), ..object("bucket", "a") };
+    let objects = (0..5).map(version).collect();
+    let answer = bench.ok(Register { objects, only_missing: false, dry_run: false });
+    let registered: Vec<String> = answer.objects.into_iter().map(|object| object.id.unwrap()).collect();
+
+    let find = || FindObject { key: Some("a".into()), limit: Limit(2), ..FindObject::default() };
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = bench.ok(FindObject { after, ..find() });
+        assert!(!page.live.is_empty() && page.live.len() <= 2);
+        found.extend(page.live.into_iter().map(|live| (live.id, live.version_hex)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut expected: Vec<_> =
+        registered.iter().enumerate().map(|(n, id)| (id.clone(), hex::encode(n.to_string()))).collect();
+    expected.sort_unstable_by_key(|(id, _)| id.parse::<RegistrationId>().unwrap());
+    assert_eq!(found, expected);
+    let one = bench.ok(FindObject { version: Some("3".into()), ..find() });
+    assert_eq!((&one.live[0].id, one.live.len(), one.next), (&registered[3], 1, None));
+    assert!(bench.ok(FindObject { version: Some("9".into()), ..find() }).live.is_empty());
+    for limit in [0, FOUND_OBJECTS_MAX + 1] {
+        assert_eq!(refused(bench.call(&FindObject { limit: Limit(limit), ..find() })).0, 400);
+    }
+}
+
+#[test]
+fn one_version_of_a_key_is_named_in_a_change() {
+    let mut bench = Bench::new();
+    let toml = "[class.bucket]\nwithin = \"1d\"\nfind = \"version\"\n".to_owned();
+    bench.ok(SetClasses { toml, decision: Some(why()), dry_run: false });
+    let version = |version: &str| NewObject { version: Some(version.into()), ..object("bucket", "a") };
+    let objects = vec![version("1"), version("2"), version("3")];
+    let registered = bench.ok(Register { objects, only_missing: false, dry_run: false }).objects;
+
+    let release = |object| ReleaseObject { object, dry_run: false };
+    let (_, kind, detail) = refused(bench.call(&release(key("a"))));
+    assert!(kind == "invalid" && detail.contains("3 versions"), "{detail}");
+    let released = bench.both(|dry_run| ReleaseObject { dry_run, ..release(Which::version(b"a", b"3")) });
+    let of = |version: &str| FindObject {
+        key: Some("a".into()),
+        version: Some(version.into()),
+        ..FindObject::default()
+    };
+    assert_eq!(bench.ok(of("3")).live[0].id, released.id);
+    for (version, answer) in ["1", "2"].iter().zip(&registered) {
+        assert_eq!(bench.ok(of(version)).live[0].id, *answer.id.as_ref().unwrap());
+    }
+    assert_eq!(refused(bench.call(&release(Which::version(b"a", b"9")))).1, "not-found");
+    let alone = Which { version: Some("3".into()), ..Which::default() };
+    assert!(refused(bench.call(&release(alone))).2.contains("without its key"));
+    let twice = Which { version: Some("3".into()), ..Which::version(b"a", b"4") };
+    assert!(refused(bench.call(&release(twice))).2.contains("version_base64"));
 }
 
 #[test]

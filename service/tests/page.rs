@@ -21,7 +21,7 @@ fn examples_of_the_page_register_and_find_an_object() {
     let answers = serde_json::Deserializer::from_str(&stdout).into_iter::<serde_json::Value>();
     let answers: Vec<serde_json::Value> = answers.collect::<Result<_, _>>().unwrap();
     assert_eq!(answers[0]["objects"][0]["previous"], "none");
-    assert_eq!(answers[1]["live"]["id"], answers[0]["objects"][0]["id"]);
+    assert_eq!(answers[1]["live"][0]["id"], answers[0]["objects"][0]["id"]);
     let media_type = Command::new("curl")
         .args(["--silent", "--unix-socket", "register.sock", "--output", "openapi.json"])
         .args(["--write-out", "%{content_type}", "http://sexton/v1/openapi.json"])

@@ -80,12 +80,15 @@ impl DecisionArgs {
     }
 }
 
-/// A registered object, named by its key or its registration.
+/// A registered object, named by its key, by its key and version, or by its registration.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ObjectArgs {
     #[command(flatten)]
     pub(crate) by: KeyOrId,
-    /// Read the key as hexadecimal
+    /// Version of the key, for classes that find by version
+    #[arg(long, value_name = "VERSION", conflicts_with = "id")]
+    pub(crate) object_version: Option<String>,
+    /// Read the key and the version as hexadecimal
     #[arg(long)]
     pub(crate) hex: bool,
 }

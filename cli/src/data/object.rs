@@ -115,9 +115,13 @@ enum Bounds {
 }
 
 fn which(object: &ObjectArgs) -> Result<Which, Failure> {
-    Ok(match object.by.id {
-        Some(id) => Which::id(id),
-        None => Which::key(&parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)?),
+    if let Some(id) = object.by.id {
+        return Ok(Which::id(id));
+    }
+    let key = parse::bytes(object.by.key.as_deref().unwrap_or_default(), object.hex)?;
+    Ok(match &object.object_version {
+        Some(version) => Which::version(&key, &parse::bytes(version, object.hex)?),
+        None => Which::key(&key),
     })
 }
 

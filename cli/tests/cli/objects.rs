@@ -35,6 +35,21 @@ fn object_without_start_is_started_once() {
 }
 
 #[test]
+fn version_of_a_key_is_released_by_name() {
+    let sandbox = Sandbox::new();
+    sandbox.register(Registration::new("versions", b"a").version(b"v1"));
+    sandbox.register(Registration::new("versions", b"a").version(b"v2"));
+    sandbox.refused(&["object", "release", "DATA", "--key", "a"], "2");
+    let words = ["object", "release", "DATA", "--key", "a", "--object-version"];
+    sandbox.refused(&[&words[..], &["v3"]].concat(), "no live registration has this key and version");
+    sandbox.ok(&[&words[..], &["v1"]].concat());
+    sandbox.ok(&["object", "release", "DATA", "--hex", "--key", "61", "--object-version", "7632"]);
+    let id = "0".repeat(40);
+    sandbox
+        .refused(&["object", "release", "DATA", "--id", &id, "--object-version", "v1"], "--object-version");
+}
+
+#[test]
 fn reschedule_changes_class_or_start() {
     let sandbox = Sandbox::new();
     sandbox.registered("files", -DAY_MS, &["a"]);

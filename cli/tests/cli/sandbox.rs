@@ -45,6 +45,10 @@ openings = "ticket"
 within = "1d"
 start = "explicit"
 find = "none"
+
+[class.versions]
+within = "1d"
+find = "version"
 "#;
 
 /// Reason and author, which every decision needs.

@@ -112,8 +112,8 @@ fn batch(keys: &[String]) -> Register {
 }
 
 fn is_live(client: &Client, key: &str) -> bool {
-    let found = client.call(&FindObject { key: Some(key.to_owned()), key_base64: None }).unwrap();
-    !found["live"].is_null()
+    let found = client.call(&FindObject { key: Some(key.to_owned()), ..FindObject::default() }).unwrap();
+    !found["live"].as_array().unwrap().is_empty()
 }
 
 /// Registers batches from four threads until `enough` objects are acknowledged and the service is killed.

@@ -5,7 +5,7 @@ use sexton::decision::RootSource;
 use sexton::store::dir::{DirStore, Identity};
 use sexton::{ClassSet, Durability, Engine, Options, Registration};
 use sexton_service::http::Server;
-use sexton_service::sources::{Directory, Sources, SourcesOptions};
+use sexton_service::sources::{Directory, SourceSettings, Sources, SourcesOptions};
 use sexton_service::{ServeOptions, Serving, ownership};
 use std::sync::Arc;
 
@@ -78,8 +78,9 @@ fn files_that_came_back_are_listed_through_the_service() {
     let socket = sandbox.path("control.sock");
     ownership::claim(&data, &socket).unwrap();
     let engine = Arc::new(Engine::open(&data, &Options::default().classes(ClassSet::empty())).unwrap());
-    let directories = [Directory::new("up", sandbox.path("files"), "files")];
-    let sources = Arc::new(Sources::start(&engine, &data, &directories, SourcesOptions::default()).unwrap());
+    let up = Directory::new("up", sandbox.path("files"), "files");
+    let settings = SourceSettings::default().directories(vec![up]);
+    let sources = Arc::new(Sources::start(&engine, &data, &settings, SourcesOptions::default()).unwrap());
     let server = Server::new(Arc::clone(&engine)).sources(Arc::clone(&sources));
     let options = ServeOptions::default().control(&socket, 0o600);
     let _serving = Serving::start(server, &data, &options).unwrap();

@@ -18,10 +18,10 @@ const ACCEPTED_FOR: Duration = Duration::from_hours(24);
 
 /// Keeps the absent objects of a batch if nearly all of them are absent, and raises an alarm before anything is committed.
 ///
-/// Objects of which the store said only that it did not refuse do not count: they may have been there or not. Objects that an
-/// earlier attempt of the engine may have deleted do not count, nor do classes whose host deletes the
-/// objects. The kept objects are carried as refused: no attempt of the engine has deleted them. The alarm is durable before
-/// the carries are. A crash in between loses nothing: the batch comes again.
+/// Objects that the store was only asked to delete do not count, because they may have been there. Nor do objects that an
+/// earlier attempt of the engine may have deleted, and classes whose host deletes the objects. The kept objects are carried
+/// as refused: no attempt of the engine has deleted them. The alarm is durable before the carries are. A crash in between
+/// loses nothing: the batch comes again.
 pub(crate) fn doubt(core: &Core, batch: &Batch, fates: &mut Fates) -> Result<()> {
     let (definition, asked) = (&batch.class.definition, batch.len());
     let is_absent = |fate: &Fate| matches!(fate, Fate::Ends { method: Method::Absent, .. });

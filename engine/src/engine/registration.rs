@@ -217,6 +217,16 @@ impl Engine {
         lookup.only(&self.core, &mut shard, |id, _| Ok(id))
     }
 
+    /// Returns the live registration of a version of a key. `None` if there is none, or if its class does not find by key.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    pub fn find_version(&self, key: &[u8], version: &[u8]) -> Result<Option<RegistrationId>> {
+        let lookup = KeyLookup::of(&self.core, key)?;
+        let mut shard = lookup.lock(&self.core);
+        lookup.version(&self.core, &mut shard, version)
+    }
+
     /// Returns the live registration of a key with its class and version. `None` if there is none, or if its class does not
     /// find by key.
     ///

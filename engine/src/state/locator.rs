@@ -288,6 +288,18 @@ impl<'a> KeyLookup<'a> {
             ))),
         }
     }
+
+    /// Returns the live registration of a version of the key. The caller holds the lock of its shard until it has used the
+    /// result.
+    pub(crate) fn version(
+        self,
+        core: &Core,
+        shard: &mut Shard,
+        version: &[u8],
+    ) -> Result<Option<RegistrationId>> {
+        let all = self.all(core, shard, |id, row| Ok((row.version == version).then_some(id)))?;
+        Ok(all.into_iter().flatten().next())
+    }
 }
 
 /// Flushes the memtables of all shards as one run if one of them is full. The caller holds no shard's lock.

@@ -157,10 +157,11 @@ class Registered:
 
 @dataclass(frozen=True)
 class Change:
-    """Change of a registered object, which is named by `key` or `id`."""
+    """Change of a registered object, which is named by `key`, by `key` and `of_version`, or by `id`."""
 
     kind: int
     key: bytes = b""
+    of_version: bytes = b""
     id: bytes = bytes(ID_BYTES)
     class_name: str = ""
     start_ms: int | None = None
@@ -296,7 +297,7 @@ def _changes(items: Sequence[Change]) -> Any:
     array = (abi.sexton_object_change * len(items))()
     array._borrowed = []
     for entry, item in zip(array, items):
-        for field in ("key", "class_name"):
+        for field in ("key", "of_version", "class_name"):
             borrowed = _bytes(getattr(item, field))
             array._borrowed.append(borrowed._kept)
             setattr(entry, field, borrowed)
@@ -423,9 +424,10 @@ class Engine(_Handle):
         with Results(out.value) as results:
             return results.changed()
 
-    def find(self, key: bytes) -> Id:
+    def find(self, key: bytes, version: bytes = b"") -> Id:
+        """Returns the live registration of a key, or of one version of it."""
         out = abi.sexton_id()
-        _call("sexton_find", self._handle, _bytes(key), byref(out))
+        _call("sexton_find", self._handle, _bytes(key), _bytes(version), byref(out))
         return Id(bytes(out.bytes))
 
     def submit_register(self, token: int, items: Sequence[Registration], flags: int = 0) -> None:

@@ -130,6 +130,7 @@ class sexton_object_change(Structure):
     _fields_ = [
         ("kind", c_int32),
         ("key", sexton_bytes),
+        ("of_version", sexton_bytes),
         ("id", sexton_id),
         ("class_name", sexton_bytes),
         ("has_start", c_bool),
@@ -255,7 +256,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         [_handle, POINTER(sexton_registration), c_size_t, c_uint32, _handle_out, _error_out],
     ),
     "sexton_change": (c_int32, [_handle, POINTER(sexton_object_change), c_size_t, c_uint32, _handle_out, _error_out]),
-    "sexton_find": (c_int32, [_handle, sexton_bytes, _id, _error_out]),
+    "sexton_find": (c_int32, [_handle, sexton_bytes, sexton_bytes, _id, _error_out]),
     "sexton_results_registered": (POINTER(sexton_registered), [_handle, POINTER(c_size_t)]),
     "sexton_results_changed": (POINTER(sexton_changed), [_handle, POINTER(c_size_t)]),
     "sexton_results_free": (None, [_handle]),

@@ -34,8 +34,8 @@ pub enum Compliance {
         /// Time by which the promise was missed.
         by: Duration,
     },
-    /// Deleted, or asked for, after the ceiling, because a legal hold kept the object until it was lifted. The operator recorded the
-    /// hold.
+    /// Deleted, or asked for, after the ceiling, because a legal hold kept the object until it was lifted. The operator
+    /// recorded the hold.
     AfterHold {
         /// Time after the ceiling.
         by: Duration,

@@ -223,7 +223,7 @@ fn apply_dry(engine: &Engine, object: &PlannedObject, edit: Edit<'_>) -> Result<
         Edit::Start(_) => None,
         _ => Some(engine.now()),
     };
-    let stand_in = Registration::new(&object.class, &object.key).start(start);
+    let stand_in = Registration::new(&object.class, &object.key).version(&object.version).start(start);
     let registered = dry.register(&[stand_in], Durability::Synced)?;
     dry_run::close_classes(&dry, engine)?;
     let id = registered.first().map_or(object.id, |registered| registered.id);
@@ -244,6 +244,10 @@ fn find(engine: &Engine, named: &Named) -> Result<PlannedObject> {
         Named::Id(id) => *id,
         Named::Key(key) => {
             engine.find(key)?.ok_or_else(|| not_found("no live registration has this key".into()))?
+        }
+        Named::Version { key, version } => {
+            let found = engine.find_version(key, version)?;
+            found.ok_or_else(|| not_found("no live registration has this key and version".into()))?
         }
     };
     for object in engine.plan(Timestamp::MAX)? {

@@ -45,7 +45,8 @@ pub use folder::{Folder, GetFolder};
 pub use holds::{Hold, HoldList, Lift, LiftHold, LiftedHold, ListHolds, PlaceHold, PlacedHold};
 pub use limits::{GetLimits, Limits, LimitsInForce, SetLimits};
 pub use objects::{
-    ENDED_KEYS_MAX, FindObject, FoundObject, KeyHistories, KeyHistory, LiveObject, LookUpEnded,
+    ENDED_KEYS_MAX, FOUND_OBJECTS_MAX, FindObject, FoundObject, KeyHistories, KeyHistory, LiveObject,
+    LookUpEnded,
 };
 pub use page::Limit;
 pub use pauses::{Pause, Paused};

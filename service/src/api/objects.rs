@@ -1,6 +1,8 @@
 //! Objects by key: the live registration, and how the last one ended.
 
 use super::bytes::{Bytes, text_or_base64};
+use super::page::{Limit, check_limit};
+use super::which::registration;
 use super::{Access, Context, Method, Operation, invalid};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,7 +12,10 @@ use utoipa::ToSchema;
 /// Most keys of one request.
 pub const ENDED_KEYS_MAX: usize = 1_000;
 
-/// Request of `object_find`. Exactly one of the fields.
+/// Most live registrations of one page of `object_find`.
+pub const FOUND_OBJECTS_MAX: u32 = 1_000;
+
+/// Request of `object_find`: a key, and a version if only that is asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindObject {
@@ -20,14 +25,30 @@ pub struct FindObject {
     /// Key of the object, as base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_base64: Option<Bytes>,
+    /// Version of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Version of the object, as base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_base64: Option<Bytes>,
+    /// Most registrations to list.
+    #[serde(default)]
+    #[schema(value_type = u32, minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Limit<100>,
+    /// Cursor: `next` of the answer before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// Answer of `object_find`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FoundObject {
-    /// Live registration of the key; `None` if there is none, or if its class does not find by key.
-    pub live: Option<LiveObject>,
+    /// Live registrations of the key in the order of their ids. None if its class does not find by key; several only if
+    /// it finds by version.
+    pub live: Vec<LiveObject>,
+    /// Cursor of the next page; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// Live registration of a key.
@@ -100,19 +121,32 @@ impl Operation for FindObject {
     const PATH: &'static str = "/v1/objects/find";
     const METHOD: Method = Method::Get;
     const ACCESS: Access = Access::Host;
-    const SUMMARY: &'static str = "Find the live registration of a key";
+    const SUMMARY: &'static str = "Find the live registrations of a key";
 
     fn run(self, context: &Context<'_>) -> Result<Value> {
         let key = text_or_base64("key", self.key.as_deref(), self.key_base64.as_ref())?;
         let key = key.ok_or_else(|| invalid("no key is given; give key or key_base64"))?;
-        let live = context.engine.live(key)?.map(|live| {
-            json!({
-                "id": live.id.to_string(),
-                "class": live.class,
-                "version_hex": hex::encode(&live.version),
-            })
+        let version = text_or_base64("version", self.version.as_deref(), self.version_base64.as_ref())?;
+        let limit = check_limit(self.limit.0, FOUND_OBJECTS_MAX)?;
+        let after = self.after.as_deref().map(registration).transpose()?;
+        let mut found = context.engine.versions(key)?;
+        found.retain(|live| {
+            version.is_none_or(|version| live.version == version) && after.is_none_or(|after| live.id > after)
         });
-        Ok(json!({ "live": live }))
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|live| live.id.to_string());
+        let live: Vec<Value> = found
+            .into_iter()
+            .map(|live| {
+                json!({
+                    "id": live.id.to_string(),
+                    "class": live.class,
+                    "version_hex": hex::encode(&live.version),
+                })
+            })
+            .collect();
+        Ok(json!({ "live": live, "next": next }))
     }
 }
 

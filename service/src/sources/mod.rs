@@ -1,38 +1,39 @@
 //! Sources: places whose objects the service registers and deletes.
 //!
-//! A source is a directory of the configuration. Its objects have keys that begin with its name and a slash. It registers
+//! A source is a directory or a bucket of the configuration. Its objects have keys that begin with its name and a slash. It registers
 //! and deletes nothing until an operator has enabled it, which accepts its root under its name
 //! ([`Engine::accept_root_for`]). [`Sources`] has a thread for each that finds its files, and is the [`Store`] that deletes
 //! from all of them.
 
-mod enable;
+mod directory;
+mod enabling;
+mod journal;
+mod length;
 mod limit;
 mod measures;
-mod moves;
-mod renaming;
+mod place;
 mod report;
-mod runner;
-mod scan;
 mod settings;
-mod settle;
-mod source;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
-mod watch;
 
-pub use enable::{Enabling, OtherRoot};
+pub use directory::Directory;
+pub use enabling::{Enabling, OtherRoot};
+pub use length::Length;
 pub use measures::{SourceCounts, SourceMeasures};
 pub use report::{EnabledBy, SourceReport, SourceState};
-pub use settings::{Directory, Length};
+pub use settings::SourceSettings;
 
 use parking_lot::{Mutex, RwLock};
-use settings::{Settings, invalid};
+use place::Place;
+use settings::Checked;
 use sexton::decision::RootSource;
 use sexton::store::{Answer, Store, SubBatch};
 use sexton::testing::{Clock, SystemClock};
 use sexton::{Attribution, Engine, Error, ErrorKind, Result, Selector};
-use source::{Shared, Source};
+use shared::{Shared, invalid};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl SourcesOptions {
     }
 }
 
-/// Directories at work on one engine. Dropping it ends their threads.
+/// Sources at work on one engine. Dropping it ends their threads.
 pub struct Sources {
     shared: Shared,
     patience: Patience,
@@ -97,36 +98,41 @@ pub struct Sources {
 
 /// Source with its thread.
 struct Running {
-    source: Arc<Source>,
+    settings: Checked,
+    source: Arc<dyn Place>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    fn start(settings: Settings, shared: &Shared) -> Result<Self> {
-        let source = Arc::new(Source::new(settings, shared.clone())?);
+    fn start(settings: Checked, shared: &Shared) -> Result<Self> {
+        let source = settings.place(shared.clone())?;
         let runs = Arc::clone(&source);
         let log = tracing::dispatcher::get_default(Clone::clone);
         let thread = thread::Builder::new()
-            .name(format!("source-{}", source.name()))
-            .spawn(move || tracing::dispatcher::with_default(&log, || runner::run(&runs)))
+            .name(format!("source-{}", source.journal().name()))
+            .spawn(move || tracing::dispatcher::with_default(&log, || runs.run()))
             .map_err(|error| {
                 Error::with_source(ErrorKind::Io, "cannot start the thread of a source", error)
             })?;
-        Ok(Running { source, thread: Some(thread) })
+        Ok(Running { settings, source, thread: Some(thread) })
+    }
+
+    fn name(&self) -> &str {
+        self.source.journal().name()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.source.stop();
+        self.source.journal().stop();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!(source = self.source.name(), "the thread of a source had panicked");
+            tracing::error!(source = self.name(), "the thread of a source had panicked");
         }
     }
 }
 
 impl Sources {
-    /// Checks the settings of the directories and starts a thread for each. `data` is the data folder of the engine.
+    /// Checks the settings and starts a thread for each source. `data` is the data folder of the engine.
     ///
     /// # Errors
     /// `Invalid` if a setting is wrong, two directories overlap, or a source that is missing still owes objects; `Io` if
@@ -134,7 +140,7 @@ impl Sources {
     pub fn start(
         engine: &Arc<Engine>,
         data: &Path,
-        directories: &[Directory],
+        settings: &SourceSettings,
         options: SourcesOptions,
     ) -> Result<Sources> {
         let shared = Shared {
@@ -152,40 +158,39 @@ impl Sources {
             running: RwLock::default(),
             changing: Mutex::new(()),
         };
-        sources.reload(directories)?;
+        sources.reload(settings)?;
         Ok(sources)
     }
 
-    /// Checks the settings of directories without starting anything.
+    /// Checks settings without starting anything.
     ///
     /// # Errors
     /// `Invalid` if a setting is wrong, or two directories overlap.
-    pub fn check(directories: &[Directory]) -> Result<()> {
-        settings::check(directories).map(|_| ())
+    pub fn check(settings: &SourceSettings) -> Result<()> {
+        settings::check(settings).map(|_| ())
     }
 
     /// Puts other settings in the place of the present ones. Sources whose settings stay the same go on.
     ///
     /// # Errors
     /// As [`start`](Self::start). Nothing is changed if a setting is refused.
-    pub fn reload(&self, directories: &[Directory]) -> Result<()> {
+    pub fn reload(&self, settings: &SourceSettings) -> Result<()> {
         let _changing = self.changing.lock();
-        let settings = settings::check(directories)?;
+        let settings = settings::check(settings)?;
         self.check_none_owes(&settings)?;
-        *self.shared.peers.write() =
-            directories.iter().map(|of| (of.name.clone(), of.path.clone())).collect();
+        *self.shared.peers.write() = settings.iter().map(Checked::peer).collect();
         // Calls of the store wait meanwhile, so none of them misses its source.
         let mut present = self.running.write();
         let before: Vec<Running> = std::mem::take(&mut *present);
-        let is_kept = |running: &Running| directories.contains(&running.source.settings.directory);
+        let is_kept = |running: &Running| settings.contains(&running.settings);
         let (kept, ended): (Vec<Running>, Vec<Running>) = before.into_iter().partition(is_kept);
         // Their threads end before others begin on the same roots.
         drop(ended);
         let mut kept: BTreeMap<String, Running> =
-            kept.into_iter().map(|running| (running.source.name().to_owned(), running)).collect();
+            kept.into_iter().map(|running| (running.name().to_owned(), running)).collect();
         let mut running = Vec::with_capacity(settings.len());
         for settings in settings {
-            running.push(match kept.remove(settings.source.name()) {
+            running.push(match kept.remove(settings.source().name()) {
                 Some(kept) => kept,
                 None => Running::start(settings, &self.shared)?,
             });
@@ -195,12 +200,12 @@ impl Sources {
     }
 
     /// Refuses settings without a source that owes objects.
-    fn check_none_owes(&self, settings: &[Settings]) -> Result<()> {
+    fn check_none_owes(&self, settings: &[Checked]) -> Result<()> {
         let engine = &self.shared.engine;
         let bound: Vec<RootSource> = engine.roots()?.into_iter().filter_map(|root| root.source).collect();
         for source in &bound {
-            match settings.iter().find(|of| of.source.name() == source.name()) {
-                Some(of) if of.source == *source => continue,
+            match settings.iter().map(Checked::source).find(|of| of.name() == source.name()) {
+                Some(of) if of == source => continue,
                 found => {
                     let owed = owed(engine, source, &bound)?;
                     if owed == 0 {
@@ -225,12 +230,12 @@ impl Sources {
 
     /// Returns the states of all sources, in the order of the configuration.
     pub fn list(&self) -> Vec<SourceReport> {
-        self.running.read().iter().map(|running| running.source.report()).collect()
+        self.running.read().iter().map(|running| running.source.journal().report()).collect()
     }
 
     /// Returns the measures of all sources.
     pub fn measures(&self) -> Vec<SourceMeasures> {
-        self.running.read().iter().map(|running| running.source.measures()).collect()
+        self.running.read().iter().map(|running| running.source.journal().measures()).collect()
     }
 
     /// Returns the conditions that need an operator, one message each.
@@ -254,8 +259,8 @@ impl Sources {
     ) -> Result<Enabling> {
         let _changing = self.changing.lock();
         let source = self.find(name)?;
-        let enabling = enable::enable(&source, other_root, attribution, is_dry)?;
-        source.wake();
+        let enabling = source.enable(other_root, attribution, is_dry)?;
+        source.journal().wake();
         Ok(enabling)
     }
 
@@ -264,15 +269,15 @@ impl Sources {
     /// # Errors
     /// `NotFound` if no source has this name.
     pub fn rescan(&self, name: &str) -> Result<()> {
-        self.find(name)?.rescan();
+        self.find(name)?.journal().rescan();
         Ok(())
     }
 
-    fn find(&self, name: &str) -> Result<Arc<Source>> {
+    fn find(&self, name: &str) -> Result<Arc<dyn Place>> {
         let running = self.running.read();
-        let found = running.iter().find(|running| running.source.name() == name);
+        let found = running.iter().find(|running| running.name() == name);
         found.map(|running| Arc::clone(&running.source)).ok_or_else(|| {
-            let names: Vec<&str> = running.iter().map(|running| running.source.name()).collect();
+            let names: Vec<&str> = running.iter().map(Running::name).collect();
             Error::new(
                 ErrorKind::NotFound,
                 format!("there is no source {name:?}; known are: {}", names.join(", ")),
@@ -283,7 +288,7 @@ impl Sources {
 
 impl Store for Sources {
     fn delete(&self, sub_batch: &SubBatch<'_>) -> Vec<Answer> {
-        let sources: Vec<Arc<Source>> =
+        let sources: Vec<Arc<dyn Place>> =
             self.running.read().iter().map(|running| Arc::clone(&running.source)).collect();
         store::delete(&sources, &self.patience, sub_batch)
     }

@@ -1,10 +1,8 @@
 //! Deletion from the roots of all sources.
 
-use super::source::Source;
+use super::place::Place;
 use parking_lot::Mutex;
-use sexton::store::dir::DirStore;
-use sexton::store::{Answer, Store as _, StoredObject, SubBatch};
-use std::collections::BTreeSet;
+use sexton::store::{Answer, StoredObject, SubBatch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +50,11 @@ impl Drop for Turn<'_> {
 }
 
 /// Deletes the objects of a sub-batch, each from the root of its source.
-pub(super) fn delete(sources: &[Arc<Source>], patience: &Patience, sub_batch: &SubBatch<'_>) -> Vec<Answer> {
+pub(super) fn delete(
+    sources: &[Arc<dyn Place>],
+    patience: &Patience,
+    sub_batch: &SubBatch<'_>,
+) -> Vec<Answer> {
     let mut answers: Vec<Answer> = vec![Answer::Failed(NO_SOURCE.into()); sub_batch.objects.len()];
     let mut of_source: Vec<Vec<usize>> = vec![Vec::new(); sources.len()];
     for (index, object) in sub_batch.objects.iter().enumerate() {
@@ -60,11 +62,11 @@ pub(super) fn delete(sources: &[Arc<Source>], patience: &Patience, sub_batch: &S
             indices.push(index);
         }
     }
-    let mut work: Vec<(&Arc<Source>, Vec<usize>)> = sources.iter().zip(of_source).collect();
+    let mut work: Vec<(&Arc<dyn Place>, Vec<usize>)> = sources.iter().zip(of_source).collect();
     // A source that waits for its limit comes last.
-    work.sort_by_key(|(source, _)| source.limit.is_some());
+    work.sort_by_key(|(source, _)| source.journal().limit.is_some());
     for (source, indices) in work.iter().filter(|(_, indices)| !indices.is_empty()) {
-        let given = delete_of(source, patience, sources.len() == 1, sub_batch, indices);
+        let given = delete_of(&***source, patience, sources.len() == 1, sub_batch, indices);
         for (index, answer) in indices.iter().zip(given) {
             if let Some(slot) = answers.get_mut(*index) {
                 *slot = answer;
@@ -78,21 +80,22 @@ const NO_SOURCE: &str =
     "no source of the configuration has this key; put the source back, or release the object if it is gone";
 
 /// Returns the position of the source whose prefix begins a key.
-fn find(sources: &[Arc<Source>], key: &[u8]) -> Option<usize> {
-    let prefix = |source: &Arc<Source>| source.settings.source.prefix().len();
-    let begins = |source: &Arc<Source>| key.starts_with(source.settings.source.prefix().as_bytes());
+fn find(sources: &[Arc<dyn Place>], key: &[u8]) -> Option<usize> {
+    let prefix = |source: &Arc<dyn Place>| source.journal().prefix().len();
+    let begins = |source: &Arc<dyn Place>| key.starts_with(source.journal().prefix().as_bytes());
     let all = sources.iter().enumerate().filter(|(_, source)| begins(source));
     all.max_by_key(|(_, source)| prefix(source)).map(|(number, _)| number)
 }
 
 fn delete_of(
-    source: &Source,
+    place: &dyn Place,
     patience: &Patience,
     is_only_source: bool,
     sub_batch: &SubBatch<'_>,
     indices: &[usize],
 ) -> Vec<Answer> {
-    let store = match source.enter() {
+    let source = place.journal();
+    let store = match place.open() {
         Ok(store) => store,
         Err(trouble) => {
             let why = format!("the source {:?} does not work: {}", source.name(), trouble.why());
@@ -102,7 +105,7 @@ fn delete_of(
             return vec![Answer::Failed(why.into()); indices.len()];
         }
     };
-    let prefix = source.settings.source.prefix().len();
+    let prefix = source.prefix().len();
     let objects: Vec<StoredObject<'_>> = indices
         .iter()
         .filter_map(|index| sub_batch.objects.get(*index))
@@ -139,32 +142,6 @@ fn delete_of(
         let _waiting = source.tally.wait(rest.len());
         std::thread::sleep(wait.clamp(Duration::from_millis(1), WAIT_MAX));
     }
-    if source.settings.directory.prune_empty {
-        prune(source, &store, &objects, &answers);
-    }
+    place.tidy(&objects, &answers);
     answers
-}
-
-/// Removes the folders above deleted objects if they are empty. Absent objects may be ones that an interrupted deletion
-/// took.
-fn prune(source: &Source, store: &DirStore, objects: &[StoredObject<'_>], answers: &[Answer]) {
-    let mut folders = BTreeSet::new();
-    let ended =
-        objects.iter().zip(answers).filter(|(_, answer)| matches!(answer, Answer::Deleted | Answer::Absent));
-    for (object, _) in ended {
-        let mut path = object.key;
-        while let Some(slash) = path.iter().rposition(|byte| *byte == b'/') {
-            path = path.get(..slash).unwrap_or_default();
-            // The folders above a known one are known too.
-            if path.is_empty() || !folders.insert(path) {
-                break;
-            }
-        }
-    }
-    let Ok(root) = store.root() else { return };
-    // A folder sorts before those below it.
-    let refused = folders.iter().rev().filter(|folder| root.remove_empty_folder(folder).is_err()).count();
-    if refused > 0 {
-        tracing::warn!(source = source.name(), folders = refused, "empty folders could not be removed");
-    }
 }

@@ -11,7 +11,7 @@ use sexton::testing::{Clock, SystemClock};
 use sexton::{Engine, Options};
 use sexton_service::http::client::Client;
 use sexton_service::http::{Limits, Server};
-use sexton_service::sources::{Directory, Sources, SourcesOptions};
+use sexton_service::sources::{Directory, SourceSettings, Sources, SourcesOptions};
 use sexton_service::{ServeOptions, Serving};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let engine = Arc::new(Engine::open_with_clock(&data, options, clock).unwrap());
-        let sources = Sources::start(&engine, &data, directories, SourcesOptions::default()).unwrap();
+        let settings = SourceSettings::default().directories(directories.to_vec());
+        let sources = Sources::start(&engine, &data, &settings, SourcesOptions::default()).unwrap();
         let server = Server::new(Arc::clone(&engine)).sources(Arc::new(sources));
         let path = |name: &str| folder.path().join(name);
         let sockets = ServeOptions::default()

@@ -4,9 +4,6 @@ use super::Reader;
 use crate::platform::error::{Error, Result};
 use sexton_proof::wire;
 
-/// Length of a record with none requested, which is left out. Only a store that cannot tell more needs it.
-const NONE_REQUESTED_BYTES: usize = 96;
-
 /// Numbers of the registrations of a class that ended so far.
 ///
 /// They hold totals only, so they may outlive the objects.
@@ -79,18 +76,13 @@ impl Counts {
     }
 
     pub(crate) fn encode(mut self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.fields().iter().flat_map(|n| n.to_be_bytes()).collect();
-        if self.requested == 0 {
-            bytes.truncate(NONE_REQUESTED_BYTES);
-        }
-        bytes
+        self.fields().iter().flat_map(|n| n.to_be_bytes()).collect()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut counts = Counts::default();
         let mut reader = Reader(bytes);
-        let fields = if bytes.len() == NONE_REQUESTED_BYTES { NONE_REQUESTED_BYTES / 8 } else { usize::MAX };
-        for field in counts.fields().into_iter().take(fields) {
+        for field in counts.fields() {
             *field = reader.u64().ok_or_else(|| Error::corrupt("a record of counts is cut short"))?;
         }
         Ok(counts)
@@ -140,13 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_read_back_with_and_without_requested_ones() {
+    fn counts_are_read_back_and_a_shorter_record_is_refused() {
         let counts = Counts { deleted: 1, carried: 12, requested: 13, ..Counts::default() };
-        let none = Counts { requested: 0, ..counts };
-        let (bytes, shorter) = (counts.encode(), none.encode());
-        assert_eq!((bytes.len(), shorter.len()), (104, NONE_REQUESTED_BYTES));
-        assert_eq!((Counts::decode(&bytes).unwrap(), Counts::decode(&shorter).unwrap()), (counts, none));
-        for length in (0..bytes.len()).filter(|length| *length != NONE_REQUESTED_BYTES) {
+        let bytes = counts.encode();
+        assert_eq!(Counts::decode(&bytes).unwrap(), counts);
+        for length in 0..bytes.len() {
             assert!(Counts::decode(&bytes[..length]).is_err(), "{length}");
         }
     }

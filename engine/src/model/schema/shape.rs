@@ -65,7 +65,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// Format of the data folder. Builds of formats 0 and 1 computed commitments differently.
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let shards = self.shards.to_be_bytes();

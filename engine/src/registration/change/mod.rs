@@ -240,8 +240,7 @@ fn lock_shard_of<'c>(core: &'c Core, of: Which<'_>) -> Result<(PoisoningGuard<'c
         Which::Version { key, version } => {
             let lookup = KeyLookup::of(core, key)?;
             let mut shard = lookup.lock(core);
-            let all = lookup.all(core, &mut shard, |id, row| Ok((row.version == version).then_some(id)))?;
-            let id = all.into_iter().flatten().next();
+            let id = lookup.version(core, &mut shard, version)?;
             Ok((shard, id.ok_or_else(|| Error::not_found("no live registration has this key and version"))?))
         }
         Which::Id(id) if usize::from(id.page.shard) < core.schedule.shards() => {

@@ -160,7 +160,7 @@ fn overlapping_bind_mounts_are_refused() {
         return;
     };
     let directories = [sandbox.up(), Directory::new("bound", sandbox.path("bound"), "slow")];
-    assert!(Sources::check(&directories).unwrap_err().to_string().contains("overlap"));
+    assert!(Sources::check(&of(&directories)).unwrap_err().to_string().contains("overlap"));
 }
 
 /// The link is put in its place after the settings were checked.
@@ -200,10 +200,10 @@ fn source_that_owes_objects_cannot_be_dropped_or_lose_its_prefix() {
     sandbox.put("a", "x");
     sandbox.start(&[sandbox.up()]);
     sandbox.until_live("up/a");
-    let error = sandbox.sources().reload(&[]).unwrap_err().to_string();
+    let error = sandbox.sources().reload(&of(&[])).unwrap_err().to_string();
     assert!(error.contains("source \"up\" owes 1 objects and is missing"), "{error}");
     let bare = Directory { prefix: Some(String::new()), ..sandbox.up() };
-    let error = sandbox.sources().reload(&[bare]).unwrap_err().to_string();
+    let error = sandbox.sources().reload(&of(&[bare])).unwrap_err().to_string();
     assert!(error.contains("keep its prefix"), "{error}");
     // What was there goes on.
     sandbox.put("b", "x");
@@ -213,7 +213,7 @@ fn source_that_owes_objects_cannot_be_dropped_or_lose_its_prefix() {
         sandbox.engine().change(&[release], sexton::Durability::Synced).unwrap().remove(0).unwrap();
     }
     sandbox.enforce();
-    sandbox.sources().reload(&[]).unwrap();
+    sandbox.sources().reload(&of(&[])).unwrap();
     assert!(sandbox.sources().list().is_empty());
 }
 
@@ -236,7 +236,7 @@ fn adopted_root_keeps_its_keys_beside_named_sources() {
     assert!(refused(sandbox.try_enable("old", OtherRoot::Refuse, true)).contains("prefix = \"\""));
     let adopted = Directory { prefix: Some(String::new()), ..named };
     let up = Directory::new("up", sandbox.path("other"), "slow");
-    sandbox.sources().reload(&[adopted, up]).unwrap();
+    sandbox.sources().reload(&of(&[adopted, up])).unwrap();
     let would = sandbox.try_enable("old", OtherRoot::Refuse, true).unwrap();
     assert_eq!((would.known, would.refused), (1, 1), "{would:?}");
     sandbox.enable("old");

@@ -281,7 +281,7 @@ fn limit_of_watches_is_reported_and_scans_find_the_rest() {
     // The stated interval is enough too.
     let mut often = sandbox.up();
     often.rescan = Length(Duration::from_secs(1));
-    sandbox.sources().reload(&[often]).unwrap();
+    sandbox.sources().reload(&of(&[often])).unwrap();
     sandbox.until_state("up", SourceState::Rescanning);
     sandbox.put("c/later", "x");
     sandbox.put("b/later", "x");

@@ -53,6 +53,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("{what}: this did not happen in a minute");
 }
 
+fn of(directories: &[Directory]) -> SourceSettings {
+    SourceSettings::default().directories(directories.to_vec())
+}
+
 fn decision() -> Attribution {
     Attribution::new("anna", "a test")
 }
@@ -89,7 +93,7 @@ impl Sandbox {
     }
 
     fn start_with(&mut self, directories: &[Directory], options: SourcesOptions) {
-        let sources = Sources::start(self.engine(), &self.path("data"), directories, options).unwrap();
+        let sources = Sources::start(self.engine(), &self.path("data"), &of(directories), options).unwrap();
         self.sources = Some(Arc::new(sources));
     }
 

@@ -1,53 +1,46 @@
-//! Source: the settings of a directory, its store, and what its threads share.
+//! Journal of a source: what its threads share, and what they did, for its report.
 
 use super::limit::Limit;
 use super::measures::{SourceMeasures, Tally};
 use super::report::{EnabledBy, SourceReport, SourceState};
-use super::settings::{Settings, check_apart, other_root};
-use crate::intake::{self, Intake, StartBy, Taken, Why};
-use parking_lot::{Mutex, RwLock};
+use super::shared::Shared;
+use crate::intake::{Taken, Why};
+use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use sexton::class::Definition;
-use sexton::decision::AcceptedRoot;
-use sexton::store::dir::{DirStore, Root};
-use sexton::testing::{Clock, Monotonic};
-use sexton::{Engine, Error, ErrorKind, Result, Timestamp};
-use std::path::PathBuf;
-use std::sync::Arc;
+use sexton::decision::{AcceptedRoot, RootSource};
+use sexton::testing::Monotonic;
+use sexton::{Error, ErrorKind, Result, Timestamp};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Limit on the reasons in [`SourceReport::first_refused`].
 const REASONS_MAX: usize = 10;
 
-/// Names and paths of all sources, with which each compares its root.
-pub(super) type Peers = Arc<RwLock<Vec<(String, PathBuf)>>>;
-
-/// Surroundings that all sources share.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) engine: Arc<Engine>,
-    /// Data folder of the engine.
-    pub(super) data: PathBuf,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) peers: Peers,
-    /// Limit on watches of each source, beside that of the system.
-    pub(super) watches_max: usize,
-    /// Called before the events of a source are read.
-    #[cfg(test)]
-    pub(super) before_events: Option<Arc<dyn Fn() + Send + Sync>>,
+/// What a journal says of its source at all times.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub(super) source: RootSource,
+    /// Path or URL of the place.
+    pub(super) path: String,
+    /// Class of new objects.
+    pub(super) class: String,
+    /// Time between two full scans.
+    pub(super) rescan: Duration,
+    /// Limit on deletions in a second.
+    pub(super) limit: Option<NonZeroU32>,
+    /// State of the source while it works.
+    pub(super) works: SourceState,
 }
 
-/// Directory at work.
-pub(super) struct Source {
-    pub(super) settings: Settings,
+/// Journal of a source.
+pub(super) struct Journal {
+    pub(super) about: About,
     pub(super) shared: Shared,
-    /// Store on the root, once it was enabled and there. Lock order: before `progress`.
-    store: Mutex<Option<Arc<DirStore>>>,
     pub(super) limit: Option<Mutex<Limit>>,
-    progress: Mutex<Progress>,
     pub(super) tally: Tally,
+    progress: Mutex<Progress>,
     started: Monotonic,
     wake: OwnedFd,
     is_stopped: AtomicBool,
@@ -137,12 +130,12 @@ pub(super) struct Position {
     pub(super) oldest: Option<Monotonic>,
 }
 
-impl Source {
-    /// Creates a source.
+impl Journal {
+    /// Creates a journal.
     ///
     /// # Errors
     /// `Io` if the system gives no descriptor.
-    pub(super) fn new(settings: Settings, shared: Shared) -> Result<Self> {
+    pub(super) fn new(about: About, shared: Shared) -> Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| {
             Error::with_source(
                 ErrorKind::Io,
@@ -150,115 +143,25 @@ impl Source {
                 std::io::Error::from(errno),
             )
         })?;
-        let now = shared.clock.monotonic();
-        let limit = settings.directory.max_deletes_per_second.map(|limit| Mutex::new(Limit::new(limit, now)));
+        let started = shared.clock.monotonic();
+        let limit = about.limit.map(|limit| Mutex::new(Limit::new(limit, started)));
         let (is_stopped, wants_scan) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (store, progress, tally) = (Mutex::default(), Mutex::default(), Tally::default());
-        let started = now;
-        Ok(Source { settings, shared, store, limit, progress, tally, started, wake, is_stopped, wants_scan })
+        let (progress, tally) = (Mutex::default(), Tally::default());
+        Ok(Journal { about, shared, limit, tally, progress, started, wake, is_stopped, wants_scan })
     }
 
     pub(super) fn name(&self) -> &str {
-        self.settings.source.name()
+        self.about.source.name()
     }
 
-    /// Returns the store on the root, if the source is enabled and its root is there.
-    ///
-    /// # Errors
-    /// The reason for which the source does not work.
-    pub(super) fn enter(&self) -> std::result::Result<Arc<DirStore>, Trouble> {
-        let path = &self.settings.directory.path;
-        let accepted = self.accepted().map_err(|error| Trouble::Refused(error.to_string()))?;
-        let Some(accepted) = accepted else {
-            return Err(Trouble::NotEnabled(format!(
-                "the folder {} was not accepted for it yet",
-                path.display()
-            )));
-        };
-        if accepted.source.as_ref() != Some(&self.settings.source) {
-            return Err(Trouble::Refused(
-                "its root was enabled with another prefix; the prefix of a source never changes".into(),
-            ));
-        }
-        let mut store = self.store.lock();
-        if let Some(open) = store.as_ref().filter(|open| open.id() == accepted.id) {
-            return match open.root() {
-                Ok(_) => Ok(Arc::clone(open)),
-                Err(error) => Err(Trouble::RootLost(error.to_string())),
-            };
-        }
-        *store = None;
-        let root = Root::open(path).map_err(|error| Trouble::RootLost(error.to_string()))?;
-        if root.id() != Some(accepted.id) {
-            return Err(Trouble::RootLost(lost(&root, &path.display().to_string(), self.name())));
-        }
-        self.check_apart(&root).map_err(|error| Trouble::Refused(error.to_string()))?;
-        drop(root);
-        let open = DirStore::reopen(path).map_err(|error| Trouble::RootLost(error.to_string()))?;
-        if open.id() != accepted.id {
-            return Err(Trouble::RootLost(format!(
-                "{} was replaced by another folder meanwhile",
-                path.display()
-            )));
-        }
-        let open = Arc::new(open);
-        *store = Some(Arc::clone(&open));
-        Ok(open)
+    pub(super) fn prefix(&self) -> &str {
+        self.about.source.prefix()
     }
 
     /// Returns the root that was accepted under its name.
-    fn accepted(&self) -> Result<Option<AcceptedRoot>> {
+    pub(super) fn accepted(&self) -> Result<Option<AcceptedRoot>> {
         let is_own = |root: &AcceptedRoot| root.source.as_ref().is_some_and(|of| of.name() == self.name());
         Ok(self.shared.engine.roots()?.into_iter().find(is_own))
-    }
-
-    /// Refuses a root that overlaps the data folder or the root of another source.
-    pub(super) fn check_apart(&self, root: &Root) -> Result<()> {
-        root.check_apart(&self.shared.data)
-            .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
-        let peers = self.shared.peers.read().clone();
-        for (name, path) in peers.iter().filter(|(name, _)| name != self.name()) {
-            if let Some(other) = other_root(path) {
-                check_apart(self.name(), root, [(name.as_str(), &other)].into_iter())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the class of new objects and the rule for their starts.
-    pub(super) fn class(&self) -> Result<(Definition, StartBy)> {
-        let class = intake::class(&self.shared.engine, &self.settings.directory.class)?;
-        let start = self.settings.directory.start.unwrap_or(StartBy::usual(&class));
-        Ok((class, start))
-    }
-
-    /// Returns the intake of its files, into an engine in memory if one is given.
-    pub(super) fn intake<'a>(
-        &'a self,
-        class: &'a Definition,
-        start: StartBy,
-        dry: Option<&'a Engine>,
-    ) -> Intake<'a> {
-        let returned = self.settings.directory.returned;
-        Intake { engine: &self.shared.engine, dry, class, start, returned }
-    }
-
-    /// Returns the key of the file at a path below the root.
-    pub(super) fn key(&self, path: &[u8]) -> Vec<u8> {
-        [self.settings.source.prefix().as_bytes(), path].concat()
-    }
-
-    /// Returns why a file at this path cannot be an object of the source, if it cannot: its key is one of another source.
-    pub(super) fn foreign(&self, path: &[u8]) -> Option<String> {
-        if !self.settings.source.prefix().is_empty() {
-            return None;
-        }
-        let first = path.iter().position(|byte| *byte == b'/').and_then(|slash| path.get(..slash))?;
-        let peers = self.shared.peers.read();
-        let (name, _) = peers.iter().find(|(name, _)| name != self.name() && name.as_bytes() == first)?;
-        Some(format!(
-            "a folder has the name of the source {name:?}, so its files have keys of that source; rename it"
-        ))
     }
 
     /// Wakes its thread.
@@ -372,8 +275,8 @@ impl Source {
     pub(super) fn measures(&self) -> SourceMeasures {
         let progress = self.progress.lock();
         let now = self.shared.clock.monotonic();
-        let state = progress.state();
-        let works = matches!(state, SourceState::Watching | SourceState::Rescanning);
+        let state = progress.state(self.about.works);
+        let works = state == self.about.works || state == SourceState::Rescanning;
         let since = progress.scanned.map_or(self.started, |(ended, _)| ended);
         SourceMeasures {
             name: self.name().into(),
@@ -388,7 +291,7 @@ impl Source {
             last_scan: progress.last_scan,
             scan_took: progress.scanned.map(|(_, took)| took),
             scan_age: works.then(|| now.since(since)),
-            rescan: self.settings.directory.rescan.0,
+            rescan: self.about.rescan,
             intake_lag: progress.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
             counts: self.tally.counts(),
         }
@@ -399,15 +302,14 @@ impl Source {
         let decided = self.accepted().ok().flatten().and_then(|root| root.decided);
         let progress = self.progress.lock();
         let now = self.shared.clock.monotonic();
-        let state = progress.state();
+        let state = progress.state(self.about.works);
         let why = progress.trouble.as_ref().map(|trouble| trouble.why().to_owned());
         let lag = progress.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
-        let directory = &self.settings.directory;
         SourceReport {
             name: self.name().into(),
-            prefix: self.settings.source.prefix().into(),
-            path: directory.path.to_string_lossy().into_owned(),
-            class: directory.class.clone(),
+            prefix: self.prefix().into(),
+            path: self.about.path.clone(),
+            class: self.about.class.clone(),
             state,
             enabled: decided.map(EnabledBy::from),
             why: why.or_else(|| progress.unwatched.clone()),
@@ -430,12 +332,12 @@ impl Source {
 }
 
 impl Progress {
-    fn state(&self) -> SourceState {
+    fn state(&self, works: SourceState) -> SourceState {
         match &self.trouble {
             Some(trouble) => trouble.state(),
             None if !self.has_started => SourceState::Starting,
             None if self.unwatched.is_some() => SourceState::Rescanning,
-            None => SourceState::Watching,
+            None => works,
         }
     }
 }
@@ -456,16 +358,4 @@ impl Trouble {
             Trouble::Refused(_) => "refused",
         }
     }
-}
-
-/// Returns why a folder is not the root that was accepted.
-fn lost(root: &Root, path: &str, name: &str) -> String {
-    let what = match (root.is_labelled(), root.id()) {
-        (false, _) => "has no label of a root",
-        (true, None) => "has a label that is damaged or was copied from another root",
-        (true, Some(_)) => "is another root",
-    };
-    format!(
-        "{path} {what}; mount the disk, or accept the folder in its place with `sexton source enable {name}`"
-    )
 }

@@ -1,59 +1,13 @@
 //! Enabling of a source: what would go at once, and the acceptance of its root.
 
-use super::settings::invalid;
-use super::source::Source;
+use super::super::enabling::{Enabling, OtherRoot, REASONS_MAX};
+use super::super::shared::invalid;
+use super::source::DirectorySource;
 use crate::dry_run;
 use crate::intake::{Candidate, Names, OBJECTS_MAX, Taken, Why};
-use serde::{Deserialize, Serialize};
 use sexton::store::dir::{DirError, DirStore, Found, Identity, Root};
 use sexton::{Attribution, Error, ErrorKind, Result, Selector};
 use std::collections::HashMap;
-use utoipa::ToSchema;
-
-/// Limit on the reasons in [`Enabling::first_refused`].
-const REASONS_MAX: usize = 10;
-
-/// Content of a source that is enabled, and what goes at once.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Enabling {
-    /// Name of the source.
-    pub name: String,
-    /// `true` if it was enabled before, so that nothing changes.
-    pub was_enabled: bool,
-    /// Files that it takes in.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files of these that are registered already.
-    pub known: u64,
-    /// Files that are left out because their objects have ended.
-    pub came_back: u64,
-    /// Files and folders that cannot be taken in.
-    pub refused: u64,
-    /// First reasons for which these are refused.
-    pub first_refused: Vec<String>,
-    /// Objects of the class that the next enforcement deletes.
-    pub at_once: u64,
-    /// Bytes of the files among them.
-    pub at_once_bytes: u64,
-    /// Objects of these that the breaker stops: all or none.
-    pub stopped_by_breaker: u64,
-    /// Objects that the source owes and whose files are not in this root. They wait until they are released.
-    pub owed_elsewhere: u64,
-    /// `true` if nothing was changed.
-    pub dry_run: bool,
-}
-
-/// Treatment of a root that belongs to another data folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtherRoot {
-    /// It is refused.
-    Refuse,
-    /// It is taken from the other data folder.
-    TakeOver,
-}
 
 /// Label of a root, as the data folder knows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +27,7 @@ enum Labelled {
 /// # Errors
 /// `Invalid` if the root cannot be enabled; `Io` if it cannot be read; those of the engine.
 pub(super) fn enable(
-    source: &Source,
+    source: &DirectorySource,
     other_root: OtherRoot,
     attribution: &Attribution,
     is_dry: bool,
@@ -115,13 +69,13 @@ pub(super) fn enable(
         )));
     }
     let of = source.settings.source.clone();
-    source.shared.engine.accept_root_for(store.id(), path, of, attribution.clone())?;
+    source.journal.shared.engine.accept_root_for(store.id(), path, of, attribution.clone())?;
     tracing::info!(source = source.name(), "a source was enabled");
     Ok(enabling)
 }
 
-fn labelled(source: &Source, root: &Root) -> Result<Labelled> {
-    let roots = source.shared.engine.roots()?;
+fn labelled(source: &DirectorySource, root: &Root) -> Result<Labelled> {
+    let roots = source.journal.shared.engine.roots()?;
     Ok(match root.id() {
         None if root.is_labelled() => Labelled::Copied,
         None => Labelled::New,
@@ -142,8 +96,8 @@ fn labelled(source: &Source, root: &Root) -> Result<Labelled> {
 }
 
 /// Refuses a new name whose keys are taken, and a root whose files are registered by their paths alone.
-fn check_keys(source: &Source, root: &Root) -> Result<()> {
-    let engine = &source.shared.engine;
+fn check_keys(source: &DirectorySource, root: &Root) -> Result<()> {
+    let engine = &source.journal.shared.engine;
     let prefix = source.settings.source.prefix();
     let roots = engine.roots()?;
     let was_bound = roots.iter().filter_map(|root| root.source.as_ref()).any(|of| of.name() == source.name());
@@ -180,8 +134,8 @@ fn check_keys(source: &Source, root: &Root) -> Result<()> {
 }
 
 /// Counts what the source would take in, by a dry run.
-fn look(source: &Source, root: &Root) -> Result<Enabling> {
-    let engine = &source.shared.engine;
+fn look(source: &DirectorySource, root: &Root) -> Result<Enabling> {
+    let engine = &source.journal.shared.engine;
     let (class, start) = source.class()?;
     let dry = dry_run::of(engine)?;
     let intake = source.intake(&class, start, Some(&dry));

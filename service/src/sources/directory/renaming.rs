@@ -1,7 +1,7 @@
 //! Renamed files: their registrations stay theirs under the new names.
 
 use super::scan::Stray;
-use super::source::Source;
+use super::source::DirectorySource;
 use crate::intake::{Rename, Renames, Strays, Taken};
 use sexton::Result;
 use sexton::store::dir::{DirStore, FileId, Identity, Root};
@@ -17,12 +17,12 @@ pub(super) type RefusedPaths = HashSet<Vec<u8>>;
 /// # Errors
 /// Those of the engine, except for refusals of single renames.
 pub(super) fn state(
-    source: &Source,
+    source: &DirectorySource,
     root: &Root,
     moves: &[(Vec<u8>, Vec<u8>)],
     taken: &mut Taken,
 ) -> Result<RefusedPaths> {
-    let engine = &source.shared.engine;
+    let engine = &source.journal.shared.engine;
     let mut found = Vec::new();
     for (to, from) in moves {
         let from = source.key(from);
@@ -47,7 +47,7 @@ pub(super) fn state(
 /// # Errors
 /// Those of the engine, except for refusals of single renames.
 pub(super) fn of_strays(
-    source: &Source,
+    source: &DirectorySource,
     store: &DirStore,
     strays: &[Stray],
 ) -> Result<(RefusedPaths, Taken)> {
@@ -66,8 +66,8 @@ pub(super) fn of_strays(
             Err(_) => false,
         },
     };
-    let renames = by_id.renames(&source.shared.engine, is_gone)?;
-    let names = renames.state(&source.shared.engine, false, &mut taken)?;
+    let renames = by_id.renames(&source.journal.shared.engine, is_gone)?;
+    let names = renames.state(&source.journal.shared.engine, false, &mut taken)?;
     let refused = strays.iter().zip(&keys).filter(|(_, key)| names.is_refused(key));
     Ok((refused.map(|(stray, _)| stray.path.clone()).collect(), taken))
 }

@@ -9,11 +9,12 @@
 //!
 //! Each step opens the root and closes it. So the disk can be unmounted between two of them.
 
+use super::super::journal::{Position, Trouble};
 use super::moves::Moves;
 use super::renaming;
 use super::scan::{Entry, Scan, Stray};
 use super::settle::{Seen, Settling};
-use super::source::{Position, Source, Trouble};
+use super::source::DirectorySource;
 use super::watch::{Event, Watches};
 use crate::intake::{Candidate, Names, OBJECTS_MAX, StartBy, Taken};
 use rustix::fd::AsFd;
@@ -37,14 +38,14 @@ const STRAYS_WAIT: Duration = Duration::from_millis(20);
 type Step<T> = Result<T, Trouble>;
 
 /// Runs a source until it is stopped.
-pub(super) fn run(source: &Source) {
-    while !source.is_stopped() {
+pub(super) fn run(source: &DirectorySource) {
+    while !source.journal.is_stopped() {
         match source.enter().and_then(|store| Session::new(source, store)?.run()) {
             Ok(()) => {}
             Err(trouble) => {
-                source.set_trouble(Some(trouble));
-                source.leave();
-                source.wait(None, TICK);
+                source.journal.set_trouble(Some(trouble));
+                source.journal.leave();
+                source.journal.wait(None, TICK);
             }
         }
     }
@@ -52,7 +53,7 @@ pub(super) fn run(source: &Source) {
 
 /// Work on a root from its opening until the source stops or the root is lost.
 struct Session<'s> {
-    source: &'s Source,
+    source: &'s DirectorySource,
     store: Arc<DirStore>,
     class: Definition,
     start: StartBy,
@@ -69,11 +70,11 @@ struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    fn new(source: &'s Source, store: Arc<DirStore>) -> Step<Self> {
+    fn new(source: &'s DirectorySource, store: Arc<DirStore>) -> Step<Self> {
         let (class, start) = source.class().map_err(|error| Trouble::Refused(error.to_string()))?;
         let directory = &source.settings.directory;
-        let now = source.shared.clock.monotonic();
-        source.set_trouble(None);
+        let now = source.journal.shared.clock.monotonic();
+        source.journal.set_trouble(None);
         Ok(Session {
             source,
             store,
@@ -92,16 +93,16 @@ impl<'s> Session<'s> {
 
     fn run(mut self) -> Step<()> {
         self.begin(Watching::Fresh)?;
-        while !self.source.is_stopped() {
+        while !self.source.journal.is_stopped() {
             let now = self.now();
-            if self.source.take_rescan() || now >= self.next_scan || self.settling.take_overflow() {
+            if self.source.journal.take_rescan() || now >= self.next_scan || self.settling.take_overflow() {
                 self.begin(Watching::GoOn)?;
             }
             if now >= self.next_look {
                 self.look(now)?;
             }
             #[cfg(test)]
-            if let Some(hook) = &self.source.shared.before_events {
+            if let Some(hook) = &self.source.journal.shared.before_events {
                 hook();
             }
             let mut has_worked = self.read_events()?;
@@ -122,13 +123,13 @@ impl<'s> Session<'s> {
     }
 
     fn now(&self) -> Monotonic {
-        self.source.shared.clock.monotonic()
+        self.source.journal.shared.clock.monotonic()
     }
 
     /// Begins a full scan.
     fn begin(&mut self, watching: Watching) -> Step<()> {
         if watching == Watching::Fresh || self.watches.is_none() {
-            self.watches = match Watches::new(self.source.shared.watches_max) {
+            self.watches = match Watches::new(self.source.journal.shared.watches_max) {
                 Ok(watches) => Some(watches),
                 Err(errno) => {
                     self.scan.unwatched(format!(
@@ -140,8 +141,13 @@ impl<'s> Session<'s> {
         }
         self.scan.begin(self.watches.is_some());
         self.next_scan = self.now().saturating_add(self.source.settings.directory.rescan.0);
-        let status =
-            self.source.shared.engine.status().map_err(|error| Trouble::Refused(error.to_string()))?;
+        let status = self
+            .source
+            .journal
+            .shared
+            .engine
+            .status()
+            .map_err(|error| Trouble::Refused(error.to_string()))?;
         self.compares = status.classes.values().any(|class| class.live > 0);
         Ok(())
     }
@@ -152,7 +158,7 @@ impl<'s> Session<'s> {
         self.store = self.source.enter()?;
         (self.class, self.start) =
             self.source.class().map_err(|error| Trouble::Refused(error.to_string()))?;
-        self.source.set_trouble(None);
+        self.source.journal.set_trouble(None);
         Ok(())
     }
 
@@ -202,7 +208,7 @@ impl<'s> Session<'s> {
             self.begin(Watching::Fresh)?;
         } else if is_lost {
             tracing::warn!(source = self.source.name(), "events of files were lost; a full scan finds them");
-            self.source.tally.add_overflow();
+            self.source.journal.tally.add_overflow();
             self.begin(Watching::Fresh)?;
         }
         self.state_moves()?;
@@ -226,7 +232,7 @@ impl<'s> Session<'s> {
                 self.put_off(&error);
             }
         }
-        self.source.add_taken(&taken);
+        self.source.journal.add_taken(&taken);
         Ok(())
     }
 
@@ -341,7 +347,7 @@ impl<'s> Session<'s> {
             let finding = scope.spawn(|| renaming::of_strays(source, &store, &strays));
             while !finding.is_finished() {
                 self.read_events()?;
-                source.wait(self.watches.as_ref().map(|watches| watches as &dyn AsFd), STRAYS_WAIT);
+                source.journal.wait(self.watches.as_ref().map(|watches| watches as &dyn AsFd), STRAYS_WAIT);
             }
             Ok(finding
                 .join()
@@ -349,7 +355,7 @@ impl<'s> Session<'s> {
         })?;
         match found {
             Ok((refused, taken)) => {
-                self.source.add_taken(&taken);
+                self.source.journal.add_taken(&taken);
                 for stray in strays.into_iter().filter(|stray| !refused.contains(&stray.path)) {
                     self.scan.add_found(stray.path);
                 }
@@ -367,15 +373,15 @@ impl<'s> Session<'s> {
         let done = intake.take(candidates, &Names::default(), &mut taken);
         // What an interrupted call refused is refused again.
         match done {
-            Ok(()) => self.source.clear_error(),
+            Ok(()) => self.source.journal.clear_error(),
             Err(_) => taken.refused.clear(),
         }
-        self.source.add_taken(&taken);
+        self.source.journal.add_taken(&taken);
         done
     }
 
     fn put_off(&mut self, error: &Error) {
-        self.source.set_error(error);
+        self.source.journal.set_error(error);
         self.retry = Some(self.now().saturating_add(TICK));
     }
 
@@ -396,7 +402,8 @@ impl<'s> Session<'s> {
 
     /// Returns the time until a file has settled; `None` if it has. A modification in the future tells nothing.
     fn left_to_settle(&self, file: &Identified) -> Option<Duration> {
-        let (settle, now) = (self.source.settings.directory.settle.0, self.source.shared.engine.now());
+        let (settle, now) =
+            (self.source.settings.directory.settle.0, self.source.journal.shared.engine.now());
         if file.modified > now {
             return None;
         }
@@ -416,7 +423,7 @@ impl<'s> Session<'s> {
                     taken.refuse(&self.source.key(&path), why);
                 }
                 if !taken.refused.is_empty() {
-                    self.source.add_taken(&taken);
+                    self.source.journal.add_taken(&taken);
                 }
                 Ok(true)
             }
@@ -436,7 +443,7 @@ impl<'s> Session<'s> {
 
     fn report(&self) {
         let now = self.now();
-        self.source.set_position(Position {
+        self.source.journal.set_position(Position {
             is_scanning: self.scan.is_running(),
             watched: self.watches.as_ref().map_or(0, Watches::len) as u64,
             unwatched: self.scan.why_unwatched(),
@@ -451,7 +458,7 @@ impl<'s> Session<'s> {
         let until = next.map_or(TICK, |next| next.since(now)).min(TICK);
         // A millisecond at least, because times are whole ones.
         let until = until.max(Duration::from_millis(1));
-        self.source.wait(self.watches.as_ref().map(|watches| watches as &dyn AsFd), until);
+        self.source.journal.wait(self.watches.as_ref().map(|watches| watches as &dyn AsFd), until);
     }
 }
 
