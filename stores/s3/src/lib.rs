@@ -59,3 +59,8 @@ pub use rules::{Rule, first_rule};
 pub use state::Versioning;
 pub use store::{Capabilities, S3Store};
 pub use version::{VERSION_MAX_BYTES, Version, VersionError};
+
+/// The examples of the documentation, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/s3.md")]
+struct Documentation;
