@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// Most folders below a directory whose rights are tested.
 const FOLDERS_MAX: usize = 10_000;
 
-/// Returns the folders of the configuration in which this process may not rename and unlink, one message each.
+/// Returns the folders of the configuration in which this process may not rename and unlink, and the buckets that it cannot
+/// open or list, one message each.
 ///
 /// The real test is that of the service's own user: `sudo -u sexton sexton serve --check`.
 #[must_use]
@@ -19,6 +20,8 @@ pub fn missing(config: &Config) -> Vec<String> {
     for directory in &config.directories {
         missing.extend(folders(&directory.path).iter().filter_map(|folder| refusal(folder)));
     }
+    #[cfg(feature = "s3")]
+    missing.extend(config.buckets.iter().filter_map(crate::sources::bucket_refusal));
     missing
 }
 

@@ -102,6 +102,7 @@ fn print(source: &SourceReport, output: &mut Output) {
         SourceState::RootLost => "root lost",
         SourceState::Refused => "cannot work",
         SourceState::Watching => "watching",
+        SourceState::Listing => "found by listings",
         _ => "found by full scans only",
     };
     let scanning = if source.scanning { ", scanning" } else { "" };
@@ -160,6 +161,9 @@ fn enable(args: &EnableArgs, output: &mut Output) -> Result<u8, Failure> {
     ];
     for (number, what) in lines.into_iter().filter(|(number, _)| *number > 0) {
         output.line(format_args!("{:>12} {what}", format::count(number)));
+    }
+    if enabling.has_more {
+        output.line("             and more, which were not counted");
     }
     for why in &enabling.first_refused {
         output.line(format_args!("{} {why}", output.bad("refused:")));

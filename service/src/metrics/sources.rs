@@ -65,6 +65,7 @@ fn states(families: &mut Families<'_>, sources: &[SourceMeasures]) -> fmt::Resul
             about("source_rescanning", "1 if only full scans find the files of some folders."),
             SourceState::Rescanning,
         ),
+        (about("source_listing", "1 if listings find the new objects of a bucket."), SourceState::Listing),
         (about("source_root_lost", "1 if the accepted root is not there."), SourceState::RootLost),
         (about("source_not_enabled", "1 if no root was accepted."), SourceState::NotEnabled),
         (

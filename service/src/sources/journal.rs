@@ -238,6 +238,7 @@ impl Journal {
     }
 
     /// Notes what stands in the way of its promises, one message each.
+    #[cfg(feature = "s3")]
     pub(super) fn set_warnings(&self, warnings: Vec<String>) {
         self.progress.lock().warnings = warnings;
     }

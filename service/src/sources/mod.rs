@@ -23,6 +23,8 @@ mod tests;
 
 #[cfg(feature = "s3")]
 pub use bucket::Bucket;
+#[cfg(feature = "s3")]
+pub(crate) use bucket::refusal as bucket_refusal;
 pub use directory::Directory;
 pub use enabling::{Enabling, OtherRoot};
 pub use length::Length;

@@ -40,7 +40,7 @@ impl SourceSettings {
 /// Settings of one source that were checked, with what was made of them.
 #[derive(Clone, Debug)]
 pub(super) enum Checked {
-    Directory(directory::Settings),
+    Directory(Box<directory::Settings>),
     #[cfg(feature = "s3")]
     Bucket(Box<bucket::Settings>),
 }
@@ -84,7 +84,7 @@ impl Checked {
     /// `Io` if the system gives no descriptor.
     pub(super) fn place(&self, shared: Shared) -> Result<Arc<dyn Place>> {
         match self {
-            Checked::Directory(settings) => Ok(Arc::new(DirectorySource::new(settings.clone(), shared)?)),
+            Checked::Directory(settings) => Ok(Arc::new(DirectorySource::new((**settings).clone(), shared)?)),
             #[cfg(feature = "s3")]
             Checked::Bucket(settings) => Ok(Arc::new(BucketSource::new((**settings).clone(), shared)?)),
         }
@@ -99,7 +99,8 @@ impl Checked {
 pub(super) fn check(settings: &SourceSettings) -> Result<Vec<Checked>> {
     let directories = directory::check(&settings.directories)?;
     #[cfg_attr(not(feature = "s3"), expect(unused_mut, reason = "only buckets follow"))]
-    let mut checked: Vec<Checked> = directories.into_iter().map(Checked::Directory).collect();
+    let mut checked: Vec<Checked> =
+        directories.into_iter().map(|settings| Checked::Directory(Box::new(settings))).collect();
     #[cfg(feature = "s3")]
     for bucket in &settings.buckets {
         checked.push(Checked::Bucket(Box::new(bucket.check()?)));

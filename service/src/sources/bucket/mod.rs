@@ -15,7 +15,18 @@ use super::journal::{Journal, Trouble};
 use super::place::Place;
 use sexton::store::{Answer, Store, StoredObject};
 use sexton::{Attribution, Result};
+use sexton_s3::{Position, S3Store};
 use std::sync::Arc;
+
+/// Returns why a bucket cannot be opened, listed, or asked for its lifecycle rules; `None` if it can.
+pub(crate) fn refusal(bucket: &Bucket) -> Option<String> {
+    let tried = bucket.check().map_err(|error| error.to_string()).and_then(|settings| {
+        let store = S3Store::open(&settings.options).map_err(|error| error.to_string())?;
+        store.list(&Position::start(&bucket.prefix)).map_err(|error| error.to_string())?;
+        store.lifecycle().map(|_| ()).map_err(|error| error.to_string())
+    });
+    tried.err().map(|why| format!("the bucket {:?}: {why}", bucket.name))
+}
 
 impl Place for BucketSource {
     fn journal(&self) -> &Journal {

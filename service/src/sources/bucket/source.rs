@@ -159,6 +159,7 @@ impl BucketSource {
 }
 
 /// Returns the state of a source whose bucket gives this error.
+#[expect(clippy::needless_pass_by_value, reason = "it is called with the errors of results")]
 pub(super) fn trouble(error: S3Error) -> Trouble {
     match error {
         S3Error::Invalid(_) | S3Error::Unsafe(_) => Trouble::Refused(error.to_string()),

@@ -12,6 +12,7 @@ mod listing;
 mod locks;
 mod proxy;
 mod server;
+mod source;
 mod unversioned;
 
 /// Tests that hold on every server, and those that the mock cannot serve: it knows no VersionId `null`.
@@ -80,6 +81,11 @@ on_each_server! {
     faults::missing_operations_have_substitutes,
     faults::bucket_without_conditions_is_refused,
     locks::tags_of_a_version_are_read,
+    source::bucket_is_taken_in_and_emptied_after_it_is_enabled,
+    source::object_deleted_during_a_listing_is_not_registered_again,
+    source::bucket_without_its_label_keeps_its_objects,
+    source::rules_give_classes_and_contradictions_are_told,
+    source::class_that_cannot_take_versions_stops_the_source,
     ;
     moto:
     faults::server_is_trusted_by_the_ca_file_alone,
