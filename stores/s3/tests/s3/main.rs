@@ -54,6 +54,7 @@ on_each_server! {
     deleting::delete_marker_is_an_object,
     deleting::upload_is_an_object,
     deleting::many_sub_batches_are_deleted_at_once,
+    deleting::store_works_inside_another_runtime,
     deleting::key_with_bytes_forbidden_in_xml_is_deleted,
     deleting::object_of_another_kind_fails,
     deleting::object_of_a_deleted_bucket_is_not_absent,
