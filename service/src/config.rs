@@ -1,6 +1,8 @@
 //! Configuration of a service: one TOML file.
 
 use crate::ownership;
+#[cfg(feature = "s3")]
+use crate::sources::Bucket;
 use crate::sources::{Directory, SourceSettings, Sources};
 use serde::Deserialize;
 use sexton::Span;
@@ -40,6 +42,10 @@ pub struct Config {
     /// Directories under a promise.
     #[serde(default, rename = "directory")]
     pub directories: Vec<Directory>,
+    /// Buckets under a promise.
+    #[cfg(feature = "s3")]
+    #[serde(default, rename = "bucket")]
+    pub buckets: Vec<Bucket>,
     /// Threads that delete, at least 1. Default: 2.
     #[serde(default = "threads")]
     pub threads: usize,
@@ -126,7 +132,10 @@ impl Config {
     /// Sources under a promise.
     #[must_use]
     pub fn sources(&self) -> SourceSettings {
-        SourceSettings::default().directories(self.directories.clone())
+        let settings = SourceSettings::default().directories(self.directories.clone());
+        #[cfg(feature = "s3")]
+        let settings = settings.buckets(self.buckets.clone());
+        settings
     }
 
     /// Path of the socket on which hosts register.
@@ -164,6 +173,9 @@ impl Config {
 
 /// Returns the message of an unknown field with the known field that is spelt most like it.
 fn with_suggestion(message: &str) -> String {
+    if cfg!(not(feature = "s3")) && message.starts_with("unknown field `bucket`") {
+        return "buckets are not in this build; build the command with `--features s3`".to_owned();
+    }
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let nearest = match names.split_first() {
         Some((unknown, known)) if message.starts_with("unknown field") => {

@@ -7,7 +7,7 @@ pub const OBJECTS_MAX: usize = 1_000;
 
 /// Registers all objects with `call`, in one call if possible. A call that is refused because of an object is repeated with
 /// each half, down to single objects. Every object then has its own answer or its own refusal.
-pub(super) fn register<T>(
+pub(crate) fn register<T>(
     registrations: &[Registration<'_>],
     call: &dyn Fn(&[Registration<'_>]) -> Result<Vec<T>>,
 ) -> Result<Vec<std::result::Result<T, String>>> {

@@ -9,6 +9,8 @@ mod start;
 
 pub use again::{Returned, delete_again};
 pub use bisect::OBJECTS_MAX;
+#[cfg(feature = "s3")]
+pub(crate) use bisect::register;
 pub(crate) use renamed::Rename;
 pub use renamed::{Names, Renames, Strays};
 pub use start::StartBy;

@@ -35,6 +35,8 @@ pub struct Enabling {
     pub stopped_by_breaker: u64,
     /// Objects that the source owes and whose files are not in this root. They wait until they are released.
     pub owed_elsewhere: u64,
+    /// `true` if there is more that was not counted: of a bucket, about 100,000 objects are.
+    pub has_more: bool,
     /// `true` if nothing was changed.
     pub dry_run: bool,
 }

@@ -73,6 +73,7 @@ struct Progress {
     /// As of the full scan under way.
     scan_files: Files,
     error: Option<String>,
+    warnings: Vec<String>,
 }
 
 /// Files by what became of them.
@@ -236,6 +237,11 @@ impl Journal {
         self.progress.lock().error = None;
     }
 
+    /// Notes what stands in the way of its promises, one message each.
+    pub(super) fn set_warnings(&self, warnings: Vec<String>) {
+        self.progress.lock().warnings = warnings;
+    }
+
     /// Notes an error of the engine.
     pub(super) fn set_error(&self, error: &Error) {
         self.tally.add_not_registered();
@@ -327,6 +333,7 @@ impl Journal {
             refused: progress.files.refused,
             first_refused: progress.files.reasons.clone(),
             error: progress.error.clone(),
+            warnings: progress.warnings.clone(),
         }
     }
 }

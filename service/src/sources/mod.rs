@@ -5,6 +5,8 @@
 //! ([`Engine::accept_root_for`]). [`Sources`] has a thread for each that finds its files, and is the [`Store`] that deletes
 //! from all of them.
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod directory;
 mod enabling;
 mod journal;
@@ -19,6 +21,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "s3")]
+pub use bucket::Bucket;
 pub use directory::Directory;
 pub use enabling::{Enabling, OtherRoot};
 pub use length::Length;

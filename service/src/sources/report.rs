@@ -13,9 +13,9 @@ pub struct SourceReport {
     pub name: String,
     /// Beginning of all keys: the name and a slash, or empty.
     pub prefix: String,
-    /// Path of the root.
+    /// Path of the root, or URL of the bucket.
     pub path: String,
-    /// Class of new objects.
+    /// Class of new objects. Several are separated by commas.
     pub class: String,
     /// State in a word.
     pub state: SourceState,
@@ -51,6 +51,8 @@ pub struct SourceReport {
     pub first_refused: Vec<String>,
     /// Error of the last attempt to register; `None` if it succeeded.
     pub error: Option<String>,
+    /// What stands in the way of its promises: lifecycle rules of the bucket itself, and listings that are too rare.
+    pub warnings: Vec<String>,
 }
 
 /// Decision to enable a source.
@@ -85,6 +87,8 @@ pub enum SourceState {
     Watching,
     /// New files are found at the full scans only, in some or all folders.
     Rescanning,
+    /// New objects are found at each listing of the bucket.
+    Listing,
 }
 
 impl From<Decided> for EnabledBy {
@@ -112,7 +116,7 @@ impl SourceReport {
             SourceState::Rescanning => {
                 needs.push(format!("source {name:?} finds new files at its full scans only: {why}"));
             }
-            SourceState::Starting | SourceState::Watching => {}
+            SourceState::Starting | SourceState::Watching | SourceState::Listing => {}
         }
         if self.came_back > 0 {
             needs.push(format!(
@@ -128,6 +132,7 @@ impl SourceReport {
         if let Some(error) = &self.error {
             needs.push(format!("source {name:?} cannot register: {error}"));
         }
+        needs.extend(self.warnings.iter().map(|warning| format!("source {name:?}: {warning}")));
         needs
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of all sources.
 
+#[cfg(feature = "s3")]
+use super::bucket::{self, Bucket, BucketSource};
 use super::directory::{self, Directory, DirectorySource};
 use super::place::Place;
 use super::shared::{Shared, invalid};
@@ -15,6 +17,9 @@ use std::sync::Arc;
 pub struct SourceSettings {
     /// Directories, in the order of the configuration.
     pub directories: Vec<Directory>,
+    /// Buckets, in the order of the configuration.
+    #[cfg(feature = "s3")]
+    pub buckets: Vec<Bucket>,
 }
 
 impl SourceSettings {
@@ -23,18 +28,31 @@ impl SourceSettings {
     pub fn directories(self, directories: Vec<Directory>) -> Self {
         SourceSettings { directories, ..self }
     }
+
+    /// Sets [`buckets`](field@SourceSettings::buckets).
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn buckets(self, buckets: Vec<Bucket>) -> Self {
+        SourceSettings { buckets, ..self }
+    }
 }
 
 /// Settings of one source that were checked, with what was made of them.
 #[derive(Clone, Debug)]
 pub(super) enum Checked {
     Directory(directory::Settings),
+    #[cfg(feature = "s3")]
+    Bucket(Box<bucket::Settings>),
 }
 
 impl PartialEq for Checked {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Checked::Directory(one), Checked::Directory(other)) => one.directory == other.directory,
+            #[cfg(feature = "s3")]
+            (Checked::Bucket(one), Checked::Bucket(other)) => one.bucket == other.bucket,
+            #[cfg(feature = "s3")]
+            _ => false,
         }
     }
 }
@@ -44,6 +62,8 @@ impl Checked {
     pub(super) fn source(&self) -> &RootSource {
         match self {
             Checked::Directory(settings) => &settings.source,
+            #[cfg(feature = "s3")]
+            Checked::Bucket(settings) => &settings.source,
         }
     }
 
@@ -53,6 +73,8 @@ impl Checked {
             Checked::Directory(settings) => {
                 (settings.source.name().to_owned(), Some(settings.directory.path.clone()))
             }
+            #[cfg(feature = "s3")]
+            Checked::Bucket(settings) => (settings.source.name().to_owned(), None),
         }
     }
 
@@ -63,6 +85,8 @@ impl Checked {
     pub(super) fn place(&self, shared: Shared) -> Result<Arc<dyn Place>> {
         match self {
             Checked::Directory(settings) => Ok(Arc::new(DirectorySource::new(settings.clone(), shared)?)),
+            #[cfg(feature = "s3")]
+            Checked::Bucket(settings) => Ok(Arc::new(BucketSource::new((**settings).clone(), shared)?)),
         }
     }
 }
@@ -74,7 +98,12 @@ impl Checked {
 /// directories overlap. Roots that cannot be opened now are compared when they can.
 pub(super) fn check(settings: &SourceSettings) -> Result<Vec<Checked>> {
     let directories = directory::check(&settings.directories)?;
-    let checked: Vec<Checked> = directories.into_iter().map(Checked::Directory).collect();
+    #[cfg_attr(not(feature = "s3"), expect(unused_mut, reason = "only buckets follow"))]
+    let mut checked: Vec<Checked> = directories.into_iter().map(Checked::Directory).collect();
+    #[cfg(feature = "s3")]
+    for bucket in &settings.buckets {
+        checked.push(Checked::Bucket(Box::new(bucket.check()?)));
+    }
     let (mut by_prefix, mut names) = (BTreeMap::new(), BTreeMap::new());
     for source in checked.iter().map(Checked::source) {
         let name = source.name();

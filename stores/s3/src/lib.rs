@@ -36,6 +36,7 @@ mod delete;
 mod error;
 mod hold;
 mod key;
+mod label;
 mod lifecycle;
 mod listing;
 mod options;
@@ -49,6 +50,7 @@ mod trouble;
 mod version;
 
 pub use error::Error;
+pub use label::LABEL_KEY;
 pub use lifecycle::{LifecycleRule, Promise, contradictions};
 pub use listing::{ListedObject, Page, Position};
 pub use options::{BULK_OBJECTS, Credentials, Options};

@@ -145,7 +145,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Invalid`] with the option, its value and its bound.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
         let invalid = |why: String| Err(Error::Invalid(why.into()));
         if self.bucket.is_empty() || self.bucket.contains(['/', '?', '#', ':']) {
             return invalid(format!("the bucket {:?} has no valid name", self.bucket));

@@ -2,6 +2,7 @@
 
 use super::position::Position;
 use crate::key;
+use crate::label::LABEL_KEY;
 use crate::probe::PROBE_PREFIX;
 use crate::trouble::Trouble;
 use crate::version::{Version, VersionError};
@@ -11,7 +12,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
 
 /// Object of a listing: a version of an object, a delete marker, or a multipart upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ListedObject {
     /// Key of the object.
@@ -144,7 +145,7 @@ impl Page {
             is_latest: false,
         });
         let mut found = Found::of(entries, is_url);
-        found.objects.retain(|object| !object.key.starts_with(PROBE_PREFIX));
+        found.objects.retain(|object| !is_own(&object.key));
         let next = if output.is_truncated == Some(true) {
             let marker = output.next_key_marker.map(|key| if is_url { key::from_url(&key) } else { Ok(key) });
             let marker = marker.transpose().map_err(Trouble::Other)?.ok_or_else(cut_short)?;
@@ -185,7 +186,7 @@ impl Found {
             Some(last) => Some(self.cut(position, last, within)?),
         };
         self.objects.retain(|object| !position.is_past_the_end(&object.key));
-        self.objects.retain(|object| !object.key.starts_with(PROBE_PREFIX));
+        self.objects.retain(|object| !is_own(&object.key));
         Ok(Page { objects: self.objects, unusable: self.unusable, next })
     }
 
@@ -228,6 +229,11 @@ impl Entry {
 
 fn cut_short() -> Trouble {
     Trouble::Other("the server cut a listing short and did not say where it goes on".into())
+}
+
+/// Returns `true` if the store itself keeps an object under the key.
+fn is_own(key: &str) -> bool {
+    key == LABEL_KEY || key.starts_with(PROBE_PREFIX)
 }
 
 #[cfg(test)]
