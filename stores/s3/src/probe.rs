@@ -143,10 +143,19 @@ impl Caller {
             Err(Trouble::Missing) => return Ok(None),
             Err(trouble) => return Err(trouble),
         };
-        if let Some(id) = found.version_id.filter(|id| id != NULL) {
-            return Err(Trouble::Other(format!(
-                "versioning was enabled meanwhile: the object has the VersionId {id}"
-            )));
+        match found.version_id.as_deref() {
+            Some(NULL) => {}
+            None if versioning == Versioning::Off => {}
+            Some(id) => {
+                return Err(Trouble::Other(format!(
+                    "the object has the VersionId {id}: versioning was enabled meanwhile, or the server does not know null"
+                )));
+            }
+            None => {
+                return Err(Trouble::Other(
+                    "the bucket has versioning, and the server names no VersionId".into(),
+                ));
+            }
         }
         let (Some(etag), Some(modified)) = (found.e_tag, found.last_modified) else {
             return Err(Trouble::Other(

@@ -183,6 +183,8 @@ fn after(retry_after: Option<&str>, date: Option<&str>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_credential_types::credential_fn::provide_credentials_fn;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
 
     #[test]
     fn retry_after_is_read_as_seconds_or_date() {
@@ -195,6 +197,32 @@ mod tests {
         for (text, date) in [(None, date), (Some("soon"), date), (Some("-1"), date), (later, None)] {
             assert_eq!(after(text, date), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn broken_connection_is_told_from_missing_credentials() {
+        use aws_sdk_s3::config::{BehaviorVersion, Region};
+        use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+        let of = |error| Trouble::of(&SdkError::<HeadBucketError, HttpResponse>::dispatch_failure(error));
+        assert!(matches!(of(ConnectorError::other("closed".into(), None)), Trouble::Unknown(_)));
+        assert!(matches!(of(ConnectorError::io("reset".into())), Trouble::Unknown(_)));
+        assert!(matches!(of(ConnectorError::user("malformed".into())), Trouble::Other(_)));
+        // As the client itself reports them.
+        let none = || async { Err(CredentialsError::not_loaded("there are none")) };
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("r"))
+            .endpoint_url("http://127.0.0.1:1")
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .credentials_provider(provide_credentials_fn(none))
+            .build();
+        let request = aws_sdk_s3::Client::from_conf(config).head_bucket().bucket("b").send();
+        let error = tokio::runtime::Runtime::new().unwrap().block_on(request).unwrap_err();
+        let trouble = Trouble::of(&error);
+        assert!(
+            matches!(&trouble, Trouble::Other(why) if why.contains("no valid credentials")),
+            "{trouble:?}"
+        );
     }
 
     #[test]

@@ -92,7 +92,14 @@ async fn delete_one(caller: &Caller, item: &Item) -> Said {
         client.delete_object().bucket(&caller.bucket).key(&item.key).version_id(id).send()
     };
     let output = caller.send(request).await?;
-    made_no_marker(output.delete_marker, output.version_id.as_deref(), id)
+    made_no_marker(output.delete_marker, output.version_id.as_deref(), id)?;
+    // A server that ignores the VersionId would have deleted the current version.
+    match output.version_id.as_deref() {
+        Some(named) if named == id => Ok(()),
+        other => Err(Trouble::Other(format!(
+            "the server was asked to delete the version {id} and names {other:?}"
+        ))),
+    }
 }
 
 /// Deletes objects by one request for each.

@@ -12,6 +12,7 @@ pub use position::Position;
 use crate::error::Error;
 use crate::key;
 use crate::shared::Shared;
+use crate::state::Versioning;
 use crate::store::S3Store;
 use crate::trouble::Trouble;
 use aws_sdk_s3::types::EncodingType;
@@ -148,8 +149,13 @@ async fn page(shared: &Shared, position: &Position) -> Result<Page, Trouble> {
     });
     match output.await {
         Ok(output) => Page::of_versions(position, output),
-        // The server has no versions.
         Err(Trouble::Unsupported) => {
+            // Current objects are all that there is only if there are no versions.
+            if caller.versioning().await? != Versioning::Off {
+                return Err(Trouble::Other(
+                    "the bucket has versions, and the server cannot list them".into(),
+                ));
+            }
             let output = caller.send(|client| {
                 let request = client.list_objects_v2().bucket(&caller.bucket).set_prefix(prefix.clone());
                 let request =

@@ -71,6 +71,18 @@ pub(crate) fn many_sub_batches_are_deleted_at_once(server: &'static Server) {
     assert_eq!(left, kept);
 }
 
+/// A host may be asynchronous, and may drop the store there.
+pub(crate) fn store_works_inside_another_runtime(server: &'static Server) {
+    let bucket = Bucket::new(server, With::Versioning);
+    let version = object(bucket.put("a"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let answer = runtime.block_on(async {
+        let store = bucket.open_confirming();
+        delete_one(&store, "a", &version)
+    });
+    assert_eq!(answer, Answer::Deleted);
+}
+
 /// Each character that XML 1.0 forbids or that its parsers change, beside a key that would be met instead.
 pub(crate) fn key_with_bytes_forbidden_in_xml_is_deleted(server: &'static Server) {
     let bucket = Bucket::new(server, With::Versioning);

@@ -261,6 +261,13 @@ pub(crate) fn missing_operations_have_substitutes(server: &'static Server) {
     });
     let found = listed(&store, Position::start(""));
     assert_eq!(found, expected);
+    let versioned = Bucket::new(server, With::Versioning);
+    let (other, versions) = versioned.open_through(|_| {});
+    versions.set(move |request| match request.target.contains("versions") {
+        true => Action::Answer(501, "", unknown),
+        false => Action::Pass,
+    });
+    assert!(matches!(other.list(&Position::start("")), Err(Error::Failed(_))), "current objects are not all");
     assert_eq!(delete_one(&store, &found[0].key, &found[0].version), Answer::Deleted);
     assert_eq!(bucket.everything().len(), 4);
 }

@@ -55,12 +55,12 @@ on_each_server! {
     deleting::delete_marker_is_an_object,
     deleting::upload_is_an_object,
     deleting::many_sub_batches_are_deleted_at_once,
+    deleting::store_works_inside_another_runtime,
     deleting::key_with_bytes_forbidden_in_xml_is_deleted,
     deleting::object_of_another_kind_fails,
     deleting::object_of_a_deleted_bucket_is_not_absent,
     unversioned::object_is_deleted_while_it_is_the_same,
     unversioned::probe_leaves_nothing_behind,
-    unversioned::null_version_of_a_versioned_bucket_is_deleted,
     listing::pages_give_each_object_once,
     listing::parts_give_each_object_once,
     listing::resumed_listing_survives_deletions,
@@ -91,6 +91,7 @@ on_each_server! {
     faults::server_is_trusted_by_the_ca_file_alone,
     ;
     ceph:
+    unversioned::null_version_of_a_versioned_bucket_is_deleted,
     unversioned::suspended_versioning_keeps_later_objects,
     unversioned::unsafe_option_deletes_null_versions_unproven,
     locks::retention_is_refused_with_its_date,
