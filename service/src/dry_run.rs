@@ -140,6 +140,8 @@ fn toml(class: &Definition) -> String {
         ("within", class.within),
         ("max_open", class.max_open),
         ("remember", class.remember),
+        ("seal_within", Some(class.seal_within)),
+        ("evidence", class.evidence),
     ];
     for (field, span) in spans {
         if let Some(span) = span {
@@ -197,6 +199,7 @@ mod tests {
         max_open = "24h"
         find = "none"
         openings = "ticket"
+        seal_within = "5m"
         [calendar.cn]
         days = """
         2026-10-01 # national day
