@@ -122,7 +122,8 @@ pub use sexton_proof as proof;
 
 /// Classes: definitions and their limits.
 pub mod class {
-    pub use crate::model::class::{Definition, Find, SLOT_MIN, START_AHEAD_MAX, START_MIN};
+    pub use crate::model::class::{Definition, SLOT_MIN, START_AHEAD_MAX, START_MIN};
+    pub use sexton_proof::leaf::Find;
     pub use sexton_proof::window::Calendar;
 }
 

@@ -7,13 +7,14 @@ mod values;
 
 pub use self::error::{LEAF_MAX_BYTES, LeafError};
 pub use self::values::{
-    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef, Openings,
-    PageLine, StartRule, TOOL_MAX_BYTES,
+    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, ClassTally, Disposition, EventKind, EventLeaf, FileRef, Find,
+    Openings, PageLine, SealFile, SealLeaf, StartRule, TALLIES_MAX, TOOL_MAX_BYTES,
 };
 
-use self::check::{check_batch, check_class, check_event};
-use self::text::{BATCH_KIND, CLASS_KIND, KIND_PREFIX, Lines};
-use self::text::{parse_batch, parse_class, parse_event, write_batch, write_class, write_event};
+use self::check::{check_batch, check_class, check_event, check_seal};
+use self::text::{BATCH_KIND, CLASS_KIND, KIND_PREFIX, Lines, SEAL_KIND};
+use self::text::{parse_batch, parse_class, parse_event, parse_seal};
+use self::text::{write_batch, write_class, write_event, write_seal};
 use crate::time::Timestamp;
 
 /// Leaf of a kind that this version knows.
@@ -23,6 +24,8 @@ pub enum Leaf {
     Class(ClassLeaf),
     /// End of the registrations of some pages.
     Batch(BatchLeaf),
+    /// Commitment to new registrations, and the objects that are owed.
+    Seal(SealLeaf),
     /// Hold placed or lifted, or deleting stopped or resumed.
     Event(EventLeaf),
 }
@@ -43,9 +46,11 @@ impl Leaf {
         let leaf = match (kind, kind.and_then(EventKind::from_name)) {
             (Some(CLASS_KIND), _) => Self::Class(parse_class(&mut lines)?),
             (Some(BATCH_KIND), _) => Self::Batch(parse_batch(&mut lines)?),
+            (Some(SEAL_KIND), _) => Self::Seal(parse_seal(&mut lines)?),
             (_, Some(kind)) => Self::Event(parse_event(&mut lines, kind)?),
             _ => {
-                let expected = format!("`{KIND_PREFIX}{CLASS_KIND}|{BATCH_KIND}|{}`", EventKind::EXPECTED);
+                let kinds = [CLASS_KIND, BATCH_KIND, SEAL_KIND, EventKind::EXPECTED].join("|");
+                let expected = format!("`{KIND_PREFIX}{kinds}`");
                 return Err(lines.wrong(expected, first));
             }
         };
@@ -62,6 +67,7 @@ impl Leaf {
         let _ = match self {
             Self::Class(leaf) => write_class(&mut out, leaf),
             Self::Batch(leaf) => write_batch(&mut out, leaf),
+            Self::Seal(leaf) => write_seal(&mut out, leaf),
             Self::Event(leaf) => write_event(&mut out, leaf),
         };
         out
@@ -97,6 +103,7 @@ impl Leaf {
         match self {
             Self::Class(leaf) => check_class(leaf),
             Self::Batch(leaf) => check_batch(leaf),
+            Self::Seal(leaf) => check_seal(leaf),
             Self::Event(leaf) => check_event(leaf),
         }
     }
@@ -107,6 +114,7 @@ impl Leaf {
         match self {
             Self::Class(leaf) => leaf.logged,
             Self::Batch(leaf) => leaf.logged,
+            Self::Seal(leaf) => leaf.logged,
             Self::Event(leaf) => leaf.logged,
         }
     }
@@ -114,7 +122,11 @@ impl Leaf {
 
 #[cfg(test)]
 #[path = "leaf_tests.rs"]
-mod tests;
+pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "leaf_seal_tests.rs"]
+mod seal_tests;
 
 #[cfg(test)]
 #[path = "leaf_window_tests.rs"]

@@ -5,7 +5,7 @@ use crate::window::{Calendar, Span};
 use proptest::prelude::*;
 use std::time::Duration;
 
-fn class() -> ClassLeaf {
+pub(crate) fn class() -> ClassLeaf {
     ClassLeaf {
         logged: ms(1_700_000_000_000),
         name: "upload-3h".into(),
@@ -21,6 +21,9 @@ fn class() -> ClassLeaf {
         lead: Duration::from_secs(30),
         disposition: Disposition::Delete,
         openings: Openings::Operator,
+        find: Find::Key,
+        seal_within: "10m".parse().unwrap(),
+        evidence: None,
     }
 }
 
@@ -35,6 +38,9 @@ fn log_class() -> ClassLeaf {
         max_open: None,
         disposition: Disposition::Anonymise,
         openings: Openings::Ticket,
+        find: Find::Version,
+        seal_within: "1d".parse().unwrap(),
+        evidence: Some("2y".parse().unwrap()),
         ..class()
     }
 }
@@ -99,6 +105,8 @@ fn largest_class() -> ClassLeaf {
         max_open: Some("1000000w".parse().unwrap()),
         slot: Duration::from_millis(u64::MAX),
         lead: Duration::from_millis(u64::MAX),
+        seal_within: "1000000w".parse().unwrap(),
+        evidence: Some("1000000y".parse().unwrap()),
         ..class()
     }
 }
@@ -147,7 +155,7 @@ fn hold() -> EventLeaf {
     EventLeaf { logged: ms(1_700_000_000_000), kind: EventKind::Hold, id: [0x1d; 16], commitment: [0xc0; 32] }
 }
 
-const CLASS_TEXT: &str = "\
+pub(super) const CLASS_TEXT: &str = "\
 sexton/v0 class
 logged 1700000000000
 class upload-3h
@@ -161,6 +169,7 @@ slot 60000
 lead 30000
 disposition delete
 openings operator
+seal_within 10m
 ";
 
 const REQUEST_TEXT: &str = "\
@@ -184,6 +193,7 @@ slot 60000
 lead 30000
 disposition delete
 openings operator
+seal_within 10m
 ";
 
 const HOLD_TEXT: &str = "\
@@ -416,6 +426,7 @@ fn leaves_equal_the_vectors() {
         event(EventKind::Alarm),
         event(EventKind::Resume),
     ];
+    let seals = super::seal_tests::leaves();
     let names = [
         "class.upload",
         "class.log",
@@ -431,11 +442,12 @@ fn leaves_equal_the_vectors() {
         "resume",
     ];
     let mut vectors = Vectors::default();
+    let (names, leaves): (Vec<_>, Vec<_>) = names.into_iter().zip(leaves).chain(seals).unzip();
     for (name, leaf) in names.into_iter().zip(&leaves) {
         vectors.put(format!("leaf.{name}"), leaf.to_text());
         vectors.put(format!("hash.{name}"), crate::merkle::leaf_hash(leaf.to_text().as_bytes()));
     }
-    for (name, text) in refused_texts() {
+    for (name, text) in refused_texts().into_iter().chain(super::seal_tests::refused()) {
         vectors.put(format!("reject.{name}"), text);
     }
     let stored = vectors.check_against("leaf.txt", "Leaves and their hashes, docs/format.md section 4.");
@@ -454,7 +466,7 @@ fn error_names_line_expected_and_found() {
     let error = |text: &str| Leaf::parse(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         error(""),
-        "line 1 of the leaf: expected `sexton/v0 class|batch|hold|lift|alarm|resume`, found \"\""
+        "line 1 of the leaf: expected `sexton/v0 class|batch|seal|hold|lift|alarm|resume`, found \"\""
     );
     assert_eq!(
         error(&CLASS_TEXT.replace("slot 60000", "slot 6x")),
@@ -469,8 +481,8 @@ fn error_names_line_expected_and_found() {
         "`page 0` line of the leaf: expected 5 in seqs, tombstones and carries, found 6"
     );
     assert_eq!(
-        error("sexton/v0 seal\n"),
-        "line 1 of the leaf: expected `sexton/v0 class|batch|hold|lift|alarm|resume`, found \"sexton/v0 seal\""
+        error("sexton/v0 heartbeat\n"),
+        "line 1 of the leaf: expected `sexton/v0 class|batch|seal|hold|lift|alarm|resume`, found \"sexton/v0 heartbeat\""
     );
     assert_eq!(
         error(&CLASS_TEXT.replace("start explicit", "start x")),

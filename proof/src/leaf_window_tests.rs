@@ -130,6 +130,9 @@ fn leaf(promise: Promise) -> String {
         lead: Duration::ZERO,
         disposition: Disposition::Delete,
         openings: Openings::Operator,
+        find: Find::Key,
+        seal_within: "1h".parse().unwrap(),
+        evidence: None,
     });
     leaf.encode().unwrap()
 }

@@ -14,6 +14,7 @@ pub mod note;
 pub mod policy;
 pub mod receipt;
 pub mod record;
+pub mod seal;
 pub mod tile;
 pub mod time;
 pub mod tlog_proof;

@@ -7,60 +7,80 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
-/// Tree by the definitions of RFC 6962 section 2.1: slow, recursive, and independent of the code under test.
+/// Tree by the definitions of RFC 6962 section 2.1: recursive, and independent of the code under test. It keeps the roots
+/// that it has computed, so that large trees can be tested exhaustively.
 mod reference {
-    use super::{Digest, Hash, Sha256};
+    use super::{Digest, Hash, HashMap, Sha256};
+    use std::cell::RefCell;
+    use std::ops::Range;
 
     fn sha(parts: &[&[u8]]) -> Hash {
         Sha256::digest(parts.concat()).into()
     }
 
-    fn k(n: usize) -> usize {
-        let mut k = 1;
-        while k * 2 < n {
-            k *= 2;
-        }
-        k
+    pub(super) struct Tree<'a> {
+        leaves: &'a [Vec<u8>],
+        roots: RefCell<HashMap<Range<usize>, Hash>>,
     }
 
-    pub(super) fn mth(d: &[Vec<u8>]) -> Hash {
-        match d {
-            [] => sha(&[]),
-            [d0] => sha(&[&[0], d0]),
-            _ => {
-                let (left, right) = d.split_at(k(d.len()));
-                sha(&[&[1], &mth(left), &mth(right)])
+    impl<'a> Tree<'a> {
+        pub(super) fn new(leaves: &'a [Vec<u8>]) -> Self {
+            Tree { leaves, roots: RefCell::default() }
+        }
+
+        /// Splits at the largest power of two below the length.
+        fn split(d: &Range<usize>) -> (Range<usize>, Range<usize>) {
+            let mut k = 1;
+            while k * 2 < d.len() {
+                k *= 2;
+            }
+            (d.start..d.start + k, d.start + k..d.end)
+        }
+
+        pub(super) fn mth(&self, d: Range<usize>) -> Hash {
+            if let Some(root) = self.roots.borrow().get(&d) {
+                return *root;
+            }
+            let root = match &self.leaves[d.clone()] {
+                [] => sha(&[]),
+                [d0] => sha(&[&[0], d0]),
+                _ => {
+                    let (left, right) = Self::split(&d);
+                    sha(&[&[1], &self.mth(left), &self.mth(right)])
+                }
+            };
+            self.roots.borrow_mut().insert(d, root);
+            root
+        }
+
+        /// Path of leaf `m` of the range.
+        pub(super) fn path(&self, m: usize, d: Range<usize>) -> Vec<Hash> {
+            if d.len() == 1 {
+                return vec![];
+            }
+            let (left, right) = Self::split(&d);
+            if m < left.len() {
+                [self.path(m, left), vec![self.mth(right)]].concat()
+            } else {
+                [self.path(m - left.len(), right), vec![self.mth(left)]].concat()
             }
         }
-    }
 
-    pub(super) fn path(m: usize, d: &[Vec<u8>]) -> Vec<Hash> {
-        if d.len() == 1 {
-            return vec![];
+        /// Proof that the first `m` leaves of the range begin it.
+        pub(super) fn proof(&self, m: usize, d: Range<usize>) -> Vec<Hash> {
+            self.subproof(m, d, true)
         }
-        let k = k(d.len());
-        let (left, right) = d.split_at(k);
-        if m < k {
-            [path(m, left), vec![mth(right)]].concat()
-        } else {
-            [path(m - k, right), vec![mth(left)]].concat()
-        }
-    }
 
-    pub(super) fn proof(m: usize, d: &[Vec<u8>]) -> Vec<Hash> {
-        subproof(m, d, true)
-    }
-
-    fn subproof(m: usize, d: &[Vec<u8>], b: bool) -> Vec<Hash> {
-        if m == d.len() {
-            return if b { vec![] } else { vec![mth(d)] };
-        }
-        let k = k(d.len());
-        let (left, right) = d.split_at(k);
-        if m <= k {
-            [subproof(m, left, b), vec![mth(right)]].concat()
-        } else {
-            [subproof(m - k, right, false), vec![mth(left)]].concat()
+        fn subproof(&self, m: usize, d: Range<usize>, b: bool) -> Vec<Hash> {
+            if m == d.len() {
+                return if b { vec![] } else { vec![self.mth(d)] };
+            }
+            let (left, right) = Self::split(&d);
+            if m <= left.len() {
+                [self.subproof(m, left, b), vec![self.mth(right)]].concat()
+            } else {
+                [self.subproof(m - left.len(), right, false), vec![self.mth(left)]].concat()
+            }
         }
     }
 }
@@ -102,26 +122,60 @@ fn hashes_equal_the_published_rfc_6962_vectors() {
     );
 }
 
-/// Covers every tree of up to 70 leaves.
+/// Covers every tree of up to 300 leaves, with the proof of every leaf and from every earlier size.
 #[test]
-fn roots_and_proofs_of_small_trees_equal_the_rfc_text() {
-    let all = leaves(70);
+fn roots_and_proofs_up_to_300_equal_rfc_text_and_ct_merkle() {
+    let all = leaves(300);
     let (nodes, _) = Nodes::of(&all);
-    let roots: Vec<Hash> = (0..=all.len()).map(|n| reference::mth(&all[..n])).collect();
+    let naive = reference::Tree::new(&all);
+    let roots: Vec<Hash> = (0..=all.len()).map(|n| naive.mth(0..n)).collect();
+    let mut theirs = oracle(&[]);
     for n in 0..=all.len() {
         let size = n as u64;
         assert_eq!(root(size, &mut nodes.reader()), Ok(roots[n]));
-        for i in 0..n {
+        assert_eq!(theirs.root().as_bytes().as_slice(), roots[n], "root of {n} leaves");
+        for (i, leaf) in all[..n].iter().enumerate() {
             let proof = inclusion_proof(i as u64, size, &mut nodes.reader()).unwrap();
-            assert_eq!(proof, reference::path(i, &all[..n]), "inclusion {i} of {n}");
-            assert_eq!(verify_inclusion(i as u64, size, &leaf_hash(&all[i]), &proof, &roots[n]), Ok(()));
+            assert_eq!(proof, naive.path(i, 0..n), "inclusion {i} of {n}");
+            assert_eq!(theirs.prove_inclusion(i).as_bytes(), proof.as_flattened(), "inclusion {i} of {n}");
+            assert_eq!(verify_inclusion(i as u64, size, &leaf_hash(leaf), &proof, &roots[n]), Ok(()));
         }
         for m in 0..=n {
             let proof = consistency_proof(m as u64, size, &mut nodes.reader()).unwrap();
             if m > 0 {
-                assert_eq!(proof, reference::proof(m, &all[..n]), "consistency {m} to {n}");
+                assert_eq!(proof, naive.proof(m, 0..n), "consistency {m} to {n}");
+            }
+            // The crate proves neither from the empty tree nor between equal ones.
+            if m > 0 && m < n {
+                let theirs = theirs.prove_consistency(n - m);
+                assert_eq!(theirs.as_bytes(), proof.as_flattened(), "consistency {m} to {n}");
             }
             assert_eq!(verify_consistency(m as u64, size, &roots[m], &roots[n], &proof), Ok(()));
+        }
+        all.get(n).into_iter().for_each(|leaf| theirs.push(leaf.clone()));
+    }
+}
+
+/// A proof of one place is no proof of another, in every tree of up to 40 leaves.
+#[test]
+fn proofs_of_small_trees_hold_at_their_place_only() {
+    let all = leaves(40);
+    let (nodes, _) = Nodes::of(&all);
+    let naive = reference::Tree::new(&all);
+    let roots: Vec<Hash> = (0..=all.len()).map(|n| naive.mth(0..n)).collect();
+    for (n, i) in (1..=all.len()).flat_map(|n| (0..n).map(move |i| (n, i))) {
+        let proof = inclusion_proof(i as u64, n as u64, &mut nodes.reader()).unwrap();
+        for (size, other) in (1..=all.len()).flat_map(|size| (0..size).map(move |other| (size, other))) {
+            let leaf = leaf_hash(&all[i]);
+            let holds = verify_inclusion(other as u64, size as u64, &leaf, &proof, &roots[size]).is_ok();
+            assert_eq!(holds, (size, other) == (n, i), "leaf {i} of {n} as leaf {other} of {size}");
+        }
+    }
+    for (n, m) in (1..=all.len()).flat_map(|n| (1..n).map(move |m| (n, m))) {
+        let proof = consistency_proof(m as u64, n as u64, &mut nodes.reader()).unwrap();
+        for (new, old) in (1..=all.len()).flat_map(|new| (1..new).map(move |old| (new, old))) {
+            let holds = verify_consistency(old as u64, new as u64, &roots[old], &roots[new], &proof).is_ok();
+            assert_eq!(holds, (new, old) == (n, m), "{m} to {n} as {old} to {new}");
         }
     }
 }
@@ -129,11 +183,12 @@ fn roots_and_proofs_of_small_trees_equal_the_rfc_text() {
 #[test]
 fn frontier_has_every_root_and_emits_each_subtree_once() {
     let all = leaves(70);
+    let naive = reference::Tree::new(&all);
     let mut frontier = Frontier::new();
     let mut emitted = HashMap::new();
     for n in 0..=all.len() {
         assert_eq!(frontier.size(), n as u64);
-        assert_eq!(frontier.root(), reference::mth(&all[..n]));
+        assert_eq!(frontier.root(), naive.mth(0..n));
         assert_eq!(Frontier::from_parts(frontier.size(), frontier.hashes().to_vec()).as_ref(), Ok(&frontier));
         let complete = (0..7).map(|level| n >> level).sum::<usize>();
         assert_eq!(emitted.len(), complete, "complete subtrees of {n} leaves");
@@ -145,7 +200,7 @@ fn frontier_has_every_root_and_emits_each_subtree_once() {
     }
     for ((level, index), hash) in emitted {
         let index = usize::try_from(index).unwrap();
-        assert_eq!(hash, reference::mth(&all[index << level..(index + 1) << level]));
+        assert_eq!(hash, naive.mth(index << level..(index + 1) << level));
     }
 }
 

@@ -4,9 +4,7 @@ use crate::commitment::{Opening, commit};
 use crate::file::{ChunkProof, ChunkTree, SIBLINGS_MAX, root};
 use crate::id::RegistrationId;
 use crate::id::vectors::Vectors;
-use crate::leaf::{
-    BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, Openings, PageLine, StartRule,
-};
+use crate::leaf::{BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, PageLine};
 use crate::merkle::{Hash, leaf_hash};
 use crate::note::{Cosigner, Signer};
 use crate::policy::Policy;
@@ -70,20 +68,16 @@ struct World {
 impl World {
     fn class() -> ClassLeaf {
         ClassLeaf {
-            logged: ms(1_700_000_000_000),
             name: "log-6mo".into(),
             id: 3,
             version: 2,
             keep: Some("6mo".parse().unwrap()),
             within: Some("7mo".parse().unwrap()),
             zone: "Europe/Berlin".into(),
-            calendar: Calendar::default(),
-            start: StartRule::Explicit,
             max_open: None,
             slot: Duration::from_secs(21_600),
             lead: Duration::from_secs(10_800),
-            disposition: Disposition::Delete,
-            openings: Openings::Operator,
+            ..crate::leaf::tests::class()
         }
     }
 

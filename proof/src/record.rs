@@ -15,7 +15,7 @@ pub const FORMAT_VERSION: u8 = 0;
 /// Header of a file, its record 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Kind of the records that follow.
+    /// Kind of the records that follow. Seal files have another header ([`SealHeader`](crate::seal::SealHeader)).
     pub kind: FileKind,
     /// Number of the batch, from 1.
     pub batch: u64,
@@ -39,12 +39,14 @@ impl Header {
     /// Reads the bytes that [`Header::to_bytes`] writes.
     ///
     /// # Errors
-    /// Another magic, kind or version; batch 0; n above 2^32 − 1; a reserved byte that is not zero.
+    /// Another magic, kind or version; the kind of a seal file; batch 0; n above 2^32 − 1; a reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         if bytes[0..8] != MAGIC {
             return Err(RecordError::Magic { found: field(bytes, 0) });
         }
-        let kind = FileKind::from_code(bytes[8]).ok_or(code("kind", bytes[8]))?;
+        // The header of a seal file has another form.
+        let kind = FileKind::from_code(bytes[8]).filter(|kind| *kind != FileKind::Seal);
+        let kind = kind.ok_or(code("kind", bytes[8]))?;
         if bytes[9] != FORMAT_VERSION {
             return Err(RecordError::Version { found: bytes[9] });
         }
@@ -266,7 +268,7 @@ fn common(page: u32, seq: u32, commitment: &[u8; 32], time: [u8; 8]) -> [u8; REC
 /// Returns `N` bytes of a record from a constant offset.
 ///
 /// Precondition: `from + N` is at most the length of the record.
-fn field<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
+pub(crate) fn field<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
     let mut out = [0; N];
     for (to, byte) in out.iter_mut().zip(bytes.iter().skip(from)) {
         *to = *byte;

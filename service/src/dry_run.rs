@@ -141,6 +141,8 @@ fn toml(class: &Definition) -> String {
         ("within", class.within),
         ("max_open", class.max_open),
         ("remember", class.remember),
+        ("seal_within", Some(class.seal_within)),
+        ("evidence", class.evidence),
     ];
     for (field, span) in spans {
         if let Some(span) = span {
@@ -155,6 +157,7 @@ fn toml(class: &Definition) -> String {
     set("disposition", quoted(&class.disposition.name()));
     set("openings", quoted(&class.openings.name()));
     set("feed", class.feed.to_string());
+    set("host_deletes", class.host_deletes.to_string());
     if !class.calendar.is_empty() {
         set("calendar", quoted(&class.name));
         let holidays = class.calendar.holidays().iter().map(ToString::to_string);
@@ -198,6 +201,7 @@ mod tests {
         max_open = "24h"
         find = "none"
         openings = "ticket"
+        seal_within = "5m"
         [calendar.cn]
         days = """
         2026-10-01 # national day

@@ -170,7 +170,7 @@ fn first_id(machine: &Machine) -> sexton::RegistrationId {
     let size = note.text().lines().nth(1).unwrap().parse().unwrap();
     let batch = entries(&files, size).into_iter().find_map(|entry| match Leaf::parse(&entry).unwrap() {
         Leaf::Batch(leaf) => Some(leaf),
-        Leaf::Class(_) | Leaf::Event(_) => None,
+        Leaf::Class(_) | Leaf::Seal(_) | Leaf::Event(_) => None,
     });
     let leaf = batch.unwrap();
     let page = (0..).zip(&leaf.pages).find(|(_, line)| line.tombstones > 0).unwrap().0;

@@ -66,7 +66,13 @@ fn class_page_lists_all_fields_with_valid_examples() {
         };
         let calendar = "[calendar.offices]\ndays = \"2026-10-01\"";
         let file = format!("{calendar}\n[class.a]\n{field} = {example}\n{beside}");
-        ClassSet::from_toml(&file).unwrap_or_else(|e| panic!("{field}: {e}"));
+        let read = ClassSet::from_toml(&file);
+        if field == "evidence" {
+            // The field is reserved.
+            assert!(read.unwrap_err().to_string().contains("is not built yet"));
+            continue;
+        }
+        read.unwrap_or_else(|e| panic!("{field}: {e}"));
     }
 }
 

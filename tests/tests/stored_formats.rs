@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Root of the log in the final checkpoint, in hexadecimal.
-const LOG_ROOT: &str = "e51d9f288ee07efd0bbccfcb3534637dd13f8ca2adb6e3bdf909578c3cc65144";
+const LOG_ROOT: &str = "3fadbbc650d9578c06a7319ef047bbc6dfe89ed984c5d83a9126b3b9d0c07fb2";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "53f5cf91659df1ce59c0917ec8db4a430fa84396e4a1a30e2e9db4402dbd8d12";
+const STORED_BYTES: &str = "85c6f9134eb549e0203d5857aeb6292e5f6f37ee7ea9a5515a5ca914b524d77e";
 /// BLAKE3 hash over the receipts of the history.
-const RECEIPTS: &str = "a3e617de4068ae9e512ecad8d8db864b27049a1e9380afac2019cd14a0ae88f9";
+const RECEIPTS: &str = "d1caabb2adb92ef3e963ccd01e8ca86b6c6c140d9f54cec1d4367346a58d0595";
 
 /// A class for each feature that reaches the stored bytes.
 const CLASSES: &str = r#"

@@ -247,12 +247,18 @@ fn describe(class: &Class, about: &str, output: &mut Output) {
     output.line(format_args!("  slot      {}, lead {}", length(class.slot_ms), length(class.lead_ms)));
     let mut settings = vec![
         class.disposition.clone(),
-        if class.find == "key" { "found by key" } else { "not found by key" }.to_owned(),
+        match &*class.find {
+            "key" => "found by key".to_owned(),
+            "version" => "found by key and version".to_owned(),
+            _ => "not found by key".to_owned(),
+        },
         match &*class.openings {
             "ticket" => "openings handed out as tickets".to_owned(),
             other => format!("openings kept by the {other}"),
         },
     ];
+    settings.push(format!("sealed within {}", class.seal_within));
+    settings.extend(class.evidence.as_ref().map(|span| format!("openings destroyed {span} after the end")));
     settings.extend(class.feed.then(|| "deletions go into the feed".to_owned()));
     let remember = class.remember.as_ref();
     settings.extend(remember.map(|span| format!("ended objects remembered for {span}")));

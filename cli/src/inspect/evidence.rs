@@ -35,6 +35,7 @@ fn format_of(kind: FileKind) -> &'static str {
         FileKind::Carries => "carries",
         FileKind::Results => "results",
         FileKind::Openings => "openings",
+        FileKind::Seal => "seal",
     }
 }
 
@@ -66,6 +67,8 @@ pub(super) fn inspect(bytes: &[u8]) -> Inspected<'_> {
             ))
         }
         FileKind::Openings => openings(header, bytes),
+        // Such a file has another header, and is read elsewhere.
+        FileKind::Seal => Err(Malformed::of(format)(&"its header is that of another file")),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::sheet::{Sheet, Value};
 use super::{Inspected, Malformed};
-use sexton_proof::leaf::{BatchLeaf, ClassLeaf, EventLeaf, FileRef, Leaf, PageLine};
+use sexton_proof::leaf::{
+    BatchLeaf, ClassLeaf, ClassTally, EventLeaf, FileRef, Leaf, PageLine, SealFile, SealLeaf,
+};
 use sexton_proof::merkle;
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::Date;
@@ -14,6 +16,7 @@ pub(super) fn leaf<'a>(bytes: &[u8]) -> Inspected<'a> {
     let sheet = match &leaf {
         Leaf::Class(leaf) => class(leaf),
         Leaf::Batch(leaf) => batch(leaf),
+        Leaf::Seal(leaf) => seal(leaf),
         Leaf::Event(leaf) => event(leaf),
     };
     Ok(sheet.hex("leaf_hash", &merkle::leaf_hash(bytes)))
@@ -40,12 +43,15 @@ fn class<'a>(leaf: &ClassLeaf) -> Sheet<'a> {
         .with("lead_ms", Value::Length(leaf.lead))
         .with("disposition", leaf.disposition.name())
         .with("openings", leaf.openings.name())
+        .with("find", leaf.find.name())
+        .with("seal_within", leaf.seal_within.to_string())
+        .with_some("evidence", leaf.evidence.map(|span| span.to_string()))
 }
 
 fn batch<'a>(leaf: &BatchLeaf) -> Sheet<'a> {
     let page = |page: &PageLine| {
         Sheet::default()
-            .instant("slot_ms", Timestamp::from_unix_ms(i64::try_from(page.slot).unwrap_or(i64::MAX)))
+            .instant("slot_ms", slot(page.slot))
             .with("shard", u32::from(page.shard))
             .with("part", u32::from(page.part))
             .with("seqs", page.seqs)
@@ -66,6 +72,30 @@ fn batch<'a>(leaf: &BatchLeaf) -> Sheet<'a> {
         .instant("started_ms", leaf.started)
         .instant("finished_ms", leaf.finished)
         .with("tool", leaf.tool.as_str())
+}
+
+fn seal<'a>(leaf: &SealLeaf) -> Sheet<'a> {
+    let file = |file: SealFile| Value::Sheet(Sheet::default().with("n", file.n).hex("root", &file.root));
+    let tally = |tally: &ClassTally| {
+        Sheet::default()
+            .with("class", tally.class)
+            .with("live", tally.live)
+            .with("due", tally.due)
+            .with("overdue", tally.overdue)
+            .with_some("oldest_ms", tally.oldest.map(|oldest| Value::Instant(Some(slot(oldest)))))
+    };
+    Sheet::of("seal leaf")
+        .instant("logged_ms", leaf.logged)
+        .with("seal", leaf.number)
+        .with_some("shards", leaf.shards.map(u32::from))
+        .with_some("entries", leaf.entries.map(file))
+        .with("classes", Value::rows_of(leaf.classes.clone(), tally))
+        .with("tool", leaf.tool.as_str())
+}
+
+/// Returns the instant at which a slot begins, at most the latest.
+fn slot(ms: u64) -> Timestamp {
+    Timestamp::from_unix_ms(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 fn event<'a>(leaf: &EventLeaf) -> Sheet<'a> {

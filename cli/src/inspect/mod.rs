@@ -3,6 +3,7 @@
 mod evidence;
 mod leaves;
 mod private;
+mod seals;
 mod sheet;
 mod signed;
 mod tiles;
@@ -62,21 +63,22 @@ impl Malformed {
 pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure> {
     let path = &args.file;
     let refuse = |why: String| Failure::new(format!("{} {why}", path.display()));
-    let bytes = match read(path).map_err(|e| refuse(format!("cannot be read: {e}")))? {
-        Content::Whole(bytes) => Ok(bytes),
-        Content::Malformed(malformed) => Err(malformed),
+    match read(path).map_err(|e| refuse(format!("cannot be read: {e}")))? {
+        Content::Whole(bytes) => show(inspect(path, &bytes), args, output),
+        Content::Inspected(inspected) => show(Some(inspected), args, output),
         Content::TooLong { most } => {
-            return Err(refuse(format!("is in no Sexton format: it is longer than {most} bytes")));
+            Err(refuse(format!("is in no Sexton format: it is longer than {most} bytes")))
         }
-    };
-    let inspected = match &bytes {
-        Ok(bytes) => inspect(path, bytes),
-        Err(malformed) => Some(Err(malformed.clone())),
-    };
+    }
+}
+
+/// Prints the content of a file, or the rule that it breaks. `None` is a file in no Sexton format.
+fn show(inspected: Option<Inspected<'_>>, args: &InspectArgs, output: &mut Output) -> Result<u8, Failure> {
     match inspected {
-        None => {
-            Err(refuse("is in no Sexton format (a tile of hashes is recognised by its path only)".into()))
-        }
+        None => Err(Failure::new(format!(
+            "{} is in no Sexton format (a tile of hashes is recognised by its path only)",
+            args.file.display()
+        ))),
         Some(Ok(sheet)) => {
             if args.json {
                 output.json(&sheet);
@@ -99,8 +101,8 @@ pub(crate) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8, Failure
 /// Content of a file, as far as it had to be read.
 enum Content {
     Whole(Vec<u8>),
-    /// The header of an evidence file is malformed, or does not fit the length of the file.
-    Malformed(Malformed),
+    /// Reading has shown all: a seal file, or an evidence file whose header is malformed or does not fit its length.
+    Inspected(Inspected<'static>),
     TooLong {
         most: u64,
     },
@@ -112,9 +114,12 @@ fn read(path: &Path) -> io::Result<Content> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     (&mut file).take(RECORD_BYTES as u64).read_to_end(&mut bytes)?;
+    if seals::is_seal(&bytes) {
+        return seals::inspect(bytes.chain(file)).map(Content::Inspected);
+    }
     let is_evidence = bytes.starts_with(&MAGIC);
     if is_evidence && let Err(malformed) = evidence::check_length(&bytes, length) {
-        return Ok(Content::Malformed(malformed));
+        return Ok(Content::Inspected(Err(malformed)));
     }
     let most = if is_evidence { EVIDENCE_BYTES_MAX } else { OTHER_BYTES_MAX };
     if length <= most {

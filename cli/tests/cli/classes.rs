@@ -13,8 +13,8 @@ fn class_check_shows_promises_without_data_folder() {
         "slot      6h, lead 3h",
         "ended objects remembered for 90d",
         "gone within 1d of its start, which is explicit\n",
-        "delete, not found by key, openings kept by the operator\n",
-        "delete, found by key, openings handed out as tickets\n",
+        "delete, not found by key, openings kept by the operator, sealed within 1h\n",
+        "delete, found by key, openings handed out as tickets, sealed within 10m\n",
     ] {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
@@ -23,10 +23,19 @@ fn class_check_shows_promises_without_data_folder() {
     let expected = serde_json::json!({
         "name": "files", "keep": "1s", "within": "1d", "zone": "UTC", "holidays": [], "workdays": [],
         "start": "explicit", "max_open": "1h", "slot_ms": 1_000, "lead_ms": 1_000, "find": "key",
-        "disposition": "delete", "openings": "operator", "feed": true, "remember": "90d",
+        "disposition": "delete", "openings": "operator", "seal_within": "10m", "evidence": null, "feed": true, "remember": "90d",
         "host_deletes": false,
     });
     assert_eq!(files, &expected);
+}
+
+#[test]
+fn class_check_says_what_tells_objects_apart() {
+    let sandbox = Sandbox::new();
+    sandbox.put("versions.toml", "[class.a]\nwithin = '3h'\nfind = 'version'\nseal_within = '90s'\n");
+    let text = sandbox.ok(&["class", "check", "@versions.toml"]).stdout;
+    let words = "delete, found by key and version, openings kept by the operator, sealed within 90s\n";
+    assert!(text.contains(words), "{text}");
 }
 
 #[test]

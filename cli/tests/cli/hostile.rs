@@ -23,7 +23,7 @@ const HOSTILE: &str = "\x1b[1A\x1b[2Kkept:\r\x07\x7f\u{9b}2K\u{85}\u{202e}\u{206
 
 const CLASS: &str = "sexton/v0 class\nlogged 1700000000000\nclass upload-3h\nid 1\nversion 1\nkeep 1h\nwithin 15h\n\
                      zone UTC\nstart explicit\nmax_open 24h\nslot 60000\nlead 30000\ndisposition delete\n\
-                     openings operator\n";
+                     openings operator\nseal_within 1h\n";
 const EVENT: &str = "sexton/v0 hold\nlogged 1700000000000\nid 1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d\ncommitment \
                      c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0\n";
 

@@ -5,9 +5,12 @@ use crate::run::{Demo, sexton, write};
 use crate::schema;
 use serde_json::Value;
 use sexton::store::Answer;
-use sexton::{ClassSet, Durability, Opener, Registration};
+use sexton::{ClassSet, Durability, Opener, Registration, RegistrationId};
 use sexton_proof::checkpoint::Checkpoint;
+use sexton_proof::id::PageId;
 use sexton_proof::note::{Cosigner, Signer};
+use sexton_proof::record::Cause;
+use sexton_proof::seal::{Continues, Entry, Held, SealWriter};
 use sexton_proof::tlog_proof::TlogProof;
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,7 +94,44 @@ fn texts() -> Vec<Vec<u8>> {
     ));
     all.push(format!("log {log}\nquorum none\n"));
     all.push(signer.to_private());
-    all.into_iter().map(String::into_bytes).collect()
+    let root = "5e".repeat(32);
+    all.push(format!(
+        "sexton/v0 seal\nlogged 5\nseal 1\nshards 4\nentries 3 {root}\nclass 1 3 0 0 -\nclass 2 2 1 1 7\ntool t\n"
+    ));
+    all.push("sexton/v0 seal\nlogged 5\nseal 2\ntool t\n".into());
+    all.into_iter().map(String::into_bytes).chain([seal_file()]).collect()
+}
+
+/// Returns a seal file with three segments of two forms.
+fn seal_file() -> Vec<u8> {
+    let (mut writer, mut file) = (SealWriter::new(9), Vec::new());
+    let page = PageId { class: 1, slot: 5, shard: 0, part: 0 };
+    let source = RegistrationId { page, seq: 0 };
+    let link = Some(Continues { source, cause: Cause::Started, held: Held::No });
+    for (seq, offset, continues) in [(0, 0, None), (1, 0, None), (2, 1, None), (3, 1, link)] {
+        let entry = Entry { commitment: [7; 32], continues, replaces: None };
+        writer.push(page, seq, offset, &entry, &mut file);
+    }
+    writer.finish(&mut file);
+    file
+}
+
+#[test]
+fn seal_file_is_counted_by_form() {
+    let bench = Bench::new();
+    let file = seal_file();
+    let shown = inspect(&bench, "seal", &file);
+    let form = |form: &str, segments: u64, entries: u64| serde_json::json!({ "form": form, "segments": segments, "entries": entries });
+    let expected = serde_json::json!({
+        "format": "seal", "seal": 9, "n": 4, "root": hex::encode(sexton_proof::file::root(&file)),
+        "continuing": 1, "replacing": 0,
+        "forms": [
+            form("fresh", 2, 3), form("continues", 1, 1), form("replaces", 0, 0), form("continues and replaces", 0, 0),
+        ],
+    });
+    assert_eq!(shown, expected);
+    let cut = inspect(&bench, "seal", &file[..file.len() - 32]);
+    assert_eq!(cut["malformed"], "byte 224 of the seal file: 32 bytes are left, expected 64");
 }
 
 #[test]
@@ -184,6 +224,7 @@ fn malformed_file_of_each_kind_fits_the_schema() {
         b"sexton/v0 class\n".to_vec(),
         b"\0\x20sexton/v0 class\n".to_vec(),
         b"log x\n".to_vec(),
+        seal_file()[..40].to_vec(),
     ];
     let mut found: BTreeSet<String> = spoilt
         .iter()

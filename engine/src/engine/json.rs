@@ -358,6 +358,8 @@ pub fn class(class: &Definition) -> Value {
         "find": class.find.name(),
         "disposition": class.disposition.name(),
         "openings": class.openings.name(),
+        "seal_within": class.seal_within.to_string(),
+        "evidence": text(class.evidence),
         "feed": class.feed,
         "remember": text(class.remember),
         "host_deletes": class.host_deletes,

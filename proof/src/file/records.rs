@@ -31,7 +31,7 @@ impl<B: AsRef<[u8]>> EvidenceFile<B> {
             FileKind::Tombstones => check_records(records, Tombstone::from_bytes)?,
             FileKind::Carries => check_records(records, Carry::from_bytes)?,
             FileKind::Results => check_records(records, ResultRecord::from_bytes)?,
-            FileKind::Openings => return Err(FileError::NotRecords { kind }),
+            FileKind::Openings | FileKind::Seal => return Err(FileError::NotRecords { kind }),
         }
         Ok(Self { header, file })
     }

@@ -2,14 +2,18 @@
 
 use super::error::LeafError;
 use super::values::{
-    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, EventLeaf, FileRef, StartRule, TOOL_MAX_BYTES,
+    BatchLeaf, CLASS_NAME_MAX_BYTES, ClassLeaf, ClassTally, EventLeaf, FileRef, SealLeaf, StartRule,
+    TALLIES_MAX, TOOL_MAX_BYTES,
 };
 use crate::id::excerpt;
 use crate::time::whole_ms;
-use crate::window::{ZONE_MAX_BYTES, check_working};
+use crate::window::{Span, Unit, ZONE_MAX_BYTES, check_working};
 use crate::wire::{NO_CEILING, NO_FLOOR};
 use std::fmt::Display;
 use std::time::Duration;
+
+/// Shortest exact span for which openings are kept: the longest month.
+const EVIDENCE_MIN: Duration = Duration::from_secs(31 * 86_400);
 
 /// Returns an error if the rule does not hold. It formats texts only then, because a leaf has more than a thousand
 /// lines.
@@ -38,7 +42,13 @@ pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
     rule(name, "class", "1 to 64 of a-z 0-9 - . _, beginning with a letter", &leaf.name)?;
     rule(leaf.id >= 1, "id", "at least 1", leaf.id)?;
     rule(leaf.version >= 1, "version", "at least 1", leaf.version)?;
-    for (name, span) in [("keep", leaf.keep), ("within", leaf.within), ("max_open", leaf.max_open)] {
+    for (name, span) in [
+        ("keep", leaf.keep),
+        ("within", leaf.within),
+        ("max_open", leaf.max_open),
+        ("seal_within", Some(leaf.seal_within)),
+        ("evidence", leaf.evidence),
+    ] {
         if let Some(span) = span {
             rule(span.check().is_ok(), name, "a number from 1 to 1000000", span)?;
         }
@@ -61,7 +71,18 @@ pub(super) fn check_class(leaf: &ClassLeaf) -> Result<(), LeafError> {
         let whole = Duration::from_millis(whole_ms(span)) == span;
         rule(whole, name, "whole milliseconds, at most 2^64 − 1", format_args!("{span:?}"))?;
     }
-    rule(!leaf.slot.is_zero(), "slot", "at least 1", whole_ms(leaf.slot))
+    rule(!leaf.slot.is_zero(), "slot", "at least 1", whole_ms(leaf.slot))?;
+    rule(leaf.seal_within.exact().is_some(), "seal_within", "a span in s, m, h, d or w", leaf.seal_within)?;
+    match leaf.evidence {
+        Some(span) => rule(is_evidence(span), "evidence", "at least 31d, or a span in mo or y", span),
+        None => Ok(()),
+    }
+}
+
+/// Returns `true` if openings may be kept for this span. The key of the month that runs then outlives the month.
+fn is_evidence(span: Span) -> bool {
+    matches!(span.unit, Unit::Months | Unit::Years)
+        || span.exact().is_some_and(|length| length >= EVIDENCE_MIN)
 }
 
 pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
@@ -102,8 +123,51 @@ pub(super) fn check_batch(leaf: &BatchLeaf) -> Result<(), LeafError> {
     let BatchLeaf { started, finished, logged, .. } = *leaf;
     rule(started <= finished, "finished", format_args!("at least {started}, when it started"), finished)?;
     rule(finished <= logged, "logged", format_args!("at least {finished}, when it finished"), logged)?;
-    let tool = charset(&leaf.tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
-    rule(tool, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", &leaf.tool)
+    check_tool(&leaf.tool)
+}
+
+pub(super) fn check_seal(leaf: &SealLeaf) -> Result<(), LeafError> {
+    rule(leaf.number >= 1, "seal", "at least 1", leaf.number)?;
+    match leaf.shards {
+        Some(shards) => {
+            rule(leaf.number == 1, "shards", "no such line but in the first seal", shards)?;
+            rule(shards >= 1, "shards", "at least 1", shards)?;
+        }
+        None => rule(leaf.number > 1, "shards", "the number of shards in the first seal", "none")?,
+    }
+    if let Some(file) = leaf.entries {
+        rule(file.n >= 1, "entries", "no such line without entries", file.n)?;
+    }
+    rule(
+        leaf.classes.len() <= TALLIES_MAX,
+        "class",
+        format_args!("at most {TALLIES_MAX} lines"),
+        leaf.classes.len(),
+    )?;
+    let mut last = 0;
+    for tally in &leaf.classes {
+        rule(tally.class > last, "class", format_args!("an id above {last}"), tally.class)?;
+        check_tally(tally)?;
+        last = tally.class;
+    }
+    check_tool(&leaf.tool)
+}
+
+fn check_tally(tally: &ClassTally) -> Result<(), LeafError> {
+    let ClassTally { class, live, due, overdue, oldest } = *tally;
+    let name = format_args!("class {class}");
+    rule(live >= 1, name, "at least 1 live", live)?;
+    rule(due <= live, name, format_args!("at most {live} due, the live ones"), due)?;
+    rule(overdue <= due, name, format_args!("at most {due} overdue, the due ones"), overdue)?;
+    match oldest {
+        Some(slot) => rule(due > 0, name, "no oldest slot if none is due", slot),
+        None => rule(due == 0, name, "the oldest slot of those due", "none"),
+    }
+}
+
+fn check_tool(tool: &str) -> Result<(), LeafError> {
+    let fits = charset(tool, TOOL_MAX_BYTES, |b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
+    rule(fits, "tool", "1 to 64 of A-Z a-z 0-9 - . _ /", tool)
 }
 
 pub(super) fn check_event(leaf: &EventLeaf) -> Result<(), LeafError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::error::LeafError;
 use super::values::{
-    BatchLeaf, ClassLeaf, Disposition, EventKind, EventLeaf, FileRef, Openings, PageLine, StartRule,
+    BatchLeaf, ClassLeaf, ClassTally, Disposition, EventKind, EventLeaf, FileRef, Find, Openings, PageLine,
+    SealFile, SealLeaf, StartRule,
 };
 use crate::id::{decimal, excerpt, parse_hex};
 use crate::time::{Timestamp, whole_ms};
@@ -14,6 +15,7 @@ use crate::window::{Calendar, Date, Span};
 pub(super) const KIND_PREFIX: &str = "sexton/v0 ";
 pub(super) const CLASS_KIND: &str = "class";
 pub(super) const BATCH_KIND: &str = "batch";
+pub(super) const SEAL_KIND: &str = "seal";
 
 /// Lines of a leaf that are not read yet. A last line without LF is not a line.
 pub(super) struct Lines<'a> {
@@ -90,6 +92,9 @@ pub(super) fn parse_class(lines: &mut Lines<'_>) -> Result<ClassLeaf, LeafError>
         lead: lines.value("lead", "<ms>", milliseconds)?,
         disposition: lines.value("disposition", Disposition::EXPECTED, Disposition::from_name)?,
         openings: lines.value("openings", Openings::EXPECTED, Openings::from_name)?,
+        find: lines.optional("find", "version|none", Find::from_line)?.unwrap_or(Find::Key),
+        seal_within: lines.value("seal_within", "<span>", span)?,
+        evidence: lines.optional("evidence", "<span>", span)?,
     })
 }
 
@@ -127,6 +132,25 @@ pub(super) fn parse_batch(lines: &mut Lines<'_>) -> Result<BatchLeaf, LeafError>
         ceiling_min: lines.optional("ceiling_min", "<ms>", instant)?,
         started: lines.value("started", "<ms>", instant)?,
         finished: lines.value("finished", "<ms>", instant)?,
+        tool: lines.value("tool", "<text>", owned)?,
+    })
+}
+
+pub(super) fn parse_seal(lines: &mut Lines<'_>) -> Result<SealLeaf, LeafError> {
+    let logged = lines.value("logged", "<ms>", instant)?;
+    let seal = lines.value("seal", "<u64>", decimal)?;
+    let shards = lines.optional("shards", "<u16>", number)?;
+    let entries = lines.optional("entries", "<n> <64 digits of lower-case hex>", seal_file)?;
+    let mut classes = Vec::new();
+    while let Some(tally) = lines.optional("class", "<id> <live> <due> <overdue> <oldest>", tally)? {
+        classes.push(tally);
+    }
+    Ok(SealLeaf {
+        logged,
+        number: seal,
+        shards,
+        entries,
+        classes,
         tool: lines.value("tool", "<text>", owned)?,
     })
 }
@@ -186,6 +210,22 @@ fn page_line(value: &str) -> Option<PageLine> {
     })
 }
 
+fn tally(value: &str) -> Option<ClassTally> {
+    let [class, live, due, overdue, oldest] = words(value)?;
+    Some(ClassTally {
+        class: number(class)?,
+        live: decimal(live)?,
+        due: decimal(due)?,
+        overdue: decimal(overdue)?,
+        oldest: if oldest == "-" { None } else { Some(decimal(oldest)?) },
+    })
+}
+
+fn seal_file(value: &str) -> Option<SealFile> {
+    let [n, root] = words(value)?;
+    Some(SealFile { n: decimal(n)?, root: parse_hex(root)? })
+}
+
 fn file(value: &str) -> Option<FileRef> {
     let [n, root] = words(value)?;
     Some(FileRef { n: number(n)?, root: parse_hex(root)? })
@@ -217,7 +257,15 @@ pub(super) fn write_class(out: &mut String, leaf: &ClassLeaf) -> std::fmt::Resul
         writeln!(out, "max_open {span}")?;
     }
     writeln!(out, "slot {}\nlead {}", whole_ms(leaf.slot), whole_ms(leaf.lead))?;
-    writeln!(out, "disposition {}\nopenings {}", leaf.disposition.name(), leaf.openings.name())
+    writeln!(out, "disposition {}\nopenings {}", leaf.disposition.name(), leaf.openings.name())?;
+    if let Some(find) = leaf.find.line() {
+        writeln!(out, "find {find}")?;
+    }
+    writeln!(out, "seal_within {}", leaf.seal_within)?;
+    match leaf.evidence {
+        Some(span) => writeln!(out, "evidence {span}"),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Result {
@@ -246,6 +294,22 @@ pub(super) fn write_batch(out: &mut String, leaf: &BatchLeaf) -> std::fmt::Resul
     }
     let (started, finished) = (leaf.started.unix_ms(), leaf.finished.unix_ms());
     writeln!(out, "started {started}\nfinished {finished}\ntool {}", leaf.tool)
+}
+
+pub(super) fn write_seal(out: &mut String, leaf: &SealLeaf) -> std::fmt::Result {
+    let SealLeaf { logged, number, .. } = leaf;
+    writeln!(out, "{KIND_PREFIX}{SEAL_KIND}\nlogged {}\nseal {number}", logged.unix_ms())?;
+    if let Some(shards) = leaf.shards {
+        writeln!(out, "shards {shards}")?;
+    }
+    if let Some(SealFile { n, root }) = leaf.entries {
+        writeln!(out, "entries {n} {}", hex::encode(root))?;
+    }
+    for ClassTally { class, live, due, overdue, oldest } in &leaf.classes {
+        let oldest = oldest.map_or_else(|| "-".to_owned(), |slot| slot.to_string());
+        writeln!(out, "class {class} {live} {due} {overdue} {oldest}")?;
+    }
+    writeln!(out, "tool {}", leaf.tool)
 }
 
 pub(super) fn write_event(out: &mut String, leaf: &EventLeaf) -> std::fmt::Result {

@@ -72,6 +72,41 @@ words! {
     }
 }
 
+/// Identity of the objects of a class: what tells two of them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Find {
+    /// The key. Registering a live key again replaces the earlier registration.
+    Key,
+    /// Key and version. Each version of a key is an object of its own, so several may live beside each other. Decisions by key
+    /// cover all of them.
+    Version,
+    /// The registration id that the host keeps, never the key. Registering is faster.
+    None,
+}
+
+impl Find {
+    /// Returns the word for it in a class file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Version => "version",
+            Self::None => "none",
+        }
+    }
+
+    /// Returns the word for it in a class leaf, which has no such line if objects are found by key.
+    pub(super) fn line(self) -> Option<&'static str> {
+        (self != Self::Key).then(|| self.name())
+    }
+
+    /// Returns the identity of a word in a class leaf.
+    pub(super) fn from_line(word: &str) -> Option<Self> {
+        [Self::Version, Self::None].into_iter().find(|find| find.line() == Some(word))
+    }
+}
+
 words! {
     /// Kind of the event that an event leaf records.
     EventKind {
@@ -117,6 +152,13 @@ pub struct ClassLeaf {
     pub disposition: Disposition,
     /// Keeper of the openings.
     pub openings: Openings,
+    /// Identity of the objects.
+    pub find: Find,
+    /// Exact span within which a registration is sealed.
+    pub seal_within: Span,
+    /// Span for which openings are kept after the end: exact from 31 days on, or in months or years. `None` if they are
+    /// never destroyed.
+    pub evidence: Option<Span>,
 }
 
 /// Page that a batch settled.
@@ -196,4 +238,48 @@ pub struct EventLeaf {
     pub id: [u8; 16],
     /// Commitment to a text that stays with the operator ([`crate::commitment::event`]).
     pub commitment: [u8; 32],
+}
+
+/// Most lines of class versions in a seal leaf.
+pub const TALLIES_MAX: usize = 500;
+
+/// Reference to the file of a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealFile {
+    /// Number of entries in the file, at least 1.
+    pub n: u64,
+    /// Root of the file.
+    pub root: [u8; 32],
+}
+
+/// Owed objects of a class version at the instant of a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassTally {
+    /// Class version, from 1.
+    pub class: ClassId,
+    /// Live registrations, at least 1.
+    pub live: u64,
+    /// Live registrations whose slot has begun.
+    pub due: u64,
+    /// Live registrations of pages with a segment whose hi has passed.
+    pub overdue: u64,
+    /// Least slot of a due registration, Unix milliseconds. `None` if none is due.
+    pub oldest: Option<u64>,
+}
+
+/// Leaf that commits to the registrations since the last seal, and counts the objects that are owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealLeaf {
+    /// Instant of logging, until which all acknowledged registrations are sealed.
+    pub logged: Timestamp,
+    /// Number of the seal, from 1.
+    pub number: u64,
+    /// Number of shards of the engine, at least 1. Only the first seal states it.
+    pub shards: Option<u16>,
+    /// File of the entries, if there are any.
+    pub entries: Option<SealFile>,
+    /// Class versions with live registrations, strictly ascending, at most [`TALLIES_MAX`].
+    pub classes: Vec<ClassTally>,
+    /// Tool and its version: 1 to 64 of `A-Z a-z 0-9 - . _ /`.
+    pub tool: String,
 }

@@ -135,22 +135,22 @@ impl Verifier {
     /// Returns `None` for a bad signature, `Some(None)` for a good one, and `Some(Some(time))` for a good cosignature.
     pub(super) fn verify(&self, text: &str, signature: &[u8]) -> Option<Option<u64>> {
         match self.kind {
-            KeyType::Ed25519 => {
-                let signature = Ed25519Signature::from_slice(signature).ok()?;
-                self.key.verify_strict(text.as_bytes(), &signature).ok()?;
-                Some(None)
-            }
+            KeyType::Ed25519 => self.verify_message(text.as_bytes(), signature).then_some(None),
             KeyType::Cosignature => {
                 let signature: &[u8; COSIGNATURE_BYTES] = signature.try_into().ok()?;
                 let (time, signature) = signature.split_first_chunk()?;
                 // The specification bounds times by 2^63 − 1.
                 let time = u64::from_be_bytes(*time);
                 i64::try_from(time).ok()?;
-                let signature = Ed25519Signature::from_slice(signature).ok()?;
-                self.key.verify_strict(cosigned_message(time, text).as_bytes(), &signature).ok()?;
-                Some(Some(time))
+                self.verify_message(cosigned_message(time, text).as_bytes(), signature).then_some(Some(time))
             }
         }
+    }
+
+    /// Returns `true` if the bytes are a signature of the message under the rules of `docs/format.md` §5.
+    fn verify_message(&self, message: &[u8], signature: &[u8]) -> bool {
+        Ed25519Signature::from_slice(signature)
+            .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
     }
 }
 
@@ -308,3 +308,7 @@ impl Verifier {
         self.id = id;
     }
 }
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

@@ -136,17 +136,19 @@ codes! {
         Openings = 4, "openings";
         /// Results of anonymising objects.
         Results = 5, "results";
+        /// Commitments to new registrations ([`crate::seal`]).
+        Seal = 6, "seal";
     }
 }
 
 impl FileKind {
-    /// Returns the length of a record in bytes, or `None` for openings, which differ in length.
+    /// Returns the length of a record in bytes. `None` for openings and for entries of a seal, which differ in length.
     #[must_use]
     pub const fn record_bytes(self) -> Option<usize> {
         match self {
             Self::Tombstones | Self::Results => Some(RECORD_BYTES),
             Self::Carries => Some(CARRY_BYTES),
-            Self::Openings => None,
+            Self::Openings | Self::Seal => None,
         }
     }
 }

@@ -88,12 +88,16 @@ pub struct Class {
     pub slot_ms: u64,
     /// Lead before the ceiling, milliseconds.
     pub lead_ms: u64,
-    /// `key` or `none`: the way in which live objects are found.
+    /// `key`, `version` or `none`: the way in which live objects are found.
     pub find: String,
     /// `delete` or `anonymise`.
     pub disposition: String,
     /// `operator` or `ticket`: the keeper of the openings.
     pub openings: String,
+    /// Span within which a registration is sealed.
+    pub seal_within: String,
+    /// Time for which openings are kept after the end; `None` if they are never destroyed.
+    pub evidence: Option<String>,
     /// `true` if its deletions go into the feed.
     pub feed: bool,
     /// Time for which ended objects are remembered.

@@ -77,7 +77,7 @@ impl Ends {
                     ends.classes.insert(leaf.id, leaf.name);
                 }
                 Leaf::Batch(leaf) => ends.read_batch(data, &leaf),
-                Leaf::Event(_) => {}
+                Leaf::Seal(_) | Leaf::Event(_) => {}
             }
         }
         ends

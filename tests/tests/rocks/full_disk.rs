@@ -1,11 +1,15 @@
-//! Steps of the index that need room on the disk. Without it they are refused before they begin.
+//! Steps that need room on the disk. Those of the index are refused before they begin without it.
 
 use sexton::ErrorKind;
+use sexton::testing::Pool;
+use sexton::testing::files::disk::DiskFiles;
+use sexton::testing::files::{Access, Files};
 use sexton::testing::kv::rocks::{RocksKv, RocksOptions};
 use sexton::testing::kv::{ColumnFamily, Kv, WriteSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// Mounted tmpfs. Dropping it unmounts it.
@@ -69,4 +73,29 @@ fn column_family_refused_on_a_full_disk_is_created_later() {
         put().unwrap();
         assert!(kv.get(ColumnFamily::Rows(7), b"a").unwrap().is_some());
     }
+}
+
+/// A streamed file is written beside the old one until it is finished.
+#[test]
+fn streamed_file_on_a_full_disk_keeps_the_old_one() {
+    let Some(mounted) = Mounted::new("size=8m") else { return };
+    let files = DiskFiles::new(mounted.0.path(), Arc::new(Pool::none()));
+    files.replace("seals/000.seal", b"old", Access::Public).unwrap();
+    let mut file = files.begin("seals/000.seal", Access::Public).unwrap();
+    let piece = vec![1; 1 << 20];
+    let first = (0..9).find_map(|_| file.write(&piece).err()).expect("9 MiB fit into 8 MiB");
+    assert_eq!(first.kind(), ErrorKind::Full, "{first}");
+    let freed = files.free_bytes().unwrap();
+    for later in [file.write(b"1"), file.sync(), file.finish()] {
+        let later = later.expect_err("it went on after a failure");
+        assert_eq!((later.kind(), later.to_string()), (first.kind(), first.to_string()));
+    }
+    assert_eq!(files.read("seals/000.seal").unwrap().unwrap(), b"old");
+    assert_eq!(fs::read_dir(mounted.0.path().join("seals")).unwrap().count(), 1, "a temporary file is left");
+    assert!(files.free_bytes().unwrap() > freed);
+
+    let mut file = files.begin("seals/000.seal", Access::Public).unwrap();
+    file.write(b"new").unwrap();
+    file.finish().unwrap();
+    assert_eq!(files.read("seals/000.seal").unwrap().unwrap(), b"new");
 }

@@ -29,6 +29,9 @@ pub(super) fn check_entries(core: &Core, log_size: u64, report: &mut Report) -> 
                 report.require(known, || format!("the class of log entry {index} is not known"));
             }
             Ok(Leaf::Event(leaf)) => log::check_event(core, index, &leaf, report)?,
+            Ok(Leaf::Seal(_)) => {
+                report.problem(format!("log entry {index} is a seal, and this release makes none"));
+            }
             // The check of the log reports a malformed entry.
             Err(_) => {}
         }

@@ -73,6 +73,21 @@ pub(super) fn default_slot_and_lead(
     if by_length.0 + by_length.1 <= room { by_length } else { slot_and_lead_of(room) }
 }
 
+/// Returns the default of `seal_within`. It follows from the shortest time for which a promise of the class lasts.
+pub(super) fn default_seal_within(keep: Option<Span>, within: Option<Span>) -> Span {
+    let length = |span: Span| {
+        let alone = Window::new(None, Some(span), "UTC", &Calendar::default());
+        alone.ok().and_then(|window| window.tightest())
+    };
+    let shortest = [keep, within].into_iter().flatten().filter_map(length).min().unwrap_or(Duration::MAX);
+    let (count, unit) = match shortest {
+        short if short <= 3 * HOUR => (10, Unit::Minutes),
+        short if short <= 5 * DAY => (1, Unit::Hours),
+        _ => (1, Unit::Days),
+    };
+    Span { count, unit }
+}
+
 /// Returns about a hundredth of a span as slot, in round steps, and half of that as lead.
 fn slot_and_lead_of(span: Duration) -> (Duration, Duration) {
     match span.as_secs() / HOUR.as_secs() {
@@ -107,6 +122,13 @@ pub(super) fn check_schedule(class: &Definition, window: &Window) -> Result<()> 
     let (slot_ms, lead_ms) = (whole_ms(class.slot), whole_ms(class.lead));
     if class.slot < SLOT_MIN || class.slot.subsec_nanos() != 0 {
         return refuse(format!("slot of {slot_ms} ms; it must be whole seconds, at least one"));
+    }
+    match class.seal_within.exact() {
+        Some(length) if length <= SLOT_MAX => {}
+        Some(_) => {
+            return refuse(format!("seal_within = \"{}\"; a year (366d) is the limit", class.seal_within));
+        }
+        None => return refuse("seal_within must be an exact span; use s, m, h, d or w".into()),
     }
     if class.slot > SLOT_MAX || class.lead > SLOT_MAX {
         return refuse(format!("slot of {slot_ms} ms and lead of {lead_ms} ms; a year is the limit"));

@@ -1,34 +1,10 @@
 //! Definition of a class: its promise, which its leaf in the log states, and its local terms.
 
 use sexton_proof::id::ClassId;
-use sexton_proof::leaf::{ClassLeaf, Disposition, Openings, StartRule};
+use sexton_proof::leaf::{ClassLeaf, Disposition, Find, Openings, StartRule};
 use sexton_proof::time::Timestamp;
 use sexton_proof::window::{Calendar, Span};
 use std::time::Duration;
-
-/// Way in which the objects of a class are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Find {
-    /// By key. Registering a live key again replaces the earlier registration.
-    Key,
-    /// By key and version. Each version of a key is an object of its own, so several may live beside each other. Decisions by key
-    /// cover all of them.
-    Version,
-    /// By the registration id that the host keeps, never by key. Registering is faster.
-    None,
-}
-
-impl Find {
-    /// Returns the word for it in a class file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Find::Key => "key",
-            Find::Version => "version",
-            Find::None => "none",
-        }
-    }
-}
 
 /// Definition of one version of a class: the promise, and how it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +34,11 @@ pub struct Definition {
     pub disposition: Disposition,
     /// Keeper of the openings of the commitments.
     pub openings: Openings,
+    /// Exact span within which a registration is sealed; at most 366 days.
+    pub seal_within: Span,
+    /// Span for which openings are kept after the end: exact from 31 days on, or in months or years. `None` if they are never
+    /// destroyed.
+    pub evidence: Option<Span>,
     /// `true` if deletions go into the feed.
     pub feed: bool,
     /// Time for which ended objects are remembered by their key, to recognise copies restored from a backup. At most ten
@@ -71,7 +52,6 @@ pub struct Definition {
 /// Terms of a class that it does not promise. No leaf states them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalTerms {
-    pub(crate) find: Find,
     pub(crate) feed: bool,
     pub(crate) remember: Option<Span>,
     pub(crate) host_deletes: bool,
@@ -80,8 +60,8 @@ pub(crate) struct LocalTerms {
 impl Definition {
     /// Returns the terms that no leaf states.
     pub(crate) fn local(&self) -> LocalTerms {
-        let Definition { find, feed, remember, host_deletes, .. } = *self;
-        LocalTerms { find, feed, remember, host_deletes }
+        let Definition { feed, remember, host_deletes, .. } = *self;
+        LocalTerms { feed, remember, host_deletes }
     }
 
     /// Returns the leaf that defines version `version` of the class under the number `id`.
@@ -101,6 +81,9 @@ impl Definition {
             lead: self.lead,
             disposition: self.disposition,
             openings: self.openings,
+            find: self.find,
+            seal_within: self.seal_within,
+            evidence: self.evidence,
         }
     }
 
@@ -116,9 +99,11 @@ impl Definition {
             max_open: leaf.max_open,
             slot: leaf.slot,
             lead: leaf.lead,
-            find: local.find,
+            find: leaf.find,
             disposition: leaf.disposition,
             openings: leaf.openings,
+            seal_within: leaf.seal_within,
+            evidence: leaf.evidence,
             feed: local.feed,
             remember: local.remember,
             host_deletes: local.host_deletes,

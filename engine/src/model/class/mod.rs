@@ -5,13 +5,13 @@ mod definition;
 mod file;
 
 pub use self::checks::SLOT_MIN;
+pub use self::definition::Definition;
 pub(crate) use self::definition::LocalTerms;
-pub use self::definition::{Definition, Find};
 pub use self::file::ClassSet;
 
 use crate::platform::error::{Error, Result};
 use sexton_proof::id::ClassId;
-use sexton_proof::leaf::{ClassLeaf, StartRule};
+use sexton_proof::leaf::{ClassLeaf, Find, StartRule};
 use sexton_proof::record::Cause;
 use sexton_proof::time::{Timestamp, whole_ms};
 use sexton_proof::window::{Bounds, Window};
@@ -220,6 +220,7 @@ fn check_start(start: Timestamp, now: Timestamp) -> Result<()> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sexton_proof::seal::Geometry;
     use sexton_proof::window::Span;
 
     fn class(definition: &Definition) -> Class {
@@ -260,6 +261,61 @@ mod tests {
         );
     }
 
+    fn defined(fields: &str) -> Result<Definition> {
+        let classes = ClassSet::from_toml(&format!("[class.a]\n{fields}"))?;
+        Ok(classes.iter().next().unwrap().clone())
+    }
+
+    #[test]
+    fn seal_within_follows_from_the_shortest_promise() {
+        for (fields, expected) in [
+            ("within = '3h'", "10m"),
+            ("within = '10801s'", "1h"),
+            ("within = '5d'", "1h"),
+            ("within = '121h'", "1d"),
+            ("keep = '3h'", "10m"),
+            ("keep = '1s'\nwithin = '1y'", "10m"),
+            ("keep = '1mo'\nwithin = '6w'", "1d"),
+            ("within = '5wd'", "1h"),
+            ("within = '6wd'", "1d"),
+            ("within = '1y'\nseal_within = '90s'", "90s"),
+            ("within = '3h'\nseal_within = '366d'", "366d"),
+        ] {
+            assert_eq!(defined(fields).unwrap().seal_within.to_string(), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn seal_within_and_evidence_out_of_their_bounds_are_refused() {
+        for (field, why) in [
+            ("seal_within = '1mo'", "seal_within must be an exact span; use s, m, h, d or w"),
+            ("seal_within = '2wd'", "seal_within must be an exact span; use s, m, h, d or w"),
+            ("seal_within = '367d'", "seal_within = \"367d\"; a year (366d) is the limit"),
+            ("seal_within = '0s'", "seal_within = \"0s\": a span is a number from 1"),
+            ("evidence = '2y'", "evidence is not built yet; leave it out, and openings are kept for ever"),
+            ("evidence = 'ever'", "evidence = \"ever\": a span is a number from 1"),
+        ] {
+            let error = defined(&format!("within = '3h'\n{field}")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("class \"a\": {why}")), "{field}: {error}");
+        }
+    }
+
+    /// The leaf states all terms that an auditor needs, so they come back from it alone.
+    #[test]
+    fn definition_comes_back_from_its_leaf_and_local_terms() {
+        for find in ["key", "version", "none"] {
+            let fields = format!("within = '3h'\nfind = '{find}'\nseal_within = '5m'\nfeed = true");
+            let definition =
+                Definition { evidence: Some("2y".parse().unwrap()), ..defined(&fields).unwrap() };
+            let class = class(&definition);
+            assert_eq!(class.definition, definition);
+            let text = String::from_utf8(class.leaf.clone()).unwrap();
+            assert!(text.ends_with("seal_within 5m\nevidence 2y\n"), "{text}");
+            let states_find = text.contains(&format!("\nfind {find}\n"));
+            assert_eq!(states_find, find != "key", "{text}");
+        }
+    }
+
     #[test]
     fn six_months_from_end_of_august_end_on_last_of_february() {
         let class = built_in("log-6mo");
@@ -273,6 +329,30 @@ mod tests {
     }
 
     proptest! {
+        /// So an offset other than 0 tells a reader that the object was erased, retried, parked or overdue.
+        #[test]
+        fn ceiling_of_an_object_scheduled_in_time_has_offset_0(
+            within in prop_oneof![
+                (1_u32..2_000).prop_map(|n| format!("{n}h")),
+                (1_u32..24).prop_map(|n| format!("{n}mo")),
+                (1_u32..60).prop_map(|n| format!("{n}wd")),
+            ],
+            slot_s in 1_u64..3_000,
+            lead_s in 0_u64..600,
+            start_ms in START_MIN.unix_ms()..4_102_444_800_000,
+            age in any::<prop::sample::Index>(),
+        ) {
+            let fields = format!(
+                "within = '{within}'\nslot = '{slot_s}s'\nlead = '{}s'\nzone = 'Europe/Berlin'", lead_s.max(1));
+            let class = class(&defined(&fields).unwrap());
+            let bounds = class.bounds(at(start_ms)).unwrap();
+            let notice = usize::try_from(class.falls_due(bounds).since(at(start_ms)).as_millis()).unwrap();
+            let now = at(start_ms).saturating_add(Duration::from_millis(age.index(notice + 1) as u64));
+            let width = class.slot_ms.try_into().unwrap();
+            let geometry = Geometry { slot: class.slot(bounds, now), lead: class.lead_ms, width };
+            prop_assert_eq!(geometry.offset(bounds.ceiling), Some(0));
+        }
+
         #[test]
         fn slots_are_never_early_and_leave_the_lead(
             number in 0_usize..4,

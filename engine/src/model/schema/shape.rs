@@ -1,15 +1,10 @@
 //! Records of the engine's shape and of its class versions.
 
 use super::Reader;
-use crate::model::class::{Find, LocalTerms};
+use crate::model::class::LocalTerms;
 use crate::platform::error::{Error, Result};
 
-/// Flags in the record of a class version, one bit each.
-const FIND_KEY: u8 = 1;
-const HOST_DELETES: u8 = 2;
-const FIND_VERSION: u8 = 4;
-
-/// Record of a class version beside its leaf: the terms that the class does not promise.
+/// Record of a class version beside its leaf: the terms that the leaf does not state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClassRecord {
     /// Index in the log of the leaf that defined the version.
@@ -20,13 +15,7 @@ pub(crate) struct ClassRecord {
 impl ClassRecord {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = self.leaf.to_be_bytes().to_vec();
-        let find = match self.local.find {
-            Find::None => 0,
-            Find::Key => FIND_KEY,
-            Find::Version => FIND_VERSION,
-        };
-        let host_deletes = if self.local.host_deletes { HOST_DELETES } else { 0 };
-        out.extend_from_slice(&[find | host_deletes, u8::from(self.local.feed)]);
+        out.extend_from_slice(&[self.local.host_deletes, self.local.feed].map(u8::from));
         out.extend(self.local.remember.iter().flat_map(|span| span.to_string().into_bytes()));
         out
     }
@@ -35,19 +24,15 @@ impl ClassRecord {
         let mut reader = Reader(bytes);
         let read = |r: &mut Reader<'_>| {
             let leaf = r.u64()?;
-            let [flags, feed @ (0 | 1)] = r.array()? else { return None };
-            let find = match flags & !HOST_DELETES {
-                0 => Find::None,
-                FIND_KEY => Find::Key,
-                FIND_VERSION => Find::Version,
-                _ => return None,
-            };
-            let host_deletes = flags & HOST_DELETES != 0;
+            let [host_deletes @ (0 | 1), feed @ (0 | 1)] = r.array()? else { return None };
             let remember = match r.0 {
                 [] => None,
                 text => Some(std::str::from_utf8(text).ok()?.parse().ok()?),
             };
-            Some(ClassRecord { leaf, local: LocalTerms { find, feed: feed == 1, remember, host_deletes } })
+            Some(ClassRecord {
+                leaf,
+                local: LocalTerms { feed: feed == 1, remember, host_deletes: host_deletes == 1 },
+            })
         };
         read(&mut reader).ok_or_else(|| Error::corrupt("the record of a class is malformed"))
     }
@@ -64,7 +49,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Format of the data folder. Builds of formats 0 and 1 computed commitments differently.
+    /// Format of the data folder. Builds of formats 0 and 1 computed commitments differently. Class leaves of format 2 have no
+    /// line `seal_within`.
     const FORMAT: u8 = 3;
 
     pub(crate) fn encode(&self) -> Vec<u8> {

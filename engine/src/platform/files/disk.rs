@@ -1,19 +1,17 @@
-//! Files in a folder. A file is written under a temporary name, fsynced and renamed; then the folder is fsynced.
+//! Files in a folder.
 
-use super::{Access, Files, NewFile};
+use super::durable::{create, rename, sync_file, sync_folder, temporary_path};
+use super::streamed::StreamedFile;
+use super::{Access, Files, NewFile, Unfinished};
 use crate::platform::error::{Error, Result};
 use crate::platform::pool::Pool;
 use parking_lot::Mutex;
-use rustix::fs::Advice;
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Size from which a file is dropped from the page cache once it is on the disk.
-const LARGE_BYTES: usize = 1 << 20;
 
 /// Files below a folder. The file system has to keep what was fsynced.
 pub struct DiskFiles {
@@ -65,39 +63,17 @@ impl DiskFiles {
         let target = self.root.join(&file.path);
         let folder = target.parent().unwrap_or(&self.root);
         self.make_folder(folder, file.access)?;
-        // The name is that of the file, so that the next write overwrites what a crash left behind. A destroyed key must not
-        // survive in a forgotten copy.
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!(".tmp-{name}"));
-        self.write_temporary(&temporary, &file.chunks, file.access)
+        let temporary = temporary_path(&target);
+        write_temporary(&temporary, &file.chunks, file.access)
             .map_err(|e| Error::io(format!("cannot write {}", temporary.display()), e))?;
         Ok((temporary, target))
     }
-
-    fn write_temporary(&self, path: &Path, chunks: &[&[u8]], access: Access) -> std::io::Result<()> {
-        let mode = if access == Access::Private { 0o600 } else { 0o644 };
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
-        chunks.iter().try_for_each(|chunk| file.write_all(chunk))?;
-        file.sync_all()?;
-        if chunks.iter().map(|chunk| chunk.len()).sum::<usize>() >= LARGE_BYTES {
-            // Evidence is seldom read again, so the kernel can free its page cache at once. This is only advice, so its
-            // failure does not matter.
-            let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
-        }
-        Ok(())
-    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the durable replace that other code has to use")]
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|e| Error::io(format!("cannot rename to {}", to.display()), e))
-}
-
-/// Makes the entries of a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| Error::io(format!("cannot fsync the folder {}", folder.display()), e))
+fn write_temporary(path: &Path, chunks: &[&[u8]], access: Access) -> std::io::Result<()> {
+    let mut file = create(path, access)?;
+    chunks.iter().try_for_each(|chunk| file.write_all(chunk))?;
+    sync_file(&file, chunks.iter().map(|chunk| chunk.len() as u64).sum())
 }
 
 impl Files for DiskFiles {
@@ -115,6 +91,12 @@ impl Files for DiskFiles {
         }
         let folders: BTreeSet<&Path> = written.iter().filter_map(|(_, target)| target.parent()).collect();
         self.pool.map(folders.into_iter().collect(), |_, folder| sync_folder(folder)).map(|_| ())
+    }
+
+    fn begin(&self, path: &str, access: Access) -> Result<Box<dyn Unfinished>> {
+        let target = self.root.join(path);
+        self.make_folder(target.parent().unwrap_or(&self.root), access)?;
+        Ok(Box::new(StreamedFile::begin(target, access)?))
     }
 
     fn remove(&self, path: &str) -> Result<()> {

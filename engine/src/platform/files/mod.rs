@@ -1,12 +1,14 @@
 //! The seam to the files beside the index: evidence, published tiles, keys and the head.
 //!
-//! Each file is written whole and replaced atomically.
+//! Each file is replaced atomically: written whole, or piece by piece under a temporary name.
 
 use crate::platform::error::Result;
 
 pub mod disk;
+pub(crate) mod durable;
 pub mod memory;
 pub(crate) mod new_folder;
+mod streamed;
 pub(crate) mod transfer;
 
 /// Read permission of a file.
@@ -45,6 +47,12 @@ pub trait Files: Send + Sync {
         files.iter().try_for_each(|file| self.replace(&file.path, &file.chunks.concat(), file.access))
     }
 
+    /// Begins a file that is written piece by piece, and creates folders as needed. It appears at `path` once it is finished.
+    ///
+    /// Until then the path has its old content. What a crash left of an earlier file of this path is removed. The caller never
+    /// begins one path twice at once, and never replaces it meanwhile.
+    fn begin(&self, path: &str, access: Access) -> Result<Box<dyn Unfinished>>;
+
     /// Removes the file at `path`, or the folder with its content. A no-op if there is none.
     ///
     /// Not durable: a power failure may bring the file back.
@@ -55,4 +63,20 @@ pub trait Files: Send + Sync {
 
     /// Returns the content of the file at `path`; `None` if there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+}
+
+/// File that is being written under a temporary name. Dropping it removes it.
+///
+/// Once a call has failed, all later ones fail with the same error.
+pub trait Unfinished: Send {
+    /// Appends bytes. They need not be durable before the file is finished.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Makes what was written durable, so that finishing takes less time.
+    fn sync(&mut self) -> Result<()>;
+
+    /// Replaces the file at the path.
+    ///
+    /// After `Ok`, it survives a power failure. After `Err`, the path has its old content or the new one.
+    fn finish(self: Box<Self>) -> Result<()>;
 }

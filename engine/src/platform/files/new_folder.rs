@@ -1,6 +1,6 @@
 //! A new folder that gets its name once it is whole.
 
-use super::disk::sync_folder;
+use super::durable::sync_folder;
 use super::transfer::remove_tree;
 use crate::platform::error::{Error, Result};
 use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -4,7 +4,7 @@
 //! link keeps the content that it had.
 
 use super::Access;
-use super::disk::sync_folder;
+use super::durable::{TEMPORARY, sync_folder};
 use crate::platform::error::{Error, Result};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder, File};
@@ -19,9 +19,6 @@ pub(crate) struct Cost {
     pub(crate) copied_files: u64,
     pub(crate) copied_bytes: u64,
 }
-
-/// Prefix of the names of files that are not finished.
-const TEMPORARY: &str = ".tmp-";
 
 /// Transfers a folder with all its finished files into the new folder `to`. No-op if there is no folder `from`.
 ///

@@ -2,7 +2,7 @@
 //! leave.
 
 use super::types::{Identity, RegisterCall, Registration};
-use crate::model::class::{Class, Find};
+use crate::model::class::Class;
 use crate::model::hold::{self, HoldFacts};
 use crate::model::schema::{Flags, Row};
 use crate::model::selector::Names;
@@ -11,6 +11,7 @@ use crate::state::core::Core;
 use crate::state::locator::Candidates;
 use crate::state::shard::Shard;
 use sexton_proof::id::ClassId;
+use sexton_proof::leaf::Find;
 use sexton_proof::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;

@@ -2,7 +2,7 @@
 
 use sexton::Result;
 use sexton::testing::files::disk::DiskFiles;
-use sexton::testing::files::{Access, Files, NewFile};
+use sexton::testing::files::{Access, Files, NewFile, Unfinished};
 use sexton::testing::kv::rocks::RocksKv;
 use sexton::testing::kv::{ColumnFamily, IsVoid, Kv, Order, Run, Visit, VisitEach, WriteOp, WriteSet};
 use sexton_proof::id::ClassId;
@@ -71,6 +71,10 @@ impl Files for StallingFiles {
         self.0.replace_all(files)?;
         self.1.at(&format!("after-{kind}"));
         Ok(())
+    }
+
+    fn begin(&self, path: &str, access: Access) -> Result<Box<dyn Unfinished>> {
+        self.0.begin(path, access)
     }
 
     fn remove(&self, path: &str) -> Result<()> {
