@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "e51d9f288ee07efd0bbccfcb3534637dd13f8ca2adb6e3bdf909578c3cc65144";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "53f5cf91659df1ce59c0917ec8db4a430fa84396e4a1a30e2e9db4402dbd8d12";
+const STORED_BYTES: &str = "ff6d9d13f5a1456582d17e9ee4f025c8e6996b6e45f817412ec0c3ece4048e2d";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "a3e617de4068ae9e512ecad8d8db864b27049a1e9380afac2019cd14a0ae88f9";
 
