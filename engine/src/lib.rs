@@ -196,6 +196,7 @@ pub mod testing {
     pub use crate::engine::open::Seams;
     pub use crate::model::breaker::{Breaker, Tripped};
     pub use crate::model::clock_guard::{ClockGuard, Reading, Trusted};
+    pub use crate::model::schema::StoredLinks;
     pub use crate::model::wheel::Wheel;
     pub use crate::platform::clock::{Clock, FastForwardClock, Monotonic, SystemClock, VirtualClock};
     pub use crate::platform::entropy::{Entropy, OsEntropy, SeededEntropy};

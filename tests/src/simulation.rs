@@ -5,7 +5,8 @@
 use crate::{DAY, HOUR, Machine};
 use sexton::decision::HoldKind;
 use sexton::report::ClassStatus;
-use sexton::testing::Clock as _;
+use sexton::testing::kv::ColumnFamily;
+use sexton::testing::{Clock as _, StoredLinks};
 use sexton::{
     Attribution, Change, Changed, ClassSet, Durability, Engine, Erasure, HoldName, NewHold, Opener,
     Registration, RegistrationId, Result, Selector, Which,
@@ -14,6 +15,7 @@ use sexton_proof::policy::Policy;
 use sexton_proof::receipt::{Compliance, Verdict, Verifier};
 use sexton_proof::record::{Method, Reason};
 use sexton_proof::time::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Machine with an open engine.
@@ -58,6 +60,11 @@ impl Simulation {
         self.close();
         self.machine.kv.lose_power();
         self.reopen();
+    }
+
+    /// Returns the links of every row in the index, by registration.
+    pub fn links(&self) -> BTreeMap<RegistrationId, StoredLinks> {
+        links(&self.machine)
     }
 
     /// Returns the time that the engine trusts.
@@ -197,6 +204,20 @@ impl Simulation {
         let holds = |text: &[u8]| within(text, bytes) || within(text, hex.as_bytes());
         self.machine.kv.image().values().flatten().any(|(key, value)| holds(key) || holds(value))
     }
+}
+
+/// Returns the links of every row in the index of a machine, by registration.
+pub fn links(machine: &Machine) -> BTreeMap<RegistrationId, StoredLinks> {
+    let mut all = BTreeMap::new();
+    for (family, rows) in machine.kv.image() {
+        let ColumnFamily::Rows(class) = family else { continue };
+        for (key, value) in rows {
+            let id = [&class.to_be_bytes()[..], &key].concat();
+            let id = RegistrationId::from_bytes(id.as_array().unwrap());
+            all.insert(id, StoredLinks::of_row(&value).unwrap());
+        }
+    }
+    all
 }
 
 /// Returns the instant of a text such as `2026-10-01T00:00:00Z`.

@@ -16,6 +16,7 @@ mod holds;
 mod key_lists;
 mod key_lookup;
 mod lifecycle;
+mod links;
 mod model;
 mod pauses;
 mod plan_agrees;

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Root of the log in the final checkpoint, in hexadecimal.
 const LOG_ROOT: &str = "3fadbbc650d9578c06a7319ef047bbc6dfe89ed984c5d83a9126b3b9d0c07fb2";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "85c6f9134eb549e0203d5857aeb6292e5f6f37ee7ea9a5515a5ca914b524d77e";
+const STORED_BYTES: &str = "8c296102c860fcc14a463dffed0b6b870fcdf3d35f61063eb04d8baf47405cb1";
 /// BLAKE3 hash over the receipts of the history.
 const RECEIPTS: &str = "d1caabb2adb92ef3e963ccd01e8ca86b6c6c140d9f54cec1d4367346a58d0595";
 

@@ -7,10 +7,11 @@
 use crate::enforcement::ended;
 use crate::enforcement::evidence::{Evidence, Fate};
 use crate::enforcement::feed;
-use crate::model::schema::{self, Flags, Mark, PageRows, Row, Settled};
+use crate::model::schema::{self, Flags, Links, Mark, PageRows, Row, Settled};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::placement;
+use crate::state::batch::{Batch, Planned, PlannedRow};
 use crate::state::core::{Core, Ledger};
 use crate::state::locator;
 use crate::state::marks;
@@ -170,7 +171,7 @@ fn stage_carried(
     let batch = &evidence.batch;
     for (index, id) in evidence.parked_rows() {
         let planned = &batch.rows[index];
-        let row = carried_row(batch.row(planned), evidence.fates.of[index], batch.is_repeated());
+        let row = carried_row(batch, planned, evidence.fates.of[index]);
         set.put_with(ColumnFamily::Rows(id.page.class), &schema::row_key(id), |out| row.encode_into(out));
         if !batch.class.finds_by_key() {
             continue;
@@ -192,13 +193,20 @@ fn stage_carried(
     Ok(())
 }
 
-/// Returns the row as it lives on: the same object and bounds with the cause and, after an attempt, one attempt more.
-fn carried_row(row: Row<'_>, fate: Fate, again: bool) -> Row<'_> {
+/// Returns the row as it lives on: the same object and bounds with the cause and, after an attempt, one attempt more. It names
+/// the row of the batch, and nothing that the row of the batch named.
+fn carried_row<'a>(batch: &'a Batch, planned: &PlannedRow, fate: Fate) -> Row<'a> {
+    let row = batch.row(planned);
     let Fate::Carried { cause, .. } = fate else { return row };
     let attempted = matches!(cause, Cause::Failed | Cause::Refused | Cause::Changed);
     let attempts = row.attempts.saturating_add(u8::from(attempted));
     // The object may be deleted already: before a crash that lost the answer, or by an attempt that failed.
-    let flags =
-        if again || cause == Cause::Failed { row.flags.with(Flags::MAYBE_DELETED) } else { row.flags };
-    Row { cause: cause.code(), flags, attempts, ..row }
+    let flags = match batch.is_repeated() || cause == Cause::Failed {
+        true => row.flags.with(Flags::MAYBE_DELETED),
+        false => row.flags,
+    };
+    // After a crash the plan is made again. Without a standing hold in it, no evidence may rely on one.
+    let parked_after_lift = cause == Cause::Held && planned.plan != Planned::Held { standing: true };
+    let links = Links { continues: Some((cause, batch.id(planned))), replaces: None, parked_after_lift };
+    Row { cause: cause.code(), flags, attempts, links, ..row }
 }

@@ -5,7 +5,7 @@
 //! and no caller has an answer for those.
 
 use crate::model::class::{Class, floor_to_second};
-use crate::model::schema::{self, Arrivals, FINGERPRINT_BYTES, Mark, Row};
+use crate::model::schema::{self, Arrivals, FINGERPRINT_BYTES, Links, Mark, Row};
 use crate::platform::error::{Error, Result};
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::commitment::commitment_of;
@@ -29,13 +29,17 @@ pub(crate) struct Placement<'a> {
 }
 
 /// Stages a row with its entry in the key index. Returns its registration id.
+///
+/// The row is written with `links`, whatever links `row` has: it may be a copy of a row that names other registrations.
 pub(crate) fn put(
     core: &Core,
     shard: &mut Shard,
     set: &mut WriteSet,
     placement: Placement<'_>,
     row: &Row<'_>,
+    links: Links,
 ) -> Result<RegistrationId> {
+    let row = &Row { links, ..*row };
     let Placement { class, slot, short_notice, fingerprint } = placement;
     let ceiling = row.ceiling.unwrap_or(Timestamp::MAX);
     // A parked row goes to a page of such rows, where a lift finds it.
@@ -70,8 +74,21 @@ pub(crate) fn put_first(
     }
 }
 
+/// Returns the cause with which a registration moves. Its row was `old`, and the caller moves it as `new` for `cause`.
+///
+/// Evidence takes the ceilings of a registration for ever earlier, except for the causes `loosened` and `lifted`. So every
+/// other move that makes the ceiling later counts as `loosened`. A missing ceiling is later than any other.
+pub(crate) fn cause_of(old: &Row<'_>, new: &Row<'_>, cause: Cause) -> Cause {
+    let is_later = match (old.ceiling, new.ceiling) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(before), Some(after)) => after > before,
+    };
+    if is_later && cause != Cause::Lifted { Cause::Loosened } else { cause }
+}
+
 /// Stages the move of the registration `from`, whose row is `old`, to `placement`, where it lives on as `row`. Returns its
-/// new id.
+/// new id and the links that its new row has.
 ///
 /// One write puts the new row and marks the old one, so a crash leaves the registration in exactly one page. Of the old row
 /// only the commitment stays, until its page settles; then it becomes a carry that names the new id. The object's key and
@@ -84,10 +101,12 @@ pub(crate) fn relocate(
     placement: Placement<'_>,
     row: &Row<'_>,
     cause: Cause,
-) -> Result<RegistrationId> {
-    let to = put(core, shard, set, placement, row)?;
+) -> Result<(RegistrationId, Links)> {
+    let cause = cause_of(old, row, cause);
+    let links = Links::of_move(from, old, row, cause);
+    let to = put(core, shard, set, placement, row, links)?;
     leave(core, shard, set, (from, old), to, cause)?;
-    Ok(to)
+    Ok((to, links))
 }
 
 /// Stages what is left of the registration `from`, whose row was `old`, now that it lives on as `to`.
@@ -147,7 +166,7 @@ pub(crate) fn relocate_replaced(
     row: &Row<'_>,
     cause: Cause,
 ) -> Result<()> {
-    let to = relocate(core, shard, set, from, placement, row, cause)?;
+    let (to, _) = relocate(core, shard, set, from, placement, row, cause)?;
     if placement.class.finds_by_key() {
         forget(core, shard, to, row);
     }

@@ -2,7 +2,7 @@
 
 use crate::model::class::Class;
 use crate::model::hold::{HoldFacts, HoldSet};
-use crate::model::schema::{Flags, Intent, Mark, Row};
+use crate::model::schema::{Flags, Intent, Links, Mark, Row};
 use crate::platform::clock::Monotonic;
 use crate::platform::error::{Error, Result};
 use crate::platform::store::{Answer, Disposition, StoredObject, SubBatch};
@@ -406,4 +406,5 @@ const EMPTY: Row<'static> = Row {
     doubt: None,
     era: 0,
     registered: None,
+    links: Links::NONE,
 };

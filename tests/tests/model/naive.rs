@@ -190,6 +190,8 @@ pub(crate) struct Item {
     pub(crate) maybe_deleted: bool,
     pub(crate) is_released: bool,
     pub(crate) is_replaced: bool,
+    /// Registration of the key that it took the place of when it was registered.
+    pub(crate) replaces: Option<RegistrationId>,
     /// `true` if a hold kept it when it fell due.
     pub(crate) is_parked: bool,
     /// `true` if a hold kept it past its ceiling and was lifted.

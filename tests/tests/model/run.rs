@@ -1,6 +1,7 @@
 //! Runs a history on the engine and on the naive scheduler, and compares them after each step.
 
 mod changes;
+mod links;
 
 use super::naive::{Back, CLASSES, Doubt, HOUR_MS, Hold, Item, Lifted, Model, Progress, Wish};
 use super::steps::{Begin, KEYS, Step, Target, key_bytes, key_in, prefix_bytes, subject_bytes, subject_of};
@@ -45,6 +46,7 @@ pub(crate) struct Run {
     openings: u64,
     /// `true` if due batches get their turn in the middle of a sweep.
     sweeps_in_parts: bool,
+    links: links::Seen,
 }
 
 fn class_file(model: &Model) -> ClassSet {
@@ -118,6 +120,7 @@ impl Run {
             acknowledged: 0,
             openings: 0,
             sweeps_in_parts: false,
+            links: links::Seen::default(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Run {
             self.wall_was_right = true;
         }
         self.decide_doubt();
+        self.compare_links();
     }
 
     fn clock(&self) -> ClockState {
@@ -363,6 +367,10 @@ impl Run {
             maybe_deleted: false,
             is_released: false,
             is_replaced: false,
+            replaces: match earlier {
+                Previous::Replaced(id) => Some(id),
+                _ => None,
+            },
             is_parked: false,
             outlasted: false,
             stated_ms: None,

@@ -1,6 +1,7 @@
 //! Full check: compares all stored data with each other.
 
 mod evidence;
+mod links;
 mod log;
 mod pages;
 
@@ -60,9 +61,11 @@ pub(crate) fn check(core: &Core) -> Result<Report> {
     let published = core.transparency.published.lock();
     let ledger = core.transparency.ledger.lock_read();
     log::check_log(core, &ledger.log, &mut report)?;
+    let mut named = links::Named::default();
     for class in core.classes.all() {
-        pages::check_live(core, &class, &mut report)?;
+        pages::check_live(core, &class, &mut named, &mut report)?;
     }
+    drop(named);
     pages::check_key_index(core, &mut report)?;
     pages::check_marks(core, &mut report)?;
     evidence::check_entries(core, ledger.log.size(), &mut report)?;

@@ -1,6 +1,7 @@
 //! Check of the live part: pages, rows, marks, the key index, and the counts.
 
 use crate::engine::check::Report;
+use crate::engine::check::links::{self, Named};
 use crate::engine::load;
 use crate::model::class::Class;
 use crate::model::schema::{self, Counts, Flags, Mark, PageRows, Row};
@@ -19,7 +20,7 @@ use std::ops::ControlFlow;
 ///
 /// The lock of a shard is held for its list of pages, and again for one page at a time. Other threads may register in
 /// between, but what is compared belongs together.
-pub(super) fn check_live(core: &Core, class: &Class, report: &mut Report) -> Result<()> {
+pub(super) fn check_live(core: &Core, class: &Class, named: &mut Named, report: &mut Report) -> Result<()> {
     for number in 0..core.schedule.shards() {
         let mut in_wheel: BTreeMap<PageId, Page> = BTreeMap::new();
         let shard = core.schedule.lock_read(number);
@@ -45,15 +46,22 @@ pub(super) fn check_live(core: &Core, class: &Class, report: &mut Report) -> Res
             let mut shard = core.schedule.lock(number);
             if let Some(rows) = shard.page_mut(page).map(|found| found.rows) {
                 report.pages += 1;
-                check_page(core, &shard, class, PageRows { page, rows }, report)?;
+                check_page(core, &shard, class, PageRows { page, rows }, named, report)?;
             }
         }
     }
     Ok(())
 }
 
-/// Checks the rows of a page: no gap, bounds that the class gives, a mark if moved, an entry in the key index.
-fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report: &mut Report) -> Result<()> {
+/// Checks the rows of a page: no gap, bounds that the class gives, a mark if moved, an entry in the key index, links.
+fn check_page(
+    core: &Core,
+    shard: &Shard,
+    class: &Class,
+    page: PageRows,
+    named: &mut Named,
+    report: &mut Report,
+) -> Result<()> {
     let mut expected = 0_u32;
     let mut by_key = Vec::new();
     let range = schema::page_row_range(page.page);
@@ -66,6 +74,7 @@ fn check_page(core: &Core, shard: &Shard, class: &Class, page: PageRows, report:
         expected = id.seq.saturating_add(1);
         match Row::decode(&value) {
             Ok(row) => {
+                links::check_links(core, id, row.links, named, report)?;
                 let found = check_row(core, class, id, &row, report)?;
                 by_key.extend(found.into_iter().map(|found| (found, id)));
             }

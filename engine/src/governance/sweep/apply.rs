@@ -48,7 +48,7 @@ impl Sweep {
             let short_notice = placement::is_short_notice(&target.class, id.page.slot, among, slot, now);
             let to = Placement { class: &target.class, slot, short_notice, fingerprint: &fingerprint };
             let row = target.moved_row(cause);
-            now_at = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
+            (now_at, _) = placement::relocate(core, shard, set, (id, &old), to, &row, cause)?;
             self.skip_own_row(now_at);
         }
         for (number, known) in &mut self.objects {

@@ -8,12 +8,14 @@ mod feed;
 mod former;
 mod intent;
 mod key_index;
+mod links;
 mod log;
 mod meta;
 mod page;
 mod root;
 mod row;
 mod shape;
+mod stored_links;
 
 pub use self::counts::Counts;
 pub(crate) use self::counts::RegisteredTotals;
@@ -26,6 +28,7 @@ pub(crate) use self::key_index::{
     FINGERPRINT_BYTES, FIRST_ID, LOCATOR_KEY_BYTES, PENDING_PREFIX, locator_key, parse_locator_key,
     parse_pending_key, pending_key, pending_range,
 };
+pub(crate) use self::links::Links;
 pub(crate) use self::log::{decode_log_head, encode_log_head, entry_key, node_key};
 pub(crate) use self::meta::{
     ABSENCE_ACCEPTED, ALARMS, BATCH, CLASSES, CLOCK, CLOSED, DISOWNED, DOUBT, DOUBT_ENDED, EPOCH, ERA, FEED,
@@ -43,6 +46,7 @@ pub use self::root::{AcceptedRoot, RootSource};
 pub(crate) use self::root::{decode_root, encode_root, root_key};
 pub(crate) use self::row::{Doubt, Flags, Origin, Row, page_row_range, parse_row_key, row_key, row_seq};
 pub(crate) use self::shape::{ClassRecord, Shape};
+pub use self::stored_links::StoredLinks;
 
 use crate::platform::error::{Error, Result};
 use serde::Serialize;

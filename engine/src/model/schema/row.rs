@@ -1,6 +1,6 @@
 //! Keys and values of the column families of class versions: one row per registration.
 
-use super::{Reader, successor};
+use super::{Links, Reader, successor};
 use crate::model::selector::Names;
 use crate::platform::error::{Error, Result};
 use sexton_proof::commitment::Opening;
@@ -110,8 +110,10 @@ const PART_ERA: u8 = 4;
 const PART_FIRST: u8 = 8;
 const PART_VERSION: u8 = 16;
 const PART_REGISTERED: u8 = 32;
+const PART_LINKS: u8 = 64;
 /// Parts that this build knows.
-const PARTS: u8 = PART_ORIGIN | PART_DOUBT | PART_ERA | PART_FIRST | PART_VERSION | PART_REGISTERED;
+const PARTS: u8 =
+    PART_ORIGIN | PART_DOUBT | PART_ERA | PART_FIRST | PART_VERSION | PART_REGISTERED | PART_LINKS;
 
 /// Row of one registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +149,8 @@ pub(crate) struct Row<'a> {
     pub(crate) era: u32,
     /// Instant of registration, if neither class nor start tells it and it still matters.
     pub(crate) registered: Option<Timestamp>,
+    /// Earlier registrations that the row names. Every write under a new id sets them; no row inherits them.
+    pub(crate) links: Links,
 }
 
 impl<'a> Row<'a> {
@@ -159,7 +163,8 @@ impl<'a> Row<'a> {
             | part(PART_ERA, self.era > 0)
             | part(PART_FIRST, self.first.is_some())
             | part(PART_VERSION, self.origin.is_some_and(|origin| origin.version != self.version))
-            | part(PART_REGISTERED, self.registered.is_some());
+            | part(PART_REGISTERED, self.registered.is_some())
+            | part(PART_LINKS, !self.links.is_none());
         let flags = if parts == 0 { self.flags } else { self.flags.with(Flags::PARTS) };
         out.extend_from_slice(&[self.cause, self.attempts, flags.0, self.reason.code()]);
         out.extend_from_slice(&self.start.to_be_bytes());
@@ -198,6 +203,9 @@ impl<'a> Row<'a> {
         if let Some(registered) = self.registered {
             out.extend_from_slice(&registered.to_be_bytes());
         }
+        if !self.links.is_none() {
+            self.links.encode_into(out);
+        }
         out.extend_from_slice(self.key);
     }
 
@@ -222,6 +230,16 @@ impl<'a> Row<'a> {
     /// Returns `true` if a hold kept the object when its slot came, and the row lies in a page of such rows.
     pub(crate) fn is_parked(&self) -> bool {
         self.cause == Cause::Held.code()
+    }
+
+    /// Returns how holds kept the row: 1 if it is parked and a hold stood when it was parked, 2 if it is parked and only
+    /// lifted holds covered it, otherwise 0.
+    pub(crate) fn held(&self) -> u8 {
+        match (self.is_parked(), self.links.parked_after_lift) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+        }
     }
 
     /// Returns the names of the object.
@@ -332,6 +350,7 @@ impl<'a> Row<'a> {
             doubt: None,
             era: 0,
             registered: None,
+            links: Links::NONE,
             key: &[],
             first: None,
         };
@@ -359,6 +378,9 @@ impl<'a> Row<'a> {
         if parts & PART_REGISTERED != 0 {
             row.registered = Some(reader.timestamp()?);
         }
+        if parts & PART_LINKS != 0 {
+            row.links = Links::read(reader, row.is_parked())?;
+        }
         row.key = reader.0;
         let whole = match row.flags.has(Flags::MOVED) {
             true => row.moved_commitment().is_some(),
@@ -373,101 +395,14 @@ fn read_doubt(reader: &mut Reader<'_>) -> Option<Doubt> {
     Some(Doubt { number, wall, expected })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row() -> Row<'static> {
-        Row {
-            cause: 0,
-            attempts: 2,
-            flags: Flags::OPEN,
-            reason: Reason::Erasure,
-            start: Timestamp::from_unix_ms(7),
-            floor: None,
-            ceiling: Some(Timestamp::from_unix_ms(9)),
-            size: Some(3),
-            key: b"k",
-            first: None,
-            version: b"v1",
-            digest: b"",
-            subject: b"anna",
-            origin: None,
-            doubt: None,
-            era: 0,
-            registered: None,
-        }
-    }
-
-    #[test]
-    fn row_survives_a_round_trip_with_and_without_its_optional_parts() {
-        let origin = |version| Some(Origin { class: 5, start: Timestamp::from_unix_ms(1), version });
-        let (wall, expected) = (Timestamp::from_unix_ms(11), Timestamp::from_unix_ms(12));
-        let doubt = Doubt { number: 3, wall, expected };
-        for origin in [None, origin(row().version), origin(b"v0"), origin(b"")] {
-            for doubt in [None, Some(doubt)] {
-                for (era, first) in [(0, None), (7, None), (0, Some(&b"first"[..])), (7, Some(&[1; 1_024]))] {
-                    for registered in [None, Some(wall)] {
-                        let row = Row { origin, doubt, era, first, registered, ..row() };
-                        assert_eq!(Row::decode(&row.encode()).unwrap(), row);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Rows of earlier builds had no optional parts, and hid an erasure behind the reason `lifted`.
-    #[test]
-    fn row_of_an_earlier_build_reads_as_outlasted() {
-        let mut bytes = row().encode();
-        bytes[3] = Reason::Lifted.code();
-        let read = Row::decode(&bytes).unwrap();
-        assert_eq!((read.reason, read.end_reason()), (Reason::Due, Reason::Lifted));
-        assert_eq!(read.flags, Flags::OPEN.with(Flags::OUTLASTED));
-    }
-
-    /// A row without the parts of this build has the bytes of the build before, and reads as written by it.
-    #[test]
-    fn row_of_the_build_before_with_its_parts_is_readable() {
-        let mut bytes = row().encode();
-        bytes.truncate(bytes.len() - 1);
-        bytes[2] |= Flags::PARTS.0;
-        bytes.extend([PART_ORIGIN | PART_ERA, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7, b'k']);
-        let origin = Origin { class: 5, start: Timestamp::from_unix_ms(1), version: row().version };
-        let expected = Row { origin: Some(origin), era: 7, ..row() };
-        assert_eq!(Row::decode(&bytes).unwrap(), expected);
-        assert_eq!(expected.encode(), bytes);
-    }
-
-    #[test]
-    fn row_with_an_unknown_part_is_corrupt() {
-        for unknown in [64, 128] {
-            let mut bytes = Row { era: 7, ..row() }.encode();
-            let parts = bytes.len() - b"k".len() - 4 - 1;
-            assert_eq!(bytes[parts], PART_ERA);
-            bytes[parts] |= unknown;
-            assert!(Row::decode(&bytes).is_err());
-        }
-    }
-
-    #[test]
-    fn renamed_row_keeps_its_first_key_in_the_opening() {
-        let twice = row().renamed(b"l").renamed(b"m");
-        assert_eq!((twice.key, twice.first), (&b"m"[..], Some(&b"k"[..])));
-        assert_eq!(twice.opening([0; 32]), row().opening([0; 32]));
-        assert_eq!(twice.renamed(b"k"), row());
-    }
-
-    #[test]
-    fn terms_as_registered_stay_through_all_changes() {
-        let bounds = |ms| Bounds { floor: None, ceiling: Some(Timestamp::from_unix_ms(ms)) };
-        let registered = row();
-        let moved = registered.under(4, 5, registered.start, bounds(20));
-        let again = moved.under(5, 4, Timestamp::from_unix_ms(15), bounds(30));
-        let rewritten = registered.with_version(4, b"v2").with_version(4, b"v3");
-        for row in [moved, again, rewritten, again.with_version(4, b"v2").with_version(4, b"v1")] {
-            assert_eq!(row.origin(9), Origin { class: 4, start: registered.start, version: b"v1" });
-        }
-        assert_eq!(registered.under(4, 4, registered.start, bounds(9)).origin, None);
+impl Links {
+    /// Returns the links of the row `new`, as which the registration `from` lives on. Its row was `old`.
+    pub(crate) fn of_move(from: RegistrationId, old: &Row<'_>, new: &Row<'_>, cause: Cause) -> Links {
+        let parked_after_lift = old.links.parked_after_lift && new.is_parked();
+        Links { continues: Some((cause, from)), replaces: None, parked_after_lift }
     }
 }
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;

@@ -338,7 +338,7 @@ fn change_row<'a>(
     };
     let mut set = WriteSet::default();
     let staged = placement::relocate(core, shard, &mut set, (id, row), to, &planned.row, planned.cause);
-    let new = placement::poison_on_gap(core, &set, staged)?;
+    let (new, _) = placement::poison_on_gap(core, &set, staged)?;
     let write = core.writer.write(set)?;
     Ok((answer(core, &planned.class, new, &planned.row)?, Some(write)))
 }

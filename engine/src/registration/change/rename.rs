@@ -5,7 +5,7 @@ use super::plan::{self, Move};
 use super::{ATTEMPTS_MAX, Applied, Changed, Which, answer, ended, find_row, unknown};
 use crate::model::class::Class;
 use crate::model::hold::{self, HoldFacts};
-use crate::model::schema::{Flags, Row};
+use crate::model::schema::{Flags, Links, Row};
 use crate::platform::error::{Error, ErrorKind, Result};
 use crate::platform::kv::WriteSet;
 use crate::registration::placement::{self, Placement};
@@ -310,8 +310,9 @@ fn stage(
         return answer(core, &class, id, &old);
     }
     let (number, fingerprint) = core.schedule.locate(rename.to);
-    if let Some((replaced, _)) = renaming.occupant.as_ref().filter(|(id, _)| !moving.contains(id)) {
-        placement::replace(core, &mut shards[number], set, *replaced, &fingerprint);
+    let replaced = renaming.occupant.as_ref().map(|(id, _)| *id).filter(|id| !moving.contains(id));
+    if let Some(replaced) = replaced {
+        placement::replace(core, &mut shards[number], set, replaced, &fingerprint);
     }
     let from = usize::from(id.page.shard);
     let among_short_notice = shards[from].page_mut(id.page).is_some_and(|page| page.short_notice > 0);
@@ -320,7 +321,9 @@ fn stage(
     let Move { slot, short_notice, row, cause, .. } =
         plan::in_its_time(core, &class, (id, row), among_short_notice, now);
     let to = Placement { class: &class, slot, short_notice, fingerprint: &fingerprint };
-    let new = placement::put(core, &mut shards[number], set, to, &row)?;
+    let cause = placement::cause_of(&old, &row, cause);
+    let links = Links { replaces: replaced, ..Links::of_move(id, &old, &row, cause) };
+    let new = placement::put(core, &mut shards[number], set, to, &row, links)?;
     placement::leave(core, &mut shards[from], set, (id, &old), new, cause)?;
     answer(core, &class, new, &row)
 }

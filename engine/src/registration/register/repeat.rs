@@ -4,7 +4,7 @@
 use super::types::{Identity, RegisterCall, Registration};
 use crate::model::class::Class;
 use crate::model::hold::{self, HoldFacts};
-use crate::model::schema::{Flags, Row};
+use crate::model::schema::{Flags, Links, Row};
 use crate::model::selector::Names;
 use crate::platform::error::{Error, Result};
 use crate::state::core::Core;
@@ -27,8 +27,8 @@ pub(super) struct Earlier<'a> {
 
 /// Registration of a key as an earlier member of the same call leaves it.
 pub(super) enum InCall {
-    /// The member at this index registers the key.
-    Registered(usize),
+    /// The member at this index registers the key. Its row has these links.
+    Registered(usize, Links),
     /// The key keeps the registration that it had, in this slot and with the row in these bytes.
     Kept { class: ClassId, slot: u64, row: Vec<u8> },
 }
@@ -37,9 +37,9 @@ impl InCall {
     /// Returns the registration.
     pub(super) fn earlier<'a>(&'a self, call: &RegisterCall<'_, 'a>) -> Result<Earlier<'a>> {
         match self {
-            InCall::Registered(index) => {
+            InCall::Registered(index, links) => {
                 let validated = &call.validated[*index];
-                let row = validated.row(&call.registrations[*index]);
+                let row = Row { links: *links, ..validated.row(&call.registrations[*index]) };
                 Ok(Earlier { class: validated.class.id, slot: validated.slot, row })
             }
             InCall::Kept { class, slot, row } => {
@@ -189,7 +189,7 @@ pub(super) fn check_decisions(
             Some(Checked::Kept) => {}
             Some(Checked::Repeated(kept)) => _ = staged.insert(identity, kept),
             Some(Checked::Replaced) | None if by_key => {
-                _ = staged.insert(identity, InCall::Registered(index));
+                _ = staged.insert(identity, InCall::Registered(index, Links::NONE));
             }
             Some(Checked::Replaced) | None => {}
         }

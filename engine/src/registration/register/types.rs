@@ -1,7 +1,7 @@
 //! Arguments and answers of a registering call.
 
 use crate::model::class::Class;
-use crate::model::schema::{Doubt, FINGERPRINT_BYTES, Flags, Row};
+use crate::model::schema::{Doubt, FINGERPRINT_BYTES, Flags, Links, Row};
 use sexton_proof::id::RegistrationId;
 use sexton_proof::record::Reason;
 use sexton_proof::time::Timestamp;
@@ -216,6 +216,7 @@ impl Validated<'_> {
             doubt: self.doubt,
             era: self.era,
             registered: self.registered,
+            links: Links::NONE,
         }
     }
 }

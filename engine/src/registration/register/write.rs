@@ -4,7 +4,7 @@ use super::repeat::{self, Earlier, InCall};
 use super::types::{Identity, Previous, RegisterCall, Registered, Registration};
 use crate::model::class::{Class, change_of_terms};
 use crate::model::grace;
-use crate::model::schema::{self, Flags, RegisteredTotals, Row};
+use crate::model::schema::{self, Flags, Links, RegisteredTotals, Row};
 use crate::platform::error::Result;
 use crate::platform::kv::{ColumnFamily, WriteSet};
 use crate::registration::commitment::ticket_of;
@@ -130,10 +130,10 @@ impl<'s> ShardWrite<'s, '_, '_> {
         let call = self.call;
         let (registration, validated) = (&call.registrations[index], &call.validated[index]);
         let by_key = validated.class.finds_by_key();
-        let mut previous = Previous::None;
+        let (mut previous, mut links) = (Previous::None, Links::NONE);
         if by_key && let Some(found) = self.find_live(index)? {
             match found.relation {
-                Relation::Replaced => previous = self.stage_replaced(index, found.id),
+                Relation::Replaced => (previous, links) = self.stage_replaced(index, found.id),
                 relation => return self.stage_kept(index, found.id, relation, found.ticket),
             }
         }
@@ -144,9 +144,9 @@ impl<'s> ShardWrite<'s, '_, '_> {
             fingerprint: &validated.fingerprint,
         };
         let row = validated.row(registration);
-        let id = placement::put(self.core, self.shard, &mut self.set, to, &row)?;
+        let id = placement::put(self.core, self.shard, &mut self.set, to, &row, links)?;
         if by_key {
-            self.staged.insert(call.identity(index), (id, InCall::Registered(index)));
+            self.staged.insert(call.identity(index), (id, InCall::Registered(index, links)));
         }
         self.totals.entry(validated.class.id).or_default().add(registration.size);
         Ok(Registered { id, previous, ticket: None })
@@ -186,16 +186,16 @@ impl<'s> ShardWrite<'s, '_, '_> {
         let (core, now) = (self.core, self.call.now);
         let class = core.classes.get(id.page.class)?;
         let mut row = Row { subject, ..*old };
-        let (new, previous) = match self.shard.page_mut(id.page).copied() {
+        let (new, links, previous) = match self.shard.page_mut(id.page).copied() {
             Some(page) if page.state == PageState::InBatch => {
-                let previous = self.stage_replaced(index, id);
+                let (previous, links) = self.stage_replaced(index, id);
                 // The batch may delete the object, so its absence is then known as our own deletion.
                 row = Row { cause: 0, attempts: 0, flags: row.flags.with(Flags::MAYBE_DELETED), ..row };
                 self.totals.entry(class.id).or_default().add(row.size);
                 let slot;
                 (row, slot) = self.in_its_time(&class, row, class.soonest_slot(row.bounds(), now));
                 let to = self.place(index, &class, slot, false)?;
-                (placement::put(core, self.shard, &mut self.set, to, &row)?, previous)
+                (placement::put(core, self.shard, &mut self.set, to, &row, links)?, links, previous)
             }
             Some(page) if page.is_movable() => {
                 let slot;
@@ -204,16 +204,19 @@ impl<'s> ShardWrite<'s, '_, '_> {
                 let short_notice = placement::is_short_notice(&class, id.page.slot, among, slot, now);
                 let to = self.place(index, &class, slot, short_notice)?;
                 let cause = change_of_terms(row.bounds(), row.bounds());
-                let new = placement::relocate(core, self.shard, &mut self.set, (id, old), to, &row, cause)?;
-                (new, Previous::Identical)
+                let (new, links) =
+                    placement::relocate(core, self.shard, &mut self.set, (id, old), to, &row, cause)?;
+                (new, links, Previous::Identical)
             }
             // A commit has just written the row. The sweep waits for its page.
             _ => {
                 let column_family = ColumnFamily::Rows(id.page.class);
                 self.set.put_with(column_family, &schema::row_key(id), |out| row.encode_into(out));
-                (id, Previous::Identical)
+                (id, row.links, Previous::Identical)
             }
         };
+        // The call may name the key again, and move the row once more.
+        row.links = links;
         let identity = self.call.identity(index);
         self.staged.insert(
             identity,
@@ -287,13 +290,14 @@ impl<'s> ShardWrite<'s, '_, '_> {
         Found::of(core, *id, &earlier, call, registration).map(Some)
     }
 
-    /// Stages the mark that the registration at `index` replaces `id`.
-    fn stage_replaced(&mut self, index: usize, id: RegistrationId) -> Previous {
+    /// Stages the mark that the registration at `index` replaces `id`. Returns the links of the row that replaces it.
+    fn stage_replaced(&mut self, index: usize, id: RegistrationId) -> (Previous, Links) {
         let fingerprint = &self.call.validated[index].fingerprint;
-        match placement::replace(self.core, self.shard, &mut self.set, id, fingerprint) {
+        let previous = match placement::replace(self.core, self.shard, &mut self.set, id, fingerprint) {
             true => Previous::TooLate(id),
             false => Previous::Replaced(id),
-        }
+        };
+        (previous, Links::of_successor(id))
     }
 }
 
