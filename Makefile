@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 
 define build-installed
 cargo build --release --locked -p sexton-ffi
-cargo build --release --locked -p sexton-cli --features serve
+cargo build --release --locked -p sexton-cli --features s3
 endef
 
 help: ## this list
@@ -36,7 +36,7 @@ test-s3: ## build and run the tests of the S3 store, on moto and Ceph (ARGS="mot
 test-c: ## build and run every test of the C library and its examples
 	@scripts/setup c
 	cargo build --release --locked -p sexton-ffi
-	cargo build --release --locked -p sexton-cli --features serve
+	cargo build --release --locked -p sexton-cli --features s3
 	ffi/tests/run $(ARGS)
 	@scripts/install "$(CURDIR)/target/c/prefix"
 	ffi/examples/filehold/test --sexton target/release/sexton target/c/prefix
