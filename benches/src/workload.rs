@@ -160,7 +160,8 @@ pub fn tombstone_file(n: u32) -> Vec<u8> {
         let commitment = *blake3::hash(&seq.to_be_bytes()).as_bytes();
         let time = REGISTERED.saturating_add(Duration::from_millis(seq.into()));
         let (reason, method) = (Reason::Due, Method::Deleted);
-        file.extend_from_slice(&Tombstone { page: 0, seq, commitment, time, reason, method }.to_bytes());
+        let tombstone = Tombstone { page: 0, seq, commitment, time, reason, method, in_bounds: true };
+        file.extend_from_slice(&tombstone.to_bytes());
     }
     file
 }

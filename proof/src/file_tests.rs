@@ -15,6 +15,7 @@ fn tombstone(page: u32, seq: u32) -> Tombstone {
         time: Timestamp::from_unix_ms(1_700_000_000_000),
         reason: Reason::Due,
         method: Method::Deleted,
+        in_bounds: true,
     }
 }
 

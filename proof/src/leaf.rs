@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+pub mod rounding;
 mod text;
 mod values;
 

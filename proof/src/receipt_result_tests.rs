@@ -165,6 +165,7 @@ fn bytes_of_a_result_in_a_receipt_are_those_of_the_format() {
 fn release_by_the_host_is_authentic_and_not_a_deletion() {
     let mut world = World::new();
     (world.tombstones[4].reason, world.tombstones[4].method) = (Reason::Host, Method::Released);
+    world.mark();
     let verdict = world.verify(4).unwrap();
     assert_eq!(verdict.compliance(), Compliance::NotADeletion(Method::Released));
     world.tombstones[4].reason = Reason::Erasure;

@@ -4,11 +4,11 @@ use crate::commitment::{Opening, commit};
 use crate::file::{ChunkProof, ChunkTree, SIBLINGS_MAX, root};
 use crate::id::RegistrationId;
 use crate::id::vectors::Vectors;
-use crate::leaf::{BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, PageLine};
+use crate::leaf::{BatchLeaf, ClassLeaf, Disposition, FileRef, LEAF_MAX_BYTES, Leaf, PageLine, rounding};
 use crate::merkle::{Hash, leaf_hash};
 use crate::note::{Cosigner, Signer};
 use crate::policy::Policy;
-use crate::record::{FileKind, Header, Method, Reason, RecordError, ResultRecord, Tombstone};
+use crate::record::{FileKind, Header, Method, Reason, RecordError, ResultRecord, Tombstone, in_bounds};
 use crate::time::Timestamp;
 use crate::time::tests::at as ms;
 use crate::tlog_proof::TlogProof;
@@ -17,6 +17,8 @@ use crate::wire::{encode_ceiling, encode_floor};
 use proptest::prelude::*;
 use std::time::Duration;
 
+#[path = "receipt_bounds_tests.rs"]
+mod bounds;
 #[path = "receipt_result_tests.rs"]
 mod results;
 #[path = "receipt_witnessed_tests.rs"]
@@ -24,6 +26,8 @@ mod witnessed;
 
 const ORIGIN: &str = "sexton.example/log";
 const STARTED_MS: i64 = 1_717_200_000_000;
+/// Slot of the class, to whose multiples the bounds in the batch leaf are rounded.
+const SLOT_MS: i64 = 21_600_000;
 /// Date of the witness's cosignature, in Unix seconds.
 const COSIGNED_S: u64 = 1_717_200_100;
 /// Verifier's time in Unix seconds, an hour after the deletions.
@@ -75,7 +79,7 @@ impl World {
             within: Some("7mo".parse().unwrap()),
             zone: "Europe/Berlin".into(),
             max_open: None,
-            slot: Duration::from_secs(21_600),
+            slot: Duration::from_millis(SLOT_MS.unsigned_abs()),
             lead: Duration::from_secs(10_800),
             ..crate::leaf::tests::class()
         }
@@ -116,6 +120,7 @@ impl World {
             time: ms(STARTED_MS + 10 + i64::from(i)),
             reason: Reason::Due,
             method: Method::Deleted,
+            in_bounds: true,
         };
         let opening = |i: u8| Opening {
             r: [i; 32],
@@ -157,8 +162,22 @@ impl World {
             let bounds = window.bounds(opening.start).unwrap();
             (opening.floor, opening.ceiling) = (bounds.floor, bounds.ceiling);
         }
-        self.batch.floor_max = self.openings.iter().filter_map(|opening| opening.floor).max();
-        self.batch.ceiling_min = self.openings.iter().filter_map(|opening| opening.ceiling).min();
+        self.mark();
+        let all = self.tombstones.iter().zip(&self.openings);
+        let inside = || all.clone().filter(|(tombstone, _)| tombstone.in_bounds).map(|(_, opening)| opening);
+        let unit = rounding::unit(self.class.slot);
+        let most = inside().filter_map(|opening| opening.floor).max();
+        let least = inside().filter_map(|opening| opening.ceiling).min();
+        self.batch.floor_max = most.map(|most| rounding::floor_max(most, unit).unwrap());
+        self.batch.ceiling_min = least.map(|least| rounding::ceiling_min(least, unit).unwrap());
+    }
+
+    /// Marks the tombstones of the ends in bounds.
+    fn mark(&mut self) {
+        for (tombstone, opening) in self.tombstones.iter_mut().zip(&self.openings) {
+            let Tombstone { method, time, .. } = *tombstone;
+            tombstone.in_bounds = in_bounds(method, time, opening.floor, opening.ceiling);
+        }
     }
 
     fn class_text(&self) -> Vec<u8> {
@@ -288,45 +307,6 @@ fn receipt_of_every_tombstone_is_authentic() {
     assert_eq!(DOES_NOT_PROVE.len(), 7);
 }
 
-#[test]
-fn compliance_follows_from_time_bounds_and_reason() {
-    let mut verdict = World::new().verify(0).unwrap();
-    let (floor, ceiling) = (verdict.floor.unwrap(), verdict.ceiling.unwrap());
-    for (time, expected) in [
-        (floor, Compliance::Kept),
-        (ceiling, Compliance::Kept),
-        (shifted(floor, -1), Compliance::Early { by: Duration::from_millis(1) }),
-        (shifted(ceiling, 5), Compliance::Late { by: Duration::from_millis(5) }),
-        (Timestamp::MIN, Compliance::Early { by: Duration::from_millis(floor.unix_ms().abs_diff(i64::MIN)) }),
-    ] {
-        verdict.time = time;
-        for method in [Method::Deleted, Method::AbsentAfterIntent, Method::Anonymised] {
-            verdict.method = method;
-            assert_eq!(verdict.compliance(), expected);
-            verdict.reason = Reason::Lifted;
-            let after_hold = |outcome| match outcome {
-                Compliance::Late { by } => Compliance::AfterHold { by },
-                other => other,
-            };
-            assert_eq!(
-                verdict.compliance(),
-                after_hold(expected),
-                "a hold explains lateness and nothing else"
-            );
-            verdict.reason = Reason::Due;
-        }
-        for method in [Method::Absent, Method::Replaced, Method::Released] {
-            verdict.method = method;
-            assert_eq!(verdict.compliance(), Compliance::NotADeletion(method));
-        }
-    }
-    (verdict.floor, verdict.ceiling, verdict.method) = (None, None, Method::Deleted);
-    for time in [Timestamp::MIN, ms(0), Timestamp::MAX] {
-        verdict.time = time;
-        assert_eq!(verdict.compliance(), Compliance::Kept);
-    }
-}
-
 /// Receipts that fail a single check each, with the variant of the error. They are consistent otherwise.
 fn failing() -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
@@ -422,7 +402,7 @@ fn failing_tombstones() -> Vec<(&'static str, String)> {
         world.seal();
     });
     put("FloorMax", 3, &|world| {
-        world.batch.floor_max = world.openings[3].floor.map(|floor| shifted(floor, -1));
+        world.batch.floor_max = world.batch.floor_max.map(|most| shifted(most, -SLOT_MS));
     });
     put("FloorMax", 3, &|world| world.batch.floor_max = None);
     put("FloorMax", 3, &|world| {
@@ -432,7 +412,7 @@ fn failing_tombstones() -> Vec<(&'static str, String)> {
         world.seal();
     });
     put("CeilingMin", 3, &|world| {
-        world.batch.ceiling_min = world.openings[3].ceiling.map(|ceiling| shifted(ceiling, 1));
+        world.batch.ceiling_min = world.batch.ceiling_min.map(|least| shifted(least, SLOT_MS));
     });
     put("CeilingMin", 3, &|world| world.batch.ceiling_min = None);
     put("CeilingMin", 3, &|world| {
@@ -440,6 +420,19 @@ fn failing_tombstones() -> Vec<(&'static str, String)> {
         world.promise();
         world.batch.ceiling_min = Some(ms(0));
         world.seal();
+    });
+    for by_ms in [-1, 1, 60_000] {
+        put("Rounding", 3, &|world| {
+            world.batch.floor_max = world.batch.floor_max.map(|most| shifted(most, by_ms));
+        });
+        put("Rounding", 3, &|world| {
+            world.batch.ceiling_min = world.batch.ceiling_min.map(|least| shifted(least, by_ms));
+        });
+    }
+    put("InBounds", 3, &|world| world.tombstones[3].in_bounds = false);
+    put("InBounds", 3, &|world| {
+        *world = World::late(Reason::Due);
+        world.tombstones[3].in_bounds = true;
     });
     put("Time", 3, &|world| world.tombstones[3].time = shifted(world.batch.started, -1));
     put("Time", 3, &|world| world.tombstones[3].time = shifted(world.batch.finished, 1));
@@ -508,6 +501,7 @@ fn every_check_refuses_a_receipt_that_fails_it_alone() {
 fn error_carries_expected_and_found_values() {
     let mut world = World::new();
     world.tombstones[3].time = ms(5);
+    world.mark();
     let error = world.verify(3).unwrap_err();
     let (started, finished) = (ms(STARTED_MS), ms(STARTED_MS + 500));
     assert_eq!(error, VerifyError::Time { started, finished, found: ms(5) });
@@ -521,46 +515,15 @@ fn error_carries_expected_and_found_values() {
     assert_eq!(world.verify(3), Err(VerifyError::Floor { expected, found: Some(ms(7)) }));
     world.openings[3].floor = None;
     world.seal();
+    let mut world = World::new();
+    world.tombstones[3].in_bounds = false;
+    let text = "the tombstone says not in bounds, expected in bounds by its method, time and bounds";
+    assert_eq!(world.verify(3).unwrap_err().to_string(), text);
+    let mut world = World::new();
+    world.openings[3].floor = None;
+    world.seal();
     let text = "the floor is none, expected 2024-05-30T16:23:23.000Z by the class";
     assert_eq!(world.verify(3).unwrap_err().to_string(), text);
-}
-
-#[test]
-fn classes_with_a_single_bound_or_exact_spans_are_verified() {
-    for (keep, within) in [(None, Some("3h")), (Some("30d"), None), (Some("1s"), Some("2y"))] {
-        let mut world = World::new();
-        world.class.keep = keep.map(|span| span.parse().unwrap());
-        world.class.within = within.map(|span| span.parse().unwrap());
-        world.promise();
-        world.seal();
-        let verdict = world.verify(7).unwrap();
-        assert_eq!(verdict.floor.is_none(), keep.is_none());
-        assert_eq!(verdict.ceiling.is_none(), within.is_none());
-        let late = matches!(verdict.compliance(), Compliance::Late { .. });
-        assert_eq!(late, within == Some("3h"));
-    }
-}
-
-#[test]
-fn working_days_are_verified_by_the_dates_in_the_class_leaf() {
-    let mut world = World::new();
-    world.class.keep = None;
-    world.class.within = Some("126wd".parse().unwrap());
-    world.promise();
-    let by_weekends = world.openings[7].ceiling;
-    // From Thursday 2023-11-30. With four holidays the 126th working day is no longer Friday 2024-05-24.
-    world.class.calendar = Calendar::parse("2023-12-25\n2023-12-26\n2024-01-01\n2024-03-29\n").unwrap();
-    world.promise();
-    world.seal();
-    let verdict = world.verify(7).unwrap();
-    assert_eq!(verdict.ceiling, world.openings[7].ceiling);
-    // Four working days later, across a weekend.
-    let later = verdict.ceiling.unwrap().since(by_weekends.unwrap());
-    assert_eq!(later, Duration::from_secs(6 * 86_400));
-    world.openings[7].ceiling = by_weekends;
-    world.seal();
-    let expected = verdict.ceiling;
-    assert_eq!(world.verify(7), Err(VerifyError::Ceiling { expected, found: by_weekends }));
 }
 
 #[test]
@@ -611,6 +574,14 @@ fn receipts_equal_the_vectors() {
     vectors.put("now", NOW.to_be_bytes());
     let world = World::new();
     let anonymised = World::anonymised();
+    let outside = [
+        ("late", World::late(Reason::Due)),
+        ("lifted", World::late(Reason::Lifted)),
+        ("replaced", World::replaced()),
+    ];
+    for (name, world) in &outside {
+        vectors.put(format!("outside.{name}"), world.receipt(3));
+    }
     for (record, world) in [(0, &world), (17, &world), (49, &world), (21, &anonymised)] {
         vectors.put(format!("receipt.{record}"), world.receipt(record));
         let verdict = world.verify(record).unwrap();
@@ -648,6 +619,15 @@ fn receipts_equal_the_vectors() {
         if let Some(digest) = verdict.result_digest {
             assert_eq!(digest, get("result_digest"));
         }
+    }
+    for (name, receipt) in stored.all("outside.") {
+        let verdict = verifier.verify(receipt, NOW).unwrap();
+        let is_named = match verdict.compliance() {
+            Compliance::Late { .. } => name == "outside.late",
+            Compliance::AfterHold { .. } => name == "outside.lifted",
+            other => name == "outside.replaced" && other == Compliance::NotADeletion(Method::Replaced),
+        };
+        assert!(is_named, "{name}: {:?}", verdict.compliance());
     }
     for (name, receipt) in stored.all("reject.") {
         let error = verifier.verify(receipt, NOW).expect_err(name);

@@ -77,30 +77,55 @@ pub struct Tombstone {
     pub reason: Reason,
     /// Method of the end.
     pub method: Method,
+    /// `true` if the engine deleted the object within its bounds ([`in_bounds`]).
+    pub in_bounds: bool,
+}
+
+/// Returns `true` if an end is a deletion by the engine at or after the floor and at or before the ceiling. A missing
+/// bound holds.
+#[must_use]
+pub fn in_bounds(
+    method: Method,
+    time: Timestamp,
+    floor: Option<Timestamp>,
+    ceiling: Option<Timestamp>,
+) -> bool {
+    method.is_deletion()
+        && floor.is_none_or(|floor| floor <= time)
+        && ceiling.is_none_or(|ceiling| time <= ceiling)
 }
 
 impl Tombstone {
     /// Returns the 64 bytes of the tombstone. [`Tombstone::from_bytes`] refuses them if reason and method exclude each
-    /// other.
+    /// other, or if the end is in bounds and no deletion.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
         let mut out = common(self.page, self.seq, &self.commitment, self.time.to_be_bytes());
         out[48] = self.reason.code();
         out[49] = self.method.code();
+        out[51] = u8::from(self.in_bounds);
         out
     }
 
     /// Reads the bytes that [`Tombstone::to_bytes`] writes.
     ///
     /// # Errors
-    /// An unknown code; a reason and a method that exclude each other; a reserved byte that is not zero.
+    /// An unknown code or flag; a reason and a method that exclude each other; an end in bounds that is no deletion; a
+    /// reserved byte that is not zero.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Result<Self, RecordError> {
         let reason = Reason::from_code(bytes[48]).ok_or(code("reason", bytes[48]))?;
         let method = Method::from_code(bytes[49]).ok_or(code("method", bytes[49]))?;
         if !reason.goes_with(method) {
             return Err(RecordError::Pair { reason, method });
         }
-        zero(bytes, 50, 64)?;
+        zero(bytes, 50, 51)?;
+        let in_bounds = match bytes[51] {
+            0 => false,
+            1 if method.is_deletion() => true,
+            1 => return Err(RecordError::InBounds { method }),
+            found => return Err(code("flags", found)),
+        };
+        zero(bytes, 52, 64)?;
         Ok(Self {
             page: u32::from_be_bytes(field(bytes, 0)),
             seq: u32::from_be_bytes(field(bytes, 4)),
@@ -108,6 +133,7 @@ impl Tombstone {
             time: Timestamp::from_be_bytes(field(bytes, 40)),
             reason,
             method,
+            in_bounds,
         })
     }
 }
@@ -242,6 +268,12 @@ pub enum RecordError {
     Pair {
         /// Reason for the end.
         reason: Reason,
+        /// Method of the end.
+        method: Method,
+    },
+    /// An end is marked as in bounds, and its method is no deletion.
+    #[error("method {method} in bounds; only a deletion can be")]
+    InBounds {
         /// Method of the end.
         method: Method,
     },

@@ -11,6 +11,7 @@ fn tombstone() -> Tombstone {
         time: Timestamp::from_unix_ms(0x1112_1314_1516_1718),
         reason: Reason::Due,
         method: Method::Deleted,
+        in_bounds: false,
     }
 }
 
@@ -75,7 +76,18 @@ fn records_equal_the_vectors() {
         let kind = if reason.goes_with(method) { "tombstone" } else { "reject.tombstone" };
         let bytes = Tombstone { reason, method, ..tombstone() }.to_bytes();
         vectors.put(format!("{kind}.{reason}.{method}"), bytes);
+        if reason.goes_with(method) && method.is_deletion() {
+            let bytes = Tombstone { reason, method, in_bounds: true, ..tombstone() }.to_bytes();
+            vectors.put(format!("tombstone.{reason}.{method}.in-bounds"), bytes);
+        }
     }
+    for method in Method::ALL.iter().filter(|method| !method.is_deletion()) {
+        let reason = if *method == Method::Released { Reason::Host } else { Reason::Due };
+        let bytes = Tombstone { reason, method: *method, in_bounds: true, ..tombstone() }.to_bytes();
+        vectors.put(format!("reject.tombstone.in-bounds-{method}"), bytes);
+    }
+    vectors.put("reject.tombstone.flags-2", changed(tombstone().to_bytes(), 51, 2));
+    vectors.put("reject.tombstone.flags-256", changed(tombstone().to_bytes(), 50, 1));
     for cause in Cause::ALL {
         vectors.put(format!("carry.{cause}"), Carry { cause: *cause, ..carry() }.to_bytes());
     }
@@ -87,7 +99,7 @@ fn records_equal_the_vectors() {
         vectors.put(format!("header.{kind}"), Header { kind: *kind, ..header() }.to_bytes());
     }
     vectors.put("header.largest", Header { batch: u64::MAX, n: u32::MAX, ..header() }.to_bytes());
-    for (at, value) in [(48, 0), (48, 7), (49, 0), (49, 8), (50, 1), (51, 1), (52, 1), (63, 1)] {
+    for (at, value) in [(48, 0), (48, 7), (49, 0), (49, 8), (52, 1), (63, 1)] {
         vectors.put(format!("reject.tombstone.{at}.{value}"), changed(tombstone().to_bytes(), at, value));
     }
     for (at, value) in [(48, 0), (48, 13), (49, 1), (50, 1), (51, 1), (52, 1), (63, 1), (84, 1), (127, 1)] {
@@ -114,8 +126,10 @@ fn records_equal_the_vectors() {
 
     for (name, bytes) in stored.all("tombstone.") {
         let read = Tombstone::from_bytes(bytes.try_into().unwrap()).unwrap();
-        assert_eq!(name, format!("tombstone.{}.{}", read.reason, read.method));
-        assert_eq!(read, Tombstone { reason: read.reason, method: read.method, ..tombstone() });
+        let Tombstone { reason, method, in_bounds, .. } = read;
+        let end = if in_bounds { ".in-bounds" } else { "" };
+        assert_eq!(name, format!("tombstone.{reason}.{method}{end}"));
+        assert_eq!(read, Tombstone { reason, method, in_bounds, ..tombstone() });
     }
     for (name, bytes) in stored.all("carry.") {
         let read = Carry::from_bytes(bytes.try_into().unwrap()).unwrap();
@@ -145,6 +159,29 @@ fn bytes_of_a_tombstone_are_those_of_the_format() {
         "1112131415161718 01 01 0000 000000000000000000000000",
     ];
     assert_eq!(hex::encode(tombstone().to_bytes()), expected.concat().replace(' ', ""));
+}
+
+/// A missing bound holds.
+#[test]
+fn deletion_is_in_bounds_from_its_floor_to_its_ceiling() {
+    let at = |ms| Some(Timestamp::from_unix_ms(ms));
+    for method in Method::ALL {
+        let deletes = matches!(method, Method::Deleted | Method::AbsentAfterIntent | Method::Anonymised);
+        for (floor, ceiling, is_within) in [
+            (None, None, true),
+            (at(5), at(5), true),
+            (at(6), None, false),
+            (None, at(4), false),
+            (at(6), at(4), false),
+        ] {
+            let found = in_bounds(*method, Timestamp::from_unix_ms(5), floor, ceiling);
+            assert_eq!(found, deletes && is_within, "{method} {floor:?} {ceiling:?}");
+        }
+    }
+    let error = RecordError::InBounds { method: Method::Absent };
+    let bytes = Tombstone { method: Method::Absent, in_bounds: true, ..tombstone() }.to_bytes();
+    assert_eq!(bytes[50..52], [0, 1]);
+    assert_eq!(Tombstone::from_bytes(&bytes), Err(error));
 }
 
 #[test]
@@ -200,7 +237,11 @@ fn codes_and_names_are_those_of_the_format() {
 fn reserved_byte_that_is_not_zero_is_refused() {
     for at in 50..64 {
         let error = Tombstone::from_bytes(&changed(tombstone().to_bytes(), at, 9)).unwrap_err();
-        assert_eq!(error, RecordError::NotZero { at, found: 9 });
+        let expected = match at {
+            51 => RecordError::Code { field: "flags", found: 9 },
+            _ => RecordError::NotZero { at, found: 9 },
+        };
+        assert_eq!(error, expected);
     }
     for at in (0..128).filter(|at| *at != 48) {
         let read = Carry::from_bytes(&changed(carry().to_bytes(), at, 9));

@@ -2,11 +2,15 @@
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sexton::{Durability, Engine, Opener, Registration};
-use sexton_proof::leaf::Leaf;
+use sexton_proof::leaf::{BatchLeaf, Leaf, rounding};
 use sexton_proof::note::Note;
+use sexton_proof::receipt::Compliance;
+use sexton_proof::record::Method;
+use sexton_tests::simulation::{Simulation, key};
 use sexton_tests::{HOUR, Machine, NEW_YEAR};
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const FILES: usize = 700;
 
@@ -77,6 +81,51 @@ fn another_rfc_6962_implementation_computes_the_same_root() {
     for (at, entry) in entries(&files, size).iter().take(256).enumerate() {
         assert_eq!(first[at * 32..(at + 1) * 32], sexton_proof::merkle::leaf_hash(entry));
     }
+}
+
+/// Returns the leaves of all batches, in the order of the log.
+fn batches(machine: &Machine) -> Vec<BatchLeaf> {
+    let files = public(machine);
+    let note = Note::parse(&files["log/checkpoint"]).unwrap();
+    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
+    let leaves = entries(&files, size).into_iter().map(|entry| Leaf::parse(&entry).unwrap());
+    leaves.filter_map(|leaf| if let Leaf::Batch(leaf) = leaf { Some(leaf) } else { None }).collect()
+}
+
+const BOUNDED: &str = "[class.kept]\nkeep = \"2h\"\nwithin = \"10h\"\nslot = \"1s\"\nlead = \"1s\"\n";
+
+/// An erasure ends the replaced registration before its floor, with the deletion of another object.
+#[test]
+fn bounds_of_a_batch_are_those_of_its_deletions_in_bounds() {
+    let sim = Simulation::new(BOUNDED);
+    let start = NEW_YEAR.saturating_sub(HOUR * 2 + Duration::from_millis(1));
+    sim.put_of("kept", "deleted", "", Some(start));
+    let replaced = sim.put("kept", "a");
+    sim.machine.clock.advance(Duration::from_millis(1));
+    sim.put("kept", "a");
+    sim.erase(key("a"));
+    sim.enforce();
+    let batches = batches(&sim.machine);
+    assert_eq!(batches.iter().map(|leaf| leaf.tombstones.n).collect::<Vec<_>>(), [2]);
+    let unit = 60_000;
+    let within = rounding::ceiling_min(start.saturating_add(10 * HOUR), unit);
+    let keep = rounding::floor_max(start.saturating_add(2 * HOUR), unit);
+    assert_eq!((batches[0].floor_max, batches[0].ceiling_min), (keep, within));
+    assert_eq!(sim.receipt(replaced, "a").1, Method::Replaced);
+    sim.assert_sound();
+}
+
+#[test]
+fn batch_without_an_end_in_bounds_has_no_bounds() {
+    let sim = Simulation::new(BOUNDED);
+    let id = sim.put("kept", "a");
+    sim.machine.clock.advance(24 * HOUR);
+    sim.enforce();
+    let batches = batches(&sim.machine);
+    assert_eq!(batches.iter().map(|leaf| leaf.tombstones.n).collect::<Vec<_>>(), [1]);
+    assert_eq!((batches[0].floor_max, batches[0].ceiling_min), (None, None));
+    assert!(matches!(sim.receipt(id, "a").0, Compliance::Late { .. }));
+    sim.assert_sound();
 }
 
 #[test]

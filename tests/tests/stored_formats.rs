@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Root of the log in the final checkpoint, in hexadecimal.
-const LOG_ROOT: &str = "3fadbbc650d9578c06a7319ef047bbc6dfe89ed984c5d83a9126b3b9d0c07fb2";
+const LOG_ROOT: &str = "8126a69539de1b7f065bd6272b1ac951c612d946e431bd40359fdd0bf9305713";
 /// BLAKE3 hash over every stored key, value and file, at every snapshot of the history.
-const STORED_BYTES: &str = "8c296102c860fcc14a463dffed0b6b870fcdf3d35f61063eb04d8baf47405cb1";
+const STORED_BYTES: &str = "e5fe1be1cab093b402105fe59482a4d30a7c549cd931321b817cbf682b4b2a34";
 /// BLAKE3 hash over the receipts of the history.
-const RECEIPTS: &str = "d1caabb2adb92ef3e963ccd01e8ca86b6c6c140d9f54cec1d4367346a58d0595";
+const RECEIPTS: &str = "20914a2656a75c2058548e31d810563e50c19dcadb9857027dbce1b0021b8af7";
 
 /// A class for each feature that reaches the stored bytes.
 const CLASSES: &str = r#"

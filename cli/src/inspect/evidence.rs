@@ -83,6 +83,7 @@ pub(super) fn tombstone<'a>(t: &Tombstone) -> Sheet<'a> {
         .instant("time_ms", t.time)
         .with("method", t.method.name())
         .with("reason", t.reason.name())
+        .with("in_bounds", Value::Yes(t.in_bounds))
         .hex("commitment", &t.commitment)
 }
 

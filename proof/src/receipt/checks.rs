@@ -1,15 +1,14 @@
 //! Checks 4 to 8 of `docs/format.md` §5, except that of the result: the tombstone, its bounds and its time.
 
 use super::error::VerifyError;
-use super::known::KnownBatch;
+use super::known::{KnownBatch, KnownClass};
 use crate::commitment::{Opening, commit};
 use crate::file::{CHUNK_BYTES, ChunkProof};
 use crate::id::RegistrationId;
-use crate::leaf::BatchLeaf;
+use crate::leaf::{BatchLeaf, rounding};
 use crate::merkle::Hash;
-use crate::record::{Header, RECORD_BYTES, Reason, RecordError, Tombstone};
+use crate::record::{Header, RECORD_BYTES, Reason, RecordError, Tombstone, in_bounds};
 use crate::time::Timestamp;
-use crate::window::Window;
 
 /// Returns the header in the first chunk of a file, if it differs from the expected header.
 pub(super) fn other_header(proof: &ChunkProof, expected: Header) -> Result<Option<Header>, RecordError> {
@@ -62,9 +61,15 @@ pub(super) fn check_commitment(
     Ok(())
 }
 
-/// Performs check 7: floor and ceiling follow from the start by the class, and lie within those of the batch leaf.
-pub(super) fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening) -> Result<(), VerifyError> {
-    let bounds = window.bounds(opening.start).map_err(VerifyError::Bounds)?;
+/// Performs check 7, and the part of check 6 that needs the bounds: floor and ceiling follow from the start by the class, and
+/// the tombstone says truly if the end is in bounds. If it is, its bounds lie within those of the batch leaf.
+pub(super) fn check_bounds(
+    class: &KnownClass,
+    batch: &BatchLeaf,
+    tombstone: &Tombstone,
+    opening: &Opening,
+) -> Result<(), VerifyError> {
+    let bounds = class.window.bounds(opening.start).map_err(VerifyError::Bounds)?;
     let (floor, ceiling) = (opening.floor, opening.ceiling);
     if floor != bounds.floor {
         return Err(VerifyError::Floor { expected: bounds.floor, found: floor });
@@ -72,12 +77,32 @@ pub(super) fn check_bounds(window: &Window, batch: &BatchLeaf, opening: &Opening
     if ceiling != bounds.ceiling {
         return Err(VerifyError::Ceiling { expected: bounds.ceiling, found: ceiling });
     }
+    let expected = in_bounds(tombstone.method, tombstone.time, floor, ceiling);
+    if tombstone.in_bounds != expected {
+        return Err(VerifyError::InBounds { expected, found: tombstone.in_bounds });
+    }
+    // The lines of the leaf are about the ends in bounds alone.
+    if !expected {
+        return Ok(());
+    }
+    check_rounding(class, batch)?;
     // A batch is of one class version, so either all of its tombstones have a floor or none has. So with ceilings.
     if batch.floor_max.map_or(floor.is_some(), |most| floor.is_none_or(|floor| floor > most)) {
         return Err(VerifyError::FloorMax { expected: batch.floor_max, found: floor });
     }
     if batch.ceiling_min.map_or(ceiling.is_some(), |least| ceiling.is_none_or(|ceiling| ceiling < least)) {
         return Err(VerifyError::CeilingMin { expected: batch.ceiling_min, found: ceiling });
+    }
+    Ok(())
+}
+
+/// Checks that the bounds in the batch leaf are multiples of the unit of the class.
+fn check_rounding(class: &KnownClass, batch: &BatchLeaf) -> Result<(), VerifyError> {
+    let unit = rounding::unit(class.leaf.slot);
+    for (line, bound) in [("floor_max", batch.floor_max), ("ceiling_min", batch.ceiling_min)] {
+        if let Some(found) = bound.filter(|bound| !rounding::is_rounded(*bound, unit)) {
+            return Err(VerifyError::Rounding { line, unit, found });
+        }
     }
     Ok(())
 }

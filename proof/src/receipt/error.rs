@@ -243,6 +243,24 @@ pub enum VerifyError {
         /// Ceiling in the opening.
         found: Option<Timestamp>,
     },
+    /// (6) The tombstone says wrongly if the object was deleted within its bounds.
+    #[error("the tombstone says {}, expected {} by its method, time and bounds", in_or_out(*found), in_or_out(*expected))]
+    InBounds {
+        /// `true` if method, time and bounds show a deletion in bounds.
+        expected: bool,
+        /// `true` if the tombstone says so.
+        found: bool,
+    },
+    /// (7) A bound in the batch leaf is not rounded.
+    #[error("{line} is {}, expected a multiple of {unit} ms", found.unix_ms())]
+    Rounding {
+        /// Name of the line.
+        line: &'static str,
+        /// Unit of the class, in milliseconds.
+        unit: i128,
+        /// Bound in the batch leaf.
+        found: Timestamp,
+    },
     /// (7) The floor is later than the latest in the batch leaf, or only one of them is present.
     #[error("the floor is {}, expected at most floor_max {}", or_none(*found), or_none(*expected))]
     FloorMax {
@@ -277,6 +295,11 @@ pub enum VerifyError {
         /// Time of the tombstone.
         found: Timestamp,
     },
+}
+
+/// Returns the words for the flag of a tombstone.
+fn in_or_out(in_bounds: bool) -> &'static str {
+    if in_bounds { "in bounds" } else { "not in bounds" }
 }
 
 /// Returns the text of a bound for an error message.

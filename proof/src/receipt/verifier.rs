@@ -105,7 +105,7 @@ impl<'p> Verifier<'p> {
         check_commitment(origin, id, &receipt.opening, class.hash, &tombstone)?;
         let result =
             check_result(batch, class.leaf.disposition, &tombstone, &receipt.opening.r, receipt.result)?;
-        check_bounds(&class.window, &batch.leaf, &receipt.opening)?;
+        check_bounds(class, &batch.leaf, &tombstone, &receipt.opening)?;
         check_time(&batch.leaf, &tombstone, receipt.opening.start)?;
         let limits = DateLimits { now, within: self.within };
         let cosignatures = limits.judge(&checkpoint.verified.cosignatures, tombstone.time);

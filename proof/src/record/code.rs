@@ -95,6 +95,14 @@ codes! {
     }
 }
 
+impl Method {
+    /// Returns `true` if the method shows that the engine deleted the object.
+    #[must_use]
+    pub const fn is_deletion(self) -> bool {
+        matches!(self, Self::Deleted | Self::AbsentAfterIntent | Self::Anonymised)
+    }
+}
+
 codes! {
     /// Cause of a carry: the reason why a registration lives on in another page.
     Cause {

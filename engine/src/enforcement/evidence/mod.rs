@@ -26,7 +26,7 @@ use crate::state::core::Core;
 use crate::state::paths::BatchPaths;
 use sexton_proof::file;
 use sexton_proof::id::RegistrationId;
-use sexton_proof::leaf::{BatchLeaf, Leaf, Openings, PageLine};
+use sexton_proof::leaf::{BatchLeaf, Leaf, Openings, PageLine, rounding};
 use sexton_proof::record::{Cause, FileKind, Method};
 use sexton_proof::time::Timestamp;
 
@@ -113,6 +113,11 @@ fn leaf(
         tombstones: *tombstones,
         carries: *carries,
     };
+    let unit = rounding::unit(batch.class.definition.slot);
+    let rounded = |bound: Option<Timestamp>, round: fn(Timestamp, i128) -> Option<Timestamp>| {
+        let outside = || Error::internal(format!("a bound of batch {} cannot be rounded", intent.batch));
+        bound.map(|at| round(at, unit).ok_or_else(outside)).transpose()
+    };
     let leaf = Leaf::Batch(BatchLeaf {
         logged: finished,
         batch: intent.batch,
@@ -122,8 +127,8 @@ fn leaf(
         tombstones: tombstones.reference,
         carries: reference(carries),
         results: reference(results),
-        floor_max: summary.floor_max,
-        ceiling_min: summary.ceiling_min,
+        floor_max: rounded(summary.floor_max, rounding::floor_max)?,
+        ceiling_min: rounded(summary.ceiling_min, rounding::ceiling_min)?,
         started: intent.started,
         finished,
         tool: concat!("sexton/", env!("CARGO_PKG_VERSION")).into(),

@@ -75,10 +75,11 @@ fn make_task_records(
         let Blinded { r, commitment } = blinded;
         let commitment = row.moved_commitment().unwrap_or(commitment);
         let (page, seq) = (planned.page, planned.seq);
-        made.summary.add(row, fates.of[index]);
+        let in_bounds = made.summary.add(row, fates.of[index]);
         match fates.of[index] {
             Fate::Ends { method, time } => {
-                let record = Tombstone { page, seq, commitment, time, reason: row.end_reason(), method };
+                let reason = row.end_reason();
+                let record = Tombstone { page, seq, commitment, time, reason, method, in_bounds };
                 made.tombstones.extend_from_slice(&record.to_bytes());
                 let result = fates.results.get(&index);
                 if let Some(digest) = result {

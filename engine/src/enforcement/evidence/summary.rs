@@ -4,7 +4,7 @@ use super::fates::Fate;
 use crate::model::outcomes::Outcomes;
 use crate::model::schema::{Counts, Row};
 use crate::state::batch::Batch;
-use sexton_proof::record::{Cause, Method, Reason};
+use sexton_proof::record::{self, Cause, Method, Reason};
 use sexton_proof::time::{Timestamp, whole_ms};
 
 /// Sums of some rows of a batch.
@@ -12,15 +12,15 @@ use sexton_proof::time::{Timestamp, whole_ms};
 pub(super) struct Summary {
     pub(super) counts: Counts,
     pub(super) outcomes: Outcomes,
-    /// Latest floor of the rows that ended; `None` if none had one.
+    /// Latest floor of the rows that ended in bounds; `None` if none had one.
     pub(super) floor_max: Option<Timestamp>,
-    /// Earliest ceiling of the rows that ended; `None` if none had one.
+    /// Earliest ceiling of the rows that ended in bounds; `None` if none had one.
     pub(super) ceiling_min: Option<Timestamp>,
 }
 
 impl Summary {
-    /// Adds a row.
-    pub(super) fn add(&mut self, row: &Row<'_>, fate: Fate) {
+    /// Adds a row. Returns `true` if it ends by a deletion in bounds.
+    pub(super) fn add(&mut self, row: &Row<'_>, fate: Fate) -> bool {
         match fate {
             Fate::Ends { method, time } => self.add_end(row, method, time),
             Fate::Carried { cause, .. } => {
@@ -32,6 +32,7 @@ impl Summary {
                     Cause::Changed => self.outcomes.changed += 1,
                     _ => {}
                 }
+                false
             }
         }
     }
@@ -49,12 +50,18 @@ impl Summary {
         }
     }
 
-    fn add_end(&mut self, row: &Row<'_>, method: Method, time: Timestamp) {
-        // `None` sorts before every instant, so it never wins this maximum. It would win the minimum.
-        self.floor_max = self.floor_max.max(row.floor);
-        if let Some(ceiling) = row.ceiling {
-            self.ceiling_min = Some(self.ceiling_min.map_or(ceiling, |least| least.min(ceiling)));
+    fn add_end(&mut self, row: &Row<'_>, method: Method, time: Timestamp) -> bool {
+        let is_in_bounds = record::in_bounds(method, time, row.floor, row.ceiling);
+        if is_in_bounds {
+            // `None` sorts before every instant, so it never wins this maximum. It would win the minimum.
+            self.floor_max = self.floor_max.max(row.floor);
+            self.ceiling_min = [self.ceiling_min, row.ceiling].into_iter().flatten().min();
         }
+        self.count_end(row, method, time);
+        is_in_bounds
+    }
+
+    fn count_end(&mut self, row: &Row<'_>, method: Method, time: Timestamp) {
         let counts = &mut self.counts;
         match method {
             Method::Deleted => {

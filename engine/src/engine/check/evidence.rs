@@ -1,6 +1,7 @@
 //! Check of the evidence: every batch of the log against its files, and every settled page against its batch.
 
 use crate::engine::check::{Report, log};
+use crate::model::class::Class;
 use crate::model::schema::{self, Settled};
 use crate::platform::error::Result;
 use crate::platform::kv::{self, ColumnFamily};
@@ -9,8 +10,8 @@ use crate::state::log::entry;
 use crate::state::paths::BatchPaths;
 use sexton_proof::file::{self, EvidenceFile, OpeningsFile};
 use sexton_proof::id::{PageId, RegistrationId};
-use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings};
-use sexton_proof::record::{FileKind, Header, Method, Reason};
+use sexton_proof::leaf::{BatchLeaf, FileRef, Leaf, Openings, rounding};
+use sexton_proof::record::{FileKind, Header, Method};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -81,7 +82,10 @@ fn check_batch(
     let paths = BatchPaths::of(number);
     let mut seen: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); leaf.pages.len()];
     if let Some(bytes) = named_file(core, &paths.tombstones, leaf.tombstones, report)? {
-        check_tombstones(leaf, &bytes, &mut seen, report);
+        match core.classes.get(leaf.class) {
+            Ok(class) => check_tombstones(leaf, &class, &bytes, &mut seen, report),
+            Err(e) => report.problem(format!("batch {number}: {e}")),
+        }
     }
     if let Some(reference) = leaf.carries
         && let Some(bytes) = named_file(core, &paths.carries, reference, report)?
@@ -166,28 +170,40 @@ fn named_file(core: &Core, path: &str, reference: FileRef, report: &mut Report) 
 }
 
 /// Checks the tombstones of a batch, and adds their seqs to `seen`.
-fn check_tombstones(leaf: &BatchLeaf, bytes: &[u8], seen: &mut [BTreeSet<u32>], report: &mut Report) {
+fn check_tombstones(
+    leaf: &BatchLeaf,
+    class: &Class,
+    bytes: &[u8],
+    seen: &mut [BTreeSet<u32>],
+    report: &mut Report,
+) {
     let number = leaf.batch;
     match EvidenceFile::parse(bytes, FileKind::Tombstones) {
         Ok(file) => {
-            let mut early = 0_u64;
+            let (mut early, mut in_bounds) = (0_u64, 0_u64);
+            let unit = rounding::unit(class.definition.slot);
             for tombstone in file.tombstones() {
                 report.tombstones += 1;
-                early += u64::from(leaf.floor_max.is_some_and(|floor| tombstone.time < floor));
+                // The latest floor is rounded up, by less than the unit.
+                let is_early = leaf.floor_max.is_some_and(|most| {
+                    i128::from(tombstone.time.unix_ms()) <= i128::from(most.unix_ms()) - unit
+                });
+                early += u64::from(tombstone.in_bounds && is_early);
+                in_bounds += u64::from(tombstone.in_bounds);
                 let in_time = (leaf.started..=leaf.finished).contains(&tombstone.time);
                 report.require(in_time, || format!("batch {number}: a tombstone is not of the batch's time"));
                 let new =
                     seen.get_mut(tombstone.page as usize).is_some_and(|seqs| seqs.insert(tombstone.seq));
                 report.require(new, || format!("batch {number}: a seq has two records"));
             }
-            // A slot begins at or after every floor in it, so no deletion precedes the latest floor. Only objects that end
-            // without the store may precede it: those that the host deleted, or that were replaced and then erased.
-            let ends_early = file.tombstones().any(|tombstone| {
-                let is_replaced = tombstone.method == Method::Replaced && tombstone.reason != Reason::Due;
-                is_replaced || tombstone.reason == Reason::Host
-            });
-            report.require(early == 0 || ends_early, || {
-                format!("batch {number}: {early} tombstones before the latest floor")
+            // A slot begins at or after every floor in it, so no deletion precedes the latest floor.
+            report
+                .require(early == 0, || format!("batch {number}: {early} deletions before the latest floor"));
+            let definition = &class.definition;
+            let expected =
+                (in_bounds > 0 && definition.keep.is_some(), in_bounds > 0 && definition.within.is_some());
+            report.require((leaf.floor_max.is_some(), leaf.ceiling_min.is_some()) == expected, || {
+                format!("batch {number}: its latest floor and earliest ceiling are not those of its deletions in bounds")
             });
             report.require(file.header().n == leaf.tombstones.n, || {
                 format!("batch {number}: n differs from the leaf")
