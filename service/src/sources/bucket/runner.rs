@@ -1,7 +1,7 @@
 //! Thread of a source: lists the bucket from time to time and takes new objects in.
 //!
 //! The parts of a bucket are listed at the same time, each by a thread of its own. A listing that an error interrupts goes on
-//! where it was. A restart begins it anew, since only a whole listing tells that no object was missed.
+//! where it was. After a restart it begins from the start, since only a whole listing tells that no object was missed.
 
 use super::super::journal::{Position as Progress, Trouble};
 use super::intake::{Intake, PageError};
